@@ -1,0 +1,3 @@
+//! Criterion benches: ourselves over time.
+
+fn main() {}

@@ -1,0 +1,71 @@
+//! Finds the input files and says how to read them.
+
+use std::path::PathBuf;
+
+use chrono_tz::Tz;
+
+/// One input, not yet opened.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SourceFile {
+    /// The name for ledgers and messages: the path as the user gave it, or `-` for standard input.
+    pub name: String,
+    /// Where it is; `None` is standard input.
+    pub path: Option<PathBuf>,
+    /// Size in bytes, if known before reading.
+    pub size_bytes: Option<u64>,
+    /// Modification time in microseconds since the Unix epoch, if known.
+    pub modified_us: Option<i64>,
+}
+
+/// The format of an input, after decompression.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum InputFormat {
+    /// Comma-separated, RFC 4180.
+    Csv,
+    /// Tab-separated, quoted as CSV is.
+    Tsv,
+    /// One JSON object a line.
+    Ndjson,
+    /// An array of JSON objects.
+    JsonArray,
+    /// `{columnHeaders:[…], records:[[…]]}`, one page or many after each other.
+    Pages,
+    /// Apache Parquet.
+    Parquet,
+}
+
+/// The character set of a text input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Encoding {
+    /// UTF-8, with or without a byte order mark.
+    #[default]
+    Utf8,
+    /// UTF-16; the byte order mark decides, little endian without one.
+    Utf16,
+    /// Windows code page 1252.
+    Cp1252,
+}
+
+/// How to read inputs; the same for every file of a run.
+#[derive(Debug, Clone)]
+pub struct ReadOptions {
+    /// The format, or `None` to tell it from the file's name and first bytes.
+    pub format: Option<InputFormat>,
+    /// The character set of text formats.
+    pub encoding: Encoding,
+    /// The zone of times that have none of their own.
+    pub time_zone: Tz,
+    /// Headers that the user mapped: their spelling, our column name.
+    pub header_map: Vec<(String, String)>,
+    /// Whether columns that are none of ours are kept in `_extra`.
+    pub keep_extra: bool,
+    /// Longest record in bytes; a longer one is quarantined.
+    pub max_record_bytes: usize,
+    /// When the export was made, in microseconds since the Unix epoch; `None` takes a commit-time column of the input, else
+    /// the file's modification time.
+    pub exported_at_us: Option<i64>,
+    /// The export time for inputs with neither of those (standard input): the as-of instant of the run.
+    pub fallback_exported_at_us: i64,
+}

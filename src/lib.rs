@@ -1,0 +1,25 @@
+//! Keeps histories of contact-centre workflow sessions in a Delta Lake table, and runs SQL files over them.
+//!
+//! The modules, in the order data flows:
+//! an export is read and converted by [`ingest`], described by [`schema`], written by [`lake`]; a SQL file is taken apart by
+//! [`script`], planned and run by [`engine`] with our [`functions`], and printed by [`format`]. [`generate`] makes synthetic
+//! exports. See `docs/architecture.md` for the invariants that hold between them.
+
+pub mod error;
+pub mod schema;
+
+pub mod ingest;
+
+pub mod lake;
+
+pub mod functions;
+
+pub mod engine;
+
+pub mod script;
+
+pub mod format;
+
+pub mod generate;
+
+pub use error::{Error, Result};

@@ -1,0 +1,3 @@
+//! The `sessionlake` command line.
+
+fn main() {}

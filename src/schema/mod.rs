@@ -1,0 +1,14 @@
+//! What the tables are: columns with both their names, Arrow types, meanings and aliases.
+//!
+//! Pure data, no I/O. Everything else that needs to know a column (ingest, the lake's layout, the engine's tables, the
+//! reference pages) reads it here, so that the documented table is described once.
+
+mod columns;
+mod header;
+mod tables;
+
+pub use columns::{COLUMNS, Column, Kind, column};
+pub use header::{HeaderMatch, Headers, match_headers, normalise};
+pub use tables::{
+    CONTENT_HASH, EXPORTED_AT, EXTRA, SOURCE, quarantine_schema, sessions_schema, stored_schema, timestamp_type,
+};

@@ -1,0 +1,73 @@
+//! Arrow schemas of the tables.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+
+use super::columns::{COLUMNS, Kind};
+
+/// When the state of a row was last seen: the time of the newest export that held it.
+pub const EXPORTED_AT: &str = "_exported_at";
+/// The file that the state came from, as the user named it.
+pub const SOURCE: &str = "_source";
+/// Columns of the export that are none of ours, as a JSON object; null unless kept on request.
+pub const EXTRA: &str = "_extra";
+/// 64-bit XXH3 of the row's own columns, by which an ingest tells an unchanged row from a changed one.
+pub const CONTENT_HASH: &str = "_content_hash";
+
+/// Returns the type of every instant in the lake: microseconds, UTC.
+pub fn timestamp_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+}
+
+impl Kind {
+    /// Returns the Arrow type of columns of this kind.
+    pub fn arrow_type(self) -> DataType {
+        match self {
+            Self::Text | Self::Json => DataType::Utf8View,
+            Self::Timestamp => timestamp_type(),
+            Self::Seconds => DataType::Float64,
+        }
+    }
+}
+
+fn documented_fields() -> impl Iterator<Item = Field> {
+    COLUMNS.iter().map(|c| Field::new(c.name, c.kind.arrow_type(), !c.required))
+}
+
+/// Returns the schema of `workflow_sessions`: the documented columns under their SQL names.
+pub fn sessions_schema() -> SchemaRef {
+    Arc::new(Schema::new(documented_fields().collect::<Vec<_>>()))
+}
+
+/// Returns the schema that the lake stores: the documented columns, then those of ours, prefixed `_`.
+pub fn stored_schema() -> SchemaRef {
+    let ours = [
+        Field::new(EXPORTED_AT, timestamp_type(), false),
+        Field::new(SOURCE, DataType::Utf8View, true),
+        Field::new(EXTRA, DataType::Utf8View, true),
+        Field::new(CONTENT_HASH, DataType::Int64, false),
+    ];
+    Arc::new(Schema::new(documented_fields().chain(ours).collect::<Vec<_>>()))
+}
+
+/// Returns the schema of `quarantine`: input that could not be stored, with its place and the reason.
+pub fn quarantine_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("file", DataType::Utf8View, false),
+        // From 1; null where the format has no lines (Parquet: the row number).
+        Field::new("line", DataType::Int64, true),
+        // From the start of the decompressed file.
+        Field::new("byte_offset", DataType::Int64, true),
+        Field::new("column", DataType::Utf8View, true),
+        Field::new("reason", DataType::Utf8View, false),
+        // The record as it came; bytes that are not text in the declared encoding are replaced here and kept in raw_bytes.
+        Field::new("raw", DataType::Utf8View, true),
+        Field::new("raw_bytes", DataType::BinaryView, true),
+        // When the input was exported, which is what a replay gives its rows.
+        Field::new("exported_at", timestamp_type(), false),
+        Field::new("quarantined_at", timestamp_type(), false),
+        // What a replay needs beside the record: format, delimiter, headers, zone, as a JSON object.
+        Field::new("context", DataType::Utf8View, true),
+    ]))
+}
