@@ -1,3 +1,7 @@
-//! The `sessionlake` command line.
+//! The `sessionlake` command line: parse, start the runtime, run, print the error with its hint.
 
-fn main() {}
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,1 +1,15 @@
-//! (to be written)
+//! Runs SQL over a lake: the only place that builds a DataFusion session.
+//!
+//! [`Engine`] is one session: its limits, its clock ([`EngineOptions::as_of`]) and its tables. The command line, tests and benches
+//! all get theirs here, so that the same question gets the same answer wherever it is asked.
+
+mod catalog;
+mod config;
+mod prune;
+mod rules;
+mod scan;
+mod system;
+
+pub use catalog::{At, TABLES, TableNote};
+pub use config::{Engine, EngineOptions, default_memory_limit};
+pub use scan::{LakeTable, SessionScanExec};

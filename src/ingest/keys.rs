@@ -146,11 +146,6 @@ impl KeyStore {
         self.len
     }
 
-    /// Says whether there are no keys.
-    pub fn is_empty(&self) -> bool {
-        self.len == 0
-    }
-
     /// Adds a key.
     ///
     /// # Errors

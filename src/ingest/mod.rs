@@ -8,11 +8,17 @@ pub mod ledger;
 pub mod reader;
 pub mod source;
 
+mod fingerprint;
 mod keys;
+mod quarantine;
 mod resolve;
 mod runs;
+mod stage;
+mod upsert;
 
 pub use ledger::{Counts, FileLedger, Ledger};
+pub use stage::{Limits, Progress};
+pub use upsert::{IngestOptions, ingest};
 pub use reader::{ReadBatch, Reject};
 pub use source::{Encoding, InputFormat, ReadOptions, SourceFile};
 

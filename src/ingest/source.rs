@@ -69,3 +69,10 @@ pub struct ReadOptions {
     /// The export time for inputs with neither of those (standard input): the as-of instant of the run.
     pub fallback_exported_at_us: i64,
 }
+
+impl ReadOptions {
+    /// Returns when an input was exported, in microseconds since the Unix epoch, where its rows do not say so themselves.
+    pub fn export_time_us(&self, input: &SourceFile) -> i64 {
+        self.exported_at_us.or(input.modified_us).unwrap_or(self.fallback_exported_at_us)
+    }
+}

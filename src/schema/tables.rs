@@ -80,3 +80,42 @@ pub fn sightings_schema() -> SchemaRef {
         Field::new("seen_at", timestamp_type(), true),
     ]))
 }
+
+/// Says what a column means that is not one of the documented ones; empty for a name that is none of ours.
+pub fn meaning(name: &str) -> &'static str {
+    match name {
+        EXPORTED_AT => "when the export was made that held this state first",
+        SOURCE => "the file that the state came from",
+        EXTRA => "columns of the export that are none of ours, as a JSON object; null unless ingested with --keep-extra",
+        CONTENT_HASH => "64-bit hash of the documented columns and _extra",
+        "file" => "the file as it was named",
+        "line" => "line in the file, or row of a Parquet file, from 1",
+        "byte_offset" => "offset in the decompressed file",
+        "column" => "the column at fault, if one is",
+        "reason" => "why the record could not be stored",
+        "raw" => "the record as it came",
+        "raw_bytes" => "the record's bytes, where they are not UTF-8 text",
+        "exported_at" => "when the file was exported",
+        "quarantined_at" => "when the record was put aside",
+        "context" => "what a replay needs beside the record, as a JSON object",
+        "version" => "version of the lake, from 0",
+        "committed_at" => "when the version was committed",
+        "operation" => "the operation as Delta names it",
+        "rows_read" => "records in the input: the sum of the next six columns",
+        "inserted" => "sessions that the lake did not know",
+        "updated" => "sessions whose stored state gave way",
+        "unchanged" => "sessions that the lake held in exactly this state",
+        "superseded" => "states that lost against a newer one",
+        "duplicate" => "copies of a state within the run",
+        "quarantined" => "records that could not be stored",
+        "ledger" => "the whole ledger, by file and with warnings, as a JSON object",
+        "path" => "path from the table's folder",
+        "liveness" => "active: every session of the file is running; ended otherwise",
+        "rows" => "rows of the file",
+        "bytes" => "size of the file",
+        "first_started_at" => "least started_at of the file",
+        "last_started_at" => "greatest started_at of the file",
+        "running" => "sessions of the file that are running",
+        _ => "",
+    }
+}

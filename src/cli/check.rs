@@ -1,0 +1,112 @@
+//! `sessionlake check`: plans SQL files and runs nothing.
+
+use std::path::PathBuf;
+
+use clap::Args as ClapArgs;
+use sessionlake::engine::{At, Engine};
+use sessionlake::lake::{Lake, layout};
+use sessionlake::script::{self, Access, Script};
+use sessionlake::{Error, Result};
+
+use super::exit;
+use super::query::{ParameterArgs, clock, given_to, read_scripts, refused};
+use super::shared::{Settings, Shared};
+
+/// Plans SQL files and runs nothing.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// SQL files, folders of them, or - for standard input
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Checks this SQL; may be given again
+    #[arg(short, long = "command", value_name = "SQL")]
+    commands: Vec<String>,
+    #[command(flatten)]
+    parameters: ParameterArgs,
+    /// Accepts statements that write
+    #[arg(long)]
+    write: bool,
+}
+
+/// Runs the command: prints every error, and fails if there was one.
+///
+/// # Errors
+/// Files that cannot be read; SQL errors are printed and counted.
+pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
+    let settings = shared.settings()?;
+    let texts = read_scripts(&args.files, &args.commands)?;
+    let mut worst = exit::FINE;
+    let mut scripts = Vec::new();
+    let mut fail = |error: &Error| {
+        exit::print(error);
+        worst = worst.max(exit::SQL);
+    };
+    for (file, text) in &texts {
+        match script::parse(file, text) {
+            Ok(script) => scripts.push(script),
+            Err(error) => fail(&error),
+        }
+    }
+    let given = given_to(&scripts, &args.parameters.values()?)?;
+    let mut statements = 0;
+    for (script, given) in scripts.iter().zip(&given) {
+        // A session each: a view that one file makes is not there for the next.
+        let engine = open(&settings).await?;
+        let values = match script::bind_for_plan(script, given, &clock(&settings)) {
+            Ok(values) => values,
+            Err(error) => {
+                fail(&error);
+                continue;
+            }
+        };
+        for unused in script.unused_parameters() {
+            exit::note(&format!("{}:{}: parameter {:?} is not used", script.file, unused.line, unused.name));
+        }
+        for statement in &script.statements {
+            statements += 1;
+            if let Err(error) = plan(&engine, script, statement, values.clone(), args.write).await {
+                fail(&error);
+            }
+        }
+    }
+    if !shared.quiet && worst == exit::FINE {
+        exit::note(&format!("{statements} statements in {} files are fine", texts.len()));
+    }
+    Ok(worst)
+}
+
+/// Opens a session on the lake, or on tables without rows where there is none.
+async fn open(settings: &Settings) -> Result<Engine> {
+    let engine = Engine::new(settings.engine.clone())?;
+    let lake = Lake::at(&settings.lake)?;
+    if lake.open(layout::SESSIONS).await?.is_some() {
+        engine.attach(&lake, At::Newest).await?;
+    } else {
+        engine.attach_nothing()?;
+    }
+    Ok(engine)
+}
+
+async fn plan(
+    engine: &Engine,
+    script: &Script,
+    statement: &script::Statement,
+    values: datafusion::common::ParamValues,
+    write: bool,
+) -> Result<()> {
+    if let (Access::Writes(what), false) = (statement.access(), write) {
+        return Err(refused(script, statement, &what));
+    }
+    let located = |error| engine.locate(error, script, Some(statement));
+    let plan = engine.plan(statement.parsed.clone()).await.map_err(located)?;
+    let plan = plan.with_param_values(values).map_err(located)?;
+    if let datafusion::logical_expr::LogicalPlan::Ddl(datafusion::logical_expr::DdlStatement::CreateView(_)) = &plan {
+        // Later statements may use the view; making it runs nothing.
+        engine.context().execute_logical_plan(plan).await.map_err(located)?;
+        return Ok(());
+    }
+    if !matches!(plan, datafusion::logical_expr::LogicalPlan::Ddl(_) | datafusion::logical_expr::LogicalPlan::Statement(_)) {
+        engine.context().state().create_physical_plan(&plan).await.map_err(located)?;
+    }
+    Ok(())
+}

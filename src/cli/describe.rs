@@ -1,0 +1,118 @@
+//! `sessionlake describe`: prints tables, columns, types, meanings and functions.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
+use arrow::datatypes::{DataType, Field, Schema};
+use clap::Args as ClapArgs;
+use sessionlake::engine::{Engine, TABLES};
+use sessionlake::{Error, Result, functions, schema};
+
+use super::exit;
+use super::printer::{OutputArgs, Printer};
+use super::shared::Shared;
+
+/// Prints tables, columns, types, meanings and functions.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    /// A table or a function, or one of the words tables, columns, functions [default: all three]
+    #[arg(value_name = "NAME")]
+    name: Option<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Runs the command. It needs no lake: every lake has the same tables.
+///
+/// # Errors
+/// A name that is neither a table nor a function.
+pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
+    let settings = shared.settings()?;
+    let engine = Engine::new(settings.engine.clone())?;
+    engine.attach_nothing()?;
+    let mut printer = Printer::new(&args.output, shared, &settings)?;
+    match args.name.as_deref() {
+        None => {
+            printer.print(&tables()?)?;
+            printer.print(&columns(&engine, None).await?)?;
+            printer.print(&function_list(None)?)?;
+        }
+        Some("tables") => printer.print(&tables()?)?,
+        Some("columns") => printer.print(&columns(&engine, None).await?)?,
+        Some("functions") => printer.print(&function_list(None)?)?,
+        Some(name) => {
+            let table = TABLES.iter().find(|table| bare(table.name).eq_ignore_ascii_case(bare(name)));
+            let listed = match table {
+                Some(table) => columns(&engine, Some(table.name)).await?,
+                None => function_list(Some(name))?,
+            };
+            if listed.num_rows() == 0 {
+                let names: Vec<_> = TABLES.iter().map(|table| bare(table.name)).collect();
+                return Err(Error::usage(format!("there is no table or function {name:?}"))
+                    .with_hint(format!("the tables are {}; describe functions lists the functions", names.join(", "))));
+            }
+            printer.print(&listed)?;
+        }
+    }
+    printer.commit()?;
+    Ok(exit::FINE)
+}
+
+fn bare(name: &str) -> &str {
+    name.trim_matches('"')
+}
+
+fn tables() -> Result<RecordBatch> {
+    listing(&["table", "meaning"], TABLES.iter().map(|table| vec![table.name.to_owned(), table.meaning.to_owned()]))
+}
+
+async fn columns(engine: &Engine, only: Option<&str>) -> Result<RecordBatch> {
+    let mut rows = Vec::new();
+    for table in TABLES.iter().filter(|table| only.is_none_or(|only| only == table.name)) {
+        let provider = engine.context().table_provider(table.name).await?;
+        for field in provider.schema().fields() {
+            let documented = schema::COLUMNS.iter().find(|c| c.name == field.name() || c.documented == field.name());
+            rows.push(vec![
+                table.name.to_owned(),
+                field.name().clone(),
+                documented.map_or(String::new(), |column| column.documented.to_owned()),
+                type_name(field.data_type(), documented.map(|column| column.kind)),
+                match documented {
+                    Some(column) => column.meaning.to_owned(),
+                    None => schema::meaning(field.name()).to_owned(),
+                },
+            ]);
+        }
+    }
+    listing(&["table", "column", "documented name", "type", "meaning"], rows)
+}
+
+fn type_name(data_type: &DataType, kind: Option<schema::Kind>) -> String {
+    match (data_type, kind) {
+        (_, Some(schema::Kind::Json)) => "json text".to_owned(),
+        (_, Some(schema::Kind::Seconds)) => "double (seconds)".to_owned(),
+        (DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8, _) => "text".to_owned(),
+        (DataType::Timestamp(..), _) => "timestamp (UTC, \u{b5}s)".to_owned(),
+        (DataType::Float64, _) => "double".to_owned(),
+        (DataType::Int64, _) => "bigint".to_owned(),
+        (DataType::BinaryView, _) => "bytes".to_owned(),
+        (other, _) => other.to_string(),
+    }
+}
+
+fn function_list(only: Option<&str>) -> Result<RecordBatch> {
+    let rows = functions::reference::entries()
+        .into_iter()
+        .filter(|entry| only.is_none_or(|only| entry.name.eq_ignore_ascii_case(only)))
+        .map(|entry| vec![entry.name, entry.syntax, entry.description]);
+    listing(&["function", "syntax", "meaning"], rows)
+}
+
+fn listing(names: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<RecordBatch> {
+    let rows: Vec<Vec<String>> = rows.into_iter().collect();
+    let fields: Vec<_> = names.iter().map(|name| Field::new(*name, DataType::Utf8View, false)).collect();
+    let columns = (0..names.len())
+        .map(|index| -> ArrayRef { Arc::new(StringViewArray::from_iter_values(rows.iter().map(|row| &row[index]))) })
+        .collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
+}

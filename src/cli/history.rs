@@ -1,0 +1,40 @@
+//! `sessionlake history`: lists the versions of the lake with their ledgers.
+
+use clap::Args as ClapArgs;
+use futures::StreamExt;
+use sessionlake::Result;
+use sessionlake::engine::At;
+
+use super::exit;
+use super::printer::{OutputArgs, Printer};
+use super::shared::Shared;
+
+/// The columns of people's interest; the whole ledger is in the table.
+const SQL: &str = "select version, committed_at, operation, rows_read, inserted, updated, unchanged, superseded, duplicate, \
+                   quarantined from lake_history order by version desc";
+
+/// Lists the versions of the lake with their ledgers.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "The same and more is in the table lake_history.")]
+pub struct Args {
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// No lake there; storage errors.
+pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
+    let settings = shared.settings()?;
+    let engine = settings.open(At::Newest).await?;
+    let mut printer = Printer::new(&args.output, shared, &settings)?;
+    let mut stream = engine.context().sql(SQL).await?.execute_stream().await?;
+    let mut writer = printer.begin(stream.schema())?;
+    while let Some(batch) = stream.next().await {
+        writer.write(&batch?)?;
+    }
+    writer.finish()?;
+    printer.commit()?;
+    Ok(exit::FINE)
+}

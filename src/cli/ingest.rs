@@ -1,0 +1,311 @@
+//! `sessionlake ingest`: takes exports into the lake.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use chrono::Utc;
+use clap::{Args as ClapArgs, ValueEnum};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sessionlake::ingest::{self, Encoding, IngestOptions, InputFormat, Ledger, Limits, Progress, ReadOptions, SourceFile};
+use sessionlake::lake::Lake;
+use sessionlake::{Error, Result};
+
+use super::exit;
+use super::printer::print_text;
+use super::shared::{Settings, Shared, parse_size};
+
+/// Memory of rows and keys at most, whatever the machine has: beyond it more memory makes an ingest no faster.
+const MEMORY_BYTES: usize = 512 << 20;
+
+/// Takes exports into the lake: the newest state of each session wins, every record is accounted for.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  sessionlake ingest --lake ./lake exports/\n  \
+                        sessionlake ingest --map \"Call Ref=session_id\" export.csv\n  \
+                        zcat export.ndjson.gz | sessionlake ingest - --exported-at 2026-11-21T00:00:00Z")]
+pub struct Args {
+    /// Files, folders, patterns such as 'exports/*.csv.gz', or - for standard input
+    #[arg(value_name = "INPUT", required_unless_present = "replay_quarantine")]
+    inputs: Vec<String>,
+    /// Tries the records again that are in quarantine; those that can be stored now leave it
+    #[arg(long, conflicts_with = "inputs")]
+    replay_quarantine: bool,
+    #[command(flatten)]
+    read: ReadArgs,
+    /// Records that may be quarantined before the exit code is 3
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    max_bad: u64,
+    /// Commits nothing when a file is refused or more than --max-bad records are bad
+    #[arg(long)]
+    all_or_nothing: bool,
+    /// How the ledger is printed
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    format: LedgerFormat,
+}
+
+/// How the ledger is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum LedgerFormat {
+    /// For people
+    Text,
+    /// For machines
+    Json,
+}
+
+/// How exports are read.
+#[derive(Debug, Default, ClapArgs)]
+#[command(next_help_heading = "Reading exports")]
+pub struct ReadArgs {
+    /// The format of the inputs [default: told from names and first bytes]
+    #[arg(long, value_enum, value_name = "FORMAT")]
+    input_format: Option<InputFormatArg>,
+    /// The character set of text inputs
+    #[arg(long, value_enum, default_value = "utf8")]
+    encoding: EncodingArg,
+    /// Says which column a header means, as --map "Their Header=session_id"; may be given again
+    #[arg(long, value_name = "HEADER=COLUMN")]
+    map: Vec<String>,
+    /// Keeps columns that are none of ours, as JSON in the column _extra
+    #[arg(long)]
+    keep_extra: bool,
+    /// Longest record; a longer one is quarantined [default: 16MiB]
+    #[arg(long, value_name = "SIZE")]
+    max_record_bytes: Option<String>,
+    /// When the inputs were exported [default: a commit-time column, else the file's modification time]
+    #[arg(long, value_name = "INSTANT")]
+    exported_at: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum InputFormatArg {
+    Csv,
+    Tsv,
+    Ndjson,
+    /// An array of objects
+    Json,
+    /// {columnHeaders, records}
+    Pages,
+    Parquet,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+enum EncodingArg {
+    #[default]
+    Utf8,
+    Utf16,
+    Cp1252,
+}
+
+impl ReadArgs {
+    fn options(&self, settings: &Settings) -> Result<ReadOptions> {
+        let header_map = self
+            .map
+            .iter()
+            .map(|entry| match entry.rsplit_once('=') {
+                Some((theirs, ours)) => Ok((theirs.trim().to_owned(), ours.trim().to_owned())),
+                None => Err(Error::usage(format!("--map {entry:?} names no column"))
+                    .with_hint("write it as --map \"Their Header=session_id\"")),
+            })
+            .collect::<Result<_>>()?;
+        let max_record_bytes = match &self.max_record_bytes {
+            Some(text) => usize::try_from(parse_size("--max-record-bytes", text)?).unwrap_or(usize::MAX),
+            None => 16 << 20,
+        };
+        let exported_at_us = match &self.exported_at {
+            Some(text) => Some(
+                super::shared::parse_instant("--exported-at", text, settings.engine.time_zone)?.timestamp_micros(),
+            ),
+            None => None,
+        };
+        Ok(ReadOptions {
+            format: self.input_format.map(|format| match format {
+                InputFormatArg::Csv => InputFormat::Csv,
+                InputFormatArg::Tsv => InputFormat::Tsv,
+                InputFormatArg::Ndjson => InputFormat::Ndjson,
+                InputFormatArg::Json => InputFormat::JsonArray,
+                InputFormatArg::Pages => InputFormat::Pages,
+                InputFormatArg::Parquet => InputFormat::Parquet,
+            }),
+            encoding: match self.encoding {
+                EncodingArg::Utf8 => Encoding::Utf8,
+                EncodingArg::Utf16 => Encoding::Utf16,
+                EncodingArg::Cp1252 => Encoding::Cp1252,
+            },
+            time_zone: settings.engine.time_zone,
+            header_map,
+            keep_extra: self.keep_extra,
+            max_record_bytes,
+            exported_at_us,
+            fallback_exported_at_us: settings.engine.as_of.timestamp_micros(),
+        })
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// Inputs that are not there, storage errors, conflicts; faults inside inputs are in the ledger and in the exit code.
+pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
+    let settings = shared.settings()?;
+    let lake = Lake::at(&settings.lake)?;
+    let inputs = ingest::expand(&args.inputs)?;
+    let options = IngestOptions {
+        read: args.read.options(&settings)?,
+        max_bad: args.max_bad,
+        all_or_nothing: args.all_or_nothing,
+        now_us: Utc::now().timestamp_micros(),
+        limits: limits(&settings),
+    };
+    let ledger = if args.replay_quarantine {
+        watched(shared, None, &options.limits, |limits| {
+            ingest::replay_quarantine(&lake, IngestOptions { limits, ..options.clone() })
+        })
+        .await?
+    } else {
+        let total = total_bytes(&inputs);
+        watched(shared, total, &options.limits, |limits| {
+            ingest::ingest(&lake, &inputs, IngestOptions { limits, ..options.clone() })
+        })
+        .await?
+    };
+    match args.format {
+        LedgerFormat::Json => {
+            let text = serde_json::to_string_pretty(&ledger).map_err(Error::internal)?;
+            print_text(&format!("{text}\n"))?;
+        }
+        LedgerFormat::Text if shared.quiet => {}
+        LedgerFormat::Text => print_text(&describe(&ledger))?,
+    }
+    let mut code = exit::FINE;
+    for (_, reason) in ledger.refused() {
+        exit::note(&format!("error: {reason}"));
+        code = exit::CHECK;
+    }
+    if ledger.total.quarantined > args.max_bad {
+        let stopped = if ledger.version.is_none() && args.all_or_nothing { "; nothing was committed" } else { "" };
+        exit::note(&format!(
+            "error: {} records were quarantined, more than --max-bad {}{stopped}",
+            ledger.total.quarantined, args.max_bad
+        ));
+        if stopped.is_empty() {
+            exit::note("hint: see select file, line, \"column\", reason from quarantine");
+        }
+        code = exit::CHECK;
+    }
+    Ok(code)
+}
+
+/// Ingests exports into a lake that only one query will see; what is odd is said on stderr.
+///
+/// # Errors
+/// Inputs that are not there or refused, storage errors.
+pub async fn into_temporary(
+    shared: &Shared,
+    settings: &Settings,
+    lake: &Lake,
+    from: &[String],
+    read: &ReadArgs,
+) -> Result<()> {
+    let inputs = ingest::expand(from)?;
+    let options = IngestOptions {
+        read: read.options(settings)?,
+        max_bad: 0,
+        all_or_nothing: false,
+        now_us: Utc::now().timestamp_micros(),
+        limits: limits(settings),
+    };
+    let total = total_bytes(&inputs);
+    let ledger = watched(shared, total, &options.limits, |limits| {
+        ingest::ingest(lake, &inputs, IngestOptions { limits, ..options.clone() })
+    })
+    .await?;
+    if let Some((_, reason)) = ledger.refused().next() {
+        return Err(Error::Check { message: reason.to_owned() });
+    }
+    if ledger.total.quarantined > 0 && !shared.quiet {
+        exit::note(&format!(
+            "warning: {} of {} records could not be read; see select * from quarantine",
+            ledger.total.quarantined, ledger.total.rows_read
+        ));
+    }
+    Ok(())
+}
+
+fn limits(settings: &Settings) -> Limits {
+    Limits {
+        threads: settings.engine.threads,
+        memory_bytes: settings.engine.memory_limit_bytes.min(MEMORY_BYTES),
+        cancelled: Arc::new(AtomicBool::new(false)),
+        progress: Arc::new(|_| {}),
+    }
+}
+
+fn total_bytes(inputs: &[SourceFile]) -> Option<u64> {
+    inputs.iter().map(|input| input.size_bytes).sum()
+}
+
+/// Runs an ingest with a progress bar; a signal asks it to stop, and waits until it has cleaned up.
+async fn watched<F>(shared: &Shared, total: Option<u64>, limits: &Limits, work: impl FnOnce(Limits) -> F) -> Result<Ledger>
+where
+    F: Future<Output = Result<Ledger>>,
+{
+    let bar = shared.shows_progress().then(|| progress_bar(total));
+    let shown = bar.clone();
+    let progress = Arc::new(move |progress: Progress| {
+        if let Some(bar) = &shown {
+            bar.set_position(progress.bytes);
+            bar.set_message(format!("{} rows", progress.rows));
+        }
+    });
+    let cancelled = Arc::clone(&limits.cancelled);
+    let mut work = std::pin::pin!(work(Limits { progress, ..limits.clone() }));
+    let outcome = tokio::select! {
+        outcome = &mut work => outcome,
+        () = exit::signal() => {
+            cancelled.store(true, Ordering::Relaxed);
+            work.await
+        }
+    };
+    if let Some(bar) = bar {
+        bar.finish_and_clear();
+    }
+    outcome
+}
+
+/// Makes a progress bar on stderr: bytes of the total where it is known, rows, and the rate.
+pub fn progress_bar(total: Option<u64>) -> ProgressBar {
+    let template = match total {
+        Some(_) => "{bar:30} {bytes} of {total_bytes}, {msg}, {binary_bytes_per_sec}, {eta} left",
+        None => "{spinner} {bytes}, {msg}, {binary_bytes_per_sec}",
+    };
+    let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
+    let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::stderr_with_hz(5));
+    bar.with_style(style)
+}
+
+/// Writes the ledger for people.
+fn describe(ledger: &Ledger) -> String {
+    let mut text = String::new();
+    for file in &ledger.files {
+        let _ = match (&file.already_in_version, &file.refused) {
+            (Some(version), _) => writeln!(text, "{}: already in version {version}, nothing to do", file.file),
+            (_, Some(_)) => writeln!(text, "{}: refused, nothing of it was stored", file.file),
+            _ => writeln!(text, "{}: {}", file.file, file.counts),
+        };
+        for (warning, count) in &file.warnings {
+            let names = file.unknown_columns.join(", ");
+            let _ = match warning {
+                ingest::Warning::UnknownColumn => writeln!(text, "  {count} {warning}: {names}"),
+                _ => writeln!(text, "  {count} rows: {warning}"),
+            };
+        }
+    }
+    if ledger.files.len() > 1 {
+        let _ = writeln!(text, "in all: {}", ledger.total);
+    }
+    let _ = match ledger.version {
+        Some(version) => writeln!(text, "the lake is at version {version}"),
+        None => writeln!(text, "nothing was committed"),
+    };
+    text
+}

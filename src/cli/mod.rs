@@ -1,0 +1,92 @@
+//! The command line: the only place that knows clap, stdout and exit codes.
+//!
+//! One file a command, each with its arguments and a `run`. What they share: [`shared`] turns global flags, environment and
+//! configuration files into options of the library, [`printer`] puts results out, [`exit`] maps errors to exit codes.
+
+mod check;
+mod config;
+mod describe;
+mod exit;
+mod generate;
+mod history;
+mod ingest;
+mod man;
+mod printer;
+mod query;
+mod shared;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+
+use shared::Shared;
+
+/// Keeps histories of workflow sessions in a lake, and runs SQL files over them.
+#[derive(Debug, Parser)]
+#[command(name = "sessionlake", version, max_term_width = 110, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 fine, 1 SQL or runtime error, 2 usage or configuration, 3 data check failed or rows \
+                        quarantined over the limit, 4 storage, 5 conflict, 6 limit reached, 130/143 stopped by a signal.")]
+struct Cli {
+    #[command(flatten)]
+    shared: Shared,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Takes exports into the lake: the newest state of each session wins, every record is accounted for
+    Ingest(ingest::Args),
+    /// Runs SQL files or statements over the lake, or over exports without one
+    Query(query::Args),
+    /// Plans SQL files and runs nothing
+    Check(check::Args),
+    /// Prints tables, columns, types, meanings and functions
+    Describe(describe::Args),
+    /// Lists the versions of the lake with their ledgers
+    History(history::Args),
+    /// Makes synthetic exports from a seed
+    Generate(generate::Args),
+    /// Prints the completion script of a shell
+    Completions(man::CompletionsArgs),
+    /// Prints the manual page
+    Man,
+}
+
+/// Runs the command line and returns its exit code.
+pub fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            // clap prints help and version to stdout, everything else to stderr; both may meet a closed pipe.
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::FINE });
+        }
+    };
+    shared::start_log(&cli.shared);
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return exit::report(&crate::cli::exit::runtime_error(error)),
+    };
+    let outcome = runtime.block_on(run(cli));
+    // A query that was stopped may still have threads at work; nobody waits for them.
+    runtime.shutdown_background();
+    match outcome {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => exit::report(&error),
+    }
+}
+
+async fn run(cli: Cli) -> sessionlake::Result<u8> {
+    let Cli { shared, command } = cli;
+    match command {
+        Command::Ingest(args) => ingest::run(&shared, args).await,
+        Command::Query(args) => exit::or_signal(query::run(&shared, args)).await,
+        Command::Check(args) => exit::or_signal(check::run(&shared, args)).await,
+        Command::Describe(args) => exit::or_signal(describe::run(&shared, args)).await,
+        Command::History(args) => exit::or_signal(history::run(&shared, args)).await,
+        Command::Generate(args) => generate::run(&shared, args).await,
+        Command::Completions(args) => man::completions(&mut Cli::command(), &args),
+        Command::Man => man::page(Cli::command()),
+    }
+}

@@ -1,0 +1,136 @@
+//! Puts results out: to stdout or into a file, in the format that was asked for.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use clap::Args;
+use sessionlake::format::{self, Color, FormatOptions, OutputFile, OutputFormat, ResultWriter};
+use sessionlake::{Error, Result};
+
+use super::shared::{Settings, Shared};
+
+/// Flags of commands that print results.
+#[derive(Debug, Default, Args)]
+#[command(next_help_heading = "Output")]
+pub struct OutputArgs {
+    /// The format of results: table, csv, tsv, json, ndjson, markdown, parquet, arrow [default: table, or by the ending of -o]
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<OutputFormat>,
+    /// Short for --format csv
+    #[arg(long, conflicts_with_all = ["format", "json"])]
+    csv: bool,
+    /// Short for --format json
+    #[arg(long, conflicts_with = "format")]
+    json: bool,
+    /// Writes into this file instead of stdout; it appears whole or not at all
+    #[arg(short, long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// The text of null in csv, tsv, table and markdown
+    #[arg(long, value_name = "TEXT")]
+    null: Option<String>,
+}
+
+/// Prints one result after another.
+pub struct Printer {
+    format: OutputFormat,
+    options: FormatOptions,
+    file: Option<OutputFile>,
+    printed: usize,
+}
+
+impl Printer {
+    /// Makes a printer; the file is created beside its name at once, so that a folder that is not there is found early.
+    ///
+    /// # Errors
+    /// An ending without a format, a file that cannot be made, binary output to a terminal.
+    pub fn new(args: &OutputArgs, shared: &Shared, settings: &Settings) -> Result<Self> {
+        let format = match (args.format, &args.output, &settings.format) {
+            _ if args.csv => OutputFormat::Csv,
+            _ if args.json => OutputFormat::Json,
+            (Some(format), ..) => format,
+            (None, Some(path), _) => OutputFormat::from_path(path)?,
+            (None, None, Some(name)) => name.parse()?,
+            (None, None, None) => OutputFormat::Table,
+        };
+        let to_terminal = args.output.is_none() && io::stdout().is_terminal();
+        if format.is_binary() && to_terminal {
+            return Err(Error::usage(format!("{format} is binary and stdout is a terminal"))
+                .with_hint("write it into a file with -o"));
+        }
+        let file = args.output.as_ref().map(OutputFile::create).transpose()?;
+        let options = FormatOptions {
+            null: args.null.clone(),
+            time_zone: settings.engine.time_zone,
+            table_width: to_terminal.then(terminal_width).flatten(),
+            color: if file.is_none() && shared.colors_stdout() { Color::Always } else { Color::Never },
+            ..FormatOptions::default()
+        };
+        Ok(Self { format, options, file, printed: 0 })
+    }
+
+    /// The format of results.
+    pub fn format(&self) -> OutputFormat {
+        self.format
+    }
+
+    /// Starts the next result.
+    ///
+    /// # Errors
+    /// A second result in a format that holds one; a column that the format cannot hold; a sink that fails.
+    pub fn begin(&mut self, schema: SchemaRef) -> Result<Box<dyn ResultWriter>> {
+        if self.printed > 0 {
+            if self.format.is_binary() {
+                return Err(Error::usage(format!("{} holds one result, and this is the second", self.format))
+                    .with_hint("run one statement, or choose a text format"));
+            }
+            if !matches!(self.format, OutputFormat::Json | OutputFormat::Ndjson) {
+                let mut sink = self.sink()?;
+                sink.write_all(b"\n").and_then(|()| sink.flush()).map_err(|e| Error::storage("writing results", e))?;
+            }
+        }
+        self.printed += 1;
+        format::writer(self.format, &self.options, schema, self.sink()?)
+    }
+
+    /// Prints a result that is at hand.
+    ///
+    /// # Errors
+    /// As [`Printer::begin`].
+    pub fn print(&mut self, batch: &RecordBatch) -> Result<()> {
+        let mut writer = self.begin(batch.schema())?;
+        writer.write(batch)?;
+        writer.finish().map(|_| ())
+    }
+
+    fn sink(&self) -> Result<Box<dyn Write + Send>> {
+        match &self.file {
+            Some(file) => file.sink(),
+            None => Ok(Box::new(io::stdout())),
+        }
+    }
+
+    /// Moves the file into place.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub fn commit(self) -> Result<()> {
+        self.file.map_or(Ok(()), OutputFile::commit)
+    }
+}
+
+/// Writes lines to stdout.
+///
+/// # Errors
+/// Stdout that fails.
+pub fn print_text(text: &str) -> Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(sessionlake::format::sink_error)
+}
+
+fn terminal_width() -> Option<usize> {
+    let (terminal_size::Width(columns), _) = terminal_size::terminal_size_of(io::stdout())?;
+    // Narrower than this nothing can be read anyway.
+    (columns >= 20).then_some(usize::from(columns))
+}

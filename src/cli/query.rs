@@ -1,0 +1,355 @@
+//! `sessionlake query`: runs SQL files or statements and prints their results.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::Args as ClapArgs;
+use futures::StreamExt;
+use serde_json::Value;
+use sessionlake::engine::Engine;
+use sessionlake::lake::Lake;
+use sessionlake::script::{self, Access, Clock, Script, Statement};
+use sessionlake::{Error, Result};
+
+use super::exit;
+use super::ingest::{self, ReadArgs};
+use super::printer::{OutputArgs, Printer};
+use super::shared::{AtArgs, Settings, Shared};
+
+/// Runs SQL files or statements over the lake, or over exports without one.
+#[derive(Debug, ClapArgs)]
+#[command(after_help = "Examples:\n  sessionlake query queries/stuck_sessions.sql --param hours=4\n  \
+                        sessionlake query -c \"select count(*) from active_sessions\" --json\n  \
+                        sessionlake query --from export.csv queries/")]
+pub struct Args {
+    /// SQL files, folders of them (in the order of their names), or - for standard input
+    #[arg(value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// Runs this SQL; may be given again, and runs after the files
+    #[arg(short, long = "command", value_name = "SQL")]
+    commands: Vec<String>,
+    /// Runs over these exports instead of a lake; a temporary lake is made and removed; may be given again
+    #[arg(long, value_name = "EXPORT", num_args = 1, conflicts_with_all = ["at_version", "at_time"])]
+    from: Vec<String>,
+    #[command(flatten)]
+    parameters: ParameterArgs,
+    #[command(flatten)]
+    at: AtArgs,
+    #[command(flatten)]
+    output: OutputArgs,
+    /// Lets statements write: COPY, CREATE EXTERNAL TABLE, INSERT
+    #[arg(long)]
+    write: bool,
+    /// Goes on after an error; the exit code is that of the first
+    #[arg(long)]
+    keep_going: bool,
+    /// Stops after this long, such as 30s, 5m or 2h
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
+    /// Fails when a result has more rows than this
+    #[arg(long, value_name = "N")]
+    max_rows: Option<u64>,
+    #[command(flatten)]
+    read: ReadArgs,
+}
+
+/// Values for the parameters of SQL files.
+#[derive(Debug, Default, ClapArgs)]
+pub struct ParameterArgs {
+    /// A value for a parameter of the SQL; may be given again
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    params: Vec<String>,
+    /// A JSON file with an object of parameter values
+    #[arg(long = "params", value_name = "FILE")]
+    file: Option<PathBuf>,
+}
+
+impl ParameterArgs {
+    /// Reads the values; those of the command line win over those of the file.
+    ///
+    /// # Errors
+    /// A flag without `=`, a name given twice, a file that is not a JSON object.
+    pub fn values(&self) -> Result<BTreeMap<String, Value>> {
+        let mut values = BTreeMap::new();
+        if let Some(path) = &self.file {
+            let text = std::fs::read_to_string(path).map_err(|e| Error::usage(format!("{}: {e}", path.display())))?;
+            let parsed: BTreeMap<String, Value> = serde_json::from_str(&text).map_err(|e| {
+                Error::usage(format!("{}: not an object of parameters: {e}", path.display()))
+            })?;
+            values = parsed;
+        }
+        let mut given = std::collections::BTreeSet::new();
+        for param in &self.params {
+            let (name, value) = param.split_once('=').ok_or_else(|| {
+                Error::usage(format!("--param {param:?} has no value")).with_hint("write it as --param name=value")
+            })?;
+            if !given.insert(name) {
+                return Err(Error::usage(format!("--param {name} is given twice")));
+            }
+            values.insert(name.to_owned(), Value::String(value.to_owned()));
+        }
+        Ok(values)
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// The first error, unless it goes on after errors.
+pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
+    let settings = shared.settings()?;
+    let timeout = args.timeout.as_deref().map(parse_timeout).transpose()?;
+    let work = run_within(shared, &settings, args);
+    match timeout {
+        None => work.await,
+        Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+            let message = format!("stopped after --timeout {}", humantime(limit));
+            Err(Error::Limit { message, hint: Some("give it longer, or let the query read less".to_owned()) })
+        }),
+    }
+}
+
+async fn run_within(shared: &Shared, settings: &Settings, args: Args) -> Result<u8> {
+    let scripts = read_scripts(&args.files, &args.commands)?;
+    let given = args.parameters.values()?;
+    let mut parsed = Vec::new();
+    let mut failures = Failures { keep_going: args.keep_going, first: None };
+    for (file, text) in &scripts {
+        match script::parse(file, text) {
+            Ok(script) => parsed.push(script),
+            Err(error) => failures.meet(error)?,
+        }
+    }
+    let given = given_to(&parsed, &given)?;
+    // Dropped, and so removed, when the command ends however it ends.
+    let temporary = if args.from.is_empty() { None } else { Some(temporary_folder(settings)?) };
+    let engine = match &temporary {
+        None => settings.open(args.at.at(settings.engine.time_zone)?).await?,
+        Some(folder) => {
+            let lake = Lake::at(&folder.path().join("lake").display().to_string())?;
+            ingest::into_temporary(shared, settings, &lake, &args.from, &args.read).await?;
+            let engine = Engine::new(settings.engine.clone())?;
+            engine.attach(&lake, sessionlake::engine::At::Newest).await?;
+            engine
+        }
+    };
+    let mut printer = Printer::new(&args.output, shared, settings)?;
+    let run = Run { engine, clock: clock(settings), write: args.write, max_rows: args.max_rows };
+    for (script, given) in parsed.iter().zip(&given) {
+        if parsed.len() > 1 && !shared.quiet {
+            exit::note(&format!("-- {}: {}", script.file, script.header.title.as_deref().unwrap_or("(no title)")));
+        }
+        if let Err(error) = run.script(script, given, &mut printer).await {
+            failures.meet(error)?;
+        }
+    }
+    printer.commit()?;
+    Ok(failures.first.unwrap_or(exit::FINE))
+}
+
+/// What becomes of errors: the first ends the run, or they are printed and counted.
+struct Failures {
+    keep_going: bool,
+    first: Option<u8>,
+}
+
+impl Failures {
+    fn meet(&mut self, error: Error) -> Result<()> {
+        let going_on = self.keep_going && !matches!(error, Error::Cancelled) && !sessionlake::format::is_broken_pipe(&error);
+        if !going_on {
+            return Err(error);
+        }
+        exit::print(&error);
+        self.first.get_or_insert(exit::code(&error));
+        Ok(())
+    }
+}
+
+/// Returns the clock that parameters count from.
+pub fn clock(settings: &Settings) -> Clock {
+    Clock { as_of: settings.engine.as_of, time_zone: settings.engine.time_zone }
+}
+
+/// Keeps the values that a script knows, where several scripts share the command line. A script that is alone gets all, and
+/// reports the one it does not know with the names that are near.
+///
+/// # Errors
+/// A value that none of several scripts knows.
+pub fn given_to(scripts: &[Script], given: &BTreeMap<String, Value>) -> Result<Vec<BTreeMap<String, Value>>> {
+    let knows = |script: &Script, name: &str| {
+        script.header.parameter(name).is_some()
+            || script.statements.iter().any(|statement| statement.placeholders().any(|p| p == name))
+    };
+    if scripts.len() == 1 {
+        return Ok(vec![given.clone()]);
+    }
+    if let Some(name) = given.keys().find(|name| !scripts.iter().any(|script| knows(script, name))) {
+        return Err(Error::usage(format!("none of these scripts has a parameter {name:?}")));
+    }
+    let known = |script: &Script| given.iter().filter(|(n, _)| knows(script, n)).map(|(n, v)| (n.clone(), v.clone())).collect();
+    Ok(scripts.iter().map(known).collect())
+}
+
+struct Run {
+    engine: Engine,
+    clock: Clock,
+    write: bool,
+    max_rows: Option<u64>,
+}
+
+impl Run {
+    async fn script(&self, script: &Script, given: &BTreeMap<String, Value>, printer: &mut Printer) -> Result<()> {
+        let values = script::bind(script, given, &self.clock)?;
+        for statement in &script.statements {
+            self.statement(script, statement, values.clone(), printer).await?;
+        }
+        Ok(())
+    }
+
+    async fn statement(
+        &self,
+        script: &Script,
+        statement: &Statement,
+        values: datafusion::common::ParamValues,
+        printer: &mut Printer,
+    ) -> Result<()> {
+        if let (Access::Writes(what), false) = (statement.access(), self.write) {
+            return Err(refused(script, statement, &what));
+        }
+        let located = |error| self.engine.locate(error, script, Some(statement));
+        let plan = self.engine.plan(statement.parsed.clone()).await.map_err(located)?;
+        let plan = plan.with_param_values(values).map_err(located)?;
+        let has_rows = !plan.schema().fields().is_empty();
+        let frame = self.engine.context().execute_logical_plan(plan).await.map_err(located)?;
+        let mut stream = frame.execute_stream().await.map_err(located)?;
+        if !has_rows {
+            while let Some(batch) = stream.next().await {
+                batch.map_err(located)?;
+            }
+            return Ok(());
+        }
+        let mut writer = printer.begin(stream.schema())?;
+        let mut rows = 0;
+        while let Some(batch) = stream.next().await {
+            let batch = batch.map_err(located)?;
+            rows += batch.num_rows() as u64;
+            if let Some(limit) = self.max_rows.filter(|limit| rows > *limit) {
+                return Err(Error::Limit {
+                    message: format!("{}: the result has more rows than --max-rows {limit}", script.file),
+                    hint: Some("raise --max-rows, or let the query return less".to_owned()),
+                });
+            }
+            writer.write(&batch)?;
+        }
+        writer.finish()?;
+        Ok(())
+    }
+}
+
+/// Makes the error of a statement that may not write.
+pub fn refused(script: &Script, statement: &Statement, what: &str) -> Error {
+    let source_line = script.text.lines().nth(statement.line.saturating_sub(1) as usize).map(str::to_owned);
+    sessionlake::error::SqlError {
+        file: script.file.clone(),
+        position: Some((statement.line, statement.column)),
+        width: statement.text().split_whitespace().next().map_or(1, |word| word.chars().count()),
+        source_line,
+        message: format!("the statement is {what}"),
+        hint: Some("SQL only reads here; --write lets it write".to_owned()),
+    }
+    .into()
+}
+
+/// Reads SQL from files, folders, standard input and the command line, in this order, each with the name errors call it by.
+///
+/// # Errors
+/// A file that cannot be read, a folder without SQL, nothing to run.
+pub fn read_scripts(files: &[PathBuf], commands: &[String]) -> Result<Vec<(String, String)>> {
+    let mut scripts = Vec::new();
+    for path in files {
+        if path.as_os_str() == "-" {
+            let mut text = String::new();
+            std::io::stdin()
+                .read_to_string(&mut text)
+                .map_err(|e| Error::usage(format!("standard input is not SQL text: {e}")))?;
+            scripts.push(("-".to_owned(), text));
+        } else if path.is_dir() {
+            let before = scripts.len();
+            for file in sql_files(path)? {
+                scripts.push(read_script(&file)?);
+            }
+            if scripts.len() == before {
+                return Err(Error::usage(format!("{}: no .sql file in this folder", path.display())));
+            }
+        } else {
+            scripts.push(read_script(path)?);
+        }
+    }
+    for (index, command) in commands.iter().enumerate() {
+        let name = if commands.len() == 1 { "-c".to_owned() } else { format!("-c[{}]", index + 1) };
+        scripts.push((name, command.clone()));
+    }
+    if scripts.is_empty() {
+        return Err(Error::usage("nothing to run").with_hint("name a SQL file, or give SQL with -c"));
+    }
+    Ok(scripts)
+}
+
+/// Lists the `.sql` files of a folder in the order of their names.
+fn sql_files(folder: &Path) -> Result<Vec<PathBuf>> {
+    let failed = |e: std::io::Error| Error::usage(format!("{}: {e}", folder.display()));
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("sql")) && path.is_file() {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn read_script(path: &Path) -> Result<(String, String)> {
+    let name = path.display().to_string();
+    let bytes = std::fs::read(path).map_err(|e| {
+        let error = Error::usage(format!("{name}: {e}"));
+        if e.kind() == std::io::ErrorKind::NotFound { error.with_hint("is the path right? SQL itself is given with -c") } else { error }
+    })?;
+    let text = String::from_utf8(bytes).map_err(|e| {
+        let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+        Error::usage(format!("{name}:{line}: the file is not UTF-8 text"))
+    })?;
+    Ok((name, text))
+}
+
+fn temporary_folder(settings: &Settings) -> Result<tempfile::TempDir> {
+    let made = match &settings.engine.temporary_folder {
+        Some(folder) => tempfile::Builder::new().prefix("sessionlake-").tempdir_in(folder),
+        None => tempfile::Builder::new().prefix("sessionlake-").tempdir(),
+    };
+    made.map_err(|e| Error::storage("temporary folder", e))
+}
+
+/// Reads a length of time: a number with s, m, h or ms.
+fn parse_timeout(text: &str) -> Result<Duration> {
+    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let factor = match &text[split..] {
+        "ms" => 0.001,
+        "" | "s" => 1.0,
+        "m" | "min" => 60.0,
+        "h" => 3600.0,
+        _ => f64::NAN,
+    };
+    let seconds = text[..split].parse::<f64>().unwrap_or(f64::NAN) * factor;
+    if seconds.is_finite() && seconds > 0.0 && seconds < 1e9 {
+        Ok(Duration::from_secs_f64(seconds))
+    } else {
+        Err(Error::usage(format!("--timeout is not a time: {text:?}")).with_hint("write it as 30s, 5m or 2h"))
+    }
+}
+
+fn humantime(duration: Duration) -> String {
+    format!("{} s", duration.as_secs_f64())
+}

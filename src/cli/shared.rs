@@ -1,0 +1,273 @@
+//! Flags that every command takes, and what becomes of them.
+
+use std::io::IsTerminal;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use clap::{Args, ValueEnum};
+use sessionlake::engine::{At, Engine, EngineOptions, default_memory_limit};
+use sessionlake::lake::Lake;
+use sessionlake::{Error, Result};
+
+use super::config::Config;
+
+/// The lake where none is named.
+const DEFAULT_LAKE: &str = "./lake";
+/// Bytes that spilling may take where nothing else is said.
+const DEFAULT_SPILL_BYTES: u64 = 100 << 30;
+
+/// When to colour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ColorChoice {
+    /// On a terminal, unless NO_COLOR is set or TERM is dumb
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+/// Flags that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Global options")]
+pub struct Shared {
+    /// The lake: a folder, or s3://, gs://, az:// where built in [default: ./lake]
+    #[arg(long, global = true, value_name = "URI", env = "SESSIONLAKE_LAKE")]
+    lake: Option<String>,
+    /// The instant that is now for queries, such as 2026-11-21T00:00:00Z [default: when the command starts]
+    #[arg(long, global = true, value_name = "INSTANT", env = "SESSIONLAKE_AS_OF")]
+    as_of: Option<String>,
+    /// The zone of local days, of display, and of times in exports that have none, such as Europe/Berlin [default: UTC]
+    #[arg(long, global = true, value_name = "ZONE", env = "SESSIONLAKE_TIME_ZONE")]
+    time_zone: Option<String>,
+    /// Memory that a run may hold before it spills, such as 2GB or 50% [default: 70%]
+    #[arg(long, global = true, value_name = "SIZE", env = "SESSIONLAKE_MEMORY_LIMIT")]
+    memory_limit: Option<String>,
+    /// Disk that spilling may take [default: 100GB]
+    #[arg(long, global = true, value_name = "SIZE", env = "SESSIONLAKE_SPILL_LIMIT")]
+    spill_limit: Option<String>,
+    /// Where to spill [default: the system's temporary folder]
+    #[arg(long, global = true, value_name = "FOLDER", env = "SESSIONLAKE_TEMP_DIR")]
+    temp_dir: Option<PathBuf>,
+    /// Threads [default: the number of cores]
+    #[arg(long, global = true, value_name = "N", env = "SESSIONLAKE_THREADS")]
+    threads: Option<NonZeroUsize>,
+    /// Says nothing but results and errors
+    #[arg(short, long, global = true)]
+    pub quiet: bool,
+    /// When to colour
+    #[arg(long, global = true, value_enum, default_value = "auto")]
+    color: ColorChoice,
+    /// How log lines look; SESSIONLAKE_LOG=debug turns them on
+    #[arg(long, global = true, value_enum, default_value = "text")]
+    log_format: LogFormat,
+}
+
+/// Which version of the lake to look at.
+#[derive(Debug, Default, Args)]
+pub struct AtArgs {
+    /// Looks at this version of the lake
+    #[arg(long, value_name = "N", conflicts_with = "at_time")]
+    at_version: Option<u64>,
+    /// Looks at the newest version that was committed by this instant
+    #[arg(long, value_name = "INSTANT")]
+    at_time: Option<String>,
+}
+
+/// The flags, made into what the library takes.
+pub struct Settings {
+    pub lake: String,
+    pub engine: EngineOptions,
+    /// The output format that a configuration file names.
+    pub format: Option<String>,
+}
+
+impl Shared {
+    /// Combines flags, environment and configuration files.
+    ///
+    /// # Errors
+    /// A value that cannot be read, or a configuration file that is wrong.
+    pub fn settings(&self) -> Result<Settings> {
+        let config = Config::load()?;
+        let time_zone = match self.time_zone.as_deref().or(config.time_zone.as_deref()) {
+            Some(name) => parse_zone(name)?,
+            None => Tz::UTC,
+        };
+        let as_of = match &self.as_of {
+            Some(text) => parse_instant("--as-of", text, time_zone)?,
+            // The only place where the machine's clock becomes the clock of queries.
+            None => Utc::now(),
+        };
+        let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+        let memory_limit_bytes = match self.memory_limit.as_deref().or(config.memory_limit.as_deref()) {
+            Some(text) => usize::try_from(parse_size("--memory-limit", text)?).unwrap_or(usize::MAX),
+            None => default_memory_limit(),
+        };
+        let spill_limit_bytes = match self.spill_limit.as_deref().or(config.spill_limit.as_deref()) {
+            Some(text) => parse_size("--spill-limit", text)?,
+            None => DEFAULT_SPILL_BYTES,
+        };
+        Ok(Settings {
+            lake: self.lake.clone().or(config.lake).unwrap_or_else(|| DEFAULT_LAKE.to_owned()),
+            engine: EngineOptions {
+                as_of,
+                time_zone,
+                memory_limit_bytes,
+                spill_limit_bytes,
+                temporary_folder: self.temp_dir.clone().or(config.temp_dir),
+                threads: self.threads.or(config.threads.and_then(NonZeroUsize::new)).unwrap_or(cores),
+            },
+            format: config.format,
+        })
+    }
+
+    /// Says whether stdout gets colours.
+    pub fn colors_stdout(&self) -> bool {
+        match self.color {
+            ColorChoice::Always => true,
+            ColorChoice::Never => false,
+            ColorChoice::Auto => {
+                let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+                let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+                std::io::stdout().is_terminal() && !unwanted && !dumb
+            }
+        }
+    }
+
+    /// Says whether progress is shown: on a terminal, unless told to be quiet.
+    pub fn shows_progress(&self) -> bool {
+        !self.quiet && std::io::stderr().is_terminal()
+    }
+}
+
+impl AtArgs {
+    /// Says whether a version was named.
+    pub fn is_given(&self) -> bool {
+        self.at_version.is_some() || self.at_time.is_some()
+    }
+
+    /// Returns the version to look at.
+    ///
+    /// # Errors
+    /// An instant that cannot be read.
+    pub fn at(&self, time_zone: Tz) -> Result<At> {
+        Ok(match (self.at_version, &self.at_time) {
+            (Some(version), _) => At::Version(version),
+            (None, Some(text)) => At::Time(parse_instant("--at-time", text, time_zone)?),
+            (None, None) => At::Newest,
+        })
+    }
+}
+
+impl Settings {
+    /// Opens an engine on the lake.
+    ///
+    /// # Errors
+    /// No lake there; storage errors.
+    pub async fn open(&self, at: At) -> Result<Engine> {
+        let engine = Engine::new(self.engine.clone())?;
+        engine.attach(&Lake::at(&self.lake)?, at).await?;
+        Ok(engine)
+    }
+}
+
+/// Finds a zone by its IANA name.
+fn parse_zone(name: &str) -> Result<Tz> {
+    name.parse().map_err(|_| {
+        Error::usage(format!("unknown time zone {name:?}"))
+            .with_hint("zones have IANA names such as UTC, Europe/Berlin or America/New_York")
+    })
+}
+
+/// Reads an instant: RFC 3339, or a date or local time in the zone.
+pub fn parse_instant(flag: &str, text: &str, time_zone: Tz) -> Result<DateTime<Utc>> {
+    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
+        return Ok(instant.to_utc());
+    }
+    let local = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
+        .iter()
+        .find_map(|form| chrono::NaiveDateTime::parse_from_str(text, form).ok())
+        .or_else(|| chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0));
+    // A local time that exists twice is taken as the earlier; one that does not exist is refused.
+    local
+        .and_then(|local| local.and_local_timezone(time_zone).earliest())
+        .map(|instant| instant.to_utc())
+        .ok_or_else(|| {
+            Error::usage(format!("{flag} is not an instant: {text:?}"))
+                .with_hint("write it as 2026-11-21T00:00:00Z, or as a date or local time of --time-zone")
+        })
+}
+
+/// Reads a number of bytes: plain, with a unit (kB, MB, GB, TB, KiB, MiB, GiB, TiB), or a share of the memory available.
+pub fn parse_size(flag: &str, text: &str) -> Result<u64> {
+    let failed = || {
+        Error::usage(format!("{flag} is not a size: {text:?}")).with_hint("write it as 2GB, 512MiB or, for memory, 50%")
+    };
+    let trimmed = text.trim();
+    let split = trimmed.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(trimmed.len());
+    let number: f64 = trimmed[..split].parse().map_err(|_| failed())?;
+    let factor = match trimmed[split..].trim().to_ascii_lowercase().as_str() {
+        "" | "b" => 1.0,
+        "k" | "kb" => 1e3,
+        "m" | "mb" => 1e6,
+        "g" | "gb" => 1e9,
+        "t" | "tb" => 1e12,
+        "kib" => 1024.0,
+        "mib" => 1024.0 * 1024.0,
+        "gib" => 1024.0 * 1024.0 * 1024.0,
+        "tib" => 1024.0 * 1024.0 * 1024.0 * 1024.0,
+        // The default limit is 70 % of what may be used.
+        "%" => default_memory_limit() as f64 / 70.0,
+        _ => return Err(failed()),
+    };
+    let bytes = number * factor;
+    if bytes < 1.0 || bytes > 1e18 { Err(failed()) } else { Ok(bytes as u64) }
+}
+
+/// Starts logging to stderr, as SESSIONLAKE_LOG or RUST_LOG asks; without them nothing is logged.
+pub fn start_log(shared: &Shared) {
+    let wanted = std::env::var("SESSIONLAKE_LOG").or_else(|_| std::env::var("RUST_LOG"));
+    let Ok(wanted) = wanted else { return };
+    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(wanted);
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match shared.log_format {
+        LogFormat::Text => builder.with_ansi(false).init(),
+        LogFormat::Json => builder.json().init(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_decimal_and_binary_units() {
+        assert_eq!(parse_size("--x", "2GB").unwrap(), 2_000_000_000);
+        assert_eq!(parse_size("--x", "1.5 MiB").unwrap(), 1_572_864);
+        assert_eq!(parse_size("--x", "4096").unwrap(), 4_096);
+        for wrong in ["", "GB", "-1", "2 parsecs", "0", "1e40"] {
+            assert!(parse_size("--x", wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn instants_may_be_local() {
+        let berlin = Tz::Europe__Berlin;
+        let midnight = parse_instant("--as-of", "2026-11-21", berlin).unwrap();
+        assert_eq!(midnight.to_rfc3339(), "2026-11-20T23:00:00+00:00");
+        // The hour that the clocks skip.
+        assert!(parse_instant("--as-of", "2026-03-29T02:30:00", berlin).is_err());
+        assert!(parse_instant("--as-of", "soon", berlin).is_err());
+    }
+}

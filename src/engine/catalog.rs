@@ -1,0 +1,158 @@
+//! The tables and views of a session, and what they are for.
+
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use datafusion::catalog::TableProvider;
+use datafusion::datasource::{ViewTable, provider_as_source};
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::logical_expr::{LogicalPlanBuilder, col, ident};
+use url::Url;
+
+use super::config::Engine;
+use super::scan::LakeTable;
+use super::system::{System, SystemTable};
+use crate::error::{Error, Result};
+use crate::lake::{Lake, Snapshot, Table, Version, layout};
+use crate::schema;
+
+/// Which version of a lake a session sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum At {
+    /// The newest.
+    #[default]
+    Newest,
+    /// This one.
+    Version(Version),
+    /// The newest that was committed at or before this instant.
+    Time(DateTime<Utc>),
+}
+
+/// A table as `describe` shows it.
+#[derive(Debug, Clone, Copy)]
+pub struct TableNote {
+    /// The name, as SQL writes it.
+    pub name: &'static str,
+    /// What it holds.
+    pub meaning: &'static str,
+}
+
+/// The tables of every session.
+pub const TABLES: [TableNote; 8] = [
+    TableNote { name: "workflow_sessions", meaning: "one row a session, in its newest known state" },
+    TableNote {
+        name: "\"Workflow Sessions\"",
+        meaning: "the same rows under the names of the platform's documentation, such as \"Session Id\"",
+    },
+    TableNote { name: "active_sessions", meaning: "sessions that are still running: ended_at is null" },
+    TableNote { name: "ended_sessions", meaning: "sessions that have ended" },
+    TableNote {
+        name: "stored_sessions",
+        meaning: "workflow_sessions with the columns that the lake adds: _exported_at, _source, _extra, _content_hash",
+    },
+    TableNote { name: "quarantine", meaning: "input that could not be stored, with its place, the reason and the raw text" },
+    TableNote { name: "lake_history", meaning: "versions of the lake, each with the ledger of the ingest that made it" },
+    TableNote { name: "lake_files", meaning: "data files with their rows, bytes and range of started_at" },
+];
+
+impl Engine {
+    /// Registers the tables of a lake at a version, and returns that version.
+    ///
+    /// # Errors
+    /// A lake that is not there, or does not have the version; storage errors.
+    pub async fn attach(&self, lake: &Lake, at: At) -> Result<Version> {
+        let Some(mut sessions) = lake.open(layout::SESSIONS).await? else {
+            return Err(Error::NotFound {
+                message: format!("there is no lake at {:?}", lake.name),
+                hint: Some("sessionlake ingest makes one; query --from FILE needs none".to_owned()),
+            });
+        };
+        match at {
+            At::Newest => {}
+            At::Version(version) => sessions.travel_to_version(version).await?,
+            At::Time(instant) => sessions.travel_to_time(instant).await?,
+        }
+        let snapshot = sessions.snapshot()?;
+        let version = snapshot.version;
+        self.register_sessions(&sessions, &snapshot)?;
+        self.register_quarantine(lake.open(layout::QUARANTINE).await?)?;
+        let history = System::new(SystemTable::History, Some(sessions.clone()), None);
+        self.context().register_table("lake_history", Arc::new(history))?;
+        let files = System::new(SystemTable::Files, None, Some(snapshot));
+        self.context().register_table("lake_files", Arc::new(files))?;
+        Ok(version)
+    }
+
+    /// Registers the tables without rows, so that SQL can be checked where there is no lake.
+    ///
+    /// # Errors
+    /// A defect of ours.
+    pub fn attach_nothing(&self) -> Result<()> {
+        let store = ObjectStoreUrl::parse("lake://nothing")?;
+        let table = |name: &str, schema| -> Arc<dyn TableProvider> {
+            Arc::new(LakeTable::new(name, 0, store.clone(), schema, Arc::default()))
+        };
+        self.register_session_tables(
+            table("workflow_sessions", schema::sessions_schema()),
+            table("stored_sessions", schema::stored_schema()),
+        )?;
+        self.register_quarantine(None)?;
+        for (name, kind) in [("lake_history", SystemTable::History), ("lake_files", SystemTable::Files)] {
+            self.context().register_table(name, Arc::new(System::new(kind, None, None)))?;
+        }
+        Ok(())
+    }
+
+    fn register_sessions(&self, table: &Table, snapshot: &Snapshot) -> Result<()> {
+        let store = self.register_store(table)?;
+        let provider = |name: &str, schema| -> Arc<dyn TableProvider> {
+            let files = Arc::clone(&snapshot.files);
+            Arc::new(LakeTable::new(name, snapshot.version, store.clone(), schema, files))
+        };
+        self.register_session_tables(
+            provider("workflow_sessions", schema::sessions_schema()),
+            provider("stored_sessions", schema::stored_schema()),
+        )
+    }
+
+    fn register_session_tables(&self, sessions: Arc<dyn TableProvider>, stored: Arc<dyn TableProvider>) -> Result<()> {
+        let context = self.context();
+        context.register_table("workflow_sessions", Arc::clone(&sessions))?;
+        context.register_table("stored_sessions", stored)?;
+        let scan = || LogicalPlanBuilder::scan("workflow_sessions", provider_as_source(Arc::clone(&sessions)), None);
+        let documented = schema::COLUMNS.iter().map(|column| ident(column.name).alias(column.documented));
+        let views = [
+            ("active_sessions", scan()?.filter(col("ended_at").is_null())?.build()?),
+            ("ended_sessions", scan()?.filter(col("ended_at").is_not_null())?.build()?),
+            ("\"Workflow Sessions\"", scan()?.project(documented)?.build()?),
+        ];
+        for (name, plan) in views {
+            context.register_table(name, Arc::new(ViewTable::new(plan, None)))?;
+        }
+        Ok(())
+    }
+
+    fn register_quarantine(&self, table: Option<Table>) -> Result<()> {
+        let schema = schema::quarantine_schema();
+        let provider = match table {
+            Some(table) => {
+                let snapshot = table.snapshot()?;
+                let store = self.register_store(&table)?;
+                LakeTable::new("quarantine", snapshot.version, store, schema, snapshot.files)
+            }
+            None => LakeTable::new("quarantine", 0, ObjectStoreUrl::parse("lake://nothing")?, schema, Arc::default()),
+        };
+        self.context().register_table("quarantine", Arc::new(provider))?;
+        Ok(())
+    }
+
+    /// Makes a table's files readable, and returns the URL that stands for its folder in this session.
+    fn register_store(&self, table: &Table) -> Result<ObjectStoreUrl> {
+        // DataFusion finds a store by scheme and host alone; the hash stands for the rest of the URL.
+        let hash = xxhash_rust::xxh3::xxh3_64(table.url().as_str().as_bytes());
+        let url = format!("lake://{hash:016x}");
+        let parsed = Url::parse(&url).map_err(Error::internal)?;
+        self.context().runtime_env().register_object_store(&parsed, table.store());
+        Ok(ObjectStoreUrl::parse(&url)?)
+    }
+}

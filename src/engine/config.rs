@@ -1,0 +1,127 @@
+//! The one builder of sessions: dialect, limits, clock, rules, functions.
+
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
+use datafusion::common::config::Dialect;
+use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
+use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::sql::parser::Statement;
+
+use super::rules::AsOfClock;
+use crate::error::{Error, Result};
+use crate::functions;
+
+/// Operators named in the message when memory runs out.
+const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).unwrap();
+
+/// What a session may use, and what it sees as now.
+#[derive(Debug, Clone)]
+pub struct EngineOptions {
+    /// The instant that is now for every query, and up to which running sessions have run.
+    pub as_of: DateTime<Utc>,
+    /// The zone of local days.
+    pub time_zone: Tz,
+    /// Bytes of memory that operators may hold; beyond it they spill to disk.
+    pub memory_limit_bytes: usize,
+    /// Bytes of disk that spilling may take.
+    pub spill_limit_bytes: u64,
+    /// Where to spill; `None` is the system's temporary folder.
+    pub temporary_folder: Option<PathBuf>,
+    /// Threads that a query runs on.
+    pub threads: NonZeroUsize,
+}
+
+/// A session: its tables, functions, limits and clock.
+#[derive(Clone)]
+pub struct Engine {
+    context: SessionContext,
+    options: EngineOptions,
+}
+
+impl Engine {
+    /// Builds a session without tables.
+    ///
+    /// # Errors
+    /// A temporary folder that cannot be used.
+    pub fn new(options: EngineOptions) -> Result<Self> {
+        let mut config = SessionConfig::new()
+            .with_default_catalog_and_schema("sessionlake", "public")
+            .with_information_schema(true)
+            .with_target_partitions(options.threads.get());
+        let settings = config.options_mut();
+        // In the generic dialect `data->>'q' = 'x'` means `data ->> ('q' = 'x')`.
+        settings.sql_parser.dialect = Dialect::PostgreSQL;
+        settings.sql_parser.collect_spans = true;
+        // Filters run inside the scan: other columns are decoded only for rows that pass.
+        settings.execution.parquet.pushdown_filters = true;
+        settings.execution.parquet.reorder_filters = true;
+        settings.execution.time_zone = Some(options.time_zone.name().to_owned());
+        let mut disk = DiskManagerBuilder::default().with_max_temp_directory_size(options.spill_limit_bytes);
+        if let Some(folder) = &options.temporary_folder {
+            disk = disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
+        }
+        let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_limit_bytes), NAMED_CONSUMERS);
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::new(pool))
+            .with_disk_manager_builder(disk)
+            .build_arc()?;
+        let mut state = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .build();
+        // First of all rules: the others then see an instant where the clock was asked for.
+        let mut analyzer_rules = vec![];
+        analyzer_rules.extend(state.analyzer().rules.iter().cloned());
+        analyzer_rules.insert(0, Arc::new(AsOfClock::new(options.as_of, options.time_zone)));
+        state = SessionStateBuilder::new_from_existing(state).with_analyzer_rules(analyzer_rules).build();
+        let context = SessionContext::new_with_state(state);
+        functions::register_all(&context)?;
+        Ok(Self { context, options })
+    }
+
+    /// The DataFusion session.
+    pub fn context(&self) -> &SessionContext {
+        &self.context
+    }
+
+    /// The options that the session was built with.
+    pub fn options(&self) -> &EngineOptions {
+        &self.options
+    }
+
+    /// Plans a statement.
+    ///
+    /// # Errors
+    /// What DataFusion says of the statement; `script` gives it a place.
+    pub async fn plan(&self, statement: Statement) -> datafusion::error::Result<LogicalPlan> {
+        self.context.state().statement_to_plan(statement).await
+    }
+}
+
+/// Returns 70 % of the memory that this process may use: the least of the machine's and the control group's.
+pub fn default_memory_limit() -> usize {
+    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
+        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?.to_owned();
+        Some(line.split_whitespace().nth(1)?.parse::<usize>().ok()? * 1024)
+    });
+    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
+        .iter()
+        .find_map(|path| std::fs::read_to_string(path).ok()?.trim().parse::<usize>().ok());
+    let available = [machine, group].into_iter().flatten().min().unwrap_or(4 << 30);
+    available / 10 * 7
+}
+
+impl From<Error> for datafusion::error::DataFusionError {
+    fn from(error: Error) -> Self {
+        Self::External(Box::new(error))
+    }
+}

@@ -1,0 +1,75 @@
+//! Makes the as-of instant the clock of every query.
+//!
+//! `now()` and its kin would read the machine's clock, each query at its own instant; a report could not be made again. This rule
+//! runs on every plan before any other, and puts the session's as-of instant where the clock was asked, also into
+//! `session_duration`, which measures running sessions up to it.
+
+use chrono::{DateTime, Offset, TimeZone, Utc};
+use chrono_tz::Tz;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{Result, ScalarValue};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::{Expr, LogicalPlan, expr::ScalarFunction};
+use datafusion::optimizer::AnalyzerRule;
+
+/// Replaces calls that ask for the time by the as-of instant.
+#[derive(Debug)]
+pub struct AsOfClock {
+    as_of: DateTime<Utc>,
+    time_zone: Tz,
+}
+
+impl AsOfClock {
+    /// Makes the rule for an instant; `current_date` is the local day in the zone.
+    pub fn new(as_of: DateTime<Utc>, time_zone: Tz) -> Self {
+        Self { as_of, time_zone }
+    }
+
+    fn instant(&self) -> Expr {
+        Expr::Literal(ScalarValue::TimestampMicrosecond(Some(self.as_of.timestamp_micros()), Some("UTC".into())), None)
+    }
+
+    fn replace(&self, expr: Expr) -> Transformed<Expr> {
+        let Expr::ScalarFunction(ScalarFunction { func, args }) = expr else { return Transformed::no(expr) };
+        let local = self.time_zone.from_utc_datetime(&self.as_of.naive_utc());
+        match (func.name(), args.len()) {
+            ("now" | "current_timestamp", 0) => Transformed::yes(self.instant()),
+            ("current_date" | "today", 0) => {
+                let epoch = chrono::NaiveDate::default();
+                let days = local.date_naive().signed_duration_since(epoch).num_days();
+                Transformed::yes(Expr::Literal(ScalarValue::Date32(i32::try_from(days).ok()), None))
+            }
+            ("current_time", 0) => {
+                let day_us = 86_400_000_000_i64;
+                let offset_us = i64::from(local.offset().fix().local_minus_utc()) * 1_000_000;
+                let of_day = (self.as_of.timestamp_micros() + offset_us).rem_euclid(day_us);
+                Transformed::yes(Expr::Literal(ScalarValue::Time64Nanosecond(Some(of_day * 1_000)), None))
+            }
+            ("session_duration", 2) => {
+                let args = args.into_iter().chain([self.instant()]).collect();
+                Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args }))
+            }
+            _ => Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })),
+        }
+    }
+}
+
+impl AnalyzerRule for AsOfClock {
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.transform_up_with_subqueries(|plan| {
+            let names = NamePreserver::new(&plan);
+            let plan = plan.map_expressions(|expr| {
+                let name = names.save(&expr);
+                let replaced = expr.transform_up(|expr| Ok(self.replace(expr)))?;
+                Ok(replaced.update_data(|expr| name.restore(expr)))
+            })?;
+            plan.map_data(LogicalPlan::recompute_schema)
+        })
+        .map(|transformed| transformed.data)
+    }
+
+    fn name(&self) -> &str {
+        "as_of_clock"
+    }
+}

@@ -1,0 +1,5 @@
+//! Our rules for the optimizer, one a file.
+
+mod clock;
+
+pub use clock::AsOfClock;

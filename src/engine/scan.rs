@@ -1,0 +1,372 @@
+//! Scans the data files of a lake's table.
+//!
+//! [`SessionScanExec`] is plain data: which table at which version, which files, which expressions over its columns, which filter,
+//! how many rows. The Parquet source, with its readers and caches, is built from that in `execute`, so the node can cross
+//! a wire and do the same scan on another machine. While a plan is made, a source is built for the length of a question (can this
+//! projection be merged, this filter be pushed down?) and its answer is taken back into plain data.
+
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+use arrow::datatypes::SchemaRef;
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::config::{ConfigOptions, TableParquetOptions};
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{ColumnStatistics, Result, Statistics};
+use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
+use datafusion::datasource::source::{DataSource, DataSourceExec};
+use datafusion::datasource::table_schema::TableSchema;
+use datafusion::execution::object_store::ObjectStoreUrl;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_expr::projection::ProjectionExprs;
+use datafusion::physical_expr::utils::conjunction_opt;
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
+};
+use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
+};
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+
+use super::prune::prune;
+use crate::lake::{DataFile, Version};
+
+/// A table of a lake at one version, as the planner sees it.
+#[derive(Debug)]
+pub struct LakeTable {
+    scanned: Arc<ScannedTable>,
+    files: Arc<Vec<DataFile>>,
+}
+
+/// What a scan knows of its table.
+#[derive(Debug)]
+struct ScannedTable {
+    name: String,
+    version: Version,
+    store: ObjectStoreUrl,
+    schema: SchemaRef,
+}
+
+impl LakeTable {
+    /// Makes a table of data files whose paths are in the store registered under `store`.
+    pub fn new(name: &str, version: Version, store: ObjectStoreUrl, schema: SchemaRef, files: Arc<Vec<DataFile>>) -> Self {
+        Self { scanned: Arc::new(ScannedTable { name: name.to_owned(), version, store, schema }), files }
+    }
+}
+
+#[async_trait]
+impl TableProvider for LakeTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.scanned.schema)
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
+        // The filter stays in the logical plan; the physical optimizer moves it into the scan, which then evaluates it fully.
+        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
+    }
+
+    fn statistics(&self) -> Option<Statistics> {
+        Some(table_statistics(&self.files, &self.scanned.schema))
+    }
+
+    async fn scan(
+        &self,
+        state: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        let schema = &self.scanned.schema;
+        let qualified = datafusion::common::DFSchema::try_from(Arc::clone(schema))?;
+        let predicates: Vec<_> =
+            filters.iter().map(|f| state.create_physical_expr(f.clone(), &qualified)).collect::<Result<_>>()?;
+        let predicate = conjunction_opt(predicates);
+        let files = prune(&self.files, schema, predicate.as_ref())?;
+        let indices: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
+        let partitions = state.config().target_partitions();
+        let parts = ScanParts {
+            table: Arc::clone(&self.scanned),
+            total_files: self.files.len(),
+            statistics: table_statistics(&files, schema),
+            groups: FileGroup::new(files.iter().map(|file| partitioned_file(file, schema)).collect())
+                .split_files(partitions),
+            projection: ProjectionExprs::from_indices(&indices, schema),
+            // Not yet: the physical optimizer pushes the filter that stays above, and a second copy would be evaluated twice.
+            predicate: None,
+            limit,
+        };
+        Ok(Arc::new(SessionScanExec::new(parts)?))
+    }
+}
+
+fn partitioned_file(file: &DataFile, schema: &SchemaRef) -> PartitionedFile {
+    PartitionedFile::new(file.path.clone(), file.size_bytes).with_statistics(Arc::new(file_statistics(file, schema)))
+}
+
+fn file_statistics(file: &DataFile, schema: &SchemaRef) -> Statistics {
+    let column_statistics = schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let mut statistics = ColumnStatistics::new_unknown();
+            if let Some(known) = file.columns.get(field.name()) {
+                // Bounds may be cut or rounded by a foreign writer: they prune, but are no answers.
+                let bound = |value: &Option<datafusion::common::ScalarValue>| match value {
+                    Some(value) if value.data_type() == *field.data_type() => Precision::Inexact(value.clone()),
+                    _ => Precision::Absent,
+                };
+                statistics.min_value = bound(&known.minimum);
+                statistics.max_value = bound(&known.maximum);
+                if let Some(nulls) = known.null_count {
+                    statistics.null_count = Precision::Exact(nulls as usize);
+                }
+            }
+            statistics
+        })
+        .collect();
+    Statistics {
+        num_rows: file.rows.map_or(Precision::Absent, |rows| Precision::Exact(rows as usize)),
+        total_byte_size: Precision::Inexact(file.size_bytes as usize),
+        column_statistics,
+    }
+}
+
+fn table_statistics(files: &[DataFile], schema: &SchemaRef) -> Statistics {
+    let mut sum = Statistics {
+        num_rows: Precision::Exact(0),
+        total_byte_size: Precision::Inexact(0),
+        column_statistics: vec![
+            ColumnStatistics { null_count: Precision::Exact(0), ..ColumnStatistics::new_unknown() };
+            schema.fields().len()
+        ],
+    };
+    for (index, file) in files.iter().enumerate() {
+        let one = file_statistics(file, schema);
+        sum.num_rows = sum.num_rows.add(&one.num_rows);
+        sum.total_byte_size = sum.total_byte_size.add(&one.total_byte_size);
+        for (sum, one) in sum.column_statistics.iter_mut().zip(one.column_statistics) {
+            sum.null_count = sum.null_count.add(&one.null_count);
+            sum.min_value = if index == 0 { one.min_value } else { sum.min_value.min(&one.min_value) };
+            sum.max_value = if index == 0 { one.max_value } else { sum.max_value.max(&one.max_value) };
+        }
+    }
+    sum
+}
+
+/// The plain data of a scan.
+#[derive(Debug, Clone)]
+struct ScanParts {
+    table: Arc<ScannedTable>,
+    /// Files of the version, before any were left out.
+    total_files: usize,
+    groups: Vec<FileGroup>,
+    statistics: Statistics,
+    /// What the scan puts out, as expressions over the table's columns.
+    projection: ProjectionExprs,
+    /// Which rows it puts out, as an expression over the table's columns.
+    predicate: Option<Arc<dyn PhysicalExpr>>,
+    limit: Option<usize>,
+}
+
+impl ScanParts {
+    fn config(&self, source: ParquetSource) -> Result<FileScanConfig> {
+        use datafusion::datasource::physical_plan::FileSource;
+        let source = match &self.predicate {
+            Some(predicate) => source.with_predicate(Arc::clone(predicate)),
+            None => source,
+        };
+        let source = source
+            .try_pushdown_projection(&self.projection)?
+            .ok_or_else(|| datafusion::common::internal_datafusion_err!("a projection the scan cannot take"))?;
+        Ok(FileScanConfigBuilder::new(self.table.store.clone(), source)
+            .with_file_groups(self.groups.clone())
+            .with_statistics(self.statistics.clone())
+            .with_limit(self.limit)
+            .build())
+    }
+
+    fn source(&self) -> ParquetSource {
+        ParquetSource::new(TableSchema::new(Arc::clone(&self.table.schema), vec![]))
+    }
+
+    /// Builds a source that answers the planner's questions but reads nothing.
+    fn planned(&self) -> Result<FileScanConfig> {
+        self.config(self.source())
+    }
+
+    /// Takes the answer of a planning source back into plain data.
+    fn taken_from(&self, answer: &Arc<dyn DataSource>) -> Result<Self> {
+        let config = answer
+            .downcast_ref::<FileScanConfig>()
+            .ok_or_else(|| datafusion::common::internal_datafusion_err!("a scan that reads no files"))?;
+        let source = config.file_source();
+        Ok(Self {
+            groups: config.file_groups.clone(),
+            projection: source.projection().cloned().unwrap_or_else(|| self.projection.clone()),
+            predicate: source.filter(),
+            limit: config.limit,
+            ..self.clone()
+        })
+    }
+}
+
+/// Reads the data files of one table at one version.
+#[derive(Debug)]
+pub struct SessionScanExec {
+    parts: ScanParts,
+    properties: Arc<PlanProperties>,
+    /// The scan under way, shared by its partitions.
+    running: OnceLock<Arc<DataSourceExec>>,
+}
+
+impl SessionScanExec {
+    fn new(parts: ScanParts) -> Result<Self> {
+        let planned = DataSourceExec::new(Arc::new(parts.planned()?));
+        let properties = Arc::clone(planned.properties());
+        Ok(Self { parts, properties, running: OnceLock::new() })
+    }
+
+    fn with_answer(&self, answer: &Arc<dyn DataSource>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self::new(self.parts.taken_from(answer)?)?))
+    }
+
+    fn start(&self, context: &TaskContext) -> Result<Arc<DataSourceExec>> {
+        if let Some(running) = self.running.get() {
+            return Ok(Arc::clone(running));
+        }
+        let runtime = context.runtime_env();
+        let readers = CachedParquetFileReaderFactory::new(
+            runtime.object_store(&self.parts.table.store)?,
+            runtime.cache_manager.get_file_metadata_cache(),
+        );
+        let options = TableParquetOptions {
+            global: context.session_config().options().execution.parquet.clone(),
+            ..TableParquetOptions::default()
+        };
+        let source = self
+            .parts
+            .source()
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::new(readers));
+        let scan = Arc::new(DataSourceExec::new(Arc::new(self.parts.config(source)?)));
+        Ok(Arc::clone(self.running.get_or_init(|| scan)))
+    }
+}
+
+impl DisplayAs for SessionScanExec {
+    fn fmt_as(&self, kind: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ScanParts { table, total_files, groups, projection, predicate, limit, .. } = &self.parts;
+        let mut files: Vec<_> = groups.iter().flat_map(|g| g.iter().map(|file| file.path())).collect();
+        files.sort_unstable();
+        files.dedup();
+        if matches!(kind, DisplayFormatType::TreeRender) {
+            writeln!(f, "table={}", table.name)?;
+            return writeln!(f, "files={} of {total_files}", files.len());
+        }
+        write!(f, "SessionScanExec: table={}, version={}", table.name, table.version)?;
+        write!(f, ", files={} of {total_files}, groups={}", files.len(), groups.len())?;
+        write!(f, ", projection=[{projection}]")?;
+        if let Some(predicate) = predicate {
+            write!(f, ", predicate={predicate}")?;
+        }
+        if let Some(limit) = limit {
+            write!(f, ", limit={limit}")?;
+        }
+        Ok(())
+    }
+}
+
+impl ExecutionPlan for SessionScanExec {
+    fn name(&self) -> &'static str {
+        "SessionScanExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(self)
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.parts.planned()?.apply_expressions(f)
+    }
+
+    fn repartitioned(&self, partitions: usize, config: &ConfigOptions) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let answer = self.parts.planned()?.repartitioned(
+            partitions,
+            config.optimizer.repartition_file_min_size,
+            self.properties.eq_properties.output_ordering(),
+        )?;
+        answer.map(|answer| self.with_answer(&answer)).transpose()
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        self.start(&context)?.execute(partition, context)
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        self.running.get()?.metrics()
+    }
+
+    fn statistics_from_inputs(&self, _: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        self.parts.planned()?.partition_statistics(args.partition())
+    }
+
+    fn with_fetch(&self, limit: Option<usize>) -> Option<Arc<dyn ExecutionPlan>> {
+        let parts = ScanParts { limit, ..self.parts.clone() };
+        Some(Arc::new(Self::new(parts).ok()?))
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.parts.limit
+    }
+
+    fn try_swapping_with_projection(&self, projection: &ProjectionExec) -> Result<Option<Arc<dyn ExecutionPlan>>> {
+        let answer = self.parts.planned()?.try_swapping_with_projection(projection.projection_expr())?;
+        answer.map(|answer| self.with_answer(&answer)).transpose()
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        _phase: FilterPushdownPhase,
+        result: ChildPushdownResult,
+        config: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>> {
+        let filters = result.parent_filters.into_iter().map(|filter| filter.filter).collect();
+        let answer = self.parts.planned()?.try_pushdown_filters(filters, config)?;
+        let updated_node = answer.updated_node.map(|source| self.with_answer(&source)).transpose()?;
+        Ok(FilterPushdownPropagation { filters: answer.filters, updated_node })
+    }
+
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        Ok(Arc::new(Self::new(self.parts.clone())?))
+    }
+}

@@ -1,0 +1,373 @@
+//! Reads all inputs of a run once: rows go to sorted runs, their keys to the key store, rejects to a temporary file.
+//!
+//! One thread cuts files into blocks of whole records, workers convert blocks and hash the rows, and the calling thread collects.
+//! The channels between them are short, so memory holds a few blocks a worker.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Seek};
+use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
+
+use super::fingerprint::{KeyColumns, content_hashes};
+use super::keys::{KeyStore, RowPlace};
+use super::ledger::{FileLedger, add_warnings};
+use super::quarantine;
+use super::reader::{Block, Converter, FileSummary, ReadBatch, Reader, Reject};
+use super::runs::RunStore;
+use super::source::{ReadOptions, SourceFile};
+use crate::error::{Error, Result};
+use crate::schema;
+
+/// The column that numbers the rows of a run; it never leaves the run.
+pub const ORDINAL: &str = "_ordinal";
+
+/// Returns the schema of rows in a run: what the lake stores, and the row's number.
+pub fn run_schema() -> SchemaRef {
+    let stored = schema::stored_schema();
+    let ordinal = Arc::new(Field::new(ORDINAL, DataType::UInt64, true));
+    Arc::new(Schema::new(stored.fields().iter().cloned().chain([ordinal]).collect::<Vec<_>>()))
+}
+
+/// How far a run has come.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Progress {
+    /// Bytes of input read, compressed where the input is.
+    pub bytes: u64,
+    /// Records read.
+    pub rows: u64,
+}
+
+/// What a run may use, and who is told of it.
+#[derive(Clone)]
+pub struct Limits {
+    /// Threads that convert and encode.
+    pub threads: NonZeroUsize,
+    /// Bytes of rows and keys kept in memory before they go to temporary files.
+    pub memory_bytes: usize,
+    /// Set from outside to stop the run.
+    pub cancelled: Arc<AtomicBool>,
+    /// Told now and then how far the run has come.
+    pub progress: Arc<dyn Fn(Progress) + Send + Sync>,
+}
+
+impl Limits {
+    /// Fails if the run was stopped from outside.
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`].
+    pub fn check(&self) -> Result<()> {
+        if self.cancelled.load(Ordering::Relaxed) { Err(Error::Cancelled) } else { Ok(()) }
+    }
+}
+
+/// Everything that was read, waiting for its outcome.
+pub struct Staged {
+    /// A key for every good row.
+    pub keys: KeyStore,
+    /// The good rows.
+    pub runs: RunStore,
+    /// Number of good rows.
+    pub rows: u64,
+    /// First row number and file of each stretch of rows.
+    pub stretches: Vec<(u64, u32)>,
+    /// One entry a file.
+    pub files: Vec<FileLedger>,
+    /// Rejects of all files, refused ones included.
+    pub rejects: RejectStore,
+}
+
+impl Staged {
+    /// Names the file that a row came from.
+    pub fn file_of(&self, ordinal: u64) -> usize {
+        let index = self.stretches.partition_point(|(first, _)| *first <= ordinal);
+        self.stretches.get(index.saturating_sub(1)).map_or(0, |(_, file)| *file as usize)
+    }
+}
+
+/// Rejects on their way to the quarantine table.
+pub struct RejectStore {
+    writer: Option<StreamWriter<BufWriter<File>>>,
+    /// The file of each batch written.
+    files: Vec<u32>,
+}
+
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::storage("temporary file of rejected records", error)
+}
+
+impl RejectStore {
+    fn new() -> Self {
+        Self { writer: None, files: Vec::new() }
+    }
+
+    fn push(&mut self, file: u32, batch: &RecordBatch) -> Result<()> {
+        let writer = match &mut self.writer {
+            Some(writer) => writer,
+            none => {
+                let file = BufWriter::new(tempfile::tempfile().map_err(failed)?);
+                none.insert(StreamWriter::try_new(file, &schema::quarantine_schema()).map_err(failed)?)
+            }
+        };
+        writer.write(batch).map_err(failed)?;
+        self.files.push(file);
+        Ok(())
+    }
+
+    /// Calls back with the rejects of the files that `wanted` says yes to.
+    ///
+    /// # Errors
+    /// What the callback returns; a temporary file that cannot be read back.
+    pub fn for_each(
+        &mut self,
+        wanted: impl Fn(usize) -> bool,
+        mut visit: impl FnMut(&RecordBatch) -> Result<()>,
+    ) -> Result<()> {
+        let Some(writer) = &mut self.writer else { return Ok(()) };
+        writer.flush().map_err(failed)?;
+        let mut file = writer.get_ref().get_ref().try_clone().map_err(failed)?;
+        let end = file.stream_position().map_err(failed)?;
+        file.rewind().map_err(failed)?;
+        let reader = StreamReader::try_new(BufReader::new(file), None).map_err(failed)?;
+        for (batch, origin) in reader.zip(&self.files) {
+            if wanted(*origin as usize) {
+                visit(&batch.map_err(failed)?)?;
+            }
+        }
+        // The clone shares its position with the writer.
+        writer.get_ref().get_ref().seek_to(end).map_err(failed)
+    }
+}
+
+trait SeekTo {
+    fn seek_to(&self, position: u64) -> std::io::Result<()>;
+}
+
+impl SeekTo for File {
+    fn seek_to(&self, position: u64) -> std::io::Result<()> {
+        let mut file: &File = self;
+        file.seek(std::io::SeekFrom::Start(position)).map(|_| ())
+    }
+}
+
+/// What the cutting thread and the workers send.
+enum Message {
+    Converted { file: u32, batch: Box<RecordBatch>, content: arrow::array::Int64Array, read: Box<ReadBatch>, context: Arc<str> },
+    Bytes(u64),
+    End { file: u32, outcome: Result<FileSummary> },
+}
+
+struct Work {
+    file: u32,
+    block: Block,
+    converter: Arc<Converter>,
+    context: Arc<str>,
+}
+
+/// Reads and converts all files.
+///
+/// A file that cannot be read as what it claims to be is noted in its ledger as refused, and its rows count for nothing.
+///
+/// # Errors
+/// Temporary space that runs out, or a run that is stopped from outside; not the inputs' own faults.
+pub fn stage(
+    inputs: &[SourceFile],
+    skip: &[Option<u64>],
+    read: &ReadOptions,
+    limits: &Limits,
+    quarantined_at_us: i64,
+) -> Result<Staged> {
+    let workers = limits.threads.get();
+    let (work_sender, work_receiver) = sync_channel::<Work>(workers);
+    let (sender, receiver) = sync_channel::<Message>(workers * 2);
+    let work_receiver = Mutex::new(work_receiver);
+    std::thread::scope(|scope| {
+        let cutter_sender = sender.clone();
+        scope.spawn(move || cut(inputs, skip, read, &work_sender, &cutter_sender));
+        for _ in 0..workers {
+            let (sender, work_receiver) = (sender.clone(), &work_receiver);
+            scope.spawn(move || convert(work_receiver, &sender));
+        }
+        drop(sender);
+        // Dropping the receiver on an error makes all threads end at their next send.
+        collect(inputs, skip, receiver, read, limits, quarantined_at_us)
+    })
+}
+
+fn cut(
+    inputs: &[SourceFile],
+    skip: &[Option<u64>],
+    read: &ReadOptions,
+    work: &SyncSender<Work>,
+    messages: &SyncSender<Message>,
+) {
+    for (index, input) in inputs.iter().enumerate() {
+        if skip.get(index).copied().flatten().is_some() {
+            continue;
+        }
+        let file = index as u32;
+        let outcome = cut_file(file, input, read, work, messages);
+        if messages.send(Message::End { file, outcome }).is_err() {
+            return;
+        }
+    }
+}
+
+fn cut_file(
+    file: u32,
+    input: &SourceFile,
+    read: &ReadOptions,
+    work: &SyncSender<Work>,
+    messages: &SyncSender<Message>,
+) -> Result<FileSummary> {
+    let mut reader = Reader::open(input, read)?;
+    let converter = reader.converter();
+    let context: Arc<str> = converter.context().into();
+    let mut reported = 0;
+    while let Some(block) = reader.next_block()? {
+        let item = Work { file, block, converter: Arc::clone(&converter), context: Arc::clone(&context) };
+        if work.send(item).is_err() {
+            return Err(Error::Cancelled);
+        }
+        let bytes = reader.bytes_read();
+        if messages.send(Message::Bytes(bytes - reported)).is_err() {
+            return Err(Error::Cancelled);
+        }
+        reported = bytes;
+    }
+    reader.finish()
+}
+
+fn convert(work: &Mutex<Receiver<Work>>, messages: &SyncSender<Message>) {
+    loop {
+        let item = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
+        let Ok(Work { file, block, converter, context }) = item else { return };
+        let message = converter.convert(block).and_then(|read| {
+            let content = content_hashes(&read.rows)?;
+            Ok(Message::Converted { file, batch: Box::new(read.rows.clone()), content, read: Box::new(read), context })
+        });
+        let message = message.unwrap_or_else(|error| Message::End { file, outcome: Err(error) });
+        if messages.send(message).is_err() {
+            return;
+        }
+    }
+}
+
+fn collect(
+    inputs: &[SourceFile],
+    skip: &[Option<u64>],
+    messages: Receiver<Message>,
+    options: &ReadOptions,
+    limits: &Limits,
+    quarantined_at_us: i64,
+) -> Result<Staged> {
+    let run_schema = run_schema();
+    // Most of the budget is for rows; a key is a twentieth of a row.
+    let mut staged = Staged {
+        keys: KeyStore::new(limits.memory_bytes / 4),
+        runs: RunStore::new(Arc::clone(&run_schema), limits.memory_bytes / 2)?,
+        rows: 0,
+        stretches: Vec::new(),
+        files: inputs
+            .iter()
+            .zip(skip)
+            .map(|(input, skip)| FileLedger {
+                file: input.name.clone(),
+                already_in_version: *skip,
+                ..FileLedger::default()
+            })
+            .collect(),
+        rejects: RejectStore::new(),
+    };
+    let mut progress = Progress::default();
+    for message in messages {
+        limits.check()?;
+        match message {
+            Message::Bytes(bytes) => progress.bytes += bytes,
+            Message::Converted { file, batch, content, read, context } => {
+                let ledger = &mut staged.files[file as usize];
+                let rows = batch.num_rows() as u64;
+                ledger.counts.rows_read += rows + read.rejects.len() as u64;
+                ledger.counts.quarantined += read.rejects.len() as u64;
+                add_warnings(&mut ledger.warnings, &read.warnings);
+                progress.rows += rows + read.rejects.len() as u64;
+                let input = &inputs[file as usize];
+                if !read.rejects.is_empty() {
+                    let rejects: Vec<&Reject> = read.rejects.iter().collect();
+                    let exported_at_us = options.export_time_us(input);
+                    let batch =
+                        quarantine::batch(&input.name, &rejects, exported_at_us, quarantined_at_us, &context)?;
+                    staged.rejects.push(file, &batch)?;
+                }
+                push_rows(&mut staged, file, &batch, content, &run_schema)?;
+            }
+            Message::End { file, outcome } => end_file(&mut staged.files[file as usize], outcome)?,
+        }
+        (limits.progress)(progress);
+    }
+    staged.runs.seal();
+    for ledger in &mut staged.files {
+        if ledger.refused.is_some() {
+            ledger.counts = Default::default();
+            ledger.warnings = Default::default();
+        }
+    }
+    Ok(staged)
+}
+
+fn end_file(ledger: &mut FileLedger, outcome: Result<FileSummary>) -> Result<()> {
+    match outcome {
+        Ok(summary) => {
+            ledger.bytes = summary.bytes;
+            ledger.content_hash = format!("{:032x}", summary.content_hash);
+            if !summary.unknown_columns.is_empty() {
+                ledger.warnings.insert(super::Warning::UnknownColumn, summary.unknown_columns.len() as u64);
+            }
+            ledger.unknown_columns = summary.unknown_columns;
+        }
+        Err(Error::Cancelled) => return Err(Error::Cancelled),
+        Err(error) => {
+            let mut reason = error.to_string();
+            if let Some(hint) = error.hint() {
+                reason.push_str("\nhint: ");
+                reason.push_str(hint);
+            }
+            // The first fault is the one that explains the others.
+            ledger.refused.get_or_insert(reason);
+        }
+    }
+    Ok(())
+}
+
+fn push_rows(
+    staged: &mut Staged,
+    file: u32,
+    batch: &RecordBatch,
+    content: arrow::array::Int64Array,
+    run_schema: &SchemaRef,
+) -> Result<()> {
+    let rows = batch.num_rows();
+    if rows == 0 {
+        return Ok(());
+    }
+    let first = staged.rows;
+    if staged.stretches.last().is_none_or(|(_, last)| *last != file) {
+        staged.stretches.push((first, file));
+    }
+    let columns = KeyColumns::of(batch, &content)?;
+    for row in 0..rows {
+        staged.keys.push(columns.key(row, RowPlace::Incoming(first + row as u64)))?;
+    }
+    staged.rows += rows as u64;
+    let ordinals = UInt64Array::from_iter_values(first..staged.rows);
+    let mut arrays: Vec<ArrayRef> = batch.columns().to_vec();
+    arrays.push(Arc::new(content));
+    arrays.push(Arc::new(ordinals));
+    staged.runs.push(RecordBatch::try_new(Arc::clone(run_schema), arrays)?)
+}
