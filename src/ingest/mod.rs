@@ -1,26 +1,49 @@
 //! Takes exports in: finds the columns under any spelling, converts text to typed arrays, puts bad records aside.
 //!
-//! The flow of one file: [`source`] opens and decompresses it, a [`reader`] cuts it into blocks of whole records (sequential,
-//! cheap), and a converter turns each block into a [`ReadBatch`] (parallel, where the time goes). What becomes of the rows
-//! is decided by `upsert`.
+//! The flow of one file: [`expand()`] finds it, a [`Reader`] decompresses and decodes it and cuts it into blocks of whole
+//! records (sequential, cheap), and a [`Converter`] turns each block into a [`ReadBatch`] (parallel, where the time goes).
+//! Records that cannot be stored come out beside the rows, and [`replay()`] reads one again. What becomes of the rows is
+//! decided by `upsert`.
+//!
+//! Inside: `stream` is bytes, `cut` drives the splitters of `csv`, `json` and `pages`, `layout` is matched headers, and `rows`
+//! has the rules that every format's values go through, with `time` and `values` for single ones.
 
+pub mod convert;
+pub mod expand;
 pub mod ledger;
 pub mod reader;
+pub mod replay;
 pub mod source;
 
+mod arrow_json;
+mod csv;
+mod cut;
+mod detect;
 mod fingerprint;
+mod json;
+mod json_rows;
 mod keys;
+mod layout;
+mod pages;
+mod parquet_rows;
 mod quarantine;
 mod resolve;
+mod rows;
 mod runs;
 mod stage;
+mod stream;
+mod time;
 mod upsert;
+mod values;
 
+pub use convert::Converter;
+pub use expand::expand;
 pub use ledger::{Counts, FileLedger, Ledger};
+pub use reader::{Block, FileSummary, ReadBatch, Reader, Reject};
+pub use replay::replay;
+pub use source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
 pub use stage::{Limits, Progress};
 pub use upsert::{IngestOptions, ingest};
-pub use reader::{ReadBatch, Reject};
-pub use source::{Encoding, InputFormat, ReadOptions, SourceFile};
 
 use std::collections::BTreeMap;
 

@@ -1,31 +1,296 @@
-//! Reads one input file as a sequence of converted batches.
+//! Reads one input file as a sequence of blocks, which a [`Converter`] turns into batches.
+//!
+//! Reading is sequential and cheap, converting is where the time goes: the caller reads on one thread, converts on several,
+//! and takes the batches in order. What is wrong with the file as a whole (a truncated archive, a header without a session
+//! id, an array that does not end) is an error from opening, reading or finishing, and the caller then drops what it has of
+//! the file; what is wrong with a record is a [`Reject`] beside the good rows.
+
+use std::fs::File;
+use std::io::{Seek, Write};
+use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 
 use super::Warnings;
+use super::convert::Converter;
+use super::csv::{self, CsvSplitter, Cut, Dialect, Fields};
+use super::cut::{BLOCK_BYTES, Cutter, Splitter, TextBlock, Window};
+use super::detect::{PARQUET_MAGIC, detect};
+use super::json::{ArraySplitter, LineSplitter};
+use super::json_rows::Extra;
+use super::layout::Layout;
+use super::pages::PageSplitter;
+use super::parquet_rows::{ParquetBlock, ParquetInput};
+use super::rows::Rules;
+use super::source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
+use super::stream::{ByteStream, TextStream};
+use crate::error::{Error, Place, Result, io_error};
+use crate::schema::match_headers;
 
 /// Rows of one block, converted.
 #[derive(Debug, Clone)]
 pub struct ReadBatch {
     /// The good rows, in input order: the columns of [`crate::schema::stored_schema`] except `_content_hash`.
     pub rows: RecordBatch,
-    /// What could not be stored.
+    /// What could not be stored, in input order.
     pub rejects: Vec<Reject>,
-    /// Oddities of the good rows.
+    /// Oddities of the good rows. [`super::Warning::UnknownColumn`] is not among them: see `unknown_columns`.
     pub warnings: Warnings,
+    /// Columns that are none of ours, as the input spells them. The batches of a file mostly name the same ones; the caller
+    /// unites them and counts.
+    pub unknown_columns: Vec<String>,
+    /// What [`super::replay`] needs to know about the rejects of this batch, as a JSON object. Of files without pages all
+    /// batches have the one of [`Converter::context`].
+    pub context: Arc<str>,
 }
 
 /// A record that could not be stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reject {
-    /// Line in the file, from 1; `None` where the format has none.
+    /// Line in the file, from 1; for Parquet the row's number, from 1.
     pub line: Option<u64>,
-    /// Offset in the decompressed file, in bytes.
+    /// Offset of the record in the decompressed file, in bytes; of text that was not UTF-8, in the text as UTF-8. `None` for
+    /// Parquet.
     pub byte_offset: Option<u64>,
-    /// The column that is at fault, by its SQL name, if one is.
+    /// The column that is at fault, by its SQL name (or by its header, if it is none of ours), if one is.
     pub column: Option<String>,
     /// Why, in a few words.
     pub reason: String,
-    /// The record's bytes as they came (capped at `max_record_bytes`).
+    /// The record's bytes as they came, as UTF-8 where the input was in another character set; a row of Parquet as a JSON
+    /// object. The first 64 KiB of a record over `max_record_bytes`.
     pub raw: Vec<u8>,
+    /// Whether `raw` is not the whole record. Such a record cannot be replayed.
+    pub truncated: bool,
+}
+
+/// Whole records of a file, about 1 MiB of them, not yet converted.
+#[derive(Debug)]
+pub struct Block {
+    pub(super) payload: Payload,
+}
+
+#[derive(Debug)]
+pub(super) enum Payload {
+    Text(TextBlock),
+    Rows(ParquetBlock),
+}
+
+impl Block {
+    /// Returns the number of records; as many rows and rejects come out of the converter.
+    pub fn record_count(&self) -> usize {
+        match &self.payload {
+            Payload::Text(block) => block.spans.len(),
+            Payload::Rows(block) => block.batch.num_rows(),
+        }
+    }
+}
+
+/// What is known of a file once it has been read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSummary {
+    /// Length in bytes, as stored.
+    pub bytes: u64,
+    /// 128-bit XXH3 of the bytes as stored, compression included.
+    pub content_hash: u128,
+}
+
+/// Reads one input.
+pub struct Reader {
+    input: Input,
+    converter: Arc<Converter>,
+}
+
+enum Input {
+    Text(Box<Cutter>),
+    Parquet { input: Box<ParquetInput>, summary: FileSummary },
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("converter", &self.converter).finish_non_exhaustive()
+    }
+}
+
+impl Reader {
+    /// Opens an input: tells its compression and format, and matches its headers.
+    ///
+    /// # Errors
+    /// The file cannot be read, is not what it claims to be, or has no column for a session id or a start.
+    pub fn open(file: &SourceFile, options: &ReadOptions) -> Result<Self> {
+        Self::from_stream(ByteStream::open(file)?, file, options)
+    }
+
+    pub(super) fn from_stream(mut bytes: ByteStream, file: &SourceFile, options: &ReadOptions) -> Result<Self> {
+        // A broken --map is an error even for inputs without a single header.
+        match_headers::<&str>(&[], &options.header_map)?;
+        let mut converter = converter(file, options);
+        let is_parquet = bytes.look_at(PARQUET_MAGIC.len())? == PARQUET_MAGIC;
+        if matches!(options.format, None | Some(InputFormat::Parquet)) && is_parquet {
+            return Self::open_parquet(bytes, file, options, converter);
+        }
+        if options.format == Some(InputFormat::Parquet) {
+            return Err(Error::input(Place::file(&file.name), "not a Parquet file: it does not start with PAR1"));
+        }
+        let mut window = Window::open(TextStream::new(bytes, options.encoding))?;
+        skip_byte_order_mark(&mut window, options.encoding, &file.name)?;
+        converter.format = match options.format {
+            Some(format) => format,
+            None => {
+                detect(&file.name, window.unread()).map_err(|message| Error::input(Place::file(&file.name), message))?
+            }
+        };
+        let max = options.max_record_bytes;
+        let splitter: Box<dyn Splitter> = match converter.format {
+            InputFormat::Csv | InputFormat::Tsv => {
+                converter.dialect = Dialect::detect(window.unread(), converter.format);
+                let layout = read_header(&mut window, converter.dialect, file, options)?;
+                converter.layout = Some(Arc::new(layout));
+                Box::new(CsvSplitter::new(converter.dialect, max))
+            }
+            InputFormat::Ndjson => Box::new(LineSplitter::new(max)),
+            InputFormat::JsonArray => Box::new(ArraySplitter::new(max)),
+            InputFormat::Pages => Box::new(PageSplitter::new(&file.name, &options.header_map, max)),
+            InputFormat::Parquet => return Err(Error::internal("Parquet read as text")),
+        };
+        let cutter = Cutter::new(window, splitter, converter.layout.clone(), &file.name);
+        Ok(Self { input: Input::Text(Box::new(cutter)), converter: Arc::new(converter) })
+    }
+
+    /// Parquet is read from its end, so what is not a plain file is first copied into a temporary one.
+    fn open_parquet(
+        mut bytes: ByteStream,
+        file: &SourceFile,
+        options: &ReadOptions,
+        mut converter: Converter,
+    ) -> Result<Self> {
+        let (handle, summary) = match &file.path {
+            Some(path) if bytes.is_plain() && path.is_file() => {
+                let content_hash = content_hash(path)?;
+                let handle = File::open(path).map_err(io_error(&file.name))?;
+                let bytes = handle.metadata().map_err(io_error(&file.name))?.len();
+                (handle, FileSummary { bytes, content_hash })
+            }
+            _ => {
+                let failed = || io_error("temporary copy of a Parquet file");
+                let mut copy = tempfile::tempfile().map_err(failed())?;
+                let mut buffer = Vec::new();
+                while bytes.read_into(&mut buffer, BLOCK_BYTES)? > 0 {
+                    copy.write_all(&buffer).map_err(failed())?;
+                    buffer.clear();
+                }
+                copy.rewind().map_err(failed())?;
+                let (bytes, content_hash) = bytes.finish()?;
+                (copy, FileSummary { bytes, content_hash })
+            }
+        };
+        let (input, headers) = ParquetInput::open(handle, &file.name)?;
+        let layout = Layout::new(&headers, &options.header_map, Place::file(&file.name))?;
+        converter.format = InputFormat::Parquet;
+        converter.layout = Some(Arc::new(layout));
+        Ok(Self { input: Input::Parquet { input: Box::new(input), summary }, converter: Arc::new(converter) })
+    }
+
+    /// Returns what converts the blocks of this file; any number of threads may share it.
+    pub fn converter(&self) -> Arc<Converter> {
+        Arc::clone(&self.converter)
+    }
+
+    /// Returns the format that was declared or told.
+    pub fn format(&self) -> InputFormat {
+        self.converter.format
+    }
+
+    /// Returns the next records, or `None` at the end.
+    ///
+    /// # Errors
+    /// The file ends early or is not what it claims to be: nothing of it should be stored then.
+    pub fn next_block(&mut self) -> Result<Option<Block>> {
+        Ok(match &mut self.input {
+            Input::Text(cutter) => cutter.next_block()?.map(|block| Block { payload: Payload::Text(block) }),
+            Input::Parquet { input, .. } => input.next_block()?.map(|block| Block { payload: Payload::Rows(block) }),
+        })
+    }
+
+    /// Returns how many bytes of the file have been read, as stored; for Parquet a share by rows.
+    pub fn bytes_read(&self) -> u64 {
+        match &self.input {
+            Input::Text(cutter) => cutter.stored_bytes(),
+            Input::Parquet { input, summary } => (summary.bytes as f64 * input.progress()) as u64,
+        }
+    }
+
+    /// Ends reading, and returns length and hash of the whole file; what was not read yet is read for the hash only.
+    ///
+    /// # Errors
+    /// The rest of the file cannot be read.
+    pub fn finish(self) -> Result<FileSummary> {
+        match self.input {
+            Input::Text(cutter) => cutter.finish().map(|(bytes, content_hash)| FileSummary { bytes, content_hash }),
+            Input::Parquet { summary, .. } => Ok(summary),
+        }
+    }
+}
+
+fn converter(file: &SourceFile, options: &ReadOptions) -> Converter {
+    Converter {
+        format: InputFormat::Csv,
+        encoding: options.encoding,
+        dialect: Dialect { delimiter: b',', newline: b'\n' },
+        layout: None,
+        rules: Rules {
+            time_zone: options.time_zone,
+            exported_at_us: options.exported_at_us,
+            default_exported_at_us: file.modified_us.unwrap_or(options.fallback_exported_at_us),
+            source: file.name.clone(),
+        },
+        header_map: options.header_map.clone(),
+        extra: if options.keep_extra { Extra::Keep } else { Extra::Drop },
+        max_record_bytes: options.max_record_bytes,
+    }
+}
+
+fn skip_byte_order_mark(window: &mut Window, encoding: Encoding, name: &str) -> Result<()> {
+    let text = window.unread();
+    if encoding == Encoding::Utf8 && matches!(text, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
+        return Err(Error::input(Place::file(name), "starts with the byte order mark of UTF-16, but is read as UTF-8")
+            .with_hint("declare the character set with --encoding utf-16"));
+    }
+    if text.starts_with(&[0xef, 0xbb, 0xbf]) {
+        window.consume(3);
+    }
+    Ok(())
+}
+
+/// Reads the header line of a CSV or TSV input, which is the first that is not empty.
+fn read_header(window: &mut Window, dialect: Dialect, file: &SourceFile, options: &ReadOptions) -> Result<Layout> {
+    let place = |line| Place::file(&file.name).line(line);
+    loop {
+        match csv::cut(window.unread(), window.at_end(), dialect) {
+            Cut::Record { end: 0, next: 0, .. } => {
+                return Err(Error::input(Place::file(&file.name), "the file is empty: it has no header"));
+            }
+            Cut::Record { end: 0, next, .. } => window.consume(next),
+            Cut::Record { end, next, fault } => {
+                let line = window.line_at(0, dialect.newline);
+                if let Some(fault) = fault {
+                    return Err(Error::input(place(line), format!("broken header: {fault}")));
+                }
+                let header = window.unread().get(..end).unwrap_or_default();
+                let header = std::str::from_utf8(header).map_err(|error| {
+                    let message = format!("the header is not UTF-8 at byte {}", error.valid_up_to() + 1);
+                    Error::input(place(line), message).with_hint("declare the character set with --encoding")
+                })?;
+                let mut fields = Fields::default();
+                fields.split(header, dialect.delimiter);
+                let names: Vec<String> = fields.texts(header).map(str::to_owned).collect();
+                window.consume(next);
+                return Layout::new(&names, &options.header_map, place(line));
+            }
+            Cut::More if window.unread().len() > options.max_record_bytes.max(BLOCK_BYTES) => {
+                let message = format!("the header has no end within {} bytes", window.unread().len());
+                return Err(Error::input(Place::file(&file.name), message));
+            }
+            Cut::More => window.fill()?,
+        }
+    }
 }

@@ -1,8 +1,13 @@
-//! Finds the input files and says how to read them.
+//! Names the input files and says how to read them.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
 use chrono_tz::Tz;
+use xxhash_rust::xxh3::Xxh3;
+
+use crate::error::{Result, io_error};
 
 /// One input, not yet opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +22,37 @@ pub struct SourceFile {
     pub modified_us: Option<i64>,
 }
 
+impl SourceFile {
+    /// Hashes the file as [`content_hash`] does, or returns `None` where reading it would use it up (standard input, pipes).
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub fn content_hash(&self) -> Result<Option<u128>> {
+        match &self.path {
+            Some(path) if path.is_file() => content_hash(path).map(Some),
+            _ => Ok(None),
+        }
+    }
+}
+
+/// Hashes the bytes of a file as stored, compression included: 128-bit XXH3. Reads it in blocks of 256 KiB.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn content_hash(path: &Path) -> Result<u128> {
+    let mut file = File::open(path).map_err(io_error(path))?;
+    let mut hash = Xxh3::new();
+    let mut buffer = vec![0; 256 * 1024];
+    loop {
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hash.digest128()),
+            Ok(length) => hash.update(buffer.get(..length).unwrap_or_default()),
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(io_error(path)(error)),
+        }
+    }
+}
+
 /// The format of an input, after decompression.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -27,7 +63,7 @@ pub enum InputFormat {
     Tsv,
     /// One JSON object a line.
     Ndjson,
-    /// An array of JSON objects.
+    /// An array of JSON objects, or JSON objects after each other that need not keep to lines.
     JsonArray,
     /// `{columnHeaders:[…], records:[[…]]}`, one page or many after each other.
     Pages,
@@ -42,9 +78,9 @@ pub enum Encoding {
     /// UTF-8, with or without a byte order mark.
     #[default]
     Utf8,
-    /// UTF-16; the byte order mark decides, little endian without one.
+    /// UTF-16; the byte order mark decides, little endian without one. Byte offsets then count the text as UTF-8.
     Utf16,
-    /// Windows code page 1252.
+    /// Windows code page 1252. Byte offsets then count the text as UTF-8.
     Cp1252,
 }
 

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::array::{ArrayRef, RecordBatch, UInt64Array};
+use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
@@ -19,9 +19,11 @@ use super::fingerprint::{KeyColumns, content_hashes};
 use super::keys::{KeyStore, RowPlace};
 use super::ledger::{FileLedger, add_warnings};
 use super::quarantine;
-use super::reader::{Block, Converter, FileSummary, ReadBatch, Reader, Reject};
+use super::convert::Converter;
+use super::reader::{Block, FileSummary, ReadBatch, Reader, Reject};
 use super::runs::RunStore;
 use super::source::{ReadOptions, SourceFile};
+use super::Warning;
 use crate::error::{Error, Result};
 use crate::schema;
 
@@ -158,7 +160,7 @@ impl SeekTo for File {
 
 /// What the cutting thread and the workers send.
 enum Message {
-    Converted { file: u32, batch: Box<RecordBatch>, content: arrow::array::Int64Array, read: Box<ReadBatch>, context: Arc<str> },
+    Converted { file: u32, read: Box<ReadBatch>, content: Int64Array },
     Bytes(u64),
     End { file: u32, outcome: Result<FileSummary> },
 }
@@ -167,7 +169,6 @@ struct Work {
     file: u32,
     block: Block,
     converter: Arc<Converter>,
-    context: Arc<str>,
 }
 
 /// Reads and converts all files.
@@ -228,11 +229,9 @@ fn cut_file(
 ) -> Result<FileSummary> {
     let mut reader = Reader::open(input, read)?;
     let converter = reader.converter();
-    let context: Arc<str> = converter.context().into();
     let mut reported = 0;
     while let Some(block) = reader.next_block()? {
-        let item = Work { file, block, converter: Arc::clone(&converter), context: Arc::clone(&context) };
-        if work.send(item).is_err() {
+        if work.send(Work { file, block, converter: Arc::clone(&converter) }).is_err() {
             return Err(Error::Cancelled);
         }
         let bytes = reader.bytes_read();
@@ -247,10 +246,10 @@ fn cut_file(
 fn convert(work: &Mutex<Receiver<Work>>, messages: &SyncSender<Message>) {
     loop {
         let item = work.lock().unwrap_or_else(PoisonError::into_inner).recv();
-        let Ok(Work { file, block, converter, context }) = item else { return };
+        let Ok(Work { file, block, converter }) = item else { return };
         let message = converter.convert(block).and_then(|read| {
             let content = content_hashes(&read.rows)?;
-            Ok(Message::Converted { file, batch: Box::new(read.rows.clone()), content, read: Box::new(read), context })
+            Ok(Message::Converted { file, read: Box::new(read), content })
         });
         let message = message.unwrap_or_else(|error| Message::End { file, outcome: Err(error) });
         if messages.send(message).is_err() {
@@ -290,22 +289,27 @@ fn collect(
         limits.check()?;
         match message {
             Message::Bytes(bytes) => progress.bytes += bytes,
-            Message::Converted { file, batch, content, read, context } => {
+            Message::Converted { file, read, content } => {
                 let ledger = &mut staged.files[file as usize];
-                let rows = batch.num_rows() as u64;
+                let rows = read.rows.num_rows() as u64;
                 ledger.counts.rows_read += rows + read.rejects.len() as u64;
                 ledger.counts.quarantined += read.rejects.len() as u64;
                 add_warnings(&mut ledger.warnings, &read.warnings);
+                for name in read.unknown_columns {
+                    if !ledger.unknown_columns.contains(&name) {
+                        ledger.unknown_columns.push(name);
+                    }
+                }
                 progress.rows += rows + read.rejects.len() as u64;
                 let input = &inputs[file as usize];
                 if !read.rejects.is_empty() {
                     let rejects: Vec<&Reject> = read.rejects.iter().collect();
                     let exported_at_us = options.export_time_us(input);
                     let batch =
-                        quarantine::batch(&input.name, &rejects, exported_at_us, quarantined_at_us, &context)?;
+                        quarantine::batch(&input.name, &rejects, exported_at_us, quarantined_at_us, &read.context)?;
                     staged.rejects.push(file, &batch)?;
                 }
-                push_rows(&mut staged, file, &batch, content, &run_schema)?;
+                push_rows(&mut staged, file, &read.rows, content, &run_schema)?;
             }
             Message::End { file, outcome } => end_file(&mut staged.files[file as usize], outcome)?,
         }
@@ -316,6 +320,10 @@ fn collect(
         if ledger.refused.is_some() {
             ledger.counts = Default::default();
             ledger.warnings = Default::default();
+        } else if !ledger.unknown_columns.is_empty() {
+            // Which block named a column first depends on the workers.
+            ledger.unknown_columns.sort();
+            ledger.warnings.insert(Warning::UnknownColumn, ledger.unknown_columns.len() as u64);
         }
     }
     Ok(staged)
@@ -326,10 +334,6 @@ fn end_file(ledger: &mut FileLedger, outcome: Result<FileSummary>) -> Result<()>
         Ok(summary) => {
             ledger.bytes = summary.bytes;
             ledger.content_hash = format!("{:032x}", summary.content_hash);
-            if !summary.unknown_columns.is_empty() {
-                ledger.warnings.insert(super::Warning::UnknownColumn, summary.unknown_columns.len() as u64);
-            }
-            ledger.unknown_columns = summary.unknown_columns;
         }
         Err(Error::Cancelled) => return Err(Error::Cancelled),
         Err(error) => {
@@ -349,7 +353,7 @@ fn push_rows(
     staged: &mut Staged,
     file: u32,
     batch: &RecordBatch,
-    content: arrow::array::Int64Array,
+    content: Int64Array,
     run_schema: &SchemaRef,
 ) -> Result<()> {
     let rows = batch.num_rows();

@@ -17,10 +17,9 @@ use futures::StreamExt;
 use super::fingerprint::KeyColumns;
 use super::keys::{Key, KeyStore, PARTITIONS, RowPlace, SessionFilter};
 use super::ledger::{FileLedger, Ledger};
-use super::reader;
 use super::resolve::{Outcome, resolve, states_in_doubt};
 use super::runs::{Batches, Liveness, Merge};
-use super::source::{ReadOptions, SourceFile};
+use super::source::{ReadOptions, SourceFile, content_hash};
 use super::stage::{Limits, ORDINAL, Staged, stage};
 use crate::error::{Error, Result};
 use crate::lake::read::read_rows;
@@ -111,7 +110,7 @@ async fn known_files(sessions: &Table, inputs: &[SourceFile], options: &IngestOp
     for (input, known) in inputs.iter().zip(&mut known) {
         let Some(path) = input.path.clone() else { continue };
         // A file that cannot be read gets its error where it is opened to be read.
-        let Ok(hash) = blocking(move || reader::content_hash(&path)).await else { continue };
+        let Ok(hash) = blocking(move || content_hash(&path)).await else { continue };
         let name = transaction_name(&format!("{hash:032x}"), options.read.export_time_us(input));
         *known = sessions.transaction_version(&name).await?.and_then(|version| u64::try_from(version).ok());
     }

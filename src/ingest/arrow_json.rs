@@ -1,0 +1,172 @@
+//! Writes Arrow values as JSON text: nested Parquet columns, and whole rows that cannot be stored.
+
+use arrow::array::{Array, ArrayRef, AsArray, StructArray};
+use arrow::datatypes::{DataType, Fields, TimeUnit};
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+
+use super::values::push_json_string;
+use crate::error::Result;
+
+/// Writes the value of a row as JSON.
+///
+/// Structs become objects, lists arrays, maps objects; numbers and decimals keep their digits, what JSON has no number for
+/// (NaN, infinities) is null, lengths of time are seconds, and everything else is its text. Nesting is bounded by that of the
+/// array's type, which was read with a bound.
+pub(super) fn push_json(output: &mut String, array: &dyn Array, row: usize) -> Result<()> {
+    if row >= array.len() || array.is_null(row) {
+        output.push_str("null");
+        return Ok(());
+    }
+    match array.data_type() {
+        DataType::Null => output.push_str("null"),
+        DataType::Struct(fields) => push_struct(output, array.as_struct(), fields, row)?,
+        DataType::List(_) => push_list(output, &array.as_list::<i32>().value(row))?,
+        DataType::LargeList(_) => push_list(output, &array.as_list::<i64>().value(row))?,
+        DataType::ListView(_) => push_list(output, &array.as_list_view::<i32>().value(row))?,
+        DataType::LargeListView(_) => push_list(output, &array.as_list_view::<i64>().value(row))?,
+        DataType::FixedSizeList(..) => push_list(output, &array.as_fixed_size_list().value(row))?,
+        DataType::Map(..) => push_map(output, &array.as_map().value(row))?,
+        DataType::Dictionary(..) => {
+            let dictionary = array.as_any_dictionary();
+            match dictionary.normalized_keys().get(row) {
+                Some(key) => push_json(output, dictionary.values().as_ref(), *key)?,
+                None => output.push_str("null"),
+            }
+        }
+        DataType::Boolean => output.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
+        DataType::Utf8 => push_json_string(output, array.as_string::<i32>().value(row)),
+        DataType::LargeUtf8 => push_json_string(output, array.as_string::<i64>().value(row)),
+        DataType::Utf8View => push_json_string(output, array.as_string_view().value(row)),
+        DataType::Duration(unit) => {
+            push_number(output, &(duration(array, row)? as f64 / per_second(*unit)).to_string())
+        }
+        kind if kind.is_numeric() => push_number(output, &display(array, row)?),
+        _ => push_json_string(output, &display(array, row)?),
+    }
+    Ok(())
+}
+
+/// Writes a row of named columns as a JSON object.
+pub(super) fn push_row(output: &mut String, names: &[String], columns: &[ArrayRef], row: usize) -> Result<()> {
+    let mut separator = '{';
+    for (name, column) in names.iter().zip(columns) {
+        output.push(separator);
+        separator = ',';
+        push_json_string(output, name);
+        output.push(':');
+        push_json(output, column.as_ref(), row)?;
+    }
+    output.push_str(if separator == '{' { "{}" } else { "}" });
+    Ok(())
+}
+
+/// Returns the ticks of a second.
+pub(super) fn per_second(unit: TimeUnit) -> f64 {
+    match unit {
+        TimeUnit::Second => 1.0,
+        TimeUnit::Millisecond => 1e3,
+        TimeUnit::Microsecond => 1e6,
+        TimeUnit::Nanosecond => 1e9,
+    }
+}
+
+fn duration(array: &dyn Array, row: usize) -> Result<i64> {
+    let ticks = arrow::compute::cast(&array.slice(row, 1), &DataType::Int64)?;
+    Ok(ticks.as_primitive::<arrow::datatypes::Int64Type>().value(0))
+}
+
+fn display(array: &dyn Array, row: usize) -> Result<String> {
+    Ok(ArrayFormatter::try_new(array, &FormatOptions::default())?.value(row).try_to_string()?)
+}
+
+fn push_number(output: &mut String, text: &str) {
+    let is_number = text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'-' | b'+' | b'.' | b'e' | b'E'));
+    output.push_str(if is_number { text } else { "null" });
+}
+
+fn push_struct(output: &mut String, array: &StructArray, fields: &Fields, row: usize) -> Result<()> {
+    let names: Vec<String> = fields.iter().map(|field| field.name().clone()).collect();
+    push_row(output, &names, array.columns(), row)
+}
+
+fn push_list(output: &mut String, values: &ArrayRef) -> Result<()> {
+    output.push('[');
+    for index in 0..values.len() {
+        if index > 0 {
+            output.push(',');
+        }
+        push_json(output, values.as_ref(), index)?;
+    }
+    output.push(']');
+    Ok(())
+}
+
+fn push_map(output: &mut String, entries: &StructArray) -> Result<()> {
+    output.push('{');
+    for index in 0..entries.len() {
+        if index > 0 {
+            output.push(',');
+        }
+        let keys = entries.column(0).as_ref();
+        let key = match keys.data_type() {
+            DataType::Utf8 => keys.as_string::<i32>().value(index).to_owned(),
+            DataType::LargeUtf8 => keys.as_string::<i64>().value(index).to_owned(),
+            DataType::Utf8View => keys.as_string_view().value(index).to_owned(),
+            _ => display(keys, index)?,
+        };
+        push_json_string(output, &key);
+        output.push(':');
+        push_json(output, entries.column(1).as_ref(), index)?;
+    }
+    output.push('}');
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::{
+        BooleanArray, DictionaryArray, Float64Array, Int64Array, ListArray, MapBuilder, StringArray, StringBuilder,
+        TimestampMillisecondArray,
+    };
+    use arrow::datatypes::{Field, Int32Type};
+
+    use super::*;
+
+    fn json(array: &dyn Array, row: usize) -> String {
+        let mut output = String::new();
+        push_json(&mut output, array, row).unwrap();
+        output
+    }
+
+    #[test]
+    fn scalars_and_dictionaries_are_written_by_their_type() {
+        assert_eq!(json(&Float64Array::from(vec![1.5, f64::NAN]), 0), "1.5");
+        assert_eq!(json(&Float64Array::from(vec![1.5, f64::NAN]), 1), "null");
+        assert_eq!(json(&Int64Array::from(vec![None, Some(-7)]), 0), "null");
+        assert_eq!(json(&Int64Array::from(vec![None, Some(-7)]), 1), "-7");
+        assert_eq!(json(&BooleanArray::from(vec![true]), 0), "true");
+        let words: DictionaryArray<Int32Type> = vec![Some("a\"b"), None].into_iter().collect();
+        assert_eq!(json(&words, 0), r#""a\"b""#);
+        assert_eq!(json(&words, 1), "null");
+        let times = TimestampMillisecondArray::from(vec![1_770_681_418_123]).with_timezone("UTC");
+        assert_eq!(json(&times, 0), r#""2026-02-09T23:56:58.123Z""#);
+    }
+
+    #[test]
+    fn nested_values_become_objects_and_arrays() {
+        let list = ListArray::from_iter_primitive::<Int32Type, _, _>([Some([Some(1), None])]);
+        let text: ArrayRef = Arc::new(StringArray::from(vec!["x"]));
+        let record = StructArray::from(vec![
+            (Arc::new(Field::new("ids", list.data_type().clone(), true)), Arc::new(list) as ArrayRef),
+            (Arc::new(Field::new("name", DataType::Utf8, true)), text),
+        ]);
+        assert_eq!(json(&record, 0), r#"{"ids":[1,null],"name":"x"}"#);
+        let mut map = MapBuilder::new(None, StringBuilder::new(), StringBuilder::new());
+        map.keys().append_value("a");
+        map.values().append_null();
+        map.append(true).unwrap();
+        assert_eq!(json(&map.finish(), 0), r#"{"a":null}"#);
+    }
+}

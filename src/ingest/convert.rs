@@ -1,0 +1,172 @@
+//! Converts blocks of records into columns.
+//!
+//! A converter has all it needs and changes nothing, so that several threads may convert blocks of one file at once; the
+//! batches are the same whichever thread made them.
+
+use std::sync::Arc;
+
+use super::Encoding;
+use super::csv::{Dialect, Fields, field_of};
+use super::cut::{Span, TextBlock};
+use super::json_rows::{Extra, JsonRows};
+use super::layout::Layout;
+use super::parquet_rows::{ParquetBlock, convert_rows};
+use super::reader::{Block, Payload, ReadBatch, Reject};
+use super::replay::Context;
+use super::rows::{Fault, Row, RowBuilder, Rules};
+use super::source::InputFormat;
+use crate::error::{Error, Result};
+
+/// Turns the blocks of one file into batches.
+#[derive(Debug)]
+pub struct Converter {
+    pub(super) format: InputFormat,
+    pub(super) encoding: Encoding,
+    pub(super) dialect: Dialect,
+    /// The headers, where all records share them and they do not come with the records.
+    pub(super) layout: Option<Arc<Layout>>,
+    pub(super) rules: Rules,
+    pub(super) header_map: Vec<(String, String)>,
+    pub(super) extra: Extra,
+    pub(super) max_record_bytes: usize,
+}
+
+/// What takes the records of a format apart.
+enum RecordReader<'c> {
+    Csv { layout: &'c Layout, fields: Fields, extra: String },
+    Objects(JsonRows<'c>),
+    Arrays { layout: &'c Layout, rows: JsonRows<'c> },
+}
+
+impl RecordReader<'_> {
+    fn read<'a>(&'a mut self, converter: &Converter, record: &'a str, line: u64) -> Result<Row<'a>, Fault> {
+        match self {
+            Self::Csv { layout, fields, extra } => {
+                let extra = (converter.extra == Extra::Keep).then_some(extra);
+                super::csv::read_row(record, layout, converter.dialect.delimiter, fields, extra)
+            }
+            Self::Objects(rows) => rows.read_object(record, line),
+            Self::Arrays { layout, rows } => rows.read_array(record, layout, line),
+        }
+    }
+}
+
+impl Converter {
+    /// Converts a block.
+    ///
+    /// # Errors
+    /// Only defects of ours and of the engine's limits: what is wrong with a record is a [`Reject`].
+    pub fn convert(&self, block: Block) -> Result<ReadBatch> {
+        match block.payload {
+            Payload::Text(block) => self.convert_text(&block),
+            Payload::Rows(block) => self.convert_parquet(&block),
+        }
+    }
+
+    /// Returns what a replay needs to know beside the record, as a JSON object: format, delimiter, headers, zone, character
+    /// set, export time. Batches of pages have contexts of their own ([`ReadBatch::context`]), since each page has its headers.
+    pub fn context(&self) -> String {
+        Context::of(self, self.layout.as_deref()).to_json()
+    }
+
+    /// Returns the export time of rows that have none of their own, in microseconds since the Unix epoch: the one that the
+    /// user gave, else the file's modification time, else the fallback.
+    pub fn exported_at_us(&self) -> i64 {
+        self.rules.exported_at_us.unwrap_or(self.rules.default_exported_at_us)
+    }
+
+    fn convert_text(&self, block: &TextBlock) -> Result<ReadBatch> {
+        let layout = block.layout.as_deref().or(self.layout.as_deref());
+        let mut reader = match (self.format, layout) {
+            (InputFormat::Csv | InputFormat::Tsv, Some(layout)) => {
+                RecordReader::Csv { layout, fields: Fields::default(), extra: String::new() }
+            }
+            (InputFormat::Pages, Some(layout)) => {
+                RecordReader::Arrays { layout, rows: JsonRows::new(&self.header_map, self.extra) }
+            }
+            (InputFormat::Csv | InputFormat::Tsv | InputFormat::Pages, None) => {
+                return Err(Error::internal("records without headers"));
+            }
+            // A replayed row of a Parquet file is a JSON object.
+            (InputFormat::Ndjson | InputFormat::JsonArray | InputFormat::Parquet, _) => {
+                RecordReader::Objects(JsonRows::new(&self.header_map, self.extra))
+            }
+        };
+        // Checking the block at once is several times faster than record by record; only a block with a bad byte needs that.
+        let whole = std::str::from_utf8(&block.bytes).ok();
+        let mut builder = RowBuilder::new(&self.rules, block.spans.len());
+        let mut rejects = Vec::new();
+        for span in &block.spans {
+            let raw = block.bytes.get(span.start..span.end).unwrap_or_default();
+            let text = match &span.fault {
+                Some(reason) => Err(Fault::record(reason.as_str())),
+                None => match whole {
+                    Some(whole) => Ok(whole.get(span.start..span.end).unwrap_or_default()),
+                    None => std::str::from_utf8(raw)
+                        .map_err(|error| self.undecodable(block, span, raw, error.valid_up_to(), layout)),
+                },
+            };
+            let outcome = match text.and_then(|text| reader.read(self, text, span.line)) {
+                Ok(row) => builder.push(&row)?,
+                Err(fault) => Err(fault),
+            };
+            if let Err(fault) = outcome {
+                rejects.push(Reject {
+                    line: Some(span.line),
+                    byte_offset: Some(block.offset + span.start as u64),
+                    column: fault.column,
+                    reason: fault.reason,
+                    raw: raw.to_vec(),
+                    truncated: span.truncated,
+                });
+            }
+        }
+        let unknown_columns = match &reader {
+            RecordReader::Objects(rows) => rows.unknown_keys().map(str::to_owned).collect(),
+            RecordReader::Csv { .. } | RecordReader::Arrays { .. } => {
+                layout.iter().flat_map(|layout| layout.headers.unknown()).map(str::to_owned).collect()
+            }
+        };
+        let (rows, warnings) = builder.finish()?;
+        let context = Context::of(self, layout).to_json().into();
+        Ok(ReadBatch { rows, rejects, warnings, unknown_columns, context })
+    }
+
+    fn undecodable(&self, block: &TextBlock, span: &Span, raw: &[u8], at: usize, layout: Option<&Layout>) -> Fault {
+        let is_csv = matches!(self.format, InputFormat::Csv | InputFormat::Tsv);
+        let column =
+            layout.filter(|_| is_csv).and_then(|layout| layout.column_name(field_of(raw, at, self.dialect.delimiter)));
+        let offset = block.offset + (span.start + at) as u64;
+        let reason = match self.encoding {
+            Encoding::Utf8 => {
+                let byte = raw.get(at).copied().unwrap_or_default();
+                format!("not UTF-8: byte 0x{byte:02x} at byte offset {offset}")
+            }
+            Encoding::Utf16 => format!("not UTF-16: half a character at byte offset {offset} of the text"),
+            Encoding::Cp1252 => format!("not code page 1252 at byte offset {offset} of the text"),
+        };
+        Fault { column, reason }
+    }
+
+    fn convert_parquet(&self, block: &ParquetBlock) -> Result<ReadBatch> {
+        let Some(layout) = self.layout.as_deref() else {
+            return Err(Error::internal("a Parquet file without headers"));
+        };
+        let mut builder = RowBuilder::new(&self.rules, block.batch.num_rows());
+        let rejected = convert_rows(block, layout, self.extra, self.max_record_bytes, &mut builder)?;
+        let rejects = rejected
+            .into_iter()
+            .map(|row| Reject {
+                line: Some(row.number),
+                byte_offset: None,
+                column: row.fault.column,
+                reason: row.fault.reason,
+                raw: row.json.into_bytes(),
+                truncated: false,
+            })
+            .collect();
+        let (rows, warnings) = builder.finish()?;
+        let unknown_columns = layout.headers.unknown().map(str::to_owned).collect();
+        Ok(ReadBatch { rows, rejects, warnings, unknown_columns, context: self.context().into() })
+    }
+}

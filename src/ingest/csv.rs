@@ -1,0 +1,319 @@
+//! CSV and TSV as RFC 4180 has them.
+//!
+//! Fields are separated by the delimiter; a field that starts with a quote runs to its closing quote, over line ends too, and
+//! holds quotes doubled. A quote inside a field that did not start with one is a character like others. Lines end in LF or
+//! CRLF, or in a lone CR where the header does. Empty lines are skipped: no row of ours can be empty.
+//!
+//! A quoted field that is never closed, or that goes on behind its closing quote, must not swallow the rows behind it. Such a
+//! record is cut at its first line end and rejected, and reading goes on with the next line.
+
+use memchr::{memchr, memchr_iter, memchr2};
+
+use super::cut::{Splitter, Step};
+use super::layout::Layout;
+use super::rows::{Cell, Fault, Row};
+use super::source::InputFormat;
+use super::values::{end_members, push_json_string, start_member};
+use crate::error::Result;
+use crate::schema::HeaderMatch;
+
+/// How fields and lines are separated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dialect {
+    /// The byte between fields.
+    pub(super) delimiter: u8,
+    /// The byte that ends lines: LF (with or without a CR before it) or CR.
+    pub(super) newline: u8,
+}
+
+impl Dialect {
+    /// Tells the dialect by the header. CSV has commas, but a header without any that has semicolons or tabs is separated by
+    /// the more frequent of those; rows never have a say.
+    pub(super) fn detect(text: &[u8], format: InputFormat) -> Self {
+        let mut quoted = false;
+        let mut newline = b'\n';
+        let mut end = text.len();
+        for (index, byte) in text.iter().enumerate() {
+            match byte {
+                b'"' => quoted = !quoted,
+                b'\r' if !quoted && text.get(index + 1).is_some_and(|next| *next != b'\n') => {
+                    newline = b'\r';
+                    end = index;
+                    break;
+                }
+                b'\n' if !quoted => {
+                    end = index;
+                    break;
+                }
+                _ => {}
+            }
+        }
+        let header = text.get(..end).unwrap_or_default();
+        let count = |delimiter| {
+            let outside = |at: &usize| memchr_iter(b'"', header.get(..*at).unwrap_or_default()).count() % 2 == 0;
+            memchr_iter(delimiter, header).filter(outside).count()
+        };
+        let delimiter = match format {
+            InputFormat::Tsv => b'\t',
+            _ if count(b',') > 0 => b',',
+            _ => match (count(b';'), count(b'\t')) {
+                (0, 0) => b',',
+                (semicolons, tabs) if semicolons >= tabs => b';',
+                _ => b'\t',
+            },
+        };
+        Self { delimiter, newline }
+    }
+}
+
+/// Where a record ends.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cut {
+    /// At `end`, without its line end; the next record starts at `next`.
+    Record { end: usize, next: usize, fault: Option<&'static str> },
+    /// Behind the window.
+    More,
+}
+
+/// Finds the end of the record at the start of `window`.
+pub(super) fn cut(window: &[u8], at_end: bool, dialect: Dialect) -> Cut {
+    let byte = |at: usize| window.get(at).copied();
+    let find = |needle: u8, from: usize| memchr(needle, window.get(from..)?).map(|found| from + found);
+    let mut at = 0;
+    loop {
+        let rest = window.get(at..).unwrap_or_default();
+        let Some(found) = memchr2(b'"', dialect.newline, rest).map(|found| at + found) else {
+            return if at_end { whole(window, dialect) } else { Cut::More };
+        };
+        if byte(found) == Some(dialect.newline) {
+            return line(window, found, dialect, None);
+        }
+        let opens = found == 0 || byte(found - 1) == Some(dialect.delimiter);
+        if !opens {
+            at = found + 1;
+            continue;
+        }
+        let mut inside = found + 1;
+        loop {
+            let Some(quote) = find(b'"', inside) else {
+                return if at_end { fault(window, true, dialect, "a quoted field is never closed") } else { Cut::More };
+            };
+            match byte(quote + 1) {
+                Some(b'"') => {
+                    inside = quote + 2;
+                    continue;
+                }
+                None if !at_end => return Cut::More,
+                None => return whole(window, dialect),
+                Some(next) if next == dialect.delimiter => {}
+                Some(next) if next == dialect.newline => return line(window, quote + 1, dialect, None),
+                Some(b'\r') if dialect.newline == b'\n' => match byte(quote + 2) {
+                    Some(b'\n') => return line(window, quote + 2, dialect, None),
+                    None if at_end => return whole(window, dialect),
+                    None => return Cut::More,
+                    Some(_) => return fault(window, at_end, dialect, "text after a closing quote"),
+                },
+                Some(_) => return fault(window, at_end, dialect, "text after a closing quote"),
+            }
+            at = quote + 2;
+            break;
+        }
+    }
+}
+
+fn line(window: &[u8], newline_at: usize, dialect: Dialect, fault: Option<&'static str>) -> Cut {
+    let before = newline_at.checked_sub(1).and_then(|at| window.get(at));
+    let carriage_return = dialect.newline == b'\n' && before == Some(&b'\r');
+    Cut::Record { end: newline_at - usize::from(carriage_return), next: newline_at + 1, fault }
+}
+
+/// The last record, which has no line end.
+fn whole(window: &[u8], dialect: Dialect) -> Cut {
+    let carriage_return = dialect.newline == b'\n' && window.last() == Some(&b'\r');
+    Cut::Record { end: window.len() - usize::from(carriage_return), next: window.len(), fault: None }
+}
+
+/// A broken record ends with its first line.
+fn fault(window: &[u8], at_end: bool, dialect: Dialect, reason: &'static str) -> Cut {
+    match memchr(dialect.newline, window) {
+        Some(newline_at) => line(window, newline_at, dialect, Some(reason)),
+        None if at_end => Cut::Record { end: window.len(), next: window.len(), fault: Some(reason) },
+        None => Cut::More,
+    }
+}
+
+/// Cuts CSV and TSV into records.
+pub(super) struct CsvSplitter {
+    dialect: Dialect,
+    max_record_bytes: usize,
+}
+
+impl CsvSplitter {
+    pub(super) fn new(dialect: Dialect, max_record_bytes: usize) -> Self {
+        Self { dialect, max_record_bytes }
+    }
+}
+
+impl Splitter for CsvSplitter {
+    fn step(&mut self, window: &[u8], at_end: bool) -> Result<Step> {
+        if window.is_empty() {
+            return Ok(if at_end { Step::End } else { Step::More });
+        }
+        // Never more than one record of the longest kind and its line end is looked at: how much of the input happens to be in
+        // memory must not decide whether a quote finds its partner.
+        let limit = self.max_record_bytes.saturating_add(2);
+        let (looked_at, last) = match window.get(..limit) {
+            Some(limited) if window.len() > limit => (limited, false),
+            _ => (window, at_end),
+        };
+        Ok(match cut(looked_at, last, self.dialect) {
+            Cut::Record { end: 0, next, fault: None } => Step::Skip(next),
+            Cut::Record { end, next, fault } if end <= self.max_record_bytes => {
+                Step::Record { start: 0, end, next, fault: fault.map(str::to_owned) }
+            }
+            Cut::Record { .. } => Step::TooLong { start: 0 },
+            Cut::More if window.len() < limit => Step::More,
+            Cut::More => {
+                match memchr(self.dialect.newline, looked_at).map(|at| line(looked_at, at, self.dialect, None)) {
+                    Some(Cut::Record { end, next, .. }) if end <= self.max_record_bytes => {
+                        let fault = format!("a quoted field is not closed within {} bytes", self.max_record_bytes);
+                        Step::Record { start: 0, end, next, fault: Some(fault) }
+                    }
+                    _ => Step::TooLong { start: 0 },
+                }
+            }
+        })
+    }
+
+    fn skip(&mut self, bytes: &[u8]) -> Option<usize> {
+        memchr(self.dialect.newline, bytes).map(|at| at + 1)
+    }
+
+    fn newline(&self) -> u8 {
+        self.dialect.newline
+    }
+}
+
+/// A field, in the record or, where it had doubled quotes, in the scratch text.
+#[derive(Debug, Clone, Copy)]
+struct Field {
+    start: usize,
+    end: usize,
+    unescaped: bool,
+}
+
+/// The fields of one record; kept from record to record for its memory.
+#[derive(Debug, Default)]
+pub(super) struct Fields {
+    fields: Vec<Field>,
+    scratch: String,
+}
+
+impl Fields {
+    /// Takes a record without faults apart.
+    pub(super) fn split(&mut self, record: &str, delimiter: u8) {
+        self.fields.clear();
+        self.scratch.clear();
+        let bytes = record.as_bytes();
+        let mut at = 0;
+        loop {
+            if bytes.get(at) == Some(&b'"') {
+                let after = self.quoted(record, at + 1);
+                at = after + 1;
+                if after >= bytes.len() {
+                    return;
+                }
+                continue;
+            }
+            let rest = bytes.get(at..).unwrap_or_default();
+            let length = memchr(delimiter, rest);
+            let end = at + length.unwrap_or(rest.len());
+            self.fields.push(Field { start: at, end, unescaped: false });
+            if length.is_none() {
+                return;
+            }
+            at = end + 1;
+        }
+    }
+
+    /// Takes a quoted field that starts behind its quote; returns where its closing quote ends.
+    fn quoted(&mut self, record: &str, start: usize) -> usize {
+        let bytes = record.as_bytes();
+        let scratch_start = self.scratch.len();
+        let mut segment = start;
+        loop {
+            let rest = bytes.get(segment..).unwrap_or_default();
+            let quote = segment + memchr(b'"', rest).unwrap_or(rest.len());
+            let doubled = bytes.get(quote + 1) == Some(&b'"');
+            if doubled {
+                self.scratch.push_str(record.get(segment..=quote).unwrap_or_default());
+                segment = quote + 2;
+                continue;
+            }
+            if segment == start {
+                self.fields.push(Field { start, end: quote, unescaped: false });
+            } else {
+                self.scratch.push_str(record.get(segment..quote).unwrap_or_default());
+                self.fields.push(Field { start: scratch_start, end: self.scratch.len(), unescaped: true });
+            }
+            return (quote + 1).min(bytes.len());
+        }
+    }
+
+    /// Returns the number of fields.
+    pub(super) fn len(&self) -> usize {
+        self.fields.len()
+    }
+
+    /// Returns the texts of the fields.
+    pub(super) fn texts<'a>(&'a self, record: &'a str) -> impl Iterator<Item = &'a str> {
+        self.fields.iter().map(move |field| {
+            let source = if field.unescaped { self.scratch.as_str() } else { record };
+            source.get(field.start..field.end).unwrap_or_default()
+        })
+    }
+}
+
+/// Reads one record into a row; `extra` takes the columns that are none of ours, if given.
+pub(super) fn read_row<'a>(
+    record: &'a str,
+    layout: &Layout,
+    delimiter: u8,
+    fields: &'a mut Fields,
+    extra: Option<&'a mut String>,
+) -> Result<Row<'a>, Fault> {
+    fields.split(record, delimiter);
+    let expected = layout.headers.names.len();
+    if fields.len() != expected {
+        return Err(Fault::record(format!("{} fields where the header has {expected}", fields.len())));
+    }
+    let mut row = Row::default();
+    for (target, text) in layout.headers.matches.iter().zip(fields.texts(record)) {
+        row.set(*target, Cell::Text(text));
+    }
+    if let Some(extra) = extra {
+        extra.clear();
+        for ((key, target), text) in layout.extra_keys.iter().zip(&layout.headers.matches).zip(fields.texts(record)) {
+            if *target == HeaderMatch::Unknown && !text.is_empty() {
+                start_member(extra, key);
+                push_json_string(extra, text);
+            }
+        }
+        row.extra = end_members(extra);
+    }
+    Ok(row)
+}
+
+/// Says in which field of a record a byte stands, as far as its quotes tell.
+pub(super) fn field_of(record: &[u8], at: usize, delimiter: u8) -> usize {
+    let mut quoted = false;
+    let mut field = 0;
+    for byte in record.get(..at).unwrap_or_default() {
+        match *byte {
+            b'"' => quoted = !quoted,
+            byte if byte == delimiter && !quoted => field += 1,
+            _ => {}
+        }
+    }
+    field
+}

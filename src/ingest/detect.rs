@@ -1,0 +1,113 @@
+//! Tells the format of an input by its name and its first bytes.
+
+use super::json::{Scanner, blanks};
+use super::pages::looks_like_pages;
+use super::source::InputFormat;
+
+/// The first bytes of every Parquet file.
+pub(super) const PARQUET_MAGIC: &[u8] = b"PAR1";
+
+/// What the ending of a name says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ending {
+    Csv,
+    Tsv,
+    JsonLines,
+    Json,
+    Parquet,
+    Unknown,
+}
+
+fn ending(name: &str) -> Ending {
+    let lower = name.to_ascii_lowercase();
+    let unpacked =
+        [".gz", ".gzip", ".zst", ".zstd"].iter().find_map(|packed| lower.strip_suffix(packed)).unwrap_or(&lower);
+    match unpacked.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("csv") => Ending::Csv,
+        Some("tsv" | "tab") => Ending::Tsv,
+        Some("ndjson" | "jsonl") => Ending::JsonLines,
+        Some("json") => Ending::Json,
+        Some("parquet" | "pq") => Ending::Parquet,
+        _ => Ending::Unknown,
+    }
+}
+
+/// Returns whether files of this name are read when their folder is.
+pub(super) fn is_known_name(name: &str) -> bool {
+    ending(name) != Ending::Unknown
+}
+
+/// Tells the format of an input, or says why it has none. `text` is as much of its start as is at hand, decompressed and
+/// decoded. Parquet's first bytes win over the name; otherwise the name decides, and the text between the shapes of JSON.
+pub(super) fn detect(name: &str, text: &[u8]) -> Result<InputFormat, String> {
+    if text.starts_with(PARQUET_MAGIC) {
+        return Ok(InputFormat::Parquet);
+    }
+    match ending(name) {
+        Ending::Csv => Ok(InputFormat::Csv),
+        Ending::Tsv => Ok(InputFormat::Tsv),
+        Ending::Parquet => Err("not a Parquet file: it does not start with PAR1".to_owned()),
+        Ending::JsonLines => Ok(json_shape(text).unwrap_or(InputFormat::Ndjson)),
+        Ending::Json if blanks(text) == text.len() => Ok(InputFormat::Ndjson),
+        Ending::Json => {
+            json_shape(text).ok_or_else(|| "not JSON: it starts with neither an object nor an array".to_owned())
+        }
+        Ending::Unknown => Ok(json_shape(text).unwrap_or(InputFormat::Csv)),
+    }
+}
+
+/// Tells the shapes of JSON apart, or returns `None` for text that is none of them.
+fn json_shape(text: &[u8]) -> Option<InputFormat> {
+    if looks_like_pages(text) {
+        return Some(InputFormat::Pages);
+    }
+    let text = text.get(blanks(text)..)?;
+    match text.first()? {
+        b'[' => Some(InputFormat::JsonArray),
+        b'{' => {
+            let line_end = memchr::memchr(b'\n', text).unwrap_or(text.len());
+            let first_line = text.get(..line_end)?.trim_ascii_end();
+            // An object that goes on behind its line is one of several that do not keep to lines, unless the line looks whole
+            // and is only broken.
+            let one_line = Scanner::default().feed(first_line).is_some()
+                || first_line.last() == Some(&b'}')
+                || line_end == text.len();
+            Some(if one_line { InputFormat::Ndjson } else { InputFormat::JsonArray })
+        }
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_decides_and_the_text_between_shapes_of_json() {
+        use InputFormat::{Csv, JsonArray, Ndjson, Pages, Parquet, Tsv};
+        for (name, text, format) in [
+            ("a.csv", "{", Csv),
+            ("a.CSV.gz", "a,b", Csv),
+            ("a.tsv.zst", "a\tb", Tsv),
+            ("a.ndjson", "{\"a\":1}\n", Ndjson),
+            ("a.jsonl", "", Ndjson),
+            ("a.json", "", Ndjson),
+            ("a.json", " [\n{\"a\":1}]", JsonArray),
+            ("a.json", "{\"a\":1}\n{\"a\":2}", Ndjson),
+            ("a.json", "{\n \"a\":1\n}", JsonArray),
+            ("a.json", "{\"a\":\"x}\n{\"a\":2}", Ndjson),
+            ("a.json", "{\"pagination\":{}, \"columnHeaders\":[", Pages),
+            ("a.json", "[{\"records\":[[", Pages),
+            ("a.jsonl", "{\"columnHeaders\":[]}", Pages),
+            ("a.json", "{\"records\":7}", Ndjson),
+            ("-", "Session Id,Started At\n", Csv),
+            ("-", "\n{\"a\":1}", Ndjson),
+            ("a.csv", "PAR1\u{15}", Parquet),
+            ("export", "", Csv),
+        ] {
+            assert_eq!(detect(name, text.as_bytes()), Ok(format), "{name} {text:?}");
+        }
+        assert!(detect("a.parquet", b"PK").is_err());
+        assert!(detect("a.json", b"<html>").is_err());
+    }
+}

@@ -1,0 +1,198 @@
+//! Cuts JSON into records: objects one a line, or in an array.
+//!
+//! Where a value ends is found by its strings and brackets alone; whether it is JSON is told when it is read. So a broken
+//! object costs itself only, as long as its brackets and quotes pair up. An array that does not end, or that has something
+//! other than commas between its elements, is refused whole: where its records are cannot be told.
+
+use memchr::{memchr, memchr2};
+
+use super::cut::{Splitter, Step};
+use crate::error::Result;
+
+/// Finds the end of one JSON value without reading it: strings, escapes and brackets are followed, nothing else. It may be
+/// fed piece by piece, and its depth is a number, so that no nesting overflows anything.
+#[derive(Debug, Default, Clone)]
+pub(super) struct Scanner {
+    depth: u64,
+    in_string: bool,
+    escaped: bool,
+    started: bool,
+    scalar: bool,
+}
+
+impl Scanner {
+    /// Returns the length of the value's last piece, or `None` if it goes on. A bare word or number ends before a comma, a
+    /// bracket or a blank.
+    pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
+        let mut at = 0;
+        if !self.started {
+            self.started = true;
+            self.scalar = !matches!(bytes.first()?, b'{' | b'[' | b'"');
+            at = usize::from(self.scalar);
+        }
+        if self.scalar {
+            let ends = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n');
+            return bytes.get(at..)?.iter().position(ends).map(|length| at + length);
+        }
+        while let Some(byte) = bytes.get(at) {
+            if self.in_string {
+                if std::mem::take(&mut self.escaped) {
+                    at += 1;
+                    continue;
+                }
+                at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
+                self.escaped = bytes.get(at) == Some(&b'\\');
+                self.in_string = self.escaped;
+                at += 1;
+                if !self.in_string && self.depth == 0 {
+                    return Some(at);
+                }
+                continue;
+            }
+            at += 1;
+            match byte {
+                b'"' => self.in_string = true,
+                b'{' | b'[' => self.depth += 1,
+                b'}' | b']' => {
+                    self.depth = self.depth.saturating_sub(1);
+                    if self.depth == 0 {
+                        return Some(at);
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+}
+
+/// Returns the length of the blanks at the start.
+pub(super) fn blanks(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count()
+}
+
+/// Cuts JSON lines. Lines of blanks are skipped.
+pub(super) struct LineSplitter {
+    max_record_bytes: usize,
+}
+
+impl LineSplitter {
+    pub(super) fn new(max_record_bytes: usize) -> Self {
+        Self { max_record_bytes }
+    }
+}
+
+impl Splitter for LineSplitter {
+    fn step(&mut self, window: &[u8], at_end: bool) -> Result<Step> {
+        if window.is_empty() {
+            return Ok(if at_end { Step::End } else { Step::More });
+        }
+        let (mut end, next) = match memchr(b'\n', window) {
+            Some(at) => (at, at + 1),
+            None if at_end => (window.len(), window.len()),
+            None if window.len() > self.max_record_bytes.saturating_add(1) => return Ok(Step::TooLong { start: 0 }),
+            None => return Ok(Step::More),
+        };
+        let line = window.get(..end).unwrap_or_default();
+        if blanks(line) == line.len() {
+            return Ok(Step::Skip(next));
+        }
+        end -= usize::from(line.last() == Some(&b'\r'));
+        if end > self.max_record_bytes {
+            return Ok(Step::TooLong { start: 0 });
+        }
+        Ok(Step::Record { start: 0, end, next, fault: None })
+    }
+
+    fn skip(&mut self, bytes: &[u8]) -> Option<usize> {
+        memchr(b'\n', bytes).map(|at| at + 1)
+    }
+}
+
+/// Where in an array the input is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ArrayState {
+    Outside,
+    First,
+    Next,
+    After,
+}
+
+/// Cuts an array of objects, or objects one after the other.
+pub(super) struct ArraySplitter {
+    state: ArrayState,
+    scanner: Scanner,
+    max_record_bytes: usize,
+}
+
+impl ArraySplitter {
+    pub(super) fn new(max_record_bytes: usize) -> Self {
+        Self { state: ArrayState::Outside, scanner: Scanner::default(), max_record_bytes }
+    }
+}
+
+impl Splitter for ArraySplitter {
+    fn step(&mut self, window: &[u8], at_end: bool) -> Result<Step> {
+        use ArrayState::{After, First, Next, Outside};
+        let mut at = 0;
+        loop {
+            at += blanks(window.get(at..).unwrap_or_default());
+            let broken = |message: &str| Ok(Step::Broken { at, message: message.to_owned() });
+            let Some(byte) = window.get(at) else {
+                return match self.state {
+                    _ if at > 0 => Ok(Step::Skip(at)),
+                    _ if !at_end => Ok(Step::More),
+                    Outside => Ok(Step::End),
+                    _ => broken("the JSON array ends early"),
+                };
+            };
+            match (self.state, byte) {
+                (Outside, b'[') => self.state = First,
+                (After, b',') => self.state = Next,
+                (First | After, b']') => self.state = Outside,
+                (Outside, b'{') => return Ok(self.element(window, at, at_end, Outside)),
+                (Outside, _) => return broken("neither a JSON array nor an object starts here"),
+                (After, _) => return broken("no comma between the elements of a JSON array"),
+                (First | Next, b',' | b']' | b'}') => return broken("an element of the JSON array is missing"),
+                (First | Next, _) => return Ok(self.element(window, at, at_end, After)),
+            }
+            at += 1;
+        }
+    }
+
+    fn skip(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.scanner.feed(bytes)
+    }
+}
+
+impl ArraySplitter {
+    fn element(&mut self, window: &[u8], at: usize, at_end: bool, then: ArrayState) -> Step {
+        let step = element(window, at, at_end, self.max_record_bytes);
+        match step {
+            Step::Record { .. } => self.state = then,
+            Step::TooLong { .. } => {
+                self.state = then;
+                self.scanner = Scanner::default();
+            }
+            _ => {}
+        }
+        step
+    }
+}
+
+/// Cuts the value that starts at `at`.
+pub(super) fn element(window: &[u8], at: usize, at_end: bool, max_record_bytes: usize) -> Step {
+    let rest = window.get(at..).unwrap_or_default();
+    let limit = max_record_bytes.saturating_add(1).min(rest.len());
+    match Scanner::default().feed(rest.get(..limit).unwrap_or_default()) {
+        Some(length) if length <= max_record_bytes => {
+            Step::Record { start: at, end: at + length, next: at + length, fault: None }
+        }
+        Some(_) => Step::TooLong { start: at },
+        None if rest.len() > max_record_bytes => Step::TooLong { start: at },
+        None if at_end => Step::Broken { at, message: "the JSON ends early".to_owned() },
+        // What stands before the value is done with; the next step starts with the value.
+        None if at > 0 => Step::Skip(at),
+        None => Step::More,
+    }
+}

@@ -1,0 +1,315 @@
+//! Reads JSON records into rows: objects by their keys, arrays by the headers of their page.
+//!
+//! Values are taken as they stand: a text is unescaped, a nested object or array is kept as the exact piece of the input, a
+//! number keeps its digits. Of a key that stands twice in an object the first counts, as for the SQL functions. A key that is
+//! missing is an absent column; two keys that mean the same column are a fault, since which of them was meant is not ours
+//! to guess. Values nest to a depth of 200.
+
+use std::collections::HashMap;
+use std::ops::Range;
+
+use jiter::{Jiter, JiterError, LinePosition, Peek};
+
+use super::layout::{Layout, target_name};
+use super::rows::{Cell, Fault, Row, slot};
+use super::values::{end_members, offset_within, push_json_string, start_member};
+use crate::schema::{HeaderMatch, match_headers};
+
+/// What is done with columns that are none of ours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Extra {
+    /// They go into `_extra`.
+    Keep,
+    /// They are left out.
+    Drop,
+}
+
+/// A value, by where its text is.
+#[derive(Debug, Clone)]
+enum Piece {
+    Null,
+    Text(Range<usize>),
+    Unescaped(Range<usize>),
+    Nested(Range<usize>),
+}
+
+impl Piece {
+    fn cell<'a>(&self, record: &'a str, scratch: &'a str) -> Cell<'a> {
+        let of = |source: &'a str, range: &Range<usize>| source.get(range.clone()).unwrap_or_default();
+        match self {
+            Self::Null => Cell::Null,
+            Self::Text(range) => Cell::Text(of(record, range)),
+            Self::Unescaped(range) => Cell::Text(of(scratch, range)),
+            Self::Nested(range) => Cell::Nested(of(record, range)),
+        }
+    }
+
+    fn is_nothing(&self) -> bool {
+        match self {
+            Self::Null => true,
+            Self::Text(range) => range.is_empty(),
+            Self::Unescaped(_) | Self::Nested(_) => false,
+        }
+    }
+}
+
+/// A key that objects of a block have.
+#[derive(Debug)]
+struct Key {
+    name: String,
+    target: HeaderMatch,
+    /// `"name":`, as a member of `_extra` starts.
+    extra_key: String,
+    /// The last record that had it.
+    seen_in: u64,
+}
+
+/// Why a record was not read.
+enum Misread {
+    Json(JiterError),
+    Fault(Fault),
+}
+
+impl From<JiterError> for Misread {
+    fn from(error: JiterError) -> Self {
+        Self::Json(error)
+    }
+}
+
+/// Reads the records of a block; keeps what it learns about keys, and its memory, from record to record.
+pub(super) struct JsonRows<'m> {
+    map: &'m [(String, String)],
+    extra_wanted: Extra,
+    keys: Vec<Key>,
+    by_name: HashMap<String, usize>,
+    record_number: u64,
+    pieces: Vec<(HeaderMatch, Piece)>,
+    scratch: String,
+    extra: String,
+}
+
+impl<'m> JsonRows<'m> {
+    pub(super) fn new(map: &'m [(String, String)], extra_wanted: Extra) -> Self {
+        Self {
+            map,
+            extra_wanted,
+            keys: Vec::new(),
+            by_name: HashMap::new(),
+            record_number: 0,
+            pieces: Vec::new(),
+            scratch: String::new(),
+            extra: String::new(),
+        }
+    }
+
+    /// Lists the keys that are none of ours.
+    pub(super) fn unknown_keys(&self) -> impl Iterator<Item = &str> {
+        self.keys.iter().filter(|key| key.target == HeaderMatch::Unknown).map(|key| key.name.as_str())
+    }
+
+    /// Reads an object into a row; `line` is where it starts.
+    pub(super) fn read_object<'a>(&'a mut self, record: &'a str, line: u64) -> Result<Row<'a>, Fault> {
+        self.start();
+        let mut column = None;
+        let members = self.members(record, &mut column);
+        self.row(members, record, line, column)
+    }
+
+    /// Reads an array into a row, its values in the order of the headers; `line` is where it starts.
+    pub(super) fn read_array<'a>(&'a mut self, record: &'a str, layout: &Layout, line: u64) -> Result<Row<'a>, Fault> {
+        self.start();
+        let mut column = None;
+        let elements = self.elements(record, layout, &mut column);
+        self.row(elements, record, line, column)
+    }
+
+    fn start(&mut self) {
+        self.record_number += 1;
+        self.pieces.clear();
+        self.scratch.clear();
+        self.extra.clear();
+    }
+
+    fn row<'a>(
+        &'a mut self,
+        read: Result<(), Misread>,
+        record: &'a str,
+        line: u64,
+        column: Option<&'static str>,
+    ) -> Result<Row<'a>, Fault> {
+        read.map_err(|error| match error {
+            Misread::Fault(fault) => fault,
+            Misread::Json(error) => {
+                Fault { column: column.map(str::to_owned), reason: broken_json(&error, record, line) }
+            }
+        })?;
+        let mut row = Row::default();
+        for (target, piece) in &self.pieces {
+            row.set(*target, piece.cell(record, &self.scratch));
+        }
+        row.extra = end_members(&mut self.extra);
+        Ok(row)
+    }
+
+    fn members(&mut self, record: &str, column: &mut Option<&'static str>) -> Result<(), Misread> {
+        let mut parser = Jiter::new(record.as_bytes());
+        if parser.peek()? != Peek::Object {
+            return Err(Misread::Fault(Fault::record("not a JSON object")));
+        }
+        // Objects of one export have their keys in one order, so the next key is mostly the one that came next before.
+        let mut expected = 0;
+        let mut filled: u32 = 0;
+        let mut name = parser.known_object()?;
+        while let Some(text) = name {
+            let index = self.key_index(text, expected);
+            expected = index + 1;
+            let Some(key) = self.keys.get_mut(index) else { break };
+            let target = key.target;
+            *column = target_name(target);
+            let repeated = std::mem::replace(&mut key.seen_in, self.record_number) == self.record_number;
+            let peek = parser.peek()?;
+            if repeated || (target == HeaderMatch::Unknown && self.extra_wanted == Extra::Drop) {
+                parser.known_skip(peek)?;
+            } else {
+                if let Some(slot) = slot(target) {
+                    if filled & (1 << slot) != 0 {
+                        return Err(Misread::Fault(self.two_keys(index)));
+                    }
+                    filled |= 1 << slot;
+                }
+                self.value(&mut parser, peek, record, target, index)?;
+            }
+            *column = None;
+            name = parser.next_key()?;
+        }
+        Ok(parser.finish()?)
+    }
+
+    fn elements(&mut self, record: &str, layout: &Layout, column: &mut Option<&'static str>) -> Result<(), Misread> {
+        let mut parser = Jiter::new(record.as_bytes());
+        if parser.peek()? != Peek::Array {
+            return Err(Misread::Fault(Fault::record("not a JSON array of values")));
+        }
+        let mut count = 0;
+        let mut next = parser.known_array()?;
+        while let Some(peek) = next {
+            match layout.headers.matches.get(count) {
+                Some(HeaderMatch::Unknown) if self.extra_wanted == Extra::Keep => {
+                    let start = parser.current_index();
+                    let piece = self.take(&mut parser, peek, record)?;
+                    if let (false, Some(key)) = (piece.is_nothing(), layout.extra_keys.get(count)) {
+                        start_member(&mut self.extra, key);
+                        self.extra.push_str(record.get(start..parser.current_index()).unwrap_or_default());
+                    }
+                }
+                None | Some(HeaderMatch::Unknown) => parser.known_skip(peek)?,
+                Some(target) => {
+                    *column = target_name(*target);
+                    let piece = self.take(&mut parser, peek, record)?;
+                    self.pieces.push((*target, piece));
+                    *column = None;
+                }
+            }
+            count += 1;
+            next = parser.array_step()?;
+        }
+        parser.finish()?;
+        let expected = layout.headers.names.len();
+        if count != expected {
+            return Err(Misread::Fault(Fault::record(format!("{count} values where columnHeaders has {expected}"))));
+        }
+        Ok(())
+    }
+
+    /// Reads the value of a member.
+    fn value(
+        &mut self,
+        parser: &mut Jiter<'_>,
+        peek: Peek,
+        record: &str,
+        target: HeaderMatch,
+        index: usize,
+    ) -> Result<(), JiterError> {
+        let start = parser.current_index();
+        let piece = self.take(parser, peek, record)?;
+        if target != HeaderMatch::Unknown {
+            self.pieces.push((target, piece));
+        } else if let (false, Some(key)) = (matches!(piece, Piece::Null), self.keys.get(index)) {
+            start_member(&mut self.extra, &key.extra_key);
+            self.extra.push_str(record.get(start..parser.current_index()).unwrap_or_default());
+        }
+        Ok(())
+    }
+
+    fn take(&mut self, parser: &mut Jiter<'_>, peek: Peek, record: &str) -> Result<Piece, JiterError> {
+        let start = parser.current_index();
+        match peek {
+            Peek::Null => {
+                parser.known_null()?;
+                Ok(Piece::Null)
+            }
+            Peek::String => {
+                let text = parser.known_str()?;
+                Ok(match offset_within(record, text) {
+                    Some(at) => Piece::Text(at..at + text.len()),
+                    None => {
+                        let before = self.scratch.len();
+                        self.scratch.push_str(text);
+                        Piece::Unescaped(before..self.scratch.len())
+                    }
+                })
+            }
+            Peek::Object | Peek::Array => {
+                parser.known_skip(peek)?;
+                Ok(Piece::Nested(start..parser.current_index()))
+            }
+            _ => {
+                parser.known_skip(peek)?;
+                Ok(Piece::Text(start..parser.current_index()))
+            }
+        }
+    }
+
+    fn key_index(&mut self, name: &str, expected: usize) -> usize {
+        if self.keys.get(expected).is_some_and(|key| key.name == name) {
+            return expected;
+        }
+        if let Some(index) = self.by_name.get(name) {
+            return *index;
+        }
+        // The map was checked when the input was opened, so that one name alone cannot be an error.
+        let target = match_headers(&[name], self.map)
+            .ok()
+            .and_then(|headers| headers.matches.first().copied())
+            .unwrap_or(HeaderMatch::Unknown);
+        let mut extra_key = String::with_capacity(name.len() + 3);
+        push_json_string(&mut extra_key, name);
+        extra_key.push(':');
+        self.keys.push(Key { name: name.to_owned(), target, extra_key, seen_in: 0 });
+        self.by_name.insert(name.to_owned(), self.keys.len() - 1);
+        self.keys.len() - 1
+    }
+
+    fn two_keys(&self, index: usize) -> Fault {
+        let Some(key) = self.keys.get(index) else { return Fault::record("two keys mean the same") };
+        let other = self
+            .keys
+            .iter()
+            .find(|other| {
+                other.seen_in == self.record_number && other.name != key.name && slot(other.target) == slot(key.target)
+            })
+            .map_or("", |other| other.name.as_str());
+        let column = target_name(key.target).unwrap_or_default();
+        Fault::column(column, format!("keys {other:?} and {:?} both mean {column}", key.name))
+    }
+}
+
+fn broken_json(error: &JiterError, record: &str, line: u64) -> String {
+    let position = LinePosition::find(record.as_bytes(), error.index);
+    let what = &error.error_type;
+    if position.line <= 1 {
+        format!("broken JSON at column {}: {what}", position.column)
+    } else {
+        format!("broken JSON at line {} column {}: {what}", line + position.line as u64 - 1, position.column)
+    }
+}

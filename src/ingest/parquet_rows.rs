@@ -1,0 +1,288 @@
+//! Reads Parquet files: columns of any reasonable type, by the same rules as text.
+//!
+//! A column is cast once a batch to one of a few shapes, and each of its values then goes through the rules that a text export
+//! goes through. A timestamp with a zone is an instant; one without is local in the declared zone, as zone-less text is.
+//!
+//! The Parquet crate checks what it reads, yet not everything: on some damaged files it panics. That is caught here and is an
+//! error of the file like others.
+
+use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+
+use ::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, Float64Array, StringViewArray};
+use arrow::compute::{CastOptions, cast, cast_with_options};
+use arrow::datatypes::{DataType, Date64Type, Float64Type, Int32Type, Int64Type, TimeUnit};
+use arrow::record_batch::RecordBatch;
+
+use super::arrow_json::{per_second, push_json, push_row};
+use super::json_rows::Extra;
+use super::layout::Layout;
+use super::rows::{Cell, Fault, Row, RowBuilder};
+use super::values::{end_members, start_member};
+use crate::error::{Error, Place, Result};
+use crate::schema::{COLUMNS, HeaderMatch, Kind};
+
+/// About how many bytes of rows are read at once.
+const BATCH_BYTES: i64 = 4 * 1024 * 1024;
+
+/// Types may nest this deep; a schema is read before anything else of a file and must not overflow the stack.
+const MAX_TYPE_DEPTH: usize = 100;
+
+/// A Parquet file under way.
+pub(super) struct ParquetInput {
+    reader: ParquetRecordBatchReader,
+    name: String,
+    rows_total: u64,
+    rows_read: u64,
+}
+
+/// Rows of a Parquet file.
+#[derive(Debug)]
+pub(super) struct ParquetBlock {
+    pub(super) batch: RecordBatch,
+    /// Number of the first row, from 1.
+    pub(super) first_row: u64,
+}
+
+impl ParquetInput {
+    /// Reads the footer; returns the headers too.
+    pub(super) fn open(file: File, name: &str) -> Result<(Self, Vec<String>)> {
+        guarded(name, || {
+            let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| refused(name, &error))?;
+            let headers: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
+            if builder.schema().fields().iter().any(|field| !shallow(field.data_type(), MAX_TYPE_DEPTH)) {
+                return Err(Error::input(Place::file(name), format!("types nest more than {MAX_TYPE_DEPTH} deep")));
+            }
+            let groups = builder.metadata().row_groups();
+            let rows: i64 = groups.iter().map(|group| group.num_rows().max(0)).fold(0, i64::saturating_add);
+            let bytes: i64 = groups.iter().map(|group| group.total_byte_size().max(0)).fold(0, i64::saturating_add);
+            let row_bytes = (bytes / rows.max(1)).max(1);
+            let batch_rows = usize::try_from((BATCH_BYTES / row_bytes).clamp(64, 8192)).unwrap_or(64);
+            let reader = builder.with_batch_size(batch_rows).build().map_err(|error| refused(name, &error))?;
+            let input = Self { reader, name: name.to_owned(), rows_total: rows.unsigned_abs(), rows_read: 0 };
+            Ok((input, headers))
+        })
+    }
+
+    /// Returns the next rows, or `None` at the end.
+    pub(super) fn next_block(&mut self) -> Result<Option<ParquetBlock>> {
+        let name = self.name.clone();
+        let next = guarded(&name, || self.reader.next().transpose().map_err(|error| refused(&name, &error)))?;
+        let Some(batch) = next else {
+            if self.rows_read != self.rows_total {
+                let message = format!("the footer promises {} rows, but there are {}", self.rows_total, self.rows_read);
+                return Err(Error::input(Place::file(name), message).with_hint("nothing of this file is stored"));
+            }
+            return Ok(None);
+        };
+        let first_row = self.rows_read + 1;
+        self.rows_read += batch.num_rows() as u64;
+        Ok(Some(ParquetBlock { batch, first_row }))
+    }
+
+    /// Returns the part of the rows that has been read, from 0 to 1.
+    pub(super) fn progress(&self) -> f64 {
+        if self.rows_total == 0 { 1.0 } else { self.rows_read as f64 / self.rows_total as f64 }
+    }
+}
+
+fn refused(name: &str, error: &dyn std::fmt::Display) -> Error {
+    Error::input(Place::file(name), format!("broken Parquet file: {error}")).with_hint("nothing of this file is stored")
+}
+
+fn guarded<T>(name: &str, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(refused(name, &"its pages contradict each other")))
+}
+
+fn shallow(kind: &DataType, left: usize) -> bool {
+    let Some(left) = left.checked_sub(1) else { return false };
+    match kind {
+        DataType::Struct(fields) => fields.iter().all(|field| shallow(field.data_type(), left)),
+        DataType::List(field)
+        | DataType::LargeList(field)
+        | DataType::ListView(field)
+        | DataType::LargeListView(field)
+        | DataType::FixedSizeList(field, _)
+        | DataType::Map(field, _) => shallow(field.data_type(), left),
+        DataType::Dictionary(_, value) => shallow(value, left),
+        _ => true,
+    }
+}
+
+/// A column in one of the shapes that values are taken from.
+enum Values {
+    Text(StringViewArray),
+    Bytes(BinaryViewArray),
+    Number(Float64Array),
+    Instants(Vec<Option<i64>>),
+    LocalInstants(Vec<Option<i64>>),
+    /// Structs, lists and maps as JSON text.
+    Nested(ArrayRef),
+}
+
+impl Values {
+    fn new(column: &ArrayRef, target: HeaderMatch) -> Result<Self> {
+        let kind = match target {
+            HeaderMatch::Column(index) => COLUMNS.get(index).map_or(Kind::Text, |column| column.kind),
+            HeaderMatch::TimeInWorkflowMilliseconds => Kind::Seconds,
+            HeaderMatch::ExportedAt => Kind::Timestamp,
+            HeaderMatch::Unknown => Kind::Text,
+        };
+        let unpacked;
+        let column = match column.data_type() {
+            DataType::Dictionary(_, value) => {
+                unpacked = cast(column, value)?;
+                &unpacked
+            }
+            _ => column,
+        };
+        Ok(match (kind, column.data_type()) {
+            (_, data_type) if data_type.is_nested() => Self::Nested(Arc::clone(column)),
+            (_, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)) => {
+                Self::Bytes(strictly(column, &DataType::BinaryView)?.as_binary_view().clone())
+            }
+            (Kind::Timestamp, DataType::Timestamp(unit, zone)) => {
+                let ticks = strictly(column, &DataType::Int64)?;
+                let micros =
+                    ticks.as_primitive::<Int64Type>().iter().map(|tick| Some(micros_of(tick?, *unit))).collect();
+                if zone.is_some() { Self::Instants(micros) } else { Self::LocalInstants(micros) }
+            }
+            (Kind::Timestamp, DataType::Date32) => {
+                let days = strictly(column, &DataType::Int32)?;
+                let midnight = |day: i32| i64::from(day) * 86_400_000_000;
+                Self::LocalInstants(days.as_primitive::<Int32Type>().iter().map(|day| day.map(midnight)).collect())
+            }
+            (Kind::Timestamp, DataType::Date64) => {
+                let times = column.as_primitive::<Date64Type>();
+                Self::LocalInstants(times.iter().map(|ms| Some(micros_of(ms?, TimeUnit::Millisecond))).collect())
+            }
+            (Kind::Seconds, DataType::Duration(unit)) => {
+                let ticks = strictly(column, &DataType::Int64)?;
+                let second = per_second(*unit);
+                Self::Number(ticks.as_primitive::<Int64Type>().iter().map(|tick| Some(tick? as f64 / second)).collect())
+            }
+            (Kind::Timestamp | Kind::Seconds, data_type) if data_type.is_floating() => {
+                Self::Number(strictly(column, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
+            }
+            // Integers and decimals go by their digits: a number of nanoseconds does not fit into a float.
+            _ => Self::Text(strictly(column, &DataType::Utf8View)?.as_string_view().clone()),
+        })
+    }
+
+    fn cell<'a>(&'a self, row: usize, json: Option<&'a str>) -> Result<Cell<'a>, Fault> {
+        let or_null = |cell: Option<Cell<'a>>| Ok(cell.unwrap_or(Cell::Null));
+        match self {
+            Self::Text(array) => or_null(array.is_valid(row).then(|| Cell::Text(array.value(row)))),
+            Self::Number(array) => or_null(array.is_valid(row).then(|| Cell::Number(array.value(row)))),
+            Self::Instants(micros) => or_null(micros.get(row).copied().flatten().map(Cell::Instant)),
+            Self::LocalInstants(micros) => or_null(micros.get(row).copied().flatten().map(Cell::LocalInstant)),
+            Self::Nested(_) => or_null(json.map(Cell::Nested)),
+            Self::Bytes(array) if array.is_null(row) => Ok(Cell::Null),
+            Self::Bytes(array) => match std::str::from_utf8(array.value(row)) {
+                Ok(text) => Ok(Cell::Text(text)),
+                Err(error) => Err(Fault::record(format!("not UTF-8 at byte {}", error.valid_up_to()))),
+            },
+        }
+    }
+}
+
+/// Casts without turning what does not fit into null.
+fn strictly(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    Ok(cast_with_options(column, to, &CastOptions { safe: false, ..CastOptions::default() })?)
+}
+
+/// Instants that microseconds cannot hold end up out of range, which is then said of their row.
+fn micros_of(ticks: i64, unit: TimeUnit) -> i64 {
+    match unit {
+        TimeUnit::Second => ticks.saturating_mul(1_000_000),
+        TimeUnit::Millisecond => ticks.saturating_mul(1000),
+        TimeUnit::Microsecond => ticks,
+        TimeUnit::Nanosecond => ticks.div_euclid(1000),
+    }
+}
+
+/// A row that cannot be stored.
+pub(super) struct RejectedRow {
+    /// Row number in the file, from 1.
+    pub(super) number: u64,
+    pub(super) fault: Fault,
+    /// The row as a JSON object.
+    pub(super) json: String,
+}
+
+/// Converts the rows of a block.
+pub(super) fn convert_rows(
+    block: &ParquetBlock,
+    layout: &Layout,
+    extra_wanted: Extra,
+    max_record_bytes: usize,
+    builder: &mut RowBuilder<'_>,
+) -> Result<Vec<RejectedRow>> {
+    let columns = block.batch.columns();
+    let mut values = Vec::with_capacity(columns.len());
+    for (column, target) in columns.iter().zip(&layout.headers.matches) {
+        values.push(if *target == HeaderMatch::Unknown { None } else { Some(Values::new(column, *target)?) });
+    }
+    let mut rejected = Vec::new();
+    // One JSON text per column, so that a row can hold several.
+    let mut nested = vec![String::new(); columns.len()];
+    let mut extra = String::new();
+    for index in 0..block.batch.num_rows() {
+        for (value, json) in values.iter().zip(&mut nested) {
+            json.clear();
+            if let Some(Values::Nested(array)) = value
+                && array.is_valid(index)
+            {
+                push_json(json, array.as_ref(), index)?;
+            }
+        }
+        extra.clear();
+        if extra_wanted == Extra::Keep {
+            for ((target, key), column) in layout.headers.matches.iter().zip(&layout.extra_keys).zip(columns) {
+                if *target == HeaderMatch::Unknown && column.is_valid(index) {
+                    start_member(&mut extra, key);
+                    push_json(&mut extra, column.as_ref(), index)?;
+                }
+            }
+        }
+        let outcome = match read_row(&values, layout, index, &nested, max_record_bytes) {
+            Ok(mut row) => {
+                row.extra = end_members(&mut extra);
+                builder.push(&row)?
+            }
+            Err(fault) => Err(fault),
+        };
+        if let Err(fault) = outcome {
+            let mut json = String::new();
+            push_row(&mut json, &layout.headers.names, columns, index)?;
+            rejected.push(RejectedRow { number: block.first_row + index as u64, fault, json });
+        }
+    }
+    Ok(rejected)
+}
+
+fn read_row<'a>(
+    values: &'a [Option<Values>],
+    layout: &Layout,
+    index: usize,
+    nested: &'a [String],
+    max_record_bytes: usize,
+) -> Result<Row<'a>, Fault> {
+    let mut row = Row::default();
+    let mut bytes: usize = 0;
+    for (position, ((value, target), json)) in values.iter().zip(&layout.headers.matches).zip(nested).enumerate() {
+        let Some(value) = value else { continue };
+        let json = Some(json.as_str()).filter(|json| !json.is_empty());
+        let cell = value.cell(index, json).map_err(|fault| Fault { column: layout.column_name(position), ..fault })?;
+        if let Cell::Text(text) | Cell::Nested(text) = cell {
+            bytes += text.len();
+        }
+        row.set(*target, cell);
+    }
+    if bytes > max_record_bytes {
+        return Err(Fault::record(format!("the record has {bytes} bytes, more than a record may have")));
+    }
+    Ok(row)
+}

@@ -1,0 +1,131 @@
+//! Reads quarantined records again.
+//!
+//! A record that was put aside comes back with the context it was read in, and under the options of now: a header map, a
+//! character set or a longest record may have been the reason. Zone and dialect are those it was read with, since nothing in
+//! a record tells when they change.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::convert::Converter;
+use super::csv::{Cut, Dialect, cut};
+use super::cut::{KEPT_BYTES, Span, TextBlock};
+use super::json_rows::Extra;
+use super::layout::Layout;
+use super::reader::{Block, Payload, ReadBatch};
+use super::rows::Rules;
+use super::source::{Encoding, InputFormat, ReadOptions};
+use super::stream::decode_record;
+use crate::error::{Error, Place, Result};
+
+/// What a record needs beside itself to be read.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Context {
+    source: String,
+    format: InputFormat,
+    encoding: Encoding,
+    time_zone: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delimiter: Option<char>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line_end: Option<char>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    headers: Option<Vec<String>>,
+    /// What the user said when the file was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exported_at_us: Option<i64>,
+    /// What holds for records that do not say.
+    default_exported_at_us: i64,
+}
+
+impl Context {
+    pub(super) fn of(converter: &Converter, layout: Option<&Layout>) -> Self {
+        let is_csv = matches!(converter.format, InputFormat::Csv | InputFormat::Tsv);
+        Self {
+            source: converter.rules.source.clone(),
+            format: converter.format,
+            encoding: converter.encoding,
+            time_zone: converter.rules.time_zone.name().to_owned(),
+            delimiter: is_csv.then(|| char::from(converter.dialect.delimiter)),
+            line_end: is_csv.then(|| char::from(converter.dialect.newline)),
+            headers: layout.map(|layout| layout.headers.names.clone()),
+            exported_at_us: converter.rules.exported_at_us,
+            default_exported_at_us: converter.rules.default_exported_at_us,
+        }
+    }
+
+    pub(super) fn to_json(&self) -> String {
+        // Strings and numbers only: this cannot fail.
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
+
+/// Reads one quarantined record again, with the context it was stored with and under the options of now.
+///
+/// Of the options the header map, the character set (for a record that was read as UTF-8 and is not), `keep_extra`,
+/// `max_record_bytes` and `exported_at_us` count. The batch has one row or one reject.
+///
+/// # Errors
+/// The context is not one of ours, or its headers do not have the required columns under the header map.
+pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBatch> {
+    let context: Context = serde_json::from_str(context)
+        .map_err(|error| Error::input(Place::file("quarantine"), format!("broken context of a record: {error}")))?;
+    let place = Place::file(&context.source);
+    let time_zone = context
+        .time_zone
+        .parse()
+        .map_err(|_| Error::input(place.clone(), format!("unknown time zone {:?}", context.time_zone)))?;
+    let layout = match (&context.headers, context.format) {
+        // A row of Parquet comes back as an object, which has its headers in itself.
+        (Some(headers), _) => Some(Arc::new(Layout::new(headers, &options.header_map, place)?)),
+        (None, InputFormat::Ndjson | InputFormat::JsonArray | InputFormat::Parquet) => {
+            crate::schema::match_headers::<&str>(&[], &options.header_map)?;
+            None
+        }
+        (None, _) => return Err(Error::input(place, "the context of a record has no headers")),
+    };
+    let byte = |character: Option<char>, usual: u8| character.and_then(|c| u8::try_from(c).ok()).unwrap_or(usual);
+    let converter = Converter {
+        format: context.format,
+        encoding: context.encoding,
+        dialect: Dialect { delimiter: byte(context.delimiter, b','), newline: byte(context.line_end, b'\n') },
+        layout,
+        rules: Rules {
+            time_zone,
+            exported_at_us: options.exported_at_us.or(context.exported_at_us),
+            default_exported_at_us: context.default_exported_at_us,
+            source: context.source,
+        },
+        header_map: options.header_map.clone(),
+        extra: if options.keep_extra { Extra::Keep } else { Extra::Drop },
+        max_record_bytes: options.max_record_bytes,
+    };
+    // What was read in another character set was stored as UTF-8.
+    let bytes = match context.encoding {
+        Encoding::Utf8 if std::str::from_utf8(raw).is_err() => decode_record(raw, options.encoding),
+        _ => raw.to_vec(),
+    };
+    let fault = fault_of(&converter, &bytes, raw.len());
+    let spans = vec![Span { start: 0, end: bytes.len(), line: 1, fault, truncated: raw.len() == KEPT_BYTES }];
+    converter.convert(Block { payload: Payload::Text(TextBlock { bytes, spans, offset: 0, layout: None }) })
+}
+
+/// Does for one record what cutting does for a file.
+fn fault_of(converter: &Converter, record: &[u8], stored_bytes: usize) -> Option<String> {
+    if record.len() > converter.max_record_bytes {
+        return Some(format!("the record has {} bytes, more than a record may have", record.len()));
+    }
+    if !matches!(converter.format, InputFormat::Csv | InputFormat::Tsv) {
+        return None;
+    }
+    // The start of a long line may look like a whole record; JSON that was cut never does.
+    if stored_bytes == KEPT_BYTES {
+        return Some("the record was cut when it was put aside; ingest its file again".to_owned());
+    }
+    match cut(record, true, converter.dialect) {
+        Cut::Record { fault: Some(fault), .. } => Some(fault.to_owned()),
+        Cut::Record { next, .. } if next < record.len() => Some("more than one record".to_owned()),
+        Cut::Record { .. } | Cut::More => None,
+    }
+}

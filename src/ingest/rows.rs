@@ -1,0 +1,428 @@
+//! Builds the stored columns out of rows of cells, by the same rules for every input format.
+//!
+//! A row is judged whole before any of it is appended, so that a rejected row leaves nothing behind.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float64Builder, StringViewArray, StringViewBuilder, TimestampMicrosecondBuilder};
+use arrow::datatypes::{Schema, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use chrono_tz::Tz;
+
+use super::time::{Instant, TimeFault, in_range, instant_of_number, parse_instant, resolve_local};
+use super::values::{SourcePhone, communication_type, is_json, parse_number, quoted, same_phone, source_phone};
+use super::{Warning, Warnings};
+use crate::error::Result;
+use crate::schema::{COLUMNS, CONTENT_HASH, EXPORTED_AT, HeaderMatch, Kind, stored_schema};
+
+const ACTION_DATA: usize = position_of("action_data");
+const COMMUNICATION_TYPE: usize = position_of("communication_type");
+const DATA: usize = position_of("data");
+const ENDED_AT: usize = position_of("ended_at");
+const SESSION_ID: usize = position_of("session_id");
+const PHONE_NUMBER: usize = position_of("source_details_phone_number");
+const SOURCE_DETAILS: usize = position_of("source_details");
+const STARTED_AT: usize = position_of("started_at");
+const TIME_IN_WORKFLOW: usize = position_of("time_in_workflow");
+
+/// Finds a column at compile time; a name that is none makes an index that does not compile.
+const fn position_of(name: &str) -> usize {
+    let mut index = 0;
+    while index < COLUMNS.len() {
+        let (a, b) = (COLUMNS[index].name.as_bytes(), name.as_bytes());
+        let mut same = a.len() == b.len();
+        let mut at = 0;
+        while same && at < a.len() {
+            same = a[at] == b[at];
+            at += 1;
+        }
+        if same {
+            return index;
+        }
+        index += 1;
+    }
+    usize::MAX
+}
+
+/// One value of an input, before its column's rules.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub(super) enum Cell<'a> {
+    /// The input has no such column.
+    #[default]
+    Absent,
+    /// Null.
+    Null,
+    /// Text, or a number or truth value as its text. Empty is null.
+    Text(&'a str),
+    /// A JSON object or array as its text, known to be JSON.
+    Nested(&'a str),
+    /// Microseconds since the Unix epoch.
+    Instant(i64),
+    /// Microseconds since 1970-01-01T00:00:00 on a local clock.
+    LocalInstant(i64),
+    /// A number.
+    Number(f64),
+}
+
+/// One row of an input.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Row<'a> {
+    cells: [Cell<'a>; COLUMNS.len()],
+    exported_at: Cell<'a>,
+    /// Whether time in workflow is in milliseconds.
+    milliseconds: bool,
+    /// Columns that are none of ours, as a JSON object.
+    pub(super) extra: Option<&'a str>,
+}
+
+impl<'a> Row<'a> {
+    /// Puts a value where its header says.
+    pub(super) fn set(&mut self, target: HeaderMatch, cell: Cell<'a>) {
+        self.milliseconds |= target == HeaderMatch::TimeInWorkflowMilliseconds;
+        match slot(target) {
+            Some(EXPORTED_AT_SLOT) => self.exported_at = cell,
+            Some(index) => {
+                if let Some(slot) = self.cells.get_mut(index) {
+                    *slot = cell;
+                }
+            }
+            None => {}
+        }
+    }
+}
+
+const EXPORTED_AT_SLOT: usize = COLUMNS.len();
+
+/// Returns a number for what a header fills, the same for headers that fill the same; below 16.
+pub(super) fn slot(target: HeaderMatch) -> Option<usize> {
+    match target {
+        HeaderMatch::Column(index) => Some(index),
+        HeaderMatch::TimeInWorkflowMilliseconds => Some(TIME_IN_WORKFLOW),
+        HeaderMatch::ExportedAt => Some(EXPORTED_AT_SLOT),
+        HeaderMatch::Unknown => None,
+    }
+}
+
+/// Why a record cannot be stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Fault {
+    /// The column at fault, if one is.
+    pub(super) column: Option<String>,
+    /// Why.
+    pub(super) reason: String,
+}
+
+impl Fault {
+    /// A fault of the record as a whole.
+    pub(super) fn record(reason: impl Into<String>) -> Self {
+        Self { column: None, reason: reason.into() }
+    }
+
+    /// A fault of one column.
+    pub(super) fn column(column: impl Into<String>, reason: impl Into<String>) -> Self {
+        Self { column: Some(column.into()), reason: reason.into() }
+    }
+}
+
+/// What the rules for values depend on.
+#[derive(Debug, Clone)]
+pub(super) struct Rules {
+    /// The zone of times that have none.
+    pub(super) time_zone: Tz,
+    /// The export time that the user gave; wins over the rows' own.
+    pub(super) exported_at_us: Option<i64>,
+    /// The export time of rows with none of their own.
+    pub(super) default_exported_at_us: i64,
+    /// The file's name for `_source`.
+    pub(super) source: String,
+}
+
+enum ColumnBuilder {
+    Text(StringViewBuilder),
+    Time(TimestampMicrosecondBuilder),
+    Seconds(Float64Builder),
+}
+
+/// The stored columns under construction.
+pub(super) struct RowBuilder<'r> {
+    rules: &'r Rules,
+    columns: Vec<ColumnBuilder>,
+    exported_at: TimestampMicrosecondBuilder,
+    extra: StringViewBuilder,
+    rows: usize,
+    warnings: Warnings,
+    phone_scratch: String,
+}
+
+impl<'r> RowBuilder<'r> {
+    /// Makes room for about this many rows.
+    pub(super) fn new(rules: &'r Rules, capacity: usize) -> Self {
+        let columns = COLUMNS.iter().map(|column| match column.kind {
+            Kind::Text | Kind::Json => ColumnBuilder::Text(StringViewBuilder::with_capacity(capacity)),
+            Kind::Timestamp => ColumnBuilder::Time(time_builder(capacity)),
+            Kind::Seconds => ColumnBuilder::Seconds(Float64Builder::with_capacity(capacity)),
+        });
+        Self {
+            rules,
+            columns: columns.collect(),
+            exported_at: time_builder(capacity),
+            extra: StringViewBuilder::with_capacity(capacity),
+            rows: 0,
+            warnings: Warnings::new(),
+            phone_scratch: String::new(),
+        }
+    }
+
+    /// Appends a row, or says why it cannot be stored.
+    pub(super) fn push(&mut self, row: &Row<'_>) -> Result<Result<(), Fault>> {
+        let cells = &row.cells;
+        if let Err(fault) = check_session_id(cells[SESSION_ID]) {
+            return Ok(Err(fault));
+        }
+        let times = match Times::read(row, self.rules) {
+            Ok(times) => times,
+            Err(fault) => return Ok(Err(fault)),
+        };
+        let mut warned = Warned::default();
+        let mut texts = [None; COLUMNS.len()];
+        for ((column, cell), text) in COLUMNS.iter().zip(cells).zip(&mut texts) {
+            *text = match column.kind {
+                Kind::Text => plain_text(*cell),
+                Kind::Json => json_text(*cell),
+                Kind::Timestamp | Kind::Seconds => None,
+            };
+        }
+        for index in [ACTION_DATA, DATA] {
+            if let (Some(text), Cell::Text(_)) = (texts[index], cells[index]) {
+                warned.invalid_json |= !acceptable_json(index, text);
+            }
+        }
+        if let Some(text) = texts[COMMUNICATION_TYPE] {
+            match communication_type(text) {
+                Some(documented) => texts[COMMUNICATION_TYPE] = Some(documented),
+                None => warned.unknown_communication_type = true,
+            }
+        }
+        let mut scratch = std::mem::take(&mut self.phone_scratch);
+        if let Some(details) = texts[SOURCE_DETAILS] {
+            match source_phone(details, &mut scratch) {
+                SourcePhone::NotJson => warned.invalid_json = true,
+                SourcePhone::None => {}
+                SourcePhone::Number(number) => match (cells[PHONE_NUMBER], texts[PHONE_NUMBER]) {
+                    (Cell::Absent, _) => texts[PHONE_NUMBER] = Some(number),
+                    (_, Some(given)) => warned.phone_differs = !same_phone(given, number),
+                    (_, None) => {}
+                },
+            }
+        }
+        warned.count(&times, &mut self.warnings);
+        let appended = self.append(&texts, &times, row.extra);
+        self.phone_scratch = scratch;
+        appended.map(Ok)
+    }
+
+    fn append(&mut self, texts: &[Option<&str>], times: &Times, extra: Option<&str>) -> Result<()> {
+        for (index, builder) in self.columns.iter_mut().enumerate() {
+            match builder {
+                ColumnBuilder::Text(builder) => match texts.get(index).copied().flatten() {
+                    Some(text) => builder.try_append_value(text)?,
+                    None => builder.append_null(),
+                },
+                ColumnBuilder::Time(builder) if index == STARTED_AT => builder.append_value(times.started_us),
+                ColumnBuilder::Time(builder) => builder.append_option(times.ended_us),
+                ColumnBuilder::Seconds(builder) => builder.append_option(times.seconds),
+            }
+        }
+        self.exported_at.append_value(times.exported_us);
+        match extra {
+            Some(extra) => self.extra.try_append_value(extra)?,
+            None => self.extra.append_null(),
+        }
+        self.rows += 1;
+        Ok(())
+    }
+
+    /// Returns the rows and what was odd about them.
+    pub(super) fn finish(mut self) -> Result<(RecordBatch, Warnings)> {
+        let mut arrays: Vec<ArrayRef> = Vec::with_capacity(COLUMNS.len() + 3);
+        for builder in &mut self.columns {
+            arrays.push(match builder {
+                ColumnBuilder::Text(builder) => Arc::new(builder.finish()),
+                ColumnBuilder::Time(builder) => Arc::new(builder.finish()),
+                ColumnBuilder::Seconds(builder) => Arc::new(builder.finish()),
+            });
+        }
+        arrays.push(Arc::new(self.exported_at.finish()));
+        arrays.push(Arc::new(repeated(&self.rules.source, self.rows)?));
+        arrays.push(Arc::new(self.extra.finish()));
+        Ok((RecordBatch::try_new(read_schema(), arrays)?, self.warnings))
+    }
+}
+
+/// Returns the schema of converted rows: the stored one without the content hash, which is the upsert's business.
+pub(super) fn read_schema() -> SchemaRef {
+    let stored = stored_schema();
+    let fields: Vec<_> = stored.fields().iter().filter(|field| field.name() != CONTENT_HASH).cloned().collect();
+    Arc::new(Schema::new(fields))
+}
+
+fn time_builder(capacity: usize) -> TimestampMicrosecondBuilder {
+    TimestampMicrosecondBuilder::with_capacity(capacity).with_timezone("UTC")
+}
+
+/// Repeats one text without copying it for every row.
+fn repeated(text: &str, rows: usize) -> Result<StringViewArray> {
+    let one = StringViewArray::from(vec![text]);
+    let view = one.views().first().copied().unwrap_or_default();
+    Ok(StringViewArray::try_new(vec![view; rows].into(), one.data_buffers().to_vec(), None)?)
+}
+
+fn check_session_id(cell: Cell<'_>) -> Result<(), Fault> {
+    match cell {
+        Cell::Text(id) if !id.trim_ascii().is_empty() => Ok(()),
+        Cell::Nested(value) => {
+            Err(Fault::column(COLUMNS[SESSION_ID].name, format!("session id {} is not text", quoted(value))))
+        }
+        _ => Err(Fault::column(COLUMNS[SESSION_ID].name, "no session id")),
+    }
+}
+
+fn plain_text(cell: Cell<'_>) -> Option<&str> {
+    match cell {
+        Cell::Text(text) | Cell::Nested(text) if !text.is_empty() => Some(text),
+        _ => None,
+    }
+}
+
+fn json_text(cell: Cell<'_>) -> Option<&str> {
+    plain_text(cell).filter(|text| !is_null_word(text))
+}
+
+fn is_null_word(text: &str) -> bool {
+    text.len() < 64 && text.trim_ascii() == "null"
+}
+
+/// Action Data may be a bare word such as `end`; what starts like JSON must be JSON there too.
+fn acceptable_json(index: usize, text: &str) -> bool {
+    let bare = index == ACTION_DATA && !matches!(text.trim_ascii_start().as_bytes().first(), Some(b'{' | b'[' | b'"'));
+    bare || is_json(text)
+}
+
+/// The times of a row.
+struct Times {
+    started_us: i64,
+    ended_us: Option<i64>,
+    seconds: Option<f64>,
+    exported_us: i64,
+    /// Whether the seconds are the export's own.
+    recorded: bool,
+    ambiguous: bool,
+}
+
+impl Times {
+    fn read(row: &Row<'_>, rules: &Rules) -> Result<Self, Fault> {
+        let started = read_time(row.cells[STARTED_AT], COLUMNS[STARTED_AT].name, rules.time_zone)?
+            .ok_or_else(|| Fault::column(COLUMNS[STARTED_AT].name, "no started at"))?;
+        let ended = read_time(row.cells[ENDED_AT], COLUMNS[ENDED_AT].name, rules.time_zone)?;
+        let cell = row.cells[TIME_IN_WORKFLOW];
+        let recorded = !matches!(cell, Cell::Absent);
+        let mut seconds = read_number(cell, COLUMNS[TIME_IN_WORKFLOW].name)?;
+        if row.milliseconds {
+            seconds = seconds.map(|milliseconds| milliseconds / 1000.0);
+        }
+        if !recorded {
+            seconds = ended.map(|ended| seconds_between(started.micros, ended.micros));
+        }
+        let exported = match rules.exported_at_us {
+            Some(micros) => Some(Instant { micros, ambiguous: false }),
+            None => read_time(row.exported_at, EXPORTED_AT, rules.time_zone)?,
+        };
+        let all = [Some(started), ended, exported];
+        Ok(Self {
+            started_us: started.micros,
+            ended_us: ended.map(|instant| instant.micros),
+            seconds,
+            exported_us: exported.map_or(rules.default_exported_at_us, |instant| instant.micros),
+            recorded,
+            ambiguous: all.iter().flatten().any(|instant| instant.ambiguous),
+        })
+    }
+}
+
+fn seconds_between(from_us: i64, to_us: i64) -> f64 {
+    (to_us - from_us) as f64 / 1e6
+}
+
+fn read_time(cell: Cell<'_>, column: &'static str, zone: Tz) -> Result<Option<Instant>, Fault> {
+    let (result, shown) = match cell {
+        Cell::Absent | Cell::Null => return Ok(None),
+        Cell::Text(text) if text.trim_ascii().is_empty() => return Ok(None),
+        Cell::Text(text) => (parse_instant(text, zone), Shown::Text(text)),
+        Cell::Nested(text) => (Err(TimeFault::Unreadable), Shown::Text(text)),
+        Cell::Instant(micros) => {
+            (in_range(micros).map(|micros| Instant { micros, ambiguous: false }), Shown::Micros(micros))
+        }
+        Cell::LocalInstant(micros) => (resolve_local(micros, zone), Shown::Micros(micros)),
+        Cell::Number(number) => (instant_of_number(number), Shown::Number(number)),
+    };
+    result.map(Some).map_err(|fault| Fault::column(column, format!("{} {fault}", shown.quoted())))
+}
+
+fn read_number(cell: Cell<'_>, column: &'static str) -> Result<Option<f64>, Fault> {
+    let (number, shown) = match cell {
+        Cell::Absent | Cell::Null => return Ok(None),
+        Cell::Text(text) if text.trim_ascii().is_empty() => return Ok(None),
+        Cell::Text(text) => (parse_number(text), Shown::Text(text)),
+        Cell::Nested(text) => (None, Shown::Text(text)),
+        Cell::Instant(micros) | Cell::LocalInstant(micros) => (None, Shown::Micros(micros)),
+        Cell::Number(number) => (Some(number + 0.0).filter(|number| number.is_finite()), Shown::Number(number)),
+    };
+    number.map(Some).ok_or_else(|| Fault::column(column, format!("{} is not a number", shown.quoted())))
+}
+
+/// A bad value, to be quoted.
+enum Shown<'a> {
+    Text(&'a str),
+    Micros(i64),
+    Number(f64),
+}
+
+impl Shown<'_> {
+    fn quoted(&self) -> String {
+        match self {
+            Self::Text(text) => quoted(text),
+            Self::Micros(micros) => format!("\"{micros} microseconds\""),
+            Self::Number(number) => format!("\"{number}\""),
+        }
+    }
+}
+
+/// What is odd about one row.
+#[derive(Default)]
+struct Warned {
+    invalid_json: bool,
+    unknown_communication_type: bool,
+    phone_differs: bool,
+}
+
+impl Warned {
+    fn count(&self, times: &Times, warnings: &mut Warnings) {
+        let elapsed = times.ended_us.map(|ended_us| seconds_between(times.started_us, ended_us));
+        let off = match (elapsed, times.seconds) {
+            (Some(elapsed), Some(seconds)) => times.recorded && (seconds - elapsed).abs() > 1.0,
+            _ => false,
+        };
+        for (odd, warning) in [
+            (self.invalid_json, Warning::InvalidJson),
+            (self.unknown_communication_type, Warning::UnknownCommunicationType),
+            (self.phone_differs, Warning::PhoneDiffers),
+            (elapsed.is_some_and(|elapsed| elapsed < 0.0), Warning::EndedBeforeStarted),
+            (off, Warning::TimeInWorkflowOff),
+            (times.ambiguous, Warning::AmbiguousLocalTime),
+        ] {
+            if odd {
+                *warnings.entry(warning).or_default() += 1;
+            }
+        }
+    }
+}

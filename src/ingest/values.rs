@@ -1,0 +1,248 @@
+//! The rules for single values: numbers, communication types, phone numbers, JSON.
+
+use jiter::{Jiter, Peek};
+
+/// Longest part of a bad value that a message quotes, in characters.
+const QUOTED_CHARS: usize = 100;
+
+/// Quotes a value for a message, cut to 100 characters.
+pub(super) fn quoted(value: &str) -> String {
+    match value.char_indices().nth(QUOTED_CHARS) {
+        Some((end, _)) => format!("{:?}…", value.get(..end).unwrap_or_default()),
+        None => format!("{value:?}"),
+    }
+}
+
+/// Reads a decimal number with optional sign, fraction and exponent; blanks around it do not matter. Minus zero is zero.
+pub(super) fn parse_number(text: &str) -> Option<f64> {
+    let text = text.trim_ascii();
+    // The standard parser also takes `inf`, `NaN` and `infinity`.
+    if !text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'+' | b'-' | b'.' | b'e' | b'E')) {
+        return None;
+    }
+    text.parse::<f64>().ok().filter(|number| number.is_finite()).map(|number| number + 0.0)
+}
+
+/// Returns the documented spelling of a communication type, matched without case and through aliases.
+pub(super) fn communication_type(text: &str) -> Option<&'static str> {
+    const SPELLINGS: [(&str, &str); 10] = [
+        ("phone", "Phone"),
+        ("messaging", "Messaging"),
+        ("email", "Email"),
+        ("task", "Task"),
+        ("video", "Video"),
+        ("voice", "Phone"),
+        ("call", "Phone"),
+        ("chat", "Messaging"),
+        ("text", "Messaging"),
+        ("sms", "Messaging"),
+    ];
+    let text = text.trim_ascii();
+    SPELLINGS.iter().find(|(spelling, _)| text.eq_ignore_ascii_case(spelling)).map(|(_, documented)| *documented)
+}
+
+/// Returns whether two phone numbers are the same once everything but digits and plus signs is dropped.
+pub(super) fn same_phone(a: &str, b: &str) -> bool {
+    let digits = |byte: &u8| byte.is_ascii_digit() || *byte == b'+';
+    a == b || a.bytes().filter(digits).eq(b.bytes().filter(digits))
+}
+
+/// Returns whether text is JSON to the parser that the SQL functions use, which nests to a depth of 200.
+pub(super) fn is_json(text: &str) -> bool {
+    let mut parser = Jiter::new(text.as_bytes());
+    parser.next_skip().is_ok() && parser.finish().is_ok()
+}
+
+/// What Source Details say about the phone number.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum SourcePhone<'a> {
+    /// The text is not JSON.
+    NotJson,
+    /// JSON without a phone number.
+    None,
+    /// The number, as it stands there.
+    Number(&'a str),
+}
+
+/// Finds the phone number in Source Details: a text or number under `phoneNumber`, else `phone_number`, else `phone`, at the
+/// top of the object. Of a key that stands there twice the first counts. `scratch` takes a text that had to be unescaped.
+pub(super) fn source_phone<'a>(json: &'a str, scratch: &'a mut String) -> SourcePhone<'a> {
+    const KEYS: [&str; 3] = ["phoneNumber", "phone_number", "phone"];
+    let mut best: Option<(usize, Found)> = None;
+    let Some(()) = walk(json, &mut |rank, found, text| {
+        if best.as_ref().is_none_or(|(known, _)| rank < *known) {
+            if matches!(found, Found::Unescaped) {
+                scratch.clear();
+                scratch.push_str(text);
+            }
+            best = Some((rank, found));
+        }
+    }) else {
+        return SourcePhone::NotJson;
+    };
+    let number = match best {
+        None => return SourcePhone::None,
+        Some((_, Found::Slice(start, end))) => json.get(start..end).unwrap_or_default(),
+        Some((_, Found::Unescaped)) => scratch.as_str(),
+    };
+    return if number.trim_ascii().is_empty() { SourcePhone::None } else { SourcePhone::Number(number) };
+
+    enum Found {
+        Slice(usize, usize),
+        Unescaped,
+    }
+
+    fn walk(json: &str, see: &mut dyn FnMut(usize, Found, &str)) -> Option<()> {
+        let mut parser = Jiter::new(json.as_bytes());
+        let first = parser.peek().ok()?;
+        if first != Peek::Object {
+            parser.known_skip(first).ok()?;
+            return parser.finish().ok();
+        }
+        let mut key = parser.known_object().ok()?;
+        while let Some(name) = key {
+            let rank = KEYS.iter().position(|known| *known == name);
+            let value = parser.peek().ok()?;
+            let start = parser.current_index();
+            match rank {
+                Some(rank) if value == Peek::String => {
+                    let text = parser.known_str().ok()?;
+                    match offset_within(json, text) {
+                        Some(at) => see(rank, Found::Slice(at, at + text.len()), text),
+                        None => see(rank, Found::Unescaped, text),
+                    }
+                }
+                Some(rank) if value.is_num() => {
+                    parser.known_skip(value).ok()?;
+                    see(rank, Found::Slice(start, parser.current_index()), "");
+                }
+                _ => parser.known_skip(value).ok()?,
+            }
+            key = parser.next_key().ok()?;
+        }
+        parser.finish().ok()
+    }
+}
+
+/// Returns where `part` lies in `whole`, if it is a piece of it and not a copy.
+pub(super) fn offset_within(whole: &str, part: &str) -> Option<usize> {
+    let offset = (part.as_ptr() as usize).checked_sub(whole.as_ptr() as usize)?;
+    (offset + part.len() <= whole.len()).then_some(offset)
+}
+
+/// Writes text as a JSON string.
+pub(super) fn push_json_string(output: &mut String, text: &str) {
+    output.push('"');
+    let mut start = 0;
+    for (index, byte) in text.bytes().enumerate() {
+        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
+            continue;
+        }
+        output.push_str(text.get(start..index).unwrap_or_default());
+        start = index + 1;
+        match byte {
+            b'"' => output.push_str("\\\""),
+            b'\\' => output.push_str("\\\\"),
+            b'\n' => output.push_str("\\n"),
+            b'\r' => output.push_str("\\r"),
+            b'\t' => output.push_str("\\t"),
+            control => output.push_str(&format!("\\u{control:04x}")),
+        }
+    }
+    output.push_str(text.get(start..).unwrap_or_default());
+    output.push('"');
+}
+
+/// Starts a member of a JSON object that is being written; `key` is `"name":`. The object is empty text before the first.
+pub(super) fn start_member(object: &mut String, key: &str) {
+    object.push(if object.is_empty() { '{' } else { ',' });
+    object.push_str(key);
+}
+
+/// Ends a JSON object that was written member by member; without any there is none.
+pub(super) fn end_members(object: &mut String) -> Option<&str> {
+    if object.is_empty() {
+        return None;
+    }
+    object.push('}');
+    Some(object)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn numbers_may_have_exponents_and_blanks_and_nothing_else() {
+        assert_eq!(parse_number(" 1.6e-6 "), Some(1.6e-6));
+        assert_eq!(parse_number("-12"), Some(-12.0));
+        assert_eq!(parse_number("+.5"), Some(0.5));
+        assert!(parse_number("-0").unwrap().is_sign_positive());
+        for text in ["", "1,000", "NaN", "inf", "1e999", "0x10", "1 2", "twelve", "1_000", "--1"] {
+            assert_eq!(parse_number(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn communication_types_are_matched_without_case_and_through_aliases() {
+        assert_eq!(communication_type(" PHONE "), Some("Phone"));
+        assert_eq!(communication_type("voice"), Some("Phone"));
+        assert_eq!(communication_type("Sms"), Some("Messaging"));
+        assert_eq!(communication_type("video"), Some("Video"));
+        assert_eq!(communication_type("fax"), None);
+    }
+
+    #[test]
+    fn phone_numbers_are_found_at_the_top_of_source_details_only() {
+        let scratch = &mut String::new();
+        let number = SourcePhone::Number("+1202");
+        assert_eq!(source_phone(r#"{"channel":"phone","phoneNumber":"+1202"}"#, scratch), number);
+        assert_eq!(source_phone(r#"{"phone":"1","phone_number":"\u002b1202"}"#, scratch), number);
+        assert_eq!(source_phone(r#"{"phoneNumber":12025550143}"#, scratch), SourcePhone::Number("12025550143"));
+        assert_eq!(source_phone(r#"{"phone":"+1202","phone":"other"}"#, scratch), number);
+        for none in [
+            r#"{"a":{"phone":"1"}}"#,
+            "[]",
+            "\"api\"",
+            "{}",
+            r#"{"phone":null}"#,
+            r#"{"phone":""}"#,
+            r#"{"phone":[1]}"#,
+        ] {
+            assert_eq!(source_phone(none, scratch), SourcePhone::None, "{none}");
+        }
+        for broken in ["api", "{", r#"{"phone":"1"} x"#, r#"{"phone":"1",}"#, ""] {
+            assert_eq!(source_phone(broken, scratch), SourcePhone::NotJson, "{broken}");
+        }
+    }
+
+    #[test]
+    fn phone_numbers_are_compared_by_digits_and_plus() {
+        assert!(same_phone("+1 (202) 555-0143", "+12025550143"));
+        assert!(!same_phone("12025550143", "+12025550143"));
+    }
+
+    #[test]
+    fn quoted_values_are_cut_at_a_hundred_characters() {
+        assert_eq!(quoted("a\"b"), r#""a\"b""#);
+        assert_eq!(quoted(&"é".repeat(101)), format!("\"{}\"…", "é".repeat(100)));
+        assert_eq!(quoted(&"é".repeat(100)), format!("\"{}\"", "é".repeat(100)));
+    }
+
+    #[test]
+    fn deep_nesting_is_no_json_and_no_overflow() {
+        assert!(is_json(&format!("{}{}", "[".repeat(150), "]".repeat(150))));
+        assert!(!is_json(&"[".repeat(1_000_000)));
+    }
+
+    proptest! {
+        #[test]
+        fn json_strings_are_read_back(text in any::<String>()) {
+            let mut json = String::new();
+            push_json_string(&mut json, &text);
+            prop_assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+        }
+    }
+}
