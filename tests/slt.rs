@@ -1,10 +1,12 @@
 //! Runs the SQL logic tests: every `tests/slt/**/*.slt`, each in a session of its own.
 //!
 //! Values are printed as Arrow formats them: `NULL`, `(empty)` for empty text, timestamps in RFC 3339, floats in the shortest form
-//! that reads back. Runs of blanks compare as one. The as-of instant is 2026-11-21T00:00:00Z.
+//! that reads back. Runs of blanks compare as one. `EXPLAIN` prints its plans a line a row. The as-of instant is 2026-11-21T00:00:00Z.
 //!
 //! One test runs the files one after the other and reports every one that fails. `SESSIONLAKE_SLT=part-of-a-path` runs only
 //! the files whose path holds it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
 
 use std::path::{Path, PathBuf};
 
@@ -41,12 +43,16 @@ async fn run_statement(context: &SessionContext, sql: &str) -> Result<DBOutput<D
     let mut state = context.state();
     let as_of: DateTime<Utc> = AS_OF.parse().map_err(|error| DataFusionError::External(Box::new(error)))?;
     state.execution_props_mut().query_execution_start_time = Some(as_of);
+    let is_explain = matches!(plan, LogicalPlan::Explain(_));
     let frame = DataFrame::new(state, plan);
     let types = frame.schema().fields().iter().map(|field| column_type(field.data_type())).collect();
     let batches = frame.collect().await?;
     let mut rows = Vec::new();
     for batch in &batches {
         rows.extend(format_rows(batch)?);
+    }
+    if is_explain {
+        rows = rows.iter().flat_map(|row| plan_lines(row)).collect();
     }
     Ok(DBOutput::Rows { types, rows })
 }
@@ -68,6 +74,16 @@ fn format_rows(batch: &RecordBatch) -> Result<Vec<Vec<String>>, DataFusionError>
     Ok((0..batch.num_rows())
         .map(|row| columns.iter().map(|column| show(column.value(row).to_string())).collect())
         .collect())
+}
+
+/// Writes a plan a line a row, with numbers, and dashes for the blanks that comparing would squeeze.
+fn plan_lines(row: &[String]) -> Vec<Vec<String>> {
+    let [kind, plan] = row else { return vec![row.to_vec()] };
+    let lines = plan.lines().filter(|line| !line.trim().is_empty()).enumerate().map(|(index, line)| {
+        let text = line.trim_start();
+        vec![format!("{:02}){}{text}", index + 1, "-".repeat(line.len() - text.len()))]
+    });
+    std::iter::once(vec![kind.clone()]).chain(lines).collect()
 }
 
 /// A session as sqllogictest wants it.

@@ -405,6 +405,16 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn only_calls_over_a_column_and_literals_move_to_the_scan() {
+        use ExpressionPlacement::{Column, KeepInPlace, Literal, MoveTowardsLeafNodes};
+        assert_eq!(leaf_placement(&[Column]), MoveTowardsLeafNodes);
+        assert_eq!(leaf_placement(&[Column, Literal]), MoveTowardsLeafNodes);
+        for args in [&[Column, Column][..], &[Literal, Literal], &[KeepInPlace, Literal], &[]] {
+            assert_eq!(leaf_placement(args), KeepInPlace);
+        }
+    }
+
+    #[test]
     fn parsed_texts_are_read_once_and_forgotten_when_there_are_too_many() {
         let texts: Vec<String> = (0..1_000).map(|i| (i % 400).to_string()).chain(["x".to_owned()]).collect();
         let argument = Argument { array: StringViewArray::from_iter_values(&texts), is_constant: false };

@@ -60,7 +60,11 @@ pub const JSON_FUNCTIONS: [JsonFunction; 18] = [
         meaning: "The value at a path, as a JSON value. The path is a Postgres array text or a list such as `array['a','b']`.",
     },
     JsonFunction { name: "#>>", syntax: "json #>> '{a,b}'", meaning: "The value at a path, as text." },
-    JsonFunction { name: "?", syntax: "json ? key", meaning: "Whether the key exists. Same as `json_contains`." },
+    JsonFunction {
+        name: "?",
+        syntax: "json ? key",
+        meaning: "Whether the key exists; false, not null, if the text is null or not JSON. Same as `json_contains`.",
+    },
     JsonFunction {
         name: "json_as_text",
         syntax: "json_as_text(json, key, …)",
@@ -101,21 +105,25 @@ pub const JSON_FUNCTIONS: [JsonFunction; 18] = [
         syntax: "json_get(json, key, …)",
         meaning: "The value as a union of the JSON types.",
     },
-    JsonFunction { name: "json_contains", syntax: "json_contains(json, key, …)", meaning: "Whether the key exists." },
+    JsonFunction {
+        name: "json_contains",
+        syntax: "json_contains(json, key, …)",
+        meaning: "Whether the key exists; false, not null, if the text is null or not JSON.",
+    },
     JsonFunction {
         name: "json_length",
         syntax: "json_length(json, key, …)",
-        meaning: "The number of elements of an array or members of an object; else null.",
+        meaning: "The number of elements of an array or members of an object; else null. Also `json_len`.",
     },
     JsonFunction {
         name: "json_object_keys",
         syntax: "json_object_keys(json, key, …)",
-        meaning: "The names of an object's members, as a list; else null.",
+        meaning: "The names of an object's members, as a list; else null. Also `json_keys`.",
     },
     JsonFunction {
         name: "json_from_scalar",
         syntax: "json_from_scalar(value)",
-        meaning: "An SQL value as a JSON value.",
+        meaning: "An SQL value as a JSON value. Also `scalar_to_json`.",
     },
     JsonFunction {
         name: "json_union_to_text",
@@ -215,7 +223,13 @@ mod tests {
         let before = SessionContext::new().udfs();
         let mut context = SessionContext::new();
         datafusion_functions_json::register_all(&mut context).unwrap();
-        let added: BTreeSet<String> = context.udfs().difference(&before).cloned().collect();
+        let added: Vec<String> = context.udfs().difference(&before).cloned().collect();
+        let (added, aliases): (BTreeSet<String>, BTreeSet<String>) =
+            added.into_iter().partition(|name| context.udf(name).unwrap().name() == name);
+        let page = reference();
+        for alias in aliases {
+            assert!(page.contains(&format!("`{alias}`")), "{alias}");
+        }
         let listed: BTreeSet<String> = JSON_FUNCTIONS
             .iter()
             .map(|function| function.name)

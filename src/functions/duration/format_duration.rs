@@ -15,8 +15,8 @@ use crate::functions::reference::DURATIONS;
 
 const PARAMETERS: Parameters = Parameters::required(&[("seconds", Kind::Number)]);
 
-/// Longest duration, about 285,000 years: beyond it a double no longer tells milliseconds apart.
-const MAX_SECONDS: f64 = 9e12;
+/// Longest duration, about 63,000 years: beyond it a double, times a thousand, no longer rounds to the right millisecond.
+const MAX_SECONDS: f64 = 2e12;
 
 /// The function.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -91,7 +91,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
         DURATIONS,
         "format_duration(seconds)",
         "Writes a duration as `45.3s`, `2m 05s`, `1h 02m 05s` or `3d 01h 02m 05s`, rounded to the millisecond, with a leading \
-         `-` if it is negative. `parse_duration` reads it back. Null for NaN, infinities and more than 9e12 seconds.",
+         `-` if it is negative. `parse_duration` reads it back. Null for NaN, infinities and more than 2e12 seconds.",
         &[("seconds", "The duration in seconds, any numeric type.")],
         "SELECT format_duration(3725), format_duration(45.3), format_duration(-90);\n-- 1h 02m 05s, 45.3s, -1m 30s",
     )
@@ -116,8 +116,8 @@ mod tests {
             (3_725.25, Some("1h 02m 05.25s")),
             (86_400.0, Some("1d 00h 00m 00s")),
             (-90.0, Some("-1m 30s")),
-            (9e12, Some("104166666d 16h 00m 00s")),
-            (9.1e12, None),
+            (2e12, Some("23148148d 03h 33m 20s")),
+            (2.1e12, None),
             (f64::NAN, None),
             (f64::INFINITY, None),
             (f64::NEG_INFINITY, None),

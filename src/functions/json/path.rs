@@ -3,13 +3,20 @@
 //! The usual path, names and non-negative indexes only, is also kept as a list of steps: `lookup` follows those through the text
 //! without building a tree. Everything else is left to serde_json_path.
 //!
-//! Limits: brackets and parentheses nest at most [`MAX_NESTING`] deep, and a path has at most [`MAX_BYTES`] bytes: the parser
-//! behind is recursive and tries several readings at each level, so that a hostile path could take forever or the stack.
+//! Limits: brackets and parentheses nest at most [`MAX_NESTING`] deep and a path has at most [`MAX_BYTES`] bytes, because the
+//! parser behind is recursive and tries several readings at each level; it has at most [`MAX_DESCENTS`] descents and
+//! [`MAX_ALTERNATIVES`] alternatives, because what it picks grows with their powers. A hostile path could take forever otherwise.
 
 use serde_json_path::JsonPath;
 
 /// Deepest nesting of brackets and parentheses in a path.
 pub(crate) const MAX_NESTING: usize = 8;
+
+/// Most descents (`..`) in a path: each multiplies the nodes by the depth of the document.
+pub(crate) const MAX_DESCENTS: usize = 3;
+
+/// Most alternatives (`[0,1]`) in a path, multiplied over its brackets: so many copies of a node it can pick.
+pub(crate) const MAX_ALTERNATIVES: usize = 1024;
 
 /// Longest path in bytes.
 pub(crate) const MAX_BYTES: usize = 4096;
@@ -50,7 +57,7 @@ impl Path {
         if text.len() > MAX_BYTES {
             return Err(PathError { position: 1, message: format!("longer than {MAX_BYTES} bytes") });
         }
-        check_nesting(text)?;
+        check_cost(text)?;
         let general = JsonPath::parse(text).map_err(|error| {
             let before = text.get(..error.position()).unwrap_or(text);
             PathError { position: before.chars().count() + 1, message: error.message().to_owned() }
@@ -59,29 +66,50 @@ impl Path {
     }
 }
 
-/// Refuses brackets that nest too deep. Quoted names may hold brackets; a backslash in them hides the next character.
-fn check_nesting(text: &str) -> Result<(), PathError> {
-    let mut depth = 0_usize;
+/// Refuses paths that could cost too much: brackets too deep, too many descents, too many alternatives one behind the other.
+///
+/// Quoted names may hold any of these characters; a backslash in them hides the next one.
+fn check_cost(text: &str) -> Result<(), PathError> {
+    let refuse = |index: usize, message: String| Err(PathError { position: index + 1, message });
+    // Open brackets, each with the selectors in it so far.
+    let mut open: Vec<usize> = Vec::new();
+    let mut descents = 0_usize;
+    let mut alternatives = 1_usize;
     let mut quote = None;
+    let mut before = ' ';
     let mut characters = text.chars().enumerate();
     while let Some((index, character)) = characters.next() {
         match (quote, character) {
             (Some(_), '\\') => {
                 characters.next();
             }
-            (Some(open), _) if open == character => quote = None,
+            (Some(end), _) if end == character => quote = None,
             (Some(_), _) => {}
             (None, '\'' | '"') => quote = Some(character),
-            (None, '[' | '(') => {
-                depth += 1;
-                if depth > MAX_NESTING {
-                    let message = format!("brackets nest more than {MAX_NESTING} deep");
-                    return Err(PathError { position: index + 1, message });
+            (None, '[' | '(') if open.len() == MAX_NESTING => {
+                return refuse(index, format!("brackets nest more than {MAX_NESTING} deep"));
+            }
+            (None, '[' | '(') => open.push(1),
+            (None, ',') => {
+                if let Some(selectors) = open.last_mut() {
+                    *selectors += 1;
                 }
             }
-            (None, ']' | ')') => depth = depth.saturating_sub(1),
+            (None, ']' | ')') => {
+                alternatives = alternatives.saturating_mul(open.pop().unwrap_or(1));
+                if alternatives > MAX_ALTERNATIVES {
+                    return refuse(index, format!("more than {MAX_ALTERNATIVES} alternatives in all"));
+                }
+            }
+            (None, '.') if before == '.' => {
+                descents += 1;
+                if descents > MAX_DESCENTS {
+                    return refuse(index, format!("more than {MAX_DESCENTS} descents `..`"));
+                }
+            }
             (None, _) => {}
         }
+        before = if quote.is_some() { ' ' } else { character };
     }
     Ok(())
 }
@@ -147,7 +175,7 @@ mod tests {
 
     #[test]
     fn an_invalid_path_says_where() {
-        for (text, position) in [("", 1), ("a", 1), ("$.a[", 4), ("$.", 2), ("$.é[", 4), ("$.a b", 4)] {
+        for (text, position) in [("", 1), ("a", 1), ("$.a[", 4), ("$.", 3), ("$.é[", 4), ("$.a b", 4)] {
             let error = Path::parse(text).unwrap_err();
             assert_eq!(error.position, position, "{text}: {}", error.message);
             assert!(!error.message.is_empty());
@@ -166,13 +194,23 @@ mod tests {
     }
 
     #[test]
-    fn the_deepest_allowed_path_is_parsed_quickly() {
-        let started = std::time::Instant::now();
+    fn the_deepest_allowed_path_ends() {
         for inside in ["@[?", "length(value(", "(!("] {
-            let path = format!("$[?{}", inside.repeat(MAX_NESTING / 2 + 1));
-            let _ = Path::parse(&path);
+            let path = format!("$[?{}", inside.repeat(MAX_NESTING / 2));
+            assert!(Path::parse(&path).is_err());
         }
-        assert!(started.elapsed().as_secs() < 5, "{:?}", started.elapsed());
+    }
+
+    #[test]
+    fn a_path_that_would_pick_without_end_is_refused() {
+        let message = |path: &str| Path::parse(path).map(|_| ()).unwrap_err().message;
+        assert!(message("$..*..*..*..*").contains("descents"));
+        assert!(message(&format!("${}", "[0,0]".repeat(11))).contains("alternatives"));
+        assert!(message(&format!("$[?@{}]", "[0,0]".repeat(11))).contains("alternatives"));
+        for fine in ["$..*..*..*", "$['a..b..c..d..e']", "$['a','b'][0,1,2]", "$[?match(@.a, 'x,,y')]", "$.a.b.c.d.e.f"]
+        {
+            assert!(Path::parse(fine).is_ok(), "{fine}");
+        }
     }
 
     proptest! {

@@ -35,19 +35,22 @@ impl Default for LocalBucket {
 
 /// Returns the start of the bucket that holds an instant, both in microseconds; `None` beyond the calendar.
 ///
-/// Below a day, a bucket starts whenever the local clock shows a multiple of the width, or jumps over one. From a day up it
-/// starts with the first instant of its first local day.
+/// Below a day, a bucket starts when the local clock first shows its start, or jumps over it. Where clocks fall back, a bucket
+/// that they show twice in whole (an hour, if they fall back by one) is two, and one that they show twice in part is one, and
+/// longer. From a day up a bucket starts with the first instant of its first local day.
 fn local_bucket(clock: &mut ZoneClock, width: Width, instant_us: i64) -> Option<i64> {
     let local = clock.local_us(instant_us)?;
     let start = width.floor(local)?;
-    if !matches!(width, Width::Clock(_)) {
+    let Width::Clock(width_us) = width else {
         return Some(clock.first_instant_from(start));
-    }
+    };
     let offset = local - instant_us;
     let same = start - offset;
     let earlier_offset = clock.offset_us(same);
     if earlier_offset == offset {
-        return Some(same);
+        let fall_back = clock.offset_us(same - width_us) - offset;
+        let is_second_showing = fall_back > 0 && fall_back < width_us && clock.offset_us(same - fall_back) > offset;
+        return Some(if is_second_showing { same - fall_back } else { same });
     }
     // The clocks changed since the bucket's start, so that start was shown under the offset before.
     let earlier = start - earlier_offset;
@@ -148,7 +151,8 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
          midnight; days start at local midnight (or when clocks skip it, at the skip), weeks on Monday, months on the first; \
          several days count from 1970-01-01, several weeks from Monday 1970-01-05, several months from January 1970, so \
          `3 months` is a quarter. Because the result is an instant (a timestamp in UTC), the hour that clocks show twice in \
-         autumn is two buckets, and a day has 23 or 25 hour buckets where the clocks change. \
+         autumn is two buckets, and a day has 23 or 25 hour buckets where the clocks change; wider buckets last \
+         longer or shorter that day. \
          `start AT TIME ZONE 'Europe/Berlin'` shows it as a local time.",
         &[
             ("ts", INSTANT_MEANING),
@@ -203,6 +207,9 @@ mod tests {
         // Half an hour is skipped, and half an hour comes twice.
         assert_eq!(buckets_of_day("Australia/Lord_Howe", "30 minutes", "2026-10-04"), 47);
         assert_eq!(buckets_of_day("Australia/Lord_Howe", "30 minutes", "2026-04-05"), 49);
+        assert_eq!(buckets_of_day("Australia/Lord_Howe", "1 hour", "2026-04-05"), 24);
+        assert_eq!(buckets_of_day("Europe/Berlin", "2 hours", "2026-10-25"), 12);
+        assert_eq!(buckets_of_day("Europe/Berlin", "90 minutes", "2026-10-25"), 16);
         for zone in ODD_ZONES {
             for date in ["2026-03-29", "2026-04-05", "2026-09-06", "2026-10-04", "2026-10-25", "2026-11-01"] {
                 assert_eq!(buckets_of_day(zone, "1 day", date), 1, "{zone} {date}");

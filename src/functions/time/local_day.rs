@@ -51,6 +51,18 @@ fn instants_of_day(clock: &mut ZoneClock, day: i32) -> Option<(i64, i64)> {
     (first < after).then_some((first, after))
 }
 
+/// Writes an instant in the unit of a column; `None` if it does not fit in the unit exactly.
+fn bound(instant_us: i64, unit: TimeUnit, zone: &Option<Arc<str>>) -> Option<ScalarValue> {
+    let whole = |divisor: i64| (instant_us % divisor == 0).then_some(instant_us / divisor);
+    let zone = zone.clone();
+    Some(match unit {
+        TimeUnit::Second => ScalarValue::TimestampSecond(Some(whole(1_000_000)?), zone),
+        TimeUnit::Millisecond => ScalarValue::TimestampMillisecond(Some(whole(1_000)?), zone),
+        TimeUnit::Microsecond => ScalarValue::TimestampMicrosecond(Some(instant_us), zone),
+        TimeUnit::Nanosecond => ScalarValue::TimestampNanosecond(Some(instant_us.checked_mul(1_000)?), zone),
+    })
+}
+
 impl ScalarUDFImpl for LocalDay {
     fn name(&self) -> &'static str {
         "local_day"
@@ -92,19 +104,20 @@ impl ScalarUDFImpl for LocalDay {
             return Ok(PreimageResult::None);
         };
         let data_type = info.get_data_type(instant)?;
-        // Our tables hold microseconds; other units would need rounding or could overflow.
-        let DataType::Timestamp(TimeUnit::Microsecond, time_zone) = data_type else {
+        let DataType::Timestamp(unit, time_zone) = data_type else {
             return Ok(PreimageResult::None);
         };
         let range = arguments::scalar_text(zone)
             .and_then(ZoneClock::named)
             .and_then(|mut clock| instants_of_day(&mut clock, *day));
         Ok(match range {
-            Some((first, after)) => {
-                let bound = |us| ScalarValue::TimestampMicrosecond(Some(us), time_zone.clone());
-                let interval = Box::new(Interval::try_new(bound(first), bound(after))?);
-                PreimageResult::Range { expr: instant.clone(), interval }
-            }
+            Some((first, after)) => match (bound(first, unit, &time_zone), bound(after, unit, &time_zone)) {
+                (Some(first), Some(after)) => {
+                    let interval = Box::new(Interval::try_new(first, after)?);
+                    PreimageResult::Range { expr: instant.clone(), interval }
+                }
+                _ => PreimageResult::None,
+            },
             None => PreimageResult::None,
         })
     }

@@ -244,7 +244,7 @@ pub(crate) mod tests {
 
     #[test]
     fn only_a_clock_that_falls_back_over_midnight_repeats_it() {
-        let mut repeats = |zone: &str, midnight: &str| !ZoneClock::named(zone).unwrap().never_repeats(us(midnight));
+        let repeats = |zone: &str, midnight: &str| !ZoneClock::named(zone).unwrap().never_repeats(us(midnight));
         // Newfoundland used to fall back at 00:01 to 23:01 of the day before.
         assert!(repeats("America/St_Johns", "2005-10-30T00:00:00Z"));
         assert!(!repeats("America/Havana", "2026-11-01T00:00:00Z"));
