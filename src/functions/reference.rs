@@ -183,6 +183,7 @@ pub fn reference() -> String {
 mod tests {
     use super::super::register_all;
     use super::*;
+    use arrow::util::display::array_value_to_string;
     use datafusion::execution::FunctionRegistry;
     use datafusion::prelude::SessionContext;
     use std::collections::BTreeSet;
@@ -244,6 +245,29 @@ mod tests {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt/functions");
         for function in ours() {
             assert!(folder.join(format!("{}.slt", function.name())).exists(), "{}", function.name());
+        }
+    }
+
+    #[test]
+    fn every_example_gives_what_it_shows() {
+        let mut context = SessionContext::new();
+        register_all(&mut context).unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        for function in ours() {
+            let example = function.documentation().and_then(|d| d.sql_example.clone()).unwrap();
+            let (mut sql, mut checked) = (String::new(), 0);
+            for line in example.lines() {
+                let Some(shown) = line.strip_prefix("-- ") else {
+                    sql = line.to_owned();
+                    continue;
+                };
+                let batches = runtime.block_on(async { context.sql(&sql).await.unwrap().collect().await.unwrap() });
+                let columns = batches[0].columns();
+                let values = columns.iter().map(|column| array_value_to_string(column, 0).unwrap());
+                assert_eq!(values.collect::<Vec<_>>().join(", "), shown, "{sql}");
+                checked += 1;
+            }
+            assert!(checked > 0, "{} shows no result", function.name());
         }
     }
 
