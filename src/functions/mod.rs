@@ -1,1 +1,66 @@
-//! (to be written)
+//! The SQL functions: ours, one a file, and those of datafusion-functions-json.
+//!
+//! To add one, copy the file of a similar one, add it to [`ours`] and to the groups of [`reference`](mod@reference), write a
+//! `tests/slt/functions/<name>.slt`, and regenerate `docs/functions.md`. A file has one order: parameters, struct, the
+//! computation as a plain function, `ScalarUDFImpl`, documentation, tests.
+//!
+//! What holds for all of ours: null in gives null out; a bad cell gives null and never fails a query; a bad *literal* (a path,
+//! a zone, a width) is a planning error. They are stateless and found by name, so a plan can be sent to another machine.
+
+mod action_name;
+mod arguments;
+mod duration;
+mod email_domain;
+mod json;
+mod mask_email;
+mod phone;
+pub mod reference;
+mod time;
+
+use std::sync::Arc;
+
+use datafusion::execution::FunctionRegistry;
+use datafusion::logical_expr::ScalarUDF;
+
+use crate::error::Result;
+
+/// Lists our own functions, in the order of the reference.
+pub fn ours() -> Vec<Arc<ScalarUDF>> {
+    [
+        ScalarUDF::new_from_impl(duration::SessionDuration::default()),
+        ScalarUDF::new_from_impl(action_name::ActionName::default()),
+        ScalarUDF::new_from_impl(duration::FormatDuration::default()),
+        ScalarUDF::new_from_impl(duration::ParseDuration::default()),
+        ScalarUDF::new_from_impl(time::LocalDay::default()),
+        ScalarUDF::new_from_impl(time::LocalHour::default()),
+        ScalarUDF::new_from_impl(time::LocalWeekday::default()),
+        ScalarUDF::new_from_impl(time::LocalBucket::default()),
+        ScalarUDF::new_from_impl(phone::PhoneE164::default()),
+        ScalarUDF::new_from_impl(phone::MaskPhone::default()),
+        ScalarUDF::new_from_impl(mask_email::MaskEmail::default()),
+        ScalarUDF::new_from_impl(email_domain::EmailDomain::default()),
+        ScalarUDF::new_from_impl(json::JsonValue::default()),
+        ScalarUDF::new_from_impl(json::JsonQuery::default()),
+        ScalarUDF::new_from_impl(json::JsonExists::default()),
+        ScalarUDF::new_from_impl(json::JsonValid::default()),
+    ]
+    .map(Arc::new)
+    .to_vec()
+}
+
+/// Registers every function, and what plans the JSON operators `->`, `->>`, `#>`, `#>>` and `?`.
+///
+/// Works on a `SessionContext` and a `SessionState`. A registry without expression planners (a task on another machine) gets
+/// its functions from [`ours`] and [`datafusion_functions_json::udfs`].
+///
+/// # Errors
+/// The registry refuses function rewrites or expression planners.
+pub fn register_all(registry: &mut dyn FunctionRegistry) -> Result<()> {
+    // Ahead of the planner of functions-json: the first that plans an operator wins.
+    registry.register_expr_planner(Arc::new(json::PathOperatorPlanner))?;
+    datafusion_functions_json::register_all(registry)?;
+    for function in ours() {
+        registry.register_udf(function)?;
+    }
+    Ok(())
+}

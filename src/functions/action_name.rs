@@ -1,0 +1,200 @@
+//! `action_name(action_data)`: the name of the last action, in any of the shapes that Action Data takes.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::StringViewBuilder;
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ExpressionPlacement, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
+use jiter::{Jiter, Peek};
+
+use super::arguments::{self, Call, Kind, Parameters};
+use super::reference::SESSIONS;
+
+const PARAMETERS: Parameters = Parameters::required(&[("action_data", Kind::Text)]);
+
+/// Members that may hold the name, the first that does wins.
+const NAME_MEMBERS: [&str; 3] = ["action", "type", "name"];
+
+/// The function.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ActionName {
+    signature: Signature,
+}
+
+impl Default for ActionName {
+    fn default() -> Self {
+        Self { signature: arguments::signature(Volatility::Immutable) }
+    }
+}
+
+/// Finds the action's name; `None` if the text has none.
+fn action_name(text: &str) -> Option<String> {
+    let text = text.trim();
+    match text.as_bytes().first()? {
+        b'{' => object_name(text),
+        b'"' => {
+            let mut jiter = Jiter::new(text.as_bytes());
+            let name = jiter.next_str().ok()?.trim().to_owned();
+            jiter.finish().ok()?;
+            (!name.is_empty()).then_some(name)
+        }
+        _ => bare_word(text).then(|| text.to_owned()),
+    }
+}
+
+/// Tells whether a text is one word that starts with a letter and is not a JSON literal.
+fn bare_word(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'))
+        && !matches!(text, "null" | "true" | "false")
+}
+
+/// Finds the name in an object: the text of a naming member, else the only member's own name.
+fn object_name(text: &str) -> Option<String> {
+    let mut jiter = Jiter::new(text.as_bytes());
+    let mut found: [Option<String>; NAME_MEMBERS.len()] = Default::default();
+    let mut seen = [false; NAME_MEMBERS.len()];
+    let mut members = 0_usize;
+    let mut only = None;
+    let mut key = match jiter.peek().ok()? {
+        Peek::Object => jiter.known_object().ok()?.map(str::to_owned),
+        _ => return None,
+    };
+    while let Some(name) = key {
+        members += 1;
+        let peek = jiter.peek().ok()?;
+        let position = NAME_MEMBERS.iter().position(|member| *member == name);
+        match position {
+            // As everywhere, the first of several equal names counts.
+            Some(index) if !seen[index] && peek == Peek::String => {
+                let value = jiter.known_str().ok()?.trim().to_owned();
+                found[index] = (!value.is_empty()).then_some(value);
+            }
+            _ => jiter.known_skip(peek).ok()?,
+        }
+        if let Some(index) = position {
+            seen[index] = true;
+        } else {
+            only = Some(name);
+        }
+        key = jiter.next_key().ok()?.map(str::to_owned);
+    }
+    jiter.finish().ok()?;
+    match found.into_iter().flatten().next() {
+        Some(name) => Some(name),
+        None if members == 1 => only.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),
+        None => None,
+    }
+}
+
+impl ScalarUDFImpl for ActionName {
+    fn name(&self) -> &'static str {
+        "action_name"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        PARAMETERS.check(self.name(), types).map(|()| DataType::Utf8View)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let call = Call::new(&args);
+        let texts = call.text(0)?;
+        let mut values = StringViewBuilder::with_capacity(call.rows);
+        for row in 0..call.rows {
+            values.append_option(texts.get(row).and_then(action_name));
+        }
+        call.result(Arc::new(values.finish()))
+    }
+
+    fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
+        arguments::leaf_placement(args)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&DOCUMENTATION)
+    }
+}
+
+static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
+    arguments::document(
+        SESSIONS,
+        "action_name(action_data)",
+        "Returns the name of the action in an Action Data value: a bare word (`end`), a JSON string (`\"end\"`), the text \
+         under `action`, `type` or `name` of an object, in this order, or the only key of an object. Null for anything else.",
+        &[("action_data", "The Action Data column, or any text.")],
+        "SELECT action_name('end'), action_name('{\"type\": \"createInteraction\"}'), action_name('{\"webhook\": {}}');\n\
+         -- end, createInteraction, webhook",
+    )
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::arguments::tests::run_text;
+    use proptest::prelude::*;
+
+    #[test]
+    fn every_shape_of_action_data_gives_its_name() {
+        for (text, name) in [
+            ("end", Some("end")),
+            (" createInteraction\n", Some("createInteraction")),
+            ("\"end\"", Some("end")),
+            (r#""sayGather""#, Some("sayGather")),
+            (r#"{"action": "end", "type": "x"}"#, Some("end")),
+            (r#"{"name": "z", "type": "y"}"#, Some("y")),
+            (r#"{"name": "z", "id": 7}"#, Some("z")),
+            (r#"{"action": null, "type": "y"}"#, Some("y")),
+            (r#"{"action": "", "name": "z"}"#, Some("z")),
+            (r#"{"action": "a", "action": "b"}"#, Some("a")),
+            (r#"{"createInteraction": {"queue": "billing"}}"#, Some("createInteraction")),
+            (r#"{"action": {"id": 1}}"#, None),
+            (r#"{"id": 7, "queue": "x"}"#, None),
+            ("{}", None),
+            ("", None),
+            ("null", None),
+            ("true", None),
+            ("17", None),
+            ("[\"end\"]", None),
+            ("\"\"", None),
+            ("\"end", None),
+            ("two words", None),
+            (r#"{"action": "end""#, None),
+            (r#"{"action": "end"} x"#, None),
+        ] {
+            assert_eq!(action_name(text).as_deref(), name, "{text}");
+        }
+    }
+
+    #[test]
+    fn null_stays_null() {
+        let names = run_text(&ActionName::default(), &[Some("end"), None], &[]);
+        assert_eq!(names, [Some("end".to_owned()), None]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_name_is_found_in_each_shape(name in "[a-zA-Z][a-zA-Z0-9_]{0,12}x", index in 0_usize..3) {
+            let key = NAME_MEMBERS[index];
+            for text in [
+                name.clone(),
+                format!("\"{name}\""),
+                format!("{{\"{key}\": \"{name}\", \"other\": 1}}"),
+                format!("{{\"{name}\": null}}"),
+            ] {
+                prop_assert_eq!(action_name(&text), Some(name.clone()), "{}", text);
+            }
+        }
+
+        #[test]
+        fn no_text_makes_it_panic(text in r#"[{}":,a \\u]{0,20}"#) {
+            action_name(&text);
+        }
+    }
+}

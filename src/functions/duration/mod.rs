@@ -1,0 +1,9 @@
+//! Measures, writes and reads durations. A duration is a number of seconds (Float64), as in Time in Workflow.
+
+mod format_duration;
+mod parse_duration;
+mod session_duration;
+
+pub(crate) use format_duration::FormatDuration;
+pub(crate) use parse_duration::ParseDuration;
+pub(crate) use session_duration::SessionDuration;

@@ -1,0 +1,110 @@
+//! `json_valid(json)`: whether a text is JSON.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::BooleanBuilder;
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ExpressionPlacement, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
+use jiter::{Jiter, JiterResult};
+
+use crate::functions::arguments::{self, Call, Kind, Parameters};
+use crate::functions::reference::JSON;
+
+const PARAMETERS: Parameters = Parameters::required(&[("json", Kind::Text)]);
+
+/// The function.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct JsonValid {
+    signature: Signature,
+}
+
+impl Default for JsonValid {
+    fn default() -> Self {
+        Self { signature: arguments::signature(Volatility::Immutable) }
+    }
+}
+
+/// Reads a whole document; an error is broken text.
+fn read(json: &str) -> JiterResult<()> {
+    let mut jiter = Jiter::new(json.as_bytes());
+    jiter.next_skip()?;
+    jiter.finish()
+}
+
+impl ScalarUDFImpl for JsonValid {
+    fn name(&self) -> &'static str {
+        "json_valid"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        PARAMETERS.check(self.name(), types).map(|()| DataType::Boolean)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let call = Call::new(&args);
+        let documents = call.text(0)?;
+        let mut values = BooleanBuilder::with_capacity(call.rows);
+        for row in 0..call.rows {
+            values.append_option(documents.get(row).map(|json| read(json).is_ok()));
+        }
+        call.result(Arc::new(values.finish()))
+    }
+
+    fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
+        arguments::leaf_placement(args)
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&DOCUMENTATION)
+    }
+}
+
+static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
+    arguments::document(
+        JSON,
+        "json_valid(json)",
+        "Tells whether a text is one JSON value and nothing else. `NaN` and `Infinity` are not JSON, nor is the empty text; \
+         values nested more than 200 deep count as not valid.",
+        &[("json", "Any text.")],
+        "SELECT json_valid('{\"a\": 1}'), json_valid('{\"a\": 1'), json_valid('end');\n-- true, false, false",
+    )
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn texts_are_told_apart() {
+        for json in ["{}", " [1, 2.5e3] ", "null", "\"x\"", "-0", r#"{"a": {"b": [null]}}"#] {
+            assert!(read(json).is_ok(), "{json}");
+        }
+        for text in ["", " ", "end", "{", "[1,]", "NaN", "Infinity", "01", "{}{}", "{'a':1}", "\"a\nb\"", "\u{feff}{}"]
+        {
+            assert!(read(text).is_err(), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn depth_is_limited() {
+        let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(read(&nested(150)).is_ok());
+        assert!(read(&nested(1_000_000)).is_err());
+    }
+
+    proptest! {
+        #[test]
+        fn what_serde_writes_is_valid(keys in prop::collection::vec(".{0,5}", 0..4), number in any::<f64>()) {
+            let json = serde_json::json!({ "keys": keys, "number": number });
+            prop_assert!(read(&json.to_string()).is_ok());
+        }
+    }
+}

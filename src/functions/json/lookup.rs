@@ -1,0 +1,348 @@
+//! Finds what a path picks in a document, as slices of the document's own text.
+//!
+//! Slices keep numbers as they were written (`1.50`, 30 digits), which a parsed tree does not. A simple path is followed through
+//! the text with jiter, as datafusion-functions-json does: reading stops once the value is found, so a document that is
+//! broken behind it still answers, and the first of several equal names counts. Any other path needs the whole document: it
+//! is built as a tree, queried, and the picked nodes are found again in the text.
+//!
+//! Limits: documents that nest deeper than jiter's 200 levels count as broken.
+
+use std::collections::HashMap;
+
+use jiter::{Jiter, JiterResult, Peek};
+use serde_json::{Map, Number, Value};
+
+use super::path::{Path, Step};
+
+/// Deepest document; jiter skips values with the same limit.
+const MAX_DEPTH: usize = 200;
+
+/// What a path picks in a document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Picked<'a> {
+    /// The document is not JSON, as far as it had to be read.
+    Broken,
+    /// No node.
+    Nothing,
+    /// One node, as its text.
+    One(&'a str),
+    /// Two or more nodes, as their texts.
+    Many(Vec<&'a str>),
+}
+
+/// Picks what a path points at.
+pub(crate) fn pick<'a>(path: &Path, json: &'a str) -> Picked<'a> {
+    match &path.steps {
+        Some(steps) => follow(steps, json).unwrap_or(Picked::Broken),
+        None => query(path, json).unwrap_or(Picked::Broken),
+    }
+}
+
+/// Reads the text of a scalar: a string decoded, a number or bool as it stands; `None` for null, objects and arrays.
+///
+/// Strings are decoded into `buffer` only if they have escapes.
+pub(crate) fn scalar_text<'a>(raw: &'a str, buffer: &'a mut String) -> Option<&'a str> {
+    match raw.as_bytes().first()? {
+        b'"' => {
+            let inside = raw.get(1..raw.len().checked_sub(1)?)?;
+            if memchr::memchr(b'\\', inside.as_bytes()).is_none() && is_plain(inside) {
+                return Some(inside);
+            }
+            buffer.clear();
+            buffer.push_str(Jiter::new(raw.as_bytes()).next_str().ok()?);
+            Some(buffer)
+        }
+        b'n' | b'{' | b'[' => None,
+        _ => Some(raw),
+    }
+}
+
+/// Tells whether a string has no control characters, which JSON forbids unescaped and jiter's skipping may let pass.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| byte >= 0x20)
+}
+
+/// Takes the text of the value that the parser stands before.
+fn take<'a>(jiter: &mut Jiter<'a>, peek: Peek, json: &'a str) -> JiterResult<Option<&'a str>> {
+    let start = jiter.current_index();
+    jiter.known_skip(peek)?;
+    Ok(json.get(start..jiter.current_index()))
+}
+
+/// Follows a simple path. An error is broken text.
+fn follow<'a>(steps: &[Step], json: &'a str) -> JiterResult<Picked<'a>> {
+    let mut jiter = Jiter::new(json.as_bytes());
+    let mut peek = jiter.peek()?;
+    for step in steps {
+        let next = match (step, peek) {
+            (Step::Name(name), Peek::Object) => member(&mut jiter, name)?,
+            (Step::Index(index), Peek::Array) => element(&mut jiter, *index)?,
+            _ => {
+                jiter.known_skip(peek)?;
+                None
+            }
+        };
+        match next {
+            Some(found) => peek = found,
+            None => return Ok(Picked::Nothing),
+        }
+    }
+    Ok(take(&mut jiter, peek, json)?.map_or(Picked::Broken, Picked::One))
+}
+
+/// Steps into an object, to the first member of that name.
+fn member(jiter: &mut Jiter<'_>, name: &str) -> JiterResult<Option<Peek>> {
+    let mut is_match = match jiter.known_object()? {
+        Some(key) => key == name,
+        None => return Ok(None),
+    };
+    while !is_match {
+        jiter.next_skip()?;
+        is_match = match jiter.next_key()? {
+            Some(key) => key == name,
+            None => return Ok(None),
+        };
+    }
+    jiter.peek().map(Some)
+}
+
+/// Steps into an array, to an element.
+fn element(jiter: &mut Jiter<'_>, index: usize) -> JiterResult<Option<Peek>> {
+    let mut item = jiter.known_array()?;
+    for _ in 0..index {
+        match item {
+            Some(peek) => jiter.known_skip(peek)?,
+            None => return Ok(None),
+        }
+        item = jiter.array_step()?;
+    }
+    Ok(item)
+}
+
+/// Runs any path over the whole document; `None` if it is broken anywhere.
+fn query<'a>(path: &Path, json: &'a str) -> Option<Picked<'a>> {
+    let mut jiter = Jiter::new(json.as_bytes());
+    let peek = jiter.peek().ok()?;
+    let document = build(&mut jiter, peek, json, MAX_DEPTH)?;
+    jiter.finish().ok()?;
+    let nodes = path.general.query(&document).all();
+    if nodes.is_empty() {
+        return Some(Picked::Nothing);
+    }
+    let mut wanted: HashMap<*const Value, &'a str> =
+        nodes.iter().map(|node| (std::ptr::from_ref::<Value>(node), "")).collect();
+    let mut jiter = Jiter::new(json.as_bytes());
+    let peek = jiter.peek().ok()?;
+    locate(&mut jiter, peek, json, &document, &mut wanted)?;
+    let mut texts: Vec<&str> =
+        nodes.iter().filter_map(|node| wanted.get(&std::ptr::from_ref::<Value>(node)).copied()).collect();
+    Some(match texts.as_slice() {
+        [one] => Picked::One(one),
+        _ => Picked::Many(std::mem::take(&mut texts)),
+    })
+}
+
+/// Builds the tree of the value that the parser stands before; the first of several equal names counts.
+fn build<'a>(jiter: &mut Jiter<'a>, peek: Peek, json: &'a str, depth_left: usize) -> Option<Value> {
+    let deeper = depth_left.checked_sub(1);
+    Some(match peek {
+        Peek::Null => {
+            jiter.known_null().ok()?;
+            Value::Null
+        }
+        Peek::True | Peek::False => Value::Bool(jiter.known_bool(peek).ok()?),
+        Peek::String => Value::String(jiter.known_str().ok()?.to_owned()),
+        Peek::Array => {
+            let mut items = Vec::new();
+            let mut item = jiter.known_array().ok()?;
+            while let Some(peek) = item {
+                items.push(build(jiter, peek, json, deeper?)?);
+                item = jiter.array_step().ok()?;
+            }
+            Value::Array(items)
+        }
+        Peek::Object => {
+            let mut members = Map::new();
+            let mut key = jiter.known_object().ok()?.map(str::to_owned);
+            while let Some(name) = key {
+                let peek = jiter.peek().ok()?;
+                let value = build(jiter, peek, json, deeper?)?;
+                members.entry(name).or_insert(value);
+                key = jiter.next_key().ok()?.map(str::to_owned);
+            }
+            Value::Object(members)
+        }
+        _ => Value::Number(number(take(jiter, peek, json).ok()??)?),
+    })
+}
+
+/// Reads a number for comparison; one beyond the range of doubles becomes the largest.
+fn number(text: &str) -> Option<Number> {
+    if let Ok(integer) = text.parse::<i64>() {
+        return Some(integer.into());
+    }
+    if let Ok(integer) = text.parse::<u64>() {
+        return Some(integer.into());
+    }
+    let float: f64 = text.parse().ok()?;
+    Number::from_f64(float.clamp(f64::MIN, f64::MAX))
+}
+
+/// Walks text and tree side by side, and notes the text of each wanted node. `None` cannot happen for text that was built.
+fn locate<'a>(
+    jiter: &mut Jiter<'a>,
+    peek: Peek,
+    json: &'a str,
+    node: &Value,
+    wanted: &mut HashMap<*const Value, &'a str>,
+) -> Option<()> {
+    let start = jiter.current_index();
+    match node {
+        Value::Array(items) => {
+            let mut item = jiter.known_array().ok()?;
+            for value in items {
+                locate(jiter, item?, json, value, wanted)?;
+                item = jiter.array_step().ok()?;
+            }
+        }
+        Value::Object(members) => {
+            let mut seen = std::collections::HashSet::with_capacity(members.len());
+            let mut key = jiter.known_object().ok()?.map(str::to_owned);
+            while let Some(name) = key {
+                let peek = jiter.peek().ok()?;
+                match members.get(&name) {
+                    Some(value) if seen.insert(name) => locate(jiter, peek, json, value, wanted)?,
+                    _ => jiter.known_skip(peek).ok()?,
+                }
+                key = jiter.next_key().ok()?.map(str::to_owned);
+            }
+        }
+        _ => jiter.known_skip(peek).ok()?,
+    }
+    if let Some(text) = wanted.get_mut(&std::ptr::from_ref(node)) {
+        *text = json.get(start..jiter.current_index())?;
+    }
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn picked<'a>(path: &str, json: &'a str) -> Picked<'a> {
+        pick(&Path::parse(path).unwrap(), json)
+    }
+
+    /// The same path, forced through the tree.
+    fn picked_in_tree<'a>(path: &str, json: &'a str) -> Picked<'a> {
+        pick(&Path { steps: None, ..Path::parse(path).unwrap() }, json)
+    }
+
+    #[test]
+    fn texts_are_as_the_document_has_them() {
+        let json = r#"{"a": [1.50, 123456789012345678901234567890, {"b" : [ 1 , 2 ]}], "a": "second", "e": 1e400}"#;
+        for pick in [picked, picked_in_tree] {
+            assert_eq!(pick("$.a[0]", json), Picked::One("1.50"));
+            assert_eq!(pick("$.a[1]", json), Picked::One("123456789012345678901234567890"));
+            assert_eq!(pick("$.a[2]", json), Picked::One(r#"{"b" : [ 1 , 2 ]}"#));
+            assert_eq!(pick("$.e", json), Picked::One("1e400"));
+            assert_eq!(pick("$.a.b", json), Picked::Nothing);
+            assert_eq!(pick("$.a[3]", json), Picked::Nothing);
+            assert_eq!(pick("$[0]", json), Picked::Nothing);
+        }
+        assert_eq!(picked("$.a[-2]", json), Picked::One("123456789012345678901234567890"));
+        assert_eq!(picked("$..b", json), Picked::One("[ 1 , 2 ]"));
+        assert_eq!(picked("$.a[0,0]", json), Picked::Many(vec!["1.50", "1.50"]));
+        assert_eq!(picked("$..*", "[1, [2]]"), Picked::Many(vec!["1", "[2]", "2"]));
+        assert_eq!(picked("$[?@ > 1.4]", "[1.50, 1, 1e400]"), Picked::Many(vec!["1.50", "1e400"]));
+    }
+
+    #[test]
+    fn a_simple_path_reads_no_further_than_it_must() {
+        assert_eq!(picked("$.a", r#"{"a": 1, "b": oops"#), Picked::One("1"));
+        assert_eq!(picked("$.b", r#"{"a": 1, "b": oops"#), Picked::Broken);
+        assert_eq!(picked("$['a','b']", r#"{"a": 1, "b": oops"#), Picked::Broken);
+        for broken in ["", " ", "{", "nul", "NaN", "[1,]", "\u{feff}{}", "'a'", r#"{"b":"#, r#"{"b":1,,"#] {
+            assert_eq!(picked("$.c", broken), Picked::Broken, "{broken}");
+            assert_eq!(picked("$..c", broken), Picked::Broken, "{broken}");
+        }
+    }
+
+    #[test]
+    fn deep_documents_are_broken_rather_than_fatal() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(picked("$.a", &deep), Picked::Broken);
+        assert_eq!(picked("$..a", &deep), Picked::Broken);
+        assert_eq!(picked("$[0][0]", &deep), Picked::Broken);
+    }
+
+    #[test]
+    fn scalars_are_decoded() {
+        let mut buffer = String::new();
+        for (raw, text) in [
+            (r#""a b""#, Some("a b")),
+            (r#""a\n\u00e9\ud83d\ude00\"""#, Some("a\né😀\"")),
+            (r#""""#, Some("")),
+            ("-0", Some("-0")),
+            ("1.50", Some("1.50")),
+            ("true", Some("true")),
+            ("null", None),
+            ("{}", None),
+            ("[1]", None),
+            (r#""\ud800""#, None),
+        ] {
+            assert_eq!(scalar_text(raw, &mut buffer), text, "{raw}");
+        }
+    }
+
+    /// Documents whose objects may repeat a name.
+    fn documents() -> impl Strategy<Value = String> {
+        let leaf = prop_oneof![
+            Just("null".to_owned()),
+            Just("true".to_owned()),
+            any::<i32>().prop_map(|n| n.to_string()),
+            Just("1.50".to_owned()),
+            "[a-z]{0,3}".prop_map(|s| format!("\"{s}\"")),
+        ];
+        leaf.prop_recursive(4, 40, 4, |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(|items| format!("[{}]", items.join(", "))),
+                prop::collection::vec(("[abc]", inner), 0..4).prop_map(|members| {
+                    let members: Vec<String> = members.iter().map(|(k, v)| format!("\"{k}\" :{v}")).collect();
+                    format!("{{{}}}", members.join(","))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn following_steps_equals_querying_the_tree(json in documents(), path in r"\$(\.[abc]|\[[012]\]){0,4}") {
+            prop_assert_eq!(picked(&path, &json), picked_in_tree(&path, &json));
+        }
+
+        #[test]
+        fn every_picked_text_is_json_itself(json in documents(), path in r"\$(\.\*|\.\.[abc*]|\[(0|-?[12])\]){0,3}") {
+            let texts = match picked(&path, &json) {
+                Picked::Broken => return Err(TestCaseError::fail("broken")),
+                Picked::Nothing => vec![],
+                Picked::One(text) => vec![text],
+                Picked::Many(texts) => texts,
+            };
+            for text in texts {
+                prop_assert!(serde_json::from_str::<Value>(text).is_ok(), "{text}");
+            }
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(json in ".{0,40}", cut in 0_usize..40, whole in documents()) {
+            let cut: String = whole.chars().take(cut).collect();
+            for text in [json, cut] {
+                for path in ["$", "$.a", "$[1].b", "$..a", "$[?@.a == 1]", "$[-1]"] {
+                    picked(path, &text);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Compiles a JSONPath (RFC 9535).
+//!
+//! The usual path, names and non-negative indexes only, is also kept as a list of steps: `lookup` follows those through the text
+//! without building a tree. Everything else is left to serde_json_path.
+//!
+//! Limits: brackets and parentheses nest at most [`MAX_NESTING`] deep and a path has at most [`MAX_BYTES`] bytes, because the
+//! parser behind is recursive and tries several readings at each level; it has at most [`MAX_DESCENTS`] descents and
+//! [`MAX_ALTERNATIVES`] alternatives, because what it picks grows with their powers. A hostile path could take forever otherwise.
+
+use serde_json_path::JsonPath;
+
+/// Deepest nesting of brackets and parentheses in a path.
+pub(crate) const MAX_NESTING: usize = 8;
+
+/// Most descents (`..`) in a path: each multiplies the nodes by the depth of the document.
+pub(crate) const MAX_DESCENTS: usize = 3;
+
+/// Most alternatives (`[0,1]`) in a path, multiplied over its brackets: so many copies of a node it can pick.
+pub(crate) const MAX_ALTERNATIVES: usize = 1024;
+
+/// Longest path in bytes.
+pub(crate) const MAX_BYTES: usize = 4096;
+
+/// One step of a simple path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// The member of an object.
+    Name(String),
+    /// The element of an array, from 0.
+    Index(usize),
+}
+
+/// A compiled path.
+#[derive(Debug, Clone)]
+pub(crate) struct Path {
+    /// The path for any document.
+    pub(crate) general: JsonPath,
+    /// The same as steps, if it has nothing but names and non-negative indexes.
+    pub(crate) steps: Option<Vec<Step>>,
+}
+
+/// Why a text is no path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PathError {
+    /// The character at which reading failed, from 1.
+    pub(crate) position: usize,
+    /// What is wrong there.
+    pub(crate) message: String,
+}
+
+impl Path {
+    /// Compiles a path.
+    ///
+    /// # Errors
+    /// The text is no path, or is too long or too deeply nested.
+    pub(crate) fn parse(text: &str) -> Result<Self, PathError> {
+        if text.len() > MAX_BYTES {
+            return Err(PathError { position: 1, message: format!("longer than {MAX_BYTES} bytes") });
+        }
+        check_cost(text)?;
+        let general = JsonPath::parse(text).map_err(|error| {
+            let before = text.get(..error.position()).unwrap_or(text);
+            PathError { position: before.chars().count() + 1, message: error.message().to_owned() }
+        })?;
+        Ok(Self { general, steps: simple_steps(text) })
+    }
+}
+
+/// Refuses paths that could cost too much: brackets too deep, too many descents, too many alternatives one behind the other.
+///
+/// Quoted names may hold any of these characters; a backslash in them hides the next one.
+fn check_cost(text: &str) -> Result<(), PathError> {
+    let refuse = |index: usize, message: String| Err(PathError { position: index + 1, message });
+    // Open brackets, each with the selectors in it so far.
+    let mut open: Vec<usize> = Vec::new();
+    let mut descents = 0_usize;
+    let mut alternatives = 1_usize;
+    let mut quote = None;
+    let mut before = ' ';
+    let mut characters = text.chars().enumerate();
+    while let Some((index, character)) = characters.next() {
+        match (quote, character) {
+            (Some(_), '\\') => {
+                characters.next();
+            }
+            (Some(end), _) if end == character => quote = None,
+            (Some(_), _) => {}
+            (None, '\'' | '"') => quote = Some(character),
+            (None, '[' | '(') if open.len() == MAX_NESTING => {
+                return refuse(index, format!("brackets nest more than {MAX_NESTING} deep"));
+            }
+            (None, '[' | '(') => open.push(1),
+            (None, ',') => {
+                if let Some(selectors) = open.last_mut() {
+                    *selectors += 1;
+                }
+            }
+            (None, ']' | ')') => {
+                alternatives = alternatives.saturating_mul(open.pop().unwrap_or(1));
+                if alternatives > MAX_ALTERNATIVES {
+                    return refuse(index, format!("more than {MAX_ALTERNATIVES} alternatives in all"));
+                }
+            }
+            (None, '.') if before == '.' => {
+                descents += 1;
+                if descents > MAX_DESCENTS {
+                    return refuse(index, format!("more than {MAX_DESCENTS} descents `..`"));
+                }
+            }
+            (None, _) => {}
+        }
+        before = if quote.is_some() { ' ' } else { character };
+    }
+    Ok(())
+}
+
+/// Reads a valid path as steps; `None` if it has anything but names without escapes and non-negative indexes.
+fn simple_steps(text: &str) -> Option<Vec<Step>> {
+    let mut rest = text.strip_prefix('$')?;
+    let mut steps = Vec::new();
+    while !rest.is_empty() {
+        if let Some(after) = rest.strip_prefix('.') {
+            let end = after.find(['.', '[', ' ', '\t', '\n', '\r', '*']).unwrap_or(after.len());
+            let (name, tail) = after.split_at(end);
+            if name.is_empty() {
+                return None;
+            }
+            steps.push(Step::Name(name.to_owned()));
+            rest = tail;
+        } else {
+            let inside = rest.strip_prefix('[')?;
+            let (step, tail) = match inside.chars().next()? {
+                quote @ ('\'' | '"') => {
+                    let (name, tail) = inside[1..].split_once(quote)?;
+                    if name.contains('\\') {
+                        return None;
+                    }
+                    (Step::Name(name.to_owned()), tail)
+                }
+                _ => {
+                    let end = inside.find(|c: char| !c.is_ascii_digit()).unwrap_or(inside.len());
+                    let (digits, tail) = inside.split_at(end);
+                    (Step::Index(digits.parse().ok()?), tail)
+                }
+            };
+            steps.push(step);
+            rest = tail.strip_prefix(']')?;
+        }
+    }
+    Some(steps)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn name(text: &str) -> Step {
+        Step::Name(text.to_owned())
+    }
+
+    #[test]
+    fn names_and_indexes_are_steps() {
+        let steps = |text: &str| Path::parse(text).unwrap().steps;
+        assert_eq!(steps("$"), Some(vec![]));
+        assert_eq!(
+            steps("$.a.b[0]['c d'][\"e\"].é"),
+            Some(vec![name("a"), name("b"), Step::Index(0), name("c d"), name("e"), name("é")])
+        );
+        assert_eq!(steps("$['a.b[0]']"), Some(vec![name("a.b[0]")]));
+        for general in ["$.*", "$..a", "$[-1]", "$[0:2]", "$['a','b']", "$[?@.a]", r"$['a\'b']", "$ .a", "$[ 0 ]"] {
+            assert_eq!(steps(general), None, "{general}");
+        }
+    }
+
+    #[test]
+    fn an_invalid_path_says_where() {
+        for (text, position) in [("", 1), ("a", 1), ("$.a[", 4), ("$.", 3), ("$.é[", 4), ("$.a b", 4)] {
+            let error = Path::parse(text).unwrap_err();
+            assert_eq!(error.position, position, "{text}: {}", error.message);
+            assert!(!error.message.is_empty());
+        }
+    }
+
+    #[test]
+    fn hostile_paths_are_refused_at_once() {
+        for open in ["[?", "[?(", "[?!(", "[?length(", "[?@["] {
+            let deep = format!("${}", open.repeat(5_000));
+            assert!(Path::parse(&deep).is_err());
+            let nested = format!("${}", open.repeat(MAX_NESTING + 1));
+            assert!(Path::parse(&nested).unwrap_err().message.contains("deep"), "{open}");
+        }
+        assert!(Path::parse("$['[[[[[[[[[[[[[[[[[[[[']").is_ok(), "brackets in a name do not nest");
+    }
+
+    #[test]
+    fn the_deepest_allowed_path_ends() {
+        for inside in ["@[?", "length(value(", "(!("] {
+            let path = format!("$[?{}", inside.repeat(MAX_NESTING / 2));
+            assert!(Path::parse(&path).is_err());
+        }
+    }
+
+    #[test]
+    fn a_path_that_would_pick_without_end_is_refused() {
+        let message = |path: &str| Path::parse(path).map(|_| ()).unwrap_err().message;
+        assert!(message("$..*..*..*..*").contains("descents"));
+        assert!(message(&format!("${}", "[0,0]".repeat(11))).contains("alternatives"));
+        assert!(message(&format!("$[?@{}]", "[0,0]".repeat(11))).contains("alternatives"));
+        for fine in ["$..*..*..*", "$['a..b..c..d..e']", "$['a','b'][0,1,2]", "$[?match(@.a, 'x,,y')]", "$.a.b.c.d.e.f"]
+        {
+            assert!(Path::parse(fine).is_ok(), "{fine}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_text_makes_the_parser_panic(text in ".{0,60}", path in r"\$(\.[a-z*]|\[[0-9'a:?@(!,\]-]{0,6}\]){0,6}") {
+            let _ = Path::parse(&text);
+            let _ = Path::parse(&path);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! `phone_e164(text [, region])`: a phone number in E.164.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::StringViewBuilder;
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::{Result, plan_err};
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
+
+use super::numbering::{self, Libphonenumber, Region};
+use crate::functions::arguments::{self, Call, Kind, Parameters, Parsed};
+use crate::functions::reference::CONTACTS;
+
+const PARAMETERS: Parameters = Parameters { all: &[("text", Kind::Text), ("region", Kind::Text)], required: 1 };
+
+/// The function.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct PhoneE164 {
+    signature: Signature,
+}
+
+impl Default for PhoneE164 {
+    fn default() -> Self {
+        Self { signature: arguments::signature(Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for PhoneE164 {
+    fn name(&self) -> &'static str {
+        "phone_e164"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        PARAMETERS.check(self.name(), types).map(|()| DataType::Utf8View)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let data_type = self.return_type(&arguments::types(&args))?;
+        if let Some(code) = arguments::literal_text(&args, 1)
+            && Region::parse(code).is_none()
+        {
+            return plan_err!("phone_e164: unknown region {code:?}; hint: give a two-letter country code such as 'US'");
+        }
+        Ok(Arc::new(Field::new(self.name(), data_type, true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let call = Call::new(&args);
+        let texts = call.text(0)?;
+        let codes = if call.len() > 1 { Some(call.text(1)?) } else { None };
+        let mut regions = codes.as_ref().map(|codes| Parsed::new(codes, Region::parse));
+        let mut numbers = StringViewBuilder::with_capacity(call.rows);
+        for row in 0..call.rows {
+            let region = match &mut regions {
+                None => Some(None),
+                // A region that is null or unknown makes the result null: a guess would be silently wrong.
+                Some(regions) => regions.get(row).map(|region| Some(*region)),
+            };
+            let number = match (texts.get(row), region) {
+                (Some(text), Some(region)) => numbering::read(&Libphonenumber, text, region),
+                _ => None,
+            };
+            numbers.append_option(number.map(|number| number.e164()));
+        }
+        call.result(Arc::new(numbers.finish()))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&DOCUMENTATION)
+    }
+}
+
+static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
+    arguments::document(
+        CONTACTS,
+        "phone_e164(text [, region])",
+        "Returns a phone number in E.164, `+` and digits. Spaces, dots, dashes, slashes, brackets and `tel:` are dropped. \
+         Without a region only numbers with a leading `+` are read; with one, national numbers and its international prefix \
+         too. The number need not be in service: only its country code and length are checked. Null for anything else, such \
+         as `anonymous` or a SIP address.",
+        &[
+            ("text", "The number as it came."),
+            (
+                "region",
+                "Two-letter ISO 3166 code of the country whose national numbers are meant, such as `US`. An unknown code is a \
+                 planning error if it is a literal, and gives null if it comes from a column.",
+            ),
+        ],
+        "SELECT phone_e164('+1 (202) 555-0143'), phone_e164('030 901820', 'DE');\n-- +12025550143, +4930901820",
+    )
+});
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::functions::arguments::tests::{run, run_text};
+    use arrow::array::{AsArray, StringArray};
+
+    #[test]
+    fn numbers_come_out_in_e164() {
+        let rows = [Some("+1 202 555 0143"), Some("202 555 0143"), Some("anonymous"), None];
+        let some = |text: &str| Some(text.to_owned());
+        assert_eq!(run_text(&PhoneE164::default(), &rows, &[]), [some("+12025550143"), None, None, None]);
+        assert_eq!(
+            run_text(&PhoneE164::default(), &rows, &["US"]),
+            [some("+12025550143"), some("+12025550143"), None, None]
+        );
+    }
+
+    #[test]
+    fn a_region_per_row_that_is_unknown_gives_null() {
+        let column = |texts: Vec<Option<&str>>| ColumnarValue::Array(Arc::new(StringArray::from(texts)));
+        let args = vec![column(vec![Some("030 901820"); 3]), column(vec![Some("DE"), Some("??"), None])];
+        let numbers = run(&PhoneE164::default(), args);
+        let numbers: Vec<Option<&str>> = numbers.as_string_view().iter().collect();
+        assert_eq!(numbers, [Some("+4930901820"), None, None]);
+    }
+}

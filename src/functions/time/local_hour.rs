@@ -1,0 +1,105 @@
+//! `local_hour(ts, zone)`: the hour of the day that the zone's clocks show.
+
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::Int64Builder;
+use arrow::datatypes::{DataType, Field, FieldRef};
+use datafusion::common::Result;
+use datafusion::logical_expr::{
+    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+};
+
+use super::zone::{DAY_US, ZoneClock};
+use super::{INSTANT_MEANING, PARAMETERS, ZONE_MEANING, check_zone};
+use crate::functions::arguments::{self, Call, Parsed};
+use crate::functions::reference::TIME;
+
+/// The function.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct LocalHour {
+    signature: Signature,
+}
+
+impl Default for LocalHour {
+    fn default() -> Self {
+        Self { signature: arguments::signature(Volatility::Immutable) }
+    }
+}
+
+/// Returns the local hour of an instant, 0 to 23; `None` beyond the calendar.
+fn local_hour(clock: &mut ZoneClock, instant_us: i64) -> Option<i64> {
+    clock.local_us(instant_us).map(|local| local.rem_euclid(DAY_US) / (DAY_US / 24))
+}
+
+impl ScalarUDFImpl for LocalHour {
+    fn name(&self) -> &'static str {
+        "local_hour"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        PARAMETERS.check(self.name(), types).map(|()| DataType::Int64)
+    }
+
+    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        let data_type = self.return_type(&arguments::types(&args))?;
+        check_zone(self.name(), &args, 1)?;
+        Ok(Arc::new(Field::new(self.name(), data_type, true)))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let call = Call::new(&args);
+        let (instants, zones) = (call.instants(0)?, call.text(1)?);
+        let mut clocks = Parsed::new(&zones, ZoneClock::named);
+        let mut values = Int64Builder::with_capacity(call.rows);
+        for row in 0..call.rows {
+            values.append_option(match (instants.get(row), clocks.get(row)) {
+                (Some(instant), Some(clock)) => local_hour(clock, instant),
+                _ => None,
+            });
+        }
+        call.result(Arc::new(values.finish()))
+    }
+
+    fn documentation(&self) -> Option<&Documentation> {
+        Some(&DOCUMENTATION)
+    }
+}
+
+static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
+    arguments::document(
+        TIME,
+        "local_hour(ts, zone)",
+        "Returns the local hour of an instant, 0 to 23.",
+        &[("ts", INSTANT_MEANING), ("zone", ZONE_MEANING)],
+        "SELECT local_hour('2026-03-29T01:30:00Z', 'Europe/Berlin');\n-- 3",
+    )
+});
+
+#[cfg(test)]
+mod tests {
+    use super::super::zone::tests::us;
+    use super::*;
+
+    #[test]
+    fn hours_follow_the_local_clock() {
+        for (zone, instant, hour) in [
+            ("Europe/Berlin", "2026-03-29T00:59:59Z", 1),
+            ("Europe/Berlin", "2026-03-29T01:00:00Z", 3),
+            ("Europe/Berlin", "2026-10-25T00:30:00Z", 2),
+            ("Europe/Berlin", "2026-10-25T01:30:00Z", 2),
+            ("Asia/Kolkata", "2026-11-21T18:29:59Z", 23),
+            ("Asia/Kolkata", "2026-11-21T18:30:00Z", 0),
+            ("Australia/Lord_Howe", "2026-10-03T15:29:59Z", 1),
+            ("Australia/Lord_Howe", "2026-10-03T15:30:00Z", 2),
+            ("UTC", "1969-12-31T23:59:59Z", 23),
+        ] {
+            let mut clock = ZoneClock::named(zone).unwrap();
+            assert_eq!(local_hour(&mut clock, us(instant)), Some(hour), "{zone} {instant}");
+        }
+        assert_eq!(local_hour(&mut ZoneClock::named("UTC").unwrap(), i64::MAX), None);
+    }
+}

@@ -1,0 +1,43 @@
+//! Local calendar time: days, hours, weekdays and buckets of instants as a zone's clocks show them.
+//!
+//! `zone` answers what a zone's offset is at an instant, fast; `interval` reads bucket widths. The functions are right on days
+//! with 23 and 25 hours, and in zones whose clocks stand or shift by half hours.
+
+mod interval;
+mod local_bucket;
+mod local_day;
+mod local_hour;
+mod local_weekday;
+mod zone;
+
+pub(crate) use local_bucket::LocalBucket;
+pub(crate) use local_day::LocalDay;
+pub(crate) use local_hour::LocalHour;
+pub(crate) use local_weekday::LocalWeekday;
+
+use datafusion::common::{Result, plan_err};
+use datafusion::logical_expr::ReturnFieldArgs;
+
+use super::arguments::{self, Kind, Parameters};
+
+/// The parameters of the functions of an instant and a zone.
+const PARAMETERS: Parameters = Parameters::required(&[("ts", Kind::Instant), ("zone", Kind::Text)]);
+
+/// The description of the instant argument.
+const INSTANT_MEANING: &str = "The instant: a timestamp of any unit (UTC if it has no zone), a date, or text such as `2026-03-29T01:30:00Z`; text \
+     that is not an instant gives null.";
+
+/// The description of the zone argument.
+const ZONE_MEANING: &str = "IANA time zone, such as `Europe/Berlin`. An unknown zone is a planning error if it is a literal, and \
+     gives null if it comes from a column.";
+
+/// Checks a literal zone while planning.
+fn check_zone(function: &str, args: &ReturnFieldArgs<'_>, index: usize) -> Result<()> {
+    match arguments::literal_text(args, index) {
+        Some(text) if zone::parse(text).is_none() => match zone::nearest(text) {
+            Some(name) => plan_err!("{function}: unknown time zone {text:?}; hint: did you mean {name:?}?"),
+            None => plan_err!("{function}: unknown time zone {text:?}; hint: zones are named like \"Europe/Berlin\""),
+        },
+        _ => Ok(()),
+    }
+}

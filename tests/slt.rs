@@ -1,0 +1,141 @@
+//! Runs the SQL logic tests: every `tests/slt/**/*.slt`, each in a session of its own.
+//!
+//! Values are printed as Arrow formats them: `NULL`, `(empty)` for empty text, timestamps in RFC 3339, floats in the shortest form
+//! that reads back. Runs of blanks compare as one. `EXPLAIN` prints its plans a line a row. The as-of instant is 2026-11-21T00:00:00Z.
+//!
+//! One test runs the files one after the other and reports every one that fails. `SESSIONLAKE_SLT=part-of-a-path` runs only
+//! the files whose path holds it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
+
+use std::path::{Path, PathBuf};
+
+use arrow::datatypes::DataType;
+use arrow::record_batch::RecordBatch;
+use arrow::util::display::{ArrayFormatter, FormatOptions};
+use chrono::{DateTime, Utc};
+use datafusion::dataframe::DataFrame;
+use datafusion::error::DataFusionError;
+use datafusion::logical_expr::{DdlStatement, LogicalPlan};
+use datafusion::prelude::{SessionConfig, SessionContext};
+use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
+
+/// The instant that `now()` and running sessions see.
+const AS_OF: &str = "2026-11-21T00:00:00Z";
+
+/// Makes the session in which a file runs.
+fn session() -> SessionContext {
+    let config = SessionConfig::new().set_str("datafusion.sql_parser.dialect", "PostgreSQL").with_target_partitions(2);
+    let mut context = SessionContext::new_with_config(config);
+    sessionlake::functions::register_all(&mut context).unwrap();
+    context
+}
+
+/// Plans and runs one statement with the as-of instant as its clock.
+async fn run_statement(context: &SessionContext, sql: &str) -> Result<DBOutput<DefaultColumnType>, DataFusionError> {
+    let plan = context.state().create_logical_plan(sql).await?;
+    if matches!(plan, LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_) | DdlStatement::CreateView(_)))
+        || matches!(plan, LogicalPlan::Statement(_))
+    {
+        context.execute_logical_plan(plan).await?;
+        return Ok(DBOutput::StatementComplete(0));
+    }
+    let mut state = context.state();
+    let as_of: DateTime<Utc> = AS_OF.parse().map_err(|error| DataFusionError::External(Box::new(error)))?;
+    state.execution_props_mut().query_execution_start_time = Some(as_of);
+    let is_explain = matches!(plan, LogicalPlan::Explain(_));
+    let frame = DataFrame::new(state, plan);
+    let types = frame.schema().fields().iter().map(|field| column_type(field.data_type())).collect();
+    let batches = frame.collect().await?;
+    let mut rows = Vec::new();
+    for batch in &batches {
+        rows.extend(format_rows(batch)?);
+    }
+    if is_explain {
+        rows = rows.iter().flat_map(|row| plan_lines(row)).collect();
+    }
+    Ok(DBOutput::Rows { types, rows })
+}
+
+fn column_type(data_type: &DataType) -> DefaultColumnType {
+    match data_type {
+        data_type if data_type.is_integer() => DefaultColumnType::Integer,
+        data_type if data_type.is_floating() => DefaultColumnType::FloatingPoint,
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => DefaultColumnType::Text,
+        _ => DefaultColumnType::Any,
+    }
+}
+
+fn format_rows(batch: &RecordBatch) -> Result<Vec<Vec<String>>, DataFusionError> {
+    let options = FormatOptions::default().with_null("NULL");
+    let columns: Vec<ArrayFormatter<'_>> =
+        batch.columns().iter().map(|column| ArrayFormatter::try_new(column, &options)).collect::<Result<_, _>>()?;
+    let show = |text: String| if text.is_empty() { "(empty)".to_owned() } else { text };
+    Ok((0..batch.num_rows())
+        .map(|row| columns.iter().map(|column| show(column.value(row).to_string())).collect())
+        .collect())
+}
+
+/// Writes a plan a line a row, with numbers, and dashes for the blanks that comparing would squeeze.
+fn plan_lines(row: &[String]) -> Vec<Vec<String>> {
+    let [kind, plan] = row else { return vec![row.to_vec()] };
+    let lines = plan.lines().filter(|line| !line.trim().is_empty()).enumerate().map(|(index, line)| {
+        let text = line.trim_start();
+        vec![format!("{:02}){}{text}", index + 1, "-".repeat(line.len() - text.len()))]
+    });
+    std::iter::once(vec![kind.clone()]).chain(lines).collect()
+}
+
+/// A session as sqllogictest wants it.
+struct Session(SessionContext);
+
+#[async_trait::async_trait]
+impl AsyncDB for Session {
+    type Error = DataFusionError;
+    type ColumnType = DefaultColumnType;
+
+    async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, DataFusionError> {
+        run_statement(&self.0, sql).await
+    }
+
+    async fn shutdown(&mut self) {}
+
+    fn engine_name(&self) -> &'static str {
+        "sessionlake"
+    }
+}
+
+/// Lists the test files below a folder, in name order.
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut entries: Vec<PathBuf> = std::fs::read_dir(folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    entries.sort();
+    entries
+        .into_iter()
+        .flat_map(|path| match path.is_dir() {
+            true => files(&path),
+            false => vec![path],
+        })
+        .filter(|path| path.extension().is_some_and(|ending| ending == "slt"))
+        .collect()
+}
+
+#[test]
+fn every_logic_test_passes() {
+    let wanted = std::env::var("SESSIONLAKE_SLT").unwrap_or_default();
+    let all = files(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/slt"));
+    let chosen: Vec<&PathBuf> = all.iter().filter(|path| path.to_string_lossy().contains(&wanted)).collect();
+    assert!(!chosen.is_empty(), "no .slt file found");
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let failures: Vec<String> = chosen
+        .iter()
+        .filter_map(|path| {
+            let mut runner = Runner::new(|| async { Ok(Session(session())) });
+            runner.with_column_validator(sqllogictest::strict_column_validator);
+            runtime.block_on(runner.run_file_async(path)).err().map(|error| error.to_string())
+        })
+        .collect();
+    assert!(failures.is_empty(), "{} of {} files failed:\n\n{}", failures.len(), chosen.len(), failures.join("\n\n"));
+}
