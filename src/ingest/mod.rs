@@ -4,9 +4,15 @@
 //! cheap), and a converter turns each block into a [`ReadBatch`] (parallel, where the time goes). What becomes of the rows
 //! is decided by `upsert`.
 
+pub mod ledger;
 pub mod reader;
 pub mod source;
 
+mod keys;
+mod resolve;
+mod runs;
+
+pub use ledger::{Counts, FileLedger, Ledger};
 pub use reader::{ReadBatch, Reject};
 pub use source::{Encoding, InputFormat, ReadOptions, SourceFile};
 

@@ -1,1 +1,18 @@
-//! (to be written)
+//! The lake: Delta tables of Parquet files, written and committed by our own code through deltalake's log.
+//!
+//! [`Lake`] is a folder with three tables: `workflow_sessions`, `quarantine` and `sightings`. A [`Table`] opens and commits
+//! one of them, a [`Snapshot`] lists its data files with their statistics, [`write`] makes new files. What is stored how, and
+//! why, stands in [`layout`].
+
+pub mod commit;
+pub mod layout;
+pub mod read;
+pub mod snapshot;
+pub mod store;
+pub mod table;
+pub mod write;
+
+pub use commit::{Commit, CommitOutcome};
+pub use snapshot::{ColumnStatistics, DataFile, Snapshot};
+pub use table::{HistoryEntry, Lake, Table, Version};
+pub use write::{FileWriter, Output, WrittenFile, discard};

@@ -31,8 +31,9 @@ impl Kind {
     }
 }
 
+/// All columns are nullable in storage, so that files of other engines fit; that required columns have values is ingest's promise.
 fn documented_fields() -> impl Iterator<Item = Field> {
-    COLUMNS.iter().map(|c| Field::new(c.name, c.kind.arrow_type(), !c.required))
+    COLUMNS.iter().map(|c| Field::new(c.name, c.kind.arrow_type(), true))
 }
 
 /// Returns the schema of `workflow_sessions`: the documented columns under their SQL names.
@@ -43,10 +44,10 @@ pub fn sessions_schema() -> SchemaRef {
 /// Returns the schema that the lake stores: the documented columns, then those of ours, prefixed `_`.
 pub fn stored_schema() -> SchemaRef {
     let ours = [
-        Field::new(EXPORTED_AT, timestamp_type(), false),
+        Field::new(EXPORTED_AT, timestamp_type(), true),
         Field::new(SOURCE, DataType::Utf8View, true),
         Field::new(EXTRA, DataType::Utf8View, true),
-        Field::new(CONTENT_HASH, DataType::Int64, false),
+        Field::new(CONTENT_HASH, DataType::Int64, true),
     ];
     Arc::new(Schema::new(documented_fields().chain(ours).collect::<Vec<_>>()))
 }
@@ -54,20 +55,28 @@ pub fn stored_schema() -> SchemaRef {
 /// Returns the schema of `quarantine`: input that could not be stored, with its place and the reason.
 pub fn quarantine_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
-        Field::new("file", DataType::Utf8View, false),
+        Field::new("file", DataType::Utf8View, true),
         // From 1; null where the format has no lines (Parquet: the row number).
         Field::new("line", DataType::Int64, true),
         // From the start of the decompressed file.
         Field::new("byte_offset", DataType::Int64, true),
         Field::new("column", DataType::Utf8View, true),
-        Field::new("reason", DataType::Utf8View, false),
+        Field::new("reason", DataType::Utf8View, true),
         // The record as it came; bytes that are not text in the declared encoding are replaced here and kept in raw_bytes.
         Field::new("raw", DataType::Utf8View, true),
         Field::new("raw_bytes", DataType::BinaryView, true),
         // When the input was exported, which is what a replay gives its rows.
-        Field::new("exported_at", timestamp_type(), false),
-        Field::new("quarantined_at", timestamp_type(), false),
+        Field::new("exported_at", timestamp_type(), true),
+        Field::new("quarantined_at", timestamp_type(), true),
         // What a replay needs beside the record: format, delimiter, headers, zone, as a JSON object.
         Field::new("context", DataType::Utf8View, true),
+    ]))
+}
+
+/// Returns the schema of `sightings`: which state, known by its content hash, was seen at which instant.
+pub fn sightings_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("content_hash", DataType::Int64, true),
+        Field::new("seen_at", timestamp_type(), true),
     ]))
 }

@@ -1,0 +1,112 @@
+//! Hashes of sessions and of the content of rows.
+
+use arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Float64Type, TimestampMicrosecondType};
+use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
+
+use super::keys::{Key, RowPlace, sortable_seconds};
+use crate::error::{Error, Result};
+use crate::schema::{COLUMNS, EXPORTED_AT, EXTRA};
+
+/// Hashes a session id; at 128 bits two ids of one lake do not collide.
+pub fn session_hash(session_id: &str) -> u128 {
+    xxh3_128(session_id.as_bytes())
+}
+
+/// Folds a column's hash into the row's. The multiplier is the golden ratio's 64-bit fraction, odd and well mixed.
+fn fold(row: &mut u64, column: u64) {
+    *row = (row.rotate_left(23) ^ column).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+}
+
+/// The hash of a missing value.
+const NULL_HASH: u64 = 0x6E75_6C6C;
+
+/// Hashes the content of every row: the documented columns and `_extra`, but not where or when the row came from.
+///
+/// # Errors
+/// A batch that lacks a column.
+pub fn content_hashes(batch: &RecordBatch) -> Result<Int64Array> {
+    let mut hashes = vec![0_u64; batch.num_rows()];
+    for (seed, name) in COLUMNS.iter().map(|c| c.name).chain([EXTRA]).enumerate() {
+        let column = named(batch, name)?;
+        let seed = seed as u64;
+        match column.data_type() {
+            DataType::Utf8View => {
+                let values = column.as_string_view();
+                for (row, hash) in hashes.iter_mut().enumerate() {
+                    let value = values.is_valid(row).then(|| values.value(row).as_bytes());
+                    fold(hash, value.map_or(NULL_HASH, |bytes| xxh3_64_with_seed(bytes, seed)));
+                }
+            }
+            DataType::Timestamp(..) => {
+                let values = column.as_primitive::<TimestampMicrosecondType>();
+                for (row, hash) in hashes.iter_mut().enumerate() {
+                    fold(hash, if values.is_null(row) { NULL_HASH } else { mixed(values.value(row) as u64, seed) });
+                }
+            }
+            DataType::Float64 => {
+                let values = column.as_primitive::<Float64Type>();
+                for (row, hash) in hashes.iter_mut().enumerate() {
+                    // Adding zero makes -0 and 0 one value.
+                    let bits = (values.value(row) + 0.0).to_bits();
+                    fold(hash, if values.is_null(row) { NULL_HASH } else { mixed(bits, seed) });
+                }
+            }
+            other => return Err(Error::internal(format!("column {name} has type {other}"))),
+        }
+    }
+    Ok(hashes.into_iter().map(|hash| mixed(hash, 0) as i64).collect::<Vec<_>>().into())
+}
+
+fn mixed(value: u64, seed: u64) -> u64 {
+    xxh3_64_with_seed(&value.to_le_bytes(), seed)
+}
+
+fn named<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a arrow::array::ArrayRef> {
+    batch.column_by_name(name).ok_or_else(|| Error::internal(format!("no column {name}")))
+}
+
+/// The columns that keys are made of.
+pub struct KeyColumns<'a> {
+    session_id: &'a StringViewArray,
+    ended_at: &'a TimestampMicrosecondArray,
+    exported_at: &'a TimestampMicrosecondArray,
+    time_in_workflow: &'a Float64Array,
+    content: &'a Int64Array,
+}
+
+impl<'a> KeyColumns<'a> {
+    /// Finds the columns in a batch; the content hashes may be a column of it or computed apart.
+    ///
+    /// # Errors
+    /// A batch that lacks a column.
+    pub fn of(batch: &'a RecordBatch, content: &'a Int64Array) -> Result<Self> {
+        Ok(Self {
+            session_id: named(batch, "session_id")?.as_string_view(),
+            ended_at: named(batch, "ended_at")?.as_primitive(),
+            exported_at: named(batch, EXPORTED_AT)?.as_primitive(),
+            time_in_workflow: named(batch, "time_in_workflow")?.as_primitive(),
+            content,
+        })
+    }
+
+    /// Hashes the session id of a row.
+    pub fn session(&self, row: usize) -> u128 {
+        session_hash(self.session_id.value(row))
+    }
+
+    /// Returns the key of a row.
+    pub fn key(&self, row: usize, place: RowPlace) -> Key {
+        Key {
+            session: self.session(row),
+            content: self.content.value(row),
+            // A row of a foreign writer may lack it: such a row was never seen by us and gives way.
+            seen_us: if self.exported_at.is_null(row) { i64::MIN } else { self.exported_at.value(row) },
+            time_in_workflow: sortable_seconds(
+                self.time_in_workflow.is_valid(row).then(|| self.time_in_workflow.value(row)),
+            ),
+            ended: self.ended_at.is_valid(row),
+            place,
+        }
+    }
+}

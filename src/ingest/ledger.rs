@@ -1,0 +1,142 @@
+//! Accounts for every record of an ingest: what was read is what was stored, found known, or put aside.
+
+use std::fmt;
+use std::ops::AddAssign;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Warning, Warnings};
+
+/// What became of the records of one file, or of all.
+///
+/// `rows_read` is the sum of the six outcomes; [`Counts::balances`] says whether it is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Records in the input.
+    pub rows_read: u64,
+    /// Sessions that the lake did not know.
+    pub inserted: u64,
+    /// Sessions whose stored state gave way to this one.
+    pub updated: u64,
+    /// Sessions that the lake holds in exactly this state.
+    pub unchanged: u64,
+    /// States that lost against a newer one, of the lake or of this run.
+    pub superseded: u64,
+    /// Copies of a state that is in this run already.
+    pub duplicate: u64,
+    /// Records that could not be stored, now in `quarantine`.
+    pub quarantined: u64,
+}
+
+impl Counts {
+    /// Says whether every record read has one outcome.
+    pub fn balances(&self) -> bool {
+        self.rows_read
+            == self.inserted + self.updated + self.unchanged + self.superseded + self.duplicate + self.quarantined
+    }
+}
+
+impl AddAssign for Counts {
+    fn add_assign(&mut self, other: Self) {
+        self.rows_read += other.rows_read;
+        self.inserted += other.inserted;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.superseded += other.superseded;
+        self.duplicate += other.duplicate;
+        self.quarantined += other.quarantined;
+    }
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} rows read = {} inserted + {} updated + {} unchanged + {} superseded + {} duplicate + {} quarantined",
+            self.rows_read,
+            self.inserted,
+            self.updated,
+            self.unchanged,
+            self.superseded,
+            self.duplicate,
+            self.quarantined
+        )
+    }
+}
+
+/// What became of one file.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileLedger {
+    /// The file as the user named it.
+    pub file: String,
+    /// Bytes read, as stored (compressed where it is).
+    pub bytes: u64,
+    /// XXH3-128 of those bytes, in hexadecimal; empty where nothing was read.
+    pub content_hash: String,
+    /// The outcomes.
+    #[serde(flatten)]
+    pub counts: Counts,
+    /// Oddities of stored rows, by kind.
+    pub warnings: Warnings,
+    /// Columns that are none of ours.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unknown_columns: Vec<String>,
+    /// The version that already holds this very file; nothing was read then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub already_in_version: Option<u64>,
+    /// Why the file was refused whole; nothing of it was stored then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+/// What one ingest did.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// The version that holds the outcome; `None` where nothing was to be committed.
+    pub version: Option<u64>,
+    /// One entry a file, in the order given.
+    pub files: Vec<FileLedger>,
+    /// The sums over all files.
+    pub total: Counts,
+    /// Sums of warnings over all files.
+    pub warnings: Warnings,
+}
+
+impl Ledger {
+    /// Sums up the entries of the files.
+    pub fn of(files: Vec<FileLedger>) -> Self {
+        let mut ledger = Self::default();
+        for file in &files {
+            ledger.total += file.counts;
+            add_warnings(&mut ledger.warnings, &file.warnings);
+        }
+        ledger.files = files;
+        ledger
+    }
+
+    /// Lists the files that were refused whole.
+    pub fn refused(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.files.iter().filter_map(|file| Some((file.file.as_str(), file.refused.as_deref()?)))
+    }
+}
+
+/// Adds counts of warnings up by kind.
+pub fn add_warnings(sum: &mut Warnings, more: &Warnings) {
+    for (warning, count) in more {
+        *sum.entry(*warning).or_default() += count;
+    }
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::UnknownCommunicationType => "unknown communication type, kept as it came",
+            Self::InvalidJson => "invalid JSON, kept as text",
+            Self::EndedBeforeStarted => "ended before started",
+            Self::PhoneDiffers => "phone number differs from Source Details",
+            Self::TimeInWorkflowOff => "time in workflow more than a second off from ended \u{2212} started",
+            Self::AmbiguousLocalTime => "local time in a clock change",
+            Self::UnknownColumn => "unknown columns",
+        })
+    }
+}

@@ -1,0 +1,368 @@
+//! The wide side of an upsert: rows wait in sorted runs until it is known which of them win.
+//!
+//! Rows of running and ended sessions go to runs of their own, as they go to files of their own. A run is sorted by started_at
+//! when it is full and written to a temporary file; what fits the budget never leaves memory. Reading the runs back in step
+//! ([`Merge`]) gives all rows in the order that data files want, with a bounded number of rows in memory.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Seek};
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, RecordBatch, StringViewArray};
+use arrow::buffer::ScalarBuffer;
+use arrow::compute::interleave_record_batch;
+use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
+use arrow::ipc::CompressionType;
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+
+use crate::error::{Error, Result};
+
+/// Rows of a batch in a run: small, because a merge holds one batch of every run.
+const RUN_BATCH_ROWS: usize = 2_048;
+/// Rows of a batch that a merge puts out.
+const MERGED_BATCH_ROWS: usize = 8_192;
+
+/// Sorted batches that come one after another.
+pub type Batches<'a> = Box<dyn Iterator<Item = Result<RecordBatch>> + Send + 'a>;
+
+/// Whether sessions of a run are still running.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Liveness {
+    /// Without an end.
+    Active,
+    /// With an end.
+    Ended,
+}
+
+#[derive(Debug)]
+enum Run {
+    /// Batches and the sorted order of their rows.
+    Memory { batches: Vec<RecordBatch>, order: Vec<(u32, u32)> },
+    /// A temporary file in Arrow's stream format, already sorted.
+    Spilled(File),
+}
+
+/// Collects rows into sorted runs.
+#[derive(Debug)]
+pub struct RunStore {
+    schema: SchemaRef,
+    started_at: usize,
+    ended_at: usize,
+    budget_bytes: usize,
+    batches: Vec<RecordBatch>,
+    bytes: usize,
+    active: Vec<Run>,
+    ended: Vec<Run>,
+}
+
+fn failed(error: impl std::fmt::Display) -> Error {
+    Error::storage("temporary file of sorted rows", error)
+}
+
+impl RunStore {
+    /// Makes an empty store for rows of this schema that keeps at most about `budget_bytes` in memory.
+    ///
+    /// # Errors
+    /// A schema without `started_at` and `ended_at`.
+    pub fn new(schema: SchemaRef, budget_bytes: usize) -> Result<Self> {
+        let started_at = schema.index_of("started_at")?;
+        let ended_at = schema.index_of("ended_at")?;
+        Ok(Self {
+            schema,
+            started_at,
+            ended_at,
+            budget_bytes,
+            batches: Vec::new(),
+            bytes: 0,
+            active: Vec::new(),
+            ended: Vec::new(),
+        })
+    }
+
+    /// Adds rows, in any order.
+    ///
+    /// # Errors
+    /// The temporary folder cannot take more.
+    pub fn push(&mut self, batch: RecordBatch) -> Result<()> {
+        self.bytes += batch.get_array_memory_size();
+        self.batches.push(batch);
+        if self.bytes >= self.budget_bytes { self.spill() } else { Ok(()) }
+    }
+
+    /// Sorts what is in memory, so that the runs can be read.
+    pub fn seal(&mut self) {
+        let batches = std::mem::take(&mut self.batches);
+        self.bytes = 0;
+        let (active, ended) = self.sorted(&batches);
+        if !active.is_empty() {
+            self.active.push(Run::Memory { batches: batches.clone(), order: active });
+        }
+        if !ended.is_empty() {
+            self.ended.push(Run::Memory { batches, order: ended });
+        }
+    }
+
+    /// Returns the order of the rows by start: batch and row, of running and of ended sessions.
+    fn sorted(&self, batches: &[RecordBatch]) -> (Vec<(u32, u32)>, Vec<(u32, u32)>) {
+        let (mut active, mut ended) = (Vec::new(), Vec::new());
+        for (index, batch) in batches.iter().enumerate() {
+            let started = batch.column(self.started_at).as_primitive::<TimestampMicrosecondType>();
+            let end = batch.column(self.ended_at);
+            for row in 0..batch.num_rows() {
+                let list = if end.is_null(row) { &mut active } else { &mut ended };
+                list.push((started.value(row), index as u32, row as u32));
+            }
+        }
+        let places = |mut list: Vec<(i64, u32, u32)>| {
+            list.sort_unstable();
+            list.into_iter().map(|(_, batch, row)| (batch, row)).collect()
+        };
+        (places(active), places(ended))
+    }
+
+    fn spill(&mut self) -> Result<()> {
+        let batches = std::mem::take(&mut self.batches);
+        self.bytes = 0;
+        let (active, ended) = self.sorted(&batches);
+        for (order, liveness) in [(active, Liveness::Active), (ended, Liveness::Ended)] {
+            if order.is_empty() {
+                continue;
+            }
+            let file = tempfile::tempfile().map_err(failed)?;
+            let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
+            let file = BufWriter::with_capacity(1 << 20, file);
+            let mut writer = StreamWriter::try_new_with_options(file, &self.schema, options).map_err(failed)?;
+            for batch in in_order(&batches, &order) {
+                writer.write(&compact(&batch?)?).map_err(failed)?;
+            }
+            writer.finish().map_err(failed)?;
+            let file = writer.into_inner().map_err(failed)?.into_inner().map_err(failed)?;
+            match liveness {
+                Liveness::Active => self.active.push(Run::Spilled(file)),
+                Liveness::Ended => self.ended.push(Run::Spilled(file)),
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns a reader of every sealed run of this liveness, from its start; may be called again.
+    ///
+    /// # Errors
+    /// A temporary file that cannot be read back.
+    pub fn readers(&self, liveness: Liveness) -> Result<Vec<Batches<'_>>> {
+        let runs = match liveness {
+            Liveness::Active => &self.active,
+            Liveness::Ended => &self.ended,
+        };
+        runs.iter()
+            .map(|run| -> Result<Batches<'_>> {
+                match run {
+                    Run::Memory { batches, order } => Ok(Box::new(in_order(batches, order))),
+                    Run::Spilled(file) => {
+                        let mut file = file.try_clone().map_err(failed)?;
+                        file.rewind().map_err(failed)?;
+                        let reader = StreamReader::try_new(BufReader::with_capacity(1 << 18, file), None).map_err(failed)?;
+                        Ok(Box::new(reader.map(|batch| batch.map_err(failed))))
+                    }
+                }
+            })
+            .collect()
+    }
+}
+
+fn in_order<'a>(batches: &'a [RecordBatch], order: &'a [(u32, u32)]) -> impl Iterator<Item = Result<RecordBatch>> + Send + 'a {
+    order.chunks(RUN_BATCH_ROWS).map(move |chunk| {
+        // Only the batches that the chunk draws from: interleaving takes note of the buffers of every batch it is shown.
+        let mut used: Vec<u32> = chunk.iter().map(|(batch, _)| *batch).collect();
+        used.sort_unstable();
+        used.dedup();
+        let sources: Vec<&RecordBatch> = used.iter().map(|batch| &batches[*batch as usize]).collect();
+        let indices: Vec<(usize, usize)> = chunk
+            .iter()
+            .map(|(batch, row)| (used.binary_search(batch).unwrap_or_default(), *row as usize))
+            .collect();
+        Ok(interleave_record_batch(&sources, &indices)?)
+    })
+}
+
+/// Copies text out of buffers that it shares with rows of other batches.
+fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
+    let columns = batch
+        .columns()
+        .iter()
+        .map(|column| -> ArrayRef {
+            match column.data_type() {
+                DataType::Utf8View => {
+                    let compacted: StringViewArray = column.as_string_view().gc();
+                    Arc::new(compacted)
+                }
+                DataType::BinaryView => {
+                    let compacted: BinaryViewArray = column.as_binary_view().gc();
+                    Arc::new(compacted)
+                }
+                _ => Arc::clone(column),
+            }
+        })
+        .collect();
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
+}
+
+struct Cursor {
+    slot: usize,
+    keys: ScalarBuffer<i64>,
+    row: usize,
+}
+
+/// Merges sorted batches of several sources into one sorted stream, by `started_at`.
+pub struct Merge<'a> {
+    sources: Vec<Batches<'a>>,
+    key_column: usize,
+    cursors: Vec<Option<Cursor>>,
+    heap: BinaryHeap<Reverse<(i64, usize)>>,
+    /// Batches that the rows of the next output come from; a cursor's `slot` points here.
+    held: Vec<RecordBatch>,
+    started: bool,
+}
+
+impl<'a> Merge<'a> {
+    /// Makes a merge of sources whose batches share a schema; `key_column` is the index of `started_at` in it.
+    pub fn new(sources: Vec<Batches<'a>>, key_column: usize) -> Self {
+        let cursors = sources.iter().map(|_| None).collect();
+        Self { sources, key_column, cursors, heap: BinaryHeap::new(), held: Vec::new(), started: false }
+    }
+
+    fn advance(&mut self, source: usize) -> Result<()> {
+        self.cursors[source] = None;
+        for batch in self.sources[source].by_ref() {
+            let batch = batch?;
+            if batch.num_rows() == 0 {
+                continue;
+            }
+            let keys = batch.column(self.key_column).as_primitive::<TimestampMicrosecondType>().values().clone();
+            self.heap.push(Reverse((keys[0], source)));
+            self.cursors[source] = Some(Cursor { slot: self.held.len(), keys, row: 0 });
+            self.held.push(batch);
+            break;
+        }
+        Ok(())
+    }
+
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
+        if !self.started {
+            self.started = true;
+            for source in 0..self.sources.len() {
+                self.advance(source)?;
+            }
+        }
+        // Drop batches that were used up by the last output, and renumber the slots of the cursors.
+        let mut kept = Vec::with_capacity(self.cursors.len());
+        for cursor in self.cursors.iter_mut().flatten() {
+            kept.push(self.held[cursor.slot].clone());
+            cursor.slot = kept.len() - 1;
+        }
+        self.held = kept;
+        let mut indices: Vec<(usize, usize)> = Vec::with_capacity(MERGED_BATCH_ROWS);
+        while indices.len() < MERGED_BATCH_ROWS {
+            let Some(Reverse((_, source))) = self.heap.pop() else { break };
+            let bound = self.heap.peek().map(|Reverse(next)| *next);
+            let Some(cursor) = &mut self.cursors[source] else { continue };
+            // Take rows of this source for as long as no other has a smaller one.
+            while cursor.row < cursor.keys.len()
+                && indices.len() < MERGED_BATCH_ROWS
+                && bound.is_none_or(|bound| (cursor.keys[cursor.row], source) <= bound)
+            {
+                indices.push((cursor.slot, cursor.row));
+                cursor.row += 1;
+            }
+            if cursor.row < cursor.keys.len() {
+                self.heap.push(Reverse((cursor.keys[cursor.row], source)));
+            } else {
+                self.advance(source)?;
+            }
+        }
+        if indices.is_empty() {
+            return Ok(None);
+        }
+        let sources: Vec<&RecordBatch> = self.held.iter().collect();
+        Ok(Some(interleave_record_batch(&sources, &indices)?))
+    }
+}
+
+impl Iterator for Merge<'_> {
+    type Item = Result<RecordBatch>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.next_batch().transpose()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow::array::{Int64Array, TimestampMicrosecondArray};
+    use arrow::datatypes::{Field, Schema};
+    use proptest::prelude::*;
+
+    fn schema() -> SchemaRef {
+        let instant = crate::schema::timestamp_type();
+        Arc::new(Schema::new(vec![
+            Field::new("started_at", instant.clone(), false),
+            Field::new("ended_at", instant, true),
+            Field::new("text", DataType::Utf8View, true),
+            Field::new("n", DataType::Int64, false),
+        ]))
+    }
+
+    fn batch(rows: &[(i64, bool, String, i64)]) -> RecordBatch {
+        let started = TimestampMicrosecondArray::from_iter_values(rows.iter().map(|r| r.0)).with_timezone("UTC");
+        let ended: TimestampMicrosecondArray = rows.iter().map(|r| r.1.then_some(r.0 + 1)).collect();
+        let text: StringViewArray = rows.iter().map(|r| (!r.2.is_empty()).then_some(r.2.as_str())).collect();
+        let n = Int64Array::from_iter_values(rows.iter().map(|r| r.3));
+        let columns: Vec<ArrayRef> =
+            vec![Arc::new(started), Arc::new(ended.with_timezone("UTC")), Arc::new(text), Arc::new(n)];
+        RecordBatch::try_new(schema(), columns).unwrap()
+    }
+
+    fn rows_of(batch: &RecordBatch) -> Vec<(i64, bool, String, i64)> {
+        let started = batch.column(0).as_primitive::<TimestampMicrosecondType>();
+        let text = batch.column(2).as_string_view();
+        let n = batch.column(3).as_primitive::<arrow::datatypes::Int64Type>();
+        (0..batch.num_rows())
+            .map(|i| {
+                let text = if text.is_null(i) { String::new() } else { text.value(i).to_owned() };
+                (started.value(i), batch.column(1).is_valid(i), text, n.value(i))
+            })
+            .collect()
+    }
+
+    proptest! {
+        #[test]
+        fn every_row_comes_back_once_in_order_with_or_without_spilling(
+            batches in proptest::collection::vec(
+                proptest::collection::vec((0..50i64, any::<bool>(), "[a-zé]{0,30}"), 0..40), 0..8),
+            budget in prop_oneof![Just(1usize), Just(4_000), Just(1 << 30)],
+        ) {
+            let mut store = RunStore::new(schema(), budget).unwrap();
+            let mut all = Vec::new();
+            for rows in &batches {
+                let rows: Vec<_> = rows.iter().map(|(s, e, t)| (*s, *e, t.clone(), all.len() as i64)).collect();
+                all.extend(rows.iter().cloned());
+                store.push(batch(&rows)).unwrap();
+            }
+            store.seal();
+            for (liveness, has_end) in [(Liveness::Active, false), (Liveness::Ended, true)] {
+                for _ in 0..2 {
+                    let merge = Merge::new(store.readers(liveness).unwrap(), 0);
+                    let merged: Vec<_> = merge.flat_map(|b| rows_of(&b.unwrap())).collect();
+                    prop_assert!(merged.is_sorted_by_key(|r| r.0));
+                    let sort = |mut rows: Vec<(i64, bool, String, i64)>| { rows.sort(); rows };
+                    let expected: Vec<_> = all.iter().filter(|r| r.1 == has_end).cloned().collect();
+                    prop_assert_eq!(sort(merged), sort(expected));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Commits new and removed files as one version of the log.
+
+use std::collections::HashMap;
+
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake::kernel::{Action, Add, Remove, Transaction};
+use deltalake::protocol::{DeltaOperation, SaveMode};
+
+use super::table::{LEDGER_KEY, Table, Version, delta_error};
+use super::write::WrittenFile;
+use crate::error::Result;
+
+/// What one version changes.
+#[derive(Debug, Default)]
+pub struct Commit {
+    /// New files, already on disk.
+    pub added: Vec<WrittenFile>,
+    /// Paths of files of the snapshot that the version no longer has.
+    pub removed: Vec<(String, u64)>,
+    /// Application transactions: names by which a later run knows that its work is done.
+    pub transactions: Vec<String>,
+    /// The ledger of the ingest, kept with the version.
+    pub ledger: Option<serde_json::Value>,
+    /// Milliseconds since the Unix epoch that the new files carry as their modification time.
+    pub modified_ms: i64,
+}
+
+/// How a commit ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CommitOutcome {
+    /// The version that holds the change.
+    pub version: Version,
+}
+
+impl Table {
+    /// Commits on top of the loaded version, and moves to the new one.
+    ///
+    /// Nothing is tried again here: the change was computed from the loaded version, so if the table moved on it is wrong, be
+    /// it by our own hand or another engine's. The caller refreshes, computes the change anew and comes back.
+    ///
+    /// # Errors
+    /// [`crate::Error::Conflict`] where another writer was faster; storage errors.
+    pub async fn commit(&mut self, commit: Commit) -> Result<CommitOutcome> {
+        let mut actions = Vec::with_capacity(commit.added.len() + commit.removed.len());
+        for file in &commit.added {
+            actions.push(Action::Add(Add {
+                path: file.path.clone(),
+                partition_values: HashMap::new(),
+                size: file.size_bytes as i64,
+                modification_time: commit.modified_ms,
+                data_change: true,
+                stats: Some(file.statistics.to_string()),
+                tags: None,
+                deletion_vector: None,
+                base_row_id: None,
+                default_row_commit_version: None,
+                clustering_provider: None,
+            }));
+        }
+        for (path, size_bytes) in &commit.removed {
+            actions.push(Action::Remove(Remove {
+                path: path.clone(),
+                data_change: true,
+                deletion_timestamp: Some(commit.modified_ms),
+                extended_file_metadata: Some(true),
+                partition_values: Some(HashMap::new()),
+                size: Some(*size_bytes as i64),
+                tags: None,
+                deletion_vector: None,
+                base_row_id: None,
+                default_row_commit_version: None,
+            }));
+        }
+        let version = self.version() as i64 + 1;
+        let mut transactions: Vec<_> =
+            commit.transactions.iter().map(|name| Transaction::new(name, version)).collect();
+        transactions.push(self.next_rewrite());
+        let mut properties = CommitProperties::default()
+            .with_application_transactions(transactions)
+            .with_max_retries(0)
+            .with_create_checkpoint(true);
+        if let Some(ledger) = commit.ledger {
+            properties = properties.with_metadata([(LEDGER_KEY.to_owned(), ledger)]);
+        }
+        let context = self.lake.clone();
+        let state = self.delta.snapshot().map_err(|e| delta_error(&context, e))?.snapshot().clone();
+        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+        let finalized = CommitBuilder::from(properties)
+            .with_actions(actions)
+            .build(Some(&state), self.delta.log_store(), operation)
+            .await
+            .map_err(|e| delta_error(&context, e))?;
+        let version = finalized.version();
+        self.refresh().await?;
+        Ok(CommitOutcome { version })
+    }
+}

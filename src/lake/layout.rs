@@ -1,0 +1,99 @@
+//! Every storage choice on one page, each with its reason.
+
+use arrow::datatypes::{DataType, Schema, SchemaRef};
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
+use parquet::schema::types::ColumnPath;
+
+use crate::schema::{CONTENT_HASH, COLUMNS, EXTRA, Kind};
+
+/// The Delta table of sessions, a folder of the lake.
+pub const SESSIONS: &str = "workflow_sessions";
+/// The Delta table of input that could not be stored.
+pub const QUARANTINE: &str = "quarantine";
+/// The Delta table of facts "the state with this content hash was seen at this instant".
+///
+/// An export repeats the states of sessions that ended long ago. The latest instant at which a state was seen decides which of
+/// two states wins, so it must be kept; but rewriting a file of ended sessions only to move `_exported_at` forward would
+/// rewrite the lake at every ingest. A sighting is a few bytes beside the data, true whatever becomes of the table, and so
+/// may be committed before the ingest that found it.
+pub const SIGHTINGS: &str = "sightings";
+
+/// Rows of a data file at most. A file is what an update rewrites and what the log prunes: at 250,000 rows (some 60 MB) an
+/// ingest that changes one old session rewrites little, and ten million sessions are forty files.
+pub const FILE_ROWS: usize = 250_000;
+/// Rows of a row group at most: two to a file, so that two threads share a file, while a column chunk of ids stays some
+/// hundred kilobytes and the writer's memory bounded.
+pub const ROW_GROUP_ROWS: usize = 131_072;
+/// Rows of a data page at most: the unit that the page index prunes.
+pub const PAGE_ROWS: usize = 8_192;
+/// Zstandard level. Level 3 gains nothing on session data over level 1 and costs a sixth of the writing speed.
+pub const ZSTD_LEVEL: i32 = 1;
+/// A checkpoint of the log every so many versions, so that opening a lake reads few small files.
+pub const CHECKPOINT_INTERVAL: u64 = 20;
+/// Share of absent ids for which a bloom filter says "maybe".
+pub const BLOOM_FALSE_POSITIVES: f64 = 0.01;
+/// Text longer than this has no minimum or maximum in the log's statistics.
+pub const STATISTICS_TEXT_BYTES: usize = 64;
+
+/// Columns with a bloom filter in every row group: those that single values are looked up in.
+pub const BLOOM_COLUMNS: [&str; 2] = ["session_id", "source_details_phone_number"];
+
+/// Says whether the log keeps a minimum and maximum of this column. Ranges of JSON text prune nothing, and the two largest
+/// columns need not be compared value by value.
+pub fn has_range(name: &str) -> bool {
+    COLUMNS.iter().any(|column| column.name == name && column.kind != Kind::Json)
+}
+
+/// Returns the Parquet writer's properties for files of this schema.
+pub fn writer_properties(schema: &SchemaRef) -> WriterProperties {
+    let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
+    let mut builder = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_created_by(concat!("sessionlake ", env!("CARGO_PKG_VERSION")).to_owned())
+        .set_compression(Compression::ZSTD(level))
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS))
+        .set_data_page_row_count_limit(PAGE_ROWS)
+        // The limit of rows a page is checked once a write batch only.
+        .set_write_batch_size(1_024)
+        .set_statistics_enabled(EnabledStatistics::Page)
+        .set_bloom_filter_fpp(BLOOM_FALSE_POSITIVES)
+        .set_bloom_filter_enabled(false);
+    for field in schema.fields() {
+        builder = column_properties(builder, schema, field.name());
+    }
+    builder.build()
+}
+
+fn column_properties(builder: WriterPropertiesBuilder, schema: &Schema, name: &str) -> WriterPropertiesBuilder {
+    let path = ColumnPath::from(name);
+    let mut builder = builder;
+    if BLOOM_COLUMNS.contains(&name) {
+        builder = builder
+            .set_column_bloom_filter_enabled(path.clone(), true)
+            .set_column_bloom_filter_max_ndv(path.clone(), ROW_GROUP_ROWS as u64);
+    }
+    let is_json = COLUMNS.iter().any(|column| column.name == name && column.kind == Kind::Json);
+    match name {
+        // Every value differs, so a dictionary would be built and thrown away.
+        "session_id" | "data" | EXTRA => builder = builder.set_column_dictionary_enabled(path.clone(), false),
+        CONTENT_HASH => {
+            builder = builder
+                .set_column_dictionary_enabled(path.clone(), false)
+                .set_column_statistics_enabled(path.clone(), EnabledStatistics::None);
+        }
+        _ => {}
+    }
+    if is_json || name == EXTRA {
+        builder = builder.set_column_statistics_enabled(path.clone(), EnabledStatistics::Chunk);
+    }
+    if let Ok(field) = schema.field_with_name(name)
+        && matches!(field.data_type(), DataType::Timestamp(..))
+    {
+        // Sorted or nearly sorted microseconds: deltas are a few bytes where a dictionary would be as large as the data.
+        builder = builder
+            .set_column_dictionary_enabled(path.clone(), false)
+            .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+    }
+    builder
+}

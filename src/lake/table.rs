@@ -1,0 +1,310 @@
+//! Opens and creates the tables of a lake.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, SchemaRef};
+use chrono::{DateTime, Utc};
+use deltalake::kernel::{DataType as DeltaType, PrimitiveType, StructField, Transaction};
+use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
+use futures::TryStreamExt;
+use object_store::ObjectStore;
+use url::Url;
+
+use super::layout;
+use super::snapshot::Snapshot;
+use super::store::{DurableLocal, create_folder};
+use crate::error::{Error, Result};
+use crate::schema;
+
+/// A version of a Delta table, from 0.
+pub type Version = u64;
+
+/// A folder, local or in an object store, that holds the tables.
+#[derive(Debug, Clone)]
+pub struct Lake {
+    /// The lake as the user named it.
+    pub name: String,
+    url: Url,
+    local: Option<PathBuf>,
+}
+
+impl Lake {
+    /// Finds a lake by a folder or a URL (`file://`, and `s3://`, `gs://`, `az://` where built in). Nothing is read or made.
+    ///
+    /// # Errors
+    /// A URL that cannot be parsed, or whose scheme this build does not have.
+    pub fn at(name: &str) -> Result<Self> {
+        let parsed = Url::parse(name).ok().filter(|url| url.scheme().len() > 1);
+        match parsed {
+            Some(mut url) if url.scheme() != "file" => {
+                require_cloud(url.scheme())?;
+                if !url.path().ends_with('/') {
+                    url.set_path(&format!("{}/", url.path()));
+                }
+                Ok(Self { name: name.to_owned(), url, local: None })
+            }
+            parsed => {
+                let path = match parsed {
+                    Some(url) => url.to_file_path().map_err(|()| Error::usage(format!("not a local folder: {name:?}")))?,
+                    None => PathBuf::from(name),
+                };
+                let path = std::path::absolute(&path).map_err(|e| Error::storage(name, e))?;
+                let url = Url::from_directory_path(&path)
+                    .map_err(|()| Error::usage(format!("a lake cannot be at {name:?}")))?;
+                Ok(Self { name: name.to_owned(), url, local: Some(path) })
+            }
+        }
+    }
+
+    /// The folder of a lake on this machine.
+    pub fn local_folder(&self) -> Option<&Path> {
+        self.local.as_deref()
+    }
+
+    /// Opens a table at its newest version, or `None` where the lake does not have it yet.
+    ///
+    /// # Errors
+    /// Storage errors, and a log that cannot be read.
+    pub async fn open(&self, table: &'static str) -> Result<Option<Table>> {
+        let mut delta = self.builder(table)?.build().map_err(|e| delta_error(&self.name, e))?;
+        match delta.load().await {
+            Ok(()) => Ok(Some(self.table(table, delta))),
+            Err(DeltaTableError::NotATable(_)) => Ok(None),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(delta_error(&self.name, error)),
+        }
+    }
+
+    /// Opens a table, and creates it first where the lake does not have it.
+    ///
+    /// # Errors
+    /// Storage errors, and a log that cannot be read.
+    pub async fn open_or_create(&self, table: &'static str) -> Result<Table> {
+        if let Some(found) = self.open(table).await? {
+            return Ok(found);
+        }
+        if let Some(folder) = &self.local {
+            create_folder(&folder.join(table)).map_err(|e| Error::storage(folder.display().to_string(), e))?;
+        }
+        let log_store = self.builder(table)?.build_storage().map_err(|e| delta_error(&self.name, e))?;
+        let created = deltalake::operations::create::CreateBuilder::new()
+            .with_log_store(log_store)
+            .with_table_name(table)
+            .with_columns(delta_columns(&table_schema(table))?)
+            .with_configuration_property(
+                TableProperty::CheckpointInterval,
+                Some(layout::CHECKPOINT_INTERVAL.to_string()),
+            )
+            // The ledgers are in the log: it is kept, and time travel with it.
+            .with_configuration_property(TableProperty::EnableExpiredLogCleanup, Some("false"))
+            .await;
+        match created {
+            Ok(delta) => Ok(self.table(table, delta)),
+            // Another process made it first.
+            Err(error) => match self.open(table).await? {
+                Some(found) => Ok(found),
+                None => Err(delta_error(&self.name, error)),
+            },
+        }
+    }
+
+    fn table(&self, name: &'static str, delta: DeltaTable) -> Table {
+        let folder = self.local.as_ref().map(|local| local.join(name));
+        Table { lake: self.name.clone(), name, delta, folder }
+    }
+
+    fn builder(&self, table: &str) -> Result<DeltaTableBuilder> {
+        let url = self.url.join(&format!("{table}/")).map_err(|e| Error::storage(self.name.clone(), e))?;
+        let builder = DeltaTableBuilder::from_url(url.clone()).map_err(|e| delta_error(&self.name, e))?;
+        Ok(match self.local {
+            Some(_) => builder.with_storage_backend(Arc::new(DurableLocal::new()), url),
+            None => builder,
+        })
+    }
+}
+
+/// Says whether this build can reach lakes of this URL scheme, and registers the client that does.
+fn require_cloud(scheme: &str) -> Result<()> {
+    let (feature, built) = match scheme {
+        "s3" | "s3a" => ("s3", cfg!(feature = "s3")),
+        "gs" => ("gcs", cfg!(feature = "gcs")),
+        "az" | "abfs" | "abfss" | "adl" => ("azure", cfg!(feature = "azure")),
+        _ => return Err(Error::usage(format!("a lake cannot be at a {scheme:?} URL"))),
+    };
+    if built {
+        return Ok(());
+    }
+    Err(Error::NotBuilt { message: format!("this build cannot reach {scheme}:// lakes; build it with --features {feature}") })
+}
+
+fn table_schema(table: &str) -> SchemaRef {
+    match table {
+        layout::QUARANTINE => schema::quarantine_schema(),
+        layout::SIGHTINGS => schema::sightings_schema(),
+        _ => schema::stored_schema(),
+    }
+}
+
+fn delta_columns(schema: &SchemaRef) -> Result<Vec<StructField>> {
+    schema
+        .fields()
+        .iter()
+        .map(|field| {
+            let primitive = match field.data_type() {
+                DataType::Utf8View => PrimitiveType::String,
+                DataType::BinaryView => PrimitiveType::Binary,
+                DataType::Timestamp(..) => PrimitiveType::Timestamp,
+                DataType::Float64 => PrimitiveType::Double,
+                DataType::Int64 => PrimitiveType::Long,
+                other => return Err(Error::internal(format!("no Delta type for {other}"))),
+            };
+            // Nullable throughout: other engines then read and write the table without invariants of ours in the way.
+            Ok(StructField::new(field.name(), DeltaType::Primitive(primitive), true))
+        })
+        .collect()
+}
+
+fn is_missing(error: &DeltaTableError) -> bool {
+    let text = error.to_string();
+    matches!(error, DeltaTableError::InvalidTableLocation(_)) || text.contains("No such file") || text.contains("not found")
+}
+
+/// Maps an error of the log to who must act.
+pub(super) fn delta_error(context: &str, error: DeltaTableError) -> Error {
+    use deltalake::kernel::transaction::TransactionError;
+    match error {
+        DeltaTableError::Transaction {
+            source: TransactionError::MaxCommitAttempts(_) | TransactionError::CommitConflict(_) | TransactionError::VersionAlreadyExists(_),
+        } => Error::Conflict { message: format!("{context}: another writer committed first") },
+        error => Error::storage(context, error),
+    }
+}
+
+/// One commit of the log, as it says of itself.
+#[derive(Debug, Clone)]
+pub struct HistoryEntry {
+    /// The version that the commit made.
+    pub version: Version,
+    /// When it was made.
+    pub committed_at: Option<DateTime<Utc>>,
+    /// The operation, as Delta names it.
+    pub operation: String,
+    /// The ledger of the ingest that made it, as JSON.
+    pub ledger: Option<serde_json::Value>,
+}
+
+/// One table of a lake, at a version.
+#[derive(Debug, Clone)]
+pub struct Table {
+    pub(super) lake: String,
+    /// The table's name.
+    pub name: &'static str,
+    pub(super) delta: DeltaTable,
+    pub(super) folder: Option<PathBuf>,
+}
+
+/// The key under which a commit carries the ledger of its ingest.
+pub(super) const LEDGER_KEY: &str = "sessionlake.ledger";
+
+impl Table {
+    /// The version that is loaded.
+    pub fn version(&self) -> Version {
+        self.delta.version().unwrap_or_default()
+    }
+
+    /// The table's URL, which ends in a slash.
+    pub fn url(&self) -> &Url {
+        self.delta.table_url()
+    }
+
+    /// The object store whose root is the table's folder.
+    pub fn store(&self) -> Arc<dyn ObjectStore> {
+        self.delta.object_store()
+    }
+
+    /// Moves to the newest version.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn refresh(&mut self) -> Result<()> {
+        self.delta.update_state().await.map_err(|e| delta_error(&self.lake, e))
+    }
+
+    /// Moves to this version.
+    ///
+    /// # Errors
+    /// A version that the log does not have; storage errors.
+    pub async fn travel_to_version(&mut self, version: Version) -> Result<()> {
+        let newest = self.delta.get_latest_version().await.map_err(|e| delta_error(&self.lake, e))?;
+        if version > newest {
+            return Err(Error::NotFound {
+                message: format!("{} has no version {version}", self.lake),
+                hint: Some(format!("the newest is {newest}; see select * from lake_history")),
+            });
+        }
+        self.delta.load_version(version).await.map_err(|e| delta_error(&self.lake, e))
+    }
+
+    /// Moves to the newest version that was committed at or before this instant.
+    ///
+    /// # Errors
+    /// An instant before the first version; storage errors.
+    pub async fn travel_to_time(&mut self, instant: DateTime<Utc>) -> Result<()> {
+        let history = self.history().await?;
+        let found = history.iter().filter(|e| e.committed_at.is_some_and(|t| t <= instant)).map(|e| e.version).max();
+        match found {
+            Some(version) => self.travel_to_version(version).await,
+            None => Err(Error::NotFound {
+                message: format!("{} has no version of {} or earlier", self.lake, instant.to_rfc3339()),
+                hint: Some("see select * from lake_history".to_owned()),
+            }),
+        }
+    }
+
+    /// Lists the data files of the loaded version, with their statistics.
+    ///
+    /// # Errors
+    /// A log whose statistics cannot be read.
+    pub fn snapshot(&self) -> Result<Snapshot> {
+        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
+        Snapshot::read(self, state)
+    }
+
+    /// Returns the version that an application transaction of this name left, if it is in the log.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn transaction_version(&self, name: &str) -> Result<Option<i64>> {
+        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
+        let log_store = self.delta.log_store();
+        state.transaction_version(log_store.as_ref(), name).await.map_err(|e| delta_error(&self.lake, e))
+    }
+
+    /// Lists the commits up to the loaded version, oldest first.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn history(&self) -> Result<Vec<HistoryEntry>> {
+        let infos: Vec<_> = self.delta.history(None).try_collect().await.map_err(|e| delta_error(&self.lake, e))?;
+        // Newest first, without gaps, and without the version in them.
+        let mut entries: Vec<HistoryEntry> = infos
+            .into_iter()
+            .zip((0..=self.version()).rev())
+            .map(|(info, version)| HistoryEntry {
+                version,
+                committed_at: info.timestamp.and_then(DateTime::from_timestamp_millis),
+                operation: info.operation.unwrap_or_default(),
+                ledger: info.info.get(LEDGER_KEY).cloned(),
+            })
+            .collect();
+        entries.reverse();
+        Ok(entries)
+    }
+
+    pub(super) fn next_rewrite(&self) -> Transaction {
+        // One name for all commits of ours that may remove files: a second one from the same snapshot is then a conflict
+        // that deltalake sees, although it overlooks two compactions of the same files.
+        Transaction::new("sessionlake:rewrite", self.version() as i64 + 1)
+    }
+}
