@@ -188,7 +188,6 @@ mod tests {
             "select 1",
             "with a as (select 1) select * from a",
             "values (1), (2)",
-            "table workflow_sessions",
             "explain select 1",
             "explain analyze select 1",
             "explain (analyze, verbose) select 1",

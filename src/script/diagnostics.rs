@@ -181,6 +181,10 @@ fn spot_of(statement: &Statement, target: &Target) -> Option<Spot> {
             _ => None,
         }),
         Target::Literal(value) => tokens.iter().find(|token| literal(&token.token) == Some(value)),
+        Target::LiteralAfter(keyword, value) => tokens
+            .iter()
+            .skip_while(|token| !is_word(&token.token, keyword))
+            .find(|token| literal(&token.token) == Some(value)),
         Target::Placeholder(name) => {
             tokens.iter().find(|token| matches!(&token.token, Token::Placeholder(found) if found == name))
         }

@@ -27,6 +27,8 @@ pub(super) enum Target {
     Mentioned(String),
     /// A text or number literal.
     Literal(String),
+    /// A text or number literal somewhere after a word of SQL.
+    LiteralAfter(&'static str, String),
     /// A parameter, with its `$`.
     Placeholder(String),
     /// An operator that stands only once in the statement.
@@ -152,7 +154,8 @@ fn field_not_found(field: &Column, valid: &[Column]) -> Explanation {
 fn column_hint<'a>(name: &str, columns: impl Iterator<Item = &'a Column>) -> Option<String> {
     let mut known: Vec<&str> = Vec::new();
     for column in columns {
-        if !known.contains(&column.name.as_str()) {
+        // An unnamed expression is a column of the engine's, not one to write.
+        if !known.contains(&column.name.as_str()) && !column.name.contains('(') {
             known.push(&column.name);
         }
     }
@@ -283,7 +286,8 @@ fn names_in(message: &str, diagnostic: Option<&Diagnostic>, tables: &[&str]) -> 
         ));
     }
     if message.starts_with("Projections require unique expression names") {
-        let second = message.split("\" and \"").nth(1)?.split("\" at position ").next()?;
+        let (_, second) = message.rsplit_once(" and \"")?;
+        let second = second.split("\" at position ").next()?;
         let name = second.rsplit_once(" AS ").map_or(second, |(_, alias)| alias);
         return Some(twice(&last_name(&plain(name))));
     }
@@ -307,7 +311,7 @@ fn calls_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanatio
         let count = between(message, " expects ", " arguments but received ").and_then(|n| n.parse::<usize>().ok());
         let hint = match (candidates.is_empty(), count) {
             (_, Some(count)) => Some(format!("it takes {count} {}", if count == 1 { "argument" } else { "arguments" })),
-            (false, None) => Some(format!("write {}", candidates.join(" or "))),
+            (false, None) => Some(format!("call it as {}", candidates.join(" or "))),
             (true, None) => None,
         };
         return Some(Explanation::new(format!("no function matches {call}"), [Target::Call(name)]).maybe(hint));
@@ -449,7 +453,7 @@ fn clauses_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanat
     {
         return Some(Explanation::new(
             format!("ORDER BY position {wanted} is out of range, the query has {most} columns"),
-            [Target::Literal(wanted.to_owned()), Target::Keyword("ORDER")],
+            [Target::LiteralAfter("ORDER", wanted.to_owned()), Target::Keyword("ORDER")],
         ));
     }
     if let Some(kind) = message.strip_prefix("Expected LIMIT to be an integer or null, but got ") {
@@ -457,6 +461,16 @@ fn clauses_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanat
             format!("LIMIT takes an integer, not {}", plain(kind)),
             [Target::After("LIMIT")],
         ));
+    }
+    if message.starts_with("Unsupported LIMIT expression") {
+        return Some(Explanation::new(
+            "LIMIT takes an integer or a parameter that has a value",
+            [Target::After("LIMIT")],
+        ));
+    }
+    if message.starts_with("LIMIT must be >= 0") || message.starts_with("OFFSET must be >=0") {
+        let keyword = if message.starts_with("LIMIT") { "LIMIT" } else { "OFFSET" };
+        return Some(Explanation::new(sentence(message), [Target::After(keyword)]));
     }
     if message.starts_with("Too many columns! The subquery should only return one column") {
         return Some(

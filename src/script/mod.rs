@@ -26,6 +26,7 @@ use crate::error::{Error, Result};
 
 mod access;
 mod diagnostics;
+mod dialect;
 mod duration;
 mod explain;
 mod header;

@@ -26,7 +26,7 @@ fn plain(name: &str) -> String {
     name.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
-/// Returns the candidates that are nearest to a name: at most three, nearest first, none that differ by more than a third.
+/// Returns the candidates that are nearest to a name: at most three, equally near, none that differ by more than a third.
 pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     // Longer than any name that a person types; the table of distances would only cost time.
     const LONGEST: usize = 200;
@@ -45,7 +45,7 @@ pub(super) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a s
     found.sort();
     found.dedup();
     let best = found.first().map_or(0, |(distance, _)| *distance);
-    found.into_iter().take_while(|(distance, _)| *distance <= best + 1).take(3).map(|(_, name)| name).collect()
+    found.into_iter().take_while(|(distance, _)| *distance == best).take(3).map(|(_, name)| name).collect()
 }
 
 /// Says which names were probably meant, or nothing.

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement as ParsedStatement};
-use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
+use super::dialect::BoundedPostgres;
 use super::source::{Spot, Walk, sql_error};
 use super::syntax;
 use crate::error::{Result, SqlError};
@@ -64,7 +64,7 @@ impl Statement {
 
 /// Parses a text into its statements, in order; none for a text of comments only.
 pub(super) fn split(file: &str, text: &Arc<str>) -> Result<Vec<Statement>> {
-    let dialect = PostgreSqlDialect {};
+    let dialect = BoundedPostgres::new();
     let tokens = Tokenizer::new(&dialect, text)
         .tokenize_with_location()
         .map_err(|error| syntax::tokenizer_error(file, text, &error))?;
@@ -72,7 +72,13 @@ pub(super) fn split(file: &str, text: &Arc<str>) -> Result<Vec<Statement>> {
         tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).cloned().collect();
     check_chains(file, text, &words)?;
 
+    dialect.allow(words.len());
     let failed = |error: &DataFusionError, at: &TokenWithSpan| -> SqlError {
+        if dialect.is_exhausted() {
+            let hint =
+                Some("name the inner parts with WITH, and look for a parenthesis too many or too few".to_owned());
+            return sql_error(file, text, Spot::of_token(at), "the statement is too deeply nested to be parsed", hint);
+        }
         syntax::parser_error(file, text, &words, error, at, NESTING_LIMIT)
     };
     let eof = TokenWithSpan::new_eof();

@@ -9,9 +9,9 @@ use super::source::{Spot, sql_error};
 use crate::error::SqlError;
 
 /// The words that statements begin with.
-const STATEMENT_WORDS: [&str; 17] = [
+const STATEMENT_WORDS: [&str; 16] = [
     "select", "with", "values", "explain", "describe", "show", "set", "reset", "create", "insert", "update", "delete",
-    "drop", "copy", "prepare", "execute", "table",
+    "drop", "copy", "prepare", "execute",
 ];
 
 /// The words that go on where an expression or a clause has ended.
@@ -85,9 +85,14 @@ pub(super) fn parser_error(
         None if message.ends_with("found: EOF") => None,
         None => Some(at),
     };
-    if let Some((wanted, _)) = message.strip_prefix("Expected: ").and_then(|m| m.split_once(", found: ")) {
+    let wanted = message.strip_prefix("Expected: ").or_else(|| message.strip_prefix("Expected "));
+    if let Some((wanted, shown)) = wanted.and_then(|m| m.split_once(", found: ")) {
         let eof = TokenWithSpan::new_eof();
-        return expected(file, text, tokens, wanted, found.unwrap_or(&eof));
+        let found = found.unwrap_or(&eof);
+        // For a reserved word the parser names the word and the place of what follows it.
+        let before = before(tokens, found)
+            .filter(|before| found.token.to_string() != shown && before.token.to_string().eq_ignore_ascii_case(shown));
+        return expected(file, text, tokens, wanted, before.unwrap_or(found));
     }
     let spot = match (found, place) {
         (Some(token), _) => spot_of(tokens, token),
@@ -115,19 +120,42 @@ pub(super) fn expected(
         wanted => wanted,
     };
     let hint = match &found.token {
-        Token::Word(word) if word.quote_style.is_none() => {
-            let known: &[&str] = if wanted == "an SQL statement" { &STATEMENT_WORDS } else { &CLAUSE_WORDS };
-            let meant = names::nearest(&word.value, known.iter().copied());
-            meant
-                .first()
-                .filter(|meant| !meant.eq_ignore_ascii_case(&word.value))
-                .map(|meant| format!("did you mean {}?", meant.to_uppercase()))
-                .or_else(|| word.value.eq_ignore_ascii_case("from").then(|| "is there a comma too many?".to_owned()))
+        Token::Word(word) if word.value.eq_ignore_ascii_case("from") && wanted == "an expression" => {
+            Some("is there a comma too many before it?".to_owned())
         }
+        Token::Word(_) if wanted == "an SQL statement" => keyword_meant(&found.token, &STATEMENT_WORDS),
+        Token::Word(word)
+            if wanted == "the end of the statement"
+                && STATEMENT_WORDS.iter().any(|keyword| keyword.eq_ignore_ascii_case(&word.value)) =>
+        {
+            Some("is there a ; missing before it?".to_owned())
+        }
+        // A misspelt FROM is taken for an alias, and the error is about what follows it.
+        Token::Word(_) => keyword_meant(&found.token, &CLAUSE_WORDS)
+            .or_else(|| keyword_meant(&before(tokens, found)?.token, &CLAUSE_WORDS)),
         Token::Backslash => Some("commands such as \\d belong to the shell, not to a file".to_owned()),
         _ => None,
     };
     sql_error(file, text, spot_of(tokens, found), format!("expected {wanted}, found {shown}"), hint)
+}
+
+/// Says which keyword a word was probably meant to be.
+fn keyword_meant(token: &Token, known: &[&str]) -> Option<String> {
+    let Token::Word(word) = token else { return None };
+    if word.quote_style.is_some() || known.iter().any(|keyword| keyword.eq_ignore_ascii_case(&word.value)) {
+        return None;
+    }
+    let meant = names::nearest(&word.value, known.iter().copied());
+    meant.first().map(|meant| format!("did you mean {} instead of {:?}?", meant.to_uppercase(), word.value))
+}
+
+/// The token before another one.
+fn before<'a>(tokens: &'a [TokenWithSpan], token: &TokenWithSpan) -> Option<&'a TokenWithSpan> {
+    let at = match token.token {
+        Token::EOF => tokens.len(),
+        _ => tokens.partition_point(|other| other.span.start < token.span.start),
+    };
+    tokens.get(at.checked_sub(1)?)
 }
 
 /// The place of a token; of the end of the last one for the end of the file, which has no place.
