@@ -164,7 +164,8 @@ impl RunStore {
                     Run::Spilled(file) => {
                         let mut file = file.try_clone().map_err(failed)?;
                         file.rewind().map_err(failed)?;
-                        let reader = StreamReader::try_new(BufReader::with_capacity(1 << 18, file), None).map_err(failed)?;
+                        let reader =
+                            StreamReader::try_new(BufReader::with_capacity(1 << 18, file), None).map_err(failed)?;
                         Ok(Box::new(reader.map(|batch| batch.map_err(failed))))
                     }
                 }
@@ -173,17 +174,18 @@ impl RunStore {
     }
 }
 
-fn in_order<'a>(batches: &'a [RecordBatch], order: &'a [(u32, u32)]) -> impl Iterator<Item = Result<RecordBatch>> + Send + 'a {
+fn in_order<'a>(
+    batches: &'a [RecordBatch],
+    order: &'a [(u32, u32)],
+) -> impl Iterator<Item = Result<RecordBatch>> + Send + 'a {
     order.chunks(RUN_BATCH_ROWS).map(move |chunk| {
         // Only the batches that the chunk draws from: interleaving takes note of the buffers of every batch it is shown.
         let mut used: Vec<u32> = chunk.iter().map(|(batch, _)| *batch).collect();
         used.sort_unstable();
         used.dedup();
         let sources: Vec<&RecordBatch> = used.iter().map(|batch| &batches[*batch as usize]).collect();
-        let indices: Vec<(usize, usize)> = chunk
-            .iter()
-            .map(|(batch, row)| (used.binary_search(batch).unwrap_or_default(), *row as usize))
-            .collect();
+        let indices: Vec<(usize, usize)> =
+            chunk.iter().map(|(batch, row)| (used.binary_search(batch).unwrap_or_default(), *row as usize)).collect();
         Ok(interleave_record_batch(&sources, &indices)?)
     })
 }

@@ -72,8 +72,7 @@ impl Table {
             }));
         }
         let version = self.version() as i64 + 1;
-        let mut transactions: Vec<_> =
-            commit.transactions.iter().map(|name| Transaction::new(name, version)).collect();
+        let mut transactions: Vec<_> = commit.transactions.iter().map(|name| Transaction::new(name, version)).collect();
         transactions.push(self.next_rewrite());
         let mut properties = CommitProperties::default()
             .with_application_transactions(transactions)

@@ -5,7 +5,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
-use crate::schema::{CONTENT_HASH, COLUMNS, EXTRA, Kind};
+use crate::schema::{COLUMNS, CONTENT_HASH, EXTRA, Kind};
 
 /// The Delta table of sessions, a folder of the lake.
 pub const SESSIONS: &str = "workflow_sessions";

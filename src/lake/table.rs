@@ -46,7 +46,9 @@ impl Lake {
             }
             parsed => {
                 let path = match parsed {
-                    Some(url) => url.to_file_path().map_err(|()| Error::usage(format!("not a local folder: {name:?}")))?,
+                    Some(url) => {
+                        url.to_file_path().map_err(|()| Error::usage(format!("not a local folder: {name:?}")))?
+                    }
                     None => PathBuf::from(name),
                 };
                 let path = std::path::absolute(&path).map_err(|e| Error::storage(name, e))?;
@@ -135,7 +137,9 @@ fn require_cloud(scheme: &str) -> Result<()> {
     if built {
         return Ok(());
     }
-    Err(Error::NotBuilt { message: format!("this build cannot reach {scheme}:// lakes; build it with --features {feature}") })
+    Err(Error::NotBuilt {
+        message: format!("this build cannot reach {scheme}:// lakes; build it with --features {feature}"),
+    })
 }
 
 fn table_schema(table: &str) -> SchemaRef {
@@ -167,7 +171,9 @@ fn delta_columns(schema: &SchemaRef) -> Result<Vec<StructField>> {
 
 fn is_missing(error: &DeltaTableError) -> bool {
     let text = error.to_string();
-    matches!(error, DeltaTableError::InvalidTableLocation(_)) || text.contains("No such file") || text.contains("not found")
+    matches!(error, DeltaTableError::InvalidTableLocation(_))
+        || text.contains("No such file")
+        || text.contains("not found")
 }
 
 /// Maps an error of the log to who must act.
@@ -175,7 +181,10 @@ pub(super) fn delta_error(context: &str, error: DeltaTableError) -> Error {
     use deltalake::kernel::transaction::TransactionError;
     match error {
         DeltaTableError::Transaction {
-            source: TransactionError::MaxCommitAttempts(_) | TransactionError::CommitConflict(_) | TransactionError::VersionAlreadyExists(_),
+            source:
+                TransactionError::MaxCommitAttempts(_)
+                | TransactionError::CommitConflict(_)
+                | TransactionError::VersionAlreadyExists(_),
         } => Error::Conflict { message: format!("{context}: another writer committed first") },
         error => Error::storage(context, error),
     }

@@ -92,10 +92,8 @@ async fn upload(store: &dyn ObjectStore, path: &PathBuf, location: &object_store
     use tokio::io::AsyncReadExt;
     let failed = |e: object_store::Error| Error::storage(location.to_string(), e);
     let mut file = tokio::fs::File::open(path).await.map_err(io_error(path))?;
-    let mut upload = WriteMultipart::new_with_chunk_size(
-        store.put_multipart(location).await.map_err(failed)?,
-        UPLOAD_PART_BYTES,
-    );
+    let mut upload =
+        WriteMultipart::new_with_chunk_size(store.put_multipart(location).await.map_err(failed)?, UPLOAD_PART_BYTES);
     let mut buffer = vec![0; 1 << 20];
     loop {
         let read = file.read(&mut buffer).await.map_err(io_error(path))?;
@@ -236,9 +234,12 @@ impl FileWriter {
         let path = self.output.local_path(&name);
         let file = File::create_new(&path).map_err(io_error(path))?;
         let options = ArrowWriterOptions::new().with_properties(layout::writer_properties(&self.schema));
-        let writer =
-            ArrowWriter::try_new_with_options(BufWriter::with_capacity(1 << 20, file), Arc::clone(&self.schema), options)
-                .map_err(|e| self.failed(e))?;
+        let writer = ArrowWriter::try_new_with_options(
+            BufWriter::with_capacity(1 << 20, file),
+            Arc::clone(&self.schema),
+            options,
+        )
+        .map_err(|e| self.failed(e))?;
         let (writer, factory) = writer.into_serialized_writer().map_err(|e| self.failed(e))?;
         self.open.push_back(OpenFile { name, writer });
         Ok(factory)
@@ -329,7 +330,11 @@ pub fn discard(output: &Output, files: &[WrittenFile]) {
     }
 }
 
-fn encode(schema: &SchemaRef, mut writers: Vec<ArrowColumnWriter>, batches: &[RecordBatch]) -> Result<Vec<ArrowColumnChunk>> {
+fn encode(
+    schema: &SchemaRef,
+    mut writers: Vec<ArrowColumnWriter>,
+    batches: &[RecordBatch],
+) -> Result<Vec<ArrowColumnChunk>> {
     let failed = |e: parquet::errors::ParquetError| Error::storage("encoding a row group", e);
     for batch in batches {
         let mut writers = writers.iter_mut();
@@ -370,7 +375,8 @@ fn bounds(groups: &[&Statistics]) -> Option<(Value, Value)> {
             let all = || groups.iter().filter_map(|s| if let Statistics::Int64(s) = s { Some(s) } else { None });
             let minimum = *all().filter_map(|s| s.min_opt()).min()?;
             let maximum = *all().filter_map(|s| s.max_opt()).max()?;
-            let text = |us| Some(chrono::DateTime::from_timestamp_micros(us)?.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string());
+            let text =
+                |us| Some(chrono::DateTime::from_timestamp_micros(us)?.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string());
             Some((json!(text(minimum)?), json!(text(maximum)?)))
         }
         Statistics::Double(_) => {
@@ -385,7 +391,8 @@ fn bounds(groups: &[&Statistics]) -> Option<(Value, Value)> {
             let exact = all().all(|s| s.min_is_exact() && s.max_is_exact());
             let minimum = all().filter_map(|s| s.min_opt()).min_by(|a, b| a.data().cmp(b.data()))?.as_utf8().ok()?;
             let maximum = all().filter_map(|s| s.max_opt()).max_by(|a, b| a.data().cmp(b.data()))?.as_utf8().ok()?;
-            let short = minimum.len() <= layout::STATISTICS_TEXT_BYTES && maximum.len() <= layout::STATISTICS_TEXT_BYTES;
+            let short =
+                minimum.len() <= layout::STATISTICS_TEXT_BYTES && maximum.len() <= layout::STATISTICS_TEXT_BYTES;
             (exact && short).then(|| (json!(minimum), json!(maximum)))
         }
         _ => None,

@@ -1,0 +1,531 @@
+//! Says in our words what an error of the engine means, and what in the statement it is about.
+//!
+//! The engine gives structure for a few errors and a sentence for the rest, so most of this page reads sentences. A sentence
+//! that is not known stays as it is, cleaned; the tests of [`super::diagnostics`] notice when a new engine words it anew.
+
+use arrow::error::ArrowError;
+use datafusion::common::{Column, Diagnostic, SchemaError};
+use datafusion::error::DataFusionError;
+
+use super::names;
+use super::source::Spot;
+use super::syntax::sentence;
+use super::types::plain;
+
+/// What to look for in the tokens of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Target {
+    /// A place that the engine knew.
+    Spot(Spot),
+    /// A name, with the name before its dot where it has one.
+    Name(Option<String>, String),
+    /// The second mention of a name.
+    SecondName(String),
+    /// The name of a function, before its parenthesis.
+    Call(String),
+    /// A literal or a name whose text the message mentions.
+    Mentioned(String),
+    /// A text or number literal.
+    Literal(String),
+    /// A text or number literal somewhere after a word of SQL.
+    LiteralAfter(&'static str, String),
+    /// A parameter, with its `$`.
+    Placeholder(String),
+    /// An operator that stands only once in the statement.
+    OnlyOperator(String),
+    /// The first mention of a word of SQL.
+    Keyword(&'static str),
+    /// The second mention of a word of SQL.
+    SecondKeyword(&'static str),
+    /// What follows a word of SQL.
+    After(&'static str),
+    /// The first aggregate after a word of SQL.
+    AggregateAfter(&'static str),
+}
+
+/// An error in our words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Explanation {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
+    /// What it is about, the most exact first.
+    pub(super) targets: Vec<Target>,
+}
+
+impl Explanation {
+    fn new(message: impl Into<String>, targets: impl IntoIterator<Item = Target>) -> Self {
+        Self { message: message.into(), hint: None, targets: targets.into_iter().collect() }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    fn maybe(mut self, hint: Option<String>) -> Self {
+        self.hint = hint;
+        self
+    }
+}
+
+/// Names that the engine calls window functions, which it denies to know without OVER.
+const WINDOW_FUNCTIONS: [&str; 11] = [
+    "row_number",
+    "rank",
+    "dense_rank",
+    "percent_rank",
+    "cume_dist",
+    "ntile",
+    "lag",
+    "lead",
+    "first_value",
+    "last_value",
+    "nth_value",
+];
+
+/// Explains an error. `tables` are the tables that a query may name, for hints.
+pub(super) fn explain(root: &DataFusionError, diagnostic: Option<&Diagnostic>, tables: &[&str]) -> Explanation {
+    let explanation = match root {
+        DataFusionError::SchemaError(error, _) => schema(error, diagnostic),
+        DataFusionError::ArrowError(error, _) => arrow(error),
+        DataFusionError::Plan(message)
+        | DataFusionError::Execution(message)
+        | DataFusionError::NotImplemented(message)
+        | DataFusionError::Configuration(message)
+        | DataFusionError::Internal(message)
+        | DataFusionError::Substrait(message)
+        | DataFusionError::Ffi(message) => planned(message, diagnostic, tables),
+        other => unknown(&other.message()),
+    };
+    let known = diagnostic.and_then(|d| d.span).and_then(spot);
+    match known {
+        Some(spot) if !explanation.targets.iter().any(|target| matches!(target, Target::Spot(_))) => {
+            let mut targets = vec![Target::Spot(spot)];
+            targets.extend(explanation.targets);
+            Explanation { targets, ..explanation }
+        }
+        _ => explanation,
+    }
+}
+
+fn spot(span: datafusion::common::Span) -> Option<Spot> {
+    Spot::between((span.start.line, span.start.column), (span.end.line, span.end.column))
+}
+
+fn schema(error: &SchemaError, diagnostic: Option<&Diagnostic>) -> Explanation {
+    match error {
+        SchemaError::FieldNotFound { field, valid_fields } => field_not_found(field, valid_fields),
+        SchemaError::AmbiguousReference { field } => {
+            let notes = diagnostic.map(|d| d.notes.as_slice()).unwrap_or_default();
+            let choices: Vec<&str> =
+                notes.iter().filter_map(|note| note.message.strip_prefix("possible column ")).collect();
+            Explanation::new(format!("column {:?} is ambiguous", field.name), [Target::Name(None, field.name.clone())])
+                .maybe((!choices.is_empty()).then(|| format!("write {}", choices.join(" or "))))
+        }
+        SchemaError::DuplicateQualifiedField { name, .. } | SchemaError::DuplicateUnqualifiedField { name } => {
+            twice(name)
+        }
+    }
+}
+
+fn field_not_found(field: &Column, valid: &[Column]) -> Explanation {
+    let relation = field.relation.as_ref().map(|relation| relation.to_string());
+    let spans = field.spans.first().and_then(spot).map(Target::Spot);
+    let table = field.relation.as_ref().map(|relation| relation.table().to_owned());
+    let targets = spans.into_iter().chain([Target::Name(table, field.name.clone())]);
+    let Some(relation) = relation else {
+        let explanation = Explanation::new(format!("no column {:?}", field.name), targets);
+        return explanation.maybe(column_hint(&field.name, valid.iter()));
+    };
+    let inside = |column: &&Column| column.relation.as_ref() == field.relation.as_ref();
+    if valid.iter().any(|column| inside(&column)) {
+        let explanation = Explanation::new(format!("no column {:?} in {relation:?}", field.name), targets);
+        return explanation.maybe(column_hint(&field.name, valid.iter().filter(inside)));
+    }
+    let mut known: Vec<String> = valid.iter().filter_map(|c| c.relation.as_ref().map(ToString::to_string)).collect();
+    known.sort();
+    known.dedup();
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let hint = names::did_you_mean(&relation, known.iter().copied())
+        .or_else(|| (!known.is_empty()).then(|| format!("the tables here are {}", names::list(known.iter().copied()))));
+    Explanation::new(format!("no table {relation:?} in this query"), targets).maybe(hint)
+}
+
+fn column_hint<'a>(name: &str, columns: impl Iterator<Item = &'a Column>) -> Option<String> {
+    let mut known: Vec<&str> = Vec::new();
+    for column in columns {
+        // An unnamed expression is a column of the engine's, not one to write.
+        if !known.contains(&column.name.as_str()) && !column.name.contains('(') {
+            known.push(&column.name);
+        }
+    }
+    names::did_you_mean(name, known.iter().copied())
+        .or_else(|| (!known.is_empty()).then(|| format!("the columns are {}", names::list(known))))
+}
+
+fn twice(name: &str) -> Explanation {
+    Explanation::new(format!("two columns are both named {name:?}"), [Target::SecondName(name.to_owned())])
+        .hint("give one of them another name with AS")
+}
+
+fn arrow(error: &ArrowError) -> Explanation {
+    match error {
+        ArrowError::DivideByZero => Explanation::new(
+            "division by zero",
+            [Target::OnlyOperator("/".to_owned()), Target::OnlyOperator("%".to_owned())],
+        )
+        .hint("divide by nullif(divisor, 0) to get null instead"),
+        ArrowError::CastError(message)
+        | ArrowError::ParseError(message)
+        | ArrowError::ComputeError(message)
+        | ArrowError::InvalidArgumentError(message)
+        | ArrowError::ArithmeticOverflow(message) => cast(message),
+        other => unknown(&other.to_string()),
+    }
+}
+
+fn cast(message: &str) -> Explanation {
+    if let Some((value, kind)) =
+        message.strip_prefix("Cannot cast string '").and_then(|rest| rest.rsplit_once("' to value of "))
+    {
+        let kind = plain(kind.trim_end_matches(" type"));
+        return Explanation::new(format!("cannot read {value:?} as {kind}"), [Target::Literal(value.to_owned())])
+            .hint(format!("use try_cast(… as {}) to get null instead", castable(&kind)));
+    }
+    if let Some((value, _)) =
+        message.strip_prefix("Error parsing timestamp from '").and_then(|rest| rest.split_once("': "))
+    {
+        return Explanation::new(format!("cannot read {value:?} as timestamp"), [Target::Literal(value.to_owned())])
+            .hint("write it as '2026-03-01T09:00:00Z'");
+    }
+    unknown(message)
+}
+
+fn castable(kind: &str) -> &str {
+    match kind {
+        "integer" => "bigint",
+        "float" => "double",
+        kind => kind,
+    }
+}
+
+/// Returns what stands between two pieces of a message.
+fn between<'a>(message: &'a str, before: &str, after: &str) -> Option<&'a str> {
+    let (_, rest) = message.split_once(before)?;
+    rest.split_once(after).map(|(inside, _)| inside)
+}
+
+/// The last name of a printed column, without its quotes: `t."a b"` is `a b`.
+fn last_name(expression: &str) -> String {
+    let name = match expression.strip_suffix('"').and_then(|rest| rest.rsplit_once('"')) {
+        Some((_, quoted)) => quoted,
+        None => expression.rsplit('.').next().unwrap_or(expression),
+    };
+    name.to_owned()
+}
+
+fn planned(message: &str, diagnostic: Option<&Diagnostic>, tables: &[&str]) -> Explanation {
+    names_in(message, diagnostic, tables)
+        .or_else(|| calls_in(message, diagnostic))
+        .or_else(|| types_in(message, diagnostic))
+        .or_else(|| clauses_in(message, diagnostic))
+        .unwrap_or_else(|| unknown(message))
+}
+
+/// Errors about a name that does not exist.
+fn names_in(message: &str, diagnostic: Option<&Diagnostic>, tables: &[&str]) -> Option<Explanation> {
+    if let Some(name) = message.strip_prefix("table function '").and_then(|rest| rest.strip_suffix("' not found")) {
+        return Some(Explanation::new(format!("no table function {name:?}"), [Target::Call(name.to_owned())]));
+    }
+    let table = |text: &str| -> Option<String> {
+        let name = text.strip_prefix("table '")?.strip_suffix("' not found")?;
+        Some(name.strip_prefix("datafusion.public.").unwrap_or(name).to_owned())
+    };
+    if let Some(name) = diagnostic.and_then(|d| table(&d.message)).or_else(|| table(message)) {
+        let last = name.rsplit('.').next().unwrap_or(&name).to_owned();
+        let hint = names::did_you_mean(&last, tables.iter().copied()).or_else(|| {
+            (!tables.is_empty()).then(|| format!("the tables are {}", names::list(tables.iter().copied())))
+        });
+        return Some(Explanation::new(format!("no table {name:?}"), [Target::Name(None, last)]).maybe(hint));
+    }
+    if let Some(name) = between(message, "Invalid function '", "'") {
+        let explanation = Explanation::new(format!("no function {name:?}"), [Target::Call(name.to_owned())]);
+        if WINDOW_FUNCTIONS.contains(&name.to_lowercase().as_str()) {
+            let message = format!("window function {name:?} needs an OVER clause");
+            let hint = format!("write {name}(…) over (order by …)");
+            return Some(Explanation { message, ..explanation }.hint(hint));
+        }
+        // The engine names its nearest function however far that is.
+        let near = between(message, "Did you mean '", "'").and_then(|near| names::did_you_mean(name, [near]));
+        return Some(explanation.hint(near.unwrap_or_else(|| "sessionlake describe lists the functions".to_owned())));
+    }
+    if let Some(name) = between(message, "Placeholder '", "' was not provided").or_else(|| {
+        message
+            .strip_prefix("No value found for placeholder with ")
+            .map(|rest| rest.strip_prefix("name ").or_else(|| rest.strip_prefix("id ")).unwrap_or(rest))
+    }) {
+        let bare = name.trim_start_matches(['$', ':']);
+        return Some(
+            Explanation::new(format!("parameter {name} has no value"), [Target::Placeholder(name.to_owned())])
+                .hint(format!("give it with --param {bare}=…")),
+        );
+    }
+    if let Some(name) = message.strip_prefix("Unsupported SQL type ") {
+        return Some(
+            Explanation::new(format!("unknown type {name:?}"), [Target::Name(None, name.to_owned())])
+                .hint("usual types are text, bigint, double, boolean, date, timestamp and interval"),
+        );
+    }
+    if let Some(name) = between(message, "Config value \"", "\" not found") {
+        return Some(Explanation::new(format!("no setting {name:?}"), [Target::Name(None, name.to_owned())]));
+    }
+    if let Some(name) = between(message, "WITH query name \"", "\" specified more than once") {
+        return Some(Explanation::new(
+            format!("WITH names {name:?} more than once"),
+            [Target::SecondName(name.to_owned())],
+        ));
+    }
+    if message.starts_with("Projections require unique expression names") {
+        let (_, second) = message.rsplit_once(" and \"")?;
+        let second = second.split("\" at position ").next()?;
+        let name = second.rsplit_once(" AS ").map_or(second, |(_, alias)| alias);
+        return Some(twice(&last_name(&plain(name))));
+    }
+    None
+}
+
+/// Errors about what a function is called with.
+fn calls_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanation> {
+    if let Some(call) = between(message, "No function matches the given name and argument types '", "'. You") {
+        let call = plain(call);
+        let name = call.split('(').next().unwrap_or_default().to_owned();
+        // Candidates that name a rule of the engine instead of types say nothing.
+        let rules = ["UserDefined", "Comparable", "Any", "Coercible", "Nullary", "Variadic"];
+        let mut candidates: Vec<String> = message
+            .split_once("Candidate functions:")
+            .map(|(_, list)| list.lines().map(str::trim).filter(|line| !line.is_empty()).map(lowered).collect())
+            .unwrap_or_default();
+        candidates.retain(|candidate| !rules.iter().any(|rule| candidate.contains(&rule.to_lowercase())));
+        candidates.dedup();
+        candidates.truncate(4);
+        let count = between(message, " expects ", " arguments but received ").and_then(|n| n.parse::<usize>().ok());
+        let hint = match (candidates.is_empty(), count) {
+            (_, Some(count)) => Some(format!("it takes {count} {}", if count == 1 { "argument" } else { "arguments" })),
+            (false, None) => Some(format!("call it as {}", candidates.join(" or "))),
+            (true, None) => None,
+        };
+        return Some(Explanation::new(format!("no function matches {call}"), [Target::Call(name)]).maybe(hint));
+    }
+    if let Some((first, _)) = message.split_once(" Substring {") {
+        return Some(Explanation::new(
+            sentence(first),
+            [Target::Call("substr".to_owned()), Target::Call("substring".to_owned())],
+        ));
+    }
+    if let Some((rule, rest)) =
+        message.split_once(": '").filter(|(rule, _)| rule.starts_with("Aggregate function calls"))
+    {
+        let inner = plain(rest.split("' is nested").next().unwrap_or(rest));
+        let name = inner.split('(').next().unwrap_or_default().to_owned();
+        return Some(
+            Explanation::new(sentence(rule), [Target::Call(name)])
+                .hint(format!("compute {inner} in an inner query and aggregate its result")),
+        );
+    }
+    if message.starts_with("Window function calls cannot be nested") {
+        let targets = diagnostic.and_then(|d| d.span).and_then(spot).map(Target::Spot);
+        return Some(Explanation::new("window function calls cannot be nested", targets));
+    }
+    None
+}
+
+/// Lower-cases the types of a candidate such as `round(Decimal, Int32)`.
+fn lowered(candidate: &str) -> String {
+    plain(candidate).to_lowercase()
+}
+
+/// Errors about types that do not go together.
+fn types_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanation> {
+    if let Some(pair) = message.strip_prefix("Cannot infer common argument type for comparison operation ") {
+        let pair = plain(pair);
+        let (left, operator, right) = infix(&pair)?;
+        return Some(
+            Explanation::new(
+                format!("cannot compare {left} with {right}"),
+                [Target::OnlyOperator(operator.to_owned())],
+            )
+            .hint(format!("cast one side, for example cast(… as {})", castable(left))),
+        );
+    }
+    if let Some(pair) = message
+        .strip_prefix("Cannot coerce arithmetic expression ")
+        .and_then(|rest| rest.strip_suffix(" to valid types"))
+    {
+        let pair = plain(pair);
+        let (left, operator, right) = infix(&pair)?;
+        let hint = if left == "text" && right == "text" && operator == "+" {
+            "texts are joined with ||".to_owned()
+        } else {
+            format!("cast one side, for example cast(… as {})", castable(if left == "text" { right } else { left }))
+        };
+        return Some(
+            Explanation::new(
+                format!("cannot apply {operator} to {left} and {right}"),
+                [Target::OnlyOperator(operator.to_owned())],
+            )
+            .hint(hint),
+        );
+    }
+    let pairs = between(message, "to coerce ", " in LIKE expression")
+        .map(|pair| (pair, "LIKE"))
+        .or_else(|| between(message, "to coerce types ", " in BETWEEN expression").map(|pair| (pair, "BETWEEN")));
+    if let Some((pair, keyword)) = pairs {
+        let pair = plain(pair);
+        let (left, right) = pair.split_once(" and ")?;
+        return Some(
+            Explanation::new(format!("cannot use {keyword} with {left} and {right}"), [Target::Keyword(keyword)])
+                .hint("cast one side, for example cast(… as text)"),
+        );
+    }
+    if let Some((condition, kind)) = message
+        .strip_prefix("Cannot create filter with non-boolean predicate '")
+        .and_then(|r| r.rsplit_once("' returning "))
+    {
+        let condition = plain(condition);
+        let last = last_name(&condition);
+        return Some(
+            Explanation::new(
+                format!("the condition {last} is {}, not boolean", plain(kind)),
+                [Target::Name(None, last.clone()), Target::After("WHERE")],
+            )
+            .hint("compare it with something"),
+        );
+    }
+    if message.starts_with("Unary operator ") {
+        let shown = diagnostic.map_or(message, |d| d.message.as_str());
+        let target =
+            if message.contains("'NOT'") { Target::Keyword("NOT") } else { Target::OnlyOperator("-".to_owned()) };
+        return Some(Explanation::new(plain(&sentence(shown)), [target]));
+    }
+    None
+}
+
+/// Splits `a + b`; types have no blanks of their own.
+fn infix(text: &str) -> Option<(&str, &str, &str)> {
+    let (left, rest) = text.split_once(' ')?;
+    let (operator, right) = rest.rsplit_once(' ')?;
+    Some((left, operator, right))
+}
+
+/// Errors about what a clause may hold.
+fn clauses_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanation> {
+    let grouped = |expression: &str, targets: Vec<Target>| {
+        let expression = plain(expression);
+        let name = last_name(&expression);
+        let shown = if expression.contains([' ', '(']) { expression } else { name.clone() };
+        Explanation::new(
+            format!("{shown} is neither in GROUP BY nor inside an aggregate"),
+            [vec![Target::Name(None, name)], targets].concat(),
+        )
+        .hint(format!("add it to GROUP BY, or aggregate it, for example max({shown})"))
+    };
+    if let Some(column) = between(message, "While expanding wildcard, column \"", "\" must appear in the GROUP BY") {
+        return Some(grouped(column, vec![Target::Keyword("SELECT")]));
+    }
+    if let Some(condition) = between(message, "HAVING clause references: ", " must appear in the GROUP BY") {
+        let explanation = grouped(condition, Vec::new());
+        return Some(
+            Explanation { targets: vec![Target::After("HAVING")], ..explanation }
+                .hint("HAVING sees groups only; conditions on rows belong in WHERE"),
+        );
+    }
+    if message.starts_with("Aggregate functions are not allowed in the WHERE clause") {
+        return Some(
+            Explanation::new(
+                "aggregate functions are not allowed in WHERE",
+                [Target::AggregateAfter("WHERE"), Target::Keyword("WHERE")],
+            )
+            .hint("use HAVING, which sees the groups"),
+        );
+    }
+    if let Some((wanted, most)) =
+        message.strip_prefix("Order by column out of bounds, specified: ").and_then(|rest| rest.split_once(", max: "))
+    {
+        return Some(Explanation::new(
+            format!("ORDER BY position {wanted} is out of range, the query has {most} columns"),
+            [Target::LiteralAfter("ORDER", wanted.to_owned()), Target::Keyword("ORDER")],
+        ));
+    }
+    if let Some(kind) = message.strip_prefix("Expected LIMIT to be an integer or null, but got ") {
+        return Some(Explanation::new(
+            format!("LIMIT takes an integer, not {}", plain(kind)),
+            [Target::After("LIMIT")],
+        ));
+    }
+    if message.starts_with("Unsupported LIMIT expression") {
+        return Some(Explanation::new(
+            "LIMIT takes an integer or a parameter that has a value",
+            [Target::After("LIMIT")],
+        ));
+    }
+    if message.starts_with("LIMIT must be >= 0") || message.starts_with("OFFSET must be >=0") {
+        let keyword = if message.starts_with("LIMIT") { "LIMIT" } else { "OFFSET" };
+        return Some(Explanation::new(sentence(message), [Target::After(keyword)]));
+    }
+    if message.starts_with("Too many columns! The subquery should only return one column") {
+        return Some(
+            Explanation::new("the subquery must return one column", [Target::SecondKeyword("SELECT")])
+                .hint("select only one column in the subquery"),
+        );
+    }
+    if let Some((operator, _)) = message.split_once(" queries have different number of columns") {
+        let sides: Vec<&str> = diagnostic
+            .map(|d| d.notes.iter().filter_map(|n| between(&n.message, "this side has ", " fields")).collect())
+            .unwrap_or_default();
+        let right = diagnostic.and_then(|d| d.notes.last()).and_then(|note| note.span).and_then(spot).map(Target::Spot);
+        let counts = if sides.len() == 2 { format!(": {} and {}", sides[0], sides[1]) } else { String::new() };
+        return Some(Explanation::new(
+            format!("the sides of {operator} have different numbers of columns{counts}"),
+            right.into_iter().chain([Target::SecondKeyword("SELECT")]),
+        ));
+    }
+    if message.starts_with("Inconsistent data length across values list") {
+        let detail = message.split_once(": ").map_or("", |(_, detail)| detail);
+        return Some(Explanation::new(
+            format!("the rows of VALUES differ in length: {detail}"),
+            [Target::Keyword("VALUES")],
+        ));
+    }
+    None
+}
+
+/// Any other error: its first line, cleaned, about whatever literal or name of the statement it mentions.
+fn unknown(message: &str) -> Explanation {
+    let mut text = message.trim();
+    for prefix in [
+        "Error during planning: ",
+        "Execution error: ",
+        "Internal error: ",
+        "Parser error: ",
+        "Cast error: ",
+        "Compute error: ",
+        "Invalid argument error: ",
+        "Schema error: ",
+        "External error: ",
+        "Arrow error: ",
+        "This feature is not implemented: ",
+        "Optimizer rule 'simplify_expressions' failed\ncaused by\n",
+    ] {
+        text = text.strip_prefix(prefix).unwrap_or(text);
+    }
+    // An error of the regular expression crate shows the pattern first and says what is wrong last.
+    if text.contains("regex parse error:") {
+        let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
+        let pattern = text.lines().nth(1).unwrap_or_default().trim();
+        return Explanation::new(
+            format!("invalid regular expression {pattern:?}: {reason}"),
+            [Target::Literal(pattern.to_owned())],
+        );
+    }
+    Explanation::new(plain(&sentence(text)), [Target::Mentioned(text.to_owned())])
+}

@@ -1,0 +1,264 @@
+//! Typed parameters: what a header declares, and the values that take their place.
+//!
+//! A value is bound as a typed value and never becomes part of the SQL text, so nothing in it can be read as SQL. A file that
+//! declares parameters must declare each one that it uses; a file that declares none (such as SQL on the command line) takes
+//! whatever is given: text as text, and values from JSON by their JSON type.
+
+use std::collections::BTreeMap;
+
+use datafusion::common::{ParamValues, ScalarValue};
+use serde_json::Value;
+
+use super::moment::Clock;
+use super::source::{Spot, sql_error};
+use super::{Script, names, value};
+use crate::error::{Error, Result};
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParameterType {
+    /// Any text.
+    Text,
+    /// A whole number of 64 bits.
+    Integer,
+    /// A finite number of 64 bits.
+    Float,
+    /// True or false.
+    Boolean,
+    /// A calendar day; relative dates are counted in the clock's time zone.
+    Date,
+    /// An instant, in microseconds UTC as the lake's timestamps are; local times are read in the clock's time zone.
+    Timestamp,
+    /// A length of time in seconds, a float as time_in_workflow is.
+    Duration,
+    /// A list of texts, for `= any($name)`.
+    TextList,
+}
+
+impl ParameterType {
+    /// Every type.
+    pub const ALL: [Self; 8] = [
+        Self::Text,
+        Self::Integer,
+        Self::Float,
+        Self::Boolean,
+        Self::Date,
+        Self::Timestamp,
+        Self::Duration,
+        Self::TextList,
+    ];
+
+    /// Returns the name that headers and messages use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Float => "float",
+            Self::Boolean => "boolean",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp",
+            Self::Duration => "duration",
+            Self::TextList => "text[]",
+        }
+    }
+
+    /// Finds a type by its name or a usual SQL name of it, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name.to_lowercase().as_str() {
+            "text" | "string" | "varchar" => Self::Text,
+            "integer" | "int" | "bigint" => Self::Integer,
+            "float" | "double" | "real" | "number" | "numeric" => Self::Float,
+            "boolean" | "bool" => Self::Boolean,
+            "date" => Self::Date,
+            "timestamp" | "timestamptz" | "datetime" => Self::Timestamp,
+            "duration" | "interval" => Self::Duration,
+            "text[]" | "texts" | "list" => Self::TextList,
+            _ => return None,
+        })
+    }
+
+    /// Returns a value to show in hints.
+    const fn example(self) -> &'static str {
+        match self {
+            Self::Text => "…",
+            Self::Integer => "20",
+            Self::Float => "0.5",
+            Self::Boolean => "true",
+            Self::Date => "2026-03-01",
+            Self::Timestamp => "2026-03-01T09:00:00Z",
+            Self::Duration => "90s",
+            Self::TextList => "a,b",
+        }
+    }
+}
+
+/// The default of a parameter, as written in the header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DefaultText {
+    /// The word `null`: the parameter is null unless given.
+    Null,
+    /// Any other text, read by the type of the parameter when it is bound. Quotes around it are already taken off.
+    Text(String),
+}
+
+impl DefaultText {
+    /// Reads what stands after the `=`: `null`, a text in single quotes, or any other text as it is.
+    pub(super) fn read(written: &str) -> Self {
+        if written.eq_ignore_ascii_case("null") {
+            return Self::Null;
+        }
+        let inner = written.strip_prefix('\'').and_then(|rest| rest.strip_suffix('\''));
+        // A quote inside that is not doubled means that these quotes are no pair: 'a' or 'b'.
+        match inner {
+            Some(inner) if !inner.replace("''", "").contains('\'') => Self::Text(inner.replace("''", "'")),
+            _ => Self::Text(written.to_owned()),
+        }
+    }
+}
+
+/// One `-- param: name type [= default]` of a header.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Parameter {
+    /// The name, without `$`; case-sensitive.
+    pub name: String,
+    /// The type.
+    pub data_type: ParameterType,
+    /// The default; a parameter without one must be given.
+    pub default: Option<DefaultText>,
+    /// The line of the declaration, from 1.
+    pub line: u64,
+    /// What the lines below the declaration say.
+    pub description: Option<String>,
+}
+
+/// Gives every parameter of a script its value, to be passed to `LogicalPlan::with_param_values`.
+///
+/// `given` holds what the user gave, by name without `$`: a JSON string for text from the command line, any JSON value from a
+/// file of parameters. A string is read by the declared type; JSON null is a null of that type.
+///
+/// # Errors
+/// Usage errors that name parameter, value and type: a parameter without value, a value that does not fit, a name that the
+/// script does not have. A SQL error with its place for an undeclared `$name` that is not given.
+pub fn bind(script: &Script, given: &BTreeMap<String, Value>, clock: &Clock) -> Result<ParamValues> {
+    bind_all(script, given, clock, Missing::Refused)
+}
+
+/// Gives every parameter a value as [`bind`] does, and a null of its type where there is none: enough to plan a script that
+/// is not run.
+///
+/// # Errors
+/// As [`bind`], without those about missing values.
+pub fn bind_for_plan(script: &Script, given: &BTreeMap<String, Value>, clock: &Clock) -> Result<ParamValues> {
+    bind_all(script, given, clock, Missing::Null)
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Missing {
+    Refused,
+    Null,
+}
+
+fn bind_all(script: &Script, given: &BTreeMap<String, Value>, clock: &Clock, missing: Missing) -> Result<ParamValues> {
+    let declared = &script.header.parameters;
+    let mut values: Vec<(String, ScalarValue)> = Vec::new();
+    for parameter in declared {
+        let kind = parameter.data_type;
+        let bad = |shown: &str, reason: &str| {
+            Error::usage(format!("parameter {:?} is {shown}, which is no {}", parameter.name, kind.name()))
+                .with_hint(reason)
+        };
+        let bound = match (given.get(&parameter.name), &parameter.default) {
+            (Some(json), _) => value::from_json(kind, json, clock).map_err(|reason| bad(&shown(json), &reason))?,
+            (None, Some(DefaultText::Null)) => value::null(kind),
+            (None, Some(DefaultText::Text(text))) => {
+                value::from_text(kind, text, clock).map_err(|reason| bad(&format!("{text:?}"), &reason))?
+            }
+            (None, None) if missing == Missing::Null => value::null(kind),
+            (None, None) => {
+                let message = format!("parameter {:?} ({}) has no value", parameter.name, kind.name());
+                let hint = format!("give it with --param {}={}", parameter.name, kind.example());
+                return Err(Error::usage(message).with_hint(hint));
+            }
+        };
+        values.push((parameter.name.clone(), bound));
+    }
+    if declared.is_empty() {
+        bind_undeclared(script, given, missing, &mut values)?;
+    }
+    for name in given.keys() {
+        if !values.iter().any(|(known, _)| known == name) {
+            return Err(unknown(script, name));
+        }
+    }
+    Ok(ParamValues::from(values))
+}
+
+fn bind_undeclared(
+    script: &Script,
+    given: &BTreeMap<String, Value>,
+    missing: Missing,
+    values: &mut Vec<(String, ScalarValue)>,
+) -> Result<()> {
+    for (name, token) in script.statements.iter().flat_map(super::Statement::placeholder_tokens) {
+        if values.iter().any(|(known, _)| known == name) {
+            continue;
+        }
+        let bound = match given.get(name) {
+            Some(json) => value::by_json_type(json).map_err(|reason| {
+                Error::usage(format!("parameter {name:?} is {}, which is no value of a parameter", shown(json)))
+                    .with_hint(reason)
+            })?,
+            None if missing == Missing::Null => ScalarValue::Null,
+            None => {
+                let hint = format!("give it with --param {name}=…");
+                let message = format!("parameter ${name} has no value");
+                let spot = Spot::of_token(token);
+                return Err(sql_error(&script.file, &script.text, spot, message, Some(hint)).into());
+            }
+        };
+        values.push((name.to_owned(), bound));
+    }
+    Ok(())
+}
+
+fn unknown(script: &Script, name: &str) -> Error {
+    let mut known: Vec<&str> = script.header.parameters.iter().map(|parameter| parameter.name.as_str()).collect();
+    if known.is_empty() {
+        known = script.statements.iter().flat_map(super::Statement::placeholders).collect();
+        known.sort_unstable();
+        known.dedup();
+    }
+    let hint = names::did_you_mean(name, known.iter().copied()).unwrap_or_else(|| {
+        if known.is_empty() { "it has no parameters".to_owned() } else { format!("it has {}", names::list(known)) }
+    });
+    Error::usage(format!("{} has no parameter {name:?}", script.file)).with_hint(hint)
+}
+
+/// Shows a JSON value in a message, cut where it is long.
+fn shown(json: &Value) -> String {
+    const LONGEST: usize = 80;
+    let text = match json {
+        Value::String(text) => format!("{text:?}"),
+        other => other.to_string(),
+    };
+    if text.chars().count() <= LONGEST { text } else { text.chars().take(LONGEST).chain(['…']).collect() }
+}
+
+/// Refuses placeholders that a declaring header does not declare, and those without a name.
+pub(super) fn check_declared(script: &Script) -> Result<()> {
+    let declared = &script.header.parameters;
+    for (name, token) in script.statements.iter().flat_map(super::Statement::placeholder_tokens) {
+        if name.is_empty() {
+            let message = "the parameter has no name";
+            let hint = Some("write $name".to_owned());
+            return Err(sql_error(&script.file, &script.text, Spot::of_token(token), message, hint).into());
+        }
+        if !declared.is_empty() && script.header.parameter(name).is_none() {
+            let hint = names::did_you_mean(name, declared.iter().map(|parameter| parameter.name.as_str()))
+                .unwrap_or_else(|| format!("declare it in the header: -- param: {name} text"));
+            let message = format!("parameter ${name} is not declared");
+            return Err(sql_error(&script.file, &script.text, Spot::of_token(token), message, Some(hint)).into());
+        }
+    }
+    Ok(())
+}
