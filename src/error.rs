@@ -233,6 +233,10 @@ impl From<datafusion::error::DataFusionError> for Error {
             E::ObjectStore(error) => Self::Storage { context: "object store".to_owned(), message: error.to_string() },
             E::IoError(error) => Self::Storage { context: "input/output".to_owned(), message: error.to_string() },
             E::Internal(message) => Self::Internal(message.clone()),
+            // An error of ours that went through the engine, such as storage met while a table was read.
+            E::External(error) if error.is::<Self>() => {
+                Self::Storage { context: "reading the lake".to_owned(), message: error.to_string() }
+            }
             root => SqlError {
                 file: String::new(),
                 position: None,

@@ -9,7 +9,7 @@ use sessionlake::script::{self, Access, Script};
 use sessionlake::{Error, Result};
 
 use super::exit;
-use super::query::{ParameterArgs, clock, given_to, read_scripts, refused};
+use super::query::{ParameterArgs, clock, given_to, located, read_scripts, refused};
 use super::shared::{Settings, Shared};
 
 /// Plans SQL files and runs nothing.
@@ -97,7 +97,7 @@ async fn plan(
     if let (Access::Writes(what), false) = (statement.access(), write) {
         return Err(refused(script, statement, &what));
     }
-    let located = |error| engine.locate(error, script, Some(statement));
+    let located = |error| located(error, script, statement);
     let plan = engine.plan(statement.parsed.clone()).await.map_err(located)?;
     let plan = plan.with_param_values(values).map_err(located)?;
     if let datafusion::logical_expr::LogicalPlan::Ddl(datafusion::logical_expr::DdlStatement::CreateView(_)) = &plan {

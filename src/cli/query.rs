@@ -8,7 +8,7 @@ use std::time::Duration;
 use clap::Args as ClapArgs;
 use futures::StreamExt;
 use serde_json::Value;
-use sessionlake::engine::Engine;
+use sessionlake::engine::{Engine, TABLES};
 use sessionlake::lake::Lake;
 use sessionlake::script::{self, Access, Clock, Script, Statement};
 use sessionlake::{Error, Result};
@@ -218,7 +218,7 @@ impl Run {
         if let (Access::Writes(what), false) = (statement.access(), self.write) {
             return Err(refused(script, statement, &what));
         }
-        let located = |error| self.engine.locate(error, script, Some(statement));
+        let located = |error| located(error, script, statement);
         let plan = self.engine.plan(statement.parsed.clone()).await.map_err(located)?;
         let plan = plan.with_param_values(values).map_err(located)?;
         let has_rows = !plan.schema().fields().is_empty();
@@ -246,6 +246,12 @@ impl Run {
         writer.finish()?;
         Ok(())
     }
+}
+
+/// Gives an engine's error its place in the script, with the tables' names for a hint.
+pub fn located(error: datafusion::error::DataFusionError, script: &Script, statement: &Statement) -> Error {
+    let tables = TABLES.map(|table| table.name.trim_matches('"'));
+    script::locate_among(error, script, Some(statement), &tables)
 }
 
 /// Makes the error of a statement that may not write.

@@ -83,8 +83,8 @@ impl Engine {
         analyzer_rules.extend(state.analyzer().rules.iter().cloned());
         analyzer_rules.insert(0, Arc::new(AsOfClock::new(options.as_of, options.time_zone)));
         state = SessionStateBuilder::new_from_existing(state).with_analyzer_rules(analyzer_rules).build();
+        functions::register_all(&mut state)?;
         let context = SessionContext::new_with_state(state);
-        functions::register_all(&context)?;
         Ok(Self { context, options })
     }
 

@@ -197,7 +197,7 @@ impl ScanParts {
     }
 
     fn source(&self) -> ParquetSource {
-        ParquetSource::new(TableSchema::new(Arc::clone(&self.table.schema), vec![]))
+        ParquetSource::new(TableSchema::from(Arc::clone(&self.table.schema)))
     }
 
     /// Builds a source that answers the planner's questions but reads nothing.

@@ -2,17 +2,22 @@
 //!
 //! Queries do not come this way; they go through the engine's scan.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
 use arrow::compute::cast;
 use arrow::datatypes::{Schema, SchemaRef};
-use futures::StreamExt;
+use bytes::Bytes;
+use futures::future::BoxFuture;
 use futures::stream::BoxStream;
-use object_store::ObjectStore;
+use futures::{FutureExt, StreamExt};
+use object_store::{ObjectStore, ObjectStoreExt};
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::{ArrowReaderOptions, RowSelection, RowSelector};
-use parquet::arrow::async_reader::ParquetObjectReader;
+use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 
 use super::snapshot::DataFile;
@@ -34,10 +39,9 @@ pub async fn read_rows(
     without: &[u32],
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let context = file.path.clone();
-    let failed = move |error: parquet::errors::ParquetError| Error::storage(context.clone(), error);
-    let reader = ParquetObjectReader::new(store, Path::from(file.path.as_str())).with_file_size(file.size_bytes);
-    let options = ArrowReaderOptions::new();
-    let builder = ParquetRecordBatchStreamBuilder::new_with_options(reader, options).await.map_err(failed.clone())?;
+    let failed = move |error: ParquetError| Error::storage(context.clone(), error);
+    let reader = StoredFile { store, path: Path::from(file.path.as_str()), size_bytes: file.size_bytes };
+    let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(failed.clone())?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), schema.fields().iter().map(|f| f.name().as_str()));
     let rows = builder.metadata().file_metadata().num_rows();
     let mut builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
@@ -46,6 +50,38 @@ pub async fn read_rows(
     }
     let stream = builder.build().map_err(failed.clone())?;
     Ok(stream.map(move |batch| adapt(&batch.map_err(failed.clone())?, &schema)).boxed())
+}
+
+/// A file of a store, as the Parquet reader wants it.
+struct StoredFile {
+    store: Arc<dyn ObjectStore>,
+    path: Path,
+    size_bytes: u64,
+}
+
+fn external(error: object_store::Error) -> ParquetError {
+    ParquetError::External(Box::new(error))
+}
+
+impl AsyncFileReader for StoredFile {
+    fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, parquet::errors::Result<Bytes>> {
+        async move { self.store.get_range(&self.path, range).await.map_err(external) }.boxed()
+    }
+
+    fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, parquet::errors::Result<Vec<Bytes>>> {
+        async move { self.store.get_ranges(&self.path, &ranges).await.map_err(external) }.boxed()
+    }
+
+    fn get_metadata<'a>(
+        &'a mut self,
+        _options: Option<&'a ArrowReaderOptions>,
+    ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
+        async move {
+            let size_bytes = self.size_bytes;
+            Ok(Arc::new(ParquetMetaDataReader::new().load_and_finish(self, size_bytes).await?))
+        }
+        .boxed()
+    }
 }
 
 /// Selects all rows of a file but these.
