@@ -136,7 +136,7 @@ mod tests {
     fn every_type_comes_back() {
         for (name, array) in all_types() {
             let rows = batch([(name.as_str(), array)]);
-            let read = round_trip(&[rows.clone()]);
+            let read = round_trip(std::slice::from_ref(&rows));
             assert_eq!(read.num_rows(), rows.num_rows(), "{name}");
             if !name.starts_with("dictionary") {
                 assert_eq!(read, rows, "{name}");
@@ -158,9 +158,9 @@ mod tests {
     fn a_few_rows_of_a_large_batch_do_not_carry_all_of_its_text() {
         let texts: StringViewArray = (0..10_000).map(|n| Some(format!("a text too long to be inlined {n}"))).collect();
         let few = batch([("t", Arc::new(texts) as _)]).slice(17, 2);
-        let bytes = render_bytes(OutputFormat::Arrow, &FormatOptions::default(), &[few.clone()]);
+        let bytes = render_bytes(OutputFormat::Arrow, &FormatOptions::default(), std::slice::from_ref(&few));
         assert!(bytes.len() < 2_000, "{}", bytes.len());
-        assert_eq!(round_trip(&[few.clone()]), few);
+        assert_eq!(round_trip(std::slice::from_ref(&few)), few);
     }
 
     proptest! {

@@ -109,7 +109,7 @@ mod tests {
             render(OutputFormat::Json, &options(), &[rows.clone(), rows.clone()]),
             "[\n{\"a\":1},\n{\"a\":null},\n{\"a\":1},\n{\"a\":null}\n]\n"
         );
-        assert_eq!(render(OutputFormat::Ndjson, &options(), &[rows.clone()]), "{\"a\":1}\n{\"a\":null}\n");
+        assert_eq!(render(OutputFormat::Ndjson, &options(), std::slice::from_ref(&rows)), "{\"a\":1}\n{\"a\":null}\n");
         assert_eq!(render(OutputFormat::Json, &options(), &[rows.slice(0, 0)]), "[]\n");
         assert_eq!(render(OutputFormat::Ndjson, &options(), &[rows.slice(0, 0)]), "");
     }
@@ -140,8 +140,9 @@ mod tests {
     fn every_type_is_valid_json() {
         for (name, array) in all_types() {
             let rows = batch([(name.as_str(), array)]);
-            let read: Vec<Value> = serde_json::from_str(&render(OutputFormat::Json, &options(), &[rows.clone()]))
-                .unwrap_or_else(|error| panic!("{name}: {error}"));
+            let read: Vec<Value> =
+                serde_json::from_str(&render(OutputFormat::Json, &options(), std::slice::from_ref(&rows)))
+                    .unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(read.len(), rows.num_rows(), "{name}");
         }
     }
@@ -193,7 +194,7 @@ mod tests {
                     time.to_rfc3339_opts(chrono::SecondsFormat::AutoSi, true)
                 }),
             }).collect();
-            let array: Vec<Row> = serde_json::from_str(&render(OutputFormat::Json, &options(), &[batch.clone()])).unwrap();
+            let array: Vec<Row> = serde_json::from_str(&render(OutputFormat::Json, &options(), std::slice::from_ref(&batch))).unwrap();
             prop_assert_eq!(&array, &expected);
             let lines = render(OutputFormat::Ndjson, &options(), &[batch]);
             let lines: Vec<Row> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

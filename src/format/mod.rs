@@ -282,7 +282,7 @@ mod tests {
 
     #[test]
     fn repeated_names_get_the_next_free_number() {
-        let names = |names: &[&'static str]| unique_names(names.to_vec().into_iter());
+        let names = |names: &[&'static str]| unique_names(names.iter().copied());
         assert_eq!(names(&["a", "b"]), ["a", "b"]);
         assert_eq!(names(&["a", "a", "a"]), ["a", "a_2", "a_3"]);
         assert_eq!(names(&["a", "a", "a_2"]), ["a", "a_3", "a_2"]);

@@ -93,7 +93,8 @@ impl OutputFile {
     /// Brings the bytes to disk, and the file into its place.
     ///
     /// # Errors
-    /// [`Error::Storage`] naming the path; the target is then as it was, and the hidden file is gone.
+    /// [`Error::Storage`] naming the path. The hidden file is then gone, and the target is as it was, unless it was only the
+    /// folder that could not be brought to disk.
     pub fn commit(self) -> Result<()> {
         match self.state {
             // Devices and pipes have nothing to bring to disk, and most refuse to try.

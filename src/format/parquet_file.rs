@@ -135,7 +135,7 @@ mod tests {
         for (name, array) in all_types() {
             let rows = batch([(name.as_str(), array)]);
             match writer(OutputFormat::Parquet, &FormatOptions::default(), rows.schema(), Box::new(std::io::sink())) {
-                Ok(_) => assert_eq!(round_trip(&[rows.clone()]).num_rows(), rows.num_rows(), "{name}"),
+                Ok(_) => assert_eq!(round_trip(std::slice::from_ref(&rows)).num_rows(), rows.num_rows(), "{name}"),
                 Err(error) => {
                     assert!(matches!(error, Error::Usage { .. }) && error.to_string().contains(&name), "{error}");
                     assert!(error.hint().is_some());

@@ -203,7 +203,7 @@ mod tests {
         let long = "y".repeat(40);
         let rows = two_columns(vec![Some("a"), Some(&long)]);
         let options = FormatOptions { sample_rows: 1, ..FormatOptions::default() };
-        let shown = render(OutputFormat::Table, &options, &[rows.clone()]);
+        let shown = render(OutputFormat::Table, &options, std::slice::from_ref(&rows));
         assert!(shown.contains(&format!("| {long} | 1000 |")), "{shown}");
         let options = FormatOptions { table_width: Some(80), ..options };
         let shown = render(OutputFormat::Table, &options, &[rows]);
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn colours_are_there_only_when_asked_for() {
         let rows = two_columns(vec![None]);
-        assert!(!render(OutputFormat::Table, &FormatOptions::default(), &[rows.clone()]).contains('\x1b'));
+        assert!(!render(OutputFormat::Table, &FormatOptions::default(), std::slice::from_ref(&rows)).contains('\x1b'));
         let options = FormatOptions { color: Color::Always, ..FormatOptions::default() };
         let shown = render(OutputFormat::Table, &options, &[rows]);
         assert!(shown.contains("\x1b[1mworkflow\x1b[0m") && shown.contains("\x1b[2mNULL    \x1b[0m"), "{shown:?}");

@@ -300,7 +300,7 @@ mod tests {
         for (name, array) in all_types() {
             for format in [OutputFormat::Csv, OutputFormat::Table, OutputFormat::Markdown, OutputFormat::Ndjson] {
                 let rows = batch([(name.as_str(), array.clone())]);
-                let whole = render(format, &FormatOptions::default(), &[rows.clone()]);
+                let whole = render(format, &FormatOptions::default(), std::slice::from_ref(&rows));
                 let parts = [rows.slice(0, 1), rows.slice(1, 2)];
                 assert_eq!(render(format, &FormatOptions::default(), &parts), whole, "{name}");
             }
@@ -325,7 +325,7 @@ mod tests {
             &RecordBatchOptions::new().with_row_count(Some(2)),
         )
         .unwrap();
-        let shown = |format| render(format, &FormatOptions::default(), &[rows.clone()]);
+        let shown = |format| render(format, &FormatOptions::default(), std::slice::from_ref(&rows));
         assert_eq!(shown(OutputFormat::Table), "(2 rows)\n");
         assert_eq!(shown(OutputFormat::Csv), "");
         assert_eq!(shown(OutputFormat::Ndjson), "{}\n{}\n");
