@@ -38,15 +38,27 @@ impl Statement {
     pub fn access(&self) -> Access {
         match access(&self.parsed) {
             ControlFlow::Continue(()) => Access::Reads,
-            ControlFlow::Break(what) => Access::Writes(what),
+            ControlFlow::Break(Breach::Effect(what) | Breach::OpensFile(what)) => Access::Writes(what),
         }
     }
 }
 
-type Verdict = ControlFlow<String>;
+/// What makes a statement more than a read.
+enum Breach {
+    /// It does something when it runs.
+    Effect(String),
+    /// It opens a file, already when it is planned.
+    OpensFile(String),
+}
+
+type Verdict = ControlFlow<Breach>;
 
 fn writes(what: impl Into<String>) -> Verdict {
-    ControlFlow::Break(what.into())
+    ControlFlow::Break(Breach::Effect(what.into()))
+}
+
+fn opens_file(what: String) -> Verdict {
+    ControlFlow::Break(Breach::OpensFile(what))
 }
 
 fn access(statement: &ParsedStatement) -> Verdict {
@@ -56,7 +68,7 @@ fn access(statement: &ParsedStatement) -> Verdict {
         ParsedStatement::CopyTo(_) => writes("a COPY TO a file"),
         ParsedStatement::Explain(explain) => match access(&explain.statement) {
             // Only EXPLAIN ANALYZE runs what it explains; a plan alone may still open files to learn their columns.
-            ControlFlow::Break(what) if !explain.options.analyze && !what.contains("file") => ControlFlow::Continue(()),
+            ControlFlow::Break(Breach::Effect(_)) if !explain.options.analyze => ControlFlow::Continue(()),
             verdict => verdict,
         },
         ParsedStatement::Reset(ResetStatement::Variable(name)) => setting(name),
@@ -67,7 +79,7 @@ fn access(statement: &ParsedStatement) -> Verdict {
 struct Watch;
 
 impl Visitor for Watch {
-    type Break = String;
+    type Break = Breach;
 
     fn pre_visit_statement(&mut self, statement: &Ast) -> Verdict {
         match statement {
@@ -113,7 +125,7 @@ impl Visitor for Watch {
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> Verdict {
         let quoted = |part: &ObjectNamePart| part.as_ident().is_some_and(|name| name.quote_style == Some('\''));
         if relation.0.iter().any(quoted) {
-            return writes(format!("a query of the file {relation}"));
+            return opens_file(format!("a query of the file {relation}"));
         }
         ControlFlow::Continue(())
     }
@@ -127,7 +139,7 @@ impl Visitor for Watch {
         let last = name.0.last().and_then(ObjectNamePart::as_ident).map(folded).unwrap_or_default();
         let opens = FILE_FUNCTIONS.iter().any(|start| last.starts_with(start))
             || FILE_FUNCTION_ENDS.iter().any(|end| last.ends_with(end));
-        if opens { writes(format!("a query of files through {last}()")) } else { ControlFlow::Continue(()) }
+        if opens { opens_file(format!("a query of files through {last}()")) } else { ControlFlow::Continue(()) }
     }
 }
 
@@ -192,6 +204,7 @@ mod tests {
             "explain analyze select 1",
             "explain (analyze, verbose) select 1",
             "explain insert into t values (1)",
+            "explain copy t to 'x.csv'",
             "describe workflow_sessions",
             "show tables",
             "show datafusion.execution.batch_size",

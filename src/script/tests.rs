@@ -320,6 +320,18 @@ fn bound_values_reach_a_query() {
     assert_eq!(rows, ["| a      |", "| c'; -- |"]);
 }
 
+#[test]
+fn the_example_of_the_docs_is_a_script() {
+    let page = include_str!("../../docs/sql-files.md");
+    let example = page.split("```sql\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let script = parse("stuck.sql", example).unwrap();
+    assert_eq!(script.header.title.as_deref(), Some("Stuck sessions"));
+    assert_eq!(script.unused_parameters().count(), 0);
+    assert_eq!(script.statements[0].access(), Access::Reads);
+    let values = bind(&script, &BTreeMap::new(), &clock()).unwrap();
+    assert_eq!(value(&values, "longer_than"), ScalarValue::Float64(Some(14_400.0)));
+}
+
 /// Statements that hold what splitters stumble over.
 fn statement() -> impl Strategy<Value = &'static str> {
     prop::sample::select(vec![
