@@ -28,6 +28,13 @@ mod stream;
 mod time;
 mod values;
 
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod format_tests;
+#[cfg(test)]
+mod parquet_tests;
+
 pub use convert::Converter;
 pub use expand::expand;
 pub use reader::{Block, FileSummary, ReadBatch, Reader, Reject};
