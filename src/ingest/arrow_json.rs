@@ -1,7 +1,8 @@
 //! Writes Arrow values as JSON text: nested Parquet columns, and whole rows that cannot be stored.
 
 use arrow::array::{Array, ArrayRef, AsArray, StructArray};
-use arrow::datatypes::{DataType, Fields, TimeUnit};
+use arrow::compute::{can_cast_types, cast};
+use arrow::datatypes::{DataType, Fields, Int64Type, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
 use super::values::push_json_string;
@@ -37,9 +38,7 @@ pub(super) fn push_json(output: &mut String, array: &dyn Array, row: usize) -> R
         DataType::Utf8 => push_json_string(output, array.as_string::<i32>().value(row)),
         DataType::LargeUtf8 => push_json_string(output, array.as_string::<i64>().value(row)),
         DataType::Utf8View => push_json_string(output, array.as_string_view().value(row)),
-        DataType::Duration(unit) => {
-            push_number(output, &(duration(array, row)? as f64 / per_second(*unit)).to_string())
-        }
+        DataType::Duration(unit) => push_number(output, &(ticks(array, row)? as f64 / per_second(*unit)).to_string()),
         kind if kind.is_numeric() => push_number(output, &display(array, row)?),
         _ => push_json_string(output, &display(array, row)?),
     }
@@ -70,13 +69,22 @@ pub(super) fn per_second(unit: TimeUnit) -> f64 {
     }
 }
 
-fn duration(array: &dyn Array, row: usize) -> Result<i64> {
-    let ticks = arrow::compute::cast(&array.slice(row, 1), &DataType::Int64)?;
-    Ok(ticks.as_primitive::<arrow::datatypes::Int64Type>().value(0))
+/// Returns the text of a value; of one that has none (an instant past the calendar's end) its ticks and its type, which
+/// nothing takes for a value.
+pub(super) fn display(array: &dyn Array, row: usize) -> Result<String> {
+    let formatter = ArrayFormatter::try_new(array, &FormatOptions::default())?;
+    match formatter.value(row).try_to_string() {
+        Ok(text) => Ok(text),
+        Err(_) if can_cast_types(array.data_type(), &DataType::Int64) => {
+            Ok(format!("{} {}", ticks(array, row)?, array.data_type()))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
-fn display(array: &dyn Array, row: usize) -> Result<String> {
-    Ok(ArrayFormatter::try_new(array, &FormatOptions::default())?.value(row).try_to_string()?)
+fn ticks(array: &dyn Array, row: usize) -> Result<i64> {
+    let ticks = cast(&array.slice(row, 1), &DataType::Int64)?;
+    Ok(ticks.as_primitive::<Int64Type>().value(0))
 }
 
 fn push_number(output: &mut String, text: &str) {

@@ -7,7 +7,7 @@
 //! A quoted field that is never closed, or that goes on behind its closing quote, must not swallow the rows behind it. Such a
 //! record is cut at its first line end and rejected, and reading goes on with the next line.
 
-use memchr::{memchr, memchr_iter, memchr2};
+use memchr::{memchr, memchr2};
 
 use super::cut::{Splitter, Step};
 use super::layout::Layout;
@@ -32,35 +32,27 @@ impl Dialect {
     pub(super) fn detect(text: &[u8], format: InputFormat) -> Self {
         let mut quoted = false;
         let mut newline = b'\n';
-        let mut end = text.len();
+        let [mut commas, mut semicolons, mut tabs] = [0_usize; 3];
         for (index, byte) in text.iter().enumerate() {
             match byte {
                 b'"' => quoted = !quoted,
-                b'\r' if !quoted && text.get(index + 1).is_some_and(|next| *next != b'\n') => {
+                _ if quoted => {}
+                b',' => commas += 1,
+                b';' => semicolons += 1,
+                b'\t' => tabs += 1,
+                b'\r' if text.get(index + 1).is_some_and(|next| *next != b'\n') => {
                     newline = b'\r';
-                    end = index;
                     break;
                 }
-                b'\n' if !quoted => {
-                    end = index;
-                    break;
-                }
+                b'\n' => break,
                 _ => {}
             }
         }
-        let header = text.get(..end).unwrap_or_default();
-        let count = |delimiter| {
-            let outside = |at: &usize| memchr_iter(b'"', header.get(..*at).unwrap_or_default()).count() % 2 == 0;
-            memchr_iter(delimiter, header).filter(outside).count()
-        };
         let delimiter = match format {
             InputFormat::Tsv => b'\t',
-            _ if count(b',') > 0 => b',',
-            _ => match (count(b';'), count(b'\t')) {
-                (0, 0) => b',',
-                (semicolons, tabs) if semicolons >= tabs => b';',
-                _ => b'\t',
-            },
+            _ if commas > 0 || semicolons + tabs == 0 => b',',
+            _ if semicolons >= tabs => b';',
+            _ => b'\t',
         };
         Self { delimiter, newline }
     }
@@ -83,7 +75,7 @@ pub(super) fn cut(window: &[u8], at_end: bool, dialect: Dialect) -> Cut {
     loop {
         let rest = window.get(at..).unwrap_or_default();
         let Some(found) = memchr2(b'"', dialect.newline, rest).map(|found| at + found) else {
-            return if at_end { whole(window, dialect) } else { Cut::More };
+            return if at_end { whole(window, dialect, None) } else { Cut::More };
         };
         if byte(found) == Some(dialect.newline) {
             return line(window, found, dialect, None);
@@ -104,12 +96,12 @@ pub(super) fn cut(window: &[u8], at_end: bool, dialect: Dialect) -> Cut {
                     continue;
                 }
                 None if !at_end => return Cut::More,
-                None => return whole(window, dialect),
+                None => return whole(window, dialect, None),
                 Some(next) if next == dialect.delimiter => {}
                 Some(next) if next == dialect.newline => return line(window, quote + 1, dialect, None),
                 Some(b'\r') if dialect.newline == b'\n' => match byte(quote + 2) {
                     Some(b'\n') => return line(window, quote + 2, dialect, None),
-                    None if at_end => return whole(window, dialect),
+                    None if at_end => return whole(window, dialect, None),
                     None => return Cut::More,
                     Some(_) => return fault(window, at_end, dialect, "text after a closing quote"),
                 },
@@ -128,16 +120,16 @@ fn line(window: &[u8], newline_at: usize, dialect: Dialect, fault: Option<&'stat
 }
 
 /// The last record, which has no line end.
-fn whole(window: &[u8], dialect: Dialect) -> Cut {
+fn whole(window: &[u8], dialect: Dialect, fault: Option<&'static str>) -> Cut {
     let carriage_return = dialect.newline == b'\n' && window.last() == Some(&b'\r');
-    Cut::Record { end: window.len() - usize::from(carriage_return), next: window.len(), fault: None }
+    Cut::Record { end: window.len() - usize::from(carriage_return), next: window.len(), fault }
 }
 
 /// A broken record ends with its first line.
 fn fault(window: &[u8], at_end: bool, dialect: Dialect, reason: &'static str) -> Cut {
     match memchr(dialect.newline, window) {
         Some(newline_at) => line(window, newline_at, dialect, Some(reason)),
-        None if at_end => Cut::Record { end: window.len(), next: window.len(), fault: Some(reason) },
+        None if at_end => whole(window, dialect, Some(reason)),
         None => Cut::More,
     }
 }
@@ -316,4 +308,176 @@ pub(super) fn field_of(record: &[u8], at: usize, delimiter: u8) -> usize {
         }
     }
     field
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const COMMAS: Dialect = Dialect { delimiter: b',', newline: b'\n' };
+
+    /// Start, end and whether there is a fault, of all records but empty lines.
+    fn cut_all(text: &[u8], max_record_bytes: usize) -> Vec<(usize, usize, bool)> {
+        let mut splitter = CsvSplitter::new(COMMAS, max_record_bytes);
+        let mut at = 0;
+        let mut records = Vec::new();
+        loop {
+            match splitter.step(&text[at..], true).unwrap() {
+                Step::Record { end, next, fault, .. } => {
+                    records.push((at, at + end, fault.is_some()));
+                    at += next;
+                }
+                Step::Skip(next) => at += next,
+                Step::End => return records,
+                Step::TooLong { .. } => {
+                    let length = splitter.skip(&text[at..]).unwrap_or(text.len() - at);
+                    records.push((at, at + length, true));
+                    at += length;
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// The same by a plain state machine, one byte at a time.
+    fn slowly(text: &[u8]) -> Vec<(usize, usize, bool)> {
+        let mut records = Vec::new();
+        let mut start = 0;
+        while start < text.len() {
+            let mut state = 's';
+            let mut at = start;
+            let mut broken = false;
+            loop {
+                let byte = text.get(at);
+                state = match (state, byte) {
+                    ('q', None) => {
+                        broken = true;
+                        break;
+                    }
+                    (_, None) | ('s' | 'p' | 'c', Some(b'\n')) => break,
+                    ('s', Some(b'"')) | ('c', Some(b'"')) => 'q',
+                    ('q', Some(b'"')) => 'c',
+                    ('q', _) => 'q',
+                    (_, Some(b',')) => 's',
+                    ('c', Some(b'\r')) if matches!(text.get(at + 1), None | Some(b'\n')) => 'c',
+                    ('c', _) => {
+                        broken = true;
+                        break;
+                    }
+                    _ => 'p',
+                };
+                at += 1;
+            }
+            if broken {
+                at = start + text[start..].iter().position(|b| *b == b'\n').unwrap_or(text.len() - start);
+            }
+            let end = if at > start && text[at - 1] == b'\r' { at - 1 } else { at };
+            if end > start || broken {
+                records.push((start, end, broken));
+            }
+            start = at + 1;
+        }
+        records
+    }
+
+    fn fields_of(record: &str) -> Vec<String> {
+        let mut fields = Fields::default();
+        fields.split(record, b',');
+        fields.texts(record).map(str::to_owned).collect()
+    }
+
+    #[test]
+    fn fields_keep_newlines_and_doubled_quotes_of_quoted_text() {
+        assert_eq!(fields_of("a,\"b\"\"c\nd,e\",\"\",,f\"g,\"\"\"\""), ["a", "b\"c\nd,e", "", "", "f\"g", "\""]);
+        assert_eq!(fields_of("a,"), ["a", ""]);
+        assert_eq!(fields_of(""), [""]);
+    }
+
+    #[test]
+    fn a_quote_that_never_closes_costs_its_own_line_only() {
+        let text = b"a,\"b\nc,\"d\"\ne,f\n";
+        assert_eq!(cut_all(text, 1000), [(0, 4, true), (5, 10, false), (11, 14, false)]);
+        let text = b"a,\"b\nc,d\ne,f";
+        assert_eq!(cut_all(text, 1000), [(0, 4, true), (5, 8, false), (9, 12, false)]);
+        let text = b"\"a\"b,c\r\nd,e\r\n";
+        assert_eq!(cut_all(text, 1000), [(0, 6, true), (8, 11, false)]);
+    }
+
+    #[test]
+    fn an_open_quote_gives_up_at_the_longest_record() {
+        let mut text = b"a,\"b\n".to_vec();
+        for _ in 0..50 {
+            text.extend(b"c,d\n");
+        }
+        text.extend(b"e,\"\n");
+        let records = cut_all(&text, 20);
+        assert_eq!(records.len(), 52);
+        assert_eq!(records.iter().filter(|record| record.2).count(), 2);
+        // With more room the quote of the last line closes it, and all is one record.
+        assert_eq!(cut_all(&text, 1000).len(), 1);
+    }
+
+    #[test]
+    fn a_line_that_is_too_long_is_skipped_to_its_end() {
+        let text = [b"a".repeat(21), b"\nb,c\n".to_vec(), b"d".repeat(20), b"\r\n".to_vec()].concat();
+        assert_eq!(cut_all(&text, 20), [(0, 22, true), (22, 25, false), (26, 46, false)]);
+    }
+
+    #[test]
+    fn the_delimiter_comes_from_the_header_alone() {
+        let delimiter = |text: &str| Dialect::detect(text.as_bytes(), InputFormat::Csv).delimiter;
+        assert_eq!(delimiter("a,b;c;d\n"), b',');
+        assert_eq!(delimiter("a;\"b,c\";d\t\n1,2,3"), b';');
+        assert_eq!(delimiter("a\tb\n1,2"), b'\t');
+        assert_eq!(delimiter("a\n1;2"), b',');
+        assert_eq!(Dialect::detect(b"a,b", InputFormat::Tsv).delimiter, b'\t');
+        assert_eq!(Dialect::detect(b"a,b\rc,d\r", InputFormat::Csv).newline, b'\r');
+        assert_eq!(Dialect::detect(b"a,\"b\r\"\r\nc,d\r", InputFormat::Csv).newline, b'\n');
+    }
+
+    proptest! {
+        #[test]
+        fn cutting_agrees_with_a_plain_state_machine(text in "[\",\n\rab]{0,60}") {
+            prop_assert_eq!(cut_all(text.as_bytes(), 1000), slowly(text.as_bytes()), "{:?}", text);
+        }
+
+        #[test]
+        fn short_longest_records_neither_lose_bytes_nor_stop(text in "[\",\n\ra]{0,60}", max in 1..20_usize) {
+            let mut end_before = 0;
+            for (start, end, fault) in cut_all(text.as_bytes(), max) {
+                prop_assert!(start >= end_before && end >= start);
+                prop_assert!(text.as_bytes()[end_before..start].iter().all(|b| matches!(b, b'\r' | b'\n')));
+                prop_assert!(fault || end - start <= max);
+                end_before = end;
+            }
+        }
+
+        #[test]
+        fn written_tables_are_read_back(
+            rows in prop::collection::vec(
+                (prop::collection::vec(("[\",\n\ré a]{0,8}", any::<bool>()), 2..5), any::<bool>()), 0..8),
+        ) {
+            let mut text = String::new();
+            for (fields, crlf) in &rows {
+                for (index, (field, quote)) in fields.iter().enumerate() {
+                    if index > 0 {
+                        text.push(',');
+                    }
+                    if *quote || field.contains(['"', ',', '\n', '\r']) {
+                        text.push_str(&format!("\"{}\"", field.replace('"', "\"\"")));
+                    } else {
+                        text.push_str(field);
+                    }
+                }
+                text.push_str(if *crlf { "\r\n" } else { "\n" });
+            }
+            let read: Vec<Vec<String>> =
+                cut_all(text.as_bytes(), 1000).iter().map(|(start, end, _)| fields_of(&text[*start..*end])).collect();
+            let written: Vec<Vec<String>> =
+                rows.into_iter().map(|(fields, _)| fields.into_iter().map(|(field, _)| field).collect()).collect();
+            prop_assert_eq!(read, written);
+        }
+    }
 }

@@ -26,8 +26,8 @@ impl Scanner {
     pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
         let mut at = 0;
         if !self.started {
-            self.started = true;
             self.scalar = !matches!(bytes.first()?, b'{' | b'[' | b'"');
+            self.started = true;
             at = usize::from(self.scalar);
         }
         if self.scalar {
@@ -194,5 +194,106 @@ pub(super) fn element(window: &[u8], at: usize, at_end: bool, max_record_bytes: 
         // What stands before the value is done with; the next step starts with the value.
         None if at > 0 => Step::Skip(at),
         None => Step::More,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn scan(text: &str) -> Option<&str> {
+        Scanner::default().feed(text.as_bytes()).map(|length| &text[..length])
+    }
+
+    fn cut_all(mut splitter: impl Splitter, text: &str) -> Result<Vec<String>, String> {
+        let mut at = 0;
+        let mut records = Vec::new();
+        loop {
+            match splitter.step(&text.as_bytes()[at..], true).unwrap() {
+                Step::Record { start, end, next, .. } => {
+                    records.push(text[at + start..at + end].to_owned());
+                    at += next;
+                }
+                Step::Skip(next) => at += next,
+                Step::End => return Ok(records),
+                Step::TooLong { start } => {
+                    at += start;
+                    let length = splitter.skip(&text.as_bytes()[at..]).unwrap_or(text.len() - at);
+                    records.push("too long".to_owned());
+                    at += length;
+                }
+                Step::Broken { message, .. } => return Err(message),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_ends_where_its_brackets_and_quotes_pair_up() {
+        assert_eq!(scan(r#"{"a":"}\\\"}","b":[{}]} x"#), Some(r#"{"a":"}\\\"}","b":[{}]}"#));
+        assert_eq!(scan(r#""a\"b",1"#), Some(r#""a\"b""#));
+        assert_eq!(scan("12.5,"), Some("12.5"));
+        assert_eq!(scan("12.5"), None);
+        assert_eq!(scan("{\"a\":\"}"), None);
+        assert_eq!(scan(""), None);
+    }
+
+    #[test]
+    fn an_array_may_be_printed_in_any_way() {
+        let expected = Ok(vec!["{\"a\":\n1}".to_owned(), "2".to_owned(), "{}".to_owned()]);
+        assert_eq!(cut_all(ArraySplitter::new(100), " [ {\"a\":\n1} ,2,\n{}]\n"), expected);
+        assert_eq!(cut_all(ArraySplitter::new(100), "[{\"a\":\n1},2][] [{}]"), expected);
+        assert_eq!(cut_all(ArraySplitter::new(100), "{\"a\":\n1}\n{}"), Ok(vec!["{\"a\":\n1}".into(), "{}".into()]));
+        assert_eq!(cut_all(ArraySplitter::new(100), "[]"), Ok(vec![]));
+    }
+
+    #[test]
+    fn an_array_that_is_none_is_refused() {
+        for (text, message) in [
+            ("[{}", "the JSON array ends early"),
+            ("[{},", "the JSON array ends early"),
+            ("[{\"a\":1", "the JSON ends early"),
+            ("[{} {}]", "no comma between the elements of a JSON array"),
+            ("[{},]", "an element of the JSON array is missing"),
+            ("[{}] x", "neither a JSON array nor an object starts here"),
+        ] {
+            assert_eq!(cut_all(ArraySplitter::new(100), text), Err(message.to_owned()), "{text}");
+        }
+    }
+
+    #[test]
+    fn records_over_the_limit_are_got_past() {
+        let long = format!("{{\"a\":\"{}\"}}", "]}".repeat(20));
+        let text = format!("[{long},{{}},{long}]");
+        assert_eq!(cut_all(ArraySplitter::new(20), &text).unwrap(), ["too long", "{}", "too long"]);
+        let text = format!("{long}\n{{}}\n{long}");
+        assert_eq!(cut_all(LineSplitter::new(20), &text).unwrap(), ["too long", "{}", "too long"]);
+    }
+
+    #[test]
+    fn lines_of_blanks_are_no_records() {
+        assert_eq!(cut_all(LineSplitter::new(20), "\n{}\r\n \t\r\n{\"a\":1}").unwrap(), ["{}", "{\"a\":1}"]);
+    }
+
+    proptest! {
+        #[test]
+        fn a_scanner_fed_in_pieces_says_the_same(text in "[\\[\\]{}\",\\\\a1 ]{0,40}", cut in 0..40_usize) {
+            let bytes = text.as_bytes();
+            let cut = cut.min(bytes.len());
+            let mut pieces = Scanner::default();
+            let found = pieces.feed(&bytes[..cut]).or_else(|| pieces.feed(&bytes[cut..]).map(|length| cut + length));
+            prop_assert_eq!(found, Scanner::default().feed(bytes));
+        }
+
+        #[test]
+        fn elements_that_are_written_are_cut_again(
+            texts in prop::collection::vec(any::<String>(), 0..6), blank in "[ \n]{0,2}",
+        ) {
+            let elements: Vec<String> = texts.iter().map(|text| serde_json::json!({ "k\"": [text] }).to_string()).collect();
+            let array = format!("{blank}[{blank}{}{blank}]{blank}", elements.join(&format!("{blank},{blank}")));
+            prop_assert_eq!(cut_all(ArraySplitter::new(10_000), &array), Ok(elements));
+        }
     }
 }

@@ -36,6 +36,13 @@ mod time;
 mod upsert;
 mod values;
 
+#[cfg(test)]
+mod damage_tests;
+#[cfg(test)]
+mod format_tests;
+#[cfg(test)]
+mod parquet_tests;
+
 pub use convert::Converter;
 pub use expand::expand;
 pub use ledger::{Counts, FileLedger, Ledger};

@@ -11,12 +11,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use ::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
-use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, Float64Array, StringViewArray};
+use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, Float64Array, StringViewArray, StringViewBuilder};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Date64Type, Float64Type, Int32Type, Int64Type, TimeUnit};
 use arrow::record_batch::RecordBatch;
 
-use super::arrow_json::{per_second, push_json, push_row};
+use super::arrow_json::{display, per_second, push_json, push_row};
 use super::json_rows::Extra;
 use super::layout::Layout;
 use super::rows::{Cell, Fault, Row, RowBuilder};
@@ -167,7 +167,10 @@ impl Values {
                 Self::Number(strictly(column, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
             }
             // Integers and decimals go by their digits: a number of nanoseconds does not fit into a float.
-            _ => Self::Text(strictly(column, &DataType::Utf8View)?.as_string_view().clone()),
+            _ => match strictly(column, &DataType::Utf8View) {
+                Ok(texts) => Self::Text(texts.as_string_view().clone()),
+                Err(_) => Self::Text(displayed(column)?),
+            },
         })
     }
 
@@ -191,6 +194,19 @@ impl Values {
 /// Casts without turning what does not fit into null.
 fn strictly(column: &ArrayRef, to: &DataType) -> Result<ArrayRef> {
     Ok(cast_with_options(column, to, &CastOptions { safe: false, ..CastOptions::default() })?)
+}
+
+/// Writes values one by one, where there is no cast to text or one of them has none.
+fn displayed(column: &ArrayRef) -> Result<StringViewArray> {
+    let mut texts = StringViewBuilder::with_capacity(column.len());
+    for row in 0..column.len() {
+        if column.is_null(row) {
+            texts.append_null();
+        } else {
+            texts.try_append_value(display(column.as_ref(), row)?)?;
+        }
+    }
+    Ok(texts.finish())
 }
 
 /// Instants that microseconds cannot hold end up out of range, which is then said of their row.

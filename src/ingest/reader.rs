@@ -39,7 +39,7 @@ pub struct ReadBatch {
     /// Columns that are none of ours, as the input spells them. The batches of a file mostly name the same ones; the caller
     /// unites them and counts.
     pub unknown_columns: Vec<String>,
-    /// What [`super::replay`] needs to know about the rejects of this batch, as a JSON object. Of files without pages all
+    /// What [`super::replay()`] needs to know about the rejects of this batch, as a JSON object. Of files without pages all
     /// batches have the one of [`Converter::context`].
     pub context: Arc<str>,
 }
@@ -92,6 +92,8 @@ pub struct FileSummary {
     pub bytes: u64,
     /// 128-bit XXH3 of the bytes as stored, compression included.
     pub content_hash: u128,
+    /// Columns of the file's header that are none of ours. Those of JSON objects and pages are in their batches only.
+    pub unknown_columns: Vec<String>,
 }
 
 /// Reads one input.
@@ -168,7 +170,7 @@ impl Reader {
                 let content_hash = content_hash(path)?;
                 let handle = File::open(path).map_err(io_error(&file.name))?;
                 let bytes = handle.metadata().map_err(io_error(&file.name))?.len();
-                (handle, FileSummary { bytes, content_hash })
+                (handle, FileSummary { bytes, content_hash, unknown_columns: Vec::new() })
             }
             _ => {
                 let failed = || io_error("temporary copy of a Parquet file");
@@ -180,7 +182,7 @@ impl Reader {
                 }
                 copy.rewind().map_err(failed())?;
                 let (bytes, content_hash) = bytes.finish()?;
-                (copy, FileSummary { bytes, content_hash })
+                (copy, FileSummary { bytes, content_hash, unknown_columns: Vec::new() })
             }
         };
         let (input, headers) = ParquetInput::open(handle, &file.name)?;
@@ -224,10 +226,16 @@ impl Reader {
     /// # Errors
     /// The rest of the file cannot be read.
     pub fn finish(self) -> Result<FileSummary> {
-        match self.input {
-            Input::Text(cutter) => cutter.finish().map(|(bytes, content_hash)| FileSummary { bytes, content_hash }),
-            Input::Parquet { summary, .. } => Ok(summary),
-        }
+        let mut summary = match self.input {
+            Input::Text(cutter) => {
+                let (bytes, content_hash) = cutter.finish()?;
+                FileSummary { bytes, content_hash, unknown_columns: Vec::new() }
+            }
+            Input::Parquet { summary, .. } => summary,
+        };
+        let unknown = self.converter.layout.iter().flat_map(|layout| layout.headers.unknown());
+        summary.unknown_columns = unknown.map(str::to_owned).collect();
+        Ok(summary)
     }
 }
 

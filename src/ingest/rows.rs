@@ -210,8 +210,10 @@ impl<'r> RowBuilder<'r> {
                 SourcePhone::None => {}
                 SourcePhone::Number(number) => match (cells[PHONE_NUMBER], texts[PHONE_NUMBER]) {
                     (Cell::Absent, _) => texts[PHONE_NUMBER] = Some(number),
-                    (_, Some(given)) => warned.phone_differs = !same_phone(given, number),
-                    (_, None) => {}
+                    (_, Some(given)) if !given.trim_ascii().is_empty() => {
+                        warned.phone_differs = !same_phone(given, number);
+                    }
+                    _ => {}
                 },
             }
         }

@@ -150,10 +150,10 @@ enum Unit {
 }
 
 fn unit_of(absolute: i128) -> Unit {
-    match absolute {
-        ..100_000_000_000 => Unit::Seconds,
-        ..100_000_000_000_000 => Unit::Milliseconds,
-        ..100_000_000_000_000_000 => Unit::Microseconds,
+    match absolute.unsigned_abs() {
+        0..100_000_000_000 => Unit::Seconds,
+        100_000_000_000..100_000_000_000_000 => Unit::Milliseconds,
+        100_000_000_000_000..100_000_000_000_000_000 => Unit::Microseconds,
         _ => Unit::Nanoseconds,
     }
 }
