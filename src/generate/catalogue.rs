@@ -212,9 +212,10 @@ impl Catalogue {
     pub(super) fn duration_us(&self, workflow: usize, version: usize, channel: Channel, random: &mut Random) -> i64 {
         let stretch = match channel {
             Channel::Phone => 1.0,
-            Channel::Messaging => 6.0,
-            Channel::Email => 70.0,
-            Channel::Task => 25.0,
+            Channel::Messaging => 8.0,
+            // These wait for a reply or for office hours.
+            Channel::Email => 400.0,
+            Channel::Task => 200.0,
             Channel::Video => 3.0,
         };
         // Newer versions are a little quicker.
@@ -284,8 +285,8 @@ fn workflow(seed: u64, calendar: &Calendar, index: usize) -> Workflow {
 
 /// Shares of sessions that have the k-th field of their workflow, in a million.
 const SHARES: [u64; 15] = [
-    980_000, 700_000, 500_000, 330_000, 180_000, 90_000, 30_000, 8_000, 1_500, // directly in variables
-    600_000, 420_000, 200_000, 60_000, 9_000, 600, // in the topic's object
+    960_000, 520_000, 340_000, 220_000, 120_000, 60_000, 20_000, 8_000, 1_500, // directly in variables
+    450_000, 300_000, 120_000, 40_000, 9_000, 600, // in the topic's object
 ];
 
 fn fields(index: usize, places: std::ops::Range<usize>, prefix: &str) -> Vec<Field> {

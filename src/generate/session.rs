@@ -157,7 +157,7 @@ impl World {
         let outcome = match random.below(1000) {
             roll if roll < contained * 10 => Outcome::Contained,
             roll if roll < (contained + habits.transferred_percent) * 10 => Outcome::Transferred,
-            roll if roll >= 996 => Outcome::Stuck,
+            roll if roll >= 994 => Outcome::Stuck,
             _ => Outcome::Abandoned,
         };
         (Core { start_us, workflow, version, channel, outcome }, random)
@@ -169,7 +169,7 @@ impl World {
         for _ in 0..12 {
             let mut random = Random::new(self.seed, Purpose::Caller, session);
             let roll = random.below(1000);
-            if roll < 15 {
+            if roll < 25 {
                 return REGULARS + random.skewed_below(REGULAR_COUNT);
             }
             if roll >= 300 || session == 0 {
@@ -356,7 +356,7 @@ mod tests {
         }
         assert!(outcomes["Contained"] > 1000 && outcomes["Transferred"] > 800, "{outcomes:?}");
         assert!((100..700).contains(&outcomes["Abandoned"]), "{outcomes:?}");
-        assert!((4..40).contains(&outcomes["Stuck"]), "{outcomes:?}");
+        assert!((8..40).contains(&outcomes["Stuck"]), "{outcomes:?}");
     }
 
     #[test]
