@@ -21,7 +21,7 @@ mod testing;
 mod value;
 
 pub use output_file::OutputFile;
-pub use sink::is_broken_pipe;
+pub use sink::{is_broken_pipe, sink_error};
 
 use std::fmt;
 use std::io::Write;

@@ -19,8 +19,8 @@ pub fn is_broken_pipe(error: &Error) -> bool {
     matches!(error, Error::Storage { context, message } if context == CONTEXT && message == CLOSED)
 }
 
-/// Turns the sink's I/O error into ours.
-pub(super) fn sink_error(error: io::Error) -> Error {
+/// Turns a sink's I/O error into ours, so that [`is_broken_pipe`] knows a closed pipe again.
+pub fn sink_error(error: io::Error) -> Error {
     match error.kind() {
         io::ErrorKind::BrokenPipe => Error::storage(CONTEXT, CLOSED),
         _ => Error::storage(CONTEXT, error),

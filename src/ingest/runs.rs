@@ -82,6 +82,11 @@ impl RunStore {
         })
     }
 
+    /// The schema of the rows.
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// Adds rows, in any order.
     ///
     /// # Errors

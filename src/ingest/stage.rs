@@ -266,41 +266,19 @@ fn collect(
     limits: &Limits,
     quarantined_at_us: i64,
 ) -> Result<Staged> {
-    let run_schema = run_schema();
-    // Most of the budget is for rows; a key is a twentieth of a row.
-    let mut staged = Staged {
-        keys: KeyStore::new(limits.memory_bytes / 4),
-        runs: RunStore::new(Arc::clone(&run_schema), limits.memory_bytes / 2)?,
-        rows: 0,
-        stretches: Vec::new(),
-        files: inputs
-            .iter()
-            .zip(skip)
-            .map(|(input, skip)| FileLedger {
-                file: input.name.clone(),
-                already_in_version: *skip,
-                ..FileLedger::default()
-            })
-            .collect(),
-        rejects: RejectStore::new(),
-    };
+    let files = inputs.iter().zip(skip).map(|(input, skip)| FileLedger {
+        file: input.name.clone(),
+        already_in_version: *skip,
+        ..FileLedger::default()
+    });
+    let mut staged = Staged::empty(files.collect(), limits)?;
     let mut progress = Progress::default();
     for message in messages {
         limits.check()?;
         match message {
             Message::Bytes(bytes) => progress.bytes += bytes,
             Message::Converted { file, read, content } => {
-                let ledger = &mut staged.files[file as usize];
-                let rows = read.rows.num_rows() as u64;
-                ledger.counts.rows_read += rows + read.rejects.len() as u64;
-                ledger.counts.quarantined += read.rejects.len() as u64;
-                add_warnings(&mut ledger.warnings, &read.warnings);
-                for name in read.unknown_columns {
-                    if !ledger.unknown_columns.contains(&name) {
-                        ledger.unknown_columns.push(name);
-                    }
-                }
-                progress.rows += rows + read.rejects.len() as u64;
+                progress.rows += (read.rows.num_rows() + read.rejects.len()) as u64;
                 let input = &inputs[file as usize];
                 if !read.rejects.is_empty() {
                     let rejects: Vec<&Reject> = read.rejects.iter().collect();
@@ -309,24 +287,70 @@ fn collect(
                         quarantine::batch(&input.name, &rejects, exported_at_us, quarantined_at_us, &read.context)?;
                     staged.rejects.push(file, &batch)?;
                 }
-                push_rows(&mut staged, file, &read.rows, content, &run_schema)?;
+                push_counted(&mut staged, file, &read, content)?;
             }
             Message::End { file, outcome } => end_file(&mut staged.files[file as usize], outcome)?,
         }
         (limits.progress)(progress);
     }
-    staged.runs.seal();
-    for ledger in &mut staged.files {
-        if ledger.refused.is_some() {
-            ledger.counts = Default::default();
-            ledger.warnings = Default::default();
-        } else if !ledger.unknown_columns.is_empty() {
-            // Which block named a column first depends on the workers.
-            ledger.unknown_columns.sort();
-            ledger.warnings.insert(Warning::UnknownColumn, ledger.unknown_columns.len() as u64);
+    staged.seal();
+    Ok(staged)
+}
+
+/// Counts a converted block into its file's ledger and takes its good rows.
+fn push_counted(staged: &mut Staged, file: u32, read: &ReadBatch, content: Int64Array) -> Result<()> {
+    let ledger = &mut staged.files[file as usize];
+    let rejects = read.rejects.len() as u64;
+    ledger.counts.rows_read += read.rows.num_rows() as u64 + rejects;
+    ledger.counts.quarantined += rejects;
+    add_warnings(&mut ledger.warnings, &read.warnings);
+    for name in &read.unknown_columns {
+        if !ledger.unknown_columns.contains(name) {
+            ledger.unknown_columns.push(name.clone());
         }
     }
-    Ok(staged)
+    push_rows(staged, file, &read.rows, content)
+}
+
+/// Takes a converted block of a file.
+///
+/// # Errors
+/// Temporary space that runs out.
+pub fn push_read(staged: &mut Staged, file: u32, read: &ReadBatch) -> Result<()> {
+    push_counted(staged, file, read, content_hashes(&read.rows)?)
+}
+
+impl Staged {
+    /// Makes an empty stage for these files.
+    ///
+    /// # Errors
+    /// A defect of the schema.
+    pub fn empty(files: Vec<FileLedger>, limits: &Limits) -> Result<Self> {
+        // Most of the budget is for rows; a key is a twentieth of a row.
+        Ok(Self {
+            keys: KeyStore::new(limits.memory_bytes / 4),
+            runs: RunStore::new(run_schema(), limits.memory_bytes / 2)?,
+            rows: 0,
+            stretches: Vec::new(),
+            files,
+            rejects: RejectStore::new(),
+        })
+    }
+
+    /// Ends the taking in: sorts what is in memory, and settles the ledgers.
+    pub fn seal(&mut self) {
+        self.runs.seal();
+        for ledger in &mut self.files {
+            if ledger.refused.is_some() {
+                ledger.counts = Default::default();
+                ledger.warnings = Default::default();
+            } else if !ledger.unknown_columns.is_empty() {
+                // Which block named a column first depends on the workers.
+                ledger.unknown_columns.sort();
+                ledger.warnings.insert(Warning::UnknownColumn, ledger.unknown_columns.len() as u64);
+            }
+        }
+    }
 }
 
 fn end_file(ledger: &mut FileLedger, outcome: Result<FileSummary>) -> Result<()> {
@@ -349,13 +373,7 @@ fn end_file(ledger: &mut FileLedger, outcome: Result<FileSummary>) -> Result<()>
     Ok(())
 }
 
-fn push_rows(
-    staged: &mut Staged,
-    file: u32,
-    batch: &RecordBatch,
-    content: Int64Array,
-    run_schema: &SchemaRef,
-) -> Result<()> {
+fn push_rows(staged: &mut Staged, file: u32, batch: &RecordBatch, content: Int64Array) -> Result<()> {
     let rows = batch.num_rows();
     if rows == 0 {
         return Ok(());
@@ -373,5 +391,5 @@ fn push_rows(
     let mut arrays: Vec<ArrayRef> = batch.columns().to_vec();
     arrays.push(Arc::new(content));
     arrays.push(Arc::new(ordinals));
-    staged.runs.push(RecordBatch::try_new(Arc::clone(run_schema), arrays)?)
+    staged.runs.push(RecordBatch::try_new(Arc::clone(staged.runs.schema()), arrays)?)
 }

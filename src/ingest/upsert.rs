@@ -27,7 +27,7 @@ use crate::lake::{Commit, DataFile, FileWriter, Lake, Output, Snapshot, Table, W
 use crate::schema::{self, CONTENT_HASH, EXPORTED_AT};
 
 /// How often a run starts over because another writer committed first.
-const ATTEMPTS: usize = 20;
+pub(super) const ATTEMPTS: usize = 20;
 /// Rows of sightings of a batch.
 const SIGHTING_ROWS: usize = 65_536;
 
@@ -47,7 +47,7 @@ pub struct IngestOptions {
 }
 
 impl IngestOptions {
-    fn stops(&self, files: &[FileLedger]) -> bool {
+    pub(super) fn stops(&self, files: &[FileLedger]) -> bool {
         let quarantined: u64 = files.iter().map(|file| file.counts.quarantined).sum();
         self.all_or_nothing && (quarantined > self.max_bad || files.iter().any(|file| file.refused.is_some()))
     }
@@ -71,7 +71,7 @@ pub async fn ingest(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) 
         stage(&inputs_owned, &known_files, &options.read, &options.limits, options.now_us)
     })
     .await?;
-    let mut run = Run { staged: Arc::new(std::sync::Mutex::new(staged)), options: options.clone() };
+    let run = Run::new(staged, options);
     run.forget_known_inputs(&sessions, inputs).await?;
     let files = run.files();
     if options.stops(&files) {
@@ -97,7 +97,7 @@ fn transaction_name(content_hash: &str, exported_at_us: i64) -> String {
     format!("sessionlake:file:{content_hash}:{exported_at_us}")
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
 }
 
@@ -115,6 +115,20 @@ async fn known_files(sessions: &Table, inputs: &[SourceFile], options: &IngestOp
         *known = sessions.transaction_version(&name).await?.and_then(|version| u64::try_from(version).ok());
     }
     Ok(known)
+}
+
+/// Commits what is staged, under the names by which a later run knows that it is done.
+///
+/// # Errors
+/// As [`ingest`].
+pub(super) async fn commit_staged(
+    lake: &Lake,
+    sessions: &mut Table,
+    staged: Staged,
+    options: &IngestOptions,
+    transactions: Vec<String>,
+) -> Result<Ledger> {
+    Run::new(staged, options).commit_sessions(lake, sessions, transactions).await
 }
 
 struct Run {
@@ -138,6 +152,10 @@ struct Decision {
 }
 
 impl Run {
+    fn new(staged: Staged, options: &IngestOptions) -> Self {
+        Self { staged: Arc::new(std::sync::Mutex::new(staged)), options: options.clone() }
+    }
+
     fn locked(&self) -> std::sync::MutexGuard<'_, Staged> {
         self.staged.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -147,7 +165,7 @@ impl Run {
     }
 
     /// Standard input can only be known again once it has been read.
-    async fn forget_known_inputs(&mut self, sessions: &Table, inputs: &[SourceFile]) -> Result<()> {
+    async fn forget_known_inputs(&self, sessions: &Table, inputs: &[SourceFile]) -> Result<()> {
         for (index, input) in inputs.iter().enumerate().filter(|(_, input)| input.path.is_none()) {
             let hash = self.locked().files[index].content_hash.clone();
             let name = transaction_name(&hash, self.options.read.export_time_us(input));
@@ -403,12 +421,12 @@ fn taken_keys(staged: &mut Staged, stored: &mut KeyStore, partition: usize) -> R
     Ok(keys)
 }
 
-fn gave_up() -> Error {
+pub(super) fn gave_up() -> Error {
     Error::Conflict { message: format!("other writers committed first {ATTEMPTS} times in a row") }
 }
 
 /// After a conflict: drops the files and moves to the newest version. Any other error is final.
-async fn start_over(table: &mut Table, output: &Output, added: Vec<WrittenFile>, error: Error) -> Result<()> {
+pub(super) async fn start_over(table: &mut Table, output: &Output, added: Vec<WrittenFile>, error: Error) -> Result<()> {
     match error {
         Error::Conflict { .. } => {
             let output = output.clone();
