@@ -105,7 +105,10 @@ async fn plan(
         engine.context().execute_logical_plan(plan).await.map_err(located)?;
         return Ok(());
     }
-    if !matches!(plan, datafusion::logical_expr::LogicalPlan::Ddl(_) | datafusion::logical_expr::LogicalPlan::Statement(_)) {
+    if !matches!(
+        plan,
+        datafusion::logical_expr::LogicalPlan::Ddl(_) | datafusion::logical_expr::LogicalPlan::Statement(_)
+    ) {
         engine.context().state().create_physical_plan(&plan).await.map_err(located)?;
     }
     Ok(())

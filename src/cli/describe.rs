@@ -48,8 +48,10 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
             };
             if listed.num_rows() == 0 {
                 let names: Vec<_> = TABLES.iter().map(|table| bare(table.name)).collect();
-                return Err(Error::usage(format!("there is no table or function {name:?}"))
-                    .with_hint(format!("the tables are {}; describe functions lists the functions", names.join(", "))));
+                return Err(Error::usage(format!("there is no table or function {name:?}")).with_hint(format!(
+                    "the tables are {}; describe functions lists the functions",
+                    names.join(", ")
+                )));
             }
             printer.print(&listed)?;
         }
@@ -101,10 +103,10 @@ fn type_name(data_type: &DataType, kind: Option<schema::Kind>) -> String {
 }
 
 fn function_list(only: Option<&str>) -> Result<RecordBatch> {
-    let rows = functions::reference::entries()
+    let rows = functions::reference::list()
         .into_iter()
-        .filter(|entry| only.is_none_or(|only| entry.name.eq_ignore_ascii_case(only)))
-        .map(|entry| vec![entry.name, entry.syntax, entry.description]);
+        .filter(|function| only.is_none_or(|only| function.name.eq_ignore_ascii_case(only)))
+        .map(|function| vec![function.name, function.syntax, function.meaning]);
     listing(&["function", "syntax", "meaning"], rows)
 }
 

@@ -7,7 +7,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::Utc;
 use clap::{Args as ClapArgs, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use sessionlake::ingest::{self, Encoding, IngestOptions, InputFormat, Ledger, Limits, Progress, ReadOptions, SourceFile};
+use sessionlake::ingest::{
+    self, Encoding, IngestOptions, InputFormat, Ledger, Limits, Progress, ReadOptions, SourceFile,
+};
 use sessionlake::lake::Lake;
 use sessionlake::{Error, Result};
 
@@ -112,9 +114,9 @@ impl ReadArgs {
             None => 16 << 20,
         };
         let exported_at_us = match &self.exported_at {
-            Some(text) => Some(
-                super::shared::parse_instant("--exported-at", text, settings.engine.time_zone)?.timestamp_micros(),
-            ),
+            Some(text) => {
+                Some(super::shared::parse_instant("--exported-at", text, settings.engine.time_zone)?.timestamp_micros())
+            }
             None => None,
         };
         Ok(ReadOptions {
@@ -245,7 +247,12 @@ fn total_bytes(inputs: &[SourceFile]) -> Option<u64> {
 }
 
 /// Runs an ingest with a progress bar; a signal asks it to stop, and waits until it has cleaned up.
-async fn watched<F>(shared: &Shared, total: Option<u64>, limits: &Limits, work: impl FnOnce(Limits) -> F) -> Result<Ledger>
+async fn watched<F>(
+    shared: &Shared,
+    total: Option<u64>,
+    limits: &Limits,
+    work: impl FnOnce(Limits) -> F,
+) -> Result<Ledger>
 where
     F: Future<Output = Result<Ledger>>,
 {

@@ -24,8 +24,10 @@ use shared::Shared;
 /// Keeps histories of workflow sessions in a lake, and runs SQL files over them.
 #[derive(Debug, Parser)]
 #[command(name = "sessionlake", version, max_term_width = 110, disable_help_subcommand = true)]
-#[command(after_help = "Exit codes: 0 fine, 1 SQL or runtime error, 2 usage or configuration, 3 data check failed or rows \
-                        quarantined over the limit, 4 storage, 5 conflict, 6 limit reached, 130/143 stopped by a signal.")]
+#[command(
+    after_help = "Exit codes: 0 fine, 1 SQL or runtime error, 2 usage or configuration, 3 data check failed or rows \
+                        quarantined over the limit, 4 storage, 5 conflict, 6 limit reached, 130/143 stopped by a signal."
+)]
 struct Cli {
     #[command(flatten)]
     shared: Shared,

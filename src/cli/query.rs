@@ -75,9 +75,8 @@ impl ParameterArgs {
         let mut values = BTreeMap::new();
         if let Some(path) = &self.file {
             let text = std::fs::read_to_string(path).map_err(|e| Error::usage(format!("{}: {e}", path.display())))?;
-            let parsed: BTreeMap<String, Value> = serde_json::from_str(&text).map_err(|e| {
-                Error::usage(format!("{}: not an object of parameters: {e}", path.display()))
-            })?;
+            let parsed: BTreeMap<String, Value> = serde_json::from_str(&text)
+                .map_err(|e| Error::usage(format!("{}: not an object of parameters: {e}", path.display())))?;
             values = parsed;
         }
         let mut given = std::collections::BTreeSet::new();
@@ -157,7 +156,8 @@ struct Failures {
 
 impl Failures {
     fn meet(&mut self, error: Error) -> Result<()> {
-        let going_on = self.keep_going && !matches!(error, Error::Cancelled) && !sessionlake::format::is_broken_pipe(&error);
+        let going_on =
+            self.keep_going && !matches!(error, Error::Cancelled) && !sessionlake::format::is_broken_pipe(&error);
         if !going_on {
             return Err(error);
         }
@@ -188,7 +188,8 @@ pub fn given_to(scripts: &[Script], given: &BTreeMap<String, Value>) -> Result<V
     if let Some(name) = given.keys().find(|name| !scripts.iter().any(|script| knows(script, name))) {
         return Err(Error::usage(format!("none of these scripts has a parameter {name:?}")));
     }
-    let known = |script: &Script| given.iter().filter(|(n, _)| knows(script, n)).map(|(n, v)| (n.clone(), v.clone())).collect();
+    let known =
+        |script: &Script| given.iter().filter(|(n, _)| knows(script, n)).map(|(n, v)| (n.clone(), v.clone())).collect();
     Ok(scripts.iter().map(known).collect())
 }
 
@@ -321,7 +322,11 @@ fn read_script(path: &Path) -> Result<(String, String)> {
     let name = path.display().to_string();
     let bytes = std::fs::read(path).map_err(|e| {
         let error = Error::usage(format!("{name}: {e}"));
-        if e.kind() == std::io::ErrorKind::NotFound { error.with_hint("is the path right? SQL itself is given with -c") } else { error }
+        if e.kind() == std::io::ErrorKind::NotFound {
+            error.with_hint("is the path right? SQL itself is given with -c")
+        } else {
+            error
+        }
     })?;
     let text = String::from_utf8(bytes).map_err(|e| {
         let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;

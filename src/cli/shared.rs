@@ -152,11 +152,6 @@ impl Shared {
 }
 
 impl AtArgs {
-    /// Says whether a version was named.
-    pub fn is_given(&self) -> bool {
-        self.at_version.is_some() || self.at_time.is_some()
-    }
-
     /// Returns the version to look at.
     ///
     /// # Errors
@@ -200,13 +195,12 @@ pub fn parse_instant(flag: &str, text: &str, time_zone: Tz) -> Result<DateTime<U
         .find_map(|form| chrono::NaiveDateTime::parse_from_str(text, form).ok())
         .or_else(|| chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0));
     // A local time that exists twice is taken as the earlier; one that does not exist is refused.
-    local
-        .and_then(|local| local.and_local_timezone(time_zone).earliest())
-        .map(|instant| instant.to_utc())
-        .ok_or_else(|| {
+    local.and_then(|local| local.and_local_timezone(time_zone).earliest()).map(|instant| instant.to_utc()).ok_or_else(
+        || {
             Error::usage(format!("{flag} is not an instant: {text:?}"))
                 .with_hint("write it as 2026-11-21T00:00:00Z, or as a date or local time of --time-zone")
-        })
+        },
+    )
 }
 
 /// Reads a number of bytes: plain, with a unit (kB, MB, GB, TB, KiB, MiB, GiB, TiB), or a share of the memory available.

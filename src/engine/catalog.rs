@@ -50,8 +50,14 @@ pub const TABLES: [TableNote; 8] = [
         name: "stored_sessions",
         meaning: "workflow_sessions with the columns that the lake adds: _exported_at, _source, _extra, _content_hash",
     },
-    TableNote { name: "quarantine", meaning: "input that could not be stored, with its place, the reason and the raw text" },
-    TableNote { name: "lake_history", meaning: "versions of the lake, each with the ledger of the ingest that made it" },
+    TableNote {
+        name: "quarantine",
+        meaning: "input that could not be stored, with its place, the reason and the raw text",
+    },
+    TableNote {
+        name: "lake_history",
+        meaning: "versions of the lake, each with the ledger of the ingest that made it",
+    },
     TableNote { name: "lake_files", meaning: "data files with their rows, bytes and range of started_at" },
 ];
 

@@ -69,15 +69,10 @@ impl Engine {
             disk = disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
         }
         let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_limit_bytes), NAMED_CONSUMERS);
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::new(pool))
-            .with_disk_manager_builder(disk)
-            .build_arc()?;
-        let mut state = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(runtime)
-            .with_default_features()
-            .build();
+        let runtime =
+            RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(disk).build_arc()?;
+        let mut state =
+            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
         // First of all rules: the others then see an instant where the clock was asked for.
         let mut analyzer_rules = vec![];
         analyzer_rules.extend(state.analyzer().rules.iter().cloned());

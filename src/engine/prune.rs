@@ -61,7 +61,11 @@ impl PruningStatistics for FileStatistics<'_> {
 ///
 /// # Errors
 /// A predicate that cannot be evaluated.
-pub fn prune(files: &[DataFile], schema: &SchemaRef, predicate: Option<&Arc<dyn PhysicalExpr>>) -> Result<Vec<DataFile>> {
+pub fn prune(
+    files: &[DataFile],
+    schema: &SchemaRef,
+    predicate: Option<&Arc<dyn PhysicalExpr>>,
+) -> Result<Vec<DataFile>> {
     let Some(predicate) = predicate else { return Ok(files.to_vec()) };
     let pruning = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(Arc::clone(predicate));
     let Some(pruning) = pruning else { return Ok(files.to_vec()) };

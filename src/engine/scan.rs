@@ -16,6 +16,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ColumnStatistics, Result, Statistics};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::{DataSource, DataSourceExec};
 use datafusion::datasource::table_schema::TableSchema;
@@ -25,15 +26,12 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::utils::conjunction_opt;
-use datafusion::physical_plan::filter_pushdown::{
-    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
-};
+use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::projection::ProjectionExec;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
 };
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 
 use super::prune::prune;
 use crate::lake::{DataFile, Version};
@@ -56,7 +54,13 @@ struct ScannedTable {
 
 impl LakeTable {
     /// Makes a table of data files whose paths are in the store registered under `store`.
-    pub fn new(name: &str, version: Version, store: ObjectStoreUrl, schema: SchemaRef, files: Arc<Vec<DataFile>>) -> Self {
+    pub fn new(
+        name: &str,
+        version: Version,
+        store: ObjectStoreUrl,
+        schema: SchemaRef,
+        files: Arc<Vec<DataFile>>,
+    ) -> Self {
         Self { scanned: Arc::new(ScannedTable { name: name.to_owned(), version, store, schema }), files }
     }
 }
@@ -254,11 +258,8 @@ impl SessionScanExec {
             global: context.session_config().options().execution.parquet.clone(),
             ..TableParquetOptions::default()
         };
-        let source = self
-            .parts
-            .source()
-            .with_table_parquet_options(options)
-            .with_parquet_file_reader_factory(Arc::new(readers));
+        let source =
+            self.parts.source().with_table_parquet_options(options).with_parquet_file_reader_factory(Arc::new(readers));
         let scan = Arc::new(DataSourceExec::new(Arc::new(self.parts.config(source)?)));
         Ok(Arc::clone(self.running.get_or_init(|| scan)))
     }

@@ -82,10 +82,8 @@ impl System {
 }
 
 fn history_columns(history: &[HistoryEntry]) -> Vec<ArrayRef> {
-    let counts: Vec<Option<Counts>> = history
-        .iter()
-        .map(|entry| serde_json::from_value(entry.ledger.as_ref()?.get("total")?.clone()).ok())
-        .collect();
+    let counts: Vec<Option<Counts>> =
+        history.iter().map(|entry| serde_json::from_value(entry.ledger.as_ref()?.get("total")?.clone()).ok()).collect();
     let count = |of: fn(&Counts) -> u64| -> ArrayRef {
         Arc::new(counts.iter().map(|c| c.as_ref().map(|c| of(c) as i64)).collect::<Int64Array>())
     };

@@ -148,6 +148,35 @@ several equal names counts, and a document is read only as far as needed. In Pos
 than comparisons.
 ";
 
+/// A function or operator, as a list shows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedFunction {
+    /// Its name; an operator's is the operator.
+    pub name: String,
+    /// How to call it.
+    pub syntax: String,
+    /// What it returns.
+    pub meaning: String,
+}
+
+/// Lists our functions, then those of datafusion-functions-json.
+pub fn list() -> Vec<ListedFunction> {
+    let ours = ours().into_iter().filter_map(|function| {
+        let documentation = function.documentation()?;
+        Some(ListedFunction {
+            name: function.name().to_owned(),
+            syntax: documentation.syntax_example.clone(),
+            meaning: documentation.description.clone(),
+        })
+    });
+    let others = JSON_FUNCTIONS.iter().map(|function| ListedFunction {
+        name: function.name.to_owned(),
+        syntax: function.syntax.to_owned(),
+        meaning: function.meaning.to_owned(),
+    });
+    ours.chain(others).collect()
+}
+
 /// Writes the reference as Markdown.
 pub fn reference() -> String {
     let functions = ours();

@@ -23,10 +23,10 @@ pub fn batch(
     let integers = |of: &dyn Fn(&Reject) -> Option<u64>| -> ArrayRef {
         Arc::new(rejects.iter().map(|r| of(r).and_then(|n| i64::try_from(n).ok())).collect::<Int64Array>())
     };
-    let instants = |us: i64| -> ArrayRef {
-        Arc::new(TimestampMicrosecondArray::from_value(us, count).with_timezone("UTC"))
-    };
-    let repeated = |text: &str| -> ArrayRef { Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n(text, count))) };
+    let instants =
+        |us: i64| -> ArrayRef { Arc::new(TimestampMicrosecondArray::from_value(us, count).with_timezone("UTC")) };
+    let repeated =
+        |text: &str| -> ArrayRef { Arc::new(StringViewArray::from_iter_values(std::iter::repeat_n(text, count))) };
     let raw: StringViewArray = rejects.iter().map(|r| Some(String::from_utf8_lossy(&r.raw))).collect();
     let mut raw_bytes = BinaryViewBuilder::with_capacity(count);
     for reject in rejects {

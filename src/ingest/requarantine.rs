@@ -29,7 +29,8 @@ const SOURCE_NAME: &str = "quarantine";
 /// Storage errors, another writer that is always faster, or a run stopped from outside.
 pub async fn replay_quarantine(lake: &Lake, options: IngestOptions) -> Result<Ledger> {
     let Some(mut quarantine) = lake.open(layout::QUARANTINE).await? else { return Ok(Ledger::default()) };
-    let mut staged = Staged::empty(vec![FileLedger { file: SOURCE_NAME.to_owned(), ..FileLedger::default() }], &options.limits)?;
+    let mut staged =
+        Staged::empty(vec![FileLedger { file: SOURCE_NAME.to_owned(), ..FileLedger::default() }], &options.limits)?;
     let snapshot = quarantine.snapshot()?;
     let mut stored: BTreeMap<String, Vec<u32>> = BTreeMap::new();
     for file in snapshot.files.iter() {

@@ -15,15 +15,15 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
 
+use super::Warning;
+use super::convert::Converter;
 use super::fingerprint::{KeyColumns, content_hashes};
 use super::keys::{KeyStore, RowPlace};
 use super::ledger::{FileLedger, add_warnings};
 use super::quarantine;
-use super::convert::Converter;
 use super::reader::{Block, FileSummary, ReadBatch, Reader, Reject};
 use super::runs::RunStore;
 use super::source::{ReadOptions, SourceFile};
-use super::Warning;
 use crate::error::{Error, Result};
 use crate::schema;
 

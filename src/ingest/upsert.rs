@@ -202,8 +202,7 @@ impl Run {
             let output = Output::of(&table, temporary.path().to_owned());
             let (staged, target) = (Arc::clone(&self.staged), output.clone());
             let added = blocking(move || {
-                let mut writer =
-                    FileWriter::new(schema::quarantine_schema(), target, NonZeroUsize::MIN, "quarantine");
+                let mut writer = FileWriter::new(schema::quarantine_schema(), target, NonZeroUsize::MIN, "quarantine");
                 let mut staged = staged.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
                 staged.rejects.for_each(|file| wanted[file], |batch| writer.write(batch))?;
                 writer.finish()
@@ -331,8 +330,7 @@ impl Run {
         })
         .await?;
         for _ in 0..ATTEMPTS {
-            let commit =
-                Commit { added: added.clone(), modified_ms: self.options.now_us / 1_000, ..Commit::default() };
+            let commit = Commit { added: added.clone(), modified_ms: self.options.now_us / 1_000, ..Commit::default() };
             match table.commit(commit).await {
                 // Nothing about a sighting depends on what others committed, so the same files serve again.
                 Err(Error::Conflict { .. }) => table.refresh().await?,
@@ -378,7 +376,8 @@ impl Run {
                         if liveness == Liveness::Ended && file.is_active() {
                             continue;
                         }
-                        let stream = runtime.block_on(read_rows(Arc::clone(&store), file, Arc::clone(&stored_schema), rows))?;
+                        let stream =
+                            runtime.block_on(read_rows(Arc::clone(&store), file, Arc::clone(&stored_schema), rows))?;
                         let runtime = runtime.clone();
                         sources.push(Box::new(
                             Blocking { stream, runtime }.map(move |batch| of_liveness(&batch?, liveness)),
@@ -426,7 +425,12 @@ pub(super) fn gave_up() -> Error {
 }
 
 /// After a conflict: drops the files and moves to the newest version. Any other error is final.
-pub(super) async fn start_over(table: &mut Table, output: &Output, added: Vec<WrittenFile>, error: Error) -> Result<()> {
+pub(super) async fn start_over(
+    table: &mut Table,
+    output: &Output,
+    added: Vec<WrittenFile>,
+    error: Error,
+) -> Result<()> {
     match error {
         Error::Conflict { .. } => {
             let output = output.clone();

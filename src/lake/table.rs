@@ -69,11 +69,16 @@ impl Lake {
     /// # Errors
     /// Storage errors, and a log that cannot be read.
     pub async fn open(&self, table: &'static str) -> Result<Option<Table>> {
+        if let Some(folder) = &self.local
+            && !folder.join(table).join("_delta_log").is_dir()
+        {
+            return Ok(None);
+        }
         let mut delta = self.builder(table)?.build().map_err(|e| delta_error(&self.name, e))?;
         match delta.load().await {
             Ok(()) => Ok(Some(self.table(table, delta))),
-            Err(DeltaTableError::NotATable(_)) => Ok(None),
-            Err(error) if is_missing(&error) => Ok(None),
+            // A log folder without a version: the process that made it was stopped before its first commit.
+            Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => Ok(None),
             Err(error) => Err(delta_error(&self.name, error)),
         }
     }
@@ -167,13 +172,6 @@ fn delta_columns(schema: &SchemaRef) -> Result<Vec<StructField>> {
             Ok(StructField::new(field.name(), DeltaType::Primitive(primitive), true))
         })
         .collect()
-}
-
-fn is_missing(error: &DeltaTableError) -> bool {
-    let text = error.to_string();
-    matches!(error, DeltaTableError::InvalidTableLocation(_))
-        || text.contains("No such file")
-        || text.contains("not found")
 }
 
 /// Maps an error of the log to who must act.

@@ -6,7 +6,7 @@
 
 use std::collections::VecDeque;
 use std::fs::{self, File};
-use std::io::BufWriter;
+use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -274,10 +274,9 @@ impl FileWriter {
                     return Err(Error::internal("the end of a file that is not open"));
                 };
                 let closed = writer.finish().map_err(|e| Error::storage(name.clone(), e));
-                // BufWriter's own buffer is flushed by `into_inner`, which reports what a drop would hide.
+                // A drop would flush the buffer too, but hide what the disk says.
                 let closed = closed.and_then(|metadata| {
-                    let buffered = writer.into_inner().map_err(|e| Error::storage(name.clone(), e))?;
-                    buffered.into_inner().map_err(|e| Error::storage(name.clone(), e.into_error()))?;
+                    writer.inner_mut().flush().map_err(|e| Error::storage(name.clone(), e))?;
                     Ok(metadata)
                 });
                 let written = closed.and_then(|metadata| {

@@ -10,6 +10,6 @@ mod tables;
 pub use columns::{COLUMNS, Column, Kind, column};
 pub use header::{HeaderMatch, Headers, match_headers, normalise};
 pub use tables::{
-    CONTENT_HASH, EXPORTED_AT, EXTRA, SOURCE, meaning, quarantine_schema, sessions_schema, sightings_schema, stored_schema,
-    timestamp_type,
+    CONTENT_HASH, EXPORTED_AT, EXTRA, SOURCE, meaning, quarantine_schema, sessions_schema, sightings_schema,
+    stored_schema, timestamp_type,
 };

@@ -86,7 +86,9 @@ pub fn meaning(name: &str) -> &'static str {
     match name {
         EXPORTED_AT => "when the export was made that held this state first",
         SOURCE => "the file that the state came from",
-        EXTRA => "columns of the export that are none of ours, as a JSON object; null unless ingested with --keep-extra",
+        EXTRA => {
+            "columns of the export that are none of ours, as a JSON object; null unless ingested with --keep-extra"
+        }
         CONTENT_HASH => "64-bit hash of the documented columns and _extra",
         "file" => "the file as it was named",
         "line" => "line in the file, or row of a Parquet file, from 1",
