@@ -134,7 +134,7 @@ fn lying(plot: &Plot, stacked: bool, labels: &Labels<'_>) -> (Drawing, f64) {
     let legend = drawing.legend(&plot.series, Mark::Square, left);
     let lanes = if stacked { 1 } else { plot.series.len().max(1) };
     let group = if lanes > 1 { BAR * 0.7 * lanes as f64 } else { BAR };
-    let top = legend + 20.0;
+    let top = legend + 28.0;
     // Room on the right for the number behind a bar.
     let right = WIDTH - 64.0;
     let bottom = top + plot.positions.len() as f64 * (group + SPACE);

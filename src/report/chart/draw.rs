@@ -13,7 +13,7 @@ pub(super) const HEIGHT: f64 = 300.0;
 /// The size of the text.
 const FONT: f64 = 12.0;
 /// Mean width of a letter, a little on the wide side.
-const LETTER: f64 = 6.6;
+const LETTER: f64 = 7.0;
 /// Longest label at an axis, in characters.
 pub(super) const LABEL: usize = 26;
 

@@ -13,7 +13,7 @@ const ROW: f64 = 26.0;
 pub(super) fn draw(plot: &Plot, labels: &Labels<'_>) -> (Drawing, f64) {
     let mut drawing = Drawing::default();
     let widest = plot.series.iter().map(|series| text_width(&shortened(&series.name, LABEL))).fold(0.0, f64::max);
-    let left = widest + 10.0;
+    let left = widest + 14.0;
     let columns = plot.positions.len().max(1) as f64;
     let width = ((WIDTH - left) / columns).min(90.0);
     let top = 34.0;

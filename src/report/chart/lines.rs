@@ -1,7 +1,7 @@
 //! Lines with gaps, and layers on each other.
 
 use super::bars::{extent, tooltip};
-use super::data::{Axis, Plot};
+use super::data::{Axis, Plot, Series};
 use super::draw::{Anchor, Area, Drawing, HEIGHT, LABEL, Mark, WIDTH, color, text_width};
 use super::scale::{self, Linear};
 use super::{ChartKind, Labels};
@@ -101,24 +101,34 @@ fn label_axis(drawing: &mut Drawing, plot: &Plot, area: Area, ends: (f64, f64), 
     }
 }
 
-/// Draws layers from the lowest up; a missing value is a layer of no height.
+/// Draws layers from the lowest up. Where no series has a value there is a gap; where some have, the others are of no height.
 fn layers(drawing: &mut Drawing, plot: &Plot, places: &[f64], up: &dyn Fn(f64) -> f64, labels: &Labels<'_>) {
+    let value = |series: &Series, position: usize| series.values.get(position).copied().flatten();
+    let known: Vec<usize> = (0..places.len())
+        .filter(|&position| plot.series.iter().any(|series| value(series, position).is_some()))
+        .collect();
     let mut below = vec![0.0; places.len()];
     for (index, series) in plot.series.iter().enumerate() {
-        let above: Vec<f64> =
-            below.iter().zip(&series.values).map(|(base, value)| base + value.unwrap_or(0.0).max(0.0)).collect();
-        let mut outline: Vec<(f64, f64)> =
-            places.iter().zip(&above).map(|(place, value)| (*place, up(*value))).collect();
-        let top = outline.clone();
-        outline.extend(places.iter().zip(&below).rev().map(|(place, value)| (*place, up(*value))));
-        drawing.path(&outline, &format!("a {}", color(index)), "Z");
-        drawing.path(&top, &format!("l {}", color(index)), "");
-        if places.len() <= MOST_MARKS {
-            for (position, ((x, y), value)) in top.iter().zip(&series.values).enumerate() {
-                if let Some(value) = value {
-                    let tooltip = tooltip(plot, index, position, *value, labels.unit);
-                    drawing.circle(*x, *y, 3.0, &format!("f {}", color(index)), &tooltip);
-                }
+        let above: Vec<f64> = below
+            .iter()
+            .enumerate()
+            .map(|(position, base)| base + value(series, position).unwrap_or(0.0).max(0.0))
+            .collect();
+        let point = |heights: &[f64], position: usize| {
+            Some((*places.get(position)?, up(heights.get(position).copied().unwrap_or_default())))
+        };
+        for run in known.chunk_by(|one, next| one + 1 == *next) {
+            let top: Vec<(f64, f64)> = run.iter().filter_map(|position| point(&above, *position)).collect();
+            let mut outline = top.clone();
+            outline.extend(run.iter().rev().filter_map(|position| point(&below, *position)));
+            drawing.path(&outline, &format!("a {}", color(index)), "Z");
+            drawing.path(&top, &format!("l {}", color(index)), "");
+        }
+        for position in 0..places.len() {
+            let (Some(value), Some((x, y))) = (value(series, position), point(&above, position)) else { continue };
+            if places.len() <= MOST_MARKS {
+                let tooltip = tooltip(plot, index, position, value, labels.unit);
+                drawing.circle(x, y, 3.0, &format!("f {}", color(index)), &tooltip);
             }
         }
         below = above;

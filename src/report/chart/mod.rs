@@ -17,6 +17,7 @@ mod words;
 mod tests;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use chrono_tz::Tz;
 
 pub use spec::{ChartKind, ChartSpec};
@@ -129,22 +130,22 @@ pub fn figures(spec: &ChartSpec, batches: &[RecordBatch], time_zone: Tz) -> Resu
     let mut columns = Vec::new();
     for y in &spec.y {
         let column = Column::find(y, batches)?;
-        // Text and dates are figures too: they are shown as they are printed.
-        let numeric = batches
-            .first()
-            .and_then(|batch| batch.column_by_name(y))
-            .is_some_and(|array| spec::is_number(array.data_type()));
-        let numbers = if numeric { column.numbers(time_zone) } else { Vec::new() };
+        let kind = batches.first().and_then(|batch| batch.column_by_name(y)).map(|array| array.data_type());
+        let shown = |number: f64| match kind {
+            Some(DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64) => Some(scale::moment(number)),
+            Some(kind) if spec::is_number(kind) => Some(unit.text(number)),
+            // Text is a figure too: it is shown as it is printed.
+            _ => None,
+        };
+        let numbers: Vec<Option<String>> =
+            column.numbers(time_zone).into_iter().map(|number| number.and_then(shown)).collect();
         columns.push((y, numbers, column.texts(time_zone)));
     }
     let mut figures = Vec::new();
     for row in 0..rows {
         for (y, numbers, texts) in &columns {
-            let value = match (numbers.get(row).copied().flatten(), texts.get(row).cloned().flatten()) {
-                (Some(number), _) => unit.text(number),
-                (None, Some(text)) => text,
-                (None, None) => "–".to_owned(),
-            };
+            let value = numbers.get(row).cloned().flatten().or_else(|| texts.get(row).cloned().flatten());
+            let value = value.unwrap_or_else(|| "–".to_owned());
             let name =
                 names.as_ref().map(|names| names.get(row).cloned().flatten().unwrap_or_else(|| "(none)".to_owned()));
             let label = match name {
