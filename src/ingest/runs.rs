@@ -196,7 +196,10 @@ fn in_order<'a>(
 }
 
 /// Copies text out of buffers that it shares with rows of other batches.
-fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
+///
+/// # Errors
+/// A defect of ours.
+pub fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
     let columns = batch
         .columns()
         .iter()
@@ -217,6 +220,44 @@ fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
 
+/// Compacts a batch whose text is less than half of the buffers that it holds on to, as after most rows were left out.
+///
+/// # Errors
+/// A defect of ours.
+pub fn compact_if_sparse(batch: RecordBatch) -> Result<RecordBatch> {
+    let (mut held, mut used) = (0, 0);
+    for column in batch.columns() {
+        match column.data_type() {
+            DataType::Utf8View => {
+                let column = column.as_string_view();
+                held += column.data_buffers().iter().map(|buffer| buffer.len()).sum::<usize>();
+                used += column.total_buffer_bytes_used();
+            }
+            DataType::BinaryView => {
+                let column = column.as_binary_view();
+                held += column.data_buffers().iter().map(|buffer| buffer.len()).sum::<usize>();
+                used += column.total_buffer_bytes_used();
+            }
+            _ => {}
+        }
+    }
+    if held > used * 2 { compact(&batch) } else { Ok(batch) }
+}
+
+/// One of the inputs of a merge.
+pub struct Source<'a> {
+    /// An instant that no row is before, if known: the source is not asked for rows until the merge has come that far.
+    pub not_before: Option<i64>,
+    /// The rows, sorted.
+    pub batches: Batches<'a>,
+}
+
+impl<'a> From<Batches<'a>> for Source<'a> {
+    fn from(batches: Batches<'a>) -> Self {
+        Self { not_before: None, batches }
+    }
+}
+
 struct Cursor {
     slot: usize,
     keys: ScalarBuffer<i64>,
@@ -225,7 +266,7 @@ struct Cursor {
 
 /// Merges sorted batches of several sources into one sorted stream, by `started_at`.
 pub struct Merge<'a> {
-    sources: Vec<Batches<'a>>,
+    sources: Vec<Source<'a>>,
     key_column: usize,
     cursors: Vec<Option<Cursor>>,
     heap: BinaryHeap<Reverse<(i64, usize)>>,
@@ -236,14 +277,14 @@ pub struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     /// Makes a merge of sources whose batches share a schema; `key_column` is the index of `started_at` in it.
-    pub fn new(sources: Vec<Batches<'a>>, key_column: usize) -> Self {
+    pub fn new(sources: Vec<Source<'a>>, key_column: usize) -> Self {
         let cursors = sources.iter().map(|_| None).collect();
         Self { sources, key_column, cursors, heap: BinaryHeap::new(), held: Vec::new(), started: false }
     }
 
     fn advance(&mut self, source: usize) -> Result<()> {
         self.cursors[source] = None;
-        for batch in self.sources[source].by_ref() {
+        while let Some(batch) = self.sources[source].batches.next() {
             let batch = batch?;
             if batch.num_rows() == 0 {
                 continue;
@@ -252,8 +293,10 @@ impl<'a> Merge<'a> {
             self.heap.push(Reverse((keys[0], source)));
             self.cursors[source] = Some(Cursor { slot: self.held.len(), keys, row: 0 });
             self.held.push(batch);
-            break;
+            return Ok(());
         }
+        // What it was read from is not needed any more.
+        self.sources[source].batches = Box::new(std::iter::empty());
         Ok(())
     }
 
@@ -261,7 +304,10 @@ impl<'a> Merge<'a> {
         if !self.started {
             self.started = true;
             for source in 0..self.sources.len() {
-                self.advance(source)?;
+                match self.sources[source].not_before {
+                    Some(bound) => self.heap.push(Reverse((bound, source))),
+                    None => self.advance(source)?,
+                }
             }
         }
         // Drop batches that were used up by the last output, and renumber the slots of the cursors.
@@ -275,7 +321,11 @@ impl<'a> Merge<'a> {
         while indices.len() < MERGED_BATCH_ROWS {
             let Some(Reverse((_, source))) = self.heap.pop() else { break };
             let bound = self.heap.peek().map(|Reverse(next)| *next);
-            let Some(cursor) = &mut self.cursors[source] else { continue };
+            let Some(cursor) = &mut self.cursors[source] else {
+                // The merge has come to where a source may begin.
+                self.advance(source)?;
+                continue;
+            };
             // Take rows of this source for as long as no other has a smaller one.
             while cursor.row < cursor.keys.len()
                 && indices.len() < MERGED_BATCH_ROWS
@@ -362,7 +412,12 @@ mod tests {
             store.seal();
             for (liveness, has_end) in [(Liveness::Active, false), (Liveness::Ended, true)] {
                 for _ in 0..2 {
-                    let merge = Merge::new(store.readers(liveness).unwrap(), 0);
+                    let mut sources: Vec<Source<'_>> =
+                        store.readers(liveness).unwrap().into_iter().map(Source::from).collect();
+                    for source in sources.iter_mut().step_by(2) {
+                        source.not_before = Some(0);
+                    }
+                    let merge = Merge::new(sources, 0);
                     let merged: Vec<_> = merge.flat_map(|b| rows_of(&b.unwrap())).collect();
                     prop_assert!(merged.is_sorted_by_key(|r| r.0));
                     let sort = |mut rows: Vec<(i64, bool, String, i64)>| { rows.sort(); rows };

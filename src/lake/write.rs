@@ -120,6 +120,22 @@ pub struct WrittenFile {
     pub statistics: Value,
 }
 
+/// How large files become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileLimits {
+    /// Rows of a file at most.
+    pub file_rows: usize,
+    /// Rows of a row group at most.
+    pub row_group_rows: usize,
+}
+
+impl Default for FileLimits {
+    /// Returns the limits of [`layout`].
+    fn default() -> Self {
+        Self { file_rows: layout::FILE_ROWS, row_group_rows: layout::ROW_GROUP_ROWS }
+    }
+}
+
 type Encoded = JoinHandle<Result<Vec<ArrowColumnChunk>>>;
 
 enum Job {
@@ -138,6 +154,7 @@ pub struct FileWriter {
     output: Output,
     encoders: NonZeroUsize,
     prefix: &'static str,
+    limits: FileLimits,
     /// Rows that do not fill a row group yet.
     buffered: Vec<RecordBatch>,
     buffered_rows: usize,
@@ -159,6 +176,7 @@ impl FileWriter {
             output,
             encoders,
             prefix,
+            limits: FileLimits::default(),
             buffered: Vec::new(),
             buffered_rows: 0,
             file_rows: 0,
@@ -170,6 +188,13 @@ impl FileWriter {
         }
     }
 
+    /// Makes smaller files and row groups than usual. A limit of 0 counts as 1.
+    #[must_use]
+    pub fn with_limits(mut self, limits: FileLimits) -> Self {
+        self.limits = FileLimits { file_rows: limits.file_rows.max(1), row_group_rows: limits.row_group_rows.max(1) };
+        self
+    }
+
     /// Takes rows, which follow those of earlier calls in the order of storage.
     ///
     /// # Errors
@@ -177,7 +202,7 @@ impl FileWriter {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let mut offset = 0;
         while offset < batch.num_rows() {
-            let room = layout::ROW_GROUP_ROWS.min(layout::FILE_ROWS - self.file_rows) - self.buffered_rows;
+            let room = self.limits.row_group_rows.min(self.limits.file_rows - self.file_rows) - self.buffered_rows;
             let take = room.min(batch.num_rows() - offset);
             self.buffered.push(batch.slice(offset, take));
             self.buffered_rows += take;
@@ -218,7 +243,7 @@ impl FileWriter {
         let batches = std::mem::take(&mut self.buffered);
         let schema = Arc::clone(&self.schema);
         self.jobs.push_back(Job::RowGroup(std::thread::spawn(move || encode(&schema, writers, &batches))));
-        if self.file_rows >= layout::FILE_ROWS {
+        if self.file_rows >= self.limits.file_rows {
             self.end_file();
         }
         while self.jobs.iter().filter(|job| matches!(job, Job::RowGroup(_))).count() > self.encoders.get() {
