@@ -12,4 +12,4 @@ mod system;
 
 pub use catalog::{At, TABLES, TableNote};
 pub use config::{Engine, EngineOptions, default_memory_limit};
-pub use scan::{LakeTable, SessionScanExec};
+pub use scan::{LakeTable, Leaves, SessionScanExec};

@@ -34,7 +34,9 @@ use datafusion::physical_plan::{
 };
 
 use super::prune::prune;
+use crate::functions::plain_path;
 use crate::lake::{DataFile, Version};
+use crate::shred::ShredAdapterFactory;
 
 /// A table of a lake at one version, as the planner sees it.
 #[derive(Debug)]
@@ -50,6 +52,17 @@ struct ScannedTable {
     version: Version,
     store: ObjectStoreUrl,
     schema: SchemaRef,
+    leaves: Leaves,
+}
+
+/// Whether scans read leaf columns in place of JSON text. Every answer is the same; support and tests look at the difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Leaves {
+    /// Leaves where a file has them.
+    #[default]
+    Read,
+    /// The text, always.
+    Ignore,
 }
 
 impl LakeTable {
@@ -60,8 +73,9 @@ impl LakeTable {
         store: ObjectStoreUrl,
         schema: SchemaRef,
         files: Arc<Vec<DataFile>>,
+        leaves: Leaves,
     ) -> Self {
-        Self { scanned: Arc::new(ScannedTable { name: name.to_owned(), version, store, schema }), files }
+        Self { scanned: Arc::new(ScannedTable { name: name.to_owned(), version, store, schema, leaves }), files }
     }
 }
 
@@ -197,6 +211,10 @@ impl ScanParts {
             .with_file_groups(self.groups.clone())
             .with_statistics(self.statistics.clone())
             .with_limit(self.limit)
+            .with_expr_adapter(match self.table.leaves {
+                Leaves::Read => Some(Arc::new(ShredAdapterFactory::new(plain_path))),
+                Leaves::Ignore => None,
+            })
             .build())
     }
 

@@ -17,7 +17,7 @@ use super::stage::{Limits, ORDINAL, Staged};
 use super::upsert::blocking;
 use crate::error::Result;
 use crate::lake::read::read_rows;
-use crate::lake::{DataFile, FileWriter, Output, Snapshot, Table, WrittenFile, discard};
+use crate::lake::{DataFile, FileWriter, Output, Snapshot, Table, WrittenFile, discard, layout};
 use crate::schema;
 
 /// Row groups encoded at once, at most: each holds some hundred megabytes, and conversion is the slower half beyond this.
@@ -86,7 +86,8 @@ fn write_sorted(
         Liveness::Active => "active",
         Liveness::Ended => "ended",
     };
-    let mut writer = FileWriter::new(schema, output, limits.threads.min(MAX_ENCODERS), prefix);
+    let mut writer =
+        FileWriter::new(schema, output, limits.threads.min(MAX_ENCODERS), prefix).with_leaves(layout::LEAF_BUDGET);
     for batch in Merge::new(sources, key_column) {
         limits.check()?;
         writer.write(&batch?)?;

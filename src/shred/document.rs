@@ -9,7 +9,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch, StringViewBuilder,
+    Array, ArrayBuilder, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch,
+    StringViewBuilder,
 };
 use jiter::{Jiter, JiterResult, NumberAny, NumberInt, Peek};
 
@@ -438,7 +439,8 @@ impl FileShredder {
     pub fn shred(&self, batches: &[RecordBatch]) -> Result<ShreddedRows> {
         let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
         // Builders by leaf and kind.
-        let mut builders: Vec<[Option<LeafBuilder>; 5]> = self.leaves.leaves.iter().map(|_| Default::default()).collect();
+        let mut builders: Vec<[Option<LeafBuilder>; 5]> =
+            self.leaves.leaves.iter().map(|_| Default::default()).collect();
         for (index, leaf) in self.leaves.leaves.iter().enumerate() {
             for (slot, kind) in super::leaf::KINDS.iter().enumerate().filter(|(_, kind)| leaf.kinds & kind.bit() != 0) {
                 builders[index][slot] = Some(LeafBuilder::new(*kind));

@@ -95,14 +95,16 @@ pub struct LeafSet {
 impl LeafSet {
     /// Lists the Arrow fields of all leaf columns: leaf by leaf, kind by kind.
     pub fn fields(&self) -> Vec<Field> {
-        self.columns().map(|(leaf, kind)| Field::new(leaf_name(&leaf.column, &leaf.path, kind), kind.arrow_type(), true)).collect()
+        self.columns()
+            .map(|(leaf, kind)| Field::new(leaf_name(&leaf.column, &leaf.path, kind), kind.arrow_type(), true))
+            .collect()
     }
 
     /// Lists the leaf columns.
     pub fn columns(&self) -> impl Iterator<Item = (&Leaf, Kind)> {
-        self.leaves.iter().flat_map(|leaf| {
-            KINDS.iter().filter(|kind| leaf.kinds & kind.bit() != 0).map(move |kind| (leaf, *kind))
-        })
+        self.leaves
+            .iter()
+            .flat_map(|leaf| KINDS.iter().filter(|kind| leaf.kinds & kind.bit() != 0).map(move |kind| (leaf, *kind)))
     }
 
     /// Counts the leaf columns.

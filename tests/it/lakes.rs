@@ -9,7 +9,7 @@ use std::sync::atomic::AtomicBool;
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::DateTime;
-use sessionlake::engine::{At, Engine, EngineOptions};
+use sessionlake::engine::{At, Engine, EngineOptions, Leaves};
 use sessionlake::generate::{GenerateFormat, GenerateOptions, generate};
 use sessionlake::ingest::{Encoding, IngestOptions, Ledger, Limits, ReadOptions, SourceFile, ingest};
 use sessionlake::lake::Lake;
@@ -127,6 +127,7 @@ pub async fn open(lake: &Lake, at: At) -> sessionlake::Result<Engine> {
         spill_limit_bytes: 1 << 30,
         temporary_folder: None,
         threads: NonZeroUsize::new(2).unwrap(),
+        leaves: Leaves::Read,
     })?;
     engine.attach(lake, at).await?;
     Ok(engine)

@@ -13,3 +13,4 @@ mod ingest;
 mod lake;
 mod lakes;
 mod python;
+mod shredding;
