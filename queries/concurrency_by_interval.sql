@@ -9,7 +9,7 @@
 -- param: until timestamp = today
 --   the window ends before this instant
 -- param: interval text = 1 hour
---   the width of an interval, 15 minutes or more
+--   the width of an interval, a minute or more, such as 15 minutes, 1 day or 1 week
 -- param: session_limit integer = 1000
 --   the sessions that may run at once
 -- param: workflow text = null
@@ -21,9 +21,17 @@ with buckets as (
     -- Every interval of the window, so that one without sessions shows a zero.
     select distinct local_bucket(instant, $interval, $time_zone) as interval_start
     from (
-        select unnest(generate_series($since::timestamptz, $until::timestamptz, interval '15 minutes')) as instant
+        select
+            unnest(
+                generate_series(
+                    local_bucket($since, $interval, $time_zone), $until::timestamptz, interval '1 minute'
+                )
+            ) as instant
+        union all
+        select $until::timestamptz - interval '1 microsecond'
     )
     where instant < $until
+      and $since < $until
 ),
 changes as (
     select instant, sum(change) as change

@@ -8,7 +8,7 @@
 -- param: until timestamp = today
 --   the window ends before this instant
 -- param: interval text = 1 day
---   the width of an interval, 15 minutes or more
+--   the width of an interval, a minute or more, such as 15 minutes, 1 day or 1 week
 -- param: region text = US
 --   the country whose national numbers are meant where a number has no country code
 -- param: channel text = null
@@ -18,9 +18,17 @@ with buckets as (
     -- Every interval of the window, so that one without sessions shows a zero.
     select distinct local_bucket(instant, $interval, $time_zone) as interval_start
     from (
-        select unnest(generate_series($since::timestamptz, $until::timestamptz, interval '15 minutes')) as instant
+        select
+            unnest(
+                generate_series(
+                    local_bucket($since, $interval, $time_zone), $until::timestamptz, interval '1 minute'
+                )
+            ) as instant
+        union all
+        select $until::timestamptz - interval '1 microsecond'
     )
     where instant < $until
+      and $since < $until
 ),
 firsts as (
     select local_bucket(first_started_at, $interval, $time_zone) as interval_start, count(*) as first_time_sessions
@@ -47,7 +55,7 @@ counted as (
     group by 1
 )
 select
-    buckets.interval_start,
+    coalesce(buckets.interval_start, counted.interval_start, firsts.interval_start) as interval_start,
     coalesce(sessions, 0) as sessions,
     coalesce(first_time_sessions, 0) as first_time_sessions,
     coalesce(numbered_sessions, 0) - coalesce(first_time_sessions, 0) as returning_sessions,
@@ -57,6 +65,6 @@ select
         (numbered_sessions - coalesce(first_time_sessions, 0)) / nullif(numbered_sessions, 0)::double, 4
     ) as returning_share
 from buckets
-left join counted on counted.interval_start = buckets.interval_start
-left join firsts on firsts.interval_start = buckets.interval_start
-order by buckets.interval_start;
+full join counted on counted.interval_start = buckets.interval_start
+full join firsts on firsts.interval_start = coalesce(buckets.interval_start, counted.interval_start)
+order by interval_start;

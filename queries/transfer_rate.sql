@@ -9,7 +9,7 @@
 -- param: until timestamp = today
 --   the window ends before this instant
 -- param: interval text = 1 day
---   the width of an interval, 15 minutes or more
+--   the width of an interval, a minute or more, such as 15 minutes, 1 day or 1 week
 -- param: exclude_under duration = 0
 --   leaves out ended sessions that were shorter than this, such as misdials
 -- param: workflow text = null
@@ -21,9 +21,17 @@ with buckets as (
     -- Every interval of the window, so that one without sessions shows a zero.
     select distinct local_bucket(instant, $interval, $time_zone) as interval_start
     from (
-        select unnest(generate_series($since::timestamptz, $until::timestamptz, interval '15 minutes')) as instant
+        select
+            unnest(
+                generate_series(
+                    local_bucket($since, $interval, $time_zone), $until::timestamptz, interval '1 minute'
+                )
+            ) as instant
+        union all
+        select $until::timestamptz - interval '1 microsecond'
     )
     where instant < $until
+      and $since < $until
 ),
 counted as (
     select
@@ -45,11 +53,11 @@ counted as (
     group by 1
 )
 select
-    buckets.interval_start,
+    coalesce(buckets.interval_start, counted.interval_start) as interval_start,
     coalesce(ended_sessions, 0) as ended_sessions,
     coalesce(transferred_sessions, 0) as transferred_sessions,
     round(transferred_sessions / nullif(ended_sessions, 0)::double, 4) as transfer_rate,
     round(median_seconds, 3) as median_seconds_to_transfer
 from buckets
-left join counted on counted.interval_start = buckets.interval_start
-order by buckets.interval_start;
+full join counted on counted.interval_start = buckets.interval_start
+order by interval_start;

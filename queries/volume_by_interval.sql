@@ -8,7 +8,7 @@
 -- param: until timestamp = today
 --   the window ends before this instant
 -- param: interval text = 1 hour
---   the width of an interval, 15 minutes or more, such as 15 minutes, 1 day or 1 week
+--   the width of an interval, a minute or more, such as 15 minutes, 1 day or 1 week
 -- param: workflow text = null
 --   only this workflow
 
@@ -16,9 +16,17 @@ with buckets as (
     -- Every interval of the window, so that one without sessions shows a zero.
     select distinct local_bucket(instant, $interval, $time_zone) as interval_start
     from (
-        select unnest(generate_series($since::timestamptz, $until::timestamptz, interval '15 minutes')) as instant
+        select
+            unnest(
+                generate_series(
+                    local_bucket($since, $interval, $time_zone), $until::timestamptz, interval '1 minute'
+                )
+            ) as instant
+        union all
+        select $until::timestamptz - interval '1 microsecond'
     )
     where instant < $until
+      and $since < $until
 ),
 counted as (
     select
@@ -35,7 +43,7 @@ counted as (
     group by 1
 )
 select
-    buckets.interval_start,
+    coalesce(buckets.interval_start, counted.interval_start) as interval_start,
     coalesce(sessions, 0) as sessions,
     coalesce(phone, 0) as phone,
     coalesce(messaging, 0) as messaging,
@@ -44,5 +52,5 @@ select
     coalesce(video, 0) as video,
     coalesce(sessions - phone - messaging - email - task - video, 0) as other
 from buckets
-left join counted on counted.interval_start = buckets.interval_start
-order by buckets.interval_start;
+full join counted on counted.interval_start = buckets.interval_start
+order by interval_start;
