@@ -40,7 +40,6 @@ spaced as (
         *,
         session_duration(lag(started_at) over (partition by caller order by started_at, session_id), started_at) as gap_seconds
     from numbered
-    where caller is not null
 ),
 callers as (
     select
@@ -54,6 +53,8 @@ callers as (
     from spaced
     where started_at >= $since
     group by caller
+    -- Not in where: that would move into the scan, and each number would be read twice.
+    having count(caller) > 0
 )
 select
     case when $show_numbers then caller else mask_phone(caller) end as phone_number,

@@ -38,9 +38,10 @@ numbered as (
 followed as (
     select
         *,
-        lead(started_at) over (partition by caller order by started_at, session_id) as next_started_at
+        lead(started_at) over (partition by caller order by started_at, session_id) as next_started_at,
+        -- Zero where there is no number. A condition on the number itself would move into the scan and read it twice.
+        count(caller) over (partition by caller order by started_at, session_id) as numbered_sessions
     from numbered
-    where caller is not null
 ),
 counted as (
     select
@@ -56,7 +57,8 @@ counted as (
             order by case when next_started_at is not null and gap_seconds < $within then greatest(gap_seconds, 0) end
         ) as median_seconds
     from (select *, session_duration(ended_at, next_started_at) as gap_seconds from followed)
-    where started_at < $until
+    where numbered_sessions > 0
+      and started_at < $until
       and ended_at >= started_at
       and session_duration(ended_at, $as_of) >= $within
       and ($workflow is null or workflow_id = $workflow)

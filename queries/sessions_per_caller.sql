@@ -24,6 +24,8 @@ callers as (
       and ($workflow is null or workflow_id = $workflow)
       and ($channel is null or communication_type = $channel)
     group by 1
+    -- Not in where: that would move into the scan, and each number would be read twice.
+    having count(phone_e164(source_details_phone_number, $region)) > 0
 ),
 counted as (
     select
@@ -31,7 +33,6 @@ counted as (
         count(*) as callers,
         sum(sessions) as sessions
     from callers
-    where caller is not null
     group by 1
 )
 select
