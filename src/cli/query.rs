@@ -20,7 +20,7 @@ use super::shared::{AtArgs, Settings, Shared};
 
 /// Runs SQL files or statements over the lake, or over exports without one.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  sessionlake query queries/stuck_sessions.sql --param hours=4\n  \
+#[command(after_help = "Examples:\n  sessionlake query queries/stuck_sessions.sql --param longer_than=4h\n  \
                         sessionlake query -c \"select count(*) from active_sessions\" --json\n  \
                         sessionlake query --from export.csv queries/")]
 pub struct Args {

@@ -1,10 +1,12 @@
 //! Integration tests, in one binary because each links all of DataFusion. A module a subject:
 //!
-//! - `lake`: what is on disk — files, statistics, log, checkpoints, damage, kills
-//! - `ingest`: what becomes of records — order, repetition, quarantine, replay
 //! - `concurrency`: several writers and readers at once
-//! - `python`: the lake read and changed by other engines
+//! - `ingest`: what becomes of records: order, repetition, quarantine, replay
+//! - `lake`: what is on disk: files, statistics, log, checkpoints, damage, kills
 //! - `lakes`: small states, exports and lakes that the others use
+//! - `python`: the lake read and changed by other engines
+//! - `queries`: the queries that ship, each with its expected answers
+//! - `shredding`: the proof that leaf columns are invisible
 
 #![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of it is a test")]
 
@@ -13,4 +15,5 @@ mod ingest;
 mod lake;
 mod lakes;
 mod python;
+mod queries;
 mod shredding;
