@@ -37,10 +37,13 @@ pub enum Liveness {
     Ended,
 }
 
+/// Rows in sorted order: batch, and row in it.
+type Order = Vec<(u32, u32)>;
+
 #[derive(Debug)]
 enum Run {
     /// Batches and the sorted order of their rows.
-    Memory { batches: Vec<RecordBatch>, order: Vec<(u32, u32)> },
+    Memory { batches: Vec<RecordBatch>, order: Order },
     /// A temporary file in Arrow's stream format, already sorted.
     Spilled(File),
 }
@@ -111,7 +114,7 @@ impl RunStore {
     }
 
     /// Returns the order of the rows by start: batch and row, of running and of ended sessions.
-    fn sorted(&self, batches: &[RecordBatch]) -> (Vec<(u32, u32)>, Vec<(u32, u32)>) {
+    fn sorted(&self, batches: &[RecordBatch]) -> (Order, Order) {
         let (mut active, mut ended) = (Vec::new(), Vec::new());
         for (index, batch) in batches.iter().enumerate() {
             let started = batch.column(self.started_at).as_primitive::<TimestampMicrosecondType>();
@@ -284,7 +287,7 @@ impl<'a> Merge<'a> {
 
     fn advance(&mut self, source: usize) -> Result<()> {
         self.cursors[source] = None;
-        while let Some(batch) = self.sources[source].batches.next() {
+        for batch in self.sources[source].batches.by_ref() {
             let batch = batch?;
             if batch.num_rows() == 0 {
                 continue;

@@ -422,3 +422,7 @@ fn bounds(groups: &[&Statistics]) -> Option<(Value, Value)> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "write_tests.rs"]
+mod tests;
