@@ -15,9 +15,12 @@ mod printer;
 mod query;
 mod shared;
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use futures::FutureExt;
 
 use shared::Shared;
 
@@ -66,17 +69,29 @@ pub fn main() -> ExitCode {
         }
     };
     shared::start_log(&cli.shared);
+    // Decoders of damaged files may panic; what comes of it is told as an error, here or where they are called.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&crate::cli::exit::runtime_error(error)),
     };
-    let outcome = runtime.block_on(run(cli));
+    let outcome =
+        runtime.block_on(AssertUnwindSafe(run(cli)).catch_unwind()).unwrap_or_else(|panic| Err(defect(panic.as_ref())));
     // A query that was stopped may still have threads at work; nobody waits for them.
     runtime.shutdown_background();
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => exit::report(&error),
     }
+}
+
+/// Describes a panic, which is a defect of ours or a stored file whose content contradicts itself.
+fn defect(panic: &(dyn Any + Send)) -> sessionlake::Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    sessionlake::Error::internal(format!(
+        "{}; a file of the lake may be damaged, or this is a defect: SESSIONLAKE_LOG=error shows where",
+        text.unwrap_or("unknown")
+    ))
 }
 
 async fn run(cli: Cli) -> sessionlake::Result<u8> {

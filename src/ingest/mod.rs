@@ -49,10 +49,13 @@ mod parquet_tests;
 
 pub use convert::Converter;
 pub use expand::expand;
+pub use fingerprint::{content_hashes, session_hash};
+pub use keys::{Key, RowPlace};
 pub use ledger::{Counts, FileLedger, Ledger};
 pub use reader::{Block, FileSummary, ReadBatch, Reader, Reject};
 pub use replay::replay;
 pub use requarantine::replay_quarantine;
+pub use resolve::{Outcome, Resolution, resolve};
 pub use source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
 pub use stage::{Limits, Progress};
 pub use upsert::{IngestOptions, ingest};

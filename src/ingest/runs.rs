@@ -37,10 +37,13 @@ pub enum Liveness {
     Ended,
 }
 
+/// Rows in sorted order: batch, and row in it.
+type Order = Vec<(u32, u32)>;
+
 #[derive(Debug)]
 enum Run {
     /// Batches and the sorted order of their rows.
-    Memory { batches: Vec<RecordBatch>, order: Vec<(u32, u32)> },
+    Memory { batches: Vec<RecordBatch>, order: Order },
     /// A temporary file in Arrow's stream format, already sorted.
     Spilled(File),
 }
@@ -111,7 +114,7 @@ impl RunStore {
     }
 
     /// Returns the order of the rows by start: batch and row, of running and of ended sessions.
-    fn sorted(&self, batches: &[RecordBatch]) -> (Vec<(u32, u32)>, Vec<(u32, u32)>) {
+    fn sorted(&self, batches: &[RecordBatch]) -> (Order, Order) {
         let (mut active, mut ended) = (Vec::new(), Vec::new());
         for (index, batch) in batches.iter().enumerate() {
             let started = batch.column(self.started_at).as_primitive::<TimestampMicrosecondType>();
@@ -284,7 +287,7 @@ impl<'a> Merge<'a> {
 
     fn advance(&mut self, source: usize) -> Result<()> {
         self.cursors[source] = None;
-        while let Some(batch) = self.sources[source].batches.next() {
+        for batch in self.sources[source].batches.by_ref() {
             let batch = batch?;
             if batch.num_rows() == 0 {
                 continue;
@@ -393,6 +396,40 @@ mod tests {
                 (started.value(i), batch.column(1).is_valid(i), text, n.value(i))
             })
             .collect()
+    }
+
+    #[test]
+    fn few_rows_of_a_large_batch_let_go_of_the_text_of_the_others() {
+        let rows: Vec<_> =
+            (0..1_000).map(|n| (n, false, format!("a text of row {n} that is not inlined"), n)).collect();
+        let all = batch(&rows);
+        let few = all.slice(500, 3);
+        let held = |batch: &RecordBatch| -> usize {
+            batch.column(2).as_string_view().data_buffers().iter().map(|buffer| buffer.len()).sum()
+        };
+        assert_eq!(held(&few), held(&all));
+        let compacted = compact_if_sparse(few.clone()).unwrap();
+        assert!(held(&compacted) < 200, "{}", held(&compacted));
+        assert_eq!(rows_of(&compacted), rows_of(&few));
+        assert_eq!(held(&compact_if_sparse(all.clone()).unwrap()), held(&all), "nothing to gain, nothing copied");
+    }
+
+    #[test]
+    fn a_source_is_not_asked_before_the_merge_has_come_to_it() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let asked = AtomicBool::new(false);
+        let rows = |from: i64| -> Vec<_> { (from..from + 9_000).map(|n| (n, false, String::new(), n)).collect() };
+        let early: Batches<'_> = Box::new(std::iter::once(Ok(batch(&rows(0)))));
+        let late: Batches<'_> = Box::new(std::iter::once(()).map(|()| {
+            asked.store(true, Ordering::Relaxed);
+            Ok(batch(&rows(8_999)))
+        }));
+        let mut merge = Merge::new(vec![Source { not_before: Some(8_500), batches: late }, Source::from(early)], 0);
+        let first = merge.next().unwrap().unwrap();
+        assert_eq!((first.num_rows(), asked.load(Ordering::Relaxed)), (MERGED_BATCH_ROWS, false));
+        let rest: Vec<_> = merge.flat_map(|b| rows_of(&b.unwrap())).map(|row| row.0).collect();
+        assert!(asked.load(Ordering::Relaxed) && rest.is_sorted());
+        assert_eq!(rest.len(), 18_000 - MERGED_BATCH_ROWS);
     }
 
     proptest! {

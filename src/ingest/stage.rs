@@ -396,3 +396,40 @@ fn push_rows(staged: &mut Staged, file: u32, batch: &RecordBatch, content: Int64
     arrays.push(Arc::new(ordinals));
     staged.runs.push(RecordBatch::try_new(Arc::clone(staged.runs.schema()), arrays)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_names_the_same_unknown_columns_whatever_block_comes_first() {
+        let limits = Limits {
+            threads: NonZeroUsize::MIN,
+            memory_bytes: 1 << 20,
+            cancelled: Arc::default(),
+            progress: Arc::new(|_| {}),
+        };
+        let named = |order: &[usize]| {
+            let mut staged = Staged::empty(vec![FileLedger::default()], &limits).unwrap();
+            for block in order {
+                let read = ReadBatch {
+                    rows: RecordBatch::new_empty(
+                        schema::stored_schema().project(&(0..17).collect::<Vec<_>>()).unwrap().into(),
+                    ),
+                    rejects: Vec::new(),
+                    warnings: Default::default(),
+                    unknown_columns: (0..700).map(|n| format!("{}", block * 500 + n)).collect(),
+                    context: Default::default(),
+                };
+                push_read(&mut staged, 0, &read).unwrap();
+            }
+            staged.seal();
+            staged.files.remove(0)
+        };
+        let ledger = named(&[0, 1, 2]);
+        assert_eq!(ledger.unknown_columns.len(), UNKNOWN_COLUMNS);
+        assert_eq!(ledger.warnings[&Warning::UnknownColumn], UNKNOWN_COLUMNS as u64);
+        assert_eq!(named(&[2, 0, 1]), ledger);
+        assert_eq!(named(&[1, 2, 0]), ledger);
+    }
+}

@@ -300,3 +300,32 @@ pub(super) async fn start_over(
         error => Err(error),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn after_a_conflict_files_go_and_after_any_other_error_they_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
+        let mut table = lake.open_or_create(layout::SIGHTINGS).await.unwrap();
+        let mut other = table.clone();
+        other.commit(Commit::default()).await.unwrap();
+        let output = Output::of(&table, folder.path().to_owned());
+        let path = folder.path().join(layout::SIGHTINGS).join("x.parquet");
+        let written = || {
+            std::fs::write(&path, "rows").unwrap();
+            vec![WrittenFile { path: "x.parquet".to_owned(), size_bytes: 4, rows: 1, statistics: Default::default() }]
+        };
+        let unsure = Error::storage("x", "the answer is lost");
+        let error = start_over(&mut table, &output, written(), unsure).await.unwrap_err();
+        assert!(matches!(error, Error::Storage { .. }) && path.exists(), "it may be in a version");
+        let conflict = table.commit(Commit::default()).await.unwrap_err();
+        assert!(matches!(conflict, Error::Conflict { .. }));
+        start_over(&mut table, &output, written(), conflict).await.unwrap();
+        assert!(!path.exists());
+        assert_eq!(table.version(), other.version());
+        assert!(matches!(gave_up(), Error::Conflict { .. }));
+    }
+}

@@ -123,6 +123,21 @@ fn commit_info(text: &[u8]) -> serde_json::Result<Option<Map<String, Value>>> {
 mod tests {
     use super::*;
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_commit_is_found_by_its_token_and_only_after_its_base() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = crate::lake::Lake::at(folder.path().to_str().unwrap()).unwrap();
+        let mut table = lake.open_or_create(crate::lake::layout::SIGHTINGS).await.unwrap();
+        for _ in 0..2 {
+            table.commit(crate::lake::Commit::default()).await.unwrap();
+        }
+        let text = table.delta.log_store().read_commit_entry(1).await.unwrap().unwrap();
+        let token = commit_info(&text).unwrap().unwrap()[TOKEN_KEY].as_str().unwrap().to_owned();
+        assert_eq!(table.version_of_commit(&token, 0).await.unwrap(), Some(1));
+        assert_eq!(table.version_of_commit(&token, 1).await.unwrap(), None);
+        assert_eq!(table.version_of_commit("another", 0).await.unwrap(), None);
+    }
+
     #[test]
     fn only_commits_have_a_version() {
         let version = |name: &str| commit_version(&Path::from(format!("_delta_log/{name}")));

@@ -471,3 +471,7 @@ fn bounds(groups: &[&Statistics]) -> Option<(Value, Value)> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "write_tests.rs"]
+mod tests;
