@@ -34,7 +34,7 @@ pub struct Args {
 /// Files that cannot be read; SQL errors are printed and counted.
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
-    let texts = read_scripts(&args.files, &args.commands)?;
+    let texts = read_scripts(args.files, args.commands).await?;
     let mut worst = exit::FINE;
     let mut scripts = Vec::new();
     let mut fail = |error: &Error| {

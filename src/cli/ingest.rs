@@ -93,8 +93,11 @@ enum InputFormatArg {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum EncodingArg {
     #[default]
+    #[value(alias = "utf-8")]
     Utf8,
+    #[value(alias = "utf-16")]
     Utf16,
+    #[value(alias = "windows-1252")]
     Cp1252,
 }
 
@@ -186,8 +189,9 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     if ledger.total.quarantined > args.max_bad {
         let stopped = if ledger.version.is_none() && args.all_or_nothing { "; nothing was committed" } else { "" };
         exit::note(&format!(
-            "error: {} records were quarantined, more than --max-bad {}{stopped}",
-            ledger.total.quarantined, args.max_bad
+            "error: {} quarantined, more than --max-bad {}{stopped}",
+            counted(ledger.total.quarantined, "record was", "records were"),
+            args.max_bad
         ));
         if stopped.is_empty() {
             exit::note("hint: see select file, line, \"column\", reason from quarantine");
@@ -302,8 +306,10 @@ fn describe(ledger: &Ledger) -> String {
         for (warning, count) in &file.warnings {
             let names = file.unknown_columns.join(", ");
             let _ = match warning {
-                ingest::Warning::UnknownColumn => writeln!(text, "  {count} {warning}: {names}"),
-                _ => writeln!(text, "  {count} rows: {warning}"),
+                ingest::Warning::UnknownColumn => {
+                    writeln!(text, "  {}: {names}", counted(*count, "unknown column", "unknown columns"))
+                }
+                _ => writeln!(text, "  {}: {warning}", counted(*count, "row", "rows")),
             };
         }
     }
@@ -315,4 +321,9 @@ fn describe(ledger: &Ledger) -> String {
         None => writeln!(text, "nothing was committed"),
     };
     text
+}
+
+/// Writes a number with its noun.
+fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -14,6 +14,7 @@ mod man;
 mod printer;
 mod query;
 mod shared;
+mod workers;
 
 use std::process::ExitCode;
 
