@@ -187,12 +187,12 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         code = exit::CHECK;
     }
     if ledger.total.quarantined > args.max_bad {
-        let stopped = if ledger.version.is_none() && args.all_or_nothing { "; nothing was committed" } else { "" };
-        exit::note(&format!(
-            "error: {} quarantined, more than --max-bad {}{stopped}",
-            counted(ledger.total.quarantined, "record was", "records were"),
-            args.max_bad
-        ));
+        let bad = ledger.total.quarantined;
+        let (verb, stopped) = match (ledger.version, args.all_or_nothing) {
+            (None, true) => (counted(bad, "record is bad", "records are bad"), "; nothing was committed"),
+            _ => (counted(bad, "record was quarantined", "records were quarantined"), ""),
+        };
+        exit::note(&format!("error: {verb}, more than --max-bad {}{stopped}", args.max_bad));
         if stopped.is_empty() {
             exit::note("hint: see select file, line, \"column\", reason from quarantine");
         }
@@ -301,6 +301,15 @@ fn describe(ledger: &Ledger) -> String {
         let _ = match (&file.already_in_version, &file.refused) {
             (Some(version), _) => writeln!(text, "{}: already in version {version}, nothing to do", file.file),
             (_, Some(_)) => writeln!(text, "{}: refused, nothing of it was stored", file.file),
+            // Stopped before it was decided what becomes of the rows.
+            _ if !file.counts.balances() => {
+                let read = counted(file.counts.rows_read, "row", "rows");
+                writeln!(
+                    text,
+                    "{}: {read} read, {} of them bad; nothing was stored",
+                    file.file, file.counts.quarantined
+                )
+            }
             _ => writeln!(text, "{}: {}", file.file, file.counts),
         };
         for (warning, count) in &file.warnings {
@@ -313,7 +322,7 @@ fn describe(ledger: &Ledger) -> String {
             };
         }
     }
-    if ledger.files.len() > 1 {
+    if ledger.files.len() > 1 && ledger.total.balances() {
         let _ = writeln!(text, "in all: {}", ledger.total);
     }
     let _ = match ledger.version {

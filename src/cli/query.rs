@@ -191,7 +191,9 @@ pub fn given_to(scripts: &[Script], given: &BTreeMap<String, Value>) -> Result<V
         return Ok(vec![given.clone()]);
     }
     // With no script left, each has an error of its own that was told already.
-    if let Some(name) = given.keys().filter(|_| !scripts.is_empty()).find(|name| !scripts.iter().any(|script| knows(script, name))) {
+    if let Some(name) =
+        given.keys().filter(|_| !scripts.is_empty()).find(|name| !scripts.iter().any(|script| knows(script, name)))
+    {
         return Err(Error::usage(format!("none of these scripts has a parameter {name:?}")));
     }
     let known =
@@ -261,6 +263,11 @@ impl Run {
 
 /// Gives an engine's error its place in the script, with the tables' names for a hint.
 pub fn located(error: datafusion::error::DataFusionError, script: &Script, statement: &Statement) -> Error {
+    // The engine reports this limit as a failed write, under a name of its own.
+    if error.to_string().contains("max_temp_directory_size") {
+        let message = format!("{}: spilling takes more disk than --spill-limit allows", script.file);
+        return Error::Limit { message, hint: Some("raise --spill-limit, or let the query read less".to_owned()) };
+    }
     let tables = TABLES.map(|table| table.name.trim_matches('"'));
     script::locate_among(error, script, Some(statement), &tables)
 }

@@ -88,11 +88,7 @@ impl Drop for Workers {
     }
 }
 
-async fn answer(
-    context: &SessionContext,
-    plan: LogicalPlan,
-    sender: &Sender<Outcome<Answer>>,
-) -> Outcome<()> {
+async fn answer(context: &SessionContext, plan: LogicalPlan, sender: &Sender<Outcome<Answer>>) -> Outcome<()> {
     let mut stream = context.execute_logical_plan(plan).await?.execute_stream().await?;
     if sender.send(Ok(Answer::Columns(stream.schema()))).await.is_err() {
         return Ok(());
