@@ -111,7 +111,9 @@ impl ReadArgs {
                 None => Err(Error::usage(format!("--map {entry:?} names no column"))
                     .with_hint("write it as --map \"Their Header=session_id\"")),
             })
-            .collect::<Result<_>>()?;
+            .collect::<Result<Vec<_>>>()?;
+        // A column that no table has is found before a file is opened: it is no fault of the files.
+        sessionlake::schema::match_headers::<&str>(&[], &header_map)?;
         let max_record_bytes = match &self.max_record_bytes {
             Some(text) => usize::try_from(parse_size("--max-record-bytes", text)?).unwrap_or(usize::MAX),
             None => 16 << 20,

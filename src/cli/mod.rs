@@ -53,7 +53,7 @@ enum Command {
     /// Prints the completion script of a shell
     Completions(man::CompletionsArgs),
     /// Prints the manual page
-    Man,
+    Man(man::ManArgs),
 }
 
 /// Runs the command line and returns its exit code.
@@ -90,6 +90,6 @@ async fn run(cli: Cli) -> sessionlake::Result<u8> {
         Command::History(args) => exit::or_signal(history::run(&shared, args)).await,
         Command::Generate(args) => generate::run(&shared, args).await,
         Command::Completions(args) => man::completions(&mut Cli::command(), &args),
-        Command::Man => man::page(Cli::command()),
+        Command::Man(args) => man::page(Cli::command(), &args),
     }
 }

@@ -231,17 +231,17 @@ impl Run {
         let located = |error| located(error, script, statement);
         let plan = self.engine.plan(statement.parsed.clone()).await.map_err(located)?;
         let plan = plan.with_param_values(values).map_err(located)?;
-        let has_rows = !plan.schema().fields().is_empty();
         let mut answer = self.workers.execute(self.engine.context().clone(), plan);
         let mut writer = None;
         let mut rows = 0;
         while let Some(part) = answer.next().await.map_err(located)? {
             let batch = match part {
-                Answer::Columns(schema) if has_rows => {
+                // A statement without columns, such as CREATE VIEW, has no result to print.
+                Answer::Columns(schema) if schema.fields().is_empty() => continue,
+                Answer::Columns(schema) => {
                     writer = Some(printer.begin(schema)?);
                     continue;
                 }
-                Answer::Columns(_) => continue,
                 Answer::Rows(batch) => batch,
             };
             let Some(writer) = &mut writer else { continue };

@@ -8,7 +8,7 @@ use crate::support::Desk;
 fn a_query_that_works_exits_with_0() {
     assert_snapshot!(Desk::with_lake().query("select count(*) as n from workflow_sessions", &[]).fine(), @r"
     +------+
-    | n    |
+    |    n |
     +------+
     | 2000 |
     +------+
@@ -38,7 +38,7 @@ fn an_error_met_in_the_data_exits_with_1() {
 
 #[test]
 fn broken_syntax_at_the_end_of_a_file_is_found_before_anything_runs() {
-    let error = Desk::with_lake().query("select 1;\nselect 2;\nselect from where", &[]).fails(1);
+    let error = Desk::with_lake().query("select 1;\nselect 2;\nselect 3 +", &[]).fails(1);
     assert!(error.starts_with("error: -c:3:"), "{error}");
 }
 
@@ -57,7 +57,7 @@ fn wrong_usage_exits_with_2() {
         (&["query", "-c", "select 1", "--format", "xls"], "unknown output format"),
         (&["query", "-c", "select 1", "-o", "result.doc"], "no output format goes with the ending"),
         (&["query", "-c", "select 1", "-o", "nowhere/result.csv"], "does not exist"),
-        (&["query", "-c", "select 1", "-o", "tmp"], "is a folder"),
+        (&["query", "-c", "select 1", "--csv", "-o", "tmp"], "is a folder"),
         (&["query", "-c", "select $a", "--param", "a"], "has no value"),
         (&["query", "-c", "select $a", "--param", "a=1", "--param", "a=2"], "given twice"),
         (&["query", "-c", "select 1", "--at-version", "1", "--at-time", "2026-11-21"], "cannot be used with"),

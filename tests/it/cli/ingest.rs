@@ -97,6 +97,11 @@ fn all_or_nothing_commits_nothing_where_a_record_is_bad() {
     assert_eq!(ran.code, 3);
     assert_snapshot!(ran.out, @r"
     data/workflow_sessions.csv: 2004 rows read, 0 of them bad; nothing was stored
+      1 row: unknown communication type, kept as it came
+      2 rows: invalid JSON, kept as text
+      1 row: ended before started
+      2 rows: phone number differs from Source Details
+      3 rows: time in workflow more than a second off from ended − started
     data/broken/missing_session_id.csv: 5 rows read, 2 of them bad; nothing was stored
     nothing was committed
     ");

@@ -115,7 +115,12 @@ fn completions_know_every_command() {
 fn the_manual_page_and_the_version_are_printed() {
     let desk = Desk::new();
     let page = desk.run(&["man"]).fine();
-    assert!(page.contains(".TH sessionlake 1") && page.contains("SESSIONLAKE_LAKE"), "{page}");
+    assert!(page.contains(".TH sessionlake 1") && page.contains("sessionlake\\-ingest(1)"), "{page}");
+    for command in ["ingest", "query", "check", "describe", "history", "generate", "completions", "man"] {
+        let page = desk.run(&["man", command]).fine();
+        assert!(page.contains(&format!(".TH sessionlake-{command} 1")), "{page}");
+    }
+    desk.run(&["man", "nonsense"]).fails(2);
     assert_eq!(desk.run(&["--version"]).fine(), format!("sessionlake {}\n", env!("CARGO_PKG_VERSION")));
 }
 

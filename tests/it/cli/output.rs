@@ -38,7 +38,7 @@ fn null_is_printed_as_asked() {
 fn an_error_leaves_the_old_file_and_no_new_one() {
     let desk = Desk::with_lake();
     desk.write("old.csv", "old");
-    let late = "select cast(case when session_id > '1' then session_id else '1' end as bigint) from workflow_sessions";
+    let late = "select cast(case when session_id > '0' then session_id else '1' end as bigint) from workflow_sessions";
     for file in ["old.csv", "new.csv"] {
         desk.query(late, &["-o", file]).fails(1);
         desk.query("select 1; select nothing", &["-o", file]).fails(1);
