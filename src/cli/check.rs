@@ -9,6 +9,7 @@ use sessionlake::script::{self, Access, Script};
 use sessionlake::{Error, Result};
 
 use super::exit;
+use super::printer::counted;
 use super::query::{ParameterArgs, clock, given_to, located, read_scripts, refused};
 use super::shared::{Settings, Shared};
 
@@ -70,7 +71,8 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         }
     }
     if !shared.quiet && worst == exit::FINE {
-        exit::note(&format!("{statements} statements in {} files are fine", texts.len()));
+        let statements = counted(statements, "statement", "statements");
+        exit::note(&format!("fine: {statements} in {}", counted(texts.len() as u64, "file", "files")));
     }
     Ok(worst)
 }

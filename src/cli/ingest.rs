@@ -14,7 +14,7 @@ use sessionlake::lake::Lake;
 use sessionlake::{Error, Result};
 
 use super::exit;
-use super::printer::print_text;
+use super::printer::{counted, print_text};
 use super::shared::{Settings, Shared, parse_size};
 
 /// Memory of rows and keys at most, whatever the machine has: beyond it more memory makes an ingest no faster.
@@ -332,9 +332,4 @@ fn describe(ledger: &Ledger) -> String {
         None => writeln!(text, "nothing was committed"),
     };
     text
-}
-
-/// Writes a number with its noun.
-fn counted(count: u64, one: &str, many: &str) -> String {
-    format!("{count} {}", if count == 1 { one } else { many })
 }

@@ -9,7 +9,7 @@ fn check_plans_everything_and_runs_nothing() {
     desk.write("q/2.sql", "-- param: p text\nselect * from active_sessions where workflow_id = $p; select 2");
     let ran = desk.run(&["check", "q"]);
     assert_eq!((ran.code, ran.out.as_str()), (0, ""));
-    assert_eq!(ran.err, "3 statements in 2 files are fine\n");
+    assert_eq!(ran.err, "fine: 3 statements in 2 files\n");
     assert_eq!(desk.run(&["check", "-q", "q"]).fine(), "");
 }
 
