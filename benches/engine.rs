@@ -179,6 +179,7 @@ fn scanning(criterion: &mut Criterion) {
             spill_limit_bytes: 1 << 30,
             temporary_folder: None,
             threads: two,
+            leaves: sessionlake::engine::Leaves::Read,
         })
         .unwrap();
         engine.attach(&lake, At::Newest).await.unwrap();

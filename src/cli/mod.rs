@@ -14,6 +14,7 @@ mod man;
 mod printer;
 mod query;
 mod shared;
+mod workers;
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -43,7 +44,7 @@ enum Command {
     /// Takes exports into the lake: the newest state of each session wins, every record is accounted for
     Ingest(ingest::Args),
     /// Runs SQL files or statements over the lake, or over exports without one
-    Query(query::Args),
+    Query(Box<query::Args>),
     /// Plans SQL files and runs nothing
     Check(check::Args),
     /// Prints tables, columns, types, meanings and functions
@@ -55,7 +56,7 @@ enum Command {
     /// Prints the completion script of a shell
     Completions(man::CompletionsArgs),
     /// Prints the manual page
-    Man,
+    Man(man::ManArgs),
 }
 
 /// Runs the command line and returns its exit code.
@@ -98,12 +99,12 @@ async fn run(cli: Cli) -> sessionlake::Result<u8> {
     let Cli { shared, command } = cli;
     match command {
         Command::Ingest(args) => ingest::run(&shared, args).await,
-        Command::Query(args) => exit::or_signal(query::run(&shared, args)).await,
+        Command::Query(args) => exit::or_signal(query::run(&shared, *args)).await,
         Command::Check(args) => exit::or_signal(check::run(&shared, args)).await,
         Command::Describe(args) => exit::or_signal(describe::run(&shared, args)).await,
         Command::History(args) => exit::or_signal(history::run(&shared, args)).await,
         Command::Generate(args) => generate::run(&shared, args).await,
         Command::Completions(args) => man::completions(&mut Cli::command(), &args),
-        Command::Man => man::page(Cli::command()),
+        Command::Man(args) => man::page(Cli::command(), &args),
     }
 }

@@ -118,12 +118,17 @@ impl TableProvider for LakeTable {
         }
         let indices: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
         let partitions = state.config().target_partitions();
+        let files_of_scan = FileGroup::new(files.iter().map(|file| partitioned_file(file, schema)).collect());
+        let mut groups = files_of_scan.split_files(partitions);
+        if groups.is_empty() {
+            // A scan of no file still has one partition: a node with none satisfies no distribution that others ask for.
+            groups.push(FileGroup::default());
+        }
         let parts = ScanParts {
             table: Arc::clone(&self.scanned),
             total_files: self.files.len(),
             statistics: table_statistics(&files, schema),
-            groups: FileGroup::new(files.iter().map(|file| partitioned_file(file, schema)).collect())
-                .split_files(partitions),
+            groups,
             projection: ProjectionExprs::from_indices(&indices, schema),
             // Not yet: the physical optimizer pushes the filter that stays above, and a second copy would be evaluated twice.
             predicate: None,

@@ -104,7 +104,7 @@ impl RunStore {
     pub fn seal(&mut self) {
         let batches = std::mem::take(&mut self.batches);
         self.bytes = 0;
-        let (active, ended) = self.sorted(&batches);
+        let [active, ended] = self.sorted(&batches);
         if !active.is_empty() {
             self.active.push(Run::Memory { batches: batches.clone(), order: active });
         }
@@ -114,7 +114,7 @@ impl RunStore {
     }
 
     /// Returns the order of the rows by start: batch and row, of running and of ended sessions.
-    fn sorted(&self, batches: &[RecordBatch]) -> (Order, Order) {
+    fn sorted(&self, batches: &[RecordBatch]) -> [Order; 2] {
         let (mut active, mut ended) = (Vec::new(), Vec::new());
         for (index, batch) in batches.iter().enumerate() {
             let started = batch.column(self.started_at).as_primitive::<TimestampMicrosecondType>();
@@ -128,13 +128,13 @@ impl RunStore {
             list.sort_unstable();
             list.into_iter().map(|(_, batch, row)| (batch, row)).collect()
         };
-        (places(active), places(ended))
+        [places(active), places(ended)]
     }
 
     fn spill(&mut self) -> Result<()> {
         let batches = std::mem::take(&mut self.batches);
         self.bytes = 0;
-        let (active, ended) = self.sorted(&batches);
+        let [active, ended] = self.sorted(&batches);
         for (order, liveness) in [(active, Liveness::Active), (ended, Liveness::Ended)] {
             if order.is_empty() {
                 continue;

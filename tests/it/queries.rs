@@ -102,6 +102,7 @@ fn engine(time_zone: Tz, threads: usize) -> Engine {
         spill_limit_bytes: 1 << 30,
         temporary_folder: None,
         threads: NonZeroUsize::new(threads).unwrap(),
+        leaves: sessionlake::engine::Leaves::Read,
     })
     .unwrap()
 }
