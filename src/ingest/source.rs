@@ -107,10 +107,11 @@ pub struct ReadOptions {
 }
 
 impl ReadOptions {
-    /// Hashes the options that decide what a file's bytes mean: read in another way, a file is another input.
+    /// Hashes the options that decide what a file's bytes mean: read in another way, a file is another input. A format that is
+    /// named is mostly the one that is told from the bytes, and a wrong one is refused; it does not count.
     pub fn fingerprint(&self) -> u64 {
-        let Self { format, encoding, time_zone, header_map, keep_extra, max_record_bytes, .. } = self;
-        let text = format!("{format:?} {encoding:?} {time_zone} {header_map:?} {keep_extra} {max_record_bytes}");
+        let Self { encoding, time_zone, header_map, keep_extra, max_record_bytes, .. } = self;
+        let text = format!("{encoding:?} {time_zone} {header_map:?} {keep_extra} {max_record_bytes}");
         xxhash_rust::xxh3::xxh3_64(text.as_bytes())
     }
 
