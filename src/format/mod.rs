@@ -155,11 +155,21 @@ pub struct FormatOptions {
     pub color: Color,
     /// The number of rows that a table or Markdown table takes its column widths from before it prints the first.
     pub sample_rows: usize,
+    /// What the result was made from, as name and value (SQL, parameters, lake version), for formats that have a place for it:
+    /// the second sheet of xlsx.
+    pub about: Vec<(String, String)>,
 }
 
 impl Default for FormatOptions {
     fn default() -> Self {
-        Self { null: None, time_zone: Tz::UTC, table_width: None, color: Color::Never, sample_rows: 1_000 }
+        Self {
+            null: None,
+            time_zone: Tz::UTC,
+            table_width: None,
+            color: Color::Never,
+            sample_rows: 1_000,
+            about: Vec::new(),
+        }
     }
 }
 
