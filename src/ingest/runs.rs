@@ -25,6 +25,9 @@ const RUN_BATCH_ROWS: usize = 2_048;
 /// Rows of a batch that a merge puts out.
 const MERGED_BATCH_ROWS: usize = 8_192;
 
+/// Rows in an order, each as batch and row.
+type Places = Vec<(u32, u32)>;
+
 /// Sorted batches that come one after another.
 pub type Batches<'a> = Box<dyn Iterator<Item = Result<RecordBatch>> + Send + 'a>;
 
@@ -111,7 +114,7 @@ impl RunStore {
     }
 
     /// Returns the order of the rows by start: batch and row, of running and of ended sessions.
-    fn sorted(&self, batches: &[RecordBatch]) -> (Vec<(u32, u32)>, Vec<(u32, u32)>) {
+    fn sorted(&self, batches: &[RecordBatch]) -> (Places, Places) {
         let (mut active, mut ended) = (Vec::new(), Vec::new());
         for (index, batch) in batches.iter().enumerate() {
             let started = batch.column(self.started_at).as_primitive::<TimestampMicrosecondType>();
