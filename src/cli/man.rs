@@ -31,7 +31,7 @@ pub fn completions(command: &mut clap::Command, args: &CompletionsArgs) -> Resul
 /// Stdout that fails.
 pub fn page(command: clap::Command) -> Result<u8> {
     let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page).map_err(|e| Error::internal(e))?;
+    clap_mangen::Man::new(command).render(&mut page).map_err(Error::internal)?;
     print_text(&String::from_utf8_lossy(&page))?;
     Ok(exit::FINE)
 }

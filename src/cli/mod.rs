@@ -41,7 +41,7 @@ enum Command {
     /// Takes exports into the lake: the newest state of each session wins, every record is accounted for
     Ingest(ingest::Args),
     /// Runs SQL files or statements over the lake, or over exports without one
-    Query(query::Args),
+    Query(Box<query::Args>),
     /// Runs a folder of SQL files or a job, and writes a folder of reports that can be made again
     Report(report::Args),
     /// Plans SQL files and runs nothing
@@ -86,7 +86,7 @@ async fn run(cli: Cli) -> sessionlake::Result<u8> {
     let Cli { shared, command } = cli;
     match command {
         Command::Ingest(args) => ingest::run(&shared, args).await,
-        Command::Query(args) => exit::or_signal(query::run(&shared, args)).await,
+        Command::Query(args) => exit::or_signal(query::run(&shared, *args)).await,
         Command::Report(args) => exit::or_signal(report::run(&shared, args)).await,
         Command::Check(args) => exit::or_signal(check::run(&shared, args)).await,
         Command::Describe(args) => exit::or_signal(describe::run(&shared, args)).await,

@@ -245,7 +245,7 @@ pub fn parse_size(flag: &str, text: &str) -> Result<u64> {
         _ => return Err(failed()),
     };
     let bytes = number * factor;
-    if bytes < 1.0 || bytes > 1e18 { Err(failed()) } else { Ok(bytes as u64) }
+    if (1.0..=1e18).contains(&bytes) { Ok(bytes as u64) } else { Err(failed()) }
 }
 
 /// Starts logging to stderr, as SESSIONLAKE_LOG or RUST_LOG asks; without them nothing is logged.
