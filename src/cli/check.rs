@@ -9,6 +9,7 @@ use sessionlake::script::{self, Access, Script};
 use sessionlake::{Error, Result};
 
 use super::exit;
+use super::printer::counted;
 use super::query::{ParameterArgs, clock, located, read_scripts, refused};
 use super::shared::{Settings, Shared};
 
@@ -34,7 +35,7 @@ pub struct Args {
 /// Files that cannot be read; SQL errors are printed and counted.
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
-    let texts = read_scripts(&args.files, &args.commands)?;
+    let texts = read_scripts(args.files, args.commands).await?;
     let mut worst = exit::FINE;
     let mut scripts = Vec::new();
     let mut fail = |error: &Error| {
@@ -70,7 +71,8 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         }
     }
     if !shared.quiet && worst == exit::FINE {
-        exit::note(&format!("{statements} statements in {} files are fine", texts.len()));
+        let statements = counted(statements, "statement", "statements");
+        exit::note(&format!("fine: {statements} in {}", counted(texts.len() as u64, "file", "files")));
     }
     Ok(worst)
 }

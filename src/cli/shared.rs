@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
-use sessionlake::engine::{At, Engine, EngineOptions, default_memory_limit};
+use sessionlake::engine::{At, Engine, EngineOptions, Leaves, default_memory_limit};
 use sessionlake::lake::Lake;
 use sessionlake::{Error, Result};
 
@@ -136,6 +136,7 @@ impl Shared {
                 spill_limit_bytes,
                 temporary_folder: self.temp_dir.clone().or(config.temp_dir),
                 threads: self.threads.or(config.threads.and_then(NonZeroUsize::new)).unwrap_or(cores),
+                leaves: Leaves::Read,
             },
             format: config.format,
         })

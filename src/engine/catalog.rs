@@ -144,7 +144,7 @@ impl Engine {
     pub fn attach_nothing(&self) -> Result<()> {
         let store = ObjectStoreUrl::parse("lake://nothing")?;
         let table = |name: &str, schema| -> Arc<dyn TableProvider> {
-            Arc::new(LakeTable::new(name, 0, store.clone(), schema, Arc::default()))
+            Arc::new(LakeTable::new(name, 0, store.clone(), schema, Arc::default(), self.options().leaves))
         };
         self.register_session_tables(
             table("workflow_sessions", schema::sessions_schema()),
@@ -161,7 +161,7 @@ impl Engine {
         let store = self.register_store(table)?;
         let provider = |name: &str, schema| -> Arc<dyn TableProvider> {
             let files = Arc::clone(&snapshot.files);
-            Arc::new(LakeTable::new(name, snapshot.version, store.clone(), schema, files))
+            Arc::new(LakeTable::new(name, snapshot.version, store.clone(), schema, files, self.options().leaves))
         };
         self.register_session_tables(
             provider("workflow_sessions", schema::sessions_schema()),
@@ -191,9 +191,17 @@ impl Engine {
         let provider = match table {
             Some((table, snapshot)) => {
                 let store = self.register_store(table)?;
-                LakeTable::new("quarantine", snapshot.version, store, schema, Arc::clone(&snapshot.files))
+                let files = Arc::clone(&snapshot.files);
+                LakeTable::new("quarantine", snapshot.version, store, schema, files, self.options().leaves)
             }
-            None => LakeTable::new("quarantine", 0, ObjectStoreUrl::parse("lake://nothing")?, schema, Arc::default()),
+            None => LakeTable::new(
+                "quarantine",
+                0,
+                ObjectStoreUrl::parse("lake://nothing")?,
+                schema,
+                Arc::default(),
+                self.options().leaves,
+            ),
         };
         self.context().register_table("quarantine", Arc::new(provider))?;
         Ok(())

@@ -18,6 +18,7 @@ use datafusion::sql::parser::Statement;
 use super::in_order::InOrder;
 use super::memory::PeakPool;
 use super::rules::AsOfClock;
+use super::scan::Leaves;
 use crate::error::{Error, Result};
 use crate::functions;
 
@@ -39,6 +40,8 @@ pub struct EngineOptions {
     pub temporary_folder: Option<PathBuf>,
     /// Threads that a query runs on.
     pub threads: NonZeroUsize,
+    /// Whether scans read leaf columns in place of JSON text.
+    pub leaves: Leaves,
 }
 
 /// A session: its tables, functions, limits and clock.

@@ -15,4 +15,4 @@ mod system;
 pub use catalog::{At, LakeView, TABLES, TableNote};
 pub use config::{Engine, EngineOptions, Execution, default_memory_limit};
 pub use rules::reads_clock;
-pub use scan::{LakeTable, SessionScanExec};
+pub use scan::{LakeTable, Leaves, SessionScanExec};

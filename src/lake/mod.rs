@@ -5,6 +5,7 @@
 //! why, stands in [`layout`].
 
 pub mod commit;
+pub mod history;
 pub mod layout;
 pub mod read;
 pub mod snapshot;
@@ -13,6 +14,7 @@ pub mod table;
 pub mod write;
 
 pub use commit::{Commit, CommitOutcome};
+pub use history::HistoryEntry;
 pub use snapshot::{ColumnStatistics, DataFile, Snapshot};
-pub use table::{HistoryEntry, Lake, Table, Version};
-pub use write::{FileWriter, Output, WrittenFile, discard};
+pub use table::{Lake, Table, Version};
+pub use write::{FileLimits, FileWriter, Output, WrittenFile, discard};

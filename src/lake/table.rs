@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use chrono::{DateTime, Utc};
+use deltalake::kernel::transaction::{CommitProperties, TransactionError};
 use deltalake::kernel::{DataType as DeltaType, PrimitiveType, StructField, Transaction};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
-use futures::TryStreamExt;
 use object_store::ObjectStore;
 use url::Url;
 
@@ -118,6 +118,8 @@ impl Lake {
             )
             // The ledgers are in the log: it is kept, and time travel with it.
             .with_configuration_property(TableProperty::EnableExpiredLogCleanup, Some("false"))
+            // Where two processes create it at once, the slower one must not describe the table anew as version 1.
+            .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .await;
         match created {
             Ok(delta) => Ok(self.table(table, delta)),
@@ -189,7 +191,6 @@ fn delta_columns(schema: &SchemaRef) -> Result<Vec<StructField>> {
 
 /// Maps an error of the log to who must act.
 pub(super) fn delta_error(context: &str, error: DeltaTableError) -> Error {
-    use deltalake::kernel::transaction::TransactionError;
     match error {
         DeltaTableError::Transaction {
             source:
@@ -201,19 +202,6 @@ pub(super) fn delta_error(context: &str, error: DeltaTableError) -> Error {
     }
 }
 
-/// One commit of the log, as it says of itself.
-#[derive(Debug, Clone)]
-pub struct HistoryEntry {
-    /// The version that the commit made.
-    pub version: Version,
-    /// When it was made.
-    pub committed_at: Option<DateTime<Utc>>,
-    /// The operation, as Delta names it.
-    pub operation: String,
-    /// The ledger of the ingest that made it, as JSON.
-    pub ledger: Option<serde_json::Value>,
-}
-
 /// One table of a lake, at a version.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -223,9 +211,6 @@ pub struct Table {
     pub(super) delta: DeltaTable,
     pub(super) folder: Option<PathBuf>,
 }
-
-/// The key under which a commit carries the ledger of its ingest.
-pub(super) const LEDGER_KEY: &str = "sessionlake.ledger";
 
 impl Table {
     /// The version that is loaded.
@@ -299,27 +284,6 @@ impl Table {
         let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
         let log_store = self.delta.log_store();
         state.transaction_version(log_store.as_ref(), name).await.map_err(|e| delta_error(&self.lake, e))
-    }
-
-    /// Lists the commits up to the loaded version, oldest first.
-    ///
-    /// # Errors
-    /// Storage errors.
-    pub async fn history(&self) -> Result<Vec<HistoryEntry>> {
-        let infos: Vec<_> = self.delta.history(None).try_collect().await.map_err(|e| delta_error(&self.lake, e))?;
-        // Newest first, without gaps, and without the version in them.
-        let mut entries: Vec<HistoryEntry> = infos
-            .into_iter()
-            .zip((0..=self.version()).rev())
-            .map(|(info, version)| HistoryEntry {
-                version,
-                committed_at: info.timestamp.and_then(DateTime::from_timestamp_millis),
-                operation: info.operation.unwrap_or_default(),
-                ledger: info.info.get(LEDGER_KEY).cloned(),
-            })
-            .collect();
-        entries.reverse();
-        Ok(entries)
     }
 
     pub(super) fn next_rewrite(&self) -> Transaction {

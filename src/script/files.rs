@@ -60,7 +60,11 @@ pub fn share_out<'a>(
     if scripts.clone().into_iter().count() == 1 {
         return Ok(vec![given.clone()]);
     }
-    if let Some(name) = given.keys().find(|name| !scripts.clone().into_iter().any(|script| script.knows(name))) {
+    // With no script left, each has an error of its own that was told already.
+    let none = scripts.clone().into_iter().next().is_none();
+    if let Some(name) =
+        given.keys().filter(|_| !none).find(|name| !scripts.clone().into_iter().any(|script| script.knows(name)))
+    {
         return Err(Error::usage(format!("none of these scripts has a parameter {name:?}")));
     }
     let known =
