@@ -20,6 +20,7 @@ use super::exit;
 use super::printer::{OutputArgs, Printer};
 use super::query::ParameterArgs;
 use super::shared::{AtArgs, LogFormat, Settings, Shared};
+use super::workers::compute;
 
 /// Runs a folder of SQL files or a job, and writes a folder of reports that can be made again.
 #[derive(Debug, ClapArgs)]
@@ -140,6 +141,7 @@ async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
     let lake = Lake::at(&settings.lake)?;
     let view = LakeView::open(&lake, args.at.at(clock.time_zone)?, None).await?;
     let on_failure = if args.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop };
+    let (voice, threads) = (Voice::of(shared), settings.engine.threads);
     let mut first = exit::FINE;
     for (window, out) in windows {
         let reports = match report::resolve(&job, &given, window.as_ref()) {
@@ -166,8 +168,10 @@ async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
             on_failure,
             stopwatch: stopwatch(),
         };
-        let outcome = report::run(request, &out, &|event| progress(shared, event)).await;
-        let code = outcome_code(shared, &out, outcome);
+        let folder = out.clone();
+        let work = async move { report::run(request, &folder, &move |event| progress(voice, event)).await };
+        let outcome = compute(threads, work).await?;
+        let code = outcome_code(voice, &out, outcome);
         if first == exit::FINE {
             first = code;
         }
@@ -176,6 +180,19 @@ async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
         }
     }
     Ok(first)
+}
+
+/// How a run talks on stderr.
+#[derive(Debug, Clone, Copy)]
+struct Voice {
+    quiet: bool,
+    log_format: LogFormat,
+}
+
+impl Voice {
+    fn of(shared: &Shared) -> Self {
+        Self { quiet: shared.quiet, log_format: shared.log_format() }
+    }
 }
 
 /// Measures the seconds of the manifest: the library reads no clock.
@@ -190,7 +207,7 @@ fn print_all(errors: &[Error]) -> u8 {
 }
 
 /// Says on stderr how a run ended, and returns its exit code.
-fn outcome_code(shared: &Shared, out: &Path, outcome: Result<Outcome, Vec<Error>>) -> u8 {
+fn outcome_code(voice: Voice, out: &Path, outcome: Result<Outcome, Vec<Error>>) -> u8 {
     let (manifest, failure, up_to_date) = match outcome {
         Ok(Outcome::UpToDate(manifest)) => (manifest, None, true),
         Ok(Outcome::Written(manifest, failure)) => (manifest, failure, false),
@@ -198,9 +215,9 @@ fn outcome_code(shared: &Shared, out: &Path, outcome: Result<Outcome, Vec<Error>
     };
     let failed = manifest.count(ReportStatus::Failed);
     let unsound = manifest.count(ReportStatus::CheckFailed);
-    if !shared.quiet {
+    if !voice.quiet {
         let state = if up_to_date { "up to date".to_owned() } else { format!("{:.1} s", manifest.seconds) };
-        match shared.log_format() {
+        match voice.log_format {
             LogFormat::Json => exit::note(
                 &serde_json::json!({
                     "event": "run", "folder": out, "up_to_date": up_to_date, "reports": manifest.reports.len(),
@@ -232,13 +249,13 @@ fn outcome_code(shared: &Shared, out: &Path, outcome: Result<Outcome, Vec<Error>
 }
 
 /// Says on stderr that a report has ended.
-fn progress(shared: &Shared, event: &Event<'_>) {
+fn progress(voice: Voice, event: &Event<'_>) {
     let Event::Finished { record, ended, total } = event;
     let failed = record.status == ReportStatus::Failed;
-    if shared.quiet && !failed {
+    if voice.quiet && !failed {
         return;
     }
-    if shared.log_format() == LogFormat::Json {
+    if voice.log_format == LogFormat::Json {
         let line = serde_json::json!({
             "event": "report", "id": record.definition.id, "status": record.status.name(), "rows": record.rows,
             "seconds": record.seconds, "ended": ended, "total": total, "error": record.error,
@@ -303,9 +320,12 @@ fn again(shared: &Shared, settings: Settings) -> Again {
 
 async fn verify(shared: &Shared, folder: &Path) -> Result<u8> {
     let again = again(shared, shared.settings()?);
+    let threads = again.engine.threads;
     let mut code = exit::FINE;
     for folder in runs(folder)? {
-        let verdict = match report::verify(&folder, &again, &|_| {}).await {
+        let (again, made) = (again.clone(), folder.clone());
+        let work = async move { report::verify(&made, &again, &|_| {}).await };
+        let verdict = match compute(threads, work).await? {
             Ok(verdict) => verdict,
             Err(errors) => {
                 code = code.max(print_all(&errors));
@@ -332,10 +352,13 @@ async fn verify(shared: &Shared, folder: &Path) -> Result<u8> {
 
 async fn resume(shared: &Shared, folder: &Path) -> Result<u8> {
     let again = again(shared, shared.settings()?);
+    let (voice, threads) = (Voice::of(shared), again.engine.threads);
     let mut first = exit::FINE;
     for folder in runs(folder)? {
-        let outcome = report::resume(&folder, &again, &|event| progress(shared, event)).await;
-        let code = outcome_code(shared, &folder, outcome);
+        let (again, out) = (again.clone(), folder.clone());
+        let work = async move { report::resume(&out, &again, &move |event| progress(voice, event)).await };
+        let outcome = compute(threads, work).await?;
+        let code = outcome_code(voice, &folder, outcome);
         if first == exit::FINE {
             first = code;
         }
