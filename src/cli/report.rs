@@ -161,7 +161,7 @@ async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
             view: view.clone(),
             lake_uri: lake.uri(),
             engine,
-            memory_per_report_bytes: None,
+            memory_bytes: Vec::new(),
             window,
             privacy,
             html_rows: args.html_rows.or(job.html_rows).unwrap_or(HTML_ROWS),

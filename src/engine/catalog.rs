@@ -68,6 +68,14 @@ impl LakeView {
         Ok(Self { sessions, snapshot, quarantine })
     }
 
+    /// Opens the tables of the lake at a folder or URL, as [`LakeView::open`] does.
+    ///
+    /// # Errors
+    /// As there, and a name that is none of a lake.
+    pub async fn open_uri(uri: &str, at: At, quarantine: Option<Version>) -> Result<Self> {
+        Self::open(&Lake::at(uri)?, at, quarantine).await
+    }
+
     /// The version of the lake.
     pub fn version(&self) -> Version {
         self.snapshot.version

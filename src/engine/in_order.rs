@@ -145,3 +145,48 @@ impl ExecutionPlan for InOrderExec {
         CardinalityEffect::Equal
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use datafusion::physical_plan::displayable;
+
+    use crate::engine::{Engine, EngineOptions, Execution, Leaves};
+
+    async fn plan(sql: &str) -> String {
+        let options = EngineOptions {
+            as_of: chrono::DateTime::UNIX_EPOCH,
+            time_zone: chrono_tz::Tz::UTC,
+            memory_limit_bytes: 64 << 20,
+            spill_limit_bytes: 64 << 20,
+            temporary_folder: None,
+            threads: NonZeroUsize::new(8).unwrap(),
+            leaves: Leaves::Read,
+        };
+        let engine = Engine::with_execution(options, Execution::InOrder).unwrap();
+        engine.attach_nothing().unwrap();
+        let plan = engine.context().sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+        displayable(plan.as_ref()).indent(false).to_string()
+    }
+
+    #[tokio::test]
+    async fn nothing_that_takes_batches_as_they_come_is_left() {
+        let branches = "(select time_in_workflow as t, workflow_id as w from workflow_sessions union all \
+                        select time_in_workflow, version_id from workflow_sessions)";
+        for sql in [
+            format!("select sum(t) from {branches}"),
+            format!("select w, avg(t) from {branches} group by w order by w"),
+            format!("select w, sum(t) over (partition by w order by t) from {branches} order by 1, 2"),
+            format!("select a.w from {branches} a join {branches} b on a.w = b.w order by 1 limit 3"),
+            format!("select * from {branches}"),
+            format!("select * from {branches} order by t limit 5"),
+        ] {
+            let plan = plan(&sql).await;
+            assert!(plan.contains("InOrderExec"), "{plan}");
+            for loose in ["CoalescePartitionsExec", "RepartitionExec", "SortPreservingMergeExec"] {
+                assert!(!plan.contains(loose), "{plan}");
+            }
+        }
+    }
+}

@@ -53,9 +53,6 @@ pub struct Manifest {
     pub redaction_rules: Vec<String>,
     /// Rows that the page shows of each report, at most.
     pub html_rows: usize,
-    /// Memory that each report could hold before it spilled, in bytes. Part of the recipe: sums of floats that were spilled
-    /// are added up in another order.
-    pub memory_per_report_bytes: usize,
     /// Seconds that the run took.
     pub seconds: f64,
     /// The page over all reports.
@@ -118,6 +115,9 @@ pub struct ReportRecord {
     pub rows: u64,
     /// Seconds that it took.
     pub seconds: f64,
+    /// Memory that it could hold before it spilled, in bytes. Part of the recipe: sums of floats that were spilled are added up
+    /// in another order.
+    pub memory_limit_bytes: usize,
     /// The most bytes that its operators held at once.
     pub peak_memory_bytes: usize,
     /// Its files.
@@ -286,7 +286,6 @@ mod tests {
             privacy: Privacy::Kept,
             redaction_rules: Vec::new(),
             html_rows: 10,
-            memory_per_report_bytes: 1,
             seconds: 0.25,
             page: None,
             reports: vec![ReportRecord {
@@ -297,6 +296,7 @@ mod tests {
                 status: ReportStatus::Done,
                 rows: 1,
                 seconds: 0.5,
+                memory_limit_bytes: 1,
                 peak_memory_bytes: 0,
                 outputs: outputs.iter().map(output).collect(),
                 page_rows: None,

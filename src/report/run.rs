@@ -60,8 +60,8 @@ pub struct Request {
     pub lake_uri: String,
     /// Clock, zone, and the limits that all reports share.
     pub engine: EngineOptions,
-    /// The memory of each report; none shares out the limit among as many as run at once.
-    pub memory_per_report_bytes: Option<usize>,
+    /// The memory of each report, where it is known already; else the limit is shared out among as many as run at once.
+    pub memory_bytes: Vec<Option<usize>>,
     /// The stretch of time.
     pub window: Option<Window>,
     /// Whether personal data is masked.
@@ -169,7 +169,6 @@ enum Planned {
 pub(super) struct PlannedRun {
     request: Request,
     parallel: NonZeroUsize,
-    memory_per_report_bytes: usize,
     reports: Vec<Planned>,
 }
 
@@ -178,45 +177,54 @@ pub(super) struct PlannedRun {
 /// # Errors
 /// Everything that is wrong with any of them, unless the run keeps going.
 pub(super) async fn plan(request: Request, mut carried: BTreeMap<usize, Carried>) -> Result<PlannedRun, Errors> {
-    let threads = request.engine.threads;
-    let count = NonZeroUsize::new(request.reports.len()).unwrap_or(NonZeroUsize::MIN);
     let limit = request.engine.memory_limit_bytes;
-    let (parallel, memory) = match request.memory_per_report_bytes {
-        Some(memory) => (NonZeroUsize::new(limit / memory.max(1)).unwrap_or(NonZeroUsize::MIN).min(threads), memory),
-        None => {
-            let parallel = threads.min(count);
-            (parallel, limit / parallel)
-        }
-    };
-    let recipe = Recipe {
-        view: request.view.clone(),
-        lake_uri: request.lake_uri.clone(),
-        engine: EngineOptions { memory_limit_bytes: memory, ..request.engine.clone() },
-        privacy: request.privacy,
-        html_rows: request.html_rows,
-    };
-    let mut reports = Vec::new();
-    let mut errors = Errors::new();
+    let count = NonZeroUsize::new(request.reports.len()).unwrap_or(NonZeroUsize::MIN);
+    let mut parallel = request.engine.threads.min(count);
+    let share = limit / parallel;
+    // As many at once as the memory that they had is there for.
+    let most = request.memory_bytes.iter().flatten().max().copied().unwrap_or(share).max(1);
+    parallel = parallel.min(NonZeroUsize::new(limit / most).unwrap_or(NonZeroUsize::MIN));
+    let mut reports: Vec<Option<Planned>> = Vec::new();
+    let mut running = JoinSet::new();
     for (place, report) in request.reports.iter().enumerate() {
-        reports.push(match carried.remove(&place) {
-            Some(carried) => Planned::Carried(Box::new(carried)),
-            None => match prepare(report.clone(), &recipe).await {
-                Ok(prepared) => Planned::Ready(Box::new(prepared)),
-                Err(error) if request.on_failure == OnFailure::KeepGoing => {
+        reports.push(carried.remove(&place).map(|carried| Planned::Carried(Box::new(carried))));
+        if let Some(None) = reports.last() {
+            let memory = request.memory_bytes.get(place).copied().flatten().unwrap_or(share);
+            let recipe = Recipe {
+                view: request.view.clone(),
+                lake_uri: request.lake_uri.clone(),
+                engine: EngineOptions { memory_limit_bytes: memory, ..request.engine.clone() },
+                privacy: request.privacy,
+                html_rows: request.html_rows,
+            };
+            let report = report.clone();
+            running.spawn(async move { (place, prepare(report, &recipe).await) });
+        }
+    }
+    let mut errors: Vec<(usize, Error)> = Vec::new();
+    while let Some(joined) = running.join_next().await {
+        let (place, prepared) = joined.map_err(|error| vec![Error::internal(format!("planning stopped: {error}"))])?;
+        let planned = match prepared {
+            Ok(prepared) => Planned::Ready(Box::new(prepared)),
+            Err(error) => match request.reports.get(place) {
+                Some(report) if request.on_failure == OnFailure::KeepGoing => {
                     Planned::Broken(Box::new(report.clone()), error)
                 }
-                Err(error) => {
-                    errors.push(error);
+                _ => {
+                    errors.push((place, error));
                     continue;
                 }
             },
-        });
+        };
+        if let Some(slot) = reports.get_mut(place) {
+            *slot = Some(planned);
+        }
     }
     if errors.is_empty() {
-        Ok(PlannedRun { request, parallel, memory_per_report_bytes: memory, reports })
-    } else {
-        Err(errors)
+        return Ok(PlannedRun { request, parallel, reports: reports.into_iter().flatten().collect() });
     }
+    errors.sort_by_key(|(place, _)| *place);
+    Err(errors.into_iter().map(|(_, error)| error).collect())
 }
 
 /// Makes a run into a folder, unless the one that is there is up to date.
@@ -261,10 +269,10 @@ impl PlannedRun {
     /// # Errors
     /// The first error, unless the run keeps going.
     pub(super) async fn execute(self, folder: &Path, progress: Progress<'_>) -> Result<(Manifest, Option<Error>)> {
-        let Self { request, parallel, memory_per_report_bytes, reports: planned } = self;
+        let Self { request, parallel, reports: planned } = self;
         let pages = folder.join(PAGE_FOLDER);
         fs::create_dir(&pages).map_err(io_error(&pages))?;
-        let mut manifest = empty_manifest(&request, memory_per_report_bytes);
+        let mut manifest = empty_manifest(&request);
         let total = planned.len();
         let mut ended: Vec<Option<Ended>> = Vec::new();
         ended.resize_with(total, || None);
@@ -278,7 +286,7 @@ impl PlannedRun {
                 }
                 Planned::Carried(carried) => take_over(*carried, folder)?,
                 Planned::Broken(report, error) => {
-                    let done = failed(*report, Vec::new(), String::new(), 0.0, 0, &error);
+                    let done = failed(*report, Vec::new(), String::new(), Figures::default(), &error);
                     failure.get_or_insert(error);
                     done
                 }
@@ -348,7 +356,7 @@ fn set(ended: &mut [Option<Ended>], place: usize, done: Ended) {
     }
 }
 
-fn empty_manifest(request: &Request, memory_per_report_bytes: usize) -> Manifest {
+fn empty_manifest(request: &Request) -> Manifest {
     let rules = match request.privacy {
         Privacy::Kept => Vec::new(),
         Privacy::Redacted => Redaction::rules().iter().map(|rule| rule.name.to_owned()).collect(),
@@ -370,7 +378,6 @@ fn empty_manifest(request: &Request, memory_per_report_bytes: usize) -> Manifest
         privacy: request.privacy,
         redaction_rules: rules,
         html_rows: request.html_rows,
-        memory_per_report_bytes,
         seconds: 0.0,
         page: None,
         reports: Vec::new(),
@@ -396,14 +403,15 @@ fn take_over(carried: Carried, folder: &Path) -> Result<Ended> {
     Ok(Ended { record, report, shown })
 }
 
-fn failed(
-    report: Report,
-    bound: Vec<(String, String)>,
-    fingerprint: String,
+/// What a report took.
+#[derive(Debug, Clone, Copy, Default)]
+struct Figures {
     seconds: f64,
+    memory_limit_bytes: usize,
     peak_memory_bytes: usize,
-    error: &Error,
-) -> Ended {
+}
+
+fn failed(report: Report, bound: Vec<(String, String)>, fingerprint: String, figures: Figures, error: &Error) -> Ended {
     let record = ReportRecord {
         sql_sha256: hash_text(&report.definition.sql),
         definition: report.definition.clone(),
@@ -411,8 +419,9 @@ fn failed(
         fingerprint,
         status: ReportStatus::Failed,
         rows: 0,
-        seconds,
-        peak_memory_bytes,
+        seconds: figures.seconds,
+        memory_limit_bytes: figures.memory_limit_bytes,
+        peak_memory_bytes: figures.peak_memory_bytes,
         outputs: Vec::new(),
         page_rows: None,
         checks: Vec::new(),
@@ -435,8 +444,11 @@ impl Surroundings {
         let stopwatch = &self.request.stopwatch;
         let begun = stopwatch();
         let made = self.make(&prepared).await;
-        let seconds = stopwatch() - begun;
-        let peak_memory_bytes = prepared.engine.peak_memory_bytes();
+        let figures = Figures {
+            seconds: stopwatch() - begun,
+            memory_limit_bytes: prepared.engine.options().memory_limit_bytes,
+            peak_memory_bytes: prepared.engine.peak_memory_bytes(),
+        };
         match made {
             Ok((written, checks)) => {
                 let status = match checks.iter().all(|check| check.passed) {
@@ -451,8 +463,9 @@ impl Surroundings {
                     fingerprint: prepared.fingerprint,
                     status,
                     rows: written.rows,
-                    seconds,
-                    peak_memory_bytes,
+                    seconds: figures.seconds,
+                    memory_limit_bytes: figures.memory_limit_bytes,
+                    peak_memory_bytes: figures.peak_memory_bytes,
                     outputs: written.outputs,
                     page_rows: Some(page_rows),
                     checks,
@@ -468,7 +481,7 @@ impl Surroundings {
                 }
                 let _ = fs::remove_file(self.folder.join(format!("{PAGE_FOLDER}/{}.arrow", prepared.report.id())));
                 let Prepared { report, bound, fingerprint, .. } = prepared;
-                (failed(report, bound, fingerprint, seconds, peak_memory_bytes, &error), Some(error))
+                (failed(report, bound, fingerprint, figures, &error), Some(error))
             }
         }
     }

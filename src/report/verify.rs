@@ -11,7 +11,6 @@ use super::run::{Carried, Errors, OnFailure, Outcome, Progress, Request, Stopwat
 use super::spec::Report;
 use crate::engine::{At, EngineOptions, LakeView};
 use crate::error::{Error, Result};
-use crate::lake::Lake;
 
 /// What comparing a run with itself found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,11 +34,21 @@ pub struct Again {
     pub stopwatch: Stopwatch,
 }
 
+/// For which reports the memory of the manifest counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Taken {
+    /// For all.
+    All,
+    /// For those that ran to their end. The others may have failed for the lack of it.
+    Ended,
+}
+
 impl Again {
     /// Opens the lake of a manifest at its version, and makes the request of the same run.
-    async fn request(&self, manifest: &Manifest) -> Result<Request> {
-        let lake = Lake::at(self.lake.as_deref().unwrap_or(&manifest.lake.uri))?;
-        let view = LakeView::open(&lake, At::Version(manifest.lake.version), manifest.lake.quarantine_version).await?;
+    async fn request(&self, manifest: &Manifest, taken: Taken) -> Result<Request> {
+        let uri = self.lake.as_deref().unwrap_or(&manifest.lake.uri);
+        let view =
+            LakeView::open_uri(uri, At::Version(manifest.lake.version), manifest.lake.quarantine_version).await?;
         let zone = |name: &str| {
             name.parse::<Tz>().map_err(|_| Error::usage(format!("the manifest has an unknown time zone {name:?}")))
         };
@@ -57,7 +66,14 @@ impl Again {
                 time_zone: zone(&manifest.time_zone)?,
                 ..self.engine.clone()
             },
-            memory_per_report_bytes: Some(manifest.memory_per_report_bytes),
+            memory_bytes: manifest
+                .reports
+                .iter()
+                .map(|record| {
+                    Some(record.memory_limit_bytes)
+                        .filter(|_| taken == Taken::All || record.status != ReportStatus::Failed)
+                })
+                .collect(),
             window: manifest.window,
             privacy: manifest.privacy,
             html_rows: manifest.html_rows,
@@ -82,7 +98,7 @@ pub async fn verify(folder: &Path, again: &Again, progress: Progress<'_>) -> Res
             env!("CARGO_PKG_VERSION")
         ));
     }
-    let request = again.request(&manifest).await.map_err(one)?;
+    let request = again.request(&manifest, Taken::All).await.map_err(one)?;
     let mut carried = BTreeMap::new();
     for (place, (record, report)) in manifest.reports.iter().zip(&request.reports).enumerate() {
         if record.status == ReportStatus::Failed {
@@ -131,7 +147,7 @@ pub async fn resume(folder: &Path, again: &Again, progress: Progress<'_>) -> Res
             .with_hint("make it anew with sessionlake report run");
         return Err(vec![error]);
     }
-    let request = again.request(&manifest).await.map_err(one)?;
+    let request = again.request(&manifest, Taken::Ended).await.map_err(one)?;
     let mut carried = BTreeMap::new();
     for (place, (record, report)) in manifest.reports.iter().zip(&request.reports).enumerate() {
         if record.status != ReportStatus::Failed {
