@@ -77,7 +77,7 @@ pub fn make_total(plan: LogicalPlan, stated: &[OrderColumn]) -> Result<Result<Lo
             hint: "say with ORDER BY which rows come first".to_owned(),
         }));
     };
-    if stated.is_empty() && (found == Found::Order || plan.max_rows().is_some_and(|rows| rows <= 1)) {
+    if stated.is_empty() && found == Found::Order {
         return Ok(Ok(plan));
     }
     let mut by = Vec::new();
@@ -114,7 +114,7 @@ fn total(plan: LogicalPlan) -> Result<Option<(LogicalPlan, Found)>> {
         }
         LogicalPlan::Limit(limit) => {
             let Some((input, found)) = total(Arc::unwrap_or_clone(limit.input))? else { return Ok(None) };
-            if found == Found::Nothing && input.max_rows().is_none_or(|rows| rows > 1) {
+            if found == Found::Nothing {
                 return Ok(None);
             }
             let limit = Limit { skip: limit.skip, fetch: limit.fetch, input: Arc::new(input) };
@@ -127,6 +127,8 @@ fn total(plan: LogicalPlan) -> Result<Option<(LogicalPlan, Found)>> {
             let rebuilt = datafusion::logical_expr::Projection::try_new_with_schema(expr, Arc::new(input), schema)?;
             Some((LogicalPlan::Projection(rebuilt), found))
         }
+        // One row has but one order.
+        other if other.max_rows().is_some_and(|rows| rows <= 1) => Some((other, Found::Order)),
         other => Some((other, Found::Nothing)),
     })
 }

@@ -328,15 +328,7 @@ impl PlannedRun {
         let ended: Vec<Ended> = ended.into_iter().flatten().collect();
         manifest.reports = ended.iter().map(|done| done.record.clone()).collect();
         let sections: Vec<_> = ended.iter().map(|done| (&done.report, done.shown.as_ref())).collect();
-        manifest.page = match page::write(folder, &manifest, &sections, request.engine.time_zone) {
-            Ok(page) => Some(page),
-            Err(Error::NotBuilt { .. }) => {
-                let page = folder.join(page::FILE);
-                fs::remove_file(&page).map_err(io_error(&page))?;
-                None
-            }
-            Err(error) => return Err(error),
-        };
+        manifest.page = Some(page::write(folder, &manifest, &sections, request.engine.time_zone)?);
         manifest.seconds = (request.stopwatch)();
         manifest.write(folder)?;
         Ok((manifest, failure))
