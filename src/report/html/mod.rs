@@ -1,13 +1,33 @@
 //! Writes the results of a run as one self-contained page.
+//!
+//! No script, no font, nothing that is fetched: the page can be mailed, archived and opened offline. Values come out as text
+//! whatever they hold, and links go to files beside the page or to https only. The summary at the top says how the run went;
+//! every report has a section with chart and table. `docs/reports.md` shows how to get one.
 
+pub(in crate::report) mod escape;
+mod section;
+mod summary;
+mod table;
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashSet;
+use std::fmt::Write as _;
 use std::io::Write;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use chrono_tz::Tz;
 
-use super::chart::ChartSpec;
-use crate::{Error, Result};
+use self::escape::Escaped;
+use super::chart::{self, ChartSpec};
+use crate::Result;
+use crate::format::sink_error;
+
+pub use escape::file_address;
+
+const STYLE: &str = include_str!("style.css");
 
 /// A page of reports.
 #[derive(Debug, Clone)]
@@ -66,10 +86,53 @@ pub struct Section {
     pub links: Vec<(String, String)>,
 }
 
-/// Writes a page.
+/// A section with what was decided for the whole page.
+struct Placed<'a> {
+    section: &'a Section,
+    /// The name that links go to.
+    place: String,
+    /// The chart with the section's unit, where it has none of its own.
+    chart: Option<ChartSpec>,
+}
+
+/// What the page may load: nothing. A second fence behind the escaping.
+const POLICY: &str =
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
+
+/// Writes a page; instants are shown in the given zone. The same page gives the same bytes.
 ///
 /// # Errors
-/// [`Error::Storage`] when the sink fails.
-pub fn write(_page: &Page, _time_zone: Tz, _sink: &mut dyn Write) -> Result<()> {
-    Err(Error::NotBuilt { message: "pages are not written yet".to_owned() })
+/// [`crate::Error::Storage`] when the sink fails.
+pub fn write(page: &Page, time_zone: Tz, sink: &mut dyn Write) -> Result<()> {
+    let mut taken = HashSet::new();
+    let mut reports = Vec::with_capacity(page.reports.len());
+    for section in &page.reports {
+        let mut chart = section.chart.clone();
+        if let Some(chart) = &mut chart {
+            chart.unit = chart.unit.take().or_else(|| section.unit.clone());
+        }
+        reports.push(Placed { section, place: escape::place_name(&section.id, &mut taken), chart });
+    }
+    let mut out = String::new();
+    let _ = write!(
+        out,
+        "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
+         <meta name=\"viewport\" content=\"width=device-width,initial-scale=1\">\n\
+         <meta http-equiv=\"Content-Security-Policy\" content=\"{POLICY}\">\n<meta name=\"referrer\" content=\"no-referrer\">\n\
+         <link rel=\"icon\" href=\"data:,\">\n<title>{}</title>\n<style>\n{STYLE}{}</style>\n</head>\n<body>\n\
+         <a class=\"skip\" href=\"#content\">Skip to the reports</a>\n",
+        Escaped(&page.title),
+        chart::STYLE
+    );
+    summary::write(page, &reports, time_zone, &mut out);
+    for report in &reports {
+        section::write(report, time_zone, &mut out);
+        sink.write_all(out.as_bytes()).map_err(sink_error)?;
+        out.clear();
+    }
+    out.push_str("</main>\n<footer class=\"end\">Made by sessionlake ");
+    out.push_str(env!("CARGO_PKG_VERSION"));
+    out.push_str("</footer>\n</body>\n</html>\n");
+    sink.write_all(out.as_bytes()).map_err(sink_error)?;
+    sink.flush().map_err(sink_error)
 }
