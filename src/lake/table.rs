@@ -65,6 +65,19 @@ impl Lake {
         self.local.as_deref()
     }
 
+    /// Names the lake so that any working folder finds it: an absolute path, or the URL without a user or password in it.
+    pub fn uri(&self) -> String {
+        match &self.local {
+            Some(folder) => folder.display().to_string(),
+            None => {
+                let mut url = self.url.clone();
+                let _ = url.set_password(None);
+                let _ = url.set_username("");
+                url.to_string()
+            }
+        }
+    }
+
     /// Opens a table at its newest version, or `None` where the lake does not have it yet.
     ///
     /// # Errors
