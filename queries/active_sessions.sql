@@ -2,6 +2,7 @@
 -- description: Sessions that run at an instant: started at or before it, and not ended or ended after it. Age is counted from
 --   the start to that instant. Current item and last action are those of the newest export, so for an instant in
 --   the past they may be later ones. The oldest first.
+-- unit: sessions
 -- param: at timestamp = now
 --   the instant
 -- param: workflow text = null

@@ -4,6 +4,9 @@
 --   Sessions that began before the window count from its beginning. Left out are sessions that ended at or before
 --   their start. The share is that of the platform's limit. Intervals are those of the local clock; those at the
 --   edge of the window count only the part inside.
+-- chart: line x=interval_start y=peak_sessions,average_sessions
+-- unit: sessions
+-- expect: max(peak_share_of_limit) < 0.9
 -- param: since timestamp = yesterday
 --   the window begins here
 -- param: until timestamp = today

@@ -5,6 +5,9 @@
 --   hang-ups), and those whose last action is unknown. Left out are running sessions, other channels, and, on
 --   request, short sessions. See true_containment for callers who come back. All workflows first, then the one
 --   with the most sessions.
+-- chart: bar x=workflow_id y=containment_rate,completion_rate
+-- unit: share
+-- expect: max(containment_rate) <= 1
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = now

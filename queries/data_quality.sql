@@ -5,6 +5,8 @@
 --   international form where they have one). A phone number is unreadable when it has no international form. The
 --   last two lines are of the whole lake, not of the window: rows that came more than once, by the ledgers of its
 --   ingests, and records in quarantine.
+-- chart: bar x=check y=failed_rows
+-- unit: rows
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = now

@@ -4,6 +4,8 @@
 --   them. Left out, unless asked for, are ended sessions whose last action is end or createInteraction, for those
 --   items are where a workflow is meant to stop. Sessions without an item are listed as (none). Most sessions
 --   first.
+-- chart: stacked bar x=current_workflow_item_id y=ended_sessions,running_sessions
+-- unit: sessions
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = now

@@ -3,6 +3,9 @@
 --   from its first second up to, not including, the first of the next; share and cumulated share are of all
 --   sessions listed. Left out are running sessions and those that ended before they started. Buckets without
 --   sessions are listed.
+-- chart: bar x=bucket y=sessions
+-- unit: sessions
+-- expect: max(cumulated_share) <= 1
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = now

@@ -3,6 +3,9 @@
 --   percentiles (interpolated between neighbours) and longest, for each workflow, version, channel, category or
 --   local day, with a line for all of them first. Left out are running sessions and those that ended before they
 --   started. Most sessions first.
+-- chart: bar x=part y=median_seconds,p90_seconds
+-- unit: s
+-- expect: min(median_seconds) >= 0
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = now

@@ -4,6 +4,9 @@
 --   included. A session whose last action is unknown is not counted as abandoned and shown apart. Sessions that
 --   ended sooner than the given time are, on request, left out altogether. Times leave out sessions that ended
 --   before they started. All workflows first, then the one with the most sessions.
+-- chart: bar x=workflow_id y=abandonment_rate
+-- unit: share
+-- expect: max(abandonment_rate) <= 1
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = now

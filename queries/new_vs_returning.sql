@@ -3,6 +3,8 @@
 --   whole lake, and those of numbers seen before. The shares are of the sessions with a readable number; those
 --   without are counted apart. In the first weeks of a lake most numbers are new, because what came before it is
 --   not known. Numbers are compared in their international form. Intervals without sessions are listed.
+-- chart: stacked bar x=interval_start y=first_time_sessions,returning_sessions
+-- unit: sessions
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = today

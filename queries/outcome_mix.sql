@@ -3,6 +3,9 @@
 --   end a completed workflow, any other action an abandoned one, and none at all unknown. The share is of all
 --   ended sessions of the window; times leave out sessions that ended before they started. Running sessions are
 --   left out. Most sessions first.
+-- chart: stacked bar x=outcome y=sessions series=last_action
+-- unit: sessions
+-- expect: max(share) <= 1
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = now

@@ -5,6 +5,8 @@
 --   (any other) or unknown (none). The denominator leaves out running sessions, those without a readable number,
 --   those that ended before they started, and those that ended less than that time before the as-of instant, which
 --   cannot be decided yet. All outcomes are listed.
+-- chart: bar x=outcome y=repeat_rate
+-- unit: share
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = now

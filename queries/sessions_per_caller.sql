@@ -2,6 +2,8 @@
 -- description: Phone numbers by how many sessions of theirs started in the window, with the share of numbers and of sessions.
 --   Numbers are compared in their international form; sessions without a readable number are left out. Steps
 --   without numbers are listed.
+-- chart: bar x=sessions_per_caller y=callers
+-- unit: callers
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = now

@@ -3,6 +3,8 @@
 --   share of the workflow's ended sessions, and how they ended. Such sessions are often misdials or broken first
 --   items. Sessions of exactly the threshold are not short. Left out are running sessions and those that ended
 --   before they started. All workflows first, then the one with the most short sessions.
+-- chart: bar x=workflow_id y=short_share
+-- unit: share
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = now

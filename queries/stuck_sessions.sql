@@ -2,6 +2,7 @@
 -- description: Sessions without an end that have run longer than a threshold at the as-of instant, by workflow, version and
 --   the item they sit at: a branch that leads nowhere keeps its sessions running for ever. Sessions of exactly
 --   that age are left out. Most sessions first. The oldest of each group is named, so that it can be looked at.
+-- unit: sessions
 -- param: longer_than duration = 24 hours
 --   the age from which on a session counts as stuck
 -- param: workflow text = null

@@ -4,6 +4,8 @@
 --   sessions of the window, those without a number included. Numbers are compared in their international form;
 --   sessions without a readable number are not listed. Numbers are masked unless asked for in full. Most sessions
 --   first.
+-- chart: bar x=phone_number y=sessions
+-- unit: sessions
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = now

@@ -4,6 +4,9 @@
 --   session of any channel that started in the interval. Left out are running sessions and, on request, short
 --   ones; times also leave out sessions that ended before they started. Intervals without ended sessions have no
 --   rate.
+-- chart: line x=interval_start y=transfer_rate
+-- unit: share
+-- expect: max(transfer_rate) <= 1
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = today

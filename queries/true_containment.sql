@@ -5,6 +5,9 @@
 --   started in the window, has a readable phone number, and ended at least that time before the as-of instant; the
 --   others cannot be decided and are counted as left out. Running sessions and those that ended before they
 --   started are left out as well. All workflows first, then the one with the most sessions.
+-- chart: bar x=workflow_id y=containment_rate,true_containment_rate
+-- unit: share
+-- expect: max(true_containment_rate) <= 1
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = now

@@ -3,6 +3,8 @@
 --   the ended ones were transferred to an agent, and the median time of the ended ones. Where the path picks
 --   nothing, an object or several values, or Data is not JSON, the value is (none). Times leave out running
 --   sessions and those that ended before they started. Most sessions first.
+-- chart: bar x=value y=sessions
+-- unit: sessions
 -- param: path text = $.variables.customer_tier
 --   a JSONPath, such as $.variables.priority or $.source.region
 -- param: since timestamp = today -30 days

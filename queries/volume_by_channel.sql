@@ -3,6 +3,9 @@
 --   ended, and how long the ended ones took on average. Sessions without a type are listed as (none), types that
 --   are not documented under their own name. The average leaves out sessions that ended before they started. Most
 --   sessions first.
+-- chart: bar x=channel y=sessions
+-- unit: sessions
+-- expect: rows > 0
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = now

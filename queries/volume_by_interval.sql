@@ -3,6 +3,9 @@
 --   local clock in the time zone of the run, each named by its first instant; intervals without sessions are
 --   listed with zeros. Sessions without a communication type, or with one that is not documented, are in other.
 --   Nothing is left out. An interval at the edge of the window counts only the part inside.
+-- chart: stacked bar x=interval_start y=phone,messaging,email,task,video,other
+-- unit: sessions
+-- expect: rows > 0
 -- param: since timestamp = yesterday
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = today

@@ -2,6 +2,8 @@
 -- description: Sessions started in the window by workflow and version: how many, their share of the workflow and of all, and
 --   the first and last start. Sessions without a workflow or version are listed as (none). The workflow with the
 --   most sessions first, within it the version that started last.
+-- chart: stacked bar x=workflow_id y=sessions series=version_id
+-- unit: sessions
 -- param: since timestamp = today -30 days
 --   the window begins here; a session belongs to it by its start
 -- param: until timestamp = now

@@ -3,6 +3,9 @@
 --   change and the average of the seven days up to and with that day. Days without sessions count as zero. The
 --   relative change is empty where there were none a week before. Nothing is left out; the default window holds
 --   whole days only.
+-- chart: line x=day y=sessions,average_7_days
+-- unit: sessions
+-- expect: rows > 0
 -- param: since timestamp = today -28 days
 --   the window begins on the local day of this instant
 -- param: until timestamp = today
