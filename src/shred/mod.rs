@@ -17,9 +17,6 @@ pub mod document;
 pub mod leaf;
 pub mod manifest;
 
-#[cfg(test)]
-mod tests;
-
 pub use adapter::ShredAdapterFactory;
 pub use document::{FileShredder, ShreddedRows};
 pub use leaf::{Kind, LeafSet};

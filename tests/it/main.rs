@@ -15,7 +15,7 @@
 //! - `shredding`: the proof that leaf columns are invisible
 //! - `support`: what the tests of the command line share
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "all of it is a test")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "all of it is a test")]
 
 mod cli;
 mod cli_page;
