@@ -2,7 +2,8 @@
 //!
 //! The modules, in the order data flows:
 //! an export is read and converted by [`ingest`], described by [`schema`], written by [`lake`]; a SQL file is taken apart by
-//! [`script`], planned and run by [`engine`] with our [`functions`], and printed by [`mod@format`]. [`generate`] makes synthetic
+//! [`script`], planned and run by [`engine`] with our [`functions`], and printed by [`mod@format`]; [`report`] makes pages of many
+//! results. [`generate`] makes synthetic
 //! exports. See `docs/architecture.md` for the invariants that hold between them.
 
 pub mod error;
@@ -21,6 +22,8 @@ pub mod engine;
 pub mod script;
 
 pub mod format;
+
+pub mod report;
 
 pub mod generate;
 

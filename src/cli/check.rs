@@ -10,7 +10,7 @@ use sessionlake::{Error, Result};
 
 use super::exit;
 use super::printer::counted;
-use super::query::{ParameterArgs, clock, given_to, located, read_scripts, refused};
+use super::query::{ParameterArgs, clock, located, read_scripts, refused};
 use super::shared::{Settings, Shared};
 
 /// Plans SQL files and runs nothing.
@@ -48,7 +48,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
             Err(error) => fail(&error),
         }
     }
-    let given = given_to(&scripts, &args.parameters.values()?)?;
+    let given = script::share_out(&scripts, &args.parameters.values()?)?;
     let mut statements = 0;
     for (script, given) in scripts.iter().zip(&given) {
         // A session each: a view that one file makes is not there for the next.

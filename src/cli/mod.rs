@@ -13,6 +13,7 @@ mod ingest;
 mod man;
 mod printer;
 mod query;
+mod report;
 mod shared;
 mod workers;
 
@@ -45,6 +46,8 @@ enum Command {
     Ingest(ingest::Args),
     /// Runs SQL files or statements over the lake, or over exports without one
     Query(Box<query::Args>),
+    /// Runs a folder of SQL files or a job, and writes a folder of reports that can be made again
+    Report(report::Args),
     /// Plans SQL files and runs nothing
     Check(check::Args),
     /// Prints tables, columns, types, meanings and functions
@@ -100,6 +103,7 @@ async fn run(cli: Cli) -> sessionlake::Result<u8> {
     match command {
         Command::Ingest(args) => ingest::run(&shared, args).await,
         Command::Query(args) => exit::or_signal(query::run(&shared, *args)).await,
+        Command::Report(args) => exit::or_signal(report::run(&shared, args)).await,
         Command::Check(args) => exit::or_signal(check::run(&shared, args)).await,
         Command::Describe(args) => exit::or_signal(describe::run(&shared, args)).await,
         Command::History(args) => exit::or_signal(history::run(&shared, args)).await,

@@ -128,7 +128,7 @@ async fn run_within(shared: &Shared, settings: &Settings, args: Args, temporary:
             Err(error) => failures.meet(error)?,
         }
     }
-    let given = given_to(&parsed, &given)?;
+    let given = script::share_out(&parsed, &given)?;
     let engine = if args.from.is_empty() {
         settings.open(args.at.at(settings.engine.time_zone)?).await?
     } else {
@@ -175,30 +175,6 @@ impl Failures {
 /// Returns the clock that parameters count from.
 pub fn clock(settings: &Settings) -> Clock {
     Clock { as_of: settings.engine.as_of, time_zone: settings.engine.time_zone }
-}
-
-/// Keeps the values that a script knows, where several scripts share the command line. A script that is alone gets all, and
-/// reports the one it does not know with the names that are near.
-///
-/// # Errors
-/// A value that none of several scripts knows.
-pub fn given_to(scripts: &[Script], given: &BTreeMap<String, Value>) -> Result<Vec<BTreeMap<String, Value>>> {
-    let knows = |script: &Script, name: &str| {
-        script.header.parameter(name).is_some()
-            || script.statements.iter().any(|statement| statement.placeholders().any(|p| p == name))
-    };
-    if scripts.len() == 1 {
-        return Ok(vec![given.clone()]);
-    }
-    // With no script left, each has an error of its own that was told already.
-    if let Some(name) =
-        given.keys().filter(|_| !scripts.is_empty()).find(|name| !scripts.iter().any(|script| knows(script, name)))
-    {
-        return Err(Error::usage(format!("none of these scripts has a parameter {name:?}")));
-    }
-    let known =
-        |script: &Script| given.iter().filter(|(n, _)| knows(script, n)).map(|(n, v)| (n.clone(), v.clone())).collect();
-    Ok(scripts.iter().map(known).collect())
 }
 
 struct Run {
@@ -274,16 +250,7 @@ pub fn located(error: datafusion::error::DataFusionError, script: &Script, state
 
 /// Makes the error of a statement that may not write.
 pub fn refused(script: &Script, statement: &Statement, what: &str) -> Error {
-    let source_line = script.text.lines().nth(statement.line.saturating_sub(1) as usize).map(str::to_owned);
-    sessionlake::error::SqlError {
-        file: script.file.clone(),
-        position: Some((statement.line, statement.column)),
-        width: statement.text().split_whitespace().next().map_or(1, |word| word.chars().count()),
-        source_line,
-        message: format!("the statement is {what}"),
-        hint: Some("SQL only reads here; --write lets it write".to_owned()),
-    }
-    .into()
+    script.error_at(statement, format!("the statement is {what}"), "SQL only reads here; --write lets it write")
 }
 
 /// Reads SQL from files, folders, standard input and the command line, in this order, each with the name errors call it by.
@@ -307,12 +274,8 @@ fn read_all_scripts(files: &[PathBuf], commands: &[String]) -> Result<Vec<(Strin
                 .map_err(|e| Error::usage(format!("standard input is not SQL text: {e}")))?;
             scripts.push(("-".to_owned(), text));
         } else if path.is_dir() {
-            let before = scripts.len();
-            for file in sql_files(path)? {
+            for file in script::sql_files(path)? {
                 scripts.push(read_script(&file)?);
-            }
-            if scripts.len() == before {
-                return Err(Error::usage(format!("{}: no .sql file in this folder", path.display())));
             }
         } else {
             scripts.push(read_script(path)?);
@@ -328,35 +291,8 @@ fn read_all_scripts(files: &[PathBuf], commands: &[String]) -> Result<Vec<(Strin
     Ok(scripts)
 }
 
-/// Lists the `.sql` files of a folder in the order of their names.
-fn sql_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |e: std::io::Error| Error::usage(format!("{}: {e}", folder.display()));
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("sql")) && path.is_file() {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
-}
-
 fn read_script(path: &Path) -> Result<(String, String)> {
-    let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|e| {
-        let error = Error::usage(format!("{name}: {e}"));
-        if e.kind() == std::io::ErrorKind::NotFound {
-            error.with_hint("is the path right? SQL itself is given with -c")
-        } else {
-            error
-        }
-    })?;
-    let text = String::from_utf8(bytes).map_err(|e| {
-        let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-        Error::usage(format!("{name}:{line}: the file is not UTF-8 text"))
-    })?;
-    Ok((name, text))
+    Ok((path.display().to_string(), script::read_file(path)?))
 }
 
 /// A folder that is removed when it is dropped, even where a thread that nobody waits for still writes into it.

@@ -99,10 +99,19 @@ impl Shared {
     /// # Errors
     /// A value that cannot be read, or a configuration file that is wrong.
     pub fn settings(&self) -> Result<Settings> {
+        self.settings_for(None)
+    }
+
+    /// Combines flags, environment and configuration files, for a job that names a time zone: flag and environment go before it.
+    ///
+    /// # Errors
+    /// As [`Shared::settings`].
+    pub fn settings_for(&self, job_zone: Option<Tz>) -> Result<Settings> {
         let config = Config::load()?;
-        let time_zone = match self.time_zone.as_deref().or(config.time_zone.as_deref()) {
-            Some(name) => parse_zone(name)?,
-            None => Tz::UTC,
+        let time_zone = match (self.time_zone.as_deref(), job_zone, config.time_zone.as_deref()) {
+            (Some(name), ..) | (None, None, Some(name)) => parse_zone(name)?,
+            (None, Some(zone), _) => zone,
+            (None, None, None) => Tz::UTC,
         };
         let as_of = match &self.as_of {
             Some(text) => parse_instant("--as-of", text, time_zone)?,
@@ -131,6 +140,16 @@ impl Shared {
             },
             format: config.format,
         })
+    }
+
+    /// The lake that a flag or the environment names.
+    pub fn named_lake(&self) -> Option<&str> {
+        self.lake.as_deref()
+    }
+
+    /// How log lines look.
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
     }
 
     /// Says whether stdout gets colours.

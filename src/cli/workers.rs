@@ -5,6 +5,7 @@
 //! time. Threads in the middle of a computation end with the process.
 
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -12,7 +13,7 @@ use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 use futures::StreamExt;
-use sessionlake::Result;
+use sessionlake::{Error, Result};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
@@ -86,6 +87,38 @@ impl Drop for Workers {
             runtime.shutdown_background();
         }
     }
+}
+
+/// Seconds that work which was stopped gets to remove its temporary files.
+const CLEANING_UP: Duration = Duration::from_secs(1);
+
+/// A runtime whose work is stopped, and cleans up, when it is dropped.
+struct Stopping(Option<Runtime>);
+
+impl Drop for Stopping {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.0.take() {
+            // On a thread of its own: waiting is not allowed on those that listen.
+            let stopping = std::thread::spawn(move || runtime.shutdown_timeout(CLEANING_UP));
+            let _ = stopping.join();
+        }
+    }
+}
+
+/// Does work on threads of its own. Dropping the future stops the work where it next pauses.
+///
+/// # Errors
+/// A system that has no more threads; a panic of the work.
+pub async fn compute<T: Send + 'static>(
+    threads: NonZeroUsize,
+    work: impl Future<Output = T> + Send + 'static,
+) -> Result<T> {
+    let made = Builder::new_multi_thread().worker_threads(threads.get()).thread_name("report").enable_all().build();
+    let runtime = Stopping(Some(made.map_err(super::exit::runtime_error)?));
+    let Some(task) = runtime.0.as_ref().map(|runtime| runtime.spawn(work)) else {
+        return Err(Error::internal("a runtime that is not there"));
+    };
+    task.await.map_err(Error::internal)
 }
 
 async fn answer(context: &SessionContext, plan: LogicalPlan, sender: &Sender<Outcome<Answer>>) -> Outcome<()> {

@@ -269,6 +269,21 @@ impl SessionScanExec {
         Ok(Self { parts, properties, running: OnceLock::new() })
     }
 
+    /// The table that the scan reads, and its version.
+    pub fn table(&self) -> (&str, Version) {
+        (&self.parts.table.name, self.parts.table.version)
+    }
+
+    /// Lists the files that the scan reads, those left out by the log's statistics not among them: sorted paths from the
+    /// table's folder.
+    pub fn files(&self) -> Vec<String> {
+        let mut files: Vec<_> =
+            self.parts.groups.iter().flat_map(|group| group.iter().map(|file| file.path().to_string())).collect();
+        files.sort_unstable();
+        files.dedup();
+        files
+    }
+
     fn with_answer(&self, answer: &Arc<dyn DataSource>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(Arc::new(Self::new(self.parts.taken_from(answer)?)?))
     }

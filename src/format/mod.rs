@@ -9,6 +9,7 @@
 
 mod aligned;
 mod arrow_file;
+mod cells;
 mod csv;
 mod json;
 mod markdown;
@@ -19,7 +20,9 @@ mod table;
 #[cfg(test)]
 mod testing;
 mod value;
+mod xlsx;
 
+pub use cells::Cells;
 pub use output_file::OutputFile;
 pub use sink::{is_broken_pipe, sink_error};
 
@@ -54,6 +57,8 @@ pub enum OutputFormat {
     Parquet,
     /// An Arrow IPC file.
     Arrow,
+    /// An Excel workbook.
+    Xlsx,
 }
 
 /// A format with the names it goes by: its own name first, then others; all are file endings as well.
@@ -62,7 +67,7 @@ struct Names {
     names: &'static [&'static str],
 }
 
-const FORMATS: [Names; 8] = [
+const FORMATS: [Names; 9] = [
     Names { format: OutputFormat::Table, names: &["table", "txt"] },
     Names { format: OutputFormat::Csv, names: &["csv"] },
     Names { format: OutputFormat::Tsv, names: &["tsv", "tab"] },
@@ -71,6 +76,7 @@ const FORMATS: [Names; 8] = [
     Names { format: OutputFormat::Markdown, names: &["markdown", "md"] },
     Names { format: OutputFormat::Parquet, names: &["parquet", "pq"] },
     Names { format: OutputFormat::Arrow, names: &["arrow", "feather", "ipc"] },
+    Names { format: OutputFormat::Xlsx, names: &["xlsx"] },
 ];
 
 impl OutputFormat {
@@ -103,7 +109,7 @@ impl OutputFormat {
 
     /// Returns whether the format is binary, and so not for a terminal.
     pub fn is_binary(self) -> bool {
-        matches!(self, Self::Parquet | Self::Arrow)
+        matches!(self, Self::Parquet | Self::Arrow | Self::Xlsx)
     }
 }
 
@@ -155,11 +161,21 @@ pub struct FormatOptions {
     pub color: Color,
     /// The number of rows that a table or Markdown table takes its column widths from before it prints the first.
     pub sample_rows: usize,
+    /// What the result was made from, as name and value (SQL, parameters, lake version), for formats that have a place for it:
+    /// the second sheet of xlsx.
+    pub about: Vec<(String, String)>,
 }
 
 impl Default for FormatOptions {
     fn default() -> Self {
-        Self { null: None, time_zone: Tz::UTC, table_width: None, color: Color::Never, sample_rows: 1_000 }
+        Self {
+            null: None,
+            time_zone: Tz::UTC,
+            table_width: None,
+            color: Color::Never,
+            sample_rows: 1_000,
+            about: Vec::new(),
+        }
     }
 }
 
@@ -179,7 +195,8 @@ pub trait ResultWriter: Send {
     /// Writes the next rows. A batch must have the columns of the schema that the writer was made for.
     ///
     /// # Errors
-    /// [`Error::Storage`] when the sink fails; see [`is_broken_pipe`].
+    /// [`Error::Storage`] when the sink fails; see [`is_broken_pipe`]. [`Error::Limit`] for a text that a cell of xlsx cannot
+    /// hold.
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
 
     /// Writes what is left, flushes the sink and says how much it was.
@@ -192,8 +209,8 @@ pub trait ResultWriter: Send {
 /// Makes the writer of a format for results of this schema.
 ///
 /// # Errors
-/// [`Error::Usage`] when the format cannot hold a column's type (Parquet only: it names the column), or when the text for
-/// null would break csv or tsv.
+/// [`Error::Usage`] when the format cannot hold a column's type (Parquet only: it names the column) or so many columns (xlsx),
+/// or when the text for null would break csv or tsv.
 pub fn writer(
     format: OutputFormat,
     options: &FormatOptions,
@@ -210,6 +227,7 @@ pub fn writer(
         OutputFormat::Ndjson => Box::new(json::JsonWriter::new(json::Framing::Lines, options, schema, sink)),
         OutputFormat::Parquet => Box::new(parquet_file::ParquetFileWriter::new(schema, sink)?),
         OutputFormat::Arrow => Box::new(arrow_file::ArrowFileWriter::new(schema, sink)?),
+        OutputFormat::Xlsx => Box::new(xlsx::XlsxWriter::new(options, schema, sink)?),
     })
 }
 

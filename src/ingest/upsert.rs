@@ -88,9 +88,10 @@ pub async fn ingest(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) 
     run.commit_sessions(lake, &mut sessions, &names).await
 }
 
-/// Names the application transaction by which a file is known again: the same bytes, exported at the same time.
-fn transaction_name(content_hash: &str, exported_at_us: i64) -> String {
-    format!("sessionlake:file:{content_hash}:{exported_at_us}")
+/// Names the application transaction by which a file is known again: the same bytes, exported at the same time, read in the
+/// same way.
+fn transaction_name(content_hash: &str, input: &SourceFile, options: &ReadOptions) -> String {
+    format!("sessionlake:file:{content_hash}:{}:{:016x}", options.export_time_us(input), options.fingerprint())
 }
 
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
@@ -110,7 +111,7 @@ async fn known_files(
         let read = input.clone();
         // A file that cannot be read gets its error where it is opened to be read; what can be read only once, a pipe, waits.
         let Ok(Some(hash)) = blocking(move || read.content_hash()).await else { continue };
-        let name = transaction_name(&format!("{hash:032x}"), options.read.export_time_us(input));
+        let name = transaction_name(&format!("{hash:032x}"), input, &options.read);
         *known = sessions.transaction_version(&name).await?.and_then(|version| u64::try_from(version).ok());
     }
     Ok(known)
@@ -149,9 +150,8 @@ impl Run {
 
     /// Names the transaction of every file, refused ones included.
     fn transaction_names(&self, inputs: &[SourceFile]) -> Vec<String> {
-        let name = |(file, input): (&FileLedger, &SourceFile)| {
-            transaction_name(&file.content_hash, self.options.read.export_time_us(input))
-        };
+        let name =
+            |(file, input): (&FileLedger, &SourceFile)| transaction_name(&file.content_hash, input, &self.options.read);
         self.locked().files.iter().zip(inputs).map(name).collect()
     }
 

@@ -8,6 +8,7 @@ use chrono::{DateTime, Utc};
 use deltalake::kernel::transaction::{CommitProperties, TransactionError};
 use deltalake::kernel::{DataType as DeltaType, PrimitiveType, StructField, Transaction};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
+use futures::TryStreamExt;
 use object_store::ObjectStore;
 use url::Url;
 
@@ -64,6 +65,19 @@ impl Lake {
         self.local.as_deref()
     }
 
+    /// Names the lake so that any working folder finds it: an absolute path, or the URL without a user or password in it.
+    pub fn uri(&self) -> String {
+        match &self.local {
+            Some(folder) => folder.display().to_string(),
+            None => {
+                let mut url = self.url.clone();
+                let _ = url.set_password(None);
+                let _ = url.set_username("");
+                url.to_string()
+            }
+        }
+    }
+
     /// Opens a table at its newest version, or `None` where the lake does not have it yet.
     ///
     /// # Errors
@@ -76,7 +90,11 @@ impl Lake {
         }
         let mut delta = self.builder(table)?.build().map_err(|e| delta_error(&self.name, e))?;
         match delta.load().await {
-            Ok(()) => Ok(Some(self.table(table, delta))),
+            Ok(()) => {
+                let table = self.table(table, delta);
+                table.refuse_empty_commits().await?;
+                Ok(Some(table))
+            }
             // A log folder without a version: the process that made it was stopped before its first commit.
             Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => Ok(None),
             Err(error) => Err(delta_error(&self.name, error)),
@@ -213,6 +231,26 @@ impl Table {
     /// The object store whose root is the table's folder.
     pub fn store(&self) -> Arc<dyn ObjectStore> {
         self.delta.object_store()
+    }
+
+    /// Refuses a log with a commit without content, which reads as a version that changed nothing: a disk that lost a write
+    /// leaves such files.
+    async fn refuse_empty_commits(&self) -> Result<()> {
+        let first = self.version().saturating_sub(layout::CHECKPOINT_INTERVAL);
+        let folder = object_store::path::Path::from("_delta_log");
+        // Commits before the newest checkpoint are not read any more.
+        let offset = folder.clone().join(format!("{first:020}"));
+        let store = self.store();
+        let mut entries = store.list_with_offset(Some(&folder), &offset);
+        while let Some(entry) = entries.try_next().await.map_err(|e| Error::storage(self.lake.clone(), e))? {
+            if entry.size == 0 && entry.location.as_ref().ends_with(".json") {
+                return Err(Error::storage(
+                    self.lake.clone(),
+                    format!("{} is empty: the log is damaged", entry.location),
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Moves to the newest version.

@@ -3,7 +3,8 @@
 use crate::support::{Desk, repository};
 
 /// Every command, in the order of the help.
-const COMMANDS: [&str; 8] = ["ingest", "query", "check", "describe", "history", "generate", "completions", "man"];
+const COMMANDS: [&str; 9] =
+    ["ingest", "query", "report", "check", "describe", "history", "generate", "completions", "man"];
 
 #[test]
 fn the_page_of_the_command_line_is_what_the_commands_say() {
@@ -20,6 +21,12 @@ fn the_page_of_the_command_line_is_what_the_commands_say() {
         let help = desk.run(&[command, "--help"]).fine();
         let own: Vec<&str> = without_global(&help);
         page.push_str(&format!("\n## {command}\n\n```text\n{}\n```\n", own.join("\n").trim_end()));
+        let parts = section(&help, "Commands:").filter_map(|line| line.split_whitespace().next());
+        for part in parts.filter(|part| *part != "help") {
+            let help = desk.run(&[command, part, "--help"]).fine();
+            let own: Vec<&str> = without_global(&help);
+            page.push_str(&format!("\n### {command} {part}\n\n```text\n{}\n```\n", own.join("\n").trim_end()));
+        }
     }
     let path = repository("docs/cli.md");
     if std::env::var_os("SESSIONLAKE_BLESS").is_some() {

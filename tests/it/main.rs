@@ -11,11 +11,12 @@
 //! - `python`: the lake read and changed by other engines
 //! - `queries`: the queries that ship, each with its expected answers
 //! - `readme`: the transcripts of README and docs
+//! - `report`: folders of reports: whole or not at all, and the same again
 //! - `samples`: what ingest says of the files in `data`
 //! - `shredding`: the proof that leaf columns are invisible
 //! - `support`: what the tests of the command line share
 
-#![expect(clippy::unwrap_used, clippy::panic, clippy::print_stderr, reason = "all of it is a test")]
+#![expect(clippy::unwrap_used, clippy::print_stderr, clippy::panic, reason = "all of it is a test")]
 
 mod cli;
 mod cli_page;
@@ -28,6 +29,7 @@ mod pages;
 mod python;
 mod queries;
 mod readme;
+mod report;
 mod samples;
 mod shredding;
 mod support;
