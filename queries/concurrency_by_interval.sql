@@ -6,7 +6,6 @@
 --   edge of the window count only the part inside.
 -- chart: line x=interval_start y=peak_sessions,average_sessions
 -- unit: sessions
--- expect: max(peak_share_of_limit) < 0.9
 -- param: since timestamp = yesterday
 --   the window begins here
 -- param: until timestamp = today
