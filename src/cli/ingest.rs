@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::Utc;
 use clap::{Args as ClapArgs, ValueEnum};
@@ -19,6 +20,9 @@ use super::shared::{Settings, Shared, parse_size};
 
 /// Memory of rows and keys at most, whatever the machine has: beyond it more memory makes an ingest no faster.
 const MEMORY_BYTES: usize = 512 << 20;
+
+/// How long a run that is stopped may take to clean up: an interrupt is answered within a second.
+const CLEANING_TIME: Duration = Duration::from_millis(800);
 
 /// Takes exports into the lake: the newest state of each session wins, every record is accounted for.
 #[derive(Debug, ClapArgs)]
@@ -276,7 +280,8 @@ where
         outcome = &mut work => outcome,
         () = exit::signal() => {
             cancelled.store(true, Ordering::Relaxed);
-            work.await
+            // What has not cleaned up by then waits for input that may never come.
+            tokio::time::timeout(CLEANING_TIME, work).await.unwrap_or(Err(Error::Cancelled))
         }
     };
     if let Some(bar) = bar {

@@ -190,15 +190,16 @@ pub fn stage(
     let workers = limits.threads.get();
     let (work_sender, work_receiver) = sync_channel::<Work>(workers);
     let (sender, receiver) = sync_channel::<Message>(workers * 2);
-    let work_receiver = Mutex::new(work_receiver);
+    // Owned by the workers alone: once the last has ended, the cutting thread's next send fails instead of waiting for ever.
+    let work_receiver = Arc::new(Mutex::new(work_receiver));
     std::thread::scope(|scope| {
         let cutter_sender = sender.clone();
         scope.spawn(move || cut(inputs, skip, read, &work_sender, &cutter_sender));
         for _ in 0..workers {
-            let (sender, work_receiver) = (sender.clone(), &work_receiver);
-            scope.spawn(move || convert(work_receiver, &sender));
+            let (sender, work_receiver) = (sender.clone(), Arc::clone(&work_receiver));
+            scope.spawn(move || convert(&work_receiver, &sender));
         }
-        drop(sender);
+        drop((sender, work_receiver));
         // Dropping the receiver on an error makes all threads end at their next send.
         collect(inputs, skip, receiver, read, limits, quarantined_at_us)
     })

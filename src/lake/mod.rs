@@ -1,7 +1,7 @@
 //! The lake: Delta tables of Parquet files, written and committed by our own code through deltalake's log.
 //!
 //! [`Lake`] is a folder with three tables: `workflow_sessions`, `quarantine` and `sightings`. A [`Table`] opens and commits
-//! one of them, a [`Snapshot`] lists its data files with their statistics, [`write`] makes new files. What is stored how, and
+//! one of them, a [`Snapshot`] lists its data files with their statistics, [`mod@write`] makes new files. What is stored how, and
 //! why, stands in [`layout`].
 
 pub mod commit;

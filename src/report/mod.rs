@@ -2,7 +2,7 @@
 //!
 //! A [`Job`] names the reports; [`resolve`] gives them their parameters; [`run()`](run::run) plans all, runs them over one version
 //! of the lake, and puts the folder into place, whole or not at all. Its [`Manifest`] holds all that is needed to make it again,
-//! which [`verify`](verify::verify) does to compare the bytes, and [`resume`](verify::resume) to complete it. [`chart`] draws a
+//! which [`verify`](verify::verify) does to compare the bytes, and [`resume`] to complete it. [`chart`] draws a
 //! result as SVG, [`html`] writes the results of a run as one self-contained page, [`redact`] hides phone numbers, e-mail
 //! addresses and names before anything is written.
 //!

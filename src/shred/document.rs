@@ -2,7 +2,7 @@
 //!
 //! The walk gives what the look-ups of datafusion-functions-json give: the first of several equal keys counts, there is no
 //! going back, and a look-up reads a document only as far as it must. On a sound document one pass in order does the same as
-//! many look-ups. On one that breaks off, or nests deeper than the parser skips, the pass is thrown away and [`Walker::exact`]
+//! many look-ups. On one that breaks off, or nests deeper than the parser skips, the pass is thrown away and `Walker::exact`
 //! looks every key up by skipping over its elder siblings, as the functions do.
 
 use std::collections::HashMap;

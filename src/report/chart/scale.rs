@@ -168,7 +168,7 @@ pub(in crate::report) fn grouped(value: f64) -> String {
         return "0".to_owned();
     }
     let size = value.abs();
-    if size >= 1e15 || size < 1e-4 {
+    if !(1e-4..1e15).contains(&size) {
         return format!("{value:.3e}");
     }
     if value.fract() == 0.0 {
@@ -190,7 +190,7 @@ pub(in crate::report) fn grouped(value: f64) -> String {
 pub(super) fn duration(seconds: f64) -> String {
     let size = seconds.abs();
     let sign = if seconds < 0.0 { "-" } else { "" };
-    if !size.is_finite() || size < 60.0 || size >= 1e12 {
+    if !(60.0..1e12).contains(&size) {
         return format!("{} s", grouped(seconds));
     }
     let total = size.round() as u64;

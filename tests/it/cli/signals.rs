@@ -76,3 +76,38 @@ fn what_is_spilled_is_gone_after_the_query() {
     assert!(spills.parse::<u32>().unwrap() > 0, "{plan}");
     assert!(desk.left_over().is_empty());
 }
+
+/// Starts an ingest, sends an interrupt once it reads, and returns the exit code and what was said.
+#[cfg(unix)]
+fn interrupted_ingest(desk: &Desk, endless: bool) -> (Option<i32>, String) {
+    let mut process = desk.process(&["ingest", "-", "--exported-at", crate::support::EXPORTED, "--threads", "2"]);
+    let mut child = process.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    let text = std::fs::read(desk.path("data/workflow_sessions.csv")).unwrap();
+    // More than pipe and buffers hold: when the last byte is taken, records are being read.
+    for _ in 0..4 {
+        std::io::Write::write_all(&mut stdin, &text).unwrap();
+    }
+    let killed = std::process::Command::new("sh").args(["-c", &format!("kill -INT {}", child.id())]).status();
+    assert!(killed.unwrap().success());
+    if !endless {
+        // Goes on until the reader is gone.
+        while std::io::Write::write_all(&mut stdin, &text).is_ok() {}
+    }
+    let output = child.wait_with_output().unwrap();
+    drop(stdin);
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_ingest_exits_with_130_and_commits_nothing() {
+    for endless in [true, false] {
+        let desk = Desk::new();
+        let (code, said) = interrupted_ingest(&desk, endless);
+        assert_eq!((code, said.as_str()), (Some(130), "error: cancelled\n"));
+        let data = crate::support::files_below(&desk.path("lake"));
+        assert!(!data.iter().any(|file| file.extension().is_some_and(|ending| ending == "parquet")), "{data:?}");
+        assert!(desk.left_over().is_empty(), "{:?}", desk.left_over());
+    }
+}
