@@ -315,7 +315,6 @@ impl PlannedRun {
             let (place, (done, error)) =
                 joined.map_err(|error| Error::internal(format!("a report stopped: {error}")))?;
             count += 1;
-            progress(&Event::Finished { record: &done.record, ended: count, total });
             if let Some(error) = error {
                 if request.on_failure == OnFailure::Stop || matches!(error, Error::Cancelled) {
                     // Dropping the set stops the others; the folder is removed by who made it.
@@ -323,6 +322,7 @@ impl PlannedRun {
                 }
                 failure.get_or_insert(error);
             }
+            progress(&Event::Finished { record: &done.record, ended: count, total });
             set(&mut ended, place, done);
         }
         let ended: Vec<Ended> = ended.into_iter().flatten().collect();

@@ -89,6 +89,15 @@ fn a_folder_of_sql_becomes_a_folder_of_reports() {
         &["--csv"],
     );
     assert_eq!(desk.read("deep/out/a.csv"), direct.fine());
+    let mut book: calamine::Xlsx<_> = calamine::open_workbook(desk.path("deep/out/a.xlsx")).unwrap();
+    let sheets = calamine::Reader::sheet_names(&book);
+    let rows = calamine::Reader::worksheet_range(&mut book, &sheets[0]).unwrap();
+    assert_eq!(rows.get_value((0, 1)).unwrap().to_string(), "n");
+    assert!(matches!(rows.get_value((1, 1)).unwrap(), calamine::Data::Float(_) | calamine::Data::Int(_)));
+    let about = calamine::Reader::worksheet_range(&mut book, &sheets[1]).unwrap();
+    let about: Vec<String> = about.rows().map(|row| format!("{}={}", row[0], row[1])).collect();
+    assert!(about.iter().any(|line| line == "Version=1"), "{about:?}");
+    assert!(about.iter().any(|line| line.starts_with("SQL=-- title: Channels")), "{about:?}");
     let manifest = manifest(&desk, "deep/out");
     assert_eq!(manifest["lake"]["uri"], desk.path("lake").canonicalize().unwrap().to_str().unwrap());
     assert_eq!((&manifest["lake"]["version"], &manifest["as_of"]), (&Value::from(1), &Value::from(EXPORTED)));
@@ -263,8 +272,8 @@ fn a_report_that_fails_between_two_that_do_not() {
         "select session_id,\n  1 / (length(session_id) - length(session_id)) as x\nfrom workflow_sessions",
     );
     let ran = report(&desk, &["run", "jobs", "--out", "out"]);
-    assert!(ended(&ran, 1).contains("jobs/b.sql:"), "{ran:#?}");
-    assert!(ran.err.contains("error: "), "{ran:#?}");
+    assert!(ended(&ran, 1).contains("error: jobs/b.sql:"), "{ran:#?}");
+    assert_eq!(ran.err.matches("jobs/b.sql:").count(), 1, "said once: {ran:#?}");
     assert!(outputs(&desk.path("out")) == before, "the earlier run is as it was");
     let ran = report(&desk, &["run", "jobs", "--out", "out", "--keep-going"]);
     assert!(ended(&ran, 1).contains("out: 3 reports of lake version 1, 1 failed"), "{ran:#?}");
@@ -305,6 +314,36 @@ fn resume_runs_only_what_failed() {
     assert_eq!((&now["reports"][0], &now["reports"][1]["status"]), (&first, &Value::from("done")));
     ended(&report(&desk, &["verify", "out"]), 0);
     assert!(ended(&report(&desk, &["resume", "out"]), 0).contains("up to date"));
+}
+
+#[test]
+fn the_shipped_jobs_and_queries_make_sound_reports() {
+    let desk = Desk::with_lake();
+    for (job, out, count) in
+        [("queries/jobs/daily.toml", "daily", 13), ("queries/jobs/weekly.toml", "weekly", 17), ("queries", "all", 27)]
+    {
+        let ran = report(&desk, &["run", job, "--out", out, "--as-of", EXPORTED, "--time-zone", "Europe/Berlin"]);
+        assert!(ended(&ran, 0).contains(&format!("{count} reports of lake version 1")), "{ran:#?}");
+        let page = desk.read(&format!("{out}/index.html"));
+        assert!(
+            page.matches("<svg").count() >= 8 && !page.contains("<script src") && !page.contains("src=\"http"),
+            "{job}"
+        );
+    }
+    let figures = desk.read("daily/key_figures.csv");
+    assert!(figures.starts_with("place,figure,value\n1,sessions,") && figures.lines().count() == 7, "{figures}");
+    ended(&report(&desk, &["verify", "daily", "--threads", "1"]), 0);
+}
+
+#[test]
+fn a_log_for_schedulers_is_json_a_line() {
+    let desk = Desk::with_lake();
+    desk.write("a.sql", "-- expect: rows = 0\nselect 1 as n");
+    let ran = report(&desk, &["run", "a.sql", "--out", "out", "--log-format", "json"]);
+    let lines: Vec<Value> = ended(&ran, 3).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!((&lines[0]["event"], &lines[0]["status"]), (&Value::from("report"), &Value::from("check-failed")));
+    assert_eq!((&lines[1]["event"], &lines[1]["checks_failed"]), (&Value::from("run"), &Value::from(1)));
+    assert_eq!(ended(&report(&desk, &["run", "a.sql", "--out", "out", "--quiet"]), 3), "");
 }
 
 #[test]
