@@ -11,6 +11,8 @@ pub mod schema;
 
 pub mod ingest;
 
+pub mod shred;
+
 pub mod lake;
 
 pub mod functions;

@@ -8,30 +8,82 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "all of it is a test")]
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
-use datafusion::prelude::{SessionConfig, SessionContext};
+use datafusion::prelude::SessionContext;
+use sessionlake::engine::{At, Engine, EngineOptions, Leaves};
+use sessionlake::ingest::{Encoding, IngestOptions, Limits, ReadOptions, expand, ingest};
+use sessionlake::lake::Lake;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
+use tokio::sync::OnceCell;
 
 /// The instant that `now()` and running sessions see.
 const AS_OF: &str = "2026-11-21T00:00:00Z";
 
-/// Makes the session in which a file runs.
-fn session() -> SessionContext {
-    let config = SessionConfig::new().set_str("datafusion.sql_parser.dialect", "PostgreSQL").with_target_partitions(2);
-    let mut context = SessionContext::new_with_config(config);
-    sessionlake::functions::register_all(&mut context).unwrap();
-    context
+/// A lake with the export that the shipped queries are tested on, made once.
+static LAKE: OnceCell<(tempfile::TempDir, Lake)> = OnceCell::const_new();
+
+async fn lake() -> &'static Lake {
+    let made = LAKE.get_or_init(|| async {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path().join("lake").to_str().unwrap()).unwrap();
+        let exports = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/queries/sessions.csv");
+        let inputs = expand(&[exports.display().to_string()]).unwrap();
+        let as_of: DateTime<Utc> = AS_OF.parse().unwrap();
+        let options = IngestOptions {
+            read: ReadOptions {
+                format: None,
+                encoding: Encoding::Utf8,
+                time_zone: Tz::UTC,
+                header_map: Vec::new(),
+                keep_extra: false,
+                max_record_bytes: 1 << 20,
+                exported_at_us: Some(as_of.timestamp_micros()),
+                fallback_exported_at_us: as_of.timestamp_micros(),
+            },
+            max_bad: 0,
+            all_or_nothing: false,
+            now_us: as_of.timestamp_micros(),
+            limits: Limits {
+                threads: NonZeroUsize::MIN,
+                memory_bytes: 64 << 20,
+                cancelled: Arc::default(),
+                progress: Arc::new(|_| {}),
+            },
+        };
+        ingest(&lake, &inputs, options).await.unwrap();
+        (folder, lake)
+    });
+    &made.await.1
 }
 
-/// Plans and runs one statement with the as-of instant as its clock.
+/// Makes the session in which a file runs: the engine's own, over the lake.
+async fn session() -> SessionContext {
+    let engine = Engine::new(EngineOptions {
+        as_of: AS_OF.parse().unwrap(),
+        time_zone: Tz::UTC,
+        memory_limit_bytes: 256 << 20,
+        spill_limit_bytes: 1 << 30,
+        temporary_folder: None,
+        threads: NonZeroUsize::new(2).unwrap(),
+        leaves: Leaves::Read,
+    })
+    .unwrap();
+    engine.attach(lake().await, At::Newest).await.unwrap();
+    engine.context().clone()
+}
+
+/// Plans and runs one statement.
 async fn run_statement(context: &SessionContext, sql: &str) -> Result<DBOutput<DefaultColumnType>, DataFusionError> {
     let plan = context.state().create_logical_plan(sql).await?;
     if matches!(plan, LogicalPlan::Ddl(DdlStatement::CreateMemoryTable(_) | DdlStatement::CreateView(_)))
@@ -40,11 +92,8 @@ async fn run_statement(context: &SessionContext, sql: &str) -> Result<DBOutput<D
         context.execute_logical_plan(plan).await?;
         return Ok(DBOutput::StatementComplete(0));
     }
-    let mut state = context.state();
-    let as_of: DateTime<Utc> = AS_OF.parse().map_err(|error| DataFusionError::External(Box::new(error)))?;
-    state.execution_props_mut().query_execution_start_time = Some(as_of);
     let is_explain = matches!(plan, LogicalPlan::Explain(_));
-    let frame = DataFrame::new(state, plan);
+    let frame = DataFrame::new(context.state(), plan);
     let types = frame.schema().fields().iter().map(|field| column_type(field.data_type())).collect();
     let batches = frame.collect().await?;
     let mut rows = Vec::new();
@@ -132,7 +181,7 @@ fn every_logic_test_passes() {
     let failures: Vec<String> = chosen
         .iter()
         .filter_map(|path| {
-            let mut runner = Runner::new(|| async { Ok(Session(session())) });
+            let mut runner = Runner::new(|| async { Ok(Session(session().await)) });
             runner.with_column_validator(sqllogictest::strict_column_validator);
             runtime.block_on(runner.run_file_async(path)).err().map(|error| error.to_string())
         })

@@ -9,7 +9,8 @@ use sessionlake::script::{self, Access, Script};
 use sessionlake::{Error, Result};
 
 use super::exit;
-use super::query::{ParameterArgs, clock, given_to, located, read_scripts, refused};
+use super::printer::counted;
+use super::query::{ParameterArgs, clock, located, read_scripts, refused};
 use super::shared::{Settings, Shared};
 
 /// Plans SQL files and runs nothing.
@@ -34,7 +35,7 @@ pub struct Args {
 /// Files that cannot be read; SQL errors are printed and counted.
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
-    let texts = read_scripts(&args.files, &args.commands)?;
+    let texts = read_scripts(args.files, args.commands).await?;
     let mut worst = exit::FINE;
     let mut scripts = Vec::new();
     let mut fail = |error: &Error| {
@@ -47,7 +48,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
             Err(error) => fail(&error),
         }
     }
-    let given = given_to(&scripts, &args.parameters.values()?)?;
+    let given = script::share_out(&scripts, &args.parameters.values()?)?;
     let mut statements = 0;
     for (script, given) in scripts.iter().zip(&given) {
         // A session each: a view that one file makes is not there for the next.
@@ -70,7 +71,8 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         }
     }
     if !shared.quiet && worst == exit::FINE {
-        exit::note(&format!("{statements} statements in {} files are fine", texts.len()));
+        let statements = counted(statements, "statement", "statements");
+        exit::note(&format!("fine: {statements} in {}", counted(texts.len() as u64, "file", "files")));
     }
     Ok(worst)
 }

@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use chrono::Utc;
 use clap::{Args as ClapArgs, ValueEnum};
@@ -14,11 +15,14 @@ use sessionlake::lake::Lake;
 use sessionlake::{Error, Result};
 
 use super::exit;
-use super::printer::print_text;
+use super::printer::{counted, print_text};
 use super::shared::{Settings, Shared, parse_size};
 
 /// Memory of rows and keys at most, whatever the machine has: beyond it more memory makes an ingest no faster.
 const MEMORY_BYTES: usize = 512 << 20;
+
+/// How long a run that is stopped may take to clean up: an interrupt is answered within a second.
+const CLEANING_TIME: Duration = Duration::from_millis(800);
 
 /// Takes exports into the lake: the newest state of each session wins, every record is accounted for.
 #[derive(Debug, ClapArgs)]
@@ -93,8 +97,11 @@ enum InputFormatArg {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 enum EncodingArg {
     #[default]
+    #[value(alias = "utf-8")]
     Utf8,
+    #[value(alias = "utf-16")]
     Utf16,
+    #[value(alias = "windows-1252")]
     Cp1252,
 }
 
@@ -108,7 +115,9 @@ impl ReadArgs {
                 None => Err(Error::usage(format!("--map {entry:?} names no column"))
                     .with_hint("write it as --map \"Their Header=session_id\"")),
             })
-            .collect::<Result<_>>()?;
+            .collect::<Result<Vec<_>>>()?;
+        // A column that no table has is found before a file is opened: it is no fault of the files.
+        sessionlake::schema::match_headers::<&str>(&[], &header_map)?;
         let max_record_bytes = match &self.max_record_bytes {
             Some(text) => usize::try_from(parse_size("--max-record-bytes", text)?).unwrap_or(usize::MAX),
             None => 16 << 20,
@@ -184,11 +193,12 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         code = exit::CHECK;
     }
     if ledger.total.quarantined > args.max_bad {
-        let stopped = if ledger.version.is_none() && args.all_or_nothing { "; nothing was committed" } else { "" };
-        exit::note(&format!(
-            "error: {} records were quarantined, more than --max-bad {}{stopped}",
-            ledger.total.quarantined, args.max_bad
-        ));
+        let bad = ledger.total.quarantined;
+        let (verb, stopped) = match (ledger.version, args.all_or_nothing) {
+            (None, true) => (counted(bad, "record is bad", "records are bad"), "; nothing was committed"),
+            _ => (counted(bad, "record was quarantined", "records were quarantined"), ""),
+        };
+        exit::note(&format!("error: {verb}, more than --max-bad {}{stopped}", args.max_bad));
         if stopped.is_empty() {
             exit::note("hint: see select file, line, \"column\", reason from quarantine");
         }
@@ -270,7 +280,8 @@ where
         outcome = &mut work => outcome,
         () = exit::signal() => {
             cancelled.store(true, Ordering::Relaxed);
-            work.await
+            // What has not cleaned up by then waits for input that may never come.
+            tokio::time::timeout(CLEANING_TIME, work).await.unwrap_or(Err(Error::Cancelled))
         }
     };
     if let Some(bar) = bar {
@@ -297,17 +308,28 @@ fn describe(ledger: &Ledger) -> String {
         let _ = match (&file.already_in_version, &file.refused) {
             (Some(version), _) => writeln!(text, "{}: already in version {version}, nothing to do", file.file),
             (_, Some(_)) => writeln!(text, "{}: refused, nothing of it was stored", file.file),
+            // Stopped before it was decided what becomes of the rows.
+            _ if !file.counts.balances() => {
+                let read = counted(file.counts.rows_read, "row", "rows");
+                writeln!(
+                    text,
+                    "{}: {read} read, {} of them bad; nothing was stored",
+                    file.file, file.counts.quarantined
+                )
+            }
             _ => writeln!(text, "{}: {}", file.file, file.counts),
         };
         for (warning, count) in &file.warnings {
             let names = file.unknown_columns.join(", ");
             let _ = match warning {
-                ingest::Warning::UnknownColumn => writeln!(text, "  {count} {warning}: {names}"),
-                _ => writeln!(text, "  {count} rows: {warning}"),
+                ingest::Warning::UnknownColumn => {
+                    writeln!(text, "  {}: {names}", counted(*count, "unknown column", "unknown columns"))
+                }
+                _ => writeln!(text, "  {}: {warning}", counted(*count, "row", "rows")),
             };
         }
     }
-    if ledger.files.len() > 1 {
+    if ledger.files.len() > 1 && ledger.total.balances() {
         let _ = writeln!(text, "in all: {}", ledger.total);
     }
     let _ = match ledger.version {

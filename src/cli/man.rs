@@ -25,13 +25,30 @@ pub fn completions(command: &mut clap::Command, args: &CompletionsArgs) -> Resul
     Ok(exit::FINE)
 }
 
+/// Prints the manual page.
+#[derive(Debug, ClapArgs)]
+pub struct ManArgs {
+    /// The command whose page it is [default: that of the whole program]
+    command: Option<String>,
+}
+
 /// Prints the manual page in roff.
 ///
 /// # Errors
-/// Stdout that fails.
-pub fn page(command: clap::Command) -> Result<u8> {
+/// A command that is not there; stdout that fails.
+pub fn page(mut command: clap::Command, args: &ManArgs) -> Result<u8> {
+    // Gives the commands their global flags and full names.
+    command.build();
+    let mut title = "sessionlake".to_owned();
+    if let Some(name) = &args.command {
+        let Some(found) = command.find_subcommand(name) else {
+            return Err(Error::usage(format!("there is no command {name:?}")).with_hint("see sessionlake --help"));
+        };
+        command = found.clone();
+        title = format!("sessionlake-{name}");
+    }
     let mut page = Vec::new();
-    clap_mangen::Man::new(command).render(&mut page).map_err(|e| Error::internal(e))?;
+    clap_mangen::Man::new(command).title(title).render(&mut page).map_err(Error::internal)?;
     print_text(&String::from_utf8_lossy(&page))?;
     Ok(exit::FINE)
 }

@@ -13,11 +13,16 @@ mod ingest;
 mod man;
 mod printer;
 mod query;
+mod report;
 mod shared;
+mod workers;
 
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
+use futures::FutureExt;
 
 use shared::Shared;
 
@@ -40,7 +45,9 @@ enum Command {
     /// Takes exports into the lake: the newest state of each session wins, every record is accounted for
     Ingest(ingest::Args),
     /// Runs SQL files or statements over the lake, or over exports without one
-    Query(query::Args),
+    Query(Box<query::Args>),
+    /// Runs a folder of SQL files or a job, and writes a folder of reports that can be made again
+    Report(report::Args),
     /// Plans SQL files and runs nothing
     Check(check::Args),
     /// Prints tables, columns, types, meanings and functions
@@ -52,7 +59,7 @@ enum Command {
     /// Prints the completion script of a shell
     Completions(man::CompletionsArgs),
     /// Prints the manual page
-    Man,
+    Man(man::ManArgs),
 }
 
 /// Runs the command line and returns its exit code.
@@ -66,11 +73,14 @@ pub fn main() -> ExitCode {
         }
     };
     shared::start_log(&cli.shared);
+    // Decoders of damaged files may panic; what comes of it is told as an error, here or where they are called.
+    std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&crate::cli::exit::runtime_error(error)),
     };
-    let outcome = runtime.block_on(run(cli));
+    let outcome =
+        runtime.block_on(AssertUnwindSafe(run(cli)).catch_unwind()).unwrap_or_else(|panic| Err(defect(panic.as_ref())));
     // A query that was stopped may still have threads at work; nobody waits for them.
     runtime.shutdown_background();
     match outcome {
@@ -79,16 +89,26 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Describes a panic, which is a defect of ours or a stored file whose content contradicts itself.
+fn defect(panic: &(dyn Any + Send)) -> sessionlake::Error {
+    let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    sessionlake::Error::internal(format!(
+        "{}; a file of the lake may be damaged, or this is a defect: SESSIONLAKE_LOG=error shows where",
+        text.unwrap_or("unknown")
+    ))
+}
+
 async fn run(cli: Cli) -> sessionlake::Result<u8> {
     let Cli { shared, command } = cli;
     match command {
         Command::Ingest(args) => ingest::run(&shared, args).await,
-        Command::Query(args) => exit::or_signal(query::run(&shared, args)).await,
+        Command::Query(args) => exit::or_signal(query::run(&shared, *args)).await,
+        Command::Report(args) => exit::or_signal(report::run(&shared, args)).await,
         Command::Check(args) => exit::or_signal(check::run(&shared, args)).await,
         Command::Describe(args) => exit::or_signal(describe::run(&shared, args)).await,
         Command::History(args) => exit::or_signal(history::run(&shared, args)).await,
         Command::Generate(args) => generate::run(&shared, args).await,
         Command::Completions(args) => man::completions(&mut Cli::command(), &args),
-        Command::Man => man::page(Cli::command()),
+        Command::Man(args) => man::page(Cli::command(), &args),
     }
 }

@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args as ClapArgs;
-use futures::StreamExt;
 use serde_json::Value;
 use sessionlake::engine::{Engine, TABLES};
 use sessionlake::lake::Lake;
@@ -17,10 +16,14 @@ use super::exit;
 use super::ingest::{self, ReadArgs};
 use super::printer::{OutputArgs, Printer};
 use super::shared::{AtArgs, Settings, Shared};
+use super::workers::{Answer, Workers};
+
+/// How often a temporary folder that cannot be removed is tried again.
+const REMOVAL_TRIES: usize = 10;
 
 /// Runs SQL files or statements over the lake, or over exports without one.
 #[derive(Debug, ClapArgs)]
-#[command(after_help = "Examples:\n  sessionlake query queries/stuck_sessions.sql --param hours=4\n  \
+#[command(after_help = "Examples:\n  sessionlake query queries/stuck_sessions.sql --param longer_than=4h\n  \
                         sessionlake query -c \"select count(*) from active_sessions\" --json\n  \
                         sessionlake query --from export.csv queries/")]
 pub struct Args {
@@ -98,9 +101,13 @@ impl ParameterArgs {
 /// # Errors
 /// The first error, unless it goes on after errors.
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
-    let settings = shared.settings()?;
+    let mut settings = shared.settings()?;
+    // Temporary lakes and what spills go here. It belongs to this future and not to the threads that compute: dropped, and so
+    // removed, when the command ends however it ends.
+    let temporary = TemporaryFolder::make(&settings)?;
+    settings.engine.temporary_folder = Some(temporary.path().to_owned());
     let timeout = args.timeout.as_deref().map(parse_timeout).transpose()?;
-    let work = run_within(shared, &settings, args);
+    let work = run_within(shared, &settings, args, temporary.path());
     match timeout {
         None => work.await,
         Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
@@ -110,8 +117,8 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     }
 }
 
-async fn run_within(shared: &Shared, settings: &Settings, args: Args) -> Result<u8> {
-    let scripts = read_scripts(&args.files, &args.commands)?;
+async fn run_within(shared: &Shared, settings: &Settings, args: Args, temporary: &Path) -> Result<u8> {
+    let scripts = read_scripts(args.files, args.commands).await?;
     let given = args.parameters.values()?;
     let mut parsed = Vec::new();
     let mut failures = Failures { keep_going: args.keep_going, first: None };
@@ -121,21 +128,19 @@ async fn run_within(shared: &Shared, settings: &Settings, args: Args) -> Result<
             Err(error) => failures.meet(error)?,
         }
     }
-    let given = given_to(&parsed, &given)?;
-    // Dropped, and so removed, when the command ends however it ends.
-    let temporary = if args.from.is_empty() { None } else { Some(temporary_folder(settings)?) };
-    let engine = match &temporary {
-        None => settings.open(args.at.at(settings.engine.time_zone)?).await?,
-        Some(folder) => {
-            let lake = Lake::at(&folder.path().join("lake").display().to_string())?;
-            ingest::into_temporary(shared, settings, &lake, &args.from, &args.read).await?;
-            let engine = Engine::new(settings.engine.clone())?;
-            engine.attach(&lake, sessionlake::engine::At::Newest).await?;
-            engine
-        }
+    let given = script::share_out(&parsed, &given)?;
+    let engine = if args.from.is_empty() {
+        settings.open(args.at.at(settings.engine.time_zone)?).await?
+    } else {
+        let lake = Lake::at(&temporary.join("lake").display().to_string())?;
+        ingest::into_temporary(shared, settings, &lake, &args.from, &args.read).await?;
+        let engine = Engine::new(settings.engine.clone())?;
+        engine.attach(&lake, sessionlake::engine::At::Newest).await?;
+        engine
     };
     let mut printer = Printer::new(&args.output, shared, settings)?;
-    let run = Run { engine, clock: clock(settings), write: args.write, max_rows: args.max_rows };
+    let workers = Workers::start(settings.engine.threads)?;
+    let run = Run { engine, workers, clock: clock(settings), write: args.write, max_rows: args.max_rows };
     for (script, given) in parsed.iter().zip(&given) {
         if parsed.len() > 1 && !shared.quiet {
             exit::note(&format!("-- {}: {}", script.file, script.header.title.as_deref().unwrap_or("(no title)")));
@@ -172,29 +177,9 @@ pub fn clock(settings: &Settings) -> Clock {
     Clock { as_of: settings.engine.as_of, time_zone: settings.engine.time_zone }
 }
 
-/// Keeps the values that a script knows, where several scripts share the command line. A script that is alone gets all, and
-/// reports the one it does not know with the names that are near.
-///
-/// # Errors
-/// A value that none of several scripts knows.
-pub fn given_to(scripts: &[Script], given: &BTreeMap<String, Value>) -> Result<Vec<BTreeMap<String, Value>>> {
-    let knows = |script: &Script, name: &str| {
-        script.header.parameter(name).is_some()
-            || script.statements.iter().any(|statement| statement.placeholders().any(|p| p == name))
-    };
-    if scripts.len() == 1 {
-        return Ok(vec![given.clone()]);
-    }
-    if let Some(name) = given.keys().find(|name| !scripts.iter().any(|script| knows(script, name))) {
-        return Err(Error::usage(format!("none of these scripts has a parameter {name:?}")));
-    }
-    let known =
-        |script: &Script| given.iter().filter(|(n, _)| knows(script, n)).map(|(n, v)| (n.clone(), v.clone())).collect();
-    Ok(scripts.iter().map(known).collect())
-}
-
 struct Run {
     engine: Engine,
+    workers: Workers,
     clock: Clock,
     write: bool,
     max_rows: Option<u64>,
@@ -222,19 +207,20 @@ impl Run {
         let located = |error| located(error, script, statement);
         let plan = self.engine.plan(statement.parsed.clone()).await.map_err(located)?;
         let plan = plan.with_param_values(values).map_err(located)?;
-        let has_rows = !plan.schema().fields().is_empty();
-        let frame = self.engine.context().execute_logical_plan(plan).await.map_err(located)?;
-        let mut stream = frame.execute_stream().await.map_err(located)?;
-        if !has_rows {
-            while let Some(batch) = stream.next().await {
-                batch.map_err(located)?;
-            }
-            return Ok(());
-        }
-        let mut writer = printer.begin(stream.schema())?;
+        let mut answer = self.workers.execute(self.engine.context().clone(), plan);
+        let mut writer = None;
         let mut rows = 0;
-        while let Some(batch) = stream.next().await {
-            let batch = batch.map_err(located)?;
+        while let Some(part) = answer.next().await.map_err(located)? {
+            let batch = match part {
+                // A statement without columns, such as CREATE VIEW, has no result to print.
+                Answer::Columns(schema) if schema.fields().is_empty() => continue,
+                Answer::Columns(schema) => {
+                    writer = Some(printer.begin(schema)?);
+                    continue;
+                }
+                Answer::Rows(batch) => batch,
+            };
+            let Some(writer) = &mut writer else { continue };
             rows += batch.num_rows() as u64;
             if let Some(limit) = self.max_rows.filter(|limit| rows > *limit) {
                 return Err(Error::Limit {
@@ -244,36 +230,41 @@ impl Run {
             }
             writer.write(&batch)?;
         }
-        writer.finish()?;
+        if let Some(writer) = writer {
+            writer.finish()?;
+        }
         Ok(())
     }
 }
 
 /// Gives an engine's error its place in the script, with the tables' names for a hint.
 pub fn located(error: datafusion::error::DataFusionError, script: &Script, statement: &Statement) -> Error {
+    // The engine reports this limit as a failed write, under a name of its own.
+    if error.to_string().contains("max_temp_directory_size") {
+        let message = format!("{}: spilling takes more disk than --spill-limit allows", script.file);
+        return Error::Limit { message, hint: Some("raise --spill-limit, or let the query read less".to_owned()) };
+    }
     let tables = TABLES.map(|table| table.name.trim_matches('"'));
     script::locate_among(error, script, Some(statement), &tables)
 }
 
 /// Makes the error of a statement that may not write.
 pub fn refused(script: &Script, statement: &Statement, what: &str) -> Error {
-    let source_line = script.text.lines().nth(statement.line.saturating_sub(1) as usize).map(str::to_owned);
-    sessionlake::error::SqlError {
-        file: script.file.clone(),
-        position: Some((statement.line, statement.column)),
-        width: statement.text().split_whitespace().next().map_or(1, |word| word.chars().count()),
-        source_line,
-        message: format!("the statement is {what}"),
-        hint: Some("SQL only reads here; --write lets it write".to_owned()),
-    }
-    .into()
+    script.error_at(statement, format!("the statement is {what}"), "SQL only reads here; --write lets it write")
 }
 
 /// Reads SQL from files, folders, standard input and the command line, in this order, each with the name errors call it by.
 ///
+/// It waits on a thread of its own: standard input may never end, and a signal must be heard all the same.
+///
 /// # Errors
 /// A file that cannot be read, a folder without SQL, nothing to run.
-pub fn read_scripts(files: &[PathBuf], commands: &[String]) -> Result<Vec<(String, String)>> {
+pub async fn read_scripts(files: Vec<PathBuf>, commands: Vec<String>) -> Result<Vec<(String, String)>> {
+    let read = tokio::task::spawn_blocking(move || read_all_scripts(&files, &commands));
+    read.await.map_err(Error::internal)?
+}
+
+fn read_all_scripts(files: &[PathBuf], commands: &[String]) -> Result<Vec<(String, String)>> {
     let mut scripts = Vec::new();
     for path in files {
         if path.as_os_str() == "-" {
@@ -283,12 +274,8 @@ pub fn read_scripts(files: &[PathBuf], commands: &[String]) -> Result<Vec<(Strin
                 .map_err(|e| Error::usage(format!("standard input is not SQL text: {e}")))?;
             scripts.push(("-".to_owned(), text));
         } else if path.is_dir() {
-            let before = scripts.len();
-            for file in sql_files(path)? {
+            for file in script::sql_files(path)? {
                 scripts.push(read_script(&file)?);
-            }
-            if scripts.len() == before {
-                return Err(Error::usage(format!("{}: no .sql file in this folder", path.display())));
             }
         } else {
             scripts.push(read_script(path)?);
@@ -304,43 +291,39 @@ pub fn read_scripts(files: &[PathBuf], commands: &[String]) -> Result<Vec<(Strin
     Ok(scripts)
 }
 
-/// Lists the `.sql` files of a folder in the order of their names.
-fn sql_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let failed = |e: std::io::Error| Error::usage(format!("{}: {e}", folder.display()));
-    let mut files = Vec::new();
-    for entry in std::fs::read_dir(folder).map_err(failed)? {
-        let path = entry.map_err(failed)?.path();
-        if path.extension().is_some_and(|ending| ending.eq_ignore_ascii_case("sql")) && path.is_file() {
-            files.push(path);
+fn read_script(path: &Path) -> Result<(String, String)> {
+    Ok((path.display().to_string(), script::read_file(path)?))
+}
+
+/// A folder that is removed when it is dropped, even where a thread that nobody waits for still writes into it.
+struct TemporaryFolder(tempfile::TempDir);
+
+impl TemporaryFolder {
+    fn make(settings: &Settings) -> Result<Self> {
+        let mut builder = tempfile::Builder::new();
+        builder.prefix("sessionlake-");
+        let (made, place) = match &settings.engine.temporary_folder {
+            Some(folder) => (builder.tempdir_in(folder), folder.display().to_string()),
+            None => (builder.tempdir(), "temporary folder".to_owned()),
+        };
+        made.map(Self).map_err(|e| Error::storage(place, e))
+    }
+
+    fn path(&self) -> &Path {
+        self.0.path()
+    }
+}
+
+impl Drop for TemporaryFolder {
+    fn drop(&mut self) {
+        // A file that is made while the folder is being emptied keeps it from being removed; the next try takes that, too.
+        for _ in 0..REMOVAL_TRIES {
+            match std::fs::remove_dir_all(self.0.path()) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {}
+                _ => break,
+            }
         }
     }
-    files.sort();
-    Ok(files)
-}
-
-fn read_script(path: &Path) -> Result<(String, String)> {
-    let name = path.display().to_string();
-    let bytes = std::fs::read(path).map_err(|e| {
-        let error = Error::usage(format!("{name}: {e}"));
-        if e.kind() == std::io::ErrorKind::NotFound {
-            error.with_hint("is the path right? SQL itself is given with -c")
-        } else {
-            error
-        }
-    })?;
-    let text = String::from_utf8(bytes).map_err(|e| {
-        let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
-        Error::usage(format!("{name}:{line}: the file is not UTF-8 text"))
-    })?;
-    Ok((name, text))
-}
-
-fn temporary_folder(settings: &Settings) -> Result<tempfile::TempDir> {
-    let made = match &settings.engine.temporary_folder {
-        Some(folder) => tempfile::Builder::new().prefix("sessionlake-").tempdir_in(folder),
-        None => tempfile::Builder::new().prefix("sessionlake-").tempdir(),
-    };
-    made.map_err(|e| Error::storage("temporary folder", e))
 }
 
 /// Reads a length of time: a number with s, m, h or ms.

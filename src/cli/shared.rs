@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
-use sessionlake::engine::{At, Engine, EngineOptions, default_memory_limit};
+use sessionlake::engine::{At, Engine, EngineOptions, Leaves, default_memory_limit};
 use sessionlake::lake::Lake;
 use sessionlake::{Error, Result};
 
@@ -99,10 +99,19 @@ impl Shared {
     /// # Errors
     /// A value that cannot be read, or a configuration file that is wrong.
     pub fn settings(&self) -> Result<Settings> {
+        self.settings_for(None)
+    }
+
+    /// Combines flags, environment and configuration files, for a job that names a time zone: flag and environment go before it.
+    ///
+    /// # Errors
+    /// As [`Shared::settings`].
+    pub fn settings_for(&self, job_zone: Option<Tz>) -> Result<Settings> {
         let config = Config::load()?;
-        let time_zone = match self.time_zone.as_deref().or(config.time_zone.as_deref()) {
-            Some(name) => parse_zone(name)?,
-            None => Tz::UTC,
+        let time_zone = match (self.time_zone.as_deref(), job_zone, config.time_zone.as_deref()) {
+            (Some(name), ..) | (None, None, Some(name)) => parse_zone(name)?,
+            (None, Some(zone), _) => zone,
+            (None, None, None) => Tz::UTC,
         };
         let as_of = match &self.as_of {
             Some(text) => parse_instant("--as-of", text, time_zone)?,
@@ -127,9 +136,20 @@ impl Shared {
                 spill_limit_bytes,
                 temporary_folder: self.temp_dir.clone().or(config.temp_dir),
                 threads: self.threads.or(config.threads.and_then(NonZeroUsize::new)).unwrap_or(cores),
+                leaves: Leaves::Read,
             },
             format: config.format,
         })
+    }
+
+    /// The lake that a flag or the environment names.
+    pub fn named_lake(&self) -> Option<&str> {
+        self.lake.as_deref()
+    }
+
+    /// How log lines look.
+    pub fn log_format(&self) -> LogFormat {
+        self.log_format
     }
 
     /// Says whether stdout gets colours.
@@ -226,7 +246,7 @@ pub fn parse_size(flag: &str, text: &str) -> Result<u64> {
         _ => return Err(failed()),
     };
     let bytes = number * factor;
-    if bytes < 1.0 || bytes > 1e18 { Err(failed()) } else { Ok(bytes as u64) }
+    if (1.0..=1e18).contains(&bytes) { Ok(bytes as u64) } else { Err(failed()) }
 }
 
 /// Starts logging to stderr, as SESSIONLAKE_LOG or RUST_LOG asks; without them nothing is logged.

@@ -28,6 +28,65 @@ pub enum At {
     Time(DateTime<Utc>),
 }
 
+/// The tables of a lake, opened once: every session that [attaches](Engine::attach_view) them sees the same versions.
+#[derive(Debug, Clone)]
+pub struct LakeView {
+    sessions: Table,
+    snapshot: Snapshot,
+    quarantine: Option<(Table, Snapshot)>,
+}
+
+impl LakeView {
+    /// Opens the tables of a lake at a version. The quarantine has versions of its own: `quarantine` names one, else the
+    /// newest is taken.
+    ///
+    /// # Errors
+    /// A lake that is not there, or does not have the version; storage errors.
+    pub async fn open(lake: &Lake, at: At, quarantine: Option<Version>) -> Result<Self> {
+        let Some(mut sessions) = lake.open(layout::SESSIONS).await? else {
+            return Err(Error::NotFound {
+                message: format!("there is no lake at {:?}", lake.name),
+                hint: Some("sessionlake ingest makes one; query --from FILE needs none".to_owned()),
+            });
+        };
+        match at {
+            At::Newest => {}
+            At::Version(version) => sessions.travel_to_version(version).await?,
+            At::Time(instant) => sessions.travel_to_time(instant).await?,
+        }
+        let snapshot = sessions.snapshot()?;
+        let quarantine = match lake.open(layout::QUARANTINE).await? {
+            Some(mut table) => {
+                if let Some(version) = quarantine {
+                    table.travel_to_version(version).await?;
+                }
+                let snapshot = table.snapshot()?;
+                Some((table, snapshot))
+            }
+            None => None,
+        };
+        Ok(Self { sessions, snapshot, quarantine })
+    }
+
+    /// Opens the tables of the lake at a folder or URL, as [`LakeView::open`] does.
+    ///
+    /// # Errors
+    /// As there, and a name that is none of a lake.
+    pub async fn open_uri(uri: &str, at: At, quarantine: Option<Version>) -> Result<Self> {
+        Self::open(&Lake::at(uri)?, at, quarantine).await
+    }
+
+    /// The version of the lake.
+    pub fn version(&self) -> Version {
+        self.snapshot.version
+    }
+
+    /// The version of the quarantine, where the lake has one.
+    pub fn quarantine_version(&self) -> Option<Version> {
+        self.quarantine.as_ref().map(|(_, snapshot)| snapshot.version)
+    }
+}
+
 /// A table as `describe` shows it.
 #[derive(Debug, Clone, Copy)]
 pub struct TableNote {
@@ -67,26 +126,23 @@ impl Engine {
     /// # Errors
     /// A lake that is not there, or does not have the version; storage errors.
     pub async fn attach(&self, lake: &Lake, at: At) -> Result<Version> {
-        let Some(mut sessions) = lake.open(layout::SESSIONS).await? else {
-            return Err(Error::NotFound {
-                message: format!("there is no lake at {:?}", lake.name),
-                hint: Some("sessionlake ingest makes one; query --from FILE needs none".to_owned()),
-            });
-        };
-        match at {
-            At::Newest => {}
-            At::Version(version) => sessions.travel_to_version(version).await?,
-            At::Time(instant) => sessions.travel_to_time(instant).await?,
-        }
-        let snapshot = sessions.snapshot()?;
-        let version = snapshot.version;
-        self.register_sessions(&sessions, &snapshot)?;
-        self.register_quarantine(lake.open(layout::QUARANTINE).await?)?;
-        let history = System::new(SystemTable::History, Some(sessions.clone()), None);
+        let view = LakeView::open(lake, at, None).await?;
+        self.attach_view(&view)?;
+        Ok(view.version())
+    }
+
+    /// Registers the tables of a lake that is open already: many sessions then see the same versions.
+    ///
+    /// # Errors
+    /// A defect of ours.
+    pub fn attach_view(&self, view: &LakeView) -> Result<()> {
+        self.register_sessions(&view.sessions, &view.snapshot)?;
+        self.register_quarantine(view.quarantine.as_ref())?;
+        let history = System::new(SystemTable::History, Some(view.sessions.clone()), None);
         self.context().register_table("lake_history", Arc::new(history))?;
-        let files = System::new(SystemTable::Files, None, Some(snapshot));
+        let files = System::new(SystemTable::Files, None, Some(view.snapshot.clone()));
         self.context().register_table("lake_files", Arc::new(files))?;
-        Ok(version)
+        Ok(())
     }
 
     /// Registers the tables without rows, so that SQL can be checked where there is no lake.
@@ -96,7 +152,7 @@ impl Engine {
     pub fn attach_nothing(&self) -> Result<()> {
         let store = ObjectStoreUrl::parse("lake://nothing")?;
         let table = |name: &str, schema| -> Arc<dyn TableProvider> {
-            Arc::new(LakeTable::new(name, 0, store.clone(), schema, Arc::default()))
+            Arc::new(LakeTable::new(name, 0, store.clone(), schema, Arc::default(), self.options().leaves))
         };
         self.register_session_tables(
             table("workflow_sessions", schema::sessions_schema()),
@@ -113,7 +169,7 @@ impl Engine {
         let store = self.register_store(table)?;
         let provider = |name: &str, schema| -> Arc<dyn TableProvider> {
             let files = Arc::clone(&snapshot.files);
-            Arc::new(LakeTable::new(name, snapshot.version, store.clone(), schema, files))
+            Arc::new(LakeTable::new(name, snapshot.version, store.clone(), schema, files, self.options().leaves))
         };
         self.register_session_tables(
             provider("workflow_sessions", schema::sessions_schema()),
@@ -138,15 +194,22 @@ impl Engine {
         Ok(())
     }
 
-    fn register_quarantine(&self, table: Option<Table>) -> Result<()> {
+    fn register_quarantine(&self, table: Option<&(Table, Snapshot)>) -> Result<()> {
         let schema = schema::quarantine_schema();
         let provider = match table {
-            Some(table) => {
-                let snapshot = table.snapshot()?;
-                let store = self.register_store(&table)?;
-                LakeTable::new("quarantine", snapshot.version, store, schema, snapshot.files)
+            Some((table, snapshot)) => {
+                let store = self.register_store(table)?;
+                let files = Arc::clone(&snapshot.files);
+                LakeTable::new("quarantine", snapshot.version, store, schema, files, self.options().leaves)
             }
-            None => LakeTable::new("quarantine", 0, ObjectStoreUrl::parse("lake://nothing")?, schema, Arc::default()),
+            None => LakeTable::new(
+                "quarantine",
+                0,
+                ObjectStoreUrl::parse("lake://nothing")?,
+                schema,
+                Arc::default(),
+                self.options().leaves,
+            ),
         };
         self.context().register_table("quarantine", Arc::new(provider))?;
         Ok(())

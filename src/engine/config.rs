@@ -8,14 +8,17 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use datafusion::common::config::Dialect;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
-use datafusion::execution::memory_pool::{FairSpillPool, TrackConsumersPool};
+use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 
+use super::in_order::InOrder;
+use super::memory::PeakPool;
 use super::rules::AsOfClock;
+use super::scan::Leaves;
 use crate::error::{Error, Result};
 use crate::functions;
 
@@ -37,6 +40,8 @@ pub struct EngineOptions {
     pub temporary_folder: Option<PathBuf>,
     /// Threads that a query runs on.
     pub threads: NonZeroUsize,
+    /// Whether scans read leaf columns in place of JSON text.
+    pub leaves: Leaves,
 }
 
 /// A session: its tables, functions, limits and clock.
@@ -44,6 +49,18 @@ pub struct EngineOptions {
 pub struct Engine {
     context: SessionContext,
     options: EngineOptions,
+    pool: Arc<PeakPool>,
+}
+
+/// How the parts of a plan run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Execution {
+    /// In partitions on several threads: the fastest. Rows meet operators in any order, so the last digits of a sum of floats
+    /// may differ between runs.
+    #[default]
+    Parallel,
+    /// In one partition, files in the order of their paths: rows meet every operator in one order, whatever the machine.
+    InOrder,
 }
 
 impl Engine {
@@ -52,10 +69,22 @@ impl Engine {
     /// # Errors
     /// A temporary folder that cannot be used.
     pub fn new(options: EngineOptions) -> Result<Self> {
+        Self::with_execution(options, Execution::Parallel)
+    }
+
+    /// Builds a session without tables whose plans run in the given way.
+    ///
+    /// # Errors
+    /// A temporary folder that cannot be used.
+    pub fn with_execution(options: EngineOptions, execution: Execution) -> Result<Self> {
+        let partitions = match execution {
+            Execution::Parallel => options.threads.get(),
+            Execution::InOrder => 1,
+        };
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema("sessionlake", "public")
             .with_information_schema(true)
-            .with_target_partitions(options.threads.get());
+            .with_target_partitions(partitions);
         let settings = config.options_mut();
         // In the generic dialect `data->>'q' = 'x'` means `data ->> ('q' = 'x')`.
         settings.sql_parser.dialect = Dialect::PostgreSQL;
@@ -63,16 +92,31 @@ impl Engine {
         // Filters run inside the scan: other columns are decoded only for rows that pass.
         settings.execution.parquet.pushdown_filters = true;
         settings.execution.parquet.reorder_filters = true;
+        if execution == Execution::InOrder {
+            // Sorting the branches of a union apart and merging them takes equal rows in any order.
+            settings.optimizer.repartition_sorts = false;
+            settings.optimizer.repartition_aggregations = false;
+            settings.optimizer.repartition_joins = false;
+            settings.optimizer.repartition_windows = false;
+            settings.optimizer.enable_round_robin_repartition = false;
+        }
         settings.execution.time_zone = Some(options.time_zone.name().to_owned());
         let mut disk = DiskManagerBuilder::default().with_max_temp_directory_size(options.spill_limit_bytes);
         if let Some(folder) = &options.temporary_folder {
             disk = disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
         }
         let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_limit_bytes), NAMED_CONSUMERS);
-        let runtime =
-            RuntimeEnvBuilder::new().with_memory_pool(Arc::new(pool)).with_disk_manager_builder(disk).build_arc()?;
-        let mut state =
-            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features().build();
+        let pool = Arc::new(PeakPool::new(Arc::new(pool)));
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::clone(&pool) as Arc<dyn MemoryPool>)
+            .with_disk_manager_builder(disk)
+            .build_arc()?;
+        let mut builder =
+            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+        if execution == Execution::InOrder {
+            builder = builder.with_physical_optimizer_rule(Arc::new(InOrder));
+        }
+        let mut state = builder.build();
         // First of all rules: the others then see an instant where the clock was asked for.
         let mut analyzer_rules = vec![];
         analyzer_rules.extend(state.analyzer().rules.iter().cloned());
@@ -80,7 +124,7 @@ impl Engine {
         state = SessionStateBuilder::new_from_existing(state).with_analyzer_rules(analyzer_rules).build();
         functions::register_all(&mut state)?;
         let context = SessionContext::new_with_state(state);
-        Ok(Self { context, options })
+        Ok(Self { context, options, pool })
     }
 
     /// The DataFusion session.
@@ -91,6 +135,11 @@ impl Engine {
     /// The options that the session was built with.
     pub fn options(&self) -> &EngineOptions {
         &self.options
+    }
+
+    /// The most bytes that operators held at once, since the session was built.
+    pub fn peak_memory_bytes(&self) -> usize {
+        self.pool.peak_bytes()
     }
 
     /// Plans a statement.

@@ -5,11 +5,14 @@
 
 mod catalog;
 mod config;
+mod in_order;
+mod memory;
 mod prune;
 mod rules;
 mod scan;
 mod system;
 
-pub use catalog::{At, TABLES, TableNote};
-pub use config::{Engine, EngineOptions, default_memory_limit};
-pub use scan::{LakeTable, SessionScanExec};
+pub use catalog::{At, LakeView, TABLES, TableNote};
+pub use config::{Engine, EngineOptions, Execution, default_memory_limit};
+pub use rules::reads_clock;
+pub use scan::{LakeTable, Leaves, SessionScanExec};

@@ -14,7 +14,7 @@ use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::{ConfigOptions, TableParquetOptions};
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{ColumnStatistics, Result, Statistics};
+use datafusion::common::{ColumnStatistics, Result, Statistics, project_schema};
 use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
@@ -26,6 +26,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::utils::conjunction_opt;
+use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -34,7 +35,9 @@ use datafusion::physical_plan::{
 };
 
 use super::prune::prune;
+use crate::functions::plain_path;
 use crate::lake::{DataFile, Version};
+use crate::shred::ShredAdapterFactory;
 
 /// A table of a lake at one version, as the planner sees it.
 #[derive(Debug)]
@@ -50,6 +53,17 @@ struct ScannedTable {
     version: Version,
     store: ObjectStoreUrl,
     schema: SchemaRef,
+    leaves: Leaves,
+}
+
+/// Whether scans read leaf columns in place of JSON text. Every answer is the same; support and tests look at the difference.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Leaves {
+    /// Leaves where a file has them.
+    #[default]
+    Read,
+    /// The text, always.
+    Ignore,
 }
 
 impl LakeTable {
@@ -60,8 +74,9 @@ impl LakeTable {
         store: ObjectStoreUrl,
         schema: SchemaRef,
         files: Arc<Vec<DataFile>>,
+        leaves: Leaves,
     ) -> Self {
-        Self { scanned: Arc::new(ScannedTable { name: name.to_owned(), version, store, schema }), files }
+        Self { scanned: Arc::new(ScannedTable { name: name.to_owned(), version, store, schema, leaves }), files }
     }
 }
 
@@ -97,14 +112,23 @@ impl TableProvider for LakeTable {
             filters.iter().map(|f| state.create_physical_expr(f.clone(), &qualified)).collect::<Result<_>>()?;
         let predicate = conjunction_opt(predicates);
         let files = prune(&self.files, schema, predicate.as_ref())?;
+        if files.is_empty() {
+            // A scan without files would have no partition, which operators that need one refuse.
+            return Ok(Arc::new(EmptyExec::new(project_schema(schema, projection)?)));
+        }
         let indices: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
         let partitions = state.config().target_partitions();
+        let files_of_scan = FileGroup::new(files.iter().map(|file| partitioned_file(file, schema)).collect());
+        let mut groups = files_of_scan.split_files(partitions);
+        if groups.is_empty() {
+            // A scan of no file still has one partition: a node with none satisfies no distribution that others ask for.
+            groups.push(FileGroup::default());
+        }
         let parts = ScanParts {
             table: Arc::clone(&self.scanned),
             total_files: self.files.len(),
             statistics: table_statistics(&files, schema),
-            groups: FileGroup::new(files.iter().map(|file| partitioned_file(file, schema)).collect())
-                .split_files(partitions),
+            groups,
             projection: ProjectionExprs::from_indices(&indices, schema),
             // Not yet: the physical optimizer pushes the filter that stays above, and a second copy would be evaluated twice.
             predicate: None,
@@ -197,6 +221,10 @@ impl ScanParts {
             .with_file_groups(self.groups.clone())
             .with_statistics(self.statistics.clone())
             .with_limit(self.limit)
+            .with_expr_adapter(match self.table.leaves {
+                Leaves::Read => Some(Arc::new(ShredAdapterFactory::new(plain_path))),
+                Leaves::Ignore => None,
+            })
             .build())
     }
 
@@ -239,6 +267,21 @@ impl SessionScanExec {
         let planned = DataSourceExec::new(Arc::new(parts.planned()?));
         let properties = Arc::clone(planned.properties());
         Ok(Self { parts, properties, running: OnceLock::new() })
+    }
+
+    /// The table that the scan reads, and its version.
+    pub fn table(&self) -> (&str, Version) {
+        (&self.parts.table.name, self.parts.table.version)
+    }
+
+    /// Lists the files that the scan reads, those left out by the log's statistics not among them: sorted paths from the
+    /// table's folder.
+    pub fn files(&self) -> Vec<String> {
+        let mut files: Vec<_> =
+            self.parts.groups.iter().flat_map(|group| group.iter().map(|file| file.path().to_string())).collect();
+        files.sort_unstable();
+        files.dedup();
+        files
     }
 
     fn with_answer(&self, answer: &Arc<dyn DataSource>) -> Result<Arc<dyn ExecutionPlan>> {

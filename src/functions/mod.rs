@@ -17,6 +17,8 @@ mod phone;
 pub mod reference;
 mod time;
 
+pub use json::plain_path;
+
 use std::sync::Arc;
 
 use datafusion::execution::FunctionRegistry;

@@ -89,6 +89,13 @@ pub struct FileLedger {
     pub refused: Option<String>,
 }
 
+impl FileLedger {
+    /// Says whether the rows of the file count: it was neither refused nor known already.
+    pub fn is_taken(&self) -> bool {
+        self.refused.is_none() && self.already_in_version.is_none()
+    }
+}
+
 /// What one ingest did.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {

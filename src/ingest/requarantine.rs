@@ -52,9 +52,7 @@ pub async fn replay_quarantine(lake: &Lake, options: IngestOptions) -> Result<Le
         return Ok(Ledger::of(files));
     }
     let mut sessions = lake.open_or_create(layout::SESSIONS).await?;
-    // The same records of the same version of the quarantine, replayed again, are done.
-    let name = format!("sessionlake:replay:{}:{}", snapshot.version, options.now_us);
-    let ledger = commit_staged(lake, &mut sessions, staged, &options, vec![name]).await?;
+    let ledger = commit_staged(lake, &mut sessions, staged, &options).await?;
     remove(&mut quarantine, stored, &options).await?;
     Ok(ledger)
 }

@@ -31,8 +31,6 @@ pub struct Resolution {
     pub outcomes: Vec<(u64, Outcome)>,
     /// Stored rows that give way: file and row.
     pub removed: Vec<(u32, u32)>,
-    /// Winners whose state was also seen later than the row itself says.
-    pub seen_later: Vec<(u64, i64)>,
     /// Stored states that were seen again: content hash and instant.
     pub sightings: Vec<(i64, i64)>,
 }
@@ -128,12 +126,9 @@ fn resolve_session(group: &[Key], sightings: &HashMap<i64, i64>, resolution: &mu
                     resolution.sightings.push((state.best.content, state.best.seen_us));
                 }
             }
-            (Some((seen_us, ordinal)), None) => {
+            (Some((_, ordinal)), None) => {
                 let outcome = if had_stored { Outcome::Updated } else { Outcome::Inserted };
                 resolution.outcomes.push((ordinal, outcome));
-                if state.best.seen_us > seen_us {
-                    resolution.seen_later.push((ordinal, state.best.seen_us));
-                }
             }
             (None, _) => {}
         }
@@ -174,10 +169,7 @@ mod tests {
             for (ordinal, outcome) in &resolution.outcomes {
                 assert!(outcomes[*ordinal as usize].replace(*outcome).is_none(), "two outcomes for one row");
                 if matches!(outcome, Outcome::Inserted | Outcome::Updated) {
-                    let mut key = by_ordinal[*ordinal as usize];
-                    if let Some((_, seen)) = resolution.seen_later.iter().find(|(o, _)| o == ordinal) {
-                        key.seen_us = *seen;
-                    }
+                    let key = by_ordinal[*ordinal as usize];
                     assert!(self.stored.insert(key.session, key).is_none(), "two rows for one session");
                 }
             }

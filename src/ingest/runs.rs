@@ -37,10 +37,13 @@ pub enum Liveness {
     Ended,
 }
 
+/// Rows in sorted order: batch, and row in it.
+type Order = Vec<(u32, u32)>;
+
 #[derive(Debug)]
 enum Run {
     /// Batches and the sorted order of their rows.
-    Memory { batches: Vec<RecordBatch>, order: Vec<(u32, u32)> },
+    Memory { batches: Vec<RecordBatch>, order: Order },
     /// A temporary file in Arrow's stream format, already sorted.
     Spilled(File),
 }
@@ -101,7 +104,7 @@ impl RunStore {
     pub fn seal(&mut self) {
         let batches = std::mem::take(&mut self.batches);
         self.bytes = 0;
-        let (active, ended) = self.sorted(&batches);
+        let [active, ended] = self.sorted(&batches);
         if !active.is_empty() {
             self.active.push(Run::Memory { batches: batches.clone(), order: active });
         }
@@ -111,7 +114,7 @@ impl RunStore {
     }
 
     /// Returns the order of the rows by start: batch and row, of running and of ended sessions.
-    fn sorted(&self, batches: &[RecordBatch]) -> (Vec<(u32, u32)>, Vec<(u32, u32)>) {
+    fn sorted(&self, batches: &[RecordBatch]) -> [Order; 2] {
         let (mut active, mut ended) = (Vec::new(), Vec::new());
         for (index, batch) in batches.iter().enumerate() {
             let started = batch.column(self.started_at).as_primitive::<TimestampMicrosecondType>();
@@ -125,13 +128,13 @@ impl RunStore {
             list.sort_unstable();
             list.into_iter().map(|(_, batch, row)| (batch, row)).collect()
         };
-        (places(active), places(ended))
+        [places(active), places(ended)]
     }
 
     fn spill(&mut self) -> Result<()> {
         let batches = std::mem::take(&mut self.batches);
         self.bytes = 0;
-        let (active, ended) = self.sorted(&batches);
+        let [active, ended] = self.sorted(&batches);
         for (order, liveness) in [(active, Liveness::Active), (ended, Liveness::Ended)] {
             if order.is_empty() {
                 continue;
@@ -196,7 +199,10 @@ fn in_order<'a>(
 }
 
 /// Copies text out of buffers that it shares with rows of other batches.
-fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
+///
+/// # Errors
+/// A defect of ours.
+pub fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
     let columns = batch
         .columns()
         .iter()
@@ -217,6 +223,44 @@ fn compact(batch: &RecordBatch) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
 
+/// Compacts a batch whose text is less than half of the buffers that it holds on to, as after most rows were left out.
+///
+/// # Errors
+/// A defect of ours.
+pub fn compact_if_sparse(batch: RecordBatch) -> Result<RecordBatch> {
+    let (mut held, mut used) = (0, 0);
+    for column in batch.columns() {
+        match column.data_type() {
+            DataType::Utf8View => {
+                let column = column.as_string_view();
+                held += column.data_buffers().iter().map(|buffer| buffer.len()).sum::<usize>();
+                used += column.total_buffer_bytes_used();
+            }
+            DataType::BinaryView => {
+                let column = column.as_binary_view();
+                held += column.data_buffers().iter().map(|buffer| buffer.len()).sum::<usize>();
+                used += column.total_buffer_bytes_used();
+            }
+            _ => {}
+        }
+    }
+    if held > used * 2 { compact(&batch) } else { Ok(batch) }
+}
+
+/// One of the inputs of a merge.
+pub struct Source<'a> {
+    /// An instant that no row is before, if known: the source is not asked for rows until the merge has come that far.
+    pub not_before: Option<i64>,
+    /// The rows, sorted.
+    pub batches: Batches<'a>,
+}
+
+impl<'a> From<Batches<'a>> for Source<'a> {
+    fn from(batches: Batches<'a>) -> Self {
+        Self { not_before: None, batches }
+    }
+}
+
 struct Cursor {
     slot: usize,
     keys: ScalarBuffer<i64>,
@@ -225,7 +269,7 @@ struct Cursor {
 
 /// Merges sorted batches of several sources into one sorted stream, by `started_at`.
 pub struct Merge<'a> {
-    sources: Vec<Batches<'a>>,
+    sources: Vec<Source<'a>>,
     key_column: usize,
     cursors: Vec<Option<Cursor>>,
     heap: BinaryHeap<Reverse<(i64, usize)>>,
@@ -236,14 +280,14 @@ pub struct Merge<'a> {
 
 impl<'a> Merge<'a> {
     /// Makes a merge of sources whose batches share a schema; `key_column` is the index of `started_at` in it.
-    pub fn new(sources: Vec<Batches<'a>>, key_column: usize) -> Self {
+    pub fn new(sources: Vec<Source<'a>>, key_column: usize) -> Self {
         let cursors = sources.iter().map(|_| None).collect();
         Self { sources, key_column, cursors, heap: BinaryHeap::new(), held: Vec::new(), started: false }
     }
 
     fn advance(&mut self, source: usize) -> Result<()> {
         self.cursors[source] = None;
-        for batch in self.sources[source].by_ref() {
+        for batch in self.sources[source].batches.by_ref() {
             let batch = batch?;
             if batch.num_rows() == 0 {
                 continue;
@@ -252,8 +296,10 @@ impl<'a> Merge<'a> {
             self.heap.push(Reverse((keys[0], source)));
             self.cursors[source] = Some(Cursor { slot: self.held.len(), keys, row: 0 });
             self.held.push(batch);
-            break;
+            return Ok(());
         }
+        // What it was read from is not needed any more.
+        self.sources[source].batches = Box::new(std::iter::empty());
         Ok(())
     }
 
@@ -261,7 +307,10 @@ impl<'a> Merge<'a> {
         if !self.started {
             self.started = true;
             for source in 0..self.sources.len() {
-                self.advance(source)?;
+                match self.sources[source].not_before {
+                    Some(bound) => self.heap.push(Reverse((bound, source))),
+                    None => self.advance(source)?,
+                }
             }
         }
         // Drop batches that were used up by the last output, and renumber the slots of the cursors.
@@ -275,7 +324,11 @@ impl<'a> Merge<'a> {
         while indices.len() < MERGED_BATCH_ROWS {
             let Some(Reverse((_, source))) = self.heap.pop() else { break };
             let bound = self.heap.peek().map(|Reverse(next)| *next);
-            let Some(cursor) = &mut self.cursors[source] else { continue };
+            let Some(cursor) = &mut self.cursors[source] else {
+                // The merge has come to where a source may begin.
+                self.advance(source)?;
+                continue;
+            };
             // Take rows of this source for as long as no other has a smaller one.
             while cursor.row < cursor.keys.len()
                 && indices.len() < MERGED_BATCH_ROWS
@@ -345,6 +398,40 @@ mod tests {
             .collect()
     }
 
+    #[test]
+    fn few_rows_of_a_large_batch_let_go_of_the_text_of_the_others() {
+        let rows: Vec<_> =
+            (0..1_000).map(|n| (n, false, format!("a text of row {n} that is not inlined"), n)).collect();
+        let all = batch(&rows);
+        let few = all.slice(500, 3);
+        let held = |batch: &RecordBatch| -> usize {
+            batch.column(2).as_string_view().data_buffers().iter().map(|buffer| buffer.len()).sum()
+        };
+        assert_eq!(held(&few), held(&all));
+        let compacted = compact_if_sparse(few.clone()).unwrap();
+        assert!(held(&compacted) < 200, "{}", held(&compacted));
+        assert_eq!(rows_of(&compacted), rows_of(&few));
+        assert_eq!(held(&compact_if_sparse(all.clone()).unwrap()), held(&all), "nothing to gain, nothing copied");
+    }
+
+    #[test]
+    fn a_source_is_not_asked_before_the_merge_has_come_to_it() {
+        use std::sync::atomic::{AtomicBool, Ordering};
+        let asked = AtomicBool::new(false);
+        let rows = |from: i64| -> Vec<_> { (from..from + 9_000).map(|n| (n, false, String::new(), n)).collect() };
+        let early: Batches<'_> = Box::new(std::iter::once(Ok(batch(&rows(0)))));
+        let late: Batches<'_> = Box::new(std::iter::once(()).map(|()| {
+            asked.store(true, Ordering::Relaxed);
+            Ok(batch(&rows(8_999)))
+        }));
+        let mut merge = Merge::new(vec![Source { not_before: Some(8_500), batches: late }, Source::from(early)], 0);
+        let first = merge.next().unwrap().unwrap();
+        assert_eq!((first.num_rows(), asked.load(Ordering::Relaxed)), (MERGED_BATCH_ROWS, false));
+        let rest: Vec<_> = merge.flat_map(|b| rows_of(&b.unwrap())).map(|row| row.0).collect();
+        assert!(asked.load(Ordering::Relaxed) && rest.is_sorted());
+        assert_eq!(rest.len(), 18_000 - MERGED_BATCH_ROWS);
+    }
+
     proptest! {
         #[test]
         fn every_row_comes_back_once_in_order_with_or_without_spilling(
@@ -362,7 +449,12 @@ mod tests {
             store.seal();
             for (liveness, has_end) in [(Liveness::Active, false), (Liveness::Ended, true)] {
                 for _ in 0..2 {
-                    let merge = Merge::new(store.readers(liveness).unwrap(), 0);
+                    let mut sources: Vec<Source<'_>> =
+                        store.readers(liveness).unwrap().into_iter().map(Source::from).collect();
+                    for source in sources.iter_mut().step_by(2) {
+                        source.not_before = Some(0);
+                    }
+                    let merge = Merge::new(sources, 0);
                     let merged: Vec<_> = merge.flat_map(|b| rows_of(&b.unwrap())).collect();
                     prop_assert!(merged.is_sorted_by_key(|r| r.0));
                     let sort = |mut rows: Vec<(i64, bool, String, i64)>| { rows.sort(); rows };

@@ -107,6 +107,14 @@ pub struct ReadOptions {
 }
 
 impl ReadOptions {
+    /// Hashes the options that decide what a file's bytes mean: read in another way, a file is another input. A format that is
+    /// named is mostly the one that is told from the bytes, and a wrong one is refused; it does not count.
+    pub fn fingerprint(&self) -> u64 {
+        let Self { encoding, time_zone, header_map, keep_extra, max_record_bytes, .. } = self;
+        let text = format!("{encoding:?} {time_zone} {header_map:?} {keep_extra} {max_record_bytes}");
+        xxhash_rust::xxh3::xxh3_64(text.as_bytes())
+    }
+
     /// Returns when an input was exported, in microseconds since the Unix epoch, where its rows do not say so themselves.
     pub fn export_time_us(&self, input: &SourceFile) -> i64 {
         self.exported_at_us.or(input.modified_us).unwrap_or(self.fallback_exported_at_us)

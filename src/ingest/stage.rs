@@ -30,6 +30,9 @@ use crate::schema;
 /// The column that numbers the rows of a run; it never leaves the run.
 pub const ORDINAL: &str = "_ordinal";
 
+/// Unknown columns that a ledger names at most: JSON whose keys are ids would otherwise name as many as it has records.
+const UNKNOWN_COLUMNS: usize = 1_000;
+
 /// Returns the schema of rows in a run: what the lake stores, and the row's number.
 pub fn run_schema() -> SchemaRef {
     let stored = schema::stored_schema();
@@ -187,15 +190,16 @@ pub fn stage(
     let workers = limits.threads.get();
     let (work_sender, work_receiver) = sync_channel::<Work>(workers);
     let (sender, receiver) = sync_channel::<Message>(workers * 2);
-    let work_receiver = Mutex::new(work_receiver);
+    // Owned by the workers alone: once the last has ended, the cutting thread's next send fails instead of waiting for ever.
+    let work_receiver = Arc::new(Mutex::new(work_receiver));
     std::thread::scope(|scope| {
         let cutter_sender = sender.clone();
         scope.spawn(move || cut(inputs, skip, read, &work_sender, &cutter_sender));
         for _ in 0..workers {
-            let (sender, work_receiver) = (sender.clone(), &work_receiver);
-            scope.spawn(move || convert(work_receiver, &sender));
+            let (sender, work_receiver) = (sender.clone(), Arc::clone(&work_receiver));
+            scope.spawn(move || convert(&work_receiver, &sender));
         }
-        drop(sender);
+        drop((sender, work_receiver));
         // Dropping the receiver on an error makes all threads end at their next send.
         collect(inputs, skip, receiver, read, limits, quarantined_at_us)
     })
@@ -305,8 +309,10 @@ fn push_counted(staged: &mut Staged, file: u32, read: &ReadBatch, content: Int64
     ledger.counts.quarantined += rejects;
     add_warnings(&mut ledger.warnings, &read.warnings);
     for name in &read.unknown_columns {
-        if !ledger.unknown_columns.contains(name) {
-            ledger.unknown_columns.push(name.clone());
+        if let Err(place) = ledger.unknown_columns.binary_search(name) {
+            ledger.unknown_columns.insert(place, name.clone());
+            // The first ones by name, so that it does not matter which block came first.
+            ledger.unknown_columns.truncate(UNKNOWN_COLUMNS);
         }
     }
     push_rows(staged, file, &read.rows, content)
@@ -345,8 +351,6 @@ impl Staged {
                 ledger.counts = Default::default();
                 ledger.warnings = Default::default();
             } else if !ledger.unknown_columns.is_empty() {
-                // Which block named a column first depends on the workers.
-                ledger.unknown_columns.sort();
                 ledger.warnings.insert(Warning::UnknownColumn, ledger.unknown_columns.len() as u64);
             }
         }
@@ -392,4 +396,41 @@ fn push_rows(staged: &mut Staged, file: u32, batch: &RecordBatch, content: Int64
     arrays.push(Arc::new(content));
     arrays.push(Arc::new(ordinals));
     staged.runs.push(RecordBatch::try_new(Arc::clone(staged.runs.schema()), arrays)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_ledger_names_the_same_unknown_columns_whatever_block_comes_first() {
+        let limits = Limits {
+            threads: NonZeroUsize::MIN,
+            memory_bytes: 1 << 20,
+            cancelled: Arc::default(),
+            progress: Arc::new(|_| {}),
+        };
+        let named = |order: &[usize]| {
+            let mut staged = Staged::empty(vec![FileLedger::default()], &limits).unwrap();
+            for block in order {
+                let read = ReadBatch {
+                    rows: RecordBatch::new_empty(
+                        schema::stored_schema().project(&(0..17).collect::<Vec<_>>()).unwrap().into(),
+                    ),
+                    rejects: Vec::new(),
+                    warnings: Default::default(),
+                    unknown_columns: (0..700).map(|n| format!("{}", block * 500 + n)).collect(),
+                    context: Default::default(),
+                };
+                push_read(&mut staged, 0, &read).unwrap();
+            }
+            staged.seal();
+            staged.files.remove(0)
+        };
+        let ledger = named(&[0, 1, 2]);
+        assert_eq!(ledger.unknown_columns.len(), UNKNOWN_COLUMNS);
+        assert_eq!(ledger.warnings[&Warning::UnknownColumn], UNKNOWN_COLUMNS as u64);
+        assert_eq!(named(&[2, 0, 1]), ledger);
+        assert_eq!(named(&[1, 2, 0]), ledger);
+    }
 }

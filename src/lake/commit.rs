@@ -4,9 +4,12 @@ use std::collections::HashMap;
 
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, Remove, Transaction};
+use deltalake::protocol::checkpoints::create_checkpoint;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 
-use super::table::{LEDGER_KEY, Table, Version, delta_error};
+use super::history::{LEDGER_KEY, TOKEN_KEY};
+use super::layout;
+use super::table::{Table, Version, delta_error};
 use super::write::WrittenFile;
 use crate::error::Result;
 
@@ -33,7 +36,7 @@ pub struct CommitOutcome {
 }
 
 impl Table {
-    /// Commits on top of the loaded version, and moves to the new one.
+    /// Commits on top of the loaded version, and moves to the new one where it can be read back.
     ///
     /// Nothing is tried again here: the change was computed from the loaded version, so if the table moved on it is wrong, be
     /// it by our own hand or another engine's. The caller refreshes, computes the change anew and comes back.
@@ -71,26 +74,50 @@ impl Table {
                 default_row_commit_version: None,
             }));
         }
-        let version = self.version() as i64 + 1;
-        let mut transactions: Vec<_> = commit.transactions.iter().map(|name| Transaction::new(name, version)).collect();
+        let base = self.version();
+        let next = base as i64 + 1;
+        let mut transactions: Vec<_> = commit.transactions.iter().map(|name| Transaction::new(name, next)).collect();
         transactions.push(self.next_rewrite());
-        let mut properties = CommitProperties::default()
+        let token = uuid::Uuid::new_v4().to_string();
+        let mut metadata = vec![(TOKEN_KEY.to_owned(), serde_json::Value::from(token.as_str()))];
+        metadata.extend(commit.ledger.map(|ledger| (LEDGER_KEY.to_owned(), ledger)));
+        let properties = CommitProperties::default()
             .with_application_transactions(transactions)
             .with_max_retries(0)
-            .with_create_checkpoint(true);
-        if let Some(ledger) = commit.ledger {
-            properties = properties.with_metadata([(LEDGER_KEY.to_owned(), ledger)]);
-        }
+            // Not in the commit's own hook, where a failure would be told as one of the commit.
+            .with_create_checkpoint(false)
+            .with_cleanup_expired_logs(Some(false))
+            .with_metadata(metadata);
         let context = self.lake.clone();
         let state = self.delta.snapshot().map_err(|e| delta_error(&context, e))?.snapshot().clone();
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
-        let finalized = CommitBuilder::from(properties)
+        let outcome = CommitBuilder::from(properties)
             .with_actions(actions)
             .build(Some(&state), self.delta.log_store(), operation)
-            .await
-            .map_err(|e| delta_error(&context, e))?;
-        let version = finalized.version();
-        self.refresh().await?;
+            .await;
+        let version = match outcome {
+            Ok(finalized) => finalized.version(),
+            // An answer may be lost after the deed, and a store that tries again by itself then meets its own file.
+            Err(error) => match self.version_of_commit(&token, base).await? {
+                Some(version) => version,
+                None => return Err(delta_error(&context, error)),
+            },
+        };
+        // The version stands whether or not its files can be listed just now.
+        match self.refresh().await {
+            Ok(()) => self.checkpoint_if_due(version).await,
+            Err(error) => tracing::warn!(table = self.name, version, %error, "the new version could not be read back"),
+        }
         Ok(CommitOutcome { version })
+    }
+
+    /// Writes a checkpoint where the interval says so. One that fails is missed by nobody: the log is whole without it.
+    async fn checkpoint_if_due(&self, version: Version) {
+        if !(version + 1).is_multiple_of(layout::CHECKPOINT_INTERVAL) {
+            return;
+        }
+        if let Err(error) = create_checkpoint(&self.delta, None).await {
+            tracing::warn!(table = self.name, version, %error, "no checkpoint was written");
+        }
     }
 }

@@ -36,6 +36,11 @@ pub const BLOOM_FALSE_POSITIVES: f64 = 0.01;
 /// Text longer than this has no minimum or maximum in the log's statistics.
 pub const STATISTICS_TEXT_BYTES: usize = 64;
 
+/// The JSON columns whose paths get leaf columns.
+pub const SHREDDED_COLUMNS: [&str; 3] = ["action_data", "data", "source_details"];
+/// Leaf columns of a file at most.
+pub const LEAF_BUDGET: usize = 64;
+
 /// Columns with a bloom filter in every row group: those that single values are looked up in.
 pub const BLOOM_COLUMNS: [&str; 2] = ["session_id", "source_details_phone_number"];
 

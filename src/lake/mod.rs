@@ -1,10 +1,11 @@
 //! The lake: Delta tables of Parquet files, written and committed by our own code through deltalake's log.
 //!
 //! [`Lake`] is a folder with three tables: `workflow_sessions`, `quarantine` and `sightings`. A [`Table`] opens and commits
-//! one of them, a [`Snapshot`] lists its data files with their statistics, [`write`] makes new files. What is stored how, and
+//! one of them, a [`Snapshot`] lists its data files with their statistics, [`mod@write`] makes new files. What is stored how, and
 //! why, stands in [`layout`].
 
 pub mod commit;
+pub mod history;
 pub mod layout;
 pub mod read;
 pub mod snapshot;
@@ -13,6 +14,7 @@ pub mod table;
 pub mod write;
 
 pub use commit::{Commit, CommitOutcome};
+pub use history::HistoryEntry;
 pub use snapshot::{ColumnStatistics, DataFile, Snapshot};
-pub use table::{HistoryEntry, Lake, Table, Version};
-pub use write::{FileWriter, Output, WrittenFile, discard};
+pub use table::{Lake, Table, Version};
+pub use write::{FileLimits, FileWriter, Output, WrittenFile, discard};

@@ -3,6 +3,7 @@
 //! Queries do not come this way; they go through the engine's scan.
 
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, new_null_array};
@@ -49,7 +50,15 @@ pub async fn read_rows(
         builder = builder.with_row_selection(all_but(without, usize::try_from(rows).unwrap_or_default()));
     }
     let stream = builder.build().map_err(failed.clone())?;
-    Ok(stream.map(move |batch| adapt(&batch.map_err(failed.clone())?, &schema)).boxed())
+    // Decoders panic on some damage that they do not look for.
+    let stream = AssertUnwindSafe(stream).catch_unwind();
+    Ok(stream
+        .map(move |batch| {
+            let batch =
+                batch.unwrap_or_else(|_| Err(ParquetError::General("its pages contradict each other".to_owned())));
+            adapt(&batch.map_err(failed.clone())?, &schema)
+        })
+        .boxed())
 }
 
 /// A file of a store, as the Parquet reader wants it.

@@ -9,7 +9,6 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -62,7 +61,8 @@ pub fn create_folder(folder: &FsPath) -> std::io::Result<()> {
     if let Some(parent) = folder.parent().filter(|p| !p.as_os_str().is_empty()) {
         create_folder(parent)?;
         match fs::create_dir(folder) {
-            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => return Err(error),
+            // Another process was faster; but a file of that name is in the way.
+            Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists || !folder.is_dir() => return Err(error),
             _ => {}
         }
         sync_folder(parent)
@@ -71,14 +71,12 @@ pub fn create_folder(folder: &FsPath) -> std::io::Result<()> {
     }
 }
 
-/// Tells temporary files of this process apart.
-static STAGED: AtomicU64 = AtomicU64::new(0);
-
 /// Names a temporary file beside `target`. The `#` and digits are what object_store's listings leave out.
+///
+/// The digits are random: in a container every process may have the same id, and one that was killed leaves its file behind.
 fn staged_path(target: &FsPath) -> PathBuf {
-    let count = STAGED.fetch_add(1, Ordering::Relaxed);
     let mut name = target.as_os_str().to_owned();
-    name.push(format!("#{}{count:04}", std::process::id()));
+    name.push(format!("#{}", uuid::Uuid::new_v4().as_u128()));
     PathBuf::from(name)
 }
 

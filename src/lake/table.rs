@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use chrono::{DateTime, Utc};
+use deltalake::kernel::transaction::{CommitProperties, TransactionError};
 use deltalake::kernel::{DataType as DeltaType, PrimitiveType, StructField, Transaction};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
 use futures::TryStreamExt;
@@ -64,6 +65,19 @@ impl Lake {
         self.local.as_deref()
     }
 
+    /// Names the lake so that any working folder finds it: an absolute path, or the URL without a user or password in it.
+    pub fn uri(&self) -> String {
+        match &self.local {
+            Some(folder) => folder.display().to_string(),
+            None => {
+                let mut url = self.url.clone();
+                let _ = url.set_password(None);
+                let _ = url.set_username("");
+                url.to_string()
+            }
+        }
+    }
+
     /// Opens a table at its newest version, or `None` where the lake does not have it yet.
     ///
     /// # Errors
@@ -76,7 +90,11 @@ impl Lake {
         }
         let mut delta = self.builder(table)?.build().map_err(|e| delta_error(&self.name, e))?;
         match delta.load().await {
-            Ok(()) => Ok(Some(self.table(table, delta))),
+            Ok(()) => {
+                let table = self.table(table, delta);
+                table.refuse_empty_commits().await?;
+                Ok(Some(table))
+            }
             // A log folder without a version: the process that made it was stopped before its first commit.
             Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => Ok(None),
             Err(error) => Err(delta_error(&self.name, error)),
@@ -105,6 +123,8 @@ impl Lake {
             )
             // The ledgers are in the log: it is kept, and time travel with it.
             .with_configuration_property(TableProperty::EnableExpiredLogCleanup, Some("false"))
+            // Where two processes create it at once, the slower one must not describe the table anew as version 1.
+            .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .await;
         match created {
             Ok(delta) => Ok(self.table(table, delta)),
@@ -176,7 +196,6 @@ fn delta_columns(schema: &SchemaRef) -> Result<Vec<StructField>> {
 
 /// Maps an error of the log to who must act.
 pub(super) fn delta_error(context: &str, error: DeltaTableError) -> Error {
-    use deltalake::kernel::transaction::TransactionError;
     match error {
         DeltaTableError::Transaction {
             source:
@@ -188,19 +207,6 @@ pub(super) fn delta_error(context: &str, error: DeltaTableError) -> Error {
     }
 }
 
-/// One commit of the log, as it says of itself.
-#[derive(Debug, Clone)]
-pub struct HistoryEntry {
-    /// The version that the commit made.
-    pub version: Version,
-    /// When it was made.
-    pub committed_at: Option<DateTime<Utc>>,
-    /// The operation, as Delta names it.
-    pub operation: String,
-    /// The ledger of the ingest that made it, as JSON.
-    pub ledger: Option<serde_json::Value>,
-}
-
 /// One table of a lake, at a version.
 #[derive(Debug, Clone)]
 pub struct Table {
@@ -210,9 +216,6 @@ pub struct Table {
     pub(super) delta: DeltaTable,
     pub(super) folder: Option<PathBuf>,
 }
-
-/// The key under which a commit carries the ledger of its ingest.
-pub(super) const LEDGER_KEY: &str = "sessionlake.ledger";
 
 impl Table {
     /// The version that is loaded.
@@ -228,6 +231,26 @@ impl Table {
     /// The object store whose root is the table's folder.
     pub fn store(&self) -> Arc<dyn ObjectStore> {
         self.delta.object_store()
+    }
+
+    /// Refuses a log with a commit without content, which reads as a version that changed nothing: a disk that lost a write
+    /// leaves such files.
+    async fn refuse_empty_commits(&self) -> Result<()> {
+        let first = self.version().saturating_sub(layout::CHECKPOINT_INTERVAL);
+        let folder = object_store::path::Path::from("_delta_log");
+        // Commits before the newest checkpoint are not read any more.
+        let offset = folder.clone().join(format!("{first:020}"));
+        let store = self.store();
+        let mut entries = store.list_with_offset(Some(&folder), &offset);
+        while let Some(entry) = entries.try_next().await.map_err(|e| Error::storage(self.lake.clone(), e))? {
+            if entry.size == 0 && entry.location.as_ref().ends_with(".json") {
+                return Err(Error::storage(
+                    self.lake.clone(),
+                    format!("{} is empty: the log is damaged", entry.location),
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Moves to the newest version.
@@ -286,27 +309,6 @@ impl Table {
         let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
         let log_store = self.delta.log_store();
         state.transaction_version(log_store.as_ref(), name).await.map_err(|e| delta_error(&self.lake, e))
-    }
-
-    /// Lists the commits up to the loaded version, oldest first.
-    ///
-    /// # Errors
-    /// Storage errors.
-    pub async fn history(&self) -> Result<Vec<HistoryEntry>> {
-        let infos: Vec<_> = self.delta.history(None).try_collect().await.map_err(|e| delta_error(&self.lake, e))?;
-        // Newest first, without gaps, and without the version in them.
-        let mut entries: Vec<HistoryEntry> = infos
-            .into_iter()
-            .zip((0..=self.version()).rev())
-            .map(|(info, version)| HistoryEntry {
-                version,
-                committed_at: info.timestamp.and_then(DateTime::from_timestamp_millis),
-                operation: info.operation.unwrap_or_default(),
-                ledger: info.info.get(LEDGER_KEY).cloned(),
-            })
-            .collect();
-        entries.reverse();
-        Ok(entries)
     }
 
     pub(super) fn next_rewrite(&self) -> Transaction {

@@ -12,14 +12,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{
     ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
 };
-use parquet::file::metadata::ParquetMetaData;
+use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 use serde_json::{Map, Value, json};
@@ -28,6 +28,9 @@ use super::layout;
 use super::store;
 use super::table::Table;
 use crate::error::{Error, Result, io_error};
+use crate::shred::choice::choose;
+use crate::shred::leaf::LEAF_PREFIX;
+use crate::shred::{FileShredder, MANIFEST_KEY, Manifest};
 
 /// Where data files go.
 #[derive(Debug, Clone)]
@@ -120,7 +123,23 @@ pub struct WrittenFile {
     pub statistics: Value,
 }
 
-type Encoded = JoinHandle<Result<Vec<ArrowColumnChunk>>>;
+/// How large files become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileLimits {
+    /// Rows of a file at most.
+    pub file_rows: usize,
+    /// Rows of a row group at most.
+    pub row_group_rows: usize,
+}
+
+impl Default for FileLimits {
+    /// Returns the limits of [`layout`].
+    fn default() -> Self {
+        Self { file_rows: layout::FILE_ROWS, row_group_rows: layout::ROW_GROUP_ROWS }
+    }
+}
+
+type Encoded = JoinHandle<Result<(Vec<ArrowColumnChunk>, Option<Manifest>)>>;
 
 enum Job {
     RowGroup(Encoded),
@@ -130,6 +149,8 @@ enum Job {
 struct OpenFile {
     name: String,
     writer: SerializedFileWriter<BufWriter<File>>,
+    /// The JSON paths of the row groups so far.
+    manifest: Option<Manifest>,
 }
 
 /// Writes one stream of rows as data files of bounded size.
@@ -138,6 +159,11 @@ pub struct FileWriter {
     output: Output,
     encoders: NonZeroUsize,
     prefix: &'static str,
+    limits: FileLimits,
+    /// Leaf columns of a file at most; 0 makes none.
+    leaf_budget: usize,
+    /// Takes the leaves out of the rows of the file that is being filled.
+    shredder: Option<FileShredder>,
     /// Rows that do not fill a row group yet.
     buffered: Vec<RecordBatch>,
     buffered_rows: usize,
@@ -159,6 +185,9 @@ impl FileWriter {
             output,
             encoders,
             prefix,
+            limits: FileLimits::default(),
+            leaf_budget: 0,
+            shredder: None,
             buffered: Vec::new(),
             buffered_rows: 0,
             file_rows: 0,
@@ -170,6 +199,20 @@ impl FileWriter {
         }
     }
 
+    /// Makes smaller files and row groups than usual. A limit of 0 counts as 1.
+    #[must_use]
+    pub fn with_limits(mut self, limits: FileLimits) -> Self {
+        self.limits = FileLimits { file_rows: limits.file_rows.max(1), row_group_rows: limits.row_group_rows.max(1) };
+        self
+    }
+
+    /// Adds leaf columns for JSON paths, at most about this many to a file.
+    #[must_use]
+    pub fn with_leaves(mut self, leaf_budget: usize) -> Self {
+        self.leaf_budget = leaf_budget;
+        self
+    }
+
     /// Takes rows, which follow those of earlier calls in the order of storage.
     ///
     /// # Errors
@@ -177,7 +220,7 @@ impl FileWriter {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let mut offset = 0;
         while offset < batch.num_rows() {
-            let room = layout::ROW_GROUP_ROWS.min(layout::FILE_ROWS - self.file_rows) - self.buffered_rows;
+            let room = self.limits.row_group_rows.min(self.limits.file_rows - self.file_rows) - self.buffered_rows;
             let take = room.min(batch.num_rows() - offset);
             self.buffered.push(batch.slice(offset, take));
             self.buffered_rows += take;
@@ -216,9 +259,10 @@ impl FileWriter {
         self.file_rows += self.buffered_rows;
         self.buffered_rows = 0;
         let batches = std::mem::take(&mut self.buffered);
-        let schema = Arc::clone(&self.schema);
-        self.jobs.push_back(Job::RowGroup(std::thread::spawn(move || encode(&schema, writers, &batches))));
-        if self.file_rows >= layout::FILE_ROWS {
+        let (schema, shredder) = (Arc::clone(&self.schema), self.shredder.clone());
+        let encode = move || encode(&schema, shredder.as_ref(), writers, &batches);
+        self.jobs.push_back(Job::RowGroup(std::thread::spawn(encode)));
+        if self.file_rows >= self.limits.file_rows {
             self.end_file();
         }
         while self.jobs.iter().filter(|job| matches!(job, Job::RowGroup(_))).count() > self.encoders.get() {
@@ -233,15 +277,19 @@ impl FileWriter {
         let name = format!("{}-{}.parquet", self.prefix, uuid::Uuid::new_v4().simple());
         let path = self.output.local_path(&name);
         let file = File::create_new(&path).map_err(io_error(path))?;
-        let options = ArrowWriterOptions::new().with_properties(layout::writer_properties(&self.schema));
-        let writer = ArrowWriter::try_new_with_options(
-            BufWriter::with_capacity(1 << 20, file),
-            Arc::clone(&self.schema),
-            options,
-        )
-        .map_err(|e| self.failed(e))?;
+        let mut schema = Arc::clone(&self.schema);
+        if self.leaf_budget > 0 {
+            // The first row group stands for the file: its paths get the columns.
+            let leaves = choose(&self.buffered, &layout::SHREDDED_COLUMNS, self.leaf_budget);
+            let fields = schema.fields().iter().cloned().chain(leaves.fields().into_iter().map(Arc::new));
+            schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
+            self.shredder = Some(FileShredder::new(layout::SHREDDED_COLUMNS.to_vec(), leaves));
+        }
+        let options = ArrowWriterOptions::new().with_properties(layout::writer_properties(&schema));
+        let file = BufWriter::with_capacity(1 << 20, file);
+        let writer = ArrowWriter::try_new_with_options(file, schema, options).map_err(|e| self.failed(e))?;
         let (writer, factory) = writer.into_serialized_writer().map_err(|e| self.failed(e))?;
-        self.open.push_back(OpenFile { name, writer });
+        self.open.push_back(OpenFile { name, writer, manifest: None });
         Ok(factory)
     }
 
@@ -256,7 +304,8 @@ impl FileWriter {
     fn complete(&mut self, job: Job) -> Result<()> {
         match job {
             Job::RowGroup(encoded) => {
-                let chunks = encoded.join().map_err(|_| Error::internal("an encoder of a row group failed"))??;
+                let (chunks, manifest) =
+                    encoded.join().map_err(|_| Error::internal("an encoder of a row group failed"))??;
                 let Some(file) = self.open.front_mut() else {
                     return Err(Error::internal("a row group without a file"));
                 };
@@ -267,12 +316,19 @@ impl FileWriter {
                     chunk.append_to_row_group(&mut row_group).map_err(failed)?;
                 }
                 row_group.close().map_err(failed)?;
+                match (&mut file.manifest, manifest) {
+                    (Some(sum), Some(manifest)) => sum.merge(manifest),
+                    (none, manifest) => *none = manifest,
+                }
                 Ok(())
             }
             Job::EndOfFile => {
-                let Some(OpenFile { name, mut writer }) = self.open.pop_front() else {
+                let Some(OpenFile { name, mut writer, manifest }) = self.open.pop_front() else {
                     return Err(Error::internal("the end of a file that is not open"));
                 };
+                if let Some(manifest) = manifest {
+                    writer.append_key_value_metadata(KeyValue::new(MANIFEST_KEY.to_owned(), manifest.to_json()));
+                }
                 let closed = writer.finish().map_err(|e| Error::storage(name.clone(), e));
                 // A drop would flush the buffer too, but hide what the disk says.
                 let closed = closed.and_then(|metadata| {
@@ -331,9 +387,10 @@ pub fn discard(output: &Output, files: &[WrittenFile]) {
 
 fn encode(
     schema: &SchemaRef,
+    shredder: Option<&FileShredder>,
     mut writers: Vec<ArrowColumnWriter>,
     batches: &[RecordBatch],
-) -> Result<Vec<ArrowColumnChunk>> {
+) -> Result<(Vec<ArrowColumnChunk>, Option<Manifest>)> {
     let failed = |e: parquet::errors::ParquetError| Error::storage("encoding a row group", e);
     for batch in batches {
         let mut writers = writers.iter_mut();
@@ -345,7 +402,21 @@ fn encode(
             }
         }
     }
-    writers.into_iter().map(|writer| writer.close().map_err(failed)).collect()
+    let mut manifest = None;
+    if let Some(shredder) = shredder {
+        let shredded = shredder.shred(batches)?;
+        let mut writers = writers.iter_mut().skip(schema.fields().len());
+        for (field, column) in shredder.leaves().fields().iter().zip(&shredded.arrays) {
+            for leaf in compute_leaves(field, column).map_err(failed)? {
+                if let Some(writer) = writers.next() {
+                    writer.write(&leaf).map_err(failed)?;
+                }
+            }
+        }
+        manifest = Some(shredded.manifest);
+    }
+    let chunks = writers.into_iter().map(|writer| writer.close().map_err(failed)).collect::<Result<_>>()?;
+    Ok((chunks, manifest))
 }
 
 /// Turns the footer's statistics into the log's: row count, bounds of the columns that have any, null counts.
@@ -354,6 +425,9 @@ fn log_statistics(metadata: &ParquetMetaData, rows: u64) -> Value {
     let descriptor = metadata.file_metadata().schema_descr();
     for (index, column) in descriptor.columns().iter().enumerate() {
         let name = column.name();
+        if name.starts_with(LEAF_PREFIX) {
+            continue;
+        }
         let groups: Option<Vec<&Statistics>> =
             metadata.row_groups().iter().map(|group| group.column(index).statistics()).collect();
         let Some(groups) = groups else { continue };
@@ -397,3 +471,7 @@ fn bounds(groups: &[&Statistics]) -> Option<(Value, Value)> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+#[path = "write_tests.rs"]
+mod tests;

@@ -1,8 +1,33 @@
-//! Batch reports: results as charts and one page, without what must not leave the lake.
+//! Batch reports: a folder of SQL files becomes a reproducible set of results.
 //!
-//! [`chart`] draws a result as SVG, [`html`] writes the results of a run as one self-contained page, [`redact`] hides phone
-//! numbers, e-mail addresses and names before anything is written.
+//! A [`Job`] names the reports; [`resolve`] gives them their parameters; [`run()`](run::run) plans all, runs them over one version
+//! of the lake, and puts the folder into place, whole or not at all. Its [`Manifest`] holds all that is needed to make it again,
+//! which [`verify`](verify::verify) does to compare the bytes, and [`resume`] to complete it. [`chart`] draws a
+//! result as SVG, [`html`] writes the results of a run as one self-contained page, [`redact`] hides phone numbers, e-mail
+//! addresses and names before anything is written.
+//!
+//! Limits: a target is a folder on this machine, though the lake need not be; a report is one query; it runs in one partition.
 
 pub mod chart;
+mod expect;
 pub mod html;
+mod job;
+mod manifest;
+mod order;
+mod outputs;
+mod page;
+mod place;
+mod prepare;
 pub mod redact;
+mod run;
+mod spec;
+mod verify;
+mod window;
+
+pub use expect::Check;
+pub use job::{Job, JobWindow, Privacy, Windows};
+pub use manifest::{FILE as MANIFEST_FILE, LakeRecord, Manifest, Output, ReportRecord, ReportStatus};
+pub use run::{Errors, Event, HTML_ROWS, OnFailure, Outcome, Progress, Request, Stopwatch, resolve, run};
+pub use spec::{Definition, Report};
+pub use verify::{Again, Verdict, resume, verify};
+pub use window::{Unit, Window};

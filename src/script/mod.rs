@@ -29,6 +29,7 @@ mod diagnostics;
 mod dialect;
 mod duration;
 mod explain;
+mod files;
 mod header;
 mod moment;
 mod names;
@@ -41,6 +42,7 @@ mod value;
 
 pub use access::Access;
 pub use diagnostics::{locate, locate_among};
+pub use files::{read_file, share_out, sql_files};
 pub use header::{Entry, Header};
 pub use moment::Clock;
 pub use parameters::{DefaultText, Parameter, ParameterType, bind, bind_for_plan};

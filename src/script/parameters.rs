@@ -3,6 +3,9 @@
 //! A value is bound as a typed value and never becomes part of the SQL text, so nothing in it can be read as SQL. A file that
 //! declares parameters must declare each one that it uses; a file that declares none (such as SQL on the command line) takes
 //! whatever is given: text as text, and values from JSON by their JSON type.
+//!
+//! `$time_zone` and `$as_of` are always known: where the header does not declare them they come from the clock, so that one
+//! flag sets the zone and the instant of every file of a run.
 
 use std::collections::BTreeMap;
 
@@ -131,10 +134,29 @@ pub struct Parameter {
     pub description: Option<String>,
 }
 
+/// Returns the value of a parameter that every run has: `time_zone`, the IANA name of the zone of local days (text), and
+/// `as_of`, the instant that counts as now (timestamp).
+fn session_parameter(name: &str, clock: &Clock) -> Option<ScalarValue> {
+    match name {
+        "time_zone" => Some(ScalarValue::Utf8(Some(clock.time_zone.name().to_owned()))),
+        "as_of" => {
+            let instant = Some(clock.as_of.timestamp_micros());
+            Some(ScalarValue::TimestampMicrosecond(instant, Some("UTC".into())))
+        }
+        _ => None,
+    }
+}
+
+/// Says whether a parameter is one that every run has.
+fn is_session_parameter(name: &str) -> bool {
+    matches!(name, "time_zone" | "as_of")
+}
+
 /// Gives every parameter of a script its value, to be passed to `LogicalPlan::with_param_values`.
 ///
 /// `given` holds what the user gave, by name without `$`: a JSON string for text from the command line, any JSON value from a
-/// file of parameters. A string is read by the declared type; JSON null is a null of that type.
+/// file of parameters. A string is read by the declared type; JSON null is a null of that type. `$time_zone` and `$as_of` come
+/// from the clock where the header does not declare them.
 ///
 /// # Errors
 /// Usage errors that name parameter, value and type: a parameter without value, a value that does not fit, a name that the
@@ -181,6 +203,20 @@ fn bind_all(script: &Script, given: &BTreeMap<String, Value>, clock: &Clock, mis
             }
         };
         values.push((parameter.name.clone(), bound));
+    }
+    for name in script.statements.iter().flat_map(super::Statement::placeholders) {
+        if values.iter().any(|(known, _)| known == name) {
+            continue;
+        }
+        if let Some(value) = session_parameter(name, clock) {
+            values.push((name.to_owned(), value));
+        }
+    }
+    if let Some(name) = given.keys().find(|name| is_session_parameter(name) && script.header.parameter(name).is_none())
+    {
+        // Two ways to say it could disagree, and the zone that parameters are counted in would be a third.
+        return Err(Error::usage(format!("parameter {name:?} comes from the run and cannot be given"))
+            .with_hint(format!("set it with --{}", name.replace('_', "-"))));
     }
     if declared.is_empty() {
         bind_undeclared(script, given, missing, &mut values)?;
@@ -253,7 +289,8 @@ pub(super) fn check_declared(script: &Script) -> Result<()> {
             let hint = Some("write $name".to_owned());
             return Err(sql_error(&script.file, &script.text, Spot::of_token(token), message, hint).into());
         }
-        if !declared.is_empty() && script.header.parameter(name).is_none() {
+        let unknown = script.header.parameter(name).is_none() && !is_session_parameter(name);
+        if !declared.is_empty() && unknown {
             let hint = names::did_you_mean(name, declared.iter().map(|parameter| parameter.name.as_str()))
                 .unwrap_or_else(|| format!("declare it in the header: -- param: {name} text"));
             let message = format!("parameter ${name} is not declared");

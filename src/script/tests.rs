@@ -245,6 +245,29 @@ fn defaults_stand_in_and_null_is_a_default_too() {
     assert_eq!(value(&values, "who"), ScalarValue::Utf8(Some("me".to_owned())));
 }
 
+#[test]
+fn the_time_zone_and_the_as_of_instant_are_always_known() {
+    let as_of = ScalarValue::TimestampMicrosecond(Some(clock().as_of.timestamp_micros()), Some("UTC".into()));
+    let zone = ScalarValue::Utf8(Some(clock().time_zone.name().to_owned()));
+    for sql in ["select $as_of, $time_zone", "-- param: a text = x\nselect $a, $as_of; select $time_zone"] {
+        let values = bind(&parse("q.sql", sql).unwrap(), &BTreeMap::new(), &clock()).unwrap();
+        assert_eq!(value(&values, "as_of"), as_of);
+        assert_eq!(value(&values, "time_zone"), zone);
+        let values = bind_for_plan(&parse("q.sql", sql).unwrap(), &BTreeMap::new(), &clock()).unwrap();
+        assert_eq!(value(&values, "as_of"), as_of);
+        assert_eq!(
+            refused(sql, json!({ "time_zone": "Europe/Berlin" })),
+            "parameter \"time_zone\" comes from the run and cannot be given\nhint: set it with --time-zone"
+        );
+        assert!(refused(sql, json!({ "as_of": "today" })).ends_with("hint: set it with --as-of"));
+    }
+    let script = parse("q.sql", "-- param: time_zone text = Asia/Kolkata\nselect $time_zone").unwrap();
+    let values = bind(&script, &BTreeMap::new(), &clock()).unwrap();
+    assert_eq!(value(&values, "time_zone"), ScalarValue::Utf8(Some("Asia/Kolkata".to_owned())));
+    let values = bind(&script, &given(json!({ "time_zone": "UTC" })), &clock()).unwrap();
+    assert_eq!(value(&values, "time_zone"), ScalarValue::Utf8(Some("UTC".to_owned())));
+}
+
 fn refused(sql: &str, values: Value) -> String {
     let script = parse("q.sql", sql).unwrap();
     let error = bind(&script, &given(values), &clock()).unwrap_err();

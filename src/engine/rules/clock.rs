@@ -7,7 +7,7 @@
 use chrono::{DateTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, expr::ScalarFunction};
@@ -54,6 +54,29 @@ impl AsOfClock {
         }
     }
 }
+
+/// Says whether a plan asks for the time, before this rule has answered it.
+///
+/// # Errors
+/// A defect of ours.
+pub fn reads_clock(plan: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    plan.apply_with_subqueries(|node| {
+        node.apply_expressions(|expr| {
+            expr.apply(|expr| {
+                if let Expr::ScalarFunction(ScalarFunction { func, .. }) = expr {
+                    let name = func.name();
+                    found |= CLOCK_FUNCTIONS.contains(&name) || name == "session_duration";
+                }
+                Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+            })
+        })
+    })?;
+    Ok(found)
+}
+
+/// The functions that ask for the time.
+const CLOCK_FUNCTIONS: [&str; 5] = ["now", "current_timestamp", "current_date", "today", "current_time"];
 
 impl AnalyzerRule for AsOfClock {
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {

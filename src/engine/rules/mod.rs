@@ -2,4 +2,4 @@
 
 mod clock;
 
-pub use clock::AsOfClock;
+pub use clock::{AsOfClock, reads_clock};

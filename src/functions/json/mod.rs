@@ -42,3 +42,14 @@ fn check_path_call(function: &str, args: &ReturnFieldArgs<'_>) -> Result<()> {
     }
     Ok(())
 }
+
+/// Reads a JSONPath that names one place by keys alone, such as `$.variables.customer_tier`; `None` for any other, and for the
+/// root.
+pub fn plain_path(text: &str) -> Option<Vec<String>> {
+    let steps = path::Path::parse(text).ok()?.steps?;
+    let name = |step| match step {
+        path::Step::Name(name) => Some(name),
+        path::Step::Index(_) => None,
+    };
+    steps.into_iter().map(name).collect()
+}

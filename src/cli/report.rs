@@ -1,0 +1,466 @@
+//! `sessionlake report`: runs SQL files unattended, and writes folders of reports that can be made again.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray};
+use chrono::NaiveDate;
+use clap::{Args as ClapArgs, Subcommand};
+use sessionlake::engine::LakeView;
+use sessionlake::lake::Lake;
+use sessionlake::report::{
+    self, Again, Event, HTML_ROWS, Job, MANIFEST_FILE, Manifest, OnFailure, Outcome, Privacy, ReportRecord,
+    ReportStatus, Request, Stopwatch, Unit, Window, Windows,
+};
+use sessionlake::script::Clock;
+use sessionlake::{Error, Result};
+
+use super::exit;
+use super::printer::{OutputArgs, Printer};
+use super::query::ParameterArgs;
+use super::shared::{AtArgs, LogFormat, Settings, Shared};
+use super::workers::compute;
+
+/// Runs a folder of SQL files or a job, and writes a folder of reports that can be made again.
+#[derive(Debug, ClapArgs)]
+pub struct Args {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Runs a job, and puts its reports and their page into a folder, whole or not at all
+    Run(Box<RunArgs>),
+    /// Makes a run again from its manifest, and compares every byte
+    Verify(FolderArgs),
+    /// Runs only what failed, from the same lake version and at the same instant
+    Resume(FolderArgs),
+    /// Lists the runs in a folder
+    List(ListArgs),
+    /// Shows the reports of a run, or one of them in full
+    Show(ShowArgs),
+}
+
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Examples:\n  sessionlake report run queries/jobs/daily.toml --out out --param day=2026-11-20\n  \
+                        sessionlake report run queries/ --out out --format csv,xlsx\n  \
+                        sessionlake report run queries/jobs/daily.toml --out days --from 2026-10-01 --to 2026-11-20"
+)]
+struct RunArgs {
+    /// A job file (.toml), or SQL files and folders of them
+    #[arg(value_name = "JOB", required = true)]
+    job: Vec<PathBuf>,
+    /// The folder of the run; what an earlier run put there is replaced
+    #[arg(short, long, value_name = "DIR")]
+    out: PathBuf,
+    #[command(flatten)]
+    parameters: ParameterArgs,
+    #[command(flatten)]
+    at: AtArgs,
+    /// The length of windows: day, week or month; without --from it is the last one that has ended
+    #[arg(long, value_name = "UNIT")]
+    window: Option<Unit>,
+    /// Runs every window from the one with this day, each into a folder of its own
+    #[arg(long, value_name = "DAY")]
+    from: Option<NaiveDate>,
+    /// The last day, included [default: that of the last window that has ended]
+    #[arg(long, value_name = "DAY")]
+    to: Option<NaiveDate>,
+    /// Formats of the outputs, in place of those of job and headers, such as csv,parquet
+    #[arg(long, value_name = "FORMATS")]
+    format: Option<String>,
+    /// Masks phone numbers, e-mail addresses and names in every output
+    #[arg(long)]
+    redact: bool,
+    /// Rows of each report that the page shows [default: 1000]
+    #[arg(long, value_name = "N")]
+    html_rows: Option<usize>,
+    /// Writes what succeeds when a report fails; the exit code is that of the first failure
+    #[arg(long)]
+    keep_going: bool,
+}
+
+#[derive(Debug, ClapArgs)]
+struct FolderArgs {
+    /// The folder of a run, or a folder of such
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+}
+
+#[derive(Debug, ClapArgs)]
+struct ListArgs {
+    /// The folder of a run, or a folder of such
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+#[derive(Debug, ClapArgs)]
+struct ShowArgs {
+    /// The folder of a run
+    #[arg(value_name = "DIR")]
+    folder: PathBuf,
+    /// One report, by the name of its files
+    #[arg(value_name = "REPORT")]
+    report: Option<String>,
+    #[command(flatten)]
+    output: OutputArgs,
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// What ends a run; a check that fails is an exit code.
+pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
+    match args.command {
+        Command::Run(args) => run_job(shared, *args).await,
+        Command::Verify(args) => verify(shared, &args.folder).await,
+        Command::Resume(args) => resume(shared, &args.folder).await,
+        Command::List(args) => list(shared, &args),
+        Command::Show(args) => show(shared, &args),
+    }
+}
+
+async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
+    let mut job = Job::load(&args.job)?;
+    if let Some(formats) = &args.format {
+        job.set_formats(formats);
+    }
+    let settings = shared.settings_for(job.time_zone)?;
+    let clock = Clock { as_of: settings.engine.as_of, time_zone: settings.engine.time_zone };
+    let mut given = args.parameters.values()?;
+    let windows = job.windows(args.window, args.from, args.to, &mut given, &clock)?;
+    let windows: Vec<(Option<Window>, PathBuf)> = match windows {
+        Windows::One(window) => vec![(window, args.out.clone())],
+        Windows::Each(windows) => windows.into_iter().map(|w| (Some(w), args.out.join(w.name()))).collect(),
+    };
+    let lake = Lake::at(&settings.lake)?;
+    let view = LakeView::open(&lake, args.at.at(clock.time_zone)?, None).await?;
+    let on_failure = if args.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop };
+    let (voice, threads) = (Voice::of(shared), settings.engine.threads);
+    let mut first = exit::FINE;
+    for (window, out) in windows {
+        let reports = match report::resolve(&job, &given, window.as_ref()) {
+            Ok(reports) => reports,
+            Err(errors) => return Ok(print_all(&errors)),
+        };
+        let mut engine = settings.engine.clone();
+        if let Some(window) = &window {
+            engine.as_of = window.clock(clock.as_of, clock.time_zone)?;
+        }
+        let privacy = if args.redact { Privacy::Redacted } else { job.privacy };
+        let request = Request {
+            name: job.name.clone(),
+            title: job.title.clone(),
+            description: job.description.clone(),
+            reports,
+            view: view.clone(),
+            lake_uri: lake.uri(),
+            engine,
+            memory_bytes: Vec::new(),
+            window,
+            privacy,
+            html_rows: args.html_rows.or(job.html_rows).unwrap_or(HTML_ROWS),
+            on_failure,
+            stopwatch: stopwatch(),
+        };
+        let folder = out.clone();
+        let work = async move { report::run(request, &folder, &move |event| progress(voice, event)).await };
+        let outcome = compute(threads, work).await?;
+        let code = outcome_code(voice, &out, outcome);
+        if first == exit::FINE {
+            first = code;
+        }
+        if code != exit::FINE && code != exit::CHECK && on_failure == OnFailure::Stop {
+            break;
+        }
+    }
+    Ok(first)
+}
+
+/// How a run talks on stderr.
+#[derive(Debug, Clone, Copy)]
+struct Voice {
+    quiet: bool,
+    log_format: LogFormat,
+}
+
+impl Voice {
+    fn of(shared: &Shared) -> Self {
+        Self { quiet: shared.quiet, log_format: shared.log_format() }
+    }
+}
+
+/// Measures the seconds of the manifest: the library reads no clock.
+fn stopwatch() -> Stopwatch {
+    let begun = Instant::now();
+    Arc::new(move || begun.elapsed().as_secs_f64())
+}
+
+fn print_all(errors: &[Error]) -> u8 {
+    errors.iter().for_each(exit::print);
+    errors.first().map_or(exit::SQL, exit::code)
+}
+
+/// Says on stderr how a run ended, and returns its exit code.
+fn outcome_code(voice: Voice, out: &Path, outcome: Result<Outcome, Vec<Error>>) -> u8 {
+    let (manifest, failure, up_to_date) = match outcome {
+        Ok(Outcome::UpToDate(manifest)) => (manifest, None, true),
+        Ok(Outcome::Written(manifest, failure)) => (manifest, failure, false),
+        Err(errors) => return print_all(&errors),
+    };
+    let failed = manifest.count(ReportStatus::Failed);
+    let unsound = manifest.count(ReportStatus::CheckFailed);
+    if !voice.quiet {
+        let state = if up_to_date { "up to date".to_owned() } else { format!("{:.1} s", manifest.seconds) };
+        match voice.log_format {
+            LogFormat::Json => exit::note(
+                &serde_json::json!({
+                    "event": "run", "folder": out, "up_to_date": up_to_date, "reports": manifest.reports.len(),
+                    "failed": failed, "checks_failed": unsound, "lake_version": manifest.lake.version,
+                    "seconds": manifest.seconds,
+                })
+                .to_string(),
+            ),
+            LogFormat::Text => {
+                let count = manifest.reports.len();
+                let mut line = format!("{}: {count} reports of lake version {}", out.display(), manifest.lake.version);
+                if failed > 0 {
+                    line.push_str(&format!(", {failed} failed"));
+                }
+                if unsound > 0 {
+                    line.push_str(&format!(", {unsound} with a failed check"));
+                }
+                exit::note(&format!("{line}, {state}"));
+            }
+        }
+    }
+    match failure {
+        Some(error) => exit::code(&error),
+        // Carried over from an earlier run: what the error was is only known as text.
+        None if failed > 0 => exit::SQL,
+        None if unsound > 0 => exit::CHECK,
+        None => exit::FINE,
+    }
+}
+
+/// Says on stderr that a report has ended.
+fn progress(voice: Voice, event: &Event<'_>) {
+    let Event::Finished { record, ended, total } = event;
+    let failed = record.status == ReportStatus::Failed;
+    if voice.quiet && !failed {
+        return;
+    }
+    if voice.log_format == LogFormat::Json {
+        let line = serde_json::json!({
+            "event": "report", "id": record.definition.id, "status": record.status.name(), "rows": record.rows,
+            "seconds": record.seconds, "ended": ended, "total": total, "error": record.error,
+            "checks_failed": failed_checks(record),
+        });
+        exit::note(&line.to_string());
+        return;
+    }
+    let id = &record.definition.id;
+    exit::note(&match record.status {
+        ReportStatus::Failed => {
+            format!("[{ended}/{total}] {id}: failed: {}", record.error.as_deref().unwrap_or_default())
+        }
+        _ => format!("[{ended}/{total}] {id}: {} rows, {:.2} s", record.rows, record.seconds),
+    });
+    for check in failed_checks(record) {
+        exit::note(&format!("{id}: check failed: {check}"));
+    }
+    if let (true, Some(hint)) = (failed, &record.hint) {
+        exit::note(&format!("hint: {hint}"));
+    }
+}
+
+fn failed_checks(record: &ReportRecord) -> Vec<String> {
+    let failed = record.checks.iter().filter(|check| !check.passed);
+    failed
+        .map(|check| match check.found {
+            Some(found) => format!("{}, found {found}", check.text),
+            None => check.text.clone(),
+        })
+        .collect()
+}
+
+/// Lists the folders of runs: the one named, or those in it.
+fn runs(folder: &Path) -> Result<Vec<PathBuf>> {
+    if folder.join(MANIFEST_FILE).is_file() {
+        return Ok(vec![folder.to_owned()]);
+    }
+    let failed = |e: std::io::Error| Error::usage(format!("{}: {e}", folder.display()));
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(failed)? {
+        let path = entry.map_err(failed)?.path();
+        // Hidden ones are runs on their way.
+        let hidden = path.file_name().is_some_and(|name| name.to_string_lossy().starts_with('.'));
+        if !hidden && path.join(MANIFEST_FILE).is_file() {
+            found.push(path);
+        }
+    }
+    found.sort();
+    if found.is_empty() {
+        return Err(Error::NotFound {
+            message: format!("there is no run in {:?}", folder.display().to_string()),
+            hint: Some("sessionlake report run makes one".to_owned()),
+        });
+    }
+    Ok(found)
+}
+
+fn again(shared: &Shared, settings: Settings) -> Again {
+    Again { engine: settings.engine, lake: shared.named_lake().map(str::to_owned), stopwatch: stopwatch() }
+}
+
+async fn verify(shared: &Shared, folder: &Path) -> Result<u8> {
+    let again = again(shared, shared.settings()?);
+    let threads = again.engine.threads;
+    let mut code = exit::FINE;
+    for folder in runs(folder)? {
+        let (again, made) = (again.clone(), folder.clone());
+        let work = async move { report::verify(&made, &again, &|_| {}).await };
+        let verdict = match compute(threads, work).await? {
+            Ok(verdict) => verdict,
+            Err(errors) => {
+                code = code.max(print_all(&errors));
+                continue;
+            }
+        };
+        let shown = folder.display();
+        for difference in &verdict.differences {
+            exit::note(&format!("{shown}: {difference}"));
+        }
+        if !verdict.differences.is_empty() {
+            let message = format!("{shown}: {} differences", verdict.differences.len());
+            code = code.max(print_all(&[Error::Check { message }]));
+        } else if !shared.quiet {
+            let failed = match verdict.failed {
+                0 => String::new(),
+                failed => format!("; {failed} reports had failed"),
+            };
+            exit::note(&format!("{shown}: {} files come out the same, byte for byte{failed}", verdict.files));
+        }
+    }
+    Ok(code)
+}
+
+async fn resume(shared: &Shared, folder: &Path) -> Result<u8> {
+    let again = again(shared, shared.settings()?);
+    let (voice, threads) = (Voice::of(shared), again.engine.threads);
+    let mut first = exit::FINE;
+    for folder in runs(folder)? {
+        let (again, out) = (again.clone(), folder.clone());
+        let work = async move { report::resume(&out, &again, &move |event| progress(voice, event)).await };
+        let outcome = compute(threads, work).await?;
+        let code = outcome_code(voice, &folder, outcome);
+        if first == exit::FINE {
+            first = code;
+        }
+    }
+    Ok(first)
+}
+
+fn list(shared: &Shared, args: &ListArgs) -> Result<u8> {
+    let mut manifests = Vec::new();
+    for folder in runs(&args.folder)? {
+        manifests.push((folder.display().to_string(), Manifest::read(&folder)?));
+    }
+    let text = |of: &dyn Fn(&(String, Manifest)) -> Option<String>| -> ArrayRef {
+        Arc::new(manifests.iter().map(of).collect::<StringViewArray>())
+    };
+    let number = |of: &dyn Fn(&Manifest) -> usize| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(manifests.iter().map(|(_, manifest)| of(manifest) as i64)))
+    };
+    let seconds = Float64Array::from_iter_values(manifests.iter().map(|(_, m)| milliseconds(m.seconds)));
+    let batch = RecordBatch::try_from_iter([
+        ("folder", text(&|(folder, _)| Some(folder.clone()))),
+        ("job", text(&|(_, manifest)| Some(manifest.job.clone()))),
+        ("window", text(&|(_, manifest)| manifest.window.map(|window| window.name()))),
+        ("as_of", text(&|(_, manifest)| Some(manifest.as_of.to_rfc3339()))),
+        ("lake_version", number(&|manifest| manifest.lake.version as usize)),
+        ("reports", number(&|manifest| manifest.reports.len())),
+        ("failed", number(&|manifest| manifest.count(ReportStatus::Failed))),
+        ("checks_failed", number(&|manifest| manifest.count(ReportStatus::CheckFailed))),
+        ("seconds", Arc::new(seconds)),
+    ])?;
+    print(shared, &args.output, &batch)
+}
+
+fn milliseconds(seconds: f64) -> f64 {
+    (seconds * 1e3).round() / 1e3
+}
+
+fn print(shared: &Shared, output: &OutputArgs, batch: &RecordBatch) -> Result<u8> {
+    let mut printer = Printer::new(output, shared, &shared.settings()?)?;
+    printer.print(batch)?;
+    printer.commit()?;
+    Ok(exit::FINE)
+}
+
+fn show(shared: &Shared, args: &ShowArgs) -> Result<u8> {
+    let manifest = Manifest::read(&args.folder)?;
+    let batch = match &args.report {
+        None => overview(&manifest.reports)?,
+        Some(id) => match manifest.reports.iter().find(|record| record.definition.id == *id) {
+            Some(record) => details(&manifest, record)?,
+            None => {
+                let ids: Vec<_> = manifest.reports.iter().map(|record| record.definition.id.as_str()).collect();
+                return Err(Error::usage(format!("the run has no report {id:?}"))
+                    .with_hint(format!("it has {}", ids.join(", "))));
+            }
+        },
+    };
+    print(shared, &args.output, &batch)
+}
+
+fn overview(records: &[ReportRecord]) -> Result<RecordBatch> {
+    let text = |of: &dyn Fn(&ReportRecord) -> Option<String>| -> ArrayRef {
+        Arc::new(records.iter().map(of).collect::<StringViewArray>())
+    };
+    let number = |of: &dyn Fn(&ReportRecord) -> u64| -> ArrayRef {
+        Arc::new(Int64Array::from_iter_values(records.iter().map(|record| of(record) as i64)))
+    };
+    let seconds = Float64Array::from_iter_values(records.iter().map(|record| milliseconds(record.seconds)));
+    Ok(RecordBatch::try_from_iter([
+        ("report", text(&|record| Some(record.definition.id.clone()))),
+        ("status", text(&|record| Some(record.status.name().to_owned()))),
+        ("rows", number(&|record| record.rows)),
+        ("bytes", number(&|record| record.outputs.iter().map(|output| output.bytes).sum())),
+        ("seconds", Arc::new(seconds)),
+        ("peak_memory_bytes", number(&|record| record.peak_memory_bytes as u64)),
+        ("failed_checks", text(&|record| Some(failed_checks(record).join("; ")).filter(|text| !text.is_empty()))),
+        ("error", text(&|record| record.error.clone())),
+    ])?)
+}
+
+fn details(manifest: &Manifest, record: &ReportRecord) -> Result<RecordBatch> {
+    let definition = &record.definition;
+    let mut rows = vec![
+        ("title".to_owned(), definition.title.clone()),
+        ("status".to_owned(), record.status.name().to_owned()),
+        ("lake".to_owned(), manifest.lake.uri.clone()),
+        ("lake version".to_owned(), manifest.lake.version.to_string()),
+        ("as of".to_owned(), manifest.as_of.to_rfc3339()),
+        ("time zone".to_owned(), manifest.time_zone.clone()),
+        ("rows".to_owned(), record.rows.to_string()),
+    ];
+    rows.extend(record.error.clone().map(|error| ("error".to_owned(), error)));
+    rows.extend(record.bound.iter().map(|(name, value)| (format!("${name}"), value.clone())));
+    rows.extend(record.checks.iter().map(|check| {
+        let found = check.found.map_or_else(|| "nothing".to_owned(), |found| found.to_string());
+        (format!("check {}", check.text), format!("{}, found {found}", if check.passed { "holds" } else { "fails" }))
+    }));
+    rows.extend(record.outputs.iter().map(|output| (output.file.clone(), format!("sha256 {}", output.sha256))));
+    rows.push(("file".to_owned(), definition.file.clone()));
+    rows.push(("sql".to_owned(), definition.sql.clone()));
+    let column = |of: fn(&(String, String)) -> &str| -> ArrayRef {
+        Arc::new(StringViewArray::from_iter_values(rows.iter().map(of)))
+    };
+    Ok(RecordBatch::try_from_iter([("what", column(|row| &row.0)), ("value", column(|row| &row.1))])?)
+}

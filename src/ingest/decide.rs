@@ -1,0 +1,198 @@
+//! Decides, against one snapshot, which incoming rows are stored and which stored rows give way.
+//!
+//! Only keys are looked at: of the stored files the five columns that make a key, of the rows of this run what the key store
+//! kept. Memory: a filter of at most two bytes an incoming row, keys in bounded batches, one partition of keys at a time, a bit an
+//! incoming row, and four bytes a stored row that gives way.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::AsArray;
+use arrow::datatypes::{Int64Type, Schema, SchemaRef};
+use futures::StreamExt;
+
+use super::fingerprint::KeyColumns;
+use super::keys::{Key, KeyStore, PARTITIONS, RowPlace, SessionFilter};
+use super::ledger::FileLedger;
+use super::resolve::{Outcome, Resolution, resolve, states_in_doubt};
+use super::sightings;
+use super::stage::{Limits, Staged};
+use super::upsert::blocking;
+use crate::error::{Error, Result};
+use crate::lake::read::read_rows;
+use crate::lake::{DataFile, Lake, Snapshot, Table};
+use crate::schema::{self, CONTENT_HASH, EXPORTED_AT};
+
+/// What is to be written on top of one snapshot.
+#[derive(Default)]
+pub struct Decision {
+    /// A bit for every incoming row that is stored.
+    winners: Vec<u64>,
+    /// Rows that give way, by index of their file, in order.
+    pub removed: BTreeMap<u32, Vec<u32>>,
+    /// Stored states seen again: content hash and instant.
+    pub sightings: Vec<(i64, i64)>,
+    /// The ledgers of the files, with the outcomes counted.
+    pub files: Vec<FileLedger>,
+}
+
+impl Decision {
+    /// Says whether an incoming row is stored.
+    pub fn wins(&self, ordinal: u64) -> bool {
+        self.winners.get((ordinal / 64) as usize).is_some_and(|word| word & 1 << (ordinal % 64) != 0)
+    }
+
+    fn take(&mut self, resolution: Resolution, staged: &Staged) {
+        for (ordinal, outcome) in resolution.outcomes {
+            let counts = &mut self.files[staged.file_of(ordinal)].counts;
+            match outcome {
+                Outcome::Inserted => counts.inserted += 1,
+                Outcome::Updated => counts.updated += 1,
+                Outcome::Unchanged => counts.unchanged += 1,
+                Outcome::Superseded => counts.superseded += 1,
+                Outcome::Duplicate => counts.duplicate += 1,
+            }
+            if matches!(outcome, Outcome::Inserted | Outcome::Updated) {
+                self.winners[(ordinal / 64) as usize] |= 1 << (ordinal % 64);
+            }
+        }
+        for (file, row) in resolution.removed {
+            self.removed.entry(file).or_default().push(row);
+        }
+        self.sightings.extend(resolution.sightings);
+    }
+}
+
+/// Decides for all staged rows of files that are taken in.
+///
+/// # Errors
+/// Storage errors, temporary space that runs out, or a run stopped from outside.
+pub async fn decide(
+    lake: &Lake,
+    table: &Table,
+    snapshot: &Snapshot,
+    staged: &Arc<Mutex<Staged>>,
+    limits: &Limits,
+) -> Result<Decision> {
+    let shared = Arc::clone(staged);
+    let sessions = blocking(move || {
+        let mut staged = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut filter = SessionFilter::for_sessions(staged.keys.len());
+        for partition in 0..PARTITIONS {
+            staged.keys.load(partition)?.iter().for_each(|key| filter.insert(key.session));
+        }
+        Ok(filter)
+    })
+    .await?;
+    let mut stored = stored_keys(table, snapshot, Arc::new(sessions), limits).await?;
+    let shared = Arc::clone(staged);
+    let (mut stored, doubtful) = blocking(move || {
+        let mut staged = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut doubtful = HashSet::new();
+        for partition in 0..PARTITIONS {
+            let mut keys = taken_keys(&mut staged, &mut stored, partition)?;
+            states_in_doubt(&mut keys, &mut doubtful);
+        }
+        Ok((stored, doubtful))
+    })
+    .await?;
+    let sightings = sightings::recorded(lake, doubtful).await?;
+    let shared = Arc::clone(staged);
+    blocking(move || {
+        let mut staged = shared.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut decision = Decision {
+            winners: vec![0; staged.rows.div_ceil(64) as usize],
+            files: staged.files.clone(),
+            ..Decision::default()
+        };
+        for partition in 0..PARTITIONS {
+            let mut keys = taken_keys(&mut staged, &mut stored, partition)?;
+            decision.take(resolve(&mut keys, &sightings), &staged);
+        }
+        decision.removed.values_mut().for_each(|rows| rows.sort_unstable());
+        Ok(decision)
+    })
+    .await
+}
+
+/// Returns the keys of a partition: those of files that are taken in, and the stored ones.
+fn taken_keys(staged: &mut Staged, stored: &mut KeyStore, partition: usize) -> Result<Vec<Key>> {
+    let mut keys = staged.keys.load(partition)?;
+    if !staged.files.iter().all(FileLedger::is_taken) {
+        keys.retain(|key| match key.place {
+            RowPlace::Incoming(ordinal) => staged.files[staged.file_of(ordinal)].is_taken(),
+            RowPlace::Stored { .. } => true,
+        });
+    }
+    keys.extend(stored.load(partition)?);
+    Ok(keys)
+}
+
+/// Reads the keys of stored sessions that may be among the incoming ones.
+async fn stored_keys(
+    table: &Table,
+    snapshot: &Snapshot,
+    sessions: Arc<SessionFilter>,
+    limits: &Limits,
+) -> Result<KeyStore> {
+    let keys = Arc::new(Mutex::new(KeyStore::new(limits.memory_bytes / 4)));
+    let schema = projected(&["session_id", "ended_at", EXPORTED_AT, "time_in_workflow", CONTENT_HASH])?;
+    let mut lookups = futures::stream::iter(snapshot.files.iter().cloned().enumerate())
+        .map(|(index, file)| {
+            let (store, schema) = (table.store(), Arc::clone(&schema));
+            let (sessions, keys, limits) = (Arc::clone(&sessions), Arc::clone(&keys), limits.clone());
+            async move {
+                tokio::spawn(async move {
+                    let rows = read_rows(store, &file, schema, &[]).await?;
+                    keys_of_file(rows, index as u32, &file, &sessions, &keys, &limits).await
+                })
+                .await
+                .map_err(Error::internal)?
+            }
+        })
+        .buffer_unordered(limits.threads.get());
+    while let Some(found) = lookups.next().await {
+        found?;
+    }
+    drop(lookups);
+    let keys = Arc::into_inner(keys).ok_or_else(|| Error::internal("keys are still being looked up"))?;
+    Ok(keys.into_inner().unwrap_or_else(PoisonError::into_inner))
+}
+
+async fn keys_of_file(
+    mut rows: futures::stream::BoxStream<'static, Result<arrow::array::RecordBatch>>,
+    index: u32,
+    file: &DataFile,
+    sessions: &SessionFilter,
+    keys: &Mutex<KeyStore>,
+    limits: &Limits,
+) -> Result<()> {
+    let mut first = 0_u32;
+    while let Some(batch) = rows.next().await {
+        limits.check()?;
+        let batch = batch?;
+        let content = batch.column_by_name(CONTENT_HASH).map(|c| c.as_primitive::<Int64Type>().clone());
+        let content = content.ok_or_else(|| Error::internal("no content hash"))?;
+        let columns = KeyColumns::of(&batch, &content)?;
+        let mut keys = keys.lock().unwrap_or_else(PoisonError::into_inner);
+        for row in 0..batch.num_rows() {
+            if sessions.may_contain(columns.session(row)) {
+                keys.push(columns.key(row, RowPlace::Stored { file: index, row: first + row as u32 }))?;
+            }
+        }
+        first += batch.num_rows() as u32;
+    }
+    // A file with other rows than the log says is not the file that was committed.
+    match file.rows {
+        Some(rows) if rows != u64::from(first) => {
+            Err(Error::storage(file.path.clone(), format!("the file has {first} rows where the log says {rows}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn projected(names: &[&str]) -> Result<SchemaRef> {
+    let stored = schema::stored_schema();
+    let fields = names.iter().map(|name| Ok(stored.field_with_name(name)?.clone())).collect::<Result<Vec<_>>>()?;
+    Ok(Arc::new(Schema::new(fields)))
+}

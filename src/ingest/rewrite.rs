@@ -1,0 +1,162 @@
+//! Writes the winners of a run, merged with the rows that stay of every file that must be rewritten, sorted by start.
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::array::{AsArray, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::UInt64Type;
+use datafusion::common::ScalarValue;
+use futures::StreamExt;
+use object_store::ObjectStore;
+use tokio::runtime::Handle;
+
+use super::decide::Decision;
+use super::runs::{Batches, Liveness, Merge, Source, compact, compact_if_sparse};
+use super::stage::{Limits, ORDINAL, Staged};
+use super::upsert::blocking;
+use crate::error::Result;
+use crate::lake::read::read_rows;
+use crate::lake::{DataFile, FileWriter, Output, Snapshot, Table, WrittenFile, discard, layout};
+use crate::schema;
+
+/// Row groups encoded at once, at most: each holds some hundred megabytes, and conversion is the slower half beyond this.
+const MAX_ENCODERS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
+/// A stored file that gives up rows.
+struct Rewritten {
+    file: DataFile,
+    without: Vec<u32>,
+}
+
+/// Writes the files of the next version, running and ended sessions apart. On an error none is left behind.
+///
+/// # Errors
+/// Storage errors, or a run stopped from outside.
+pub async fn write(
+    table: &Table,
+    snapshot: &Snapshot,
+    mut decision: Decision,
+    staged: &Arc<Mutex<Staged>>,
+    limits: &Limits,
+    output: Output,
+) -> Result<Vec<WrittenFile>> {
+    let rewritten: Vec<Rewritten> = std::mem::take(&mut decision.removed)
+        .into_iter()
+        .map(|(index, without)| Rewritten { file: snapshot.files[index as usize].clone(), without })
+        .collect();
+    let (staged, limits, store, runtime) = (Arc::clone(staged), limits.clone(), table.store(), Handle::current());
+    blocking(move || {
+        let staged = staged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut files = Vec::new();
+        for liveness in [Liveness::Active, Liveness::Ended] {
+            let mut sources = Vec::new();
+            for run in staged.runs.readers(liveness)? {
+                let decision = &decision;
+                sources.push(Source::from(Box::new(run.map(move |batch| select(decision, &batch?))) as Batches<'_>));
+            }
+            for rewritten in rewritten.iter().filter(|rewritten| may_hold(&rewritten.file, liveness)) {
+                sources.push(Source {
+                    not_before: first_started_at(&rewritten.file),
+                    batches: staying_rows(&store, &runtime, rewritten, liveness),
+                });
+            }
+            match write_sorted(sources, liveness, &limits, output.clone()) {
+                Ok(written) => files.extend(written),
+                Err(error) => {
+                    discard(&output, &files);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(files)
+    })
+    .await
+}
+
+fn write_sorted(
+    sources: Vec<Source<'_>>,
+    liveness: Liveness,
+    limits: &Limits,
+    output: Output,
+) -> Result<Vec<WrittenFile>> {
+    let schema = schema::stored_schema();
+    let key_column = schema.index_of("started_at")?;
+    let prefix = match liveness {
+        Liveness::Active => "active",
+        Liveness::Ended => "ended",
+    };
+    let mut writer =
+        FileWriter::new(schema, output, limits.threads.min(MAX_ENCODERS), prefix).with_leaves(layout::LEAF_BUDGET);
+    for batch in Merge::new(sources, key_column) {
+        limits.check()?;
+        writer.write(&batch?)?;
+    }
+    writer.finish()
+}
+
+/// Says whether a file may hold sessions of this liveness, by what the log knows.
+fn may_hold(file: &DataFile, liveness: Liveness) -> bool {
+    match liveness {
+        Liveness::Active => file.columns.get("ended_at").and_then(|c| c.null_count) != Some(0),
+        Liveness::Ended => !file.is_active(),
+    }
+}
+
+/// Returns the least start in a file, in microseconds, if the log knows it.
+fn first_started_at(file: &DataFile) -> Option<i64> {
+    match &file.columns.get("started_at")?.minimum {
+        Some(ScalarValue::TimestampMicrosecond(instant, _)) => *instant,
+        _ => None,
+    }
+}
+
+/// Reads the rows that stay of a file, which is opened when the first of them is asked for: so only files whose time ranges overlap
+/// are open at once.
+fn staying_rows<'a>(
+    store: &Arc<dyn ObjectStore>,
+    runtime: &Handle,
+    rewritten: &'a Rewritten,
+    liveness: Liveness,
+) -> Batches<'a> {
+    let (store, runtime) = (Arc::clone(store), runtime.clone());
+    Box::new(std::iter::once(()).flat_map(move |()| -> Batches<'a> {
+        let opened = runtime.block_on(read_rows(
+            Arc::clone(&store),
+            &rewritten.file,
+            schema::stored_schema(),
+            &rewritten.without,
+        ));
+        match opened {
+            Ok(mut stream) => {
+                let runtime = runtime.clone();
+                let batches = std::iter::from_fn(move || runtime.block_on(stream.next()));
+                Box::new(batches.map(move |batch| compact_if_sparse(of_liveness(&batch?, liveness)?)))
+            }
+            Err(error) => Box::new(std::iter::once(Err(error))),
+        }
+    }))
+}
+
+/// Keeps the rows of a batch that are running, or that have ended.
+fn of_liveness(batch: &RecordBatch, liveness: Liveness) -> Result<RecordBatch> {
+    let ended_at = batch.column(batch.schema().index_of("ended_at")?);
+    let wanted = match liveness {
+        Liveness::Active => arrow::compute::is_null(ended_at)?,
+        Liveness::Ended => arrow::compute::is_not_null(ended_at)?,
+    };
+    Ok(filter_record_batch(batch, &wanted)?)
+}
+
+/// Keeps the winners of a batch of a run, in the columns that the lake stores.
+fn select(decision: &Decision, batch: &RecordBatch) -> Result<RecordBatch> {
+    let ordinal_column = batch.schema().index_of(ORDINAL)?;
+    let ordinals = batch.column(ordinal_column).as_primitive::<UInt64Type>();
+    let mask: BooleanArray = ordinals.values().iter().map(|ordinal| Some(decision.wins(*ordinal))).collect();
+    let selected = filter_record_batch(batch, &mask)?;
+    // A few rows would keep the text of all rows in memory for as long as a row group is being filled.
+    let selected = if selected.num_rows() * 2 < batch.num_rows() { compact(&selected)? } else { selected };
+    let mut columns = selected.columns().to_vec();
+    columns.remove(ordinal_column);
+    Ok(RecordBatch::try_new(schema::stored_schema(), columns)?)
+}

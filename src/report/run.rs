@@ -1,0 +1,526 @@
+//! Runs the reports of a job over one version of a lake.
+//!
+//! Everything is planned before anything runs. Reports then run side by side, each in a session and a memory budget of its own
+//! and in one partition, so that what one does cannot change the bytes of another (docs/decisions/0004).
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use futures::StreamExt;
+use serde_json::Value;
+use tokio::task::JoinSet;
+
+use super::job::{Job, Privacy};
+use super::manifest::{LakeRecord, Manifest, ReportRecord, ReportStatus, hash_text};
+use super::outputs::{Outputs, PAGE_FOLDER, Shown, WrittenOutputs};
+use super::page;
+use super::place::Target;
+use super::prepare::{Prepared, Recipe, prepare};
+use super::redact::Redaction;
+use super::spec::{Report, prefixed};
+use super::window::{self, Window};
+use crate::engine::{EngineOptions, LakeView};
+use crate::error::{Error, Result, io_error};
+use crate::format::FormatOptions;
+use crate::script;
+
+/// Rows that the page shows of each report unless told otherwise.
+pub const HTML_ROWS: usize = 1_000;
+
+/// What becomes of a run when a report fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnFailure {
+    /// The run ends, and the earlier one stays.
+    #[default]
+    Stop,
+    /// The others are written, and the page says what failed.
+    KeepGoing,
+}
+
+/// Tells the seconds since the run began; who calls owns the clock.
+pub type Stopwatch = Arc<dyn Fn() -> f64 + Send + Sync>;
+
+/// A run to be made.
+#[derive(Clone)]
+pub struct Request {
+    /// The name of the job.
+    pub name: String,
+    /// Its title.
+    pub title: String,
+    /// What it is for.
+    pub description: Option<String>,
+    /// The reports, with the values of their parameters.
+    pub reports: Vec<Report>,
+    /// The tables.
+    pub view: LakeView,
+    /// The lake's absolute path or URL.
+    pub lake_uri: String,
+    /// Clock, zone, and the limits that all reports share.
+    pub engine: EngineOptions,
+    /// The memory of each report, where it is known already; else the limit is shared out among as many as run at once.
+    pub memory_bytes: Vec<Option<usize>>,
+    /// The stretch of time.
+    pub window: Option<Window>,
+    /// Whether personal data is masked.
+    pub privacy: Privacy,
+    /// Rows that the page shows of each report.
+    pub html_rows: usize,
+    /// What becomes of the run when a report fails.
+    pub on_failure: OnFailure,
+    /// The clock of the seconds in the manifest.
+    pub stopwatch: Stopwatch,
+}
+
+/// What happens in a run, for whoever watches.
+#[derive(Debug)]
+pub enum Event<'a> {
+    /// A report has ended.
+    Finished {
+        /// What the manifest will say of it.
+        record: &'a ReportRecord,
+        /// How many have ended.
+        ended: usize,
+        /// How many there are.
+        total: usize,
+    },
+}
+
+/// Watches a run.
+pub type Progress<'a> = &'a (dyn Fn(&Event<'_>) + Send + Sync);
+
+/// How a run ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// Nothing changed since the run that is there; it stays.
+    UpToDate(Manifest),
+    /// It was written. The first error of a report, if one failed.
+    Written(Manifest, Option<Error>),
+}
+
+/// All that was found wrong, at least one.
+pub type Errors = Vec<Error>;
+
+/// Reads the reports of a job, and gives each the values of its parameters: of the command, else of the window, else of the
+/// report in the job, else of the job.
+///
+/// # Errors
+/// Every mistake that can be found without a lake.
+pub fn resolve(job: &Job, given: &BTreeMap<String, Value>, window: Option<&Window>) -> Result<Vec<Report>, Errors> {
+    let mut errors = Errors::new();
+    let mut reports = Vec::new();
+    for definition in &job.reports {
+        match Report::new(definition.clone()) {
+            Ok(report) => reports.push(report),
+            Err(error) => errors.push(error),
+        }
+    }
+    if !errors.is_empty() {
+        return Err(errors);
+    }
+    let knows = |name: &str| reports.iter().any(|report| report.script.knows(name));
+    if let Some(name) = job.parameters.keys().find(|name| !knows(name)) {
+        return Err(vec![Error::usage(format!("job {:?}: no report has the parameter {name:?}", job.name))]);
+    }
+    let sets = |report: &Report, window: &Window| -> BTreeMap<String, Value> {
+        let names = report.script.header.parameters.iter().map(|parameter| parameter.name.as_str());
+        names.filter_map(|name| Some((name.to_owned(), Value::String(window.parameter(name)?)))).collect()
+    };
+    if let Some(window) = window
+        && !reports.iter().any(|report| !sets(report, window).is_empty())
+    {
+        return Err(vec![
+            Error::usage("no report takes a window")
+                .with_hint(format!("declare one of the parameters {} in a header", window::PARAMETERS)),
+        ]);
+    }
+    let shared = script::share_out(reports.iter().map(|report| &report.script), given).map_err(|e| vec![e])?;
+    for (report, shared) in reports.iter_mut().zip(shared) {
+        let mut values: BTreeMap<String, Value> = job.parameters.clone();
+        values.retain(|name, _| report.script.knows(name));
+        values.append(&mut report.definition.parameters);
+        if let Some(window) = window {
+            values.extend(sets(report, window));
+        }
+        values.extend(shared);
+        report.definition.parameters = values;
+    }
+    Ok(reports)
+}
+
+/// A report that an earlier run has made, or failed to make, and this one takes over.
+pub(super) struct Carried {
+    pub(super) record: ReportRecord,
+    pub(super) report: Report,
+    /// The folder with its files; none for one that failed.
+    pub(super) folder: Option<PathBuf>,
+}
+
+/// A report that is to be made, or that cannot.
+enum Planned {
+    Ready(Box<Prepared>),
+    Broken(Box<Report>, Error),
+    Carried(Box<Carried>),
+}
+
+/// A run with all of its reports planned.
+pub(super) struct PlannedRun {
+    request: Request,
+    parallel: NonZeroUsize,
+    reports: Vec<Planned>,
+}
+
+/// Plans every report; `carried` holds those that are taken over, by their place.
+///
+/// # Errors
+/// Everything that is wrong with any of them, unless the run keeps going.
+pub(super) async fn plan(request: Request, mut carried: BTreeMap<usize, Carried>) -> Result<PlannedRun, Errors> {
+    let limit = request.engine.memory_limit_bytes;
+    let count = NonZeroUsize::new(request.reports.len()).unwrap_or(NonZeroUsize::MIN);
+    let mut parallel = request.engine.threads.min(count);
+    let share = limit / parallel;
+    // As many at once as the memory that they had is there for.
+    let most = request.memory_bytes.iter().flatten().max().copied().unwrap_or(share).max(1);
+    parallel = parallel.min(NonZeroUsize::new(limit / most).unwrap_or(NonZeroUsize::MIN));
+    let mut reports: Vec<Option<Planned>> = Vec::new();
+    let mut running = JoinSet::new();
+    for (place, report) in request.reports.iter().enumerate() {
+        reports.push(carried.remove(&place).map(|carried| Planned::Carried(Box::new(carried))));
+        if let Some(None) = reports.last() {
+            let memory = request.memory_bytes.get(place).copied().flatten().unwrap_or(share);
+            let recipe = Recipe {
+                view: request.view.clone(),
+                lake_uri: request.lake_uri.clone(),
+                engine: EngineOptions { memory_limit_bytes: memory, ..request.engine.clone() },
+                privacy: request.privacy,
+                html_rows: request.html_rows,
+            };
+            let report = report.clone();
+            running.spawn(async move { (place, prepare(report, &recipe).await) });
+        }
+    }
+    let mut errors: Vec<(usize, Error)> = Vec::new();
+    while let Some(joined) = running.join_next().await {
+        let (place, prepared) = joined.map_err(|error| vec![Error::internal(format!("planning stopped: {error}"))])?;
+        let planned = match prepared {
+            Ok(prepared) => Planned::Ready(Box::new(prepared)),
+            Err(error) => match request.reports.get(place) {
+                Some(report) if request.on_failure == OnFailure::KeepGoing => {
+                    Planned::Broken(Box::new(report.clone()), error)
+                }
+                _ => {
+                    errors.push((place, error));
+                    continue;
+                }
+            },
+        };
+        if let Some(slot) = reports.get_mut(place) {
+            *slot = Some(planned);
+        }
+    }
+    if errors.is_empty() {
+        return Ok(PlannedRun { request, parallel, reports: reports.into_iter().flatten().collect() });
+    }
+    errors.sort_by_key(|(place, _)| *place);
+    Err(errors.into_iter().map(|(_, error)| error).collect())
+}
+
+/// Makes a run into a folder, unless the one that is there is up to date.
+///
+/// # Errors
+/// Everything that planning found, or the error that ended the run. What was there before is then still there.
+pub async fn run(request: Request, out: &Path, progress: Progress<'_>) -> Result<Outcome, Errors> {
+    let planned = plan(request, BTreeMap::new()).await?;
+    let one = |error| vec![error];
+    let target = Target::lock(out).map_err(one)?;
+    if let Some(earlier) = target.earlier().map_err(one)?
+        && planned.is_same_as(&earlier)
+        && earlier.damaged(target.folder()).map_err(one)?.is_empty()
+    {
+        return Ok(Outcome::UpToDate(earlier));
+    }
+    let staged = target.stage().map_err(one)?;
+    let (manifest, failure) = planned.execute(staged.path(), progress).await.map_err(one)?;
+    target.place(staged).map_err(one)?;
+    Ok(Outcome::Written(manifest, failure))
+}
+
+impl PlannedRun {
+    /// Says whether an earlier run is made of the same, and whole.
+    fn is_same_as(&self, earlier: &Manifest) -> bool {
+        let request = &self.request;
+        earlier.job == request.name
+            && earlier.title == request.title
+            && earlier.description == request.description
+            && earlier.window == request.window
+            && earlier.reports.len() == self.reports.len()
+            && self.reports.iter().zip(&earlier.reports).all(|(planned, record)| match planned {
+                Planned::Ready(prepared) => {
+                    record.status != ReportStatus::Failed && record.fingerprint == prepared.fingerprint
+                }
+                Planned::Broken(..) | Planned::Carried(_) => false,
+            })
+    }
+
+    /// Runs the reports into a folder that is empty, and writes page and manifest.
+    ///
+    /// # Errors
+    /// The first error, unless the run keeps going.
+    pub(super) async fn execute(self, folder: &Path, progress: Progress<'_>) -> Result<(Manifest, Option<Error>)> {
+        let Self { request, parallel, reports: planned } = self;
+        let pages = folder.join(PAGE_FOLDER);
+        fs::create_dir(&pages).map_err(io_error(&pages))?;
+        let mut manifest = empty_manifest(&request);
+        let total = planned.len();
+        let mut ended: Vec<Option<Ended>> = Vec::new();
+        ended.resize_with(total, || None);
+        let mut waiting = Vec::new();
+        let mut failure = None;
+        for (place, planned) in planned.into_iter().enumerate() {
+            let done = match planned {
+                Planned::Ready(prepared) => {
+                    waiting.push((place, prepared));
+                    continue;
+                }
+                Planned::Carried(carried) => take_over(*carried, folder)?,
+                Planned::Broken(report, error) => {
+                    let done = failed(*report, Vec::new(), String::new(), Figures::default(), &error);
+                    failure.get_or_insert(error);
+                    done
+                }
+            };
+            set(&mut ended, place, done);
+        }
+        let mut count = ended.iter().flatten().count();
+        for done in ended.iter().flatten().filter(|done| done.record.status == ReportStatus::Failed) {
+            progress(&Event::Finished { record: &done.record, ended: count, total });
+        }
+        let job = Arc::new(Surroundings {
+            folder: folder.to_owned(),
+            facts: page::facts(&manifest, request.engine.time_zone),
+            request: request.clone(),
+        });
+        let mut waiting = waiting.into_iter();
+        let mut running = JoinSet::new();
+        loop {
+            while running.len() < parallel.get()
+                && let Some((place, prepared)) = waiting.next()
+            {
+                let job = Arc::clone(&job);
+                running.spawn(async move { (place, job.report(*prepared).await) });
+            }
+            let Some(joined) = running.join_next().await else { break };
+            let (place, (done, error)) =
+                joined.map_err(|error| Error::internal(format!("a report stopped: {error}")))?;
+            count += 1;
+            if let Some(error) = error {
+                if request.on_failure == OnFailure::Stop || matches!(error, Error::Cancelled) {
+                    // Dropping the set stops the others; the folder is removed by who made it.
+                    return Err(error);
+                }
+                failure.get_or_insert(error);
+            }
+            progress(&Event::Finished { record: &done.record, ended: count, total });
+            set(&mut ended, place, done);
+        }
+        let ended: Vec<Ended> = ended.into_iter().flatten().collect();
+        manifest.reports = ended.iter().map(|done| done.record.clone()).collect();
+        let sections: Vec<_> = ended.iter().map(|done| (&done.report, done.shown.as_ref())).collect();
+        manifest.page = Some(page::write(folder, &manifest, &sections, request.engine.time_zone)?);
+        manifest.seconds = (request.stopwatch)();
+        manifest.write(folder)?;
+        Ok((manifest, failure))
+    }
+}
+
+/// A report that has ended, with what the page shows of it.
+struct Ended {
+    record: ReportRecord,
+    report: Report,
+    shown: Option<Shown>,
+}
+
+fn set(ended: &mut [Option<Ended>], place: usize, done: Ended) {
+    if let Some(slot) = ended.get_mut(place) {
+        *slot = Some(done);
+    }
+}
+
+fn empty_manifest(request: &Request) -> Manifest {
+    let rules = match request.privacy {
+        Privacy::Kept => Vec::new(),
+        Privacy::Redacted => Redaction::rules().iter().map(|rule| rule.name.to_owned()).collect(),
+    };
+    Manifest {
+        format: Manifest::format(),
+        sessionlake: env!("CARGO_PKG_VERSION").to_owned(),
+        job: request.name.clone(),
+        title: request.title.clone(),
+        description: request.description.clone(),
+        lake: LakeRecord {
+            uri: request.lake_uri.clone(),
+            version: request.view.version(),
+            quarantine_version: request.view.quarantine_version(),
+        },
+        as_of: request.engine.as_of,
+        time_zone: request.engine.time_zone.name().to_owned(),
+        window: request.window,
+        privacy: request.privacy,
+        redaction_rules: rules,
+        html_rows: request.html_rows,
+        seconds: 0.0,
+        page: None,
+        reports: Vec::new(),
+    }
+}
+
+/// Takes over a report of an earlier run, its files too.
+fn take_over(carried: Carried, folder: &Path) -> Result<Ended> {
+    let Carried { record, report, folder: from } = carried;
+    let mut shown = None;
+    if let Some(from) = from {
+        for output in record.outputs.iter().chain(&record.page_rows) {
+            let (old, new) = (from.join(&output.file), folder.join(&output.file));
+            // A second name for the same bytes, where the file system has such; nobody changes a run in place.
+            if fs::hard_link(&old, &new).is_err() {
+                fs::copy(&old, &new).map_err(io_error(&old))?;
+            }
+        }
+        if let Some(rows) = &record.page_rows {
+            shown = Some(Shown::read(&folder.join(&rows.file))?);
+        }
+    }
+    Ok(Ended { record, report, shown })
+}
+
+/// What a report took.
+#[derive(Debug, Clone, Copy, Default)]
+struct Figures {
+    seconds: f64,
+    memory_limit_bytes: usize,
+    peak_memory_bytes: usize,
+}
+
+fn failed(report: Report, bound: Vec<(String, String)>, fingerprint: String, figures: Figures, error: &Error) -> Ended {
+    let record = ReportRecord {
+        sql_sha256: hash_text(&report.definition.sql),
+        definition: report.definition.clone(),
+        bound,
+        fingerprint,
+        status: ReportStatus::Failed,
+        rows: 0,
+        seconds: figures.seconds,
+        memory_limit_bytes: figures.memory_limit_bytes,
+        peak_memory_bytes: figures.peak_memory_bytes,
+        outputs: Vec::new(),
+        page_rows: None,
+        checks: Vec::new(),
+        error: Some(error.to_string()),
+        hint: error.hint().map(str::to_owned),
+    };
+    Ended { record, report, shown: None }
+}
+
+/// What a report needs to know of its run.
+struct Surroundings {
+    folder: PathBuf,
+    facts: Vec<(String, String)>,
+    request: Request,
+}
+
+impl Surroundings {
+    /// Runs a report, and removes what it wrote if it fails.
+    async fn report(&self, prepared: Prepared) -> (Ended, Option<Error>) {
+        let stopwatch = &self.request.stopwatch;
+        let begun = stopwatch();
+        let made = self.make(&prepared).await;
+        let figures = Figures {
+            seconds: stopwatch() - begun,
+            memory_limit_bytes: prepared.engine.options().memory_limit_bytes,
+            peak_memory_bytes: prepared.engine.peak_memory_bytes(),
+        };
+        match made {
+            Ok((written, checks)) => {
+                let status = match checks.iter().all(|check| check.passed) {
+                    true => ReportStatus::Done,
+                    false => ReportStatus::CheckFailed,
+                };
+                let (page_rows, shown) = written.page_rows;
+                let record = ReportRecord {
+                    sql_sha256: hash_text(&prepared.report.definition.sql),
+                    definition: prepared.report.definition.clone(),
+                    bound: prepared.bound,
+                    fingerprint: prepared.fingerprint,
+                    status,
+                    rows: written.rows,
+                    seconds: figures.seconds,
+                    memory_limit_bytes: figures.memory_limit_bytes,
+                    peak_memory_bytes: figures.peak_memory_bytes,
+                    outputs: written.outputs,
+                    page_rows: Some(page_rows),
+                    checks,
+                    error: None,
+                    hint: None,
+                };
+                (Ended { record, report: prepared.report, shown: Some(shown) }, None)
+            }
+            Err(error) => {
+                let error = prefixed(error, &prepared.report.script.file);
+                for format in &prepared.report.formats {
+                    let _ = fs::remove_file(self.folder.join(super::outputs::file_name(prepared.report.id(), *format)));
+                }
+                let _ = fs::remove_file(self.folder.join(format!("{PAGE_FOLDER}/{}.arrow", prepared.report.id())));
+                let Prepared { report, bound, fingerprint, .. } = prepared;
+                (failed(report, bound, fingerprint, figures, &error), Some(error))
+            }
+        }
+    }
+
+    async fn make(&self, prepared: &Prepared) -> Result<(WrittenOutputs, Vec<super::expect::Check>)> {
+        let report = &prepared.report;
+        let options = FormatOptions {
+            time_zone: self.request.engine.time_zone,
+            about: self.about(prepared)?,
+            ..FormatOptions::default()
+        };
+        let redaction = match self.request.privacy {
+            Privacy::Kept => None,
+            Privacy::Redacted => Some(Redaction::standard()),
+        };
+        let mut tallies: Vec<_> = report.checks.iter().map(super::expect::Expectation::start).collect();
+        let mut outputs = Outputs::create(&self.folder, report, &options, prepared.schema(), self.request.html_rows)?;
+        let located = |error| prepared.located(error);
+        let context = prepared.engine.context().task_ctx();
+        let mut stream = datafusion::physical_plan::execute_stream(prepared.plan(), context).map_err(located)?;
+        let mut rows = 0;
+        while let Some(batch) = stream.next().await {
+            let mut batch = batch.map_err(located)?;
+            if let Some(redaction) = &redaction {
+                batch = redaction.batch(&batch)?;
+            }
+            rows += batch.num_rows() as u64;
+            for tally in &mut tallies {
+                tally.add(&batch)?;
+            }
+            outputs.write(&batch)?;
+        }
+        let written = outputs.finish(&self.folder, rows)?;
+        Ok((written, tallies.iter().map(super::expect::Tally::verdict).collect()))
+    }
+
+    /// Says what made a report, for formats with a place for it.
+    fn about(&self, prepared: &Prepared) -> Result<Vec<(String, String)>> {
+        let definition = &prepared.report.definition;
+        let mut about = vec![("Title".to_owned(), definition.title.clone())];
+        about.extend(definition.description.clone().map(|text| ("Description".to_owned(), text)));
+        about.extend(definition.unit.clone().map(|text| ("Unit".to_owned(), text)));
+        about.extend(self.facts.iter().cloned());
+        let parameters = page::shown_parameters(&prepared.bound, self.request.privacy)?;
+        about.extend(parameters.into_iter().map(|(name, value)| (format!("Parameter {name}"), value)));
+        about.push(("SQL file".to_owned(), definition.file.clone()));
+        about.push(("SQL".to_owned(), definition.sql.clone()));
+        Ok(about)
+    }
+}

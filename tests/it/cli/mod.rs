@@ -1,0 +1,10 @@
+//! The command line as its users and their scripts meet it.
+
+mod exit_codes;
+mod ingest;
+mod lakes;
+mod other_commands;
+mod output;
+mod query;
+mod settings;
+mod signals;

@@ -1,0 +1,134 @@
+//! check, describe, generate, completions, man.
+
+use crate::support::{Desk, files_below, finish};
+
+#[test]
+fn check_plans_everything_and_runs_nothing() {
+    let desk = Desk::with_lake();
+    desk.write("q/1.sql", "select 1/0 from workflow_sessions");
+    desk.write("q/2.sql", "-- param: p text\nselect * from active_sessions where workflow_id = $p; select 2");
+    let ran = desk.run(&["check", "q"]);
+    assert_eq!((ran.code, ran.out.as_str()), (0, ""));
+    assert_eq!(ran.err, "fine: 3 statements in 2 files\n");
+    assert_eq!(desk.run(&["check", "-q", "q"]).fine(), "");
+}
+
+#[test]
+fn check_needs_no_lake_and_tells_every_error() {
+    let desk = Desk::new();
+    desk.write("1.sql", "select sesion_id from workflow_sessions;\nselect nothing from active_sessions;");
+    desk.write("2.sql", "select from where");
+    desk.write("3.sql", "copy (select 1) to 'x.csv'");
+    desk.write("4.sql", "select started_at + 'x' from workflow_session");
+    let error = desk.run(&["check", "1.sql", "2.sql", "3.sql", "4.sql"]).fails(1);
+    let places: Vec<&str> = error.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(places.len(), 5, "{error}");
+    for place in ["1.sql:1:8:", "1.sql:2:8:", "2.sql:1:", "3.sql:1:1:", "4.sql:1:"] {
+        assert!(places.iter().any(|line| line.contains(place)), "{place} in {error}");
+    }
+    assert!(!desk.path("lake").exists() && !desk.path("x.csv").exists());
+}
+
+#[test]
+fn check_says_which_parameters_are_not_used() {
+    let desk = Desk::new();
+    desk.write("1.sql", "-- param: used text\n-- param: unused text\nselect $used");
+    let ran = desk.run(&["check", "1.sql"]);
+    assert_eq!(ran.code, 0);
+    assert!(ran.err.starts_with("1.sql:2: parameter \"unused\" is not used\n"), "{}", ran.err);
+}
+
+#[test]
+fn describe_knows_every_table_and_column_and_function() {
+    let desk = Desk::new();
+    let tables = desk.run(&["describe", "tables", "--csv"]).fine();
+    for table in sessionlake::engine::TABLES {
+        let name = table.name.trim_matches('"');
+        assert!(tables.contains(name), "{name}");
+        let columns = desk.run(&["describe", name, "--json"]).fine();
+        let columns: Vec<serde_json::Value> = serde_json::from_str(&columns).unwrap();
+        assert!(!columns.is_empty(), "{name}");
+        for column in columns {
+            assert_ne!(column["meaning"], "", "{name}: {column}");
+        }
+    }
+    let columns = desk.run(&["describe", "workflow_sessions", "--csv"]).fine();
+    for column in sessionlake::schema::COLUMNS {
+        assert!(
+            columns.contains(&format!("workflow_sessions,{},{},", column.name, column.documented)),
+            "{}",
+            column.name
+        );
+    }
+    assert!(desk.run(&["describe", "functions", "--csv"]).fine().contains("json_value,"));
+    assert!(desk.run(&["describe", "LOCAL_DAY"]).fine().contains("local_day(ts, zone)"));
+    assert!(desk.run(&["describe"]).fine().len() > 10_000);
+}
+
+#[test]
+fn a_seed_gives_the_same_bytes_whatever_the_threads() {
+    let desk = Desk::new();
+    for (folder, threads) in [("a", "1"), ("b", "4")] {
+        let flags = ["generate", "--sessions", "300", "--seed", "7", "--snapshots", "2", "--threads", threads, "--out"];
+        let out = desk.run(&[&flags[..], &[folder]].concat()).fine();
+        assert_eq!(out.lines().count(), 2);
+    }
+    let files = |folder: &str| -> Vec<Vec<u8>> {
+        files_below(&desk.path(folder)).iter().map(|path| std::fs::read(path).unwrap()).collect()
+    };
+    assert_eq!(files("a").len(), 2);
+    assert!(files("a") == files("b") && files("a")[0] != files("a")[1]);
+    desk.run(&["generate", "--sessions", "300", "--seed", "8", "--snapshots", "2", "--out", "c"]).fine();
+    assert!(files("a") != files("c"));
+}
+
+#[test]
+fn what_is_generated_can_be_taken_in() {
+    let desk = Desk::new();
+    for format in ["csv", "tsv", "ndjson", "json", "pages", "parquet"] {
+        desk.run(&["generate", "--sessions", "50", "--format", format, "--compression", "none", "--out", format])
+            .fine();
+        desk.run(&["ingest", "--lake", &format!("lake-{format}"), format]).fine();
+        assert_eq!(desk.value("select count(*) from workflow_sessions", &["--lake", &format!("lake-{format}")]), "50");
+    }
+}
+
+#[test]
+fn completions_know_every_command() {
+    let desk = Desk::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = desk.run(&["completions", shell]).fine();
+        for command in ["ingest", "query", "check", "describe", "history", "generate", "completions", "man"] {
+            assert!(script.contains(command), "{shell}: {command}");
+        }
+    }
+    let script = desk.run(&["completions", "bash"]).fine();
+    desk.write("completions.bash", &script);
+    // Not every machine has bash.
+    if let Ok(output) = std::process::Command::new("bash").arg("-n").arg(desk.path("completions.bash")).output() {
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+    desk.run(&["completions", "nonsense"]).fails(2);
+}
+
+#[test]
+fn the_manual_page_and_the_version_are_printed() {
+    let desk = Desk::new();
+    let page = desk.run(&["man"]).fine();
+    assert!(page.contains(".TH sessionlake 1") && page.contains("sessionlake\\-ingest(1)"), "{page}");
+    for command in ["ingest", "query", "check", "describe", "history", "generate", "completions", "man"] {
+        let page = desk.run(&["man", command]).fine();
+        assert!(page.contains(&format!(".TH sessionlake-{command} 1")), "{page}");
+    }
+    desk.run(&["man", "nonsense"]).fails(2);
+    assert_eq!(desk.run(&["--version"]).fine(), format!("sessionlake {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn help_goes_to_stdout_and_is_kept_narrow() {
+    let desk = Desk::new();
+    for command in ["ingest", "query", "check", "describe", "history", "generate"] {
+        let help = finish(&mut desk.command(&[command, "--help"])).fine();
+        assert!(help.lines().all(|line| line.chars().count() <= 110), "{command}");
+    }
+}

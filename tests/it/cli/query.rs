@@ -1,0 +1,189 @@
+//! Which SQL runs, with which parameters, and what it may do.
+
+use insta::assert_snapshot;
+
+use crate::support::{Desk, EXPORTED, finish};
+
+const SINCE: &str = "-- title: Since\n-- param: since timestamp = -7 days\n\
+                     select count(*) as n from workflow_sessions where started_at >= $since\n";
+
+#[test]
+fn files_come_before_commands_and_folders_in_the_order_of_names() {
+    let desk = Desk::with_lake();
+    desk.write("reports/b.sql", "-- title: Second\nselect 'b' as x");
+    desk.write("reports/a.SQL", "select 'a' as x");
+    desk.write("reports/notes.txt", "not SQL");
+    desk.write("last.sql", "select 'last' as x; select 'of all' as x");
+    let ran = desk.run(&["query", "-c", "select '1' as x", "-c", "select '2' as x", "--csv", "reports", "last.sql"]);
+    assert_eq!(ran.code, 0);
+    assert_eq!(ran.out, "x\na\n\nx\nb\n\nx\nlast\n\nx\nof all\n\nx\n1\n\nx\n2\n");
+    assert_snapshot!(ran.err, @r"
+    -- reports/a.SQL: (no title)
+    -- reports/b.sql: Second
+    -- last.sql: (no title)
+    -- -c[1]: (no title)
+    -- -c[2]: (no title)
+    ");
+}
+
+#[test]
+fn standard_input_is_a_file_named_by_a_dash() {
+    let desk = Desk::with_lake();
+    let given = |sql: &str| finish(desk.command(&["query", "-", "--csv"]).write_stdin(sql));
+    assert_eq!(given("select 1 as x").fine(), "x\n1\n");
+    let error = given("select 1;\nselekt 2").fails(1);
+    assert!(error.starts_with("error: -:2:1:"), "{error}");
+}
+
+#[test]
+fn parameters_are_typed_and_counted_from_the_as_of_instant() {
+    let desk = Desk::with_lake();
+    desk.write("since.sql", SINCE);
+    let count = |flags: &[&str]| {
+        desk.run(&[&["query", "since.sql", "--csv", "-q", "--as-of", EXPORTED], flags].concat()).fine()
+    };
+    assert_eq!(count(&[]), count(&["--param", "since=2026-11-14T00:00:00Z"]));
+    assert_eq!(count(&["--param", "since=2026-01-01"]), "n\n2000\n");
+    let error = desk.run(&["query", "since.sql", "--param", "since=' or 1=1 --"]).fails(2);
+    assert_snapshot!(error, @r#"
+    error: parameter "since" is "' or 1=1 --", which is no timestamp
+    hint: write 2026-03-01, 2026-03-01T09:00:00Z, today, -7 days, start of month or start of month -1 month
+    "#);
+}
+
+#[test]
+fn the_text_of_a_parameter_is_a_value_and_nothing_else() {
+    let desk = Desk::with_lake();
+    for text in
+        ["'; drop table workflow_sessions; --", "x' or '1'='1", "$other", "${HOME}", "a\\'b", "../../etc/passwd", ""]
+    {
+        let out = desk.query(
+            "select $a as a, count(*) as n from workflow_sessions where session_id = $a group by $a",
+            &["--json", "--param", &format!("a={text}")],
+        );
+        assert_eq!(out.fine().replace(char::is_whitespace, ""), "[]", "{text}");
+        let out = desk.query("select $a as a", &["--json", "--param", &format!("a={text}")]).fine();
+        let rows: serde_json::Value = serde_json::from_str(&out).unwrap();
+        assert_eq!(rows[0]["a"], text);
+    }
+}
+
+#[test]
+fn a_parameter_that_is_not_known_is_an_error_with_the_name_that_is_near() {
+    let desk = Desk::with_lake();
+    desk.write("since.sql", SINCE);
+    assert_snapshot!(desk.run(&["query", "since.sql", "--param", "sinse=today"]).fails(2), @r#"
+    error: since.sql has no parameter "sinse"
+    hint: did you mean "since"?
+    "#);
+    let error = desk.run(&["query", "since.sql", "-c", "select 1", "--param", "until=today"]).fails(2);
+    assert!(error.contains("none of these scripts has a parameter \"until\""), "{error}");
+    assert_snapshot!(desk.query("select 1 where $x = 'a'", &[]).fails(1), @r#"
+    error: -c:1:16: parameter $x has no value
+      |
+    1 | select 1 where $x = 'a'
+      |                ^^
+    hint: give it with --param x=…
+    "#);
+}
+
+#[test]
+fn parameters_may_come_from_a_file_and_those_of_the_command_line_win() {
+    let desk = Desk::with_lake();
+    desk.write("values.json", r#"{"a": 7, "b": "text", "c": ["x", "y"], "d": null}"#);
+    let sql = "select $a + 1 as a, $b as b, 'y' = any($c) as c, $d is null as d";
+    let given = ["--params", "values.json", "--csv"];
+    assert_eq!(desk.query(sql, &given).fine(), "a,b,c,d\n8,text,true,true\n");
+    assert_eq!(desk.query("select $b as b", &["--params", "one.json", "--csv"]).fails(2).lines().count(), 1);
+    desk.write("one.json", r#"{"b": "file"}"#);
+    assert_eq!(
+        desk.query("select $b as b", &["--params", "one.json", "--csv", "--param", "b=flag"]).fine(),
+        "b\nflag\n"
+    );
+    desk.write("one.json", "[1]");
+    let error = desk.query("select 1", &["--params", "one.json"]).fails(2);
+    assert!(error.starts_with("error: one.json: not an object of parameters"), "{error}");
+}
+
+#[test]
+fn the_first_error_ends_the_run_unless_told_to_keep_going() {
+    let desk = Desk::with_lake();
+    desk.write("1.sql", "select 'one' as x");
+    desk.write("2.sql", "select nothing from workflow_sessions");
+    desk.write("3.sql", "select 'three' as x");
+    let files = ["query", "--csv", "-q", "1.sql", "2.sql", "3.sql"];
+    let stopped = desk.run(&files);
+    assert_eq!((stopped.code, stopped.out.as_str()), (1, "x\none\n"));
+    let went_on = desk.run(&[&files[..], &["--keep-going"]].concat());
+    assert_eq!((went_on.code, went_on.out.as_str()), (1, "x\none\n\nx\nthree\n"));
+    assert_eq!(went_on.err, stopped.err);
+}
+
+#[test]
+fn sql_only_reads_unless_it_may_write() {
+    let desk = Desk::with_lake();
+    let copy = "copy (select 1 as x) to 'copied.csv'";
+    assert_snapshot!(desk.query(copy, &[]).fails(1), @r"
+    error: -c:1:1: the statement is a COPY TO a file
+      |
+    1 | copy (select 1 as x) to 'copied.csv'
+      | ^^^^
+    hint: SQL only reads here; --write lets it write
+    ");
+    assert!(!desk.path("copied.csv").exists());
+    assert_eq!(desk.query(copy, &["--write"]).code, 0);
+    assert_eq!(desk.read("copied.csv"), "x\n1\n");
+    for sql in [
+        "create external table t stored as csv location 'data/workflow_sessions.csv'",
+        "select * from 'data/workflow_sessions.csv'",
+        "insert into workflow_sessions select * from workflow_sessions",
+        "drop table workflow_sessions",
+        "explain analyze copy (select 1) to 'copied2.csv'",
+    ] {
+        let error = desk.query(sql, &[]).fails(1);
+        assert!(error.contains("--write") || error.contains("no table"), "{sql}: {error}");
+    }
+    assert!(!desk.path("copied2.csv").exists());
+}
+
+#[test]
+fn views_last_from_one_statement_to_the_next() {
+    let sql = "create view running as select * from active_sessions; select count(*) as n from running";
+    assert_eq!(Desk::with_lake().query(sql, &["--csv"]).fine(), "n\n11\n");
+}
+
+#[test]
+fn exports_are_queried_without_a_lake_and_leave_nothing() {
+    let desk = Desk::new();
+    let sql = "select count(*) as n from \"Workflow Sessions\" where \"Ended At\" is null";
+    assert_eq!(desk.run(&["query", "--from", "data/workflow_sessions.csv", "--csv", "-c", sql]).fine(), "n\n11\n");
+    let flags = ["query", "--csv", "-c", "select count(*) as n from workflow_sessions"];
+    let two = ["--from", "data/snapshots/workflow_sessions.1.csv", "--from", "data/formats/*.ndjson"];
+    assert_eq!(desk.run(&[&flags[..], &two].concat()).fine(), "n\n397\n");
+    assert!(desk.left_over().is_empty() && !desk.path("lake").exists());
+    let ran = desk.run(&[&flags[..], &["--from", "data/broken/missing_session_id.csv"]].concat());
+    assert_eq!((ran.code, ran.out.as_str()), (0, "n\n3\n"));
+    assert_eq!(ran.err, "warning: 2 of 5 records could not be read; see select * from quarantine\n");
+}
+
+#[test]
+fn the_as_of_instant_is_now() {
+    let desk = Desk::with_lake();
+    let sql = "select now() = timestamp '2026-11-21T00:00:00Z' and current_date = date '2026-11-21'";
+    assert_eq!(desk.value(sql, &[]), "true");
+    // The same instant is the evening before in New York.
+    assert_eq!(desk.value("select current_date", &["--time-zone", "America/New_York"]), "2026-11-20");
+}
+
+#[test]
+fn threads_and_memory_change_no_answer() {
+    let desk = Desk::with_lake();
+    let sql = "select workflow_id, count(*) as n, sum(time_in_workflow) as s, max(data) as d from workflow_sessions \
+               group by workflow_id order by workflow_id";
+    let one = desk.query(sql, &["--threads", "1", "--csv"]).fine();
+    assert_eq!(one.lines().count(), 25);
+    let first =
+        |out: &str| out.lines().map(|line| line.split(',').take(2).collect::<Vec<_>>().join(",")).collect::<Vec<_>>();
+    let four = desk.query(sql, &["--threads", "4", "--memory-limit", "64MB", "--csv"]).fine();
+    assert_eq!(first(&one), first(&four));
+}

@@ -1,0 +1,213 @@
+//! Several writers and readers at once: no update is lost, no session is there twice, a reader sees one version.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use sessionlake::Error;
+use sessionlake::engine::At;
+use sessionlake::ingest::{Ledger, SourceFile, ingest};
+use sessionlake::lake::{Commit, Lake, layout};
+
+use crate::lakes::{
+    State, assert_balanced, binary, ended, export, lake_in, open, options, query, rows_of, run, running, table, take,
+};
+
+/// Ingests groups of files at once, each in a task of its own, and returns the ledgers.
+async fn at_once(lake: &Lake, groups: Vec<Vec<SourceFile>>) -> Vec<Ledger> {
+    let tasks: Vec<_> = groups
+        .into_iter()
+        .map(|files| {
+            let lake = lake.clone();
+            tokio::spawn(async move { ingest(&lake, &files, options()).await.unwrap() })
+        })
+        .collect();
+    let mut ledgers = Vec::new();
+    for task in tasks {
+        ledgers.push(task.await.unwrap());
+    }
+    ledgers.iter().for_each(assert_balanced);
+    ledgers
+}
+
+/// States of which every writer has some of its own and some that all have.
+fn states_of(writer: u32) -> Vec<State> {
+    let own = (0..20)
+        .map(|n| if n % 2 == 0 { ended(1_000 + writer * 20 + n, 1) } else { running(1_000 + writer * 20 + n, 1) });
+    let shared = (0..10).map(|n| if n == writer { ended(n, writer) } else { running(n, writer) });
+    own.chain(shared).collect()
+}
+
+/// Checks a lake that all writers wrote to against one that was written by one run.
+async fn assert_all_there(folder: &Path, lake: &Lake, files: &[SourceFile], writers: u32) {
+    let alone = folder.join("alone");
+    std::fs::create_dir_all(&alone).unwrap();
+    let alone = lake_in(&alone);
+    take(&alone, files).await;
+    assert_eq!(table(lake).await, table(&alone).await);
+    let counts = query(lake, "select count(*), count(distinct session_id) from workflow_sessions").await;
+    let sessions = writers * 20 + 10;
+    assert_eq!(counts, [format!("{sessions}|{sessions}")]);
+    // Every run has its version and its ledger: none was lost, none came twice.
+    let sums = query(lake, "select count(ledger), sum(rows_read), sum(inserted), max(version) from lake_history").await;
+    assert_eq!(sums, [format!("{writers}|{}|{sessions}|{writers}", writers * 30)]);
+}
+
+fn exports(folder: &Path, writers: u32) -> Vec<SourceFile> {
+    (0..writers).map(|w| export(folder, &format!("{w}.csv"), i64::from(w), &states_of(w))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_of_one_process_do_not_lose_each_others_updates() {
+    for writers in [2, 8] {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake_in(folder.path());
+        let files = exports(folder.path(), writers);
+        at_once(&lake, files.iter().map(|file| vec![file.clone()]).collect()).await;
+        assert_all_there(folder.path(), &lake, &files, writers).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn writers_of_separate_processes_do_not_lose_each_others_updates() {
+    for writers in [2, 8] {
+        let folder = tempfile::tempdir().unwrap();
+        let files = exports(folder.path(), writers);
+        let children: Vec<_> = files
+            .iter()
+            .map(|file| {
+                let at = chrono::DateTime::from_timestamp_micros(file.modified_us.unwrap()).unwrap().to_rfc3339();
+                let mut command = binary();
+                command.args(["ingest", "--format", "json", "--exported-at", &at, "--lake"]);
+                command.arg(folder.path().join("lake")).arg(file.path.as_ref().unwrap());
+                command.stdout(std::process::Stdio::piped()).spawn().unwrap()
+            })
+            .collect();
+        let mut versions = Vec::new();
+        for child in children {
+            let output = child.wait_with_output().unwrap();
+            assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+            let ledger: Ledger = serde_json::from_slice(&output.stdout).unwrap();
+            assert_balanced(&ledger);
+            versions.push(ledger.version.unwrap());
+        }
+        versions.sort_unstable();
+        assert_eq!(versions, (1..=u64::from(writers)).collect::<Vec<_>>());
+        assert_all_there(folder.path(), &lake_in(folder.path()), &files, writers).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn runs_that_share_files_take_each_file_once_and_lose_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    let files = exports(folder.path(), 5);
+    // Every file is in two runs, and the first file of a run is the last of another.
+    let groups: Vec<Vec<SourceFile>> = (0..5).map(|n| vec![files[n].clone(), files[(n + 1) % 5].clone()]).collect();
+    let ledgers = at_once(&lake, groups).await;
+    let read: u64 = ledgers.iter().map(|ledger| ledger.total.rows_read).sum();
+    assert_eq!(read, 5 * 30, "each file counts once: {ledgers:#?}");
+    let known =
+        ledgers.iter().flat_map(|ledger| &ledger.files).filter(|file| file.already_in_version.is_some()).count();
+    assert_eq!(known, 5);
+    assert_eq!(query(&lake, "select sum(rows_read) from lake_history").await, ["150"]);
+    assert_eq!(query(&lake, "select count(*), count(distinct session_id) from workflow_sessions").await, ["110|110"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rejects_of_runs_at_once_are_all_kept_and_none_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    let files: Vec<SourceFile> = (0..4)
+        .map(|n| {
+            let path = folder.path().join(format!("{n}.csv"));
+            std::fs::write(&path, format!("Session Id,Started At\ngood-{n},2026-11-01T00:00:00Z\nbad-{n},never\n"))
+                .unwrap();
+            crate::lakes::source(&path, n)
+        })
+        .collect();
+    let groups = (0..4).map(|n| vec![files[n].clone(), files[(n + 1) % 4].clone()]).collect();
+    at_once(&lake, groups).await;
+    let mut raw = query(&lake, "select raw from quarantine").await;
+    raw.sort();
+    assert_eq!(raw, ["bad-0,never", "bad-1,never", "bad-2,never", "bad-3,never"]);
+    assert_eq!(query(&lake, "select count(*) from workflow_sessions").await, ["4"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_sees_one_version_while_writers_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    // Every export moves all sessions to its own step, so a mix of versions would show two steps.
+    let states = |step: u32| (0..50).map(|n| running(n, step)).collect::<Vec<_>>();
+    take(&lake, &[export(folder.path(), "0.csv", 0, &states(0))]).await;
+    let done = Arc::new(AtomicBool::new(false));
+    let (reader_lake, reader_done) = (lake.clone(), Arc::clone(&done));
+    let reader = tokio::spawn(async move {
+        let mut seen = Vec::new();
+        loop {
+            let last = reader_done.load(Ordering::SeqCst);
+            let engine = open(&reader_lake, At::Newest).await.unwrap();
+            // The same session again: whatever was committed since, it sees what it saw.
+            for _ in 0..2 {
+                let sql = "select count(*), min(data), max(data) from workflow_sessions";
+                let rows = rows_of(&engine.context().sql(sql).await.unwrap().collect().await.unwrap());
+                let values: Vec<&str> = rows[0].split('|').collect();
+                assert_eq!((values[0], values[1]), ("50", values[2]), "{rows:?}");
+                seen.push(values[1].to_owned());
+            }
+            assert_eq!(seen[seen.len() - 1], seen[seen.len() - 2]);
+            if last {
+                return seen;
+            }
+        }
+    });
+    for step in 1..=10 {
+        take(&lake, &[export(folder.path(), &format!("{step}.csv"), i64::from(step), &states(step))]).await;
+    }
+    done.store(true, Ordering::SeqCst);
+    let seen = reader.await.unwrap();
+    assert_eq!(seen.last().unwrap(), "{\"step\":10}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_rewrites_of_the_same_files_from_one_version_conflict() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    take(&lake, &[export(folder.path(), "a.csv", 1, &[ended(1, 1), ended(2, 1)])]).await;
+    let mut first = lake.open(layout::SESSIONS).await.unwrap().unwrap();
+    let mut second = lake.open(layout::SESSIONS).await.unwrap().unwrap();
+    let snapshot = first.snapshot().unwrap();
+    let removed: Vec<(String, u64)> = snapshot.files.iter().map(|f| (f.path.clone(), f.size_bytes)).collect();
+    let rewrite = || Commit { removed: removed.clone(), ..Commit::default() };
+    assert_eq!(first.commit(rewrite()).await.unwrap().version, 2);
+    let error = second.commit(rewrite()).await.unwrap_err();
+    assert!(matches!(error, Error::Conflict { .. }), "{error}");
+    // An append that was computed from the old version conflicts too: what it was computed from has changed.
+    let error = second.commit(Commit::default()).await.unwrap_err();
+    assert!(matches!(error, Error::Conflict { .. }), "{error}");
+    second.refresh().await.unwrap();
+    assert_eq!(second.commit(Commit::default()).await.unwrap().version, 3);
+    assert_eq!(query(&lake, "select count(*) from workflow_sessions").await, ["0"]);
+}
+
+#[test]
+fn a_lake_that_several_processes_make_at_once_is_made_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake: PathBuf = folder.path().join("lake");
+    let nothing = folder.path().join("not-a-session-export.csv");
+    std::fs::write(&nothing, "a,b\n1,2\n").unwrap();
+    let children: Vec<_> = (0..6)
+        .map(|_| {
+            let mut command = binary();
+            command.args(["ingest", "--lake"]).arg(&lake).arg(&nothing);
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+        })
+        .collect();
+    for mut child in children {
+        assert_eq!(child.wait().unwrap().code(), Some(3), "the file is refused, the lake is there");
+    }
+    let (code, out, err) = run(binary().args(["history", "--csv", "--lake"]).arg(&lake));
+    assert_eq!(code, 0, "{err}");
+    assert_eq!(out.lines().count(), 2, "a heading and one version: {out}");
+}

@@ -1,0 +1,35 @@
+//! Integration tests, in one binary because each links all of DataFusion. A module a subject:
+//!
+//! - `cli`: the command line as a user types it
+//! - `cli_page`: docs/cli.md is what the commands say of themselves
+//! - `concurrency`: several writers and readers at once
+//! - `imports`: who may import whom
+//! - `ingest`: what becomes of records: order, repetition, quarantine, replay
+//! - `lake`: what is on disk: files, statistics, log, checkpoints, damage, kills
+//! - `lakes`: small states, exports and lakes that the others use
+//! - `pages`: the data model and the invariants on the pages are those of the code
+//! - `python`: the lake read and changed by other engines
+//! - `queries`: the queries that ship, each with its expected answers
+//! - `readme`: the transcripts of README and docs
+//! - `report`: folders of reports: whole or not at all, and the same again
+//! - `samples`: what ingest says of the files in `data`
+//! - `shredding`: the proof that leaf columns are invisible
+//! - `support`: what the tests of the command line share
+
+#![expect(clippy::unwrap_used, clippy::print_stderr, clippy::panic, reason = "all of it is a test")]
+
+mod cli;
+mod cli_page;
+mod concurrency;
+mod imports;
+mod ingest;
+mod lake;
+mod lakes;
+mod pages;
+mod python;
+mod queries;
+mod readme;
+mod report;
+mod samples;
+mod shredding;
+mod support;
