@@ -85,13 +85,16 @@ pub(super) struct Drawing {
 impl Drawing {
     /// Writes a text; a long one is shortened, and whole in its tooltip.
     pub(super) fn text(&mut self, x: f64, y: f64, anchor: Anchor, class: &str, text: &str, most: usize) {
+        let short = shortened(text, most);
+        let half = text_width(&short) / 2.0;
+        // A label at an end of an axis is moved in, not cut.
+        let x = if matches!(anchor, Anchor::Middle) { x.min(WIDTH - half).max(half) } else { x };
         let anchor = match anchor {
             Anchor::Start => "",
             Anchor::Middle => " text-anchor=\"middle\"",
             Anchor::End => " text-anchor=\"end\"",
         };
         let _ = write!(self.body, "<text x=\"{}\" y=\"{}\"{anchor} class=\"{class}\">", Length(x), Length(y));
-        let short = shortened(text, most);
         if short != text {
             let _ = write!(self.body, "<title>{}</title>", Escaped(text));
         }
