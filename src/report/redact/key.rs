@@ -72,11 +72,10 @@ const ID_WORDS: &str = "id ids uuid guid key hash version step item number no nr
     epoch zip postcode points latitude longitude lat lon lng";
 
 /// Values that say that there is none.
-const NONE_WORDS: &str =
-    "anonymous unknown restricted unavailable withheld blocked none null nil n/a - -- true false ?";
+const NONE_WORDS: &str = "anonymous unknown restricted unavailable withheld blocked n/a - -- ?";
 
-/// Values that say so where they cannot be a name: there are people who are called No.
-const SHORT_NONE_WORDS: &str = "private na yes no y n";
+/// Values that say so where they cannot be a name: there are people who are called No or Null.
+const SHORT_NONE_WORDS: &str = "none null nil true false private na yes no y n";
 
 /// Returns whether a word is in a list.
 fn is(list: &str, word: &str) -> bool {
@@ -141,7 +140,9 @@ impl Key {
             // An object that is an item or a step has names of its own.
             return if is(THINGS, tail) { Self::Thing } else { Self::Id };
         }
-        if is(THINGS, tail) {
+        // The data of an action is about the action.
+        let about = meaningful.iter().rev().find(|word| !is("data details detail info json object record", word));
+        if about.is_some_and(|word| is(THINGS, word)) {
             return Self::Thing;
         }
         Self::Other
@@ -385,6 +386,8 @@ mod tests {
     #[test]
     fn a_bare_name_inside_a_thing_is_no_person() {
         assert_eq!(Key::of("workflow").inside("name"), Key::Other);
+        assert_eq!(Key::of("Action Data").inside("name"), Key::Other);
+        assert_eq!(Key::of("source_details").inside("name"), Key::Name);
         assert_eq!(Key::of("workflow").inside("customerName"), Key::PersonName);
         assert_eq!(Key::of("customer").inside("name"), Key::PersonName);
         assert_eq!(Key::of("phone").inside("number"), Key::Phone);

@@ -83,3 +83,46 @@ pub(super) const RULES: &[Rule] = &[
         ],
     },
 ];
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+
+    /// Writes `docs/redaction.md`.
+    fn page() -> String {
+        let mut page = String::from(
+            "<!-- Written from the table in src/report/redact/rules.rs; see CONTRIBUTING.md for how to regenerate it. -->\n\n\
+             # Redaction\n\n\
+             `sessionlake report run --redact` masks phone numbers, e-mail addresses and names before anything is written. The rules, in the\n\
+             order they are tried; keys are the names of columns and of JSON members, in any spelling (`firstName`, `FIRST_NAME`, `first name`).\n\
+             JSON is gone through at any depth, also inside strings of JSON and where it is broken; all else in it stays byte for byte. What\n\
+             is masked once stays as it is when it is masked again.\n\n\
+             Not found is a name that stands under no key that says so, in a row that does not name the person elsewhere, and an address that\n\
+             is spelled out (`mary at example dot com`). The manifest keeps the parameters of the run as they were given.\n",
+        );
+        for rule in RULES {
+            let _ =
+                write!(page, "\n## {}\n\nApplies to {}. Shown as {}.\n\n", rule.name, rule.applies_to, rule.shown_as);
+            page.push_str("| column | value | shown |\n| --- | --- | --- |\n");
+            for (column, value, shown) in rule.examples {
+                let _ = writeln!(page, "| `{column}` | `{value}` | `{shown}` |");
+            }
+        }
+        page
+    }
+
+    #[test]
+    fn the_page_of_the_rules_is_up_to_date() {
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/redaction.md");
+        if std::env::var_os("SESSIONLAKE_BLESS").is_some() {
+            std::fs::write(&path, page()).unwrap();
+        }
+        let found = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            found == page(),
+            "docs/redaction.md is stale; regenerate it with\n    SESSIONLAKE_BLESS=1 cargo test --lib the_page_of_the_rules"
+        );
+    }
+}
