@@ -18,7 +18,7 @@ mod parquet_file;
 mod sink;
 mod table;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod value;
 mod xlsx;
 

@@ -128,7 +128,7 @@ fn item(data_type: DataType) -> FieldRef {
 }
 
 /// One column of three rows for every Arrow type, with extreme values and nulls.
-pub(super) fn all_types() -> Vec<(String, ArrayRef)> {
+pub(crate) fn all_types() -> Vec<(String, ArrayRef)> {
     fn primitive<T: ArrowPrimitiveType>(values: [T::Native; 2]) -> PrimitiveArray<T> {
         [Some(values[0]), None, Some(values[1])].into_iter().collect()
     }

@@ -133,7 +133,10 @@ pub fn figures(spec: &ChartSpec, batches: &[RecordBatch], time_zone: Tz) -> Resu
         let kind = batches.first().and_then(|batch| batch.column_by_name(y)).map(|array| array.data_type());
         let shown = |number: f64| match kind {
             Some(DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64) => Some(scale::moment(number)),
-            Some(kind) if spec::is_number(kind) => Some(unit.text(number)),
+            // One decimal is enough to read at a glance; the table has more.
+            Some(kind) if spec::is_number(kind) => {
+                Some(unit.text(if number.abs() >= 10.0 { (number * 10.0).round() / 10.0 } else { number }))
+            }
             // Text is a figure too: it is shown as it is printed.
             _ => None,
         };

@@ -5,7 +5,7 @@ use super::scale::{self, Unit};
 use super::{ChartKind, ChartSpec};
 
 /// Series that are described one by one.
-const MOST_DESCRIBED: usize = 4;
+const MOST_DESCRIBED: usize = 3;
 
 fn form(kind: ChartKind) -> &'static str {
     match kind {

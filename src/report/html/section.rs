@@ -5,7 +5,7 @@ use std::fmt::Write;
 use chrono_tz::Tz;
 
 use super::escape::Escaped;
-use super::summary::{badge, link, links, shown_rows};
+use super::summary::{badge, figure_list, link, links, shown_rows};
 use super::{Placed, Status, table};
 use crate::report::chart::{self, ChartKind, ChartSpec, text};
 
@@ -18,7 +18,10 @@ pub(super) fn write(report: &Placed<'_>, zone: Tz, out: &mut String) {
         "<section class=\"card report\" id=\"{place}\" aria-labelledby=\"{place}-h\">\n<h2 id=\"{place}-h\">{} ",
         Escaped(&section.title)
     );
-    badge(&section.status, out);
+    // That all is well is said at the top.
+    if section.status != Status::Done {
+        badge(&section.status, out);
+    }
     out.push_str("</h2>\n");
     if let Some(description) = &section.description {
         let _ = writeln!(out, "<p class=\"description\">{}</p>", Escaped(description));
@@ -81,15 +84,8 @@ fn draw(report: &Placed<'_>, spec: &ChartSpec, zone: Tz, out: &mut String) {
             Err(error) => not_drawn(error, out),
             Ok(figures) if figures.is_empty() => {}
             Ok(figures) => {
-                out.push_str("<ul class=\"figures\">\n");
-                for figure in figures {
-                    let (value, label) = (Escaped(&figure.value), Escaped(&figure.label));
-                    let _ = writeln!(
-                        out,
-                        "<li><span class=\"value\">{value}</span><span class=\"label\">{label}</span></li>"
-                    );
-                }
-                out.push_str("</ul>\n<p></p>\n");
+                figure_list(&figures, out);
+                out.push_str("<p></p>\n");
             }
         },
         _ => match chart::svg(spec, &section.title, &section.batches, zone) {

@@ -11,6 +11,8 @@ use crate::report::chart::{self, ChartKind, text};
 
 /// Figures at the top; a report shows all of its own.
 const MOST_FIGURES: usize = 8;
+/// Characters of a figure beyond which its letters are smaller.
+const LONG_FIGURE: usize = 9;
 /// Characters of an error's first line at the top.
 const ERROR: usize = 160;
 
@@ -53,30 +55,43 @@ fn verdict(reports: &[Placed<'_>], out: &mut String) {
 }
 
 fn figures(reports: &[Placed<'_>], zone: Tz, out: &mut String) {
-    let mut items = String::new();
-    let mut count = 0;
+    let mut groups = String::new();
+    let mut left = MOST_FIGURES;
     for report in reports {
         let Some(spec) = report.chart.as_ref().filter(|spec| spec.kind == ChartKind::Number) else { continue };
         // A spec that does not fit is told in its own section.
         let Ok(figures) = chart::figures(spec, &report.section.batches, zone) else { continue };
-        for figure in figures.iter().take(MOST_FIGURES - count) {
-            count += 1;
-            let _ = writeln!(
-                items,
-                "<li><span class=\"value\">{}</span><span class=\"label\">{}</span><a class=\"from\" href=\"#{}\">{}</a></li>",
-                Escaped(&figure.value),
-                Escaped(&figure.label),
-                report.place,
-                Escaped(&report.section.title)
-            );
+        let shown = figures.get(..left.min(figures.len())).unwrap_or_default();
+        if shown.is_empty() {
+            continue;
         }
+        left -= shown.len();
+        let title = Escaped(&report.section.title);
+        let _ = writeln!(groups, "<div class=\"group\"><h3><a href=\"#{}\">{title}</a></h3>", report.place);
+        figure_list(shown, &mut groups);
+        groups.push_str("</div>\n");
     }
-    if count > 0 {
+    if !groups.is_empty() {
         let _ = writeln!(
             out,
-            "<section aria-labelledby=\"figures\" class=\"block\">\n<h2 id=\"figures\" class=\"sr\">Key figures</h2>\n<ul class=\"figures\">\n{items}</ul>\n</section>"
+            "<section aria-labelledby=\"figures\">\n<h2 id=\"figures\" class=\"sr\">Key figures</h2>\n{groups}</section>"
         );
     }
+}
+
+/// Writes figures as tiles.
+pub(super) fn figure_list(figures: &[chart::Figure], out: &mut String) {
+    out.push_str("<ul class=\"figures\">\n");
+    for figure in figures {
+        let class = if figure.value.chars().count() > LONG_FIGURE { "value long" } else { "value" };
+        let _ = writeln!(
+            out,
+            "<li><span class=\"{class}\">{}</span><span class=\"label\">{}</span></li>",
+            Escaped(&figure.value),
+            Escaped(&figure.label)
+        );
+    }
+    out.push_str("</ul>\n");
 }
 
 fn needs_a_look(reports: &[Placed<'_>], out: &mut String) {
@@ -155,7 +170,8 @@ fn index(reports: &[Placed<'_>], out: &mut String) {
             Status::Failed(_) => "–".to_owned(),
             _ => text::grouped(section.total_rows as f64),
         };
-        let _ = write!(out, "</td><td class=\"n\">{rows}</td><td>");
+        let unit = if rows == "1" { "row" } else { "rows" };
+        let _ = write!(out, "</td><td class=\"n\">{rows}<span class=\"unit\"> {unit}</span></td><td>");
         links(&section.files, out);
         out.push_str("</td></tr>\n");
     }

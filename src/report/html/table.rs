@@ -33,6 +33,13 @@ enum Look {
     Instant,
 }
 
+/// Whether a number of a table was rounded for reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rounding {
+    None,
+    Some,
+}
+
 /// Last words of the names of columns whose numbers are names.
 const NAMES: [&str; 18] = [
     "id", "ids", "number", "no", "nr", "code", "year", "zip", "postcode", "version", "hour", "port", "key", "month",
@@ -63,20 +70,23 @@ pub(super) fn write(section: &Section, zone: Tz, out: &mut String) {
         let _ = writeln!(out, "<p class=\"muted\">No rows.</p>");
         return;
     }
+    let mut body = String::new();
+    let mut rounding = Rounding::None;
+    for batch in &section.batches {
+        rows(batch, &looks, zone, &mut rounding, &mut body);
+    }
     let tall = if shown > TALL { " tall" } else { "" };
     let _ = writeln!(
         out,
-        "<div class=\"scroll{tall}\" role=\"region\" aria-label=\"Table: {title}\" tabindex=\"0\">\n<table>\n<caption>{}</caption>\n<thead><tr>",
-        caption(section, &looks, shown, zone)
+        "<div class=\"scroll{tall}\" role=\"region\" aria-label=\"Table: {title}\" tabindex=\"0\">\n<table>\n<caption><span>{}</span></caption>\n<thead><tr>",
+        caption(section, &looks, shown, rounding, zone)
     );
     for (field, look) in schema.fields().iter().zip(&looks) {
         let class = if is_right(*look) { " class=\"n\"" } else { "" };
         let _ = write!(out, "<th scope=\"col\"{class}>{}</th>", Escaped(field.name()));
     }
     out.push_str("</tr></thead>\n<tbody>\n");
-    for batch in &section.batches {
-        rows(batch, &looks, zone, out);
-    }
+    out.push_str(&body);
     out.push_str("</tbody>\n</table>\n</div>\n");
 }
 
@@ -84,7 +94,7 @@ fn is_right(look: Look) -> bool {
     matches!(look, Look::Grouped | Look::Plain | Look::Float)
 }
 
-fn caption(section: &Section, looks: &[Look], shown: usize, zone: Tz) -> String {
+fn caption(section: &Section, looks: &[Look], shown: usize, rounding: Rounding, zone: Tz) -> String {
     let rows =
         |count: u64| if count == 1 { "1 row".to_owned() } else { format!("{} rows", text::grouped(count as f64)) };
     let mut caption = if section.total_rows > shown as u64 {
@@ -98,13 +108,13 @@ fn caption(section: &Section, looks: &[Look], shown: usize, zone: Tz) -> String 
     if section.schema.fields().iter().zip(looks).any(is_instant) {
         let _ = write!(caption, "; times in {}", Escaped(zone.name()));
     }
-    if looks.contains(&Look::Float) {
+    if rounding == Rounding::Some {
         caption.push_str("; numbers rounded");
     }
     caption
 }
 
-fn rows(batch: &RecordBatch, looks: &[Look], zone: Tz, out: &mut String) {
+fn rows(batch: &RecordBatch, looks: &[Look], zone: Tz, rounding: &mut Rounding, out: &mut String) {
     let columns: Vec<(Cells<'_>, Look)> = batch
         .columns()
         .iter()
@@ -120,7 +130,7 @@ fn rows(batch: &RecordBatch, looks: &[Look], zone: Tz, out: &mut String) {
             let _ = write!(out, "<{open}{class}>");
             match cells.text(row) {
                 None => out.push_str("<span class=\"nil\">–</span>"),
-                Some(text) => cell(&text, *look, out),
+                Some(text) => cell(&text, *look, rounding, out),
             }
             let _ = write!(out, "</{close}>");
         }
@@ -128,11 +138,17 @@ fn rows(batch: &RecordBatch, looks: &[Look], zone: Tz, out: &mut String) {
     }
 }
 
-fn cell(value: &str, look: Look, out: &mut String) {
+fn cell(value: &str, look: Look, rounding: &mut Rounding, out: &mut String) {
     match look {
         Look::Grouped => out.push_str(&text::group(value)),
         Look::Plain => out.push_str(value),
-        Look::Float => out.push_str(&value.parse().map_or_else(|_| value.to_owned(), text::grouped)),
+        Look::Float => {
+            let shown = value.parse().map_or_else(|_| value.to_owned(), text::grouped);
+            if shown.replace(',', "").parse::<f64>().ok() != value.parse::<f64>().ok() {
+                *rounding = Rounding::Some;
+            }
+            out.push_str(&shown);
+        }
         Look::Instant => {
             let _ = write!(out, "<time datetime=\"{}\">{}</time>", Escaped(value), Escaped(&instant(value)));
         }

@@ -306,7 +306,7 @@ fn rows_that_are_not_shown_are_told_and_linked() {
     assert!(html.contains(
         "This page shows the first 204 of 12,345 rows, and its chart is of these. All rows: <a href=\"traffic.csv\">CSV</a>."
     ));
-    assert!(html.contains("<caption>The first 204 of 12,345 rows; numbers rounded</caption>"));
+    assert!(html.contains("<caption><span>The first 204 of 12,345 rows</span></caption>"));
 }
 
 #[test]
@@ -314,7 +314,7 @@ fn tables_have_headers_with_scope_and_times_of_the_zone() {
     let html = render(&demo());
     assert!(html.contains("<th scope=\"col\" class=\"n\">hours</th>"));
     assert!(html.contains("<th scope=\"row\">028d0110011c338a49078aecf4</th>"));
-    assert!(html.contains("<caption>3 rows; times in Europe/Berlin; numbers rounded</caption>"));
+    assert!(html.contains("<caption><span>3 rows; times in Europe/Berlin; numbers rounded</span></caption>"));
     assert!(html.contains("<time datetime=\"2026-11-20T01:00:00.514+01:00\">2026-11-20 01:00:00</time>"), "{html}");
     assert!(html.contains("<td class=\"n\"><span class=\"nil\">–</span></td>"));
     assert!(html.contains("<details><summary>{&quot;long"), "a long text is folded");

@@ -1,0 +1,128 @@
+//! The names that a row says itself, and hiding them in its other texts.
+
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
+
+use super::key::{Key, is_name_like, is_none, is_token};
+use super::{DEPTH, json, looks_like_json};
+
+/// Letters of a word that is hidden on its own.
+const FEWEST_LETTERS: usize = 3;
+/// Names that one row gives; more would be a list and no person.
+const MOST_NAMES: usize = 40;
+
+/// Words in names that are words of every text too.
+const COMMON: [&str; 16] =
+    ["van", "der", "den", "von", "zur", "and", "the", "del", "los", "las", "dos", "mrs", "miss", "und", "bin", "ibn"];
+
+/// The names of every row of a batch, lower case, the longest first.
+pub(super) struct RowNames(Vec<Vec<String>>);
+
+impl RowNames {
+    /// Collects what stands under keys of persons' names.
+    pub(super) fn collect(batch: &RecordBatch, keys: &[Key]) -> Self {
+        let mut names = vec![Vec::new(); batch.num_rows()];
+        for (array, key) in batch.columns().iter().zip(keys) {
+            let is_text = match array.data_type() {
+                DataType::Dictionary(_, value) => value.is_string(),
+                other => other.is_string(),
+            };
+            let Some(texts) = is_text.then(|| cast(array, &DataType::Utf8View).ok()).flatten() else { continue };
+            let texts = texts.as_string_view();
+            for (row, names) in names.iter_mut().enumerate() {
+                if texts.is_valid(row) {
+                    find(texts.value(row), *key, 0, names);
+                }
+            }
+        }
+        for names in &mut names {
+            names.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+            names.dedup();
+            names.truncate(MOST_NAMES);
+        }
+        Self(names)
+    }
+
+    /// Returns the names of a row.
+    pub(super) fn of(&self, row: usize) -> &[String] {
+        self.0.get(row).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn find(text: &str, key: Key, depth: usize, names: &mut Vec<String>) {
+    if depth < DEPTH && looks_like_json(text) {
+        json::walk(text, key, &mut |piece| {
+            if let json::Piece::Text(value, key) = piece {
+                find(value, key, depth + 1, names);
+            }
+            None
+        });
+        return;
+    }
+    let trimmed = text.trim();
+    if !matches!(key, Key::PersonName | Key::Person) || is_none(trimmed) || !is_name_like(trimmed) {
+        return;
+    }
+    let words: Vec<String> = words(trimmed).map(|(_, word)| word.to_lowercase()).collect();
+    if words.len() > 1 {
+        names.push(words.join(" "));
+    }
+    let alone = |word: &&String| word.chars().count() >= FEWEST_LETTERS && !COMMON.contains(&word.as_str());
+    names.extend(words.iter().filter(alone).cloned());
+}
+
+/// Cuts a text into its words with their places.
+fn words(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let is_part = |c: char| c.is_alphanumeric() || c == '_';
+    let mut place = 0;
+    std::iter::from_fn(move || {
+        let rest = text.get(place..)?;
+        let start = place + rest.find(is_part)?;
+        let word = text.get(start..)?;
+        let word = word.get(..word.find(|c| !is_part(c)).unwrap_or(word.len()))?;
+        place = start + word.len();
+        Some((start, word))
+    })
+}
+
+/// Hides names in a text; none where it has none of them.
+pub(super) fn hide(text: &str, names: &[String]) -> Option<String> {
+    if names.is_empty() {
+        return None;
+    }
+    let found: Vec<(usize, &str, String)> =
+        words(text).map(|(place, word)| (place, word, word.to_lowercase())).collect();
+    let mut out = String::new();
+    let (mut copied, mut index) = (0, 0);
+    while let Some(rest) = found.get(index..).filter(|rest| !rest.is_empty()) {
+        let matched = names.iter().find_map(|name| {
+            let wanted = name.split(' ').count();
+            let here = rest.get(..wanted)?;
+            let same = here.iter().map(|(_, _, lower)| lower.as_str()).eq(name.split(' '));
+            let (start, end) = (here.first()?.0, here.last().map(|(place, word, _)| place + word.len())?);
+            // The parts of a name stand close together.
+            let near = here.windows(2).all(|pair| match pair {
+                [one, other] => other.0 - (one.0 + one.1.len()) <= 3,
+                _ => true,
+            });
+            let framed = start.checked_sub(1).and_then(|start| text.get(start..end + 1)).is_some_and(is_token);
+            let in_phone = text.get(end..).is_some_and(|after| after.starts_with(" ··"));
+            (same && near && !framed && !in_phone).then_some((start, end, wanted))
+        });
+        match matched {
+            Some((start, end, wanted)) => {
+                out.push_str(text.get(copied..start).unwrap_or_default());
+                out.push_str("[name]");
+                copied = end;
+                index += wanted;
+            }
+            None => index += 1,
+        }
+    }
+    if copied == 0 {
+        return None;
+    }
+    out.push_str(text.get(copied..).unwrap_or_default());
+    Some(out)
+}
