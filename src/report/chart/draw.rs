@@ -12,9 +12,8 @@ pub(super) const WIDTH: f64 = 720.0;
 pub(super) const HEIGHT: f64 = 300.0;
 /// The size of the text.
 const FONT: f64 = 12.0;
-/// Mean width of a letter, a little on the wide side: that of a digit in the wide fonts that stand in where no other is installed,
-/// since ids of 26 digits are the longest labels there are.
-const LETTER: f64 = 7.8;
+/// Mean width of a letter, a little on the wide side.
+const LETTER: f64 = 7.0;
 /// Longest label at an axis, in characters.
 pub(super) const LABEL: usize = 26;
 
