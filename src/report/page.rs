@@ -78,6 +78,14 @@ pub fn shown_parameters(bound: &[(String, String)], privacy: Privacy) -> Result<
         .collect()
 }
 
+/// Masks numbers and addresses in SQL where the results are masked: a literal may be one.
+pub fn shown_sql(sql: &str, privacy: Privacy) -> String {
+    match privacy {
+        Privacy::Kept => sql.to_owned(),
+        Privacy::Redacted => Redaction::standard().text(sql),
+    }
+}
+
 fn section(record: &ReportRecord, report: &Report, shown: Option<&Shown>, privacy: Privacy) -> Result<Section> {
     let definition = &record.definition;
     let status = match record.status {
@@ -109,7 +117,7 @@ fn section(record: &ReportRecord, report: &Report, shown: Option<&Shown>, privac
                 )
             })
             .collect(),
-        sql: definition.sql.clone(),
+        sql: shown_sql(&definition.sql, privacy),
         parameters: shown_parameters(&record.bound, privacy)?,
         checks: record.checks.iter().map(|check| (check.text.clone(), check.passed)).collect(),
         links: definition.links.iter().map(|link| (link.clone(), link.clone())).collect(),

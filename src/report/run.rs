@@ -286,7 +286,7 @@ impl PlannedRun {
                 }
                 Planned::Carried(carried) => take_over(*carried, folder)?,
                 Planned::Broken(report, error) => {
-                    let done = failed(*report, Vec::new(), String::new(), Figures::default(), &error);
+                    let done = failed(*report, Vec::new(), String::new(), Figures::default(), &error, request.privacy);
                     failure.get_or_insert(error);
                     done
                 }
@@ -403,7 +403,19 @@ struct Figures {
     peak_memory_bytes: usize,
 }
 
-fn failed(report: Report, bound: Vec<(String, String)>, fingerprint: String, figures: Figures, error: &Error) -> Ended {
+fn failed(
+    report: Report,
+    bound: Vec<(String, String)>,
+    fingerprint: String,
+    figures: Figures,
+    error: &Error,
+    privacy: Privacy,
+) -> Ended {
+    // An error may quote a value.
+    let shown = |text: &str| match privacy {
+        Privacy::Kept => text.to_owned(),
+        Privacy::Redacted => Redaction::standard().text(text),
+    };
     let record = ReportRecord {
         sql_sha256: hash_text(&report.definition.sql),
         definition: report.definition.clone(),
@@ -417,8 +429,8 @@ fn failed(report: Report, bound: Vec<(String, String)>, fingerprint: String, fig
         outputs: Vec::new(),
         page_rows: None,
         checks: Vec::new(),
-        error: Some(error.to_string()),
-        hint: error.hint().map(str::to_owned),
+        error: Some(shown(&error.to_string())),
+        hint: error.hint().map(shown),
     };
     Ended { record, report, shown: None }
 }
@@ -473,7 +485,7 @@ impl Surroundings {
                 }
                 let _ = fs::remove_file(self.folder.join(format!("{PAGE_FOLDER}/{}.arrow", prepared.report.id())));
                 let Prepared { report, bound, fingerprint, .. } = prepared;
-                (failed(report, bound, fingerprint, figures, &error), Some(error))
+                (failed(report, bound, fingerprint, figures, &error, self.request.privacy), Some(error))
             }
         }
     }
@@ -520,7 +532,7 @@ impl Surroundings {
         let parameters = page::shown_parameters(&prepared.bound, self.request.privacy)?;
         about.extend(parameters.into_iter().map(|(name, value)| (format!("Parameter {name}"), value)));
         about.push(("SQL file".to_owned(), definition.file.clone()));
-        about.push(("SQL".to_owned(), definition.sql.clone()));
+        about.push(("SQL".to_owned(), page::shown_sql(&definition.sql, self.request.privacy)));
         Ok(about)
     }
 }

@@ -12,14 +12,23 @@ pub(super) const WIDTH: f64 = 720.0;
 pub(super) const HEIGHT: f64 = 300.0;
 /// The size of the text.
 const FONT: f64 = 12.0;
-/// Mean width of a letter, a little on the wide side.
-const LETTER: f64 = 7.0;
+/// Mean width of a letter.
+const LETTER: f64 = 7.4;
 /// Longest label at an axis, in characters.
 pub(super) const LABEL: usize = 26;
 
-/// Estimates the width of a text.
+/// Estimates the width of a text, as wide as the widest of the common fonts sets it.
 pub(super) fn text_width(text: &str) -> f64 {
-    text.chars().map(|letter| if letter.is_ascii() { LETTER } else { LETTER * 1.4 }).sum()
+    let width = |letter: char| match letter {
+        'i' | 'j' | 'l' | '.' | ',' | ';' | ':' | '\'' | '|' | '!' => 4.2,
+        'f' | 't' | 'r' | ' ' | '(' | ')' | '-' | '/' | 'I' => 5.2,
+        'm' | 'w' | 'M' | 'W' | '%' | '@' => 11.8,
+        'A'..='Z' => 8.8,
+        ' '..='~' => 7.7,
+        '\u{0}'..='\u{24ff}' => 8.2,
+        _ => 12.2,
+    };
+    text.chars().map(width).sum()
 }
 
 /// A length with at most one decimal.
@@ -76,13 +85,16 @@ pub(super) struct Drawing {
 impl Drawing {
     /// Writes a text; a long one is shortened, and whole in its tooltip.
     pub(super) fn text(&mut self, x: f64, y: f64, anchor: Anchor, class: &str, text: &str, most: usize) {
+        let short = shortened(text, most);
+        let half = text_width(&short) / 2.0;
+        // A label at an end of an axis is moved in, not cut.
+        let x = if matches!(anchor, Anchor::Middle) { x.min(WIDTH - half).max(half) } else { x };
         let anchor = match anchor {
             Anchor::Start => "",
             Anchor::Middle => " text-anchor=\"middle\"",
             Anchor::End => " text-anchor=\"end\"",
         };
         let _ = write!(self.body, "<text x=\"{}\" y=\"{}\"{anchor} class=\"{class}\">", Length(x), Length(y));
-        let short = shortened(text, most);
         if short != text {
             let _ = write!(self.body, "<title>{}</title>", Escaped(text));
         }

@@ -133,6 +133,7 @@ pub fn figures(spec: &ChartSpec, batches: &[RecordBatch], time_zone: Tz) -> Resu
         let kind = batches.first().and_then(|batch| batch.column_by_name(y)).map(|array| array.data_type());
         let shown = |number: f64| match kind {
             Some(DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64) => Some(scale::moment(number)),
+            Some(kind) if spec::is_number(kind) && unit == Unit::Share => Some(unit.text((number * 1e3).round() / 1e3)),
             // One decimal is enough to read at a glance; the table has more.
             Some(kind) if spec::is_number(kind) => {
                 Some(unit.text(if number.abs() >= 10.0 { (number * 10.0).round() / 10.0 } else { number }))

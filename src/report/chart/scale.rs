@@ -9,6 +9,8 @@ use chrono::{DateTime, Datelike, Days, Months, NaiveDateTime, Timelike};
 pub(super) enum Unit<'a> {
     None,
     Percent,
+    /// Parts of one, shown in percent.
+    Share,
     Seconds,
     /// Any other, written behind the number.
     Named(&'a str),
@@ -20,6 +22,7 @@ impl<'a> Unit<'a> {
         match name.map(str::trim) {
             None | Some("") => Self::None,
             Some("%" | "percent") => Self::Percent,
+            Some("share" | "ratio" | "fraction") => Self::Share,
             Some("s" | "sec" | "second" | "seconds") => Self::Seconds,
             Some(other) => Self::Named(other),
         }
@@ -38,6 +41,7 @@ impl<'a> Unit<'a> {
         match self {
             Self::None => grouped(value),
             Self::Percent => format!("{}%", grouped(value)),
+            Self::Share => format!("{}%", grouped((value * 1e5).round() / 1e3)),
             Self::Seconds => duration(value),
             Self::Named(name) => format!("{} {name}", grouped(value)),
         }
@@ -94,6 +98,7 @@ impl Linear {
         match unit {
             Unit::Seconds => tick_duration(value, self.step),
             Unit::Percent => format!("{}%", plain_tick(value, self.step, largest)),
+            Unit::Share => format!("{}%", plain_tick(value * 100.0, self.step * 100.0, largest * 100.0)),
             Unit::None | Unit::Named(_) => plain_tick(value, self.step, largest),
         }
     }
@@ -345,6 +350,8 @@ mod tests {
         assert_eq!(labels(0.0, 9.0, Unit::None), ["0", "2", "4", "6", "8", "10"]);
         assert_eq!(labels(0.0, 0.9, Unit::None), ["0", "0.2", "0.4", "0.6", "0.8", "1.0"]);
         assert_eq!(labels(0.0, 98.0, Unit::Percent), ["0%", "20%", "40%", "60%", "80%", "100%"]);
+        assert_eq!(labels(0.0, 0.98, Unit::Share), ["0%", "20%", "40%", "60%", "80%", "100%"]);
+        assert_eq!(Unit::of(Some("share")).text(0.576_923), "57.692%");
         assert_eq!(labels(0.0, 23_000.0, Unit::None), ["0", "5k", "10k", "15k", "20k", "25k"]);
         assert_eq!(labels(0.0, 280.0, Unit::Seconds), ["0", "1 min", "2 min", "3 min", "4 min", "5 min"]);
         assert_eq!(labels(-3.0, 4.0, Unit::None), ["-4", "-2", "0", "2", "4"]);

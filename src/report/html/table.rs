@@ -5,8 +5,9 @@
 
 use std::fmt::Write;
 
-use arrow::array::{Array, RecordBatch};
-use arrow::datatypes::{DataType, Schema};
+use arrow::array::{Array, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type, Schema};
 use chrono_tz::Tz;
 
 use super::Section;
@@ -29,7 +30,8 @@ enum Look {
     Grouped,
     /// Numbers that are names, such as years and versions.
     Plain,
-    Float,
+    /// Numbers with as many decimals as the column has.
+    Float(u8),
     Instant,
 }
 
@@ -50,7 +52,7 @@ fn look(name: &str, data_type: &DataType) -> Look {
     match data_type {
         DataType::Dictionary(_, value) => look(name, value),
         DataType::Timestamp(_, _) => Look::Instant,
-        DataType::Float16 | DataType::Float32 | DataType::Float64 => Look::Float,
+        DataType::Float16 | DataType::Float32 | DataType::Float64 => Look::Float(0),
         other if other.is_numeric() => {
             let name = name.to_ascii_lowercase();
             let last = name.rsplit(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
@@ -63,7 +65,11 @@ fn look(name: &str, data_type: &DataType) -> Look {
 /// Writes the table of a section with its caption.
 pub(super) fn write(section: &Section, zone: Tz, out: &mut String) {
     let schema: &Schema = &section.schema;
-    let looks: Vec<Look> = schema.fields().iter().map(|field| look(field.name(), field.data_type())).collect();
+    let looks = schema.fields().iter().enumerate().map(|(index, field)| match look(field.name(), field.data_type()) {
+        Look::Float(_) => Look::Float(decimals(section, index)),
+        other => other,
+    });
+    let looks: Vec<Look> = looks.collect();
     let shown: usize = section.batches.iter().map(RecordBatch::num_rows).sum();
     let title = Escaped(&section.title);
     if shown == 0 {
@@ -91,7 +97,7 @@ pub(super) fn write(section: &Section, zone: Tz, out: &mut String) {
 }
 
 fn is_right(look: Look) -> bool {
-    matches!(look, Look::Grouped | Look::Plain | Look::Float)
+    matches!(look, Look::Grouped | Look::Plain | Look::Float(_))
 }
 
 fn caption(section: &Section, looks: &[Look], shown: usize, rounding: Rounding, zone: Tz) -> String {
@@ -142,8 +148,11 @@ fn cell(value: &str, look: Look, rounding: &mut Rounding, out: &mut String) {
     match look {
         Look::Grouped => out.push_str(&text::group(value)),
         Look::Plain => out.push_str(value),
-        Look::Float => {
-            let shown = value.parse().map_or_else(|_| value.to_owned(), text::grouped);
+        Look::Float(decimals) => {
+            let shown = match value.parse::<f64>() {
+                Ok(number) => float(number, decimals),
+                Err(_) => value.to_owned(),
+            };
             if shown.replace(',', "").parse::<f64>().ok() != value.parse::<f64>().ok() {
                 *rounding = Rounding::Some;
             }
@@ -160,6 +169,38 @@ fn cell(value: &str, look: Look, rounding: &mut Rounding, out: &mut String) {
             let _ = write!(out, "{}", Escaped(value));
         }
     }
+}
+
+/// Returns the decimals that a column of floats is shown with: the fewer, the larger its numbers.
+fn decimals(section: &Section, column: usize) -> u8 {
+    let mut largest = 0.0_f64;
+    let mut whole = true;
+    for batch in &section.batches {
+        let Some(floats) = batch.columns().get(column).and_then(|array| cast(array, &DataType::Float64).ok()) else {
+            continue;
+        };
+        for value in floats.as_primitive::<Float64Type>().iter().flatten().filter(|value| value.is_finite()) {
+            largest = largest.max(value.abs());
+            whole &= value.fract() == 0.0;
+        }
+    }
+    match largest {
+        _ if whole => 0,
+        largest if largest >= 100.0 => 1,
+        largest if largest >= 1.0 => 2,
+        _ => 3,
+    }
+}
+
+/// Writes a float with fixed decimals; one that would lose itself in them, or is very large, as it reads best.
+fn float(value: f64, decimals: u8) -> String {
+    let lost = value != 0.0 && value.abs() < 0.5 * 10_f64.powi(-i32::from(decimals));
+    if lost || !value.is_finite() || value.abs() >= 1e15 {
+        return text::grouped(value);
+    }
+    let shown = format!("{value:.*}", usize::from(decimals));
+    // Minus zero is zero.
+    if value == 0.0 { shown.trim_start_matches('-').to_owned() } else { text::group(&shown) }
 }
 
 /// Makes RFC 3339 readable: a blank for the T, whole seconds, and no offset, which the caption has.
@@ -181,6 +222,20 @@ mod tests {
         assert_eq!(instant("2026-11-20T14:03:05.514+01:00"), "2026-11-20 14:03:05");
         assert_eq!(instant("2026-11-20T00:00:00Z"), "2026-11-20 00:00:00");
         assert_eq!(instant("2026-11-20T00:00:00"), "2026-11-20");
+    }
+
+    #[test]
+    fn floats_have_the_decimals_of_their_column() {
+        for (value, decimals, text) in [
+            (0.755, 2, "0.76"),
+            (-0.0, 1, "0.0"),
+            (12_345.678, 1, "12,345.7"),
+            (0.000_01, 3, "1.000e-5"),
+            (1e300, 1, "1.000e300"),
+        ] {
+            assert_eq!(float(value, decimals), text);
+        }
+        assert_eq!(float(f64::NAN, 2), "NaN");
     }
 
     #[test]

@@ -62,14 +62,21 @@ const ABOUT: &str = "type types kind count counts calls sessions country region 
     domain minutes seconds duration time at date prefix plan billing id ids key hash repeat repeats per week day \
     hour version carrier";
 
+/// Words behind those of a contact that only say which it is, or how it is written.
+const WHICH: &str = "number numbers no nr num e raw formatted normalized normalised text value values home work private business \
+    primary secondary main other alternate alt digits line address addresses addr masked s string current old new last first";
+
 /// Last words of keys of ids and times.
 const ID_WORDS: &str = "id ids uuid guid key hash version step item number no nr ref reference code token account order invoice ticket \
     case at date time timestamp day created updated amount price total balance sum due seconds duration ms count \
     epoch zip postcode points latitude longitude lat lon lng";
 
 /// Values that say that there is none.
-const NONE_WORDS: &str = "anonymous unknown restricted private unavailable withheld blocked none null nil n/a na - -- true false yes no \
-    y n ?";
+const NONE_WORDS: &str =
+    "anonymous unknown restricted unavailable withheld blocked none null nil n/a - -- true false ?";
+
+/// Values that say so where they cannot be a name: there are people who are called No.
+const SHORT_NONE_WORDS: &str = "private na yes no y n";
 
 /// Returns whether a word is in a list.
 fn is(list: &str, word: &str) -> bool {
@@ -121,25 +128,16 @@ impl Key {
             let certain = PERSONS.split(' ').any(|word| flat.contains(word)) || is(NAME_WORDS, tail);
             return if certain { Self::PersonName } else { Self::Name };
         }
-        let has = |list: &str| meaningful.iter().any(|word| is(list, word));
-        let pair = meaningful.windows(2).any(|pair| matches!(pair, [one, two] if PHONE_PAIRS.contains(&(one, two))));
-        let about = is(ABOUT, tail);
-        let is_phone = pair || has(PHONE_WORDS) || flat.contains("phone") || flat.contains("msisdn");
-        if is_phone
-            && (!about || (pair && tail == "id") || flat.ends_with("callerid"))
-            && !flat.contains("phonetic")
-            && !flat.contains("microphone")
-        {
+        if of_contact(&meaningful, match_phone) {
             return Self::Phone;
         }
-        let is_email = flat.contains("email") || meaningful.contains(&"mail") || flat.ends_with("mailaddress");
-        if is_email && !about {
+        if of_contact(&meaningful, |word, _| match_mail(word)) {
             return Self::Email;
         }
         if is("caller callee customer person patient spouse", &flat) {
             return Self::Person;
         }
-        if is(ID_WORDS, tail) || flat.ends_with("id") && meaningful.len() == 1 && flat.len() > 3 && !is_phone {
+        if is(ID_WORDS, tail) || (flat.ends_with("id") && meaningful.len() == 1 && flat.len() > 3) {
             // An object that is an item or a step has names of its own.
             return if is(THINGS, tail) { Self::Thing } else { Self::Id };
         }
@@ -170,7 +168,8 @@ impl Key {
     /// Returns what is shown of a text for its key alone; none where the key says nothing and the form must tell.
     pub(super) fn hide(self, text: &str) -> Option<String> {
         let trimmed = text.trim();
-        let says_nothing = is_none(trimmed);
+        let is_short_none = matches!(self, Self::Phone | Self::Email) && is(SHORT_NONE_WORDS, &trimmed.to_lowercase());
+        let says_nothing = is_none(trimmed) || is_short_none;
         let is_known = is_token(trimmed);
         match self {
             Self::Phone | Self::Email | Self::Name | Self::PersonName if says_nothing || is_known => {
@@ -193,6 +192,35 @@ impl Key {
     pub(super) fn keeps_digits(self) -> bool {
         self == Self::Id
     }
+}
+
+/// Returns whether some words are of a contact and all words behind them only say which of several it is: the balance of a
+/// phone bill is no phone.
+fn of_contact(words: &[&str], matched: impl Fn(&str, Option<&str>) -> Option<usize>) -> bool {
+    (0..words.len()).any(|place| {
+        let word = words.get(place).copied().unwrap_or_default();
+        let Some(length) = matched(word, words.get(place + 1).copied()) else { return false };
+        words.iter().skip(place + length).all(|word| is(WHICH, word))
+    })
+}
+
+/// Matches one or two words of a phone number, and says how many.
+fn match_phone(word: &str, next: Option<&str>) -> Option<usize> {
+    if let Some(next) = next
+        && PHONE_PAIRS.contains(&(word, next))
+    {
+        return Some(2);
+    }
+    let behind = word.find("phone").and_then(|place| word.get(place + "phone".len()..));
+    let inside = behind.is_some_and(|behind| behind.is_empty() || is(WHICH, behind)) && !word.starts_with("micro");
+    (inside || is(PHONE_WORDS, word)).then_some(1)
+}
+
+/// Matches a word of an e-mail address; `e` and `mail` are two words of one. A mail alone is an address only where the name ends.
+fn match_mail(word: &str) -> Option<usize> {
+    let behind = word.find("email").and_then(|place| word.get(place + "email".len()..));
+    let inside = behind.is_some_and(|behind| behind.is_empty() || is(WHICH, behind));
+    (inside || matches!(word, "mail" | "mailaddress" | "mailto")).then_some(1)
 }
 
 /// Tells a key of names by its words.
@@ -277,6 +305,9 @@ mod tests {
             "contactNumber",
             "phone_e164",
             "whatsapp",
+            "PHONENO",
+            "phone_home",
+            "workphone",
         ] {
             assert_eq!(Key::of(name), Key::Phone, "{name}");
         }

@@ -48,6 +48,11 @@ impl Redaction {
         Self(())
     }
 
+    /// Hides what identifies a person in one text by its form, such as an error that quotes a value.
+    pub fn text(&self, value: &str) -> String {
+        text(value, Key::Other, &[], 0).into_owned()
+    }
+
     /// Lists the rules, each with examples that a test runs.
     pub fn rules() -> &'static [Rule] {
         rules::RULES

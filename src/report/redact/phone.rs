@@ -40,11 +40,11 @@ pub(super) fn digits(text: &str) -> usize {
     text.chars().filter_map(digit).count()
 }
 
-/// Returns what is shown of a number.
+/// Returns what is shown of a number; stars of one that is masked already count as digits.
 pub(super) fn token(text: &str) -> String {
-    let digits: Vec<u8> = text.chars().filter_map(digit).collect();
+    let digits: Vec<Option<u8>> = text.chars().filter(|c| *c == '*' || digit(*c).is_some()).map(digit).collect();
     match digits.as_slice() {
-        [.., one, other] if digits.len() >= FEWEST_DIGITS => format!("[phone ··{one}{other}]"),
+        [.., Some(one), Some(other)] if digits.len() >= FEWEST_DIGITS => format!("[phone ··{one}{other}]"),
         _ => "[phone]".to_owned(),
     }
 }

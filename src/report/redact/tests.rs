@@ -252,6 +252,8 @@ fn addresses_are_found_in_every_spelling() {
         assert_eq!(shown("notes", text), text);
     }
     assert_eq!(shown("email", "n/a"), "n/a");
+    // What mask_phone() left keeps its two digits.
+    assert_eq!(shown("phone_number", "+1********43"), "[phone ··43]");
 }
 
 #[test]
