@@ -308,8 +308,7 @@ fn describe(ledger: &Ledger) -> String {
         let _ = match (&file.already_in_version, &file.refused) {
             (Some(version), _) => writeln!(text, "{}: already in version {version}, nothing to do", file.file),
             (_, Some(_)) => writeln!(text, "{}: refused, nothing of it was stored", file.file),
-            // Stopped before it was decided what becomes of the rows.
-            _ if !file.counts.balances() => {
+            _ if ledger.stopped => {
                 let read = counted(file.counts.rows_read, "row", "rows");
                 writeln!(
                     text,

@@ -127,6 +127,11 @@ impl Shared {
             Some(text) => parse_size("--spill-limit", text)?,
             None => DEFAULT_SPILL_BYTES,
         };
+        let temporary_folder = self.temp_dir.clone().or(config.temp_dir);
+        if let Some(folder) = &temporary_folder {
+            // For the temporary files of an ingest. It can be set once only, and this is the one place that does.
+            let _ = tempfile::env::override_temp_dir(folder);
+        }
         Ok(Settings {
             lake: self.lake.clone().or(config.lake).unwrap_or_else(|| DEFAULT_LAKE.to_owned()),
             engine: EngineOptions {
@@ -134,7 +139,7 @@ impl Shared {
                 time_zone,
                 memory_limit_bytes,
                 spill_limit_bytes,
-                temporary_folder: self.temp_dir.clone().or(config.temp_dir),
+                temporary_folder,
                 threads: self.threads.or(config.threads.and_then(NonZeroUsize::new)).unwrap_or(cores),
                 leaves: Leaves::Read,
             },

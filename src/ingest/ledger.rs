@@ -101,6 +101,10 @@ impl FileLedger {
 pub struct Ledger {
     /// The version that holds the outcome; `None` where nothing was to be committed.
     pub version: Option<u64>,
+    /// Whether the run was to store all or nothing and stored nothing: the outcomes of the rows were then not looked for, so that
+    /// the counts have what was read and what was bad alone.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stopped: bool,
     /// One entry a file, in the order given.
     pub files: Vec<FileLedger>,
     /// The sums over all files.

@@ -48,8 +48,9 @@ pub async fn replay_quarantine(lake: &Lake, options: IngestOptions) -> Result<Le
     }
     staged.seal();
     let files = staged.files.clone();
-    if stored.is_empty() || options.stops(&files) {
-        return Ok(Ledger::of(files));
+    let stopped = options.stops(&files);
+    if stored.is_empty() || stopped {
+        return Ok(Ledger { stopped, ..Ledger::of(files) });
     }
     let mut sessions = lake.open_or_create(layout::SESSIONS).await?;
     let ledger = commit_staged(lake, &mut sessions, staged, &options).await?;

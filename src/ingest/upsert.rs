@@ -77,8 +77,9 @@ pub async fn ingest(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) 
         run.leave_out_known(table, &names, |file| unhashed[file]).await?;
     }
     let files = run.files();
-    if options.stops(&files) || !files.iter().any(FileLedger::is_taken) {
-        return Ok(Ledger::of(files));
+    let stopped = options.stops(&files);
+    if stopped || !files.iter().any(FileLedger::is_taken) {
+        return Ok(Ledger { stopped, ..Ledger::of(files) });
     }
     let mut sessions = match opened {
         Some(table) => table,

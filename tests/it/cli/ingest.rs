@@ -106,6 +106,9 @@ fn all_or_nothing_commits_nothing_where_a_record_is_bad() {
     nothing was committed
     ");
     assert_eq!(ran.err, "error: 2 records are bad, more than --max-bad 0; nothing was committed\n");
+    let ran = desk.run(&[&files[..], &["--format", "json"], &AT[..]].concat());
+    let ledger: serde_json::Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((&ledger["stopped"], &ledger["version"]), (&true.into(), &serde_json::Value::Null));
     assert_eq!(desk.run(&["history"]).code, 2, "no lake was made");
 }
 
