@@ -4,7 +4,7 @@
 //! The channels between them are short, so memory holds a few blocks a worker.
 
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Seek};
+use std::io::{BufReader, BufWriter, Seek, SeekFrom};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -146,18 +146,8 @@ impl RejectStore {
             }
         }
         // The clone shares its position with the writer.
-        writer.get_ref().get_ref().seek_to(end).map_err(failed)
-    }
-}
-
-trait SeekTo {
-    fn seek_to(&self, position: u64) -> std::io::Result<()>;
-}
-
-impl SeekTo for File {
-    fn seek_to(&self, position: u64) -> std::io::Result<()> {
-        let mut file: &File = self;
-        file.seek(std::io::SeekFrom::Start(position)).map(|_| ())
+        let mut file: &File = writer.get_ref().get_ref();
+        file.seek(SeekFrom::Start(end)).map(|_| ()).map_err(failed)
     }
 }
 

@@ -107,16 +107,6 @@ impl LeafSet {
             .flat_map(|leaf| KINDS.iter().filter(|kind| leaf.kinds & kind.bit() != 0).map(move |kind| (leaf, *kind)))
     }
 
-    /// Counts the leaf columns.
-    pub fn len(&self) -> usize {
-        self.columns().count()
-    }
-
-    /// Says whether there are no leaves.
-    pub fn is_empty(&self) -> bool {
-        self.leaves.is_empty()
-    }
-
     /// Groups the leaves by JSON column, each with its number.
     pub fn by_column(&self) -> BTreeMap<&str, Vec<(usize, &Leaf)>> {
         let mut columns: BTreeMap<&str, Vec<(usize, &Leaf)>> = BTreeMap::new();
