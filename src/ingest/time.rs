@@ -433,9 +433,8 @@ mod tests {
         }
 
         #[test]
-        fn unix_seconds_with_any_fraction_are_read_back(micros in 0..MAX_US) {
+        fn unix_seconds_with_any_fraction_are_read_back(micros in 0..100_000_000_000 * SECOND_US) {
             let text = format!("{}.{:06}", micros / SECOND_US, micros % SECOND_US);
-            prop_assume!(micros / SECOND_US < 100_000_000_000);
             prop_assert_eq!(parse_instant(&text, Tz::UTC), Ok(Instant::certain(micros)));
         }
 

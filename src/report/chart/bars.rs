@@ -195,7 +195,7 @@ pub(super) fn histogram(bins: &Bins, x: &str, counted: &str, unit: Unit<'_>) -> 
     let across = Linear::new(bins.start, end, 8.0, unit);
     let y = area.bottom + 18.0;
     for tick in across.ticks.iter().filter(|tick| (bins.start..=end * (1.0 + 1e-9)).contains(*tick)) {
-        let place = area.left + (tick - bins.start) / (end - bins.start) * area.width();
+        let place = area.left + scale::share(*tick, bins.start, end) * area.width();
         drawing.line((place, area.bottom), (place, area.bottom + 4.0), "base");
         drawing.text(place, y, Anchor::Middle, "muted", &across.label(*tick, unit), LABEL);
     }

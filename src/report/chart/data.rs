@@ -424,7 +424,7 @@ pub(super) fn bins(spec: &ChartSpec, batches: &[RecordBatch], zone: Tz) -> Resul
     // As many bins as the root of the rows, within what can be told apart.
     let wanted = (drawn.len() as f64).sqrt().ceil().clamp(5.0, 30.0);
     let width = scale::step((largest - smallest).max(f64::MIN_POSITIVE), wanted, scale::Unit::of(spec.unit.as_deref()));
-    let width = if largest > smallest { width } else { 1.0 };
+    let width = if largest > smallest { width } else { 2.0 * scale::margin(largest) };
     let start = (smallest / width).floor() * width;
     let mut counts = vec![0.0; (((largest - start) / width).floor() as usize).min(100) + 1];
     let last = counts.len() - 1;

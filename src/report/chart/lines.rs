@@ -33,10 +33,10 @@ pub(super) fn draw(plot: &Plot, kind: ChartKind, labels: &Labels<'_>) -> (Drawin
     let ends = (plot.positions.first(), plot.positions.last());
     let (first, last) = match ends {
         (Some(first), Some(last)) if last.value > first.value => (first.value, last.value),
-        (Some(only), _) => (only.value - 0.5, only.value + 0.5),
+        (Some(only), _) => (only.value - scale::margin(only.value), only.value + scale::margin(only.value)),
         _ => (0.0, 1.0),
     };
-    let across = |value: f64| area.left + (value - first) / (last - first) * area.width();
+    let across = |value: f64| area.left + scale::share(value, first, last) * area.width();
     let places: Vec<f64> = plot.positions.iter().map(|position| across(position.value)).collect();
     let up = |value: f64| area.bottom - axis.place(value) * area.height();
 

@@ -67,6 +67,18 @@ pub(super) fn step(span: f64, parts: f64, unit: Unit<'_>) -> f64 {
     factor * power
 }
 
+/// Returns how far to go from a value to make room about it: a half, or what still changes a large one.
+pub(super) fn margin(value: f64) -> f64 {
+    (value.abs() * 1e-6).max(0.5)
+}
+
+/// Returns where a value lies between two ends, 0 to 1; in the middle where there is nothing between them.
+pub(super) fn share(value: f64, from: f64, to: f64) -> f64 {
+    // In quarters, since the distance of the largest floats is no float.
+    let share = (value / 4.0 - from / 4.0) / (to / 4.0 - from / 4.0);
+    if share.is_finite() { share } else { 0.5 }
+}
+
 /// A linear axis: from, to, and its ticks.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Linear {
@@ -79,7 +91,7 @@ pub(super) struct Linear {
 impl Linear {
     /// Makes the axis of values, both ends on a tick.
     pub(super) fn new(smallest: f64, largest: f64, parts: f64, unit: Unit<'_>) -> Self {
-        let largest = if largest > smallest { largest } else { smallest + 1.0 };
+        let largest = if largest > smallest { largest } else { smallest + margin(smallest) * 2.0 };
         let step = step(largest - smallest, parts, unit);
         let (first, last) = ((smallest / step).floor(), (largest / step).ceil());
         let count = (last - first).clamp(1.0, 50.0) as usize;
@@ -89,7 +101,7 @@ impl Linear {
 
     /// Returns where a value lies between the ends, 0 to 1.
     pub(super) fn place(&self, value: f64) -> f64 {
-        ((value - self.from) / (self.to - self.from)).clamp(0.0, 1.0)
+        share(value, self.from, self.to).clamp(0.0, 1.0)
     }
 
     /// Writes a tick with as many decimals as the step has.

@@ -239,6 +239,17 @@ fn an_empty_result_says_so() {
 }
 
 #[test]
+fn one_point_however_large_has_a_place() {
+    for value in [0.0, -1e-300, 2.160e54, f64::MAX, f64::MIN] {
+        let rows = batch(vec![("n", Arc::new(Float64Array::from(vec![value])) as ArrayRef)]);
+        for text in ["line x=n y=n", "area x=n y=n", "bar x=n y=n", "histogram x=n y=n"] {
+            let svg = draw(text, std::slice::from_ref(&rows)).svg;
+            assert!(!svg.contains("NaN") && !svg.contains("inf"), "{text} of {value}: {svg}");
+        }
+    }
+}
+
+#[test]
 fn a_column_that_is_not_there_is_refused() {
     let rows = batch(vec![("c", texts(&[])), ("n", numbers(&[]))]);
     let error = svg(&ChartSpec::parse("bar x=c y=m").unwrap(), "t", &[rows], Tz::UTC).unwrap_err();
