@@ -5,11 +5,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Schema};
 use clap::Args as ClapArgs;
-use sessionlake::engine::{Engine, TABLES};
+use sessionlake::engine::{At, Engine, TABLES};
 use sessionlake::{Error, Result, functions, schema};
 
 use super::exit;
-use super::printer::{OutputArgs, Printer};
+use super::printer::{OutputArgs, Printer, print_query};
 use super::shared::Shared;
 
 /// Prints tables, columns, types, meanings and functions.
@@ -18,16 +18,34 @@ pub struct Args {
     /// A table or a function, or one of the words tables, columns, functions [default: all three]
     #[arg(value_name = "NAME")]
     name: Option<String>,
+    /// The JSON paths that the lake holds: types, how often they occur, and whether they are leaf columns
+    #[arg(long, conflicts_with = "name")]
+    json_paths: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
 
-/// Runs the command. It needs no lake: every lake has the same tables.
+/// What people want to know of the paths: the most frequent of each column first.
+const JSON_PATHS: &str = "\
+select json_column, json_path, types, sessions,
+       round(100.0 * sessions / nullif((select count(*) from workflow_sessions), 0), 2) as percent,
+       case when leaf_files = files then 'yes' when leaf_files = 0 then 'no'
+            else concat('in ', leaf_files, ' of ', files, ' files') end as leaf,
+       leaf_bytes
+from lake_json_paths
+order by json_column nulls last, sessions desc nulls last, json_path";
+
+/// Runs the command. Only `--json-paths` needs a lake: every lake has the same tables.
 ///
 /// # Errors
-/// A name that is neither a table nor a function.
+/// A name that is neither a table nor a function; no lake where one is needed.
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
+    if args.json_paths {
+        let engine = settings.open(At::Newest).await?;
+        print_query(shared, &settings, &engine, JSON_PATHS, &args.output).await?;
+        return Ok(exit::FINE);
+    }
     let engine = Engine::new(settings.engine.clone())?;
     engine.attach_nothing()?;
     let mut printer = Printer::new(&args.output, shared, &settings)?;

@@ -1,12 +1,11 @@
 //! `sessionlake history`: lists the versions of the lake with their ledgers.
 
 use clap::Args as ClapArgs;
-use futures::StreamExt;
 use sessionlake::Result;
 use sessionlake::engine::At;
 
 use super::exit;
-use super::printer::{OutputArgs, Printer};
+use super::printer::{OutputArgs, print_query};
 use super::shared::Shared;
 
 /// The columns of people's interest; the whole ledger is in the table.
@@ -28,13 +27,6 @@ pub struct Args {
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
     let engine = settings.open(At::Newest).await?;
-    let mut printer = Printer::new(&args.output, shared, &settings)?;
-    let mut stream = engine.context().sql(SQL).await?.execute_stream().await?;
-    let mut writer = printer.begin(stream.schema())?;
-    while let Some(batch) = stream.next().await {
-        writer.write(&batch?)?;
-    }
-    writer.finish()?;
-    printer.commit()?;
+    print_query(shared, &settings, &engine, SQL, &args.output).await?;
     Ok(exit::FINE)
 }

@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use clap::Args;
+use futures::StreamExt;
+use sessionlake::engine::Engine;
 use sessionlake::format::{self, Color, FormatOptions, OutputFile, OutputFormat, ResultWriter};
 use sessionlake::{Error, Result};
 
@@ -113,6 +115,27 @@ impl Printer {
     pub fn commit(self) -> Result<()> {
         self.file.map_or(Ok(()), OutputFile::commit)
     }
+}
+
+/// Runs a query of ours and prints its result.
+///
+/// # Errors
+/// As [`Printer::new`] and [`Printer::begin`]; storage errors.
+pub async fn print_query(
+    shared: &Shared,
+    settings: &Settings,
+    engine: &Engine,
+    sql: &str,
+    output: &OutputArgs,
+) -> Result<()> {
+    let mut printer = Printer::new(output, shared, settings)?;
+    let mut stream = engine.context().sql(sql).await?.execute_stream().await?;
+    let mut writer = printer.begin(stream.schema())?;
+    while let Some(batch) = stream.next().await {
+        writer.write(&batch?)?;
+    }
+    writer.finish()?;
+    printer.commit()
 }
 
 /// Writes lines to stdout.

@@ -97,7 +97,7 @@ pub struct TableNote {
 }
 
 /// The tables of every session.
-pub const TABLES: [TableNote; 8] = [
+pub const TABLES: [TableNote; 9] = [
     TableNote { name: "workflow_sessions", meaning: "one row a session, in its newest known state" },
     TableNote {
         name: "\"Workflow Sessions\"",
@@ -118,6 +118,10 @@ pub const TABLES: [TableNote; 8] = [
         meaning: "versions of the lake, each with the ledger of the ingest that made it",
     },
     TableNote { name: "lake_files", meaning: "data files with their rows, bytes and range of started_at" },
+    TableNote {
+        name: "lake_json_paths",
+        meaning: "JSON paths that the data files hold, with types, how often they occur, and whether they are leaf columns",
+    },
 ];
 
 impl Engine {
@@ -142,6 +146,8 @@ impl Engine {
         self.context().register_table("lake_history", Arc::new(history))?;
         let files = System::new(SystemTable::Files, None, Some(view.snapshot.clone()));
         self.context().register_table("lake_files", Arc::new(files))?;
+        let paths = System::new(SystemTable::JsonPaths, Some(view.sessions.clone()), Some(view.snapshot.clone()));
+        self.context().register_table("lake_json_paths", Arc::new(paths))?;
         Ok(())
     }
 
@@ -159,7 +165,11 @@ impl Engine {
             table("stored_sessions", schema::stored_schema()),
         )?;
         self.register_quarantine(None)?;
-        for (name, kind) in [("lake_history", SystemTable::History), ("lake_files", SystemTable::Files)] {
+        for (name, kind) in [
+            ("lake_history", SystemTable::History),
+            ("lake_files", SystemTable::Files),
+            ("lake_json_paths", SystemTable::JsonPaths),
+        ] {
             self.context().register_table(name, Arc::new(System::new(kind, None, None)))?;
         }
         Ok(())

@@ -6,6 +6,7 @@
 mod catalog;
 mod config;
 mod in_order;
+mod json_paths;
 mod memory;
 mod prune;
 mod rules;

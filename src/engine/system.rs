@@ -11,8 +11,9 @@ use datafusion::error::Result;
 use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
+use super::json_paths;
 use crate::ingest::Counts;
-use crate::lake::{HistoryEntry, Snapshot, Table};
+use crate::lake::{HistoryEntry, Snapshot, Table, read_footers};
 use crate::schema::timestamp_type;
 
 /// Which table about the lake.
@@ -22,6 +23,8 @@ pub enum SystemTable {
     History,
     /// Data files with rows, bytes and time range.
     Files,
+    /// JSON paths that the data files hold.
+    JsonPaths,
 }
 
 impl SystemTable {
@@ -53,6 +56,15 @@ impl SystemTable {
                 instant("last_started_at"),
                 integer("running"),
             ],
+            Self::JsonPaths => vec![
+                text("json_column"),
+                text("json_path"),
+                text("types"),
+                integer("sessions"),
+                integer("files"),
+                integer("leaf_files"),
+                integer("leaf_bytes"),
+            ],
         }))
     }
 }
@@ -75,6 +87,9 @@ impl System {
         let columns = match (self.kind, &self.table, &self.snapshot) {
             (SystemTable::History, Some(table), _) => history_columns(&table.history().await?),
             (SystemTable::Files, _, Some(snapshot)) => file_columns(snapshot),
+            (SystemTable::JsonPaths, Some(table), Some(snapshot)) => {
+                json_paths::columns(&read_footers(&table.store(), &snapshot.files).await?)
+            }
             _ => return Ok(None),
         };
         Ok(Some(RecordBatch::try_new(self.kind.schema(), columns)?))

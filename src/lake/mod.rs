@@ -5,6 +5,7 @@
 //! why, stands in [`layout`].
 
 pub mod commit;
+pub mod footer;
 pub mod history;
 pub mod layout;
 pub mod read;
@@ -14,6 +15,7 @@ pub mod table;
 pub mod write;
 
 pub use commit::{Commit, CommitOutcome};
+pub use footer::{Footer, read_footers};
 pub use history::HistoryEntry;
 pub use snapshot::{ColumnStatistics, DataFile, Snapshot};
 pub use table::{Lake, Table, Version};

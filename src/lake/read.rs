@@ -62,10 +62,10 @@ pub async fn read_rows(
 }
 
 /// A file of a store, as the Parquet reader wants it.
-struct StoredFile {
-    store: Arc<dyn ObjectStore>,
-    path: Path,
-    size_bytes: u64,
+pub(super) struct StoredFile {
+    pub(super) store: Arc<dyn ObjectStore>,
+    pub(super) path: Path,
+    pub(super) size_bytes: u64,
 }
 
 fn external(error: object_store::Error) -> ParquetError {

@@ -194,7 +194,7 @@ fn fingerprint(
     logical.apply_with_subqueries(|node| {
         if let LogicalPlan::TableScan(scan) = node {
             tables += 1;
-            about_the_lake |= matches!(scan.table_name.table(), "lake_history" | "lake_files");
+            about_the_lake |= matches!(scan.table_name.table(), "lake_history" | "lake_files" | "lake_json_paths");
         }
         Ok(TreeNodeRecursion::Continue)
     })?;

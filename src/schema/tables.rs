@@ -118,6 +118,13 @@ pub fn meaning(name: &str) -> &'static str {
         "first_started_at" => "least started_at of the file",
         "last_started_at" => "greatest started_at of the file",
         "running" => "sessions of the file that are running",
+        "json_column" => "the column that holds the JSON; null for files of other engines, whose paths are not known",
+        "json_path" => "JSONPath; one that ends in .* stands for keys that the files do not list",
+        "types" => "JSON types of the values, by commas",
+        "sessions" => "sessions that have the path",
+        "files" => "data files that have the path",
+        "leaf_files" => "of them, those with leaf columns for it: queries on the path read no JSON text there",
+        "leaf_bytes" => "compressed bytes of the leaf columns",
         _ => "",
     }
 }

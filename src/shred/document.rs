@@ -14,7 +14,7 @@ use arrow::array::{
 };
 use jiter::{Jiter, JiterResult, NumberAny, NumberInt, Peek};
 
-use super::leaf::{CONTAINER, Kind, LeafSet, NULL};
+use super::leaf::{ARRAY, CONTAINER, Kind, LeafSet, NULL};
 use super::manifest::{Manifest, PathNode};
 use crate::error::{Error, Result};
 
@@ -37,6 +37,8 @@ struct Node {
     leaf: Option<usize>,
     /// The last document in which the path was met; a second time in one document is a second equal key.
     met_in: u64,
+    /// Documents in which the path was met.
+    documents: u64,
 }
 
 /// A value taken from a document that is not finished yet; text is a range of the scratch buffer.
@@ -125,12 +127,28 @@ impl Walker {
         Some(self.grow(parent, key))
     }
 
+    /// Notes that the document has a path; false where it was met before in the same document.
+    fn meet(&mut self, node: usize) -> bool {
+        let node = &mut self.nodes[node];
+        let is_first = node.met_in != self.document;
+        if is_first {
+            node.met_in = self.document;
+            node.documents += 1;
+        }
+        is_first
+    }
+
     /// Walks one document; [`Walker::values`] then has what was taken.
     pub fn walk(&mut self, text: &str) {
         self.begin();
         let brackets = text.as_bytes().iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
-        if brackets < MANY_BRACKETS && self.fast(text).is_ok() {
-            return;
+        if brackets < MANY_BRACKETS {
+            if self.fast(text).is_ok() {
+                return;
+            }
+            for node in self.nodes.iter_mut().filter(|node| node.met_in == self.document) {
+                node.documents -= 1;
+            }
         }
         self.begin();
         let mut jiter = Jiter::new(text.as_bytes());
@@ -160,8 +178,7 @@ impl Walker {
             let child = self.child(node, name);
             let peek = jiter.peek()?;
             match child {
-                Some(child) if self.nodes[child].met_in != self.document => {
-                    self.nodes[child].met_in = self.document;
+                Some(child) if self.meet(child) => {
                     if matches!(peek, Peek::Object) && depth + 1 < MAX_DEPTH {
                         self.nodes[child].kinds |= CONTAINER;
                         self.object(text, jiter, child, depth + 1)?;
@@ -198,7 +215,7 @@ impl Walker {
                 None
             }
             Peek::Array => {
-                self.nodes[node].kinds |= CONTAINER;
+                self.nodes[node].kinds |= CONTAINER | ARRAY;
                 jiter.known_skip(peek)?;
                 None
             }
@@ -248,8 +265,7 @@ impl Walker {
         while let Some(name) = key {
             let child = self.child(node, name);
             let Ok(peek) = jiter.peek() else { return };
-            if let Some(child) = child.filter(|child| self.nodes[*child].met_in != self.document) {
-                self.nodes[child].met_in = self.document;
+            if let Some(child) = child.filter(|child| self.meet(*child)) {
                 let mut inside = jiter.clone();
                 if matches!(peek, Peek::Object) && depth + 1 < MAX_DEPTH {
                     self.nodes[child].kinds |= CONTAINER;
@@ -299,6 +315,7 @@ impl Walker {
     fn tree(&self, node: usize, missed: &[u8]) -> PathNode {
         let this = &self.nodes[node];
         PathNode {
+            documents: this.documents,
             kinds: this.kinds,
             leaf: this.leaf.is_some(),
             missed: this.leaf.and_then(|leaf| missed.get(leaf).copied()).unwrap_or_default(),

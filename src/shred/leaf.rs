@@ -24,6 +24,8 @@ pub enum Kind {
 pub const CONTAINER: u8 = 32;
 /// A mask bit for an explicit null.
 pub const NULL: u8 = 64;
+/// A mask bit for arrays, beside [`CONTAINER`].
+pub const ARRAY: u8 = 128;
 /// All kinds that leaves hold.
 pub const KINDS: [Kind; 5] = [Kind::Text, Kind::Integer, Kind::Float, Kind::Boolean, Kind::RawNumber];
 
@@ -67,6 +69,32 @@ pub fn leaf_name(column: &str, path: &[impl AsRef<str>], kind: Kind) -> String {
     name.push('#');
     name.push(kind.letter());
     name
+}
+
+/// Writes keys as a JSONPath of RFC 9535: `$.variables.customer_tier`, `$['a.b']`.
+pub fn json_path(keys: &[impl AsRef<str>]) -> String {
+    let mut path = "$".to_owned();
+    for key in keys.iter().map(AsRef::as_ref) {
+        let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
+        if key.starts_with(is_letter) && key.chars().all(|c| is_letter(c) || c.is_ascii_digit()) {
+            path.push('.');
+            path.push_str(key);
+        } else {
+            path.push_str("['");
+            for character in key.chars() {
+                match character {
+                    '\'' | '\\' => path.extend(['\\', character]),
+                    '\n' => path.push_str("\\n"),
+                    '\r' => path.push_str("\\r"),
+                    '\t' => path.push_str("\\t"),
+                    control if control < ' ' => path.push_str(&format!("\\u{:04x}", u32::from(control))),
+                    other => path.push(other),
+                }
+            }
+            path.push_str("']");
+        }
+    }
+    path
 }
 
 /// Says whether a key may stand for an index of an array: a look-up by such a key goes into arrays, where leaves do not.

@@ -17,6 +17,9 @@ pub struct Manifest {
 /// A path: what values it has in this file, and which keys are below it.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PathNode {
+    /// Documents that have the path.
+    #[serde(rename = "n", default)]
+    pub documents: u64,
     /// Kinds of values met at the path, as bits (see [`super::leaf`]).
     #[serde(rename = "k", default, skip_serializing_if = "is_zero")]
     pub kinds: u8,
@@ -101,6 +104,7 @@ impl Manifest {
 
 impl PathNode {
     fn merge(&mut self, other: Self) {
+        self.documents += other.documents;
         self.kinds |= other.kinds;
         self.leaf |= other.leaf;
         self.missed |= other.missed;

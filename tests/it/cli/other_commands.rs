@@ -66,6 +66,34 @@ fn describe_knows_every_table_and_column_and_function() {
 }
 
 #[test]
+fn describe_lists_the_json_paths_of_a_lake() {
+    let desk = Desk::new();
+    desk.write("a.ndjson", concat!(
+        r#"{"Session Id":"1","Started At":"2026-11-01T00:00:00Z","Data":{"tier":"gold","n":1,"list":[1],"deep":{"a.b":null}}}"#, "\n",
+        r#"{"Session Id":"2","Started At":"2026-11-01T00:00:00Z","Data":{"tier":true,"n":1.5}}"#, "\n",
+        r#"{"Session Id":"3","Started At":"2026-11-01T00:00:00Z","Data":"{\"tier\":\"cut"}"#, "\n",
+    ));
+    desk.run(&["ingest", "a.ndjson"]).fine();
+    let listed = desk.run(&["describe", "--json-paths", "--csv"]).fine();
+    let paths: Vec<&str> =
+        listed.lines().skip(1).filter_map(|line| line.rsplit_once(',').map(|(line, _)| line)).collect();
+    assert_eq!(
+        paths,
+        [
+            r#"data,$.tier,"string, boolean",3,100.0,yes"#,
+            r#"data,$.n,"integer, number",2,66.67,yes"#,
+            "data,$.deep,object,1,33.33,no",
+            "data,$.deep['a.b'],null,1,33.33,no",
+            "data,$.list,array,1,33.33,no",
+        ]
+    );
+    let bytes: u64 = listed.lines().nth(1).and_then(|line| line.rsplit(',').next()?.parse().ok()).unwrap();
+    assert!(bytes > 0, "{listed}");
+    assert_eq!(desk.run(&["describe", "--json-paths", "data"]).code, 2);
+    assert_eq!(desk.run(&["--lake", "nowhere", "describe", "--json-paths"]).code, 2);
+}
+
+#[test]
 fn a_seed_gives_the_same_bytes_whatever_the_threads() {
     let desk = Desk::new();
     for (folder, threads) in [("a", "1"), ("b", "4")] {

@@ -1,0 +1,135 @@
+//! The table `lake_json_paths`: which JSON paths the data files hold, how often, of which types, and as leaf columns or not.
+//!
+//! All of it stands in the footers of the data files, which are read when the table is.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int64Array, StringViewArray};
+
+use crate::lake::Footer;
+use crate::shred::leaf::{ARRAY, CONTAINER, KINDS, NULL, json_path, leaf_name};
+use crate::shred::manifest::PathNode;
+use crate::shred::{Kind, MANIFEST_KEY, Manifest};
+
+/// What the files together have at one path.
+#[derive(Debug, Default)]
+struct PathSum {
+    kinds: u8,
+    has_keys: bool,
+    rows: u64,
+    files: u64,
+    leaf_files: u64,
+    leaf_bytes: u64,
+}
+
+/// The paths of some files.
+#[derive(Debug, Default)]
+struct Paths<'a> {
+    /// By JSON column and path.
+    sums: BTreeMap<(String, String), PathSum>,
+    leaf_bytes: BTreeMap<&'a str, u64>,
+}
+
+impl<'a> Paths<'a> {
+    fn add(&mut self, footer: &'a Footer) {
+        let manifest = footer.schema.metadata().get(MANIFEST_KEY).and_then(|text| Manifest::parse(text));
+        let Some(manifest) = manifest else {
+            // Of a file that another engine wrote only this is known.
+            self.sums.entry((String::new(), String::new())).or_default().files += 1;
+            return;
+        };
+        self.leaf_bytes = footer.leaf_bytes.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
+        for (column, root) in &manifest.columns {
+            self.add_below(column, &mut Vec::new(), root);
+        }
+    }
+
+    fn add_below(&mut self, column: &str, path: &mut Vec<String>, node: &PathNode) {
+        if !node.is_complete {
+            let more = self.sums.entry((column.to_owned(), format!("{}.*", json_path(path)))).or_default();
+            more.files += 1;
+        }
+        for (key, child) in &node.children {
+            path.push(key.clone());
+            let bytes = KINDS.iter().filter_map(|kind| self.leaf_bytes.get(leaf_name(column, path, *kind).as_str()));
+            let bytes = bytes.sum::<u64>();
+            let sum = self.sums.entry((column.to_owned(), json_path(path))).or_default();
+            // A path that only leads to others in this file, or was chosen for a leaf and then not met.
+            if child.documents > 0 {
+                sum.kinds |= child.kinds;
+                sum.has_keys |= !child.children.is_empty();
+                sum.rows += child.documents;
+                sum.files += 1;
+                sum.leaf_files += u64::from(child.leaf);
+                sum.leaf_bytes += bytes;
+            }
+            self.add_below(column, path, child);
+            path.pop();
+        }
+    }
+}
+
+/// Names the types of values in a mask; that of a container says whether arrays are among them, keys below it that objects are.
+fn types(kinds: u8, has_keys: bool) -> String {
+    let named = [
+        (Kind::Text.bit(), "string"),
+        (Kind::Integer.bit(), "integer"),
+        (Kind::Float.bit() | Kind::RawNumber.bit(), "number"),
+        (Kind::Boolean.bit(), "boolean"),
+        (ARRAY, "array"),
+        (NULL, "null"),
+    ];
+    let mut names: Vec<&str> = named.iter().filter(|(bits, _)| kinds & bits != 0).map(|(_, name)| *name).collect();
+    if kinds & CONTAINER != 0 && (has_keys || kinds & ARRAY == 0) {
+        names.push("object");
+    }
+    names.join(", ")
+}
+
+/// Lists the paths of files by their footers: JSON column, path, types, rows, files, files with leaves, bytes of leaves.
+pub(super) fn columns(footers: &[Footer]) -> Vec<ArrayRef> {
+    let mut paths = Paths::default();
+    footers.iter().for_each(|footer| paths.add(footer));
+    paths.sums.retain(|_, sum| sum.files > 0);
+    let text = |of: fn(&(String, String)) -> &String| -> ArrayRef {
+        let texts = paths.sums.keys().map(|key| Some(of(key)).filter(|text| !text.is_empty()));
+        Arc::new(texts.collect::<StringViewArray>())
+    };
+    // Of paths that the files do not list, nothing else is known.
+    let known = |sum: &PathSum| sum.rows > 0;
+    let number = |of: fn(&PathSum) -> u64| -> ArrayRef {
+        let numbers = paths.sums.values().map(|sum| i64::try_from(of(sum)).ok().filter(|_| known(sum)));
+        Arc::new(numbers.collect::<Int64Array>())
+    };
+    vec![
+        text(|key| &key.0),
+        text(|key| &key.1),
+        Arc::new(
+            paths
+                .sums
+                .values()
+                .map(|sum| known(sum).then(|| types(sum.kinds, sum.has_keys)))
+                .collect::<StringViewArray>(),
+        ),
+        number(|sum| sum.rows),
+        Arc::new(paths.sums.values().map(|sum| i64::try_from(sum.files).ok()).collect::<Int64Array>()),
+        number(|sum| sum.leaf_files),
+        number(|sum| sum.leaf_bytes),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn masks_are_named_as_json_names_its_types() {
+        assert_eq!(types(Kind::Text.bit() | Kind::Boolean.bit(), false), "string, boolean");
+        assert_eq!(types(Kind::Float.bit() | Kind::RawNumber.bit() | NULL, false), "number, null");
+        assert_eq!(types(CONTAINER, false), "object");
+        assert_eq!(types(CONTAINER | ARRAY, false), "array");
+        assert_eq!(types(CONTAINER | ARRAY, true), "array, object");
+        assert_eq!(types(0, false), "");
+    }
+}
