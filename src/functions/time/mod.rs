@@ -3,6 +3,7 @@
 //! `zone` answers what a zone's offset is at an instant, fast; `interval` reads bucket widths. The functions are right on days
 //! with 23 and 25 hours, and in zones whose clocks stand or shift by half hours.
 
+mod date_trunc;
 mod interval;
 mod local_bucket;
 mod local_day;
@@ -10,6 +11,7 @@ mod local_hour;
 mod local_weekday;
 mod zone;
 
+pub(crate) use date_trunc::DateTrunc;
 pub(crate) use local_bucket::LocalBucket;
 pub(crate) use local_day::LocalDay;
 pub(crate) use local_hour::LocalHour;
