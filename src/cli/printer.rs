@@ -72,6 +72,11 @@ impl Printer {
         Ok(Self { format, options, file, printed: 0 })
     }
 
+    /// The format of results.
+    pub fn format(&self) -> OutputFormat {
+        self.format
+    }
+
     /// Starts the next result.
     ///
     /// # Errors

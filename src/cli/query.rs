@@ -3,11 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use clap::Args as ClapArgs;
+use datafusion::logical_expr::LogicalPlan;
 use serde_json::Value;
 use sessionlake::engine::{Engine, TABLES};
+use sessionlake::format::OutputFormat;
 use sessionlake::lake::Lake;
 use sessionlake::script::{self, Access, Clock, Script, Statement};
 use sessionlake::{Error, Result};
@@ -207,6 +211,8 @@ impl Run {
         let located = |error| located(error, script, statement);
         let plan = self.engine.plan(statement.parsed.clone()).await.map_err(located)?;
         let plan = plan.with_param_values(values).map_err(located)?;
+        let by_line = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_))
+            && printer.format() == OutputFormat::Table;
         let mut answer = self.workers.execute(self.engine.context().clone(), plan);
         let mut writer = None;
         let mut rows = 0;
@@ -218,6 +224,7 @@ impl Run {
                     writer = Some(printer.begin(schema)?);
                     continue;
                 }
+                Answer::Rows(batch) if by_line => lines_of_plans(&batch)?,
                 Answer::Rows(batch) => batch,
             };
             let Some(writer) = &mut writer else { continue };
@@ -235,6 +242,21 @@ impl Run {
         }
         Ok(())
     }
+}
+
+/// Cuts the plans of an EXPLAIN into lines, a row each, for people to read.
+fn lines_of_plans(batch: &RecordBatch) -> Result<RecordBatch> {
+    let [kinds, plans] = batch.columns() else { return Ok(batch.clone()) };
+    let (Some(kinds), Some(plans)) = (kinds.as_string_opt::<i32>(), plans.as_string_opt::<i32>()) else {
+        return Ok(batch.clone());
+    };
+    let rows = kinds.iter().zip(plans).flat_map(|(kind, plan)| {
+        let lines = plan.unwrap_or_default().trim_end().split('\n').enumerate();
+        lines.map(move |(index, line)| (if index == 0 { kind.unwrap_or_default() } else { "" }, line))
+    });
+    let (kinds, lines): (Vec<_>, Vec<_>) = rows.unzip();
+    let columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(kinds)), Arc::new(StringArray::from(lines))];
+    Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }
 
 /// Gives an engine's error its place in the script, with the tables' names for a hint.

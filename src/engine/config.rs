@@ -15,6 +15,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 
+use super::explain;
 use super::in_order::InOrder;
 use super::memory::PeakPool;
 use super::rules::AsOfClock;
@@ -147,7 +148,8 @@ impl Engine {
     /// # Errors
     /// What DataFusion says of the statement; `script` gives it a place.
     pub async fn plan(&self, statement: Statement) -> datafusion::error::Result<LogicalPlan> {
-        self.context.state().statement_to_plan(statement).await
+        let plan = self.context.state().statement_to_plan(statement).await?;
+        explain::with_footers(&self.context, plan).await
     }
 }
 

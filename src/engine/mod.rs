@@ -5,6 +5,7 @@
 
 mod catalog;
 mod config;
+mod explain;
 mod in_order;
 mod json_paths;
 mod memory;

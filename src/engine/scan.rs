@@ -5,6 +5,7 @@
 //! a wire and do the same scan on another machine. While a plan is made, a source is built for the length of a question (can this
 //! projection be merged, this filter be pushed down?) and its answer is taken back into plain data.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
@@ -26,6 +27,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::utils::conjunction_opt;
+use datafusion::physical_expr_adapter::PhysicalExprAdapterFactory;
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
 use datafusion::physical_plan::metrics::MetricsSet;
@@ -34,6 +36,7 @@ use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
 };
 
+use super::explain::{FileSchemas, json_sources};
 use super::prune::prune;
 use crate::functions::plain_path;
 use crate::lake::{DataFile, Version};
@@ -44,6 +47,8 @@ use crate::shred::ShredAdapterFactory;
 pub struct LakeTable {
     scanned: Arc<ScannedTable>,
     files: Arc<Vec<DataFile>>,
+    /// What the files hold, where a statement is explained.
+    explained: Option<Arc<FileSchemas>>,
 }
 
 /// What a scan knows of its table.
@@ -76,7 +81,23 @@ impl LakeTable {
         files: Arc<Vec<DataFile>>,
         leaves: Leaves,
     ) -> Self {
-        Self { scanned: Arc::new(ScannedTable { name: name.to_owned(), version, store, schema, leaves }), files }
+        let scanned = ScannedTable { name: name.to_owned(), version, store, schema, leaves };
+        Self { scanned: Arc::new(scanned), files, explained: None }
+    }
+
+    /// The same table, whose scans say where JSON paths come from.
+    pub(super) fn explained(&self, schemas: Arc<FileSchemas>) -> Self {
+        Self { scanned: Arc::clone(&self.scanned), files: Arc::clone(&self.files), explained: Some(schemas) }
+    }
+
+    /// The data files.
+    pub(super) fn files(&self) -> &[DataFile] {
+        &self.files
+    }
+
+    /// Where the files are.
+    pub(super) fn store(&self) -> &ObjectStoreUrl {
+        &self.scanned.store
     }
 }
 
@@ -133,6 +154,7 @@ impl TableProvider for LakeTable {
             // Not yet: the physical optimizer pushes the filter that stays above, and a second copy would be evaluated twice.
             predicate: None,
             limit,
+            explained: self.explained.clone(),
         };
         Ok(Arc::new(SessionScanExec::new(parts)?))
     }
@@ -205,9 +227,29 @@ struct ScanParts {
     /// Which rows it puts out, as an expression over the table's columns.
     predicate: Option<Arc<dyn PhysicalExpr>>,
     limit: Option<usize>,
+    /// What the files hold, where the scan is explained and not only run.
+    explained: Option<Arc<FileSchemas>>,
 }
 
 impl ScanParts {
+    /// How expressions are rewritten for a file.
+    fn adapters(&self) -> Option<Arc<dyn PhysicalExprAdapterFactory>> {
+        match self.table.leaves {
+            Leaves::Read => Some(Arc::new(ShredAdapterFactory::new(plain_path))),
+            Leaves::Ignore => None,
+        }
+    }
+
+    /// Says where JSON paths come from; `None` where the scan is not explained, or reads no path.
+    fn json_sources(&self) -> Option<String> {
+        let schemas = self.explained.as_ref()?;
+        let files: HashMap<_, _> = self.groups.iter().flat_map(FileGroup::iter).map(|f| (f.path(), f)).collect();
+        let files: Vec<&SchemaRef> = files.keys().filter_map(|path| schemas.get(path.as_ref())).collect();
+        let expressions = self.projection.iter().map(|projected| &projected.expr).chain(&self.predicate);
+        let told = json_sources(expressions, &self.table.schema, &files, self.adapters()?.as_ref()).ok()?;
+        (!told.is_empty()).then_some(told)
+    }
+
     fn config(&self, source: ParquetSource) -> Result<FileScanConfig> {
         use datafusion::datasource::physical_plan::FileSource;
         let source = match &self.predicate {
@@ -221,10 +263,7 @@ impl ScanParts {
             .with_file_groups(self.groups.clone())
             .with_statistics(self.statistics.clone())
             .with_limit(self.limit)
-            .with_expr_adapter(match self.table.leaves {
-                Leaves::Read => Some(Arc::new(ShredAdapterFactory::new(plain_path))),
-                Leaves::Ignore => None,
-            })
+            .with_expr_adapter(self.adapters())
             .build())
     }
 
@@ -316,7 +355,11 @@ impl DisplayAs for SessionScanExec {
         files.dedup();
         if matches!(kind, DisplayFormatType::TreeRender) {
             writeln!(f, "table={}", table.name)?;
-            return writeln!(f, "files={} of {total_files}", files.len());
+            writeln!(f, "files={} of {total_files}", files.len())?;
+            return match self.parts.json_sources() {
+                Some(told) => writeln!(f, "json_files={told}"),
+                None => Ok(()),
+            };
         }
         write!(f, "SessionScanExec: table={}, version={}", table.name, table.version)?;
         write!(f, ", files={} of {total_files}, groups={}", files.len(), groups.len())?;
@@ -326,6 +369,9 @@ impl DisplayAs for SessionScanExec {
         }
         if let Some(limit) = limit {
             write!(f, ", limit={limit}")?;
+        }
+        if let Some(told) = self.parts.json_sources() {
+            write!(f, ", json_files=[{told}]")?;
         }
         Ok(())
     }

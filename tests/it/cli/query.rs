@@ -187,3 +187,27 @@ fn threads_and_memory_change_no_answer() {
     let four = desk.query(sql, &["--threads", "4", "--memory-limit", "64MB", "--csv"]).fine();
     assert_eq!(first(&one), first(&four));
 }
+
+#[test]
+fn explain_says_in_how_many_files_a_json_path_comes_from_where() {
+    let desk = Desk::new();
+    let row = |id: &str, data: &str, ended: &str| {
+        format!(r#"{{"Session Id":"{id}","Started At":"2026-11-01T00:00:00Z","Ended At":{ended},"Data":{data}}}"#)
+            + "\n"
+    };
+    let ended = r#""2026-11-01T00:01:00Z""#;
+    let running = row("1", r#"{"tier":"gold","list":[1]}"#, "null");
+    desk.write("a.ndjson", &(running + &row("2", r#"{"tier":"blue","other":1}"#, ended)));
+    desk.run(&["ingest", "a.ndjson"]).fine();
+    let sql =
+        "explain select data->>'tier', json_length(data, 'list') from workflow_sessions where data->>'nope' is null";
+    let plan = desk.query(sql, &[]).fine();
+    let told = "json_files=[data $.list: NULL 1, text 1; data $.nope: NULL 2; data $.tier: leaf 2]";
+    assert!(plan.contains(told), "{plan}");
+    assert!(!plan.contains("\\n"), "a plan is printed line by line: {plan}");
+    let through_view = desk.query("explain select data->>'tier' from active_sessions", &["--json"]).fine();
+    assert!(through_view.contains("json_files=[data $.tier: leaf 1]"), "{through_view}");
+    let analyzed =
+        desk.query("explain analyze select count(*) from workflow_sessions where data->>'tier' = 'gold'", &[]).fine();
+    assert!(analyzed.contains("json_files=[data $.tier: leaf 2]"), "{analyzed}");
+}

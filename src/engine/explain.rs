@@ -1,0 +1,132 @@
+//! What EXPLAIN says of JSON paths: in how many files each comes from leaf columns, from NULL, or from the text.
+//!
+//! That is decided file by file while a scan runs, by what the footers say. To tell it before, the footers of the tables that an
+//! explained statement reads are read while it is planned ([`with_footers`]), and a scan asks the very adapter that will rewrite its
+//! expressions.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use datafusion::common::Result;
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::datasource::{provider_as_source, source_as_provider};
+use datafusion::logical_expr::LogicalPlan;
+use datafusion::physical_expr::expressions::{Column, Literal};
+use datafusion::physical_expr::utils::collect_columns;
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use datafusion::physical_expr_adapter::PhysicalExprAdapterFactory;
+use datafusion::prelude::SessionContext;
+
+use super::scan::LakeTable;
+use crate::lake::read_footers;
+use crate::shred::leaf::{LEAF_PREFIX, json_path};
+
+/// The columns of data files, with those of leaves, by the files' paths.
+pub(super) type FileSchemas = HashMap<String, SchemaRef>;
+
+/// Gives the tables of an explained statement the footers of their files; other statements stay as they are.
+pub(super) async fn with_footers(context: &SessionContext, plan: LogicalPlan) -> Result<LogicalPlan> {
+    if !matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_)) {
+        return Ok(plan);
+    }
+    let mut tables = Vec::new();
+    plan.apply_with_subqueries(|node| {
+        if let LogicalPlan::TableScan(scan) = node {
+            let provider = source_as_provider(&scan.source)?;
+            if provider.downcast_ref::<LakeTable>().is_some() {
+                tables.push(provider);
+            }
+        }
+        Ok(TreeNodeRecursion::Continue)
+    })?;
+    let mut schemas = FileSchemas::new();
+    for table in tables.iter().filter_map(|table| table.downcast_ref::<LakeTable>()) {
+        let store = context.runtime_env().object_store(table.store())?;
+        let footers = read_footers(&store, table.files()).await?;
+        schemas.extend(table.files().iter().zip(footers).map(|(file, footer)| (file.path.clone(), footer.schema)));
+    }
+    let schemas = Arc::new(schemas);
+    let explained = plan.transform_down_with_subqueries(|node| {
+        let LogicalPlan::TableScan(mut scan) = node else { return Ok(Transformed::no(node)) };
+        let provider = source_as_provider(&scan.source)?;
+        Ok(match provider.downcast_ref::<LakeTable>() {
+            Some(table) => {
+                scan.source = provider_as_source(Arc::new(table.explained(Arc::clone(&schemas))));
+                Transformed::yes(LogicalPlan::TableScan(scan))
+            }
+            None => Transformed::no(LogicalPlan::TableScan(scan)),
+        })
+    })?;
+    Ok(explained.data)
+}
+
+/// Where a call gets its values from in some number of files.
+#[derive(Debug, Default)]
+struct Sources {
+    leaf: usize,
+    null: usize,
+    text: usize,
+}
+
+/// Says of each JSON path in the expressions of a scan in how many files it comes from where: `data $.variables.tier: leaf 3, text 1`.
+pub(super) fn json_sources<'a>(
+    expressions: impl Iterator<Item = &'a Arc<dyn PhysicalExpr>>,
+    table: &SchemaRef,
+    files: &[&SchemaRef],
+    factory: &dyn PhysicalExprAdapterFactory,
+) -> Result<String> {
+    let mut calls: BTreeMap<String, Vec<Arc<dyn PhysicalExpr>>> = BTreeMap::new();
+    for expression in expressions {
+        expression.apply(|part| {
+            if let Some(name) = called_path(part) {
+                let calls = calls.entry(name).or_default();
+                if !calls.contains(part) {
+                    calls.push(Arc::clone(part));
+                }
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+    }
+    let mut sources: BTreeMap<&str, Sources> = BTreeMap::new();
+    for file in files {
+        let adapter = factory.create(Arc::clone(table), Arc::clone(file))?;
+        for (name, calls) in &calls {
+            let (mut reads_text, mut reads_leaf) = (false, false);
+            for call in calls {
+                for column in collect_columns(&adapter.rewrite(Arc::clone(call))?) {
+                    let is_leaf = column.name().starts_with(LEAF_PREFIX);
+                    reads_leaf |= is_leaf;
+                    reads_text |= !is_leaf;
+                }
+            }
+            let sources = sources.entry(name).or_default();
+            match (reads_text, reads_leaf) {
+                (true, _) => sources.text += 1,
+                (false, true) => sources.leaf += 1,
+                (false, false) => sources.null += 1,
+            }
+        }
+    }
+    let told = sources.iter().map(|(name, sources)| {
+        let counted = [("leaf", sources.leaf), ("NULL", sources.null), ("text", sources.text)];
+        let parts = counted.iter().filter(|(_, files)| *files > 0).map(|(source, files)| format!("{source} {files}"));
+        format!("{name}: {}", parts.collect::<Vec<_>>().join(", "))
+    });
+    Ok(told.collect::<Vec<_>>().join("; "))
+}
+
+/// Names the path of a call of a JSON function on a column: `data $.variables.tier`, or the call itself where the path is not of
+/// literal keys.
+fn called_path(expression: &Arc<dyn PhysicalExpr>) -> Option<String> {
+    let call = expression.downcast_ref::<ScalarFunctionExpr>().filter(|call| call.fun().name().starts_with("json_"))?;
+    let (first, keys) = call.args().split_first()?;
+    let column = first.downcast_ref::<Column>()?.name();
+    let keys: Option<Vec<String>> =
+        keys.iter().map(|key| Some(key.downcast_ref::<Literal>()?.value().try_as_str()??.to_owned())).collect();
+    Some(match keys.as_deref() {
+        Some([path]) if path.starts_with('$') => format!("{column} {path}"),
+        Some(keys) => format!("{column} {}", json_path(keys)),
+        None => call.to_string(),
+    })
+}
