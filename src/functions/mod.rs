@@ -53,16 +53,20 @@ pub fn ours() -> Vec<Arc<ScalarUDF>> {
 /// Registers every function, and what plans the JSON operators `->`, `->>`, `#>`, `#>>` and `?`.
 ///
 /// Works on a `SessionContext` and a `SessionState`. A registry without expression planners (a task on another machine) gets
-/// its functions from [`ours`] and [`datafusion_functions_json::udfs`].
+/// its functions from [`all`].
 ///
 /// # Errors
 /// The registry refuses function rewrites or expression planners.
 pub fn register_all(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    // Ahead of the planner of functions-json: the first that plans an operator wins.
-    registry.register_expr_planner(Arc::new(json::PathOperatorPlanner))?;
-    datafusion_functions_json::register_all(registry)?;
-    for function in ours() {
+    for function in all() {
         registry.register_udf(function)?;
     }
+    registry.register_function_rewrite(Arc::new(json::JsonCalls))?;
+    registry.register_expr_planner(Arc::new(json::OperatorPlanner))?;
     Ok(())
+}
+
+/// Lists our functions and those of datafusion-functions-json.
+pub fn all() -> Vec<Arc<ScalarUDF>> {
+    ours().into_iter().chain(json::plain_functions()).collect()
 }
