@@ -14,7 +14,7 @@ use arrow::array::{
 };
 use jiter::{Jiter, JiterResult, NumberAny, NumberInt, Peek};
 
-use super::leaf::{CONTAINER, Kind, LeafSet, NULL};
+use super::leaf::{BROKEN, CONTAINER, Kind, LeafSet, NULL};
 use super::manifest::{Manifest, PathNode};
 use crate::error::{Error, Result};
 
@@ -133,6 +133,7 @@ impl Walker {
             return;
         }
         self.begin();
+        self.nodes[0].kinds |= BROKEN;
         let mut jiter = Jiter::new(text.as_bytes());
         if let Ok(Peek::Object) = jiter.peek() {
             self.exact(text, &mut jiter, 0, 0);
@@ -150,7 +151,7 @@ impl Walker {
         match jiter.peek()? {
             Peek::Object => self.object(text, &mut jiter, 0, 0),
             // No key looks into anything else, and an index is never a leaf.
-            _ => Ok(()),
+            peek => jiter.known_skip(peek),
         }
     }
 
@@ -258,6 +259,7 @@ impl Walker {
                     let before = self.scratch.len();
                     if self.value(text, &mut inside, child, peek).is_err() {
                         self.scratch.truncate(before);
+                        self.nodes[child].kinds |= BROKEN;
                     }
                 }
             }
@@ -469,6 +471,8 @@ impl FileShredder {
                                 None => missed[leaf] |= taken.kind().bit(),
                             }
                         }
+                    } else {
+                        walker.nodes[0].kinds |= NULL;
                     }
                     row += 1;
                 }
