@@ -18,7 +18,7 @@ use datafusion::physical_expr_adapter::{
 };
 
 use super::derive::{Asked, Derive};
-use super::extract::{Extract, Extractions, Step};
+use super::extract::{Extract, Extractions, Reading, Step};
 use super::leaf::{BROKEN, CONTAINER, KINDS, Kind, NULL, is_index, leaf_name};
 use super::manifest::{MANIFEST_KEY, Manifest, PathNode, PathState};
 
@@ -159,15 +159,24 @@ impl ShredAdapter {
             let mut columns = self.extractions.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(columns.entry(column).or_default())
         };
-        let Some(path) = extractions.add(path) else { return Ok(None) };
-        let value: Arc<dyn PhysicalExpr> = Arc::new(Extract::new(Arc::clone(documents), extractions, path));
-        Ok(Some(match name {
-            "json_contains" => Arc::new(IsNotNullExpr::new(value)),
-            "json_value" | "json_query" => {
+        let reading = match name {
+            "json_get_str" => Reading::Text,
+            "json_as_text" => Reading::AsText,
+            "json_get_int" => Reading::Integer,
+            "json_get_float" => Reading::Float,
+            "json_get_bool" => Reading::Boolean,
+            "json_contains" => Reading::Exists,
+            _ => Reading::Written,
+        };
+        let Some(value) = Extract::new(Arc::clone(documents), &extractions, path, reading) else { return Ok(None) };
+        let value: Arc<dyn PhysicalExpr> = Arc::new(value);
+        Ok(Some(match (reading, name) {
+            (Reading::Written, "json_value" | "json_query") => {
                 let root: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::from("$")));
                 Arc::clone(expr).with_new_children(vec![value, root])?
             }
-            _ => Arc::clone(expr).with_new_children(vec![value])?,
+            (Reading::Written, _) => Arc::clone(expr).with_new_children(vec![value])?,
+            _ => value,
         }))
     }
 

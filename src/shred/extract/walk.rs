@@ -51,27 +51,31 @@ impl fmt::Display for Step {
     }
 }
 
-/// Where a value is: its first byte, and the byte behind it, or the end of a document that breaks off within it.
-pub type Place = (usize, usize);
+/// Where a value is in its document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Place {
+    /// Its first byte.
+    pub start: usize,
+    /// The byte behind it; `None` where it was not read to its end, or breaks off.
+    pub end: Option<usize>,
+}
 
 /// Several paths, merged where they begin alike.
 #[derive(Debug)]
-pub struct Trie {
+pub(super) struct Trie {
     nodes: Vec<Node>,
     paths: Vec<Vec<Step>>,
 }
 
 #[derive(Debug, Default)]
 struct Node {
-    key: Option<Box<str>>,
-    index: Option<isize>,
     /// The number of the path that ends here.
     path: Option<usize>,
-    children: Vec<usize>,
-    /// Children that are members of an object.
-    keys: usize,
-    /// Whether some children are elements of an array.
-    has_indexes: bool,
+    /// Children that are members of an object: the key's [`tag`], the key and the child.
+    keys: Vec<(u64, Box<str>, usize)>,
+    /// Children that are elements of an array.
+    indexes: Vec<(isize, usize)>,
+    children: Vec<(Step, usize)>,
 }
 
 /// The walk is not to be trusted: an error in the text, or nesting beyond the parser.
@@ -86,24 +90,19 @@ impl From<JiterError> for Odd {
 
 impl Trie {
     /// Merges different paths, each of one step at least; they are numbered as they come.
-    pub fn of(paths: impl Iterator<Item = Vec<Step>>) -> Self {
-        let mut trie = Self { nodes: vec![Node::default()], paths: paths.collect() };
+    pub fn of(paths: Vec<Vec<Step>>) -> Self {
+        let mut trie = Self { nodes: vec![Node::default()], paths };
         for (number, path) in trie.paths.iter().enumerate() {
             let mut node = 0;
             for step in path {
-                let alike = |child: &&usize| {
-                    let child = &trie.nodes[**child];
-                    child.key.as_deref() == step.key() && child.index == step.index()
-                };
-                let known = trie.nodes[node].children.iter().find(alike).copied();
+                let known = trie.nodes[node].children.iter().find(|(other, _)| other == step).map(|(_, child)| *child);
                 node = known.unwrap_or_else(|| {
                     let child = trie.nodes.len();
-                    let (key, index) = (step.key().map(Into::into), step.index());
-                    trie.nodes.push(Node { key, index, ..Node::default() });
+                    trie.nodes.push(Node::default());
                     let parent = &mut trie.nodes[node];
-                    parent.children.push(child);
-                    parent.keys += usize::from(step.key().is_some());
-                    parent.has_indexes |= index.is_some();
+                    parent.children.push((step.clone(), child));
+                    parent.keys.extend(step.key().map(|key| (tag(key), key.into(), child)));
+                    parent.indexes.extend(step.index().map(|index| (index, child)));
                     child
                 });
             }
@@ -115,11 +114,6 @@ impl Trie {
     /// The number of paths.
     pub fn len(&self) -> usize {
         self.paths.len()
-    }
-
-    /// Says whether there is no path.
-    pub fn is_empty(&self) -> bool {
-        self.paths.is_empty()
     }
 
     /// Finds the values at all paths; `places`, one for each path, comes in empty.
@@ -150,7 +144,7 @@ impl Trie {
         let this = &self.nodes[node];
         let start = jiter.current_index();
         let is_read = match peek {
-            Peek::Object if this.keys > 0 => {
+            Peek::Object if !this.keys.is_empty() => {
                 let is_read = self.object(document, jiter, this, is_last, places)?;
                 let inside = &document.as_bytes()[start..jiter.current_index()];
                 // What a look-up behind this value skips must be what the parser can skip.
@@ -159,12 +153,11 @@ impl Trie {
                 }
                 is_read
             }
-            Peek::Array if this.has_indexes => {
-                for child in this.children.iter().copied() {
-                    let Some(index) = self.nodes[child].index else { continue };
+            Peek::Array if !this.indexes.is_empty() => {
+                for (index, child) in &this.indexes {
                     let mut inside = jiter.clone();
-                    if let Some(peek) = element(&mut inside, index)? {
-                        self.value(document, &mut inside, peek, child, false, places)?;
+                    if let Some(peek) = element(&mut inside, *index)? {
+                        self.value(document, &mut inside, peek, *child, false, places)?;
                     }
                 }
                 jiter.known_skip(peek)?;
@@ -178,7 +171,7 @@ impl Trie {
             _ => this.path.is_some() && jiter.known_skip(peek).is_ok(),
         };
         if let Some(path) = this.path {
-            places[path] = Some((start, if is_read { jiter.current_index() } else { document.len() }));
+            places[path] = Some(Place { start, end: is_read.then(|| jiter.current_index()) });
         }
         Ok(())
     }
@@ -192,15 +185,18 @@ impl Trie {
         is_last: bool,
         places: &mut [Option<Place>],
     ) -> Result<bool, Odd> {
-        let mut left = node.keys;
+        let mut left = node.keys.len();
         let mut met = 0_u64;
         let mut name = jiter.known_object()?;
         while let Some(key) = name {
             let child = if left == 0 {
                 None
             } else {
-                let mut children = node.children.iter().enumerate();
-                children.find(|(bit, child)| self.nodes[**child].key.as_deref() == Some(key) && met & 1 << bit == 0)
+                let tag = tag(key);
+                let is_met = |(bit, known): &(usize, &(u64, Box<str>, usize))| {
+                    known.0 == tag && known.1.as_ref() == key && met & 1 << bit == 0
+                };
+                node.keys.iter().enumerate().find(is_met).map(|(bit, known)| (bit, known.2))
             };
             match child {
                 Some((bit, child)) => {
@@ -208,7 +204,7 @@ impl Trie {
                     left -= 1;
                     let peek = jiter.peek()?;
                     let is_last = is_last && left == 0;
-                    self.value(document, jiter, peek, *child, is_last, places)?;
+                    self.value(document, jiter, peek, child, is_last, places)?;
                     if is_last {
                         return Ok(false);
                     }
@@ -234,7 +230,7 @@ impl Trie {
 
 /// Keeps documents from being walked that have none of the keys anywhere in their text.
 #[derive(Debug)]
-pub struct Filter<'a> {
+pub(super) struct Filter<'a> {
     /// The last key of each path, quoted; none where there is nothing to be searched for.
     searched: Option<Vec<Finder<'a>>>,
     escape: Finder<'a>,
@@ -263,6 +259,16 @@ fn is_plain(key: &str) -> bool {
     key.parse::<isize>().is_err() && key.chars().all(|c| !c.is_control() && !matches!(c, '"' | '\\' | '/'))
 }
 
+/// Sums a key up in its length and first bytes, so that most keys are told apart by one comparison.
+fn tag(key: &str) -> u64 {
+    let key = key.as_bytes();
+    let mut first = [0; 8];
+    let (length, beginning) = (key.len(), &key[..key.len().min(7)]);
+    first[..beginning.len()].copy_from_slice(beginning);
+    first[7] = length as u8;
+    u64::from_le_bytes(first)
+}
+
 fn brackets(text: &[u8]) -> usize {
     text.iter().filter(|byte| matches!(byte, b'{' | b'[')).count()
 }
@@ -287,8 +293,8 @@ fn look_up(document: &str, path: &[Step]) -> Option<Place> {
         }
     }
     let start = jiter.current_index();
-    let end = jiter.known_skip(peek).map_or(document.len(), |()| jiter.current_index());
-    Some((start, end))
+    let end = jiter.known_skip(peek).ok().map(|()| jiter.current_index());
+    Some(Place { start, end })
 }
 
 /// Moves to an element of the array that the parser stands before.
