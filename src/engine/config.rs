@@ -18,7 +18,7 @@ use datafusion::sql::parser::Statement;
 use super::explain;
 use super::in_order::InOrder;
 use super::memory::PeakPool;
-use super::rules::AsOfClock;
+use super::rules::{AsOfClock, LeavesOfWindows};
 use super::scan::Leaves;
 use crate::error::{Error, Result};
 use crate::functions;
@@ -122,7 +122,11 @@ impl Engine {
         let mut analyzer_rules = vec![];
         analyzer_rules.extend(state.analyzer().rules.iter().cloned());
         analyzer_rules.insert(0, Arc::new(AsOfClock::new(options.as_of, options.time_zone)));
-        state = SessionStateBuilder::new_from_existing(state).with_analyzer_rules(analyzer_rules).build();
+        let optimizer_rules = LeavesOfWindows::among(state.optimizer().rules.clone());
+        state = SessionStateBuilder::new_from_existing(state)
+            .with_analyzer_rules(analyzer_rules)
+            .with_optimizer_rules(optimizer_rules)
+            .build();
         functions::register_all(&mut state)?;
         let context = SessionContext::new_with_state(state);
         Ok(Self { context, options, pool })

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, StringViewArray};
 
 use crate::lake::Footer;
-use crate::shred::leaf::{ARRAY, CONTAINER, KINDS, NULL, json_path, leaf_name};
+use crate::shred::leaf::{CONTAINER, KINDS, NULL, json_path, leaf_name};
 use crate::shred::manifest::PathNode;
 use crate::shred::{Kind, MANIFEST_KEY, Manifest};
 
@@ -16,6 +16,7 @@ use crate::shred::{Kind, MANIFEST_KEY, Manifest};
 #[derive(Debug, Default)]
 struct PathSum {
     kinds: u8,
+    has_arrays: bool,
     has_keys: bool,
     rows: u64,
     files: u64,
@@ -58,6 +59,7 @@ impl<'a> Paths<'a> {
             // A path that only leads to others in this file, or was chosen for a leaf and then not met.
             if child.documents > 0 {
                 sum.kinds |= child.kinds;
+                sum.has_arrays |= child.has_arrays;
                 sum.has_keys |= !child.children.is_empty();
                 sum.rows += child.documents;
                 sum.files += 1;
@@ -70,21 +72,23 @@ impl<'a> Paths<'a> {
     }
 }
 
-/// Names the types of values in a mask; that of a container says whether arrays are among them, keys below it that objects are.
-fn types(kinds: u8, has_keys: bool) -> String {
-    let named = [
-        (Kind::Text.bit(), "string"),
-        (Kind::Integer.bit(), "integer"),
-        (Kind::Float.bit() | Kind::RawNumber.bit(), "number"),
-        (Kind::Boolean.bit(), "boolean"),
-        (ARRAY, "array"),
-        (NULL, "null"),
-    ];
-    let mut names: Vec<&str> = named.iter().filter(|(bits, _)| kinds & bits != 0).map(|(_, name)| *name).collect();
-    if kinds & CONTAINER != 0 && (has_keys || kinds & ARRAY == 0) {
-        names.push("object");
+impl PathSum {
+    /// Names the types of the values.
+    fn types(&self) -> String {
+        let is_any = |kinds: &[Kind]| kinds.iter().any(|kind| self.kinds & kind.bit() != 0);
+        let is_container = self.kinds & CONTAINER != 0;
+        let named = [
+            (is_any(&[Kind::Text]), "string"),
+            (is_any(&[Kind::Integer]), "integer"),
+            (is_any(&[Kind::Float, Kind::RawNumber]), "number"),
+            (is_any(&[Kind::Boolean]), "boolean"),
+            (self.has_arrays, "array"),
+            // Keys below a path with arrays say that objects are there too.
+            (is_container && (self.has_keys || !self.has_arrays), "object"),
+            (self.kinds & NULL != 0, "null"),
+        ];
+        named.iter().filter(|(is_met, _)| *is_met).map(|(_, name)| *name).collect::<Vec<_>>().join(", ")
     }
-    names.join(", ")
 }
 
 /// Lists the paths of files by their footers: JSON column, path, types, rows, files, files with leaves, bytes of leaves.
@@ -105,13 +109,7 @@ pub(super) fn columns(footers: &[Footer]) -> Vec<ArrayRef> {
     vec![
         text(|key| &key.0),
         text(|key| &key.1),
-        Arc::new(
-            paths
-                .sums
-                .values()
-                .map(|sum| known(sum).then(|| types(sum.kinds, sum.has_keys)))
-                .collect::<StringViewArray>(),
-        ),
+        Arc::new(paths.sums.values().map(|sum| known(sum).then(|| sum.types())).collect::<StringViewArray>()),
         number(|sum| sum.rows),
         Arc::new(paths.sums.values().map(|sum| i64::try_from(sum.files).ok()).collect::<Int64Array>()),
         number(|sum| sum.leaf_files),
@@ -125,11 +123,12 @@ mod tests {
 
     #[test]
     fn masks_are_named_as_json_names_its_types() {
-        assert_eq!(types(Kind::Text.bit() | Kind::Boolean.bit(), false), "string, boolean");
-        assert_eq!(types(Kind::Float.bit() | Kind::RawNumber.bit() | NULL, false), "number, null");
-        assert_eq!(types(CONTAINER, false), "object");
-        assert_eq!(types(CONTAINER | ARRAY, false), "array");
-        assert_eq!(types(CONTAINER | ARRAY, true), "array, object");
-        assert_eq!(types(0, false), "");
+        let types = |kinds, has_arrays, has_keys| PathSum { kinds, has_arrays, has_keys, ..PathSum::default() }.types();
+        assert_eq!(types(Kind::Text.bit() | Kind::Boolean.bit(), false, false), "string, boolean");
+        assert_eq!(types(Kind::Float.bit() | Kind::RawNumber.bit() | NULL, false, false), "number, null");
+        assert_eq!(types(CONTAINER, false, false), "object");
+        assert_eq!(types(CONTAINER, true, false), "array");
+        assert_eq!(types(CONTAINER, true, true), "array, object");
+        assert_eq!(types(0, false, false), "");
     }
 }

@@ -51,23 +51,27 @@ pub fn ours() -> Vec<Arc<ScalarUDF>> {
 }
 
 /// Lists the functions that stand in for DataFusion's of the same name: the same answers, faster on our columns.
-pub fn replaced() -> Vec<Arc<ScalarUDF>> {
+fn replaced() -> Vec<Arc<ScalarUDF>> {
     vec![Arc::new(ScalarUDF::new_from_impl(time::DateTrunc::default()))]
 }
 
 /// Registers every function, and what plans the JSON operators `->`, `->>`, `#>`, `#>>` and `?`.
 ///
 /// Works on a `SessionContext` and a `SessionState`. A registry without expression planners (a task on another machine) gets
-/// its functions from [`ours`], [`replaced`] and [`datafusion_functions_json::udfs`].
+/// its functions from [`all`].
 ///
 /// # Errors
 /// The registry refuses function rewrites or expression planners.
 pub fn register_all(registry: &mut dyn FunctionRegistry) -> Result<()> {
-    // Ahead of the planner of functions-json: the first that plans an operator wins.
-    registry.register_expr_planner(Arc::new(json::PathOperatorPlanner))?;
-    datafusion_functions_json::register_all(registry)?;
-    for function in ours().into_iter().chain(replaced()) {
+    for function in all() {
         registry.register_udf(function)?;
     }
+    registry.register_function_rewrite(Arc::new(json::JsonCalls))?;
+    registry.register_expr_planner(Arc::new(json::OperatorPlanner))?;
     Ok(())
+}
+
+/// Lists our functions, those that stand in for DataFusion's, and those of datafusion-functions-json.
+pub fn all() -> Vec<Arc<ScalarUDF>> {
+    ours().into_iter().chain(replaced()).chain(json::plain_functions()).collect()
 }

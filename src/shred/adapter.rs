@@ -1,23 +1,25 @@
-//! Rewrites a scan's expressions for one file: JSON calls become leaf columns, NULL, or stay.
+//! Rewrites a scan's expressions for one file: JSON calls become leaf columns, NULL, or shared look-ups in the text.
 //!
 //! The Parquet opener asks the factory once for every file (or part of one), before it makes pruning predicates and row filters of
 //! the pushed filter, so that a leaf's minimum and maximum, its bloom filter and page index prune like those of any column.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue};
-use datafusion::logical_expr::ScalarUDF;
-use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
+use datafusion::logical_expr::{Operator, ScalarUDF};
+use datafusion::physical_expr::expressions::{BinaryExpr, CastExpr, Column, IsNotNullExpr, Literal};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_adapter::{
     DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory,
 };
 
 use super::derive::{Asked, Derive};
-use super::leaf::{CONTAINER, KINDS, Kind, is_index, leaf_name};
+use super::extract::{Extract, Extractions, Reading, Step};
+use super::leaf::{BROKEN, CONTAINER, KINDS, Kind, NULL, is_index, leaf_name};
 use super::manifest::{MANIFEST_KEY, Manifest, PathNode, PathState};
 
 /// Reads a JSONPath that names one place by keys alone, such as `$.variables.customer_tier`; `None` for any other.
@@ -39,12 +41,10 @@ impl ShredAdapterFactory {
 impl PhysicalExprAdapterFactory for ShredAdapterFactory {
     fn create(&self, logical: SchemaRef, physical: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
         let inner = DefaultPhysicalExprAdapterFactory.create(logical, Arc::clone(&physical))?;
+        // A file of another engine has no manifest: its text is parsed.
         let manifest = physical.metadata().get(MANIFEST_KEY).and_then(|text| Manifest::parse(text));
-        Ok(match manifest {
-            // A file of another engine has no manifest: its text is parsed.
-            None => inner,
-            Some(manifest) => Arc::new(ShredAdapter { inner, physical, manifest, plain_path: self.plain_path }),
-        })
+        let plain_path = self.plain_path;
+        Ok(Arc::new(ShredAdapter { inner, physical, manifest, plain_path, extractions: Mutex::default() }))
     }
 }
 
@@ -52,15 +52,21 @@ impl PhysicalExprAdapterFactory for ShredAdapterFactory {
 struct ShredAdapter {
     inner: Arc<dyn PhysicalExprAdapter>,
     physical: SchemaRef,
-    manifest: Manifest,
+    manifest: Option<Manifest>,
     plain_path: PlainPath,
+    /// What is looked up in the text of each column.
+    extractions: Mutex<BTreeMap<String, Arc<Extractions>>>,
 }
 
 impl PhysicalExprAdapter for ShredAdapter {
     fn rewrite(&self, expr: Arc<dyn PhysicalExpr>) -> Result<Arc<dyn PhysicalExpr>> {
         let rewritten = expr
             .transform_down(|expr| {
-                let replaced = expr.downcast_ref::<ScalarFunctionExpr>().and_then(|call| self.replace(call));
+                let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() else { return Ok(Transformed::no(expr)) };
+                let replaced = match self.manifest.as_ref().and_then(|manifest| self.replace(manifest, call)) {
+                    Some(replaced) => Some(replaced),
+                    None => self.extract(&expr, call)?,
+                };
                 Ok(match replaced {
                     // The new expression names columns of the file: nothing in it is to be rewritten.
                     Some(replaced) => Transformed::new(replaced, true, TreeNodeRecursion::Jump),
@@ -84,14 +90,19 @@ enum Call {
     Integer,
     Float,
     Boolean,
-    /// Whether the path exists: false where it does not, never null.
+    /// `json_get_json`, `json_query`: the value as the document writes it.
+    Written,
+    /// `json_length` and what else answers for objects and arrays only.
+    Container,
+    /// `json_contains`: false where the path does not exist, and for a null document.
+    Contains,
+    /// `json_exists`: the same, but null for a null or broken document.
     Exists,
-    /// Text of the value or its parts: NULL where the path does not exist, the text else.
-    Other,
 }
 
 impl ShredAdapter {
-    fn replace(&self, call: &ScalarFunctionExpr) -> Option<Arc<dyn PhysicalExpr>> {
+    /// Returns what a call comes to in this file by its manifest; `None` if the text must be parsed.
+    fn replace(&self, manifest: &Manifest, call: &ScalarFunctionExpr) -> Option<Arc<dyn PhysicalExpr>> {
         let asked = match call.fun().name() {
             "json_get_str" => Call::Text,
             "json_as_text" => Call::AsText,
@@ -99,22 +110,26 @@ impl ShredAdapter {
             "json_get_int" => Call::Integer,
             "json_get_float" => Call::Float,
             "json_get_bool" => Call::Boolean,
-            "json_contains" => Call::Exists,
-            "json_get_json" | "json_length" | "json_query" => Call::Other,
+            "json_get_json" | "json_query" => Call::Written,
+            "json_length" | "json_get_array" | "json_object_keys" => Call::Container,
+            "json_contains" => Call::Contains,
+            "json_exists" => Call::Exists,
             _ => return None,
         };
         let (column, path) = self.path(call)?;
-        let null = || -> Option<Arc<dyn PhysicalExpr>> {
-            Some(Arc::new(Literal::new(ScalarValue::try_from(call.return_type()).ok()?)))
+        if asked == Call::Exists && !manifest.columns.get(&column).is_some_and(|root| root.kinds == 0) {
+            return None;
+        }
+        let constant = |value| -> Option<Arc<dyn PhysicalExpr>> { Some(Arc::new(Literal::new(value))) };
+        let nothing = match asked {
+            Call::Contains | Call::Exists => ScalarValue::Boolean(Some(false)),
+            _ => ScalarValue::try_from(call.return_type()).ok()?,
         };
-        match self.manifest.find(&column, &path) {
+        match manifest.find(&column, &path) {
             PathState::Unknown => None,
-            PathState::Absent if asked == Call::Exists => {
-                Some(Arc::new(Literal::new(ScalarValue::Boolean(Some(false)))))
-            }
-            PathState::Absent => null(),
+            PathState::Absent => constant(nothing),
             PathState::Present(node) => match self.derive(asked, &column, &path, node)? {
-                Derived::Nothing => null(),
+                Derived::Nothing => constant(nothing),
                 Derived::Expression(expression, data_type) => Some(if data_type == *call.return_type() {
                     expression
                 } else {
@@ -122,6 +137,47 @@ impl ShredAdapter {
                 }),
             },
         }
+    }
+
+    /// Returns a call that finds its value together with others; `None` where it must do so by itself.
+    fn extract(
+        &self,
+        expr: &Arc<dyn PhysicalExpr>,
+        call: &ScalarFunctionExpr,
+    ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let name = call.fun().name();
+        let path = match name {
+            "json_value" | "json_query" => {
+                self.path(call).map(|(column, path)| (column, path.into_iter().map(Step::Key).collect()))
+            }
+            "json_get_str" | "json_as_text" | "json_get_json" | "json_get_int" | "json_get_float" | "json_get_bool"
+            | "json_get_array" | "json_get" | "json_contains" | "json_length" | "json_object_keys" => steps(call),
+            _ => None,
+        };
+        let (Some((column, path)), Some(documents)) = (path, call.args().first()) else { return Ok(None) };
+        let extractions = {
+            let mut columns = self.extractions.lock().unwrap_or_else(PoisonError::into_inner);
+            Arc::clone(columns.entry(column).or_default())
+        };
+        let reading = match name {
+            "json_get_str" => Reading::Text,
+            "json_as_text" => Reading::AsText,
+            "json_get_int" => Reading::Integer,
+            "json_get_float" => Reading::Float,
+            "json_get_bool" => Reading::Boolean,
+            "json_contains" => Reading::Exists,
+            _ => Reading::Written,
+        };
+        let Some(value) = Extract::new(Arc::clone(documents), &extractions, path, reading) else { return Ok(None) };
+        let value: Arc<dyn PhysicalExpr> = Arc::new(value);
+        Ok(Some(match (reading, name) {
+            (Reading::Written, "json_value" | "json_query") => {
+                let root: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::from("$")));
+                Arc::clone(expr).with_new_children(vec![value, root])?
+            }
+            (Reading::Written, _) => Arc::clone(expr).with_new_children(vec![value])?,
+            _ => value,
+        }))
     }
 
     /// Returns the column and keys of a call of a column and literals.
@@ -135,7 +191,7 @@ impl ShredAdapter {
             _ => None,
         };
         let keys = match call.fun().name() {
-            "json_value" | "json_query" => match rest {
+            "json_value" | "json_query" | "json_exists" => match rest {
                 [path] => (self.plain_path)(&literal(path)?)?,
                 _ => return None,
             },
@@ -145,16 +201,22 @@ impl ShredAdapter {
     }
 
     fn derive(&self, asked: Call, column: &str, path: &[String], node: &PathNode) -> Option<Derived> {
+        let all = KINDS.iter().fold(0, |mask, kind| mask | kind.bit());
         let needed = match asked {
             Call::Text => Kind::Text.bit(),
             Call::Boolean => Kind::Boolean.bit() | Kind::Text.bit(),
-            Call::Integer | Call::Float => {
-                Kind::Integer.bit() | Kind::Float.bit() | Kind::RawNumber.bit() | Kind::Text.bit()
-            }
-            Call::AsText | Call::Scalar => KINDS.iter().fold(0, |mask, kind| mask | kind.bit()),
-            Call::Exists | Call::Other => return None,
+            Call::Integer | Call::Float => all & !Kind::Boolean.bit(),
+            Call::AsText | Call::Scalar | Call::Written | Call::Contains | Call::Exists => all,
+            Call::Container => 0,
         };
-        if asked == Call::AsText && node.kinds & CONTAINER != 0 {
+        // Values that no leaf holds, and that the call does not pass over.
+        let text_only = match asked {
+            Call::AsText | Call::Container => CONTAINER,
+            Call::Written => Kind::Text.bit() | NULL | CONTAINER,
+            Call::Contains | Call::Exists => NULL | CONTAINER | BROKEN,
+            _ => 0,
+        };
+        if node.kinds & text_only != 0 {
             return None;
         }
         let there = node.kinds & needed;
@@ -171,6 +233,17 @@ impl ShredAdapter {
         let only = |kind: Kind| there == kind.bit();
         let typed = |kind: Kind| Some(Derived::Expression(leaf(kind)?, self.stored_type(column, path, kind)?));
         match asked {
+            Call::Contains | Call::Exists => {
+                let mut any: Option<Arc<dyn PhysicalExpr>> = None;
+                for kind in KINDS.iter().filter(|kind| there & kind.bit() != 0) {
+                    let met: Arc<dyn PhysicalExpr> = Arc::new(IsNotNullExpr::new(leaf(*kind)?));
+                    any = Some(match any {
+                        Some(any) => Arc::new(BinaryExpr::new(any, Operator::Or, met)),
+                        None => met,
+                    });
+                }
+                return Some(Derived::Expression(any?, DataType::Boolean));
+            }
             Call::Text => return typed(Kind::Text),
             Call::AsText | Call::Scalar if only(Kind::Text) => return typed(Kind::Text),
             Call::Integer if only(Kind::Integer) => return typed(Kind::Integer),
@@ -207,6 +280,23 @@ impl ShredAdapter {
     fn stored_type(&self, column: &str, path: &[String], kind: Kind) -> Option<DataType> {
         Some(self.physical.field_with_name(&leaf_name(column, path, kind)).ok()?.data_type().clone())
     }
+}
+
+/// Returns the column and the steps of a call of a column, keys and indexes.
+fn steps(call: &ScalarFunctionExpr) -> Option<(String, Vec<Step>)> {
+    let (first, rest) = call.args().split_first()?;
+    let column = first.downcast_ref::<Column>()?.name().to_owned();
+    let step = |arg: &Arc<dyn PhysicalExpr>| {
+        let literal = arg.downcast_ref::<Literal>()?.value();
+        match (literal.try_as_str(), literal) {
+            (Some(key), _) => Some(Step::Key(key?.to_owned())),
+            (None, ScalarValue::Int64(Some(index))) => isize::try_from(*index).ok().map(Step::Index),
+            (None, ScalarValue::UInt64(Some(index))) => isize::try_from(*index).ok().map(Step::Index),
+            _ => None,
+        }
+    };
+    let steps: Vec<Step> = rest.iter().map(step).collect::<Option<_>>()?;
+    (!steps.is_empty()).then_some((column, steps))
 }
 
 /// What a call comes to in this file.

@@ -131,11 +131,7 @@ impl Columns {
         } else if self.float.is_valid(row) {
             whole(self.float.value(row))
         } else if self.raw.is_valid(row) {
-            match number(self.raw.value(row))? {
-                NumberAny::Int(NumberInt::Int(integer)) => Some(integer),
-                NumberAny::Int(NumberInt::BigInt(integer)) => i64::try_from(integer).ok(),
-                NumberAny::Float(float) => whole(float),
-            }
+            to_integer(number(self.raw.value(row))?)
         } else {
             None
         }
@@ -149,10 +145,7 @@ impl Columns {
         } else if self.text.is_valid(row) {
             self.text.value(row).parse().ok()
         } else if self.raw.is_valid(row) {
-            match number(self.raw.value(row))? {
-                NumberAny::Int(integer) => Some(integer.into()),
-                NumberAny::Float(float) => Some(float),
-            }
+            Some(to_float(number(self.raw.value(row))?))
         } else {
             None
         }
@@ -186,10 +179,27 @@ impl Columns {
 }
 
 /// Reads a number as datafusion-functions-json does.
-fn number(raw: &str) -> Option<NumberAny> {
+pub(super) fn number(raw: &str) -> Option<NumberAny> {
     let mut jiter = Jiter::new(raw.as_bytes());
     let peek: Peek = jiter.peek().ok()?;
     jiter.known_number(peek).ok()
+}
+
+/// Returns a number that is whole and within 64 bits.
+pub(super) fn to_integer(number: NumberAny) -> Option<i64> {
+    match number {
+        NumberAny::Int(NumberInt::Int(integer)) => Some(integer),
+        NumberAny::Int(NumberInt::BigInt(integer)) => i64::try_from(integer).ok(),
+        NumberAny::Float(float) => whole(float),
+    }
+}
+
+/// Returns a number as a float, rounded where it has more digits.
+pub(super) fn to_float(number: NumberAny) -> f64 {
+    match number {
+        NumberAny::Int(integer) => integer.into(),
+        NumberAny::Float(float) => float,
+    }
 }
 
 /// Returns a float that is a whole number within 64 bits.

@@ -14,7 +14,7 @@ use arrow::array::{
 };
 use jiter::{Jiter, JiterResult, NumberAny, NumberInt, Peek};
 
-use super::leaf::{ARRAY, CONTAINER, Kind, LeafSet, NULL};
+use super::leaf::{BROKEN, CONTAINER, Kind, LeafSet, NULL};
 use super::manifest::{Manifest, PathNode};
 use crate::error::{Error, Result};
 
@@ -33,6 +33,8 @@ struct Node {
     is_complete: bool,
     /// Kinds met at this path.
     kinds: u8,
+    /// Whether arrays are among the containers met.
+    has_arrays: bool,
     /// The leaf of this path, if it has one.
     leaf: Option<usize>,
     /// The last document in which the path was met; a second time in one document is a second equal key.
@@ -151,6 +153,7 @@ impl Walker {
             }
         }
         self.begin();
+        self.nodes[0].kinds |= BROKEN;
         let mut jiter = Jiter::new(text.as_bytes());
         if let Ok(Peek::Object) = jiter.peek() {
             self.exact(text, &mut jiter, 0, 0);
@@ -168,7 +171,7 @@ impl Walker {
         match jiter.peek()? {
             Peek::Object => self.object(text, &mut jiter, 0, 0),
             // No key looks into anything else, and an index is never a leaf.
-            _ => Ok(()),
+            peek => jiter.known_skip(peek),
         }
     }
 
@@ -215,7 +218,8 @@ impl Walker {
                 None
             }
             Peek::Array => {
-                self.nodes[node].kinds |= CONTAINER | ARRAY;
+                self.nodes[node].kinds |= CONTAINER;
+                self.nodes[node].has_arrays = true;
                 jiter.known_skip(peek)?;
                 None
             }
@@ -274,6 +278,7 @@ impl Walker {
                     let before = self.scratch.len();
                     if self.value(text, &mut inside, child, peek).is_err() {
                         self.scratch.truncate(before);
+                        self.nodes[child].kinds |= BROKEN;
                     }
                 }
             }
@@ -317,6 +322,7 @@ impl Walker {
         PathNode {
             documents: this.documents,
             kinds: this.kinds,
+            has_arrays: this.has_arrays,
             leaf: this.leaf.is_some(),
             missed: this.leaf.and_then(|leaf| missed.get(leaf).copied()).unwrap_or_default(),
             is_complete: this.is_complete,
@@ -486,6 +492,8 @@ impl FileShredder {
                                 None => missed[leaf] |= taken.kind().bit(),
                             }
                         }
+                    } else {
+                        walker.nodes[0].kinds |= NULL;
                     }
                     row += 1;
                 }

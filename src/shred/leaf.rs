@@ -22,10 +22,11 @@ pub enum Kind {
 
 /// A mask bit for objects and arrays, which no leaf holds.
 pub const CONTAINER: u8 = 32;
-/// A mask bit for an explicit null.
+/// A mask bit for an explicit null; of a column's root: some document is NULL.
 pub const NULL: u8 = 64;
-/// A mask bit for arrays, beside [`CONTAINER`].
-pub const ARRAY: u8 = 128;
+/// A mask bit for a value that breaks off or is none: it is there, but no function reads it. Of a column's root: some document is
+/// not sound as far as its end.
+pub const BROKEN: u8 = 128;
 /// All kinds that leaves hold.
 pub const KINDS: [Kind; 5] = [Kind::Text, Kind::Integer, Kind::Float, Kind::Boolean, Kind::RawNumber];
 

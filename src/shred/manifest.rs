@@ -23,6 +23,9 @@ pub struct PathNode {
     /// Kinds of values met at the path, as bits (see [`super::leaf`]).
     #[serde(rename = "k", default, skip_serializing_if = "is_zero")]
     pub kinds: u8,
+    /// Whether arrays are among the containers met at the path.
+    #[serde(rename = "a", default, skip_serializing_if = "is_false")]
+    pub has_arrays: bool,
     /// Whether the path has leaf columns: one for each kind met, but for those missed.
     #[serde(rename = "l", default, skip_serializing_if = "is_false")]
     pub leaf: bool,
@@ -106,6 +109,7 @@ impl PathNode {
     fn merge(&mut self, other: Self) {
         self.documents += other.documents;
         self.kinds |= other.kinds;
+        self.has_arrays |= other.has_arrays;
         self.leaf |= other.leaf;
         self.missed |= other.missed;
         self.is_complete &= other.is_complete;

@@ -14,6 +14,7 @@ pub mod adapter;
 pub mod choice;
 pub mod derive;
 pub mod document;
+pub mod extract;
 pub mod leaf;
 pub mod manifest;
 

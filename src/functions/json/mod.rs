@@ -1,7 +1,8 @@
 //! Reads JSON text: JSONPath (RFC 9535) functions, validity, and the path operators.
 //!
-//! `path` compiles a path, `lookup` finds what it picks in a document, `operators` plans `#>` and `#>>` with Postgres array
-//! text. The plain `json_get_*` functions and `->`, `->>`, `?` come from datafusion-functions-json.
+//! `path` compiles a path, `lookup` finds what it picks in a document. The plain `json_get_*` functions are those of
+//! datafusion-functions-json, the ones that return text wrapped by `text`; `operators` plans `->`, `->>`, `#>`, `#>>` and `?` as
+//! calls of them, and `rewrite` makes one call of several.
 
 mod json_exists;
 mod json_query;
@@ -10,18 +11,43 @@ mod json_value;
 mod lookup;
 mod operators;
 mod path;
+mod rewrite;
+mod text;
 
 pub(crate) use json_exists::JsonExists;
 pub(crate) use json_query::JsonQuery;
 pub(crate) use json_valid::JsonValid;
 pub(crate) use json_value::JsonValue;
-pub(crate) use operators::PathOperatorPlanner;
+pub(crate) use operators::OperatorPlanner;
+pub(crate) use rewrite::JsonCalls;
+
+use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, plan_err};
-use datafusion::logical_expr::ReturnFieldArgs;
+use datafusion::logical_expr::{ReturnFieldArgs, ScalarUDF};
+use datafusion_functions_json::udfs;
 
 use super::arguments::{self, Kind, Parameters};
+
+/// Lists the functions of datafusion-functions-json, those that return text in our wrapping.
+pub(crate) fn plain_functions() -> Vec<Arc<ScalarUDF>> {
+    vec![
+        Arc::clone(&text::AS_TEXT),
+        Arc::clone(&text::GET_STR),
+        Arc::clone(&text::GET_JSON),
+        udfs::json_get_int_udf(),
+        udfs::json_get_float_udf(),
+        udfs::json_get_bool_udf(),
+        udfs::json_get_array_udf(),
+        udfs::json_get_udf(),
+        udfs::json_contains_udf(),
+        udfs::json_length_udf(),
+        udfs::json_object_keys_udf(),
+        udfs::json_from_scalar_udf(),
+        udfs::json_union_to_text_udf(),
+    ]
+}
 
 /// The parameters of the three path functions.
 const PARAMETERS: Parameters = Parameters::required(&[("json", Kind::Text), ("path", Kind::Text)]);

@@ -1,45 +1,59 @@
-//! Plans `json #> '{a,b}'` and `json #>> '{a,b}'`: the path operators with a Postgres array text.
+//! Plans the operators `->`, `->>`, `#>`, `#>>` and `?` as calls of functions.
 //!
-//! datafusion-functions-json plans these operators for list expressions only. Both spellings end here as the same call with one
-//! literal a step, `json_as_text(json, 'a', 'b')`, because that is the form which the scan knows how to read from a column of
-//! its own. Steps are names in objects and, where they read as a number, indexes in arrays.
+//! A path of `#>` and `#>>` that is a literal, as a Postgres array text or a list, ends as one literal a step: `json_as_text(json,
+//! 'a', 'b')` is the form that the scan knows how to read from a column of its own. Steps are names in objects and, where they
+//! read as a number, indexes in arrays. A result is titled as the operator is written, not as the call.
 //!
-//! Limits: an array text from a column or an expression is left to functions-json, which takes it for one name.
+//! Limits: an array text from a column or an expression is taken for one name.
+
+use std::sync::Arc;
 
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::{Alias, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
-use datafusion_functions_json::udfs::{json_as_text_udf, json_get_udf};
+use datafusion_functions_json::udfs::{json_contains_udf, json_get_udf};
 
-/// Plans the path operators.
+use super::text;
+
+/// Plans the operators.
 #[derive(Debug, Default)]
-pub(crate) struct PathOperatorPlanner;
+pub(crate) struct OperatorPlanner;
 
-impl ExprPlanner for PathOperatorPlanner {
+impl ExprPlanner for OperatorPlanner {
     fn plan_binary_op(&self, raw: RawBinaryExpr, _schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let (function, operator) = match raw.op {
-            BinaryOperator::HashArrow => (json_get_udf(), "#>"),
-            BinaryOperator::HashLongArrow => (json_as_text_udf(), "#>>"),
+        let as_text = || Arc::clone(&text::AS_TEXT);
+        let (func, operator, takes_path) = match raw.op {
+            BinaryOperator::Arrow => (json_get_udf(), "->", false),
+            BinaryOperator::LongArrow => (as_text(), "->>", false),
+            BinaryOperator::HashArrow => (json_get_udf(), "#>", true),
+            BinaryOperator::HashLongArrow => (as_text(), "#>>", true),
+            BinaryOperator::Question => (json_contains_udf(), "?", false),
             _ => return Ok(PlannerResult::Original(raw)),
         };
-        let Some((steps, shown)) = literal_steps(&raw.right, operator)? else {
-            return Ok(PlannerResult::Original(raw));
-        };
-        let title = format!("{} {operator} {shown}", column_title(&raw.left));
-        let mut args = vec![raw.left];
-        args.extend(steps);
-        let call = Expr::ScalarFunction(ScalarFunction { func: function, args });
+        let literal = if takes_path { literal_steps(&raw.right, operator)? } else { None };
+        let (keys, shown) = literal.unwrap_or_else(|| {
+            let shown = written(&raw.right);
+            (vec![raw.right], shown)
+        });
+        let title = format!("{} {operator} {shown}", written(&raw.left));
+        let args = std::iter::once(raw.left).chain(keys).collect();
+        let call = Expr::ScalarFunction(ScalarFunction { func, args });
         Ok(PlannerResult::Planned(Expr::Alias(Alias::new(call, None::<&str>, title))))
     }
 }
 
-/// Names the left side as the plain operators do: a column by its bare name.
-fn column_title(expression: &Expr) -> String {
+/// Shows an operand in a title: a column by its bare name, a literal as SQL has it.
+fn written(expression: &Expr) -> String {
     match expression {
         Expr::Column(column) => column.name.clone(),
         Expr::Alias(alias) => alias.name.clone(),
+        Expr::Cast(cast) => written(&cast.expr),
+        Expr::Literal(scalar, _) => match scalar.try_as_str() {
+            Some(Some(text)) => format!("'{text}'"),
+            _ => scalar.to_string(),
+        },
         other => other.to_string(),
     }
 }

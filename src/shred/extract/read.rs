@@ -1,0 +1,198 @@
+//! Reads values whose places in their documents are known, as the functions of datafusion-functions-json do.
+//!
+//! The functions that most queries call are read here, straight into the column that they return. For all others the text of
+//! the value is taken, as a view into its document, and the function itself reads that.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BooleanBuilder, ByteView, Float64Builder, Int64Builder, NullBufferBuilder, StringViewArray,
+    StringViewBuilder, make_view,
+};
+use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::DataType;
+use datafusion::common::Result;
+use jiter::{Jiter, NumberAny, Peek};
+
+use super::walk::Place;
+use crate::shred::derive::{to_float, to_integer};
+
+/// How a value is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reading {
+    /// The text of the value as it stands, up to the end of a document that breaks off within it.
+    Written,
+    /// `json_contains`
+    Exists,
+    /// `json_get_str`
+    Text,
+    /// `json_as_text`
+    AsText,
+    /// `json_get_int`
+    Integer,
+    /// `json_get_float`
+    Float,
+    /// `json_get_bool`
+    Boolean,
+}
+
+impl Reading {
+    /// The type of the column.
+    pub fn data_type(self) -> DataType {
+        match self {
+            Self::Written | Self::Text | Self::AsText => DataType::Utf8View,
+            Self::Exists | Self::Boolean => DataType::Boolean,
+            Self::Integer => DataType::Int64,
+            Self::Float => DataType::Float64,
+        }
+    }
+}
+
+/// A column that grows by a value a row.
+pub(super) struct Column {
+    reading: Reading,
+    values: Values,
+}
+
+enum Values {
+    Views { views: Vec<u128>, nulls: NullBufferBuilder },
+    Text(StringViewBuilder),
+    Integer(Int64Builder),
+    Float(Float64Builder),
+    Boolean(BooleanBuilder),
+}
+
+impl Column {
+    pub(super) fn new(reading: Reading, rows: usize) -> Self {
+        let values = match reading {
+            Reading::Written => Values::Views { views: Vec::with_capacity(rows), nulls: NullBufferBuilder::new(rows) },
+            Reading::Text | Reading::AsText => Values::Text(StringViewBuilder::with_capacity(rows)),
+            Reading::Integer => Values::Integer(Int64Builder::with_capacity(rows)),
+            Reading::Float => Values::Float(Float64Builder::with_capacity(rows)),
+            Reading::Exists | Reading::Boolean => Values::Boolean(BooleanBuilder::with_capacity(rows)),
+        };
+        Self { reading, values }
+    }
+
+    /// Appends what is read at a place of a document, which `view` shows; null where there is no place.
+    pub(super) fn append(&mut self, document: &str, view: u128, place: Option<Place>) {
+        let value = place.and_then(|place| Value::at(document, place));
+        match &mut self.values {
+            Values::Views { views, nulls } => {
+                let shown = value.and_then(|value| {
+                    let view = ByteView::from(view);
+                    let offset = view.offset.checked_add(u32::try_from(place?.start).ok()?)?;
+                    Some(make_view(value.text.as_bytes(), view.buffer_index, offset))
+                });
+                nulls.append(shown.is_some());
+                views.push(shown.unwrap_or_default());
+            }
+            Values::Text(builder) => match (value, self.reading) {
+                (Some(value), Reading::AsText) => value.with_text(|text| builder.append_option(text)),
+                (Some(value), _) if value.is_string() => value.with_text(|text| builder.append_option(text)),
+                _ => builder.append_null(),
+            },
+            Values::Integer(builder) => builder.append_option(value.and_then(Value::integer)),
+            Values::Float(builder) => builder.append_option(value.and_then(Value::float)),
+            Values::Boolean(builder) => match self.reading {
+                Reading::Exists => builder.append_value(value.is_some()),
+                _ => builder.append_option(value.and_then(Value::boolean)),
+            },
+        }
+    }
+
+    /// Returns the column; the views of [`Reading::Written`] point into the documents.
+    pub(super) fn finish(self, documents: &StringViewArray) -> Result<ArrayRef> {
+        Ok(match self.values {
+            Values::Views { views, mut nulls } => {
+                let buffers = documents.data_buffers().to_vec();
+                Arc::new(StringViewArray::try_new(ScalarBuffer::from(views), buffers, nulls.finish())?)
+            }
+            Values::Text(mut builder) => Arc::new(builder.finish()),
+            Values::Integer(mut builder) => Arc::new(builder.finish()),
+            Values::Float(mut builder) => Arc::new(builder.finish()),
+            Values::Boolean(mut builder) => Arc::new(builder.finish()),
+        })
+    }
+}
+
+/// A value in its document.
+#[derive(Debug, Clone, Copy)]
+struct Value<'a> {
+    /// The value, or the rest of a document from where it begins.
+    text: &'a str,
+    /// Whether the text is the value and nothing else.
+    is_whole: bool,
+}
+
+impl<'a> Value<'a> {
+    fn at(document: &'a str, place: Place) -> Option<Self> {
+        let text = document.get(place.start..place.end.unwrap_or(document.len()))?;
+        Some(Self { text, is_whole: place.end.is_some() })
+    }
+
+    fn is_string(self) -> bool {
+        self.text.starts_with('"')
+    }
+
+    /// Returns the text of a string without escapes, which need not be decoded.
+    fn plain(self) -> Option<&'a str> {
+        let inside = self.text.strip_prefix('"').filter(|_| self.is_whole)?.strip_suffix('"')?;
+        // The parser skips over control characters that it does not read.
+        let is_plain = inside.bytes().fold(true, |plain, byte| plain & (byte != b'\\') & (byte >= 0x20));
+        is_plain.then_some(inside)
+    }
+
+    /// Hands out the value as text: a string decoded, anything else as it is written, but null and what breaks off.
+    fn with_text(self, take: impl FnOnce(Option<&str>)) {
+        if self.is_string() {
+            match self.plain() {
+                Some(text) => take(Some(text)),
+                None => take(Jiter::new(self.text.as_bytes()).known_str().ok()),
+            }
+        } else if self.text.starts_with('n') {
+            take(None);
+        } else if self.is_whole {
+            take(Some(self.text));
+        } else {
+            let mut jiter = Jiter::new(self.text.as_bytes());
+            let is_read = jiter.next_skip().is_ok();
+            take(self.text.get(..jiter.current_index()).filter(|_| is_read));
+        }
+    }
+
+    /// Parses the text of a string.
+    fn parsed<T: std::str::FromStr>(self) -> Option<T> {
+        match self.plain() {
+            Some(text) => text.parse().ok(),
+            None => Jiter::new(self.text.as_bytes()).known_str().ok()?.parse().ok(),
+        }
+    }
+
+    fn number(self) -> Option<NumberAny> {
+        let mut jiter = Jiter::new(self.text.as_bytes());
+        match jiter.peek().ok()? {
+            Peek::Null | Peek::True | Peek::False | Peek::Infinity | Peek::NaN | Peek::Array | Peek::Object => None,
+            peek => jiter.known_number(peek).ok(),
+        }
+    }
+
+    fn integer(self) -> Option<i64> {
+        if self.is_string() { self.parsed() } else { to_integer(self.number()?) }
+    }
+
+    fn float(self) -> Option<f64> {
+        if self.is_string() { self.parsed() } else { Some(to_float(self.number()?)) }
+    }
+
+    fn boolean(self) -> Option<bool> {
+        if self.is_string() {
+            return self.parsed();
+        }
+        let mut jiter = Jiter::new(self.text.as_bytes());
+        match jiter.peek().ok()? {
+            peek @ (Peek::True | Peek::False) => jiter.known_bool(peek).ok(),
+            _ => None,
+        }
+    }
+}

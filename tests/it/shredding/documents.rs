@@ -1,0 +1,177 @@
+//! Documents that are odd in every way that was thought of, and random ones.
+
+/// Documents that are odd in one way each.
+const NASTY: &[&str] = &[
+    r#"{"a":"x","b":{"c":1},"d":1.5}"#,
+    r#"{"a":"y","b":{"c":2},"d":2.5,"e":true}"#,
+    r#"{"a":"","b":{"c":-1},"d":0.1,"e":false}"#,
+    r#"{"a":null,"b":null,"d":null,"e":null}"#,
+    r#"{}"#,
+    r#""#,
+    r#" "#,
+    r#"null"#,
+    r#"true"#,
+    r#"12"#,
+    r#""text""#,
+    r#"[1,2,{"a":"in array"}]"#,
+    r#"end"#,
+    r#"{"a":1,"b":{"c":"three"},"d":"4.5","e":"true"}"#,
+    r#"{"a":1.0,"b":{"c":3.0},"d":1e5,"e":"false"}"#,
+    r#"{"a":1.50,"b":{"c":1e400},"d":-0,"e":"TRUE"}"#,
+    r#"{"a":-0.0,"b":{"c":-0},"d":123456789012345678901234567890,"e":1}"#,
+    r#"{"a":9223372036854775807,"b":{"c":-9223372036854775808},"d":9223372036854775808,"e":0}"#,
+    r#"{"a":[1,2],"b":[{"c":9}],"d":{"x":1},"e":[]}"#,
+    r#"{"a":{"z":{}},"b":{"c":{"deep":1}},"d":[[]],"e":{}}"#,
+    r#"{"a":"first","a":"second","b":{"c":1,"c":2},"b":{"c":3}}"#,
+    r#"{"b":5,"b":{"c":6}}"#,
+    r#"{"b":{"x":1},"b":{"c":7}}"#,
+    r#"{"a":"\u00e9\n\t\"\\\/","b":{"c":"\ud83d\ude00"},"d":"\u0000"}"#,
+    r#"{"a":"\ud800","b":{"c":1}}"#,
+    r#"{"a":"\q","b":{"c":8},"d":3}"#,
+    r#"{"d":1,"a":"\u12","b":{"c":8}}"#,
+    "{\"a\":\"raw\u{1}control\",\"b\":{\"c\":10}}",
+    r#"{"a":"cut"#,
+    r#"{"a":"cut","b":{"c":11"#,
+    r#"{"a":"cut","b":{"c":12},"#,
+    r#"{"a":"cut","b":{"c":13},}"#,
+    r#"{"a":"junk","b":{"c":14}} trailing"#,
+    r#"{"a":"junk" "b":{"c":15}}"#,
+    r#"{"a":01,"b":{"c":16}}"#,
+    r#"{"a":+1,"b":{"c":17}}"#,
+    r#"{"a":1.,"b":{"c":18}}"#,
+    r#"{"a":.5,"b":{"c":19}}"#,
+    r#"{"a":1e,"b":{"c":20}}"#,
+    r#"{"a":-,"b":{"c":21}}"#,
+    r#"{"a":NaN,"b":{"c":22},"d":Infinity}"#,
+    r#"{"a":-Infinity,"b":{"c":23}}"#,
+    r#"{"a":tru,"b":{"c":24}}"#,
+    r#"{"e":tru,"b":{"c":24}}"#,
+    r#"{"a":'single',"b":{"c":25}}"#,
+    r#"{a:1,"b":{"c":26}}"#,
+    "\u{feff}{\"a\":\"bom\",\"b\":{\"c\":27}}",
+    r#"  {  "a"  :  "spaces"  ,  "b" : { "c" : 28 } }  "#,
+    r#"{"a.b":"dot","a/b":"slash","a~b":"tilde","a#b":"hash","":"empty","0":"zero","-1":"minus","b":{"":{"c":1}}}"#,
+    r#"{"0":{"c":"index"},"b":{"0":"zero","c":29}}"#,
+    r#"{"a":"12","b":{"c":" 12"},"d":"1e3","e":"yes"}"#,
+    r#"{"a":"+1","b":{"c":"0x10"},"d":"NaN","e":"no"}"#,
+    r#"{"a":"inf","b":{"c":"1_000"},"d":"-0","e":"null"}"#,
+    r#"{"b":{"c":"{\"inner\":1}"},"a":"[1]"}"#,
+    r#"{"d":{"skip":"\q"},"a":"after a bad escape that is skipped","b":{"c":30}}"#,
+    r#"{"unknown":"\q","a":"after","b":{"c":31},"d":7}"#,
+    r#"{"b":{"unknown":"\ud800\u","c":32},"a":"later"}"#,
+];
+
+/// Keys that paths are made of; all documents use some of them.
+pub const PATHS: &[&[&str]] = &[
+    &["a"],
+    &["b"],
+    &["d"],
+    &["e"],
+    &["b", "c"],
+    &["b", "c", "deep"],
+    &["a", "z"],
+    &["a.b"],
+    &["a/b"],
+    &["a~b"],
+    &["a#b"],
+    &[""],
+    &["0"],
+    &["b", "0"],
+    &["nowhere"],
+    &["b", "nowhere"],
+    &["unknown"],
+    &["k", "k", "k", "k", "k", "k", "k", "k", "k"],
+];
+
+/// A small generator of numbers, so that cases are the same every time.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, n: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        (self.0 >> 11) as usize % n
+    }
+
+    pub fn pick<'a, T: ?Sized>(&mut self, from: &[&'a T]) -> &'a T {
+        from[self.below(from.len())]
+    }
+
+    fn value(&mut self, depth: usize) -> String {
+        const SCALARS: &[&str] = &[
+            "1",
+            "0",
+            "-3",
+            "2.5",
+            "-0",
+            "1.50",
+            "1e3",
+            "true",
+            "false",
+            "null",
+            "\"\"",
+            "\"x\"",
+            "\"12\"",
+            "\"true\"",
+            "\"é\\n\"",
+            "12345678901234567890",
+            "\"long text that is not so very short at all, really\"",
+        ];
+        match self.below(if depth > 9 { 8 } else { 11 }) {
+            0..=7 => self.pick(SCALARS).to_owned(),
+            8 => {
+                let items: Vec<_> = (0..self.below(3)).map(|_| self.value(depth + 1)).collect();
+                format!("[{}]", items.join(","))
+            }
+            _ => self.object(depth + 1),
+        }
+    }
+
+    fn object(&mut self, depth: usize) -> String {
+        const KEYS: &[&str] = &["a", "b", "c", "d", "e", "a.b", "a/b", "", "0", "z", "deep", "unknown", "k"];
+        let members: Vec<_> =
+            (0..self.below(6)).map(|_| format!("\"{}\":{}", self.pick(KEYS), self.value(depth))).collect();
+        format!("{{{}}}", members.join(if self.below(9) == 0 { " , " } else { "," }))
+    }
+
+    fn mutated(&mut self, document: &str) -> String {
+        let mut bytes = document.as_bytes().to_vec();
+        if bytes.is_empty() {
+            return String::new();
+        }
+        let at = self.below(bytes.len());
+        match self.below(4) {
+            0 => bytes.truncate(at),
+            1 => bytes[at] = b"{}[]\",:\\ x0-"[self.below(12)],
+            2 => {
+                bytes.remove(at);
+            }
+            _ => bytes.insert(at, b"{}[]\",:\\ x0-"[self.below(12)]),
+        }
+        String::from_utf8_lossy(&bytes).into_owned()
+    }
+}
+
+pub fn documents(seed: u64) -> Vec<Option<String>> {
+    let mut random = Random(seed | 1);
+    let mut documents: Vec<Option<String>> = NASTY.iter().map(|d| Some((*d).to_owned())).collect();
+    documents.push(None);
+    for levels in [7, 8, 9, 120, 199, 200, 201, 260] {
+        documents.push(Some(format!("{}1{}", "{\"k\":".repeat(levels), "}".repeat(levels))));
+        documents.push(Some(format!(
+            "{{\"z\":{}{},\"a\":\"behind\",\"b\":{{\"c\":1}}}}",
+            "[".repeat(levels),
+            "]".repeat(levels)
+        )));
+    }
+    for index in 0..200 {
+        let document = random.object(0);
+        documents.push(Some(if index % 3 == 0 { random.mutated(&document) } else { document }));
+    }
+    // The order decides what a sample sees, and which row group a kind is met in.
+    for index in (1..documents.len()).rev() {
+        documents.swap(index, random.below(index + 1));
+    }
+    documents
+}
