@@ -1,8 +1,8 @@
 //! `action_name(action_data)`: the name of the last action, in any of the shapes that Action Data takes.
 
-use std::sync::{Arc, LazyLock};
+use std::borrow::Cow;
+use std::sync::LazyLock;
 
-use arrow::array::StringViewBuilder;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::{
@@ -31,17 +31,17 @@ impl Default for ActionName {
 }
 
 /// Finds the action's name; `None` if the text has none.
-fn action_name(text: &str) -> Option<String> {
+fn action_name(text: &str) -> Option<Cow<'_, str>> {
     let text = text.trim();
     match text.as_bytes().first()? {
-        b'{' => object_name(text),
+        b'{' => object_name(text).map(Cow::Owned),
         b'"' => {
             let mut jiter = Jiter::new(text.as_bytes());
             let name = jiter.next_str().ok()?.trim().to_owned();
             jiter.finish().ok()?;
-            (!name.is_empty()).then_some(name)
+            (!name.is_empty()).then_some(Cow::Owned(name))
         }
-        _ => bare_word(text).then(|| text.to_owned()),
+        _ => bare_word(text).then_some(Cow::Borrowed(text)),
     }
 }
 
@@ -104,13 +104,7 @@ impl ScalarUDFImpl for ActionName {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let texts = call.text(0)?;
-        let mut values = StringViewBuilder::with_capacity(call.rows);
-        for row in 0..call.rows {
-            values.append_option(texts.get(row).and_then(action_name));
-        }
-        call.result(Arc::new(values.finish()))
+        Call::new(&args).map_text(action_name)
     }
 
     fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
@@ -188,7 +182,7 @@ mod tests {
                 format!("{{\"{key}\": \"{name}\", \"other\": 1}}"),
                 format!("{{\"{name}\": null}}"),
             ] {
-                prop_assert_eq!(action_name(&text), Some(name.clone()), "{}", text);
+                prop_assert_eq!(action_name(&text), Some(Cow::Borrowed(name.as_str())), "{}", text);
             }
         }
 

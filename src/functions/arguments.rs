@@ -6,6 +6,7 @@
 //!
 //! Limits: dictionaries are unpacked, so a function runs once a row and not once a distinct value.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -19,6 +20,8 @@ use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ExpressionPlacement, ReturnFieldArgs, ScalarFunctionArgs, Signature, Volatility,
 };
+
+use super::texts;
 
 /// Text that a bad cell turns into null rather than into an error.
 const SAFE_CAST: CastOptions<'static> =
@@ -194,6 +197,11 @@ impl<'a> Call<'a> {
         let (array, is_constant) = self.array(index)?;
         let array = cast_with_options(&array, &DataType::Utf8View, &SAFE_CAST)?;
         Ok(Argument { array: array.as_string_view().clone(), is_constant })
+    }
+
+    /// Maps the argument, which is the only one, text by text; what is made of one text is repeated for its next occurrence.
+    pub(crate) fn map_text(&self, read: impl for<'t> FnMut(&'t str) -> Option<Cow<'t, str>>) -> Result<ColumnarValue> {
+        self.result(Arc::new(texts::map(&self.text(0)?.array, read)?))
     }
 
     /// Returns an argument that is a number.

@@ -15,6 +15,7 @@ mod json;
 mod mask_email;
 mod phone;
 pub mod reference;
+mod texts;
 mod time;
 
 pub use json::plain_path;

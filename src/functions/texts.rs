@@ -1,0 +1,152 @@
+//! Makes a column of texts out of a column of texts, at the cost of its distinct values where values repeat.
+//!
+//! A column read from a Parquet dictionary repeats its views bit for bit: what was made of a view is remembered in a small table
+//! that the view's bits lead to, and repeated for the next row that has it. A result that is a piece of its input shares the
+//! input's bytes.
+
+use std::borrow::Cow;
+
+use arrow::array::{Array, ByteView, StringViewArray, make_view};
+use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
+use datafusion::common::{Result, internal_datafusion_err};
+
+/// Views that are remembered: a power of two. A column of distinct values pays two memory accesses a row for nothing.
+const REMEMBERED: usize = 1_024;
+/// Bytes of new texts in one buffer; offsets in a view have 32 bits.
+const BUFFER_BYTES: usize = 1 << 28;
+/// Texts up to this length stand in the view itself.
+const INLINE_BYTES: usize = 12;
+
+/// Maps each text; `None` and null give null. `read` may be called once for several rows of the same text.
+///
+/// # Errors
+/// Results of more bytes than views can address.
+pub(crate) fn map(
+    texts: &StringViewArray,
+    mut read: impl for<'a> FnMut(&'a str) -> Option<Cow<'a, str>>,
+) -> Result<StringViewArray> {
+    let mut remembered: Vec<Option<(u128, Option<u128>)>> = vec![None; REMEMBERED];
+    let mut buffers: Vec<Buffer> = texts.data_buffers().to_vec();
+    let mut made: Vec<u8> = Vec::new();
+    let mut views = Vec::with_capacity(texts.len());
+    let mut valid = Vec::with_capacity(texts.len());
+    for (row, &input) in texts.views().iter().enumerate() {
+        if texts.is_null(row) {
+            views.push(0);
+            valid.push(false);
+            continue;
+        }
+        let place = place(input);
+        let known = remembered.get(place).copied().flatten().filter(|(view, _)| *view == input);
+        let result = match known {
+            Some((_, result)) => result,
+            None => {
+                let text = texts.value(row);
+                let result = match read(text) {
+                    None => None,
+                    Some(result) if result.len() <= INLINE_BYTES => Some(make_view(result.as_bytes(), 0, 0)),
+                    Some(result) => match piece(input, text, &result) {
+                        Some(view) => Some(view),
+                        None => {
+                            if made.len() + result.len() > BUFFER_BYTES && !made.is_empty() {
+                                buffers.push(std::mem::take(&mut made).into());
+                            }
+                            let addresses = u32::try_from(buffers.len()).ok().zip(u32::try_from(made.len()).ok());
+                            let (buffer, offset) =
+                                addresses.ok_or_else(|| internal_datafusion_err!("texts of more than 4 GB"))?;
+                            made.extend_from_slice(result.as_bytes());
+                            Some(make_view(result.as_bytes(), buffer, offset))
+                        }
+                    },
+                };
+                if let Some(slot) = remembered.get_mut(place) {
+                    *slot = Some((input, result));
+                }
+                result
+            }
+        };
+        views.push(result.unwrap_or_default());
+        valid.push(result.is_some());
+    }
+    if !made.is_empty() {
+        buffers.push(made.into());
+    }
+    let nulls = valid.contains(&false).then(|| NullBuffer::from(valid));
+    Ok(StringViewArray::try_new(ScalarBuffer::from(views), buffers, nulls)?)
+}
+
+/// Where a view is remembered.
+fn place(view: u128) -> usize {
+    let folded = (view as u64) ^ ((view >> 64) as u64).rotate_left(29);
+    (folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54) as usize % REMEMBERED
+}
+
+/// Makes the view of a result that is a piece of its long input, over the input's bytes.
+fn piece(input: u128, text: &str, result: &str) -> Option<u128> {
+    let from = (result.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
+    if text.len() <= INLINE_BYTES || from + result.len() > text.len() {
+        return None;
+    }
+    let whole = ByteView::from(input);
+    let from = u32::try_from(from).ok()?;
+    Some(make_view(result.as_bytes(), whole.buffer_index, whole.offset.checked_add(from)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn mapped(texts: &StringViewArray) -> (StringViewArray, usize) {
+        let mut calls = 0;
+        let result = map(texts, |text| {
+            calls += 1;
+            match text.len() % 4 {
+                0 => None,
+                1 => Some(Cow::Borrowed(text.trim())),
+                2 => Some(Cow::Owned(text.to_uppercase())),
+                _ => Some(Cow::Borrowed("a text of none of the inputs")),
+            }
+        });
+        (result.unwrap(), calls)
+    }
+
+    #[test]
+    fn a_repeated_view_is_read_once() {
+        let distinct = StringViewArray::from_iter_values(["one", "a text that is longer", "another that is longer"]);
+        let indices = arrow::array::UInt32Array::from_iter_values((0..3_000).map(|row| row % 3));
+        let repeated = arrow::compute::take(&distinct, &indices, None).unwrap();
+        let (result, calls) = mapped(arrow::array::AsArray::as_string_view(&repeated));
+        assert_eq!((result.len(), calls), (3_000, 3));
+    }
+
+    #[test]
+    fn pieces_share_the_bytes_of_their_input() {
+        let texts = StringViewArray::from_iter_values(["  somebody@somewhere.example.org  "]);
+        let result = map(&texts, |text| text.trim().split_once('@').map(|(_, domain)| Cow::Borrowed(domain))).unwrap();
+        assert_eq!(result.value(0), "somewhere.example.org");
+        assert_eq!(result.data_buffers().len(), 1);
+        assert_eq!(result.data_buffers()[0].as_ptr(), texts.data_buffers()[0].as_ptr());
+    }
+
+    proptest! {
+        #[test]
+        fn every_row_is_what_its_text_gives(
+            texts in prop::collection::vec(prop::option::of("\\PC{0,3}|[a-c ]{0,30}"), 0..60), from in 0_usize..60,
+        ) {
+            let array = StringViewArray::from_iter(texts.iter().map(Option::as_deref));
+            let array = array.slice(from.min(array.len()), array.len().saturating_sub(from));
+            let expected: Vec<Option<String>> = array.iter().map(|text| {
+                let text = text?;
+                match text.len() % 4 {
+                    0 => None,
+                    1 => Some(text.trim().to_owned()),
+                    2 => Some(text.to_uppercase()),
+                    _ => Some("a text of none of the inputs".to_owned()),
+                }
+            }).collect();
+            let (result, _) = mapped(&array);
+            prop_assert_eq!(result.iter().map(|text| text.map(str::to_owned)).collect::<Vec<_>>(), expected);
+        }
+    }
+}
