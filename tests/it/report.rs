@@ -189,7 +189,7 @@ fn windows_that_nothing_changed_in_are_left_alone() {
     );
     assert_eq!(desk.run(&["ingest", "late.csv", "--exported-at", EXPORTED]).code, 0);
     let said = run();
-    assert!(said.contains("days/2026-11-01: 1 reports of lake version 2, up to date"), "{said}");
+    assert!(said.contains("days/2026-11-01: 1 report of lake version 2, up to date"), "{said}");
     assert_eq!(said.matches("up to date").count(), 1, "{said}");
     assert!(
         desk.read("days/2026-11-02/volume.csv").contains("w0,14,")
@@ -283,7 +283,7 @@ fn a_report_that_fails_between_two_that_do_not() {
     assert_eq!(status, ["done", "failed", "done"]);
     assert!(manifest["reports"][1]["error"].as_str().unwrap().contains("jobs/b.sql:"));
     assert!(desk.path("out/a.csv").exists() && !desk.path("out/b.csv").exists() && desk.path("out/c.csv").exists());
-    assert!(ended(&report(&desk, &["verify", "out"]), 0).contains("1 reports had failed"));
+    assert!(ended(&report(&desk, &["verify", "out"]), 0).contains("1 report had failed"));
     assert_eq!(hidden(&desk), Vec::<String>::new());
 }
 
@@ -309,7 +309,7 @@ fn resume_runs_only_what_failed() {
     let first = manifest(&desk, "out")["reports"][0].clone();
     let ran = report(&desk, &["resume", "out"]);
     let said = ended(&ran, 0);
-    assert!(said.contains("second: 1 rows") && !said.contains("first: "), "{said}");
+    assert!(said.contains("second: 1 row,") && !said.contains("first: "), "{said}");
     let now = manifest(&desk, "out");
     assert_eq!((&now["reports"][0], &now["reports"][1]["status"]), (&first, &Value::from("done")));
     ended(&report(&desk, &["verify", "out"]), 0);
@@ -396,7 +396,7 @@ fn start_endless(desk: &Desk) -> Child {
     let mut child = process.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.starts_with("[1/2] a: 1 rows"), "{line}");
+    assert!(line.starts_with("[1/2] a: 1 row,"), "{line}");
     child
 }
 

@@ -182,6 +182,13 @@ impl ChartSpec {
         }
     }
 
+    /// Names the columns that the chart is drawn from; none for kinds that show rows as they are.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let is_drawn = !matches!(self.kind, ChartKind::Table | ChartKind::Number);
+        let all = std::iter::once(&self.x).chain(&self.y).chain(&self.series);
+        all.filter(move |name| is_drawn && !name.is_empty()).map(String::as_str)
+    }
+
     /// Checks that a result has the columns of the chart, and numbers where numbers are needed.
     ///
     /// # Errors

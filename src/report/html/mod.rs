@@ -72,8 +72,12 @@ pub struct Section {
     pub schema: SchemaRef,
     /// The first rows, as many as the page shows.
     pub batches: Vec<RecordBatch>,
+    /// What the chart is drawn from, where that is more than the first rows.
+    pub drawn: Option<Vec<RecordBatch>>,
     /// The rows of the whole result.
     pub total_rows: u64,
+    /// What a reader of its files should know, in whole sentences.
+    pub notes: Vec<String>,
     /// The files that hold the whole result, as label and relative address.
     pub files: Vec<(String, String)>,
     /// The SQL that made it.

@@ -24,6 +24,8 @@ fn section(id: &str, title: &str, chart: &str, rows: RecordBatch) -> Section {
         schema: rows.schema(),
         total_rows: rows.num_rows() as u64,
         batches: vec![rows],
+        drawn: None,
+        notes: Vec::new(),
         files: vec![("CSV".to_owned(), format!("{id}.csv")), ("XLSX".to_owned(), format!("{id}.xlsx"))],
         sql: format!("select *\nfrom workflow_sessions -- {id}\nwhere started_at >= $day and data < '<b>'\n"),
         parameters: vec![("day".to_owned(), "2026-11-20".to_owned())],

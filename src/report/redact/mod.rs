@@ -37,7 +37,10 @@ use crate::Result;
 
 /// Hides what identifies a person.
 #[derive(Debug, Clone, Default)]
-pub struct Redaction(());
+pub struct Redaction {
+    /// Names that are known beforehand, lower case, the longest first.
+    names: Vec<String>,
+}
 
 /// Depth of JSON inside strings of JSON that is taken apart; deeper ones are looked at as text.
 const DEPTH: usize = 12;
@@ -45,12 +48,32 @@ const DEPTH: usize = 12;
 impl Redaction {
     /// Returns the standard rules.
     pub fn standard() -> Self {
-        Self(())
+        Self::default()
     }
 
     /// Hides what identifies a person in one text by its form, such as an error that quotes a value.
     pub fn text(&self, value: &str) -> String {
-        text(value, Key::Other, &[], 0).into_owned()
+        text(value, Key::Other, &self.names, 0).into_owned()
+    }
+
+    /// Hides what identifies a person in one text that stands under a name, such as the value of a parameter.
+    pub fn named(&self, name: &str, value: &str) -> String {
+        let key = Key::of(name);
+        let mut names = self.names.clone();
+        names::add(value, key, &mut names);
+        text(value, key, &names, 0).into_owned()
+    }
+
+    /// Takes the names in a text to be known: they are hidden in all that comes.
+    #[must_use]
+    pub fn knowing(mut self, name: &str, value: &str) -> Self {
+        let key = match Key::of(name) {
+            // Alone, and not in a row of a table of things, it is a person's.
+            Key::Name => Key::PersonName,
+            key => key,
+        };
+        names::add(value, key, &mut self.names);
+        self
     }
 
     /// Lists the rules, each with examples that a test runs.
@@ -66,7 +89,7 @@ impl Redaction {
     pub fn batch(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let schema = batch.schema();
         let keys: Vec<Key> = schema.fields().iter().map(|field| Key::of(field.name())).collect();
-        let names = RowNames::collect(batch, &keys);
+        let names = RowNames::collect(batch, &keys, &self.names);
         let mut columns = Vec::with_capacity(batch.num_columns());
         for ((array, field), key) in batch.columns().iter().zip(schema.fields()).zip(&keys) {
             columns.push(redacted(array, *key, field, Some(&names))?);
