@@ -23,8 +23,8 @@ pub fn write(folder: &Path, manifest: &Manifest, reports: &[(&Report, Option<&Sh
     let sections =
         manifest.reports.iter().zip(reports).map(|(record, (report, shown))| section(record, report, *shown)).collect();
     let subtitle = match (&manifest.window, &manifest.description) {
-        (Some(window), Some(description)) => format!("{} · {description}", window.name()),
-        (Some(window), None) => window.name(),
+        (Some(window), Some(description)) => format!("{} · {description}", window.title()),
+        (Some(window), None) => window.title(),
         (None, Some(description)) => description.clone(),
         (None, None) => String::new(),
     };
@@ -45,7 +45,11 @@ pub fn facts(manifest: &Manifest, zone: Tz) -> Vec<(String, String)> {
         ("Time zone".to_owned(), zone.name().to_owned()),
     ];
     if let Some(window) = &manifest.window {
-        facts.push(("Window".to_owned(), format!("{} to {}, both included", window.from, window.last())));
+        let days = match window.from == window.last() {
+            true => window.from.to_string(),
+            false => format!("{} to {}, both included", window.from, window.last()),
+        };
+        facts.push(("Window".to_owned(), days));
     }
     if manifest.privacy == Privacy::Redacted {
         facts.push(("Personal data".to_owned(), "phone numbers, e-mail addresses and names are masked".to_owned()));

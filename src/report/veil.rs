@@ -16,16 +16,11 @@ use super::spec::{Definition, Report};
 use crate::error::{Error, Result, SqlError};
 use crate::script::DefaultText;
 
-/// Characters of a hidden value that is looked for in texts; shorter ones would be found everywhere.
-const SHORTEST: usize = 2;
-
 /// Masks what a run says of one report.
 #[derive(Debug, Clone)]
 pub struct Veil {
     /// None where nothing is masked.
     redaction: Option<Redaction>,
-    /// Values that are hidden, the longest first, with what stands in their place.
-    values: Vec<(String, String)>,
 }
 
 /// A definition as the manifest has it.
@@ -61,34 +56,20 @@ impl Veil {
     /// Makes the veil of a report: it knows the values of its parameters, and the defaults in its header.
     pub fn of(report: &Report, privacy: Privacy) -> Self {
         if privacy == Privacy::Kept {
-            return Self { redaction: None, values: Vec::new() };
+            return Self { redaction: None };
         }
-        let mut redaction = Redaction::standard();
-        let mut values = Vec::new();
         let defaults = report.script.header.parameters.iter().filter_map(|parameter| match &parameter.default {
             Some(DefaultText::Text(text)) => Some((parameter.name.as_str(), Value::String(text.clone()))),
             _ => None,
         });
         let given = report.definition.parameters.iter().map(|(name, value)| (name.as_str(), value.clone()));
+        let mut redaction = Redaction::standard();
         for (name, value) in given.chain(defaults) {
             for text in texts(&value) {
-                let shown = Redaction::standard().named(name, &text);
-                if shown == text {
-                    continue;
-                }
-                // Names are hidden in any case and word by word, as those of a row are.
                 redaction = redaction.knowing(name, &text);
-                let quoted = format!("{text:?}");
-                let escaped = quoted.get(1..quoted.len() - 1).unwrap_or_default().to_owned();
-                for form in [text.replace('\'', "''"), escaped, text] {
-                    if form.chars().count() >= SHORTEST && !values.iter().any(|(known, _)| *known == form) {
-                        values.push((form, shown.clone()));
-                    }
-                }
             }
         }
-        values.sort_by(|(one, _), (other, _)| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-        Self { redaction: Some(redaction), values }
+        Self { redaction: Some(redaction) }
     }
 
     /// What hides in the results; none where nothing is hidden.
@@ -98,12 +79,12 @@ impl Veil {
 
     /// Masks a text.
     pub fn text(&self, text: &str) -> String {
-        let Some(redaction) = &self.redaction else { return text.to_owned() };
-        let mut shown = text.to_owned();
-        for (value, mask) in &self.values {
-            shown = replaced(&shown, value, mask);
-        }
-        redaction.text(&shown)
+        self.redaction.as_ref().map_or_else(|| text.to_owned(), |redaction| redaction.text(text))
+    }
+
+    /// Masks a text that stands under a name.
+    fn named(&self, name: &str, text: &str) -> String {
+        self.redaction.as_ref().map_or_else(|| text.to_owned(), |redaction| redaction.named(name, text))
     }
 
     /// Masks what an error says. A line of SQL that changes is left out: the mark below it would stand elsewhere.
@@ -162,11 +143,7 @@ impl Veil {
         let place = |name: &str| declared.iter().position(|parameter| parameter.name == name).unwrap_or(usize::MAX);
         let mut shown = Vec::new();
         for (name, value) in values {
-            let mut text = shown_value(&value.value);
-            if self.redaction.is_some() {
-                text = Redaction::standard().named(name, &self.text(&text));
-            }
-            shown.push((name.clone(), text));
+            shown.push((name.clone(), self.named(name, &shown_value(&value.value))));
         }
         shown.sort_by(|(a, _), (b, _)| place(a).cmp(&place(b)).then_with(|| a.cmp(b)));
         shown
@@ -176,10 +153,10 @@ impl Veil {
         match value {
             Value::Array(items) => Value::Array(items.iter().map(|item| self.value(name, item)).collect()),
             Value::Null | Value::Bool(_) => value.clone(),
-            Value::String(text) => Value::String(Redaction::standard().named(name, &self.text(text))),
+            Value::String(text) => Value::String(self.named(name, text)),
             Value::Number(_) | Value::Object(_) => {
                 let text = value.to_string();
-                match Redaction::standard().named(name, &self.text(&text)) {
+                match self.named(name, &text) {
                     shown if shown == text => value.clone(),
                     shown => Value::String(shown),
                 }
@@ -202,27 +179,6 @@ fn texts(value: &Value) -> Vec<String> {
         Value::Array(items) => items.iter().flat_map(texts).collect(),
         Value::Number(_) | Value::Object(_) => vec![value.to_string()],
     }
-}
-
-/// Replaces a value where it stands as words of its own.
-fn replaced(text: &str, value: &str, mask: &str) -> String {
-    let is_word = |c: char| c.is_alphanumeric() || c == '_';
-    let (mut out, mut copied, mut from) = (String::new(), 0, 0);
-    while let Some(found) = text.get(from..).and_then(|rest| rest.find(value)) {
-        let (start, end) = (from + found, from + found + value.len());
-        let before = text.get(..start).and_then(|text| text.chars().next_back());
-        let after = text.get(end..).and_then(|text| text.chars().next());
-        let joins =
-            |inside: Option<char>, outside: Option<char>| inside.is_some_and(is_word) && outside.is_some_and(is_word);
-        if !joins(value.chars().next(), before) && !joins(value.chars().next_back(), after) {
-            out.push_str(text.get(copied..start).unwrap_or_default());
-            out.push_str(mask);
-            copied = end;
-        }
-        from = end;
-    }
-    out.push_str(text.get(copied..).unwrap_or_default());
-    out
 }
 
 fn shown_value(value: &ScalarValue) -> String {

@@ -97,6 +97,17 @@ struct Placed<'a> {
     place: String,
     /// The chart with the section's unit, where it has none of its own.
     chart: Option<ChartSpec>,
+    /// Where its figures stand.
+    figures: Figures,
+}
+
+/// Where the figures of a report stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Figures {
+    /// In its section, if it has any.
+    InSection,
+    /// At the top of the page.
+    AtTop,
 }
 
 /// What the page may load: nothing. A second fence behind the escaping.
@@ -115,7 +126,17 @@ pub fn write(page: &Page, time_zone: Tz, sink: &mut dyn Write) -> Result<()> {
         if let Some(chart) = &mut chart {
             chart.unit = chart.unit.take().or_else(|| section.unit.clone());
         }
-        reports.push(Placed { section, place: escape::place_name(&section.id, &mut taken), chart });
+        reports.push(Placed {
+            section,
+            place: escape::place_name(&section.id, &mut taken),
+            chart,
+            figures: Figures::InSection,
+        });
+    }
+    let at_top: HashSet<String> =
+        summary::top_figures(&reports, time_zone).into_iter().map(|(report, _)| report.place.clone()).collect();
+    for report in reports.iter_mut().filter(|report| at_top.contains(&report.place)) {
+        report.figures = Figures::AtTop;
     }
     let mut out = String::new();
     let _ = write!(

@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 
 use super::escape::Escaped;
 use super::summary::{badge, figure_list, link, links, shown_rows};
-use super::{Placed, Status, table};
+use super::{Figures, Placed, Status, table};
 use crate::report::chart::{self, ChartKind, ChartSpec, text};
 
 /// Writes a section.
@@ -85,6 +85,7 @@ fn draw(report: &Placed<'_>, spec: &ChartSpec, zone: Tz, out: &mut String) {
     };
     match spec.kind {
         ChartKind::Table => {}
+        ChartKind::Number if report.figures == Figures::AtTop => {}
         ChartKind::Number => match chart::figures(spec, &section.batches, zone) {
             Err(error) => not_drawn(error, out),
             Ok(figures) if figures.is_empty() => {}

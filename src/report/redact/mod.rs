@@ -11,6 +11,7 @@
 mod email;
 mod json;
 mod key;
+mod known;
 mod names;
 mod phone;
 mod rules;
@@ -40,6 +41,8 @@ use crate::Result;
 pub struct Redaction {
     /// Names that are known beforehand, lower case, the longest first.
     names: Vec<String>,
+    /// Other values that are known, with what stands in their place, the longest first.
+    values: Vec<(String, String)>,
 }
 
 /// Depth of JSON inside strings of JSON that is taken apart; deeper ones are looked at as text.
@@ -53,7 +56,7 @@ impl Redaction {
 
     /// Hides what identifies a person in one text by its form, such as an error that quotes a value.
     pub fn text(&self, value: &str) -> String {
-        text(value, Key::Other, &self.names, 0).into_owned()
+        text(&known::hide(value, &self.values), Key::Other, &self.names, 0).into_owned()
     }
 
     /// Hides what identifies a person in one text that stands under a name, such as the value of a parameter.
@@ -61,18 +64,23 @@ impl Redaction {
         let key = Key::of(name);
         let mut names = self.names.clone();
         names::add(value, key, &mut names);
-        text(value, key, &names, 0).into_owned()
+        text(&known::hide(value, &self.values), key, &names, 0).into_owned()
     }
 
-    /// Takes the names in a text to be known: they are hidden in all that comes.
+    /// Takes a value that stands under a name to be known, if it is one to hide: it is hidden in all that comes, wherever it
+    /// stands, and names also word by word.
     #[must_use]
     pub fn knowing(mut self, name: &str, value: &str) -> Self {
-        let key = match Key::of(name) {
-            // Alone, and not in a row of a table of things, it is a person's.
-            Key::Name => Key::PersonName,
-            key => key,
-        };
-        names::add(value, key, &mut self.names);
+        let shown = Self::standard().named(name, value);
+        if shown != value {
+            let key = match Key::of(name) {
+                // Alone, and not in a row of a table of things, it is a person's.
+                Key::Name => Key::PersonName,
+                key => key,
+            };
+            names::add(value, key, &mut self.names);
+            known::add(value, &shown, &mut self.values);
+        }
         self
     }
 
@@ -92,7 +100,8 @@ impl Redaction {
         let names = RowNames::collect(batch, &keys, &self.names);
         let mut columns = Vec::with_capacity(batch.num_columns());
         for ((array, field), key) in batch.columns().iter().zip(schema.fields()).zip(&keys) {
-            columns.push(redacted(array, *key, field, Some(&names))?);
+            let array = known::hide_in_column(array, &self.values)?;
+            columns.push(redacted(&array, *key, field, Some(&names))?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)
