@@ -86,8 +86,8 @@ struct RunArgs {
 
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Parameters come from the manifest. Only those that a redacted run has hidden are given again, by --param\n\
-                  name=value, or --param report.name=value where two reports have different values."
+    after_help = "Parameters come from the manifest. Only those that a redacted run has hidden are given again: \
+                  --param name=value, or --param report.name=value where two reports have different values."
 )]
 struct AgainArgs {
     /// The folder of a run, or a folder of such

@@ -3,10 +3,11 @@
 //! On a terminal one line is kept up to date: how many reports have ended, the rows read so far, which run now. Elsewhere every
 //! report is a log line when it ends, for people or as JSON. What went wrong is a line of its own in both.
 
+use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use sessionlake::Error;
 use sessionlake::report::{Event, Reading, ReportRecord, ReportStatus};
 
@@ -16,6 +17,15 @@ use super::shared::{LogFormat, Shared};
 
 /// How often the live line is drawn anew.
 const REFRESH: Duration = Duration::from_millis(200);
+
+/// The live line before anything runs.
+const PLANNING: &str = "{prefix}planning, {elapsed}";
+/// The live line of reports that run.
+const RUNNING: &str = "{prefix}{bar:20} {pos} of {len} reports, {elapsed}{wide_msg}";
+
+fn style(template: &str) -> ProgressStyle {
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
 
 /// Says how runs go. Clones say it in the same place.
 #[derive(Clone)]
@@ -50,9 +60,11 @@ impl Voice {
     pub fn of(shared: &Shared) -> (Self, Clearing) {
         let log_format = shared.log_format();
         let live = (shared.shows_progress() && log_format == LogFormat::Text).then(|| {
-            let style = ProgressStyle::with_template("{prefix}{bar:20} {pos} of {len} reports, {elapsed}{wide_msg}");
-            let bar = ProgressBar::with_draw_target(Some(0), ProgressDrawTarget::stderr_with_hz(5));
-            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+            let bar = ProgressBar::with_draw_target(
+                None,
+                ProgressDrawTarget::term_like_with_hz(Box::<Terminal>::default(), 5),
+            );
+            bar.with_style(style(PLANNING))
         });
         let clearing = Clearing(live.clone());
         (Self { quiet: shared.quiet, log_format, live, state: Arc::default() }, clearing)
@@ -61,8 +73,11 @@ impl Voice {
     /// Begins to talk of the next of several runs.
     pub fn begin(&self, name: &str, number: usize, count: usize) {
         *self.state() = State::default();
-        if let Some(live) = self.live.as_ref().filter(|_| count > 1) {
-            live.set_prefix(format!("{name} ({number} of {count}) "));
+        if let Some(live) = &self.live {
+            live.set_style(style(PLANNING));
+            if count > 1 {
+                live.set_prefix(format!("{name} ({number} of {count}) "));
+            }
         }
     }
 
@@ -79,6 +94,7 @@ impl Voice {
         match event {
             Event::Planned { total, ended } => {
                 if let Some(live) = &self.live {
+                    live.set_style(style(RUNNING));
                     live.set_length(*total as u64);
                     live.set_position(*ended as u64);
                 }
@@ -210,6 +226,71 @@ fn line(rows: u64, running: &[&str]) -> String {
     format!(", {digits} {} read{names}", if rows == 1 { "row" } else { "rows" })
 }
 
+/// The terminal as the live line sees it: a few columns narrower. The line is filled with blanks to its end, and a `^C` that the
+/// terminal writes behind it would begin a line of its own, so that the live one could no longer be cleared.
+#[derive(Debug, Default)]
+struct Terminal {
+    pending: Mutex<String>,
+}
+
+/// Columns that stay free.
+const FREE_COLUMNS: u16 = 3;
+
+impl Terminal {
+    fn add(&self, text: &str) -> io::Result<()> {
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner).push_str(text);
+        Ok(())
+    }
+
+    /// Moves the cursor, as ECMA-48 writes it.
+    fn go(&self, count: usize, direction: char) -> io::Result<()> {
+        if count == 0 { Ok(()) } else { self.add(&format!("\x1b[{count}{direction}")) }
+    }
+}
+
+impl TermLike for Terminal {
+    fn width(&self) -> u16 {
+        let size = terminal_size::terminal_size_of(io::stderr());
+        size.map_or(80, |(terminal_size::Width(columns), _)| columns).saturating_sub(FREE_COLUMNS).max(1)
+    }
+
+    fn move_cursor_up(&self, count: usize) -> io::Result<()> {
+        self.go(count, 'A')
+    }
+
+    fn move_cursor_down(&self, count: usize) -> io::Result<()> {
+        self.go(count, 'B')
+    }
+
+    fn move_cursor_right(&self, count: usize) -> io::Result<()> {
+        self.go(count, 'C')
+    }
+
+    fn move_cursor_left(&self, count: usize) -> io::Result<()> {
+        self.go(count, 'D')
+    }
+
+    fn write_line(&self, text: &str) -> io::Result<()> {
+        self.add(text)?;
+        self.add("\n")
+    }
+
+    fn write_str(&self, text: &str) -> io::Result<()> {
+        self.add(text)
+    }
+
+    fn clear_line(&self) -> io::Result<()> {
+        self.add("\r\x1b[2K")
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let text = std::mem::take(&mut *self.pending.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut stderr = io::stderr().lock();
+        stderr.write_all(text.as_bytes())?;
+        stderr.flush()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -220,5 +301,15 @@ mod tests {
         assert_eq!(line(1, &["a"]), ", 1 row read: a");
         assert_eq!(line(1_234_567, &["a", "b"]), ", 1,234,567 rows read: a, b");
         assert_eq!(line(999, &[]), ", 999 rows read");
+    }
+
+    #[test]
+    fn a_terminal_gets_what_is_drawn_when_it_is_flushed() {
+        let terminal = Terminal::default();
+        terminal.clear_line().unwrap();
+        terminal.move_cursor_up(0).unwrap();
+        terminal.move_cursor_up(2).unwrap();
+        terminal.write_line("a").unwrap();
+        assert_eq!(terminal.pending.lock().unwrap().as_str(), "\r\x1b[2K\x1b[2Aa\n");
     }
 }
