@@ -14,6 +14,7 @@ mod man;
 mod printer;
 mod query;
 mod report;
+mod report_progress;
 mod shared;
 mod workers;
 

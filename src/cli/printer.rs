@@ -8,9 +8,10 @@ use arrow::record_batch::RecordBatch;
 use clap::Args;
 use futures::StreamExt;
 use sessionlake::engine::Engine;
-use sessionlake::format::{self, Color, FormatOptions, OutputFile, OutputFormat, ResultWriter};
+use sessionlake::format::{self, Color, FormatOptions, OutputFile, OutputFormat, ResultWriter, Written};
 use sessionlake::{Error, Result};
 
+use super::exit;
 use super::shared::{Settings, Shared};
 
 /// Flags of commands that print results.
@@ -40,6 +41,7 @@ pub struct Printer {
     options: FormatOptions,
     file: Option<OutputFile>,
     printed: usize,
+    quiet: bool,
 }
 
 impl Printer {
@@ -69,7 +71,7 @@ impl Printer {
             color: if file.is_none() && shared.colors_stdout() { Color::Always } else { Color::Never },
             ..FormatOptions::default()
         };
-        Ok(Self { format, options, file, printed: 0 })
+        Ok(Self { format, options, file, printed: 0, quiet: shared.quiet })
     }
 
     /// The format of results.
@@ -103,7 +105,20 @@ impl Printer {
     pub fn print(&mut self, batch: &RecordBatch) -> Result<()> {
         let mut writer = self.begin(batch.schema())?;
         writer.write(batch)?;
-        writer.finish().map(|_| ())
+        self.end(writer)
+    }
+
+    /// Ends a result, and says on stderr what its format could not hold.
+    ///
+    /// # Errors
+    /// A sink that fails.
+    pub fn end(&self, writer: Box<dyn ResultWriter>) -> Result<()> {
+        let Written { cut_cells, .. } = writer.finish()?;
+        if cut_cells > 0 && !self.quiet {
+            let texts = counted(cut_cells, "text is", "texts are");
+            exit::note(&format!("note: {texts} longer than a cell of {} holds, and cut; csv holds all", self.format));
+        }
+        Ok(())
     }
 
     fn sink(&self) -> Result<Box<dyn Write + Send>> {
@@ -139,7 +154,7 @@ pub async fn print_query(
     while let Some(batch) = stream.next().await {
         writer.write(&batch?)?;
     }
-    writer.finish()?;
+    printer.end(writer)?;
     printer.commit()
 }
 

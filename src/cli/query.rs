@@ -238,7 +238,7 @@ impl Run {
             writer.write(&batch)?;
         }
         if let Some(writer) = writer {
-            writer.finish()?;
+            printer.end(writer)?;
         }
         Ok(())
     }

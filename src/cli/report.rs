@@ -10,15 +10,16 @@ use clap::{Args as ClapArgs, Subcommand};
 use sessionlake::engine::LakeView;
 use sessionlake::lake::Lake;
 use sessionlake::report::{
-    self, Again, Event, HTML_ROWS, Job, MANIFEST_FILE, Manifest, OnFailure, Outcome, Privacy, ReportRecord,
-    ReportStatus, Request, Stopwatch, Unit, Window, Windows,
+    self, Again, HTML_ROWS, Job, MANIFEST_FILE, Manifest, OnFailure, Outcome, Privacy, ReportRecord, ReportStatus,
+    Request, Stopwatch, Unit, Window, Windows,
 };
 use sessionlake::script::Clock;
 use sessionlake::{Error, Result};
 
 use super::exit;
-use super::printer::{OutputArgs, Printer};
+use super::printer::{OutputArgs, Printer, counted};
 use super::query::ParameterArgs;
+use super::report_progress::{Voice, failed_checks};
 use super::shared::{AtArgs, LogFormat, Settings, Shared};
 use super::workers::compute;
 
@@ -34,9 +35,9 @@ enum Command {
     /// Runs a job, and puts its reports and their page into a folder, whole or not at all
     Run(Box<RunArgs>),
     /// Makes a run again from its manifest, and compares every byte
-    Verify(FolderArgs),
+    Verify(AgainArgs),
     /// Runs only what failed, from the same lake version and at the same instant
-    Resume(FolderArgs),
+    Resume(AgainArgs),
     /// Lists the runs in a folder
     List(ListArgs),
     /// Shows the reports of a run, or one of them in full
@@ -84,10 +85,16 @@ struct RunArgs {
 }
 
 #[derive(Debug, ClapArgs)]
-struct FolderArgs {
+#[command(
+    after_help = "Parameters come from the manifest. Only those that a redacted run has hidden are given again: \
+                  --param name=value, or --param report.name=value where two reports have different values."
+)]
+struct AgainArgs {
     /// The folder of a run, or a folder of such
     #[arg(value_name = "DIR")]
     folder: PathBuf,
+    #[command(flatten)]
+    parameters: ParameterArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -118,8 +125,8 @@ struct ShowArgs {
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     match args.command {
         Command::Run(args) => run_job(shared, *args).await,
-        Command::Verify(args) => verify(shared, &args.folder).await,
-        Command::Resume(args) => resume(shared, &args.folder).await,
+        Command::Verify(args) => verify(shared, &args).await,
+        Command::Resume(args) => resume(shared, &args).await,
         Command::List(args) => list(shared, &args),
         Command::Show(args) => show(shared, &args),
     }
@@ -141,12 +148,14 @@ async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
     let lake = Lake::at(&settings.lake)?;
     let view = LakeView::open(&lake, args.at.at(clock.time_zone)?, None).await?;
     let on_failure = if args.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop };
-    let (voice, threads) = (Voice::of(shared), settings.engine.threads);
+    let ((voice, _clearing), threads) = (Voice::of(shared), settings.engine.threads);
     let mut first = exit::FINE;
-    for (window, out) in windows {
+    let count = windows.len();
+    for (number, (window, out)) in (1..).zip(windows) {
+        voice.begin(&window.map(|window| window.name()).unwrap_or_default(), number, count);
         let reports = match report::resolve(&job, &given, window.as_ref()) {
             Ok(reports) => reports,
-            Err(errors) => return Ok(print_all(&errors)),
+            Err(errors) => return Ok(voice.errors(&errors)),
         };
         let mut engine = settings.engine.clone();
         if let Some(window) = &window {
@@ -168,10 +177,10 @@ async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
             on_failure,
             stopwatch: stopwatch(),
         };
-        let folder = out.clone();
-        let work = async move { report::run(request, &folder, &move |event| progress(voice, event)).await };
-        let outcome = compute(threads, work).await?;
-        let code = outcome_code(voice, &out, outcome);
+        let (folder, inner) = (out.clone(), voice.clone());
+        let work = async move { report::run(request, &folder, &move |event| inner.event(event)).await };
+        let outcome = voice.watching(compute(threads, work)).await?;
+        let code = outcome_code(&voice, &out, outcome);
         if first == exit::FINE {
             first = code;
         }
@@ -182,61 +191,42 @@ async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
     Ok(first)
 }
 
-/// How a run talks on stderr.
-#[derive(Debug, Clone, Copy)]
-struct Voice {
-    quiet: bool,
-    log_format: LogFormat,
-}
-
-impl Voice {
-    fn of(shared: &Shared) -> Self {
-        Self { quiet: shared.quiet, log_format: shared.log_format() }
-    }
-}
-
 /// Measures the seconds of the manifest: the library reads no clock.
 fn stopwatch() -> Stopwatch {
     let begun = Instant::now();
     Arc::new(move || begun.elapsed().as_secs_f64())
 }
 
-fn print_all(errors: &[Error]) -> u8 {
-    errors.iter().for_each(exit::print);
-    errors.first().map_or(exit::SQL, exit::code)
-}
-
 /// Says on stderr how a run ended, and returns its exit code.
-fn outcome_code(voice: Voice, out: &Path, outcome: Result<Outcome, Vec<Error>>) -> u8 {
+fn outcome_code(voice: &Voice, out: &Path, outcome: Result<Outcome, Vec<Error>>) -> u8 {
     let (manifest, failure, up_to_date) = match outcome {
         Ok(Outcome::UpToDate(manifest)) => (manifest, None, true),
         Ok(Outcome::Written(manifest, failure)) => (manifest, failure, false),
-        Err(errors) => return print_all(&errors),
+        Err(errors) => return voice.errors(&errors),
     };
     let failed = manifest.count(ReportStatus::Failed);
     let unsound = manifest.count(ReportStatus::CheckFailed);
-    if !voice.quiet {
-        let state = if up_to_date { "up to date".to_owned() } else { format!("{:.1} s", manifest.seconds) };
-        match voice.log_format {
-            LogFormat::Json => exit::note(
-                &serde_json::json!({
-                    "event": "run", "folder": out, "up_to_date": up_to_date, "reports": manifest.reports.len(),
-                    "failed": failed, "checks_failed": unsound, "lake_version": manifest.lake.version,
-                    "seconds": manifest.seconds,
-                })
-                .to_string(),
-            ),
-            LogFormat::Text => {
-                let count = manifest.reports.len();
-                let mut line = format!("{}: {count} reports of lake version {}", out.display(), manifest.lake.version);
-                if failed > 0 {
-                    line.push_str(&format!(", {failed} failed"));
-                }
-                if unsound > 0 {
-                    line.push_str(&format!(", {unsound} with a failed check"));
-                }
-                exit::note(&format!("{line}, {state}"));
+    let state = if up_to_date { "up to date".to_owned() } else { format!("{:.1} s", manifest.seconds) };
+    match voice.log_format() {
+        None => {}
+        Some(LogFormat::Json) => voice.note(
+            &serde_json::json!({
+                "event": "run", "folder": out, "up_to_date": up_to_date, "reports": manifest.reports.len(),
+                "failed": failed, "checks_failed": unsound, "lake_version": manifest.lake.version,
+                "seconds": manifest.seconds,
+            })
+            .to_string(),
+        ),
+        Some(LogFormat::Text) => {
+            let count = counted(manifest.reports.len() as u64, "report", "reports");
+            let mut line = format!("{}: {count} of lake version {}", out.display(), manifest.lake.version);
+            if failed > 0 {
+                line.push_str(&format!(", {failed} failed"));
             }
+            if unsound > 0 {
+                line.push_str(&format!(", {unsound} with a failed check"));
+            }
+            voice.note(&format!("{line}, {state}"));
         }
     }
     match failure {
@@ -246,47 +236,6 @@ fn outcome_code(voice: Voice, out: &Path, outcome: Result<Outcome, Vec<Error>>) 
         None if unsound > 0 => exit::CHECK,
         None => exit::FINE,
     }
-}
-
-/// Says on stderr that a report has ended.
-fn progress(voice: Voice, event: &Event<'_>) {
-    let Event::Finished { record, ended, total } = event;
-    let failed = record.status == ReportStatus::Failed;
-    if voice.quiet && !failed {
-        return;
-    }
-    if voice.log_format == LogFormat::Json {
-        let line = serde_json::json!({
-            "event": "report", "id": record.definition.id, "status": record.status.name(), "rows": record.rows,
-            "seconds": record.seconds, "ended": ended, "total": total, "error": record.error,
-            "checks_failed": failed_checks(record),
-        });
-        exit::note(&line.to_string());
-        return;
-    }
-    let id = &record.definition.id;
-    exit::note(&match record.status {
-        ReportStatus::Failed => {
-            format!("[{ended}/{total}] {id}: failed: {}", record.error.as_deref().unwrap_or_default())
-        }
-        _ => format!("[{ended}/{total}] {id}: {} rows, {:.2} s", record.rows, record.seconds),
-    });
-    for check in failed_checks(record) {
-        exit::note(&format!("{id}: check failed: {check}"));
-    }
-    if let (true, Some(hint)) = (failed, &record.hint) {
-        exit::note(&format!("hint: {hint}"));
-    }
-}
-
-fn failed_checks(record: &ReportRecord) -> Vec<String> {
-    let failed = record.checks.iter().filter(|check| !check.passed);
-    failed
-        .map(|check| match check.found {
-            Some(found) => format!("{}, found {found}", check.text),
-            None => check.text.clone(),
-        })
-        .collect()
 }
 
 /// Lists the folders of runs: the one named, or those in it.
@@ -314,51 +263,67 @@ fn runs(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
-fn again(shared: &Shared, settings: Settings) -> Again {
-    Again { engine: settings.engine, lake: shared.named_lake().map(str::to_owned), stopwatch: stopwatch() }
+fn again(shared: &Shared, settings: Settings, args: &AgainArgs) -> Result<Again> {
+    Ok(Again {
+        engine: settings.engine,
+        lake: shared.named_lake().map(str::to_owned),
+        given: args.parameters.values()?,
+        stopwatch: stopwatch(),
+    })
 }
 
-async fn verify(shared: &Shared, folder: &Path) -> Result<u8> {
-    let again = again(shared, shared.settings()?);
-    let threads = again.engine.threads;
+fn last_part(folder: &Path) -> String {
+    folder.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default()
+}
+
+async fn verify(shared: &Shared, args: &AgainArgs) -> Result<u8> {
+    let again = again(shared, shared.settings()?, args)?;
+    let ((voice, _clearing), threads) = (Voice::of(shared), again.engine.threads);
     let mut code = exit::FINE;
-    for folder in runs(folder)? {
-        let (again, made) = (again.clone(), folder.clone());
-        let work = async move { report::verify(&made, &again, &|_| {}).await };
-        let verdict = match compute(threads, work).await? {
+    let runs = runs(&args.folder)?;
+    let count = runs.len();
+    for (number, folder) in (1..).zip(runs) {
+        voice.begin(&last_part(&folder), number, count);
+        let (again, made, inner) = (again.clone(), folder.clone(), voice.clone());
+        // A report that ends has made nothing yet: only the live line follows it.
+        let work = async move { report::verify(&made, &again, &move |event| inner.follow(event)).await };
+        let verdict = match voice.watching(compute(threads, work)).await? {
             Ok(verdict) => verdict,
             Err(errors) => {
-                code = code.max(print_all(&errors));
+                code = code.max(voice.errors(&errors));
                 continue;
             }
         };
         let shown = folder.display();
         for difference in &verdict.differences {
-            exit::note(&format!("{shown}: {difference}"));
+            voice.note(&format!("{shown}: {difference}"));
         }
         if !verdict.differences.is_empty() {
-            let message = format!("{shown}: {} differences", verdict.differences.len());
-            code = code.max(print_all(&[Error::Check { message }]));
+            let found = counted(verdict.differences.len() as u64, "difference", "differences");
+            code = code.max(voice.errors(&[Error::Check { message: format!("{shown}: {found}") }]));
         } else if !shared.quiet {
             let failed = match verdict.failed {
                 0 => String::new(),
-                failed => format!("; {failed} reports had failed"),
+                failed => format!("; {} had failed", counted(failed as u64, "report", "reports")),
             };
-            exit::note(&format!("{shown}: {} files come out the same, byte for byte{failed}", verdict.files));
+            voice.note(&format!("{shown}: {} files come out the same, byte for byte{failed}", verdict.files));
         }
     }
     Ok(code)
 }
 
-async fn resume(shared: &Shared, folder: &Path) -> Result<u8> {
-    let again = again(shared, shared.settings()?);
-    let (voice, threads) = (Voice::of(shared), again.engine.threads);
+async fn resume(shared: &Shared, args: &AgainArgs) -> Result<u8> {
+    let again = again(shared, shared.settings()?, args)?;
+    let ((voice, _clearing), threads) = (Voice::of(shared), again.engine.threads);
     let mut first = exit::FINE;
-    for folder in runs(folder)? {
-        let (again, out) = (again.clone(), folder.clone());
-        let work = async move { report::resume(&out, &again, &move |event| progress(voice, event)).await };
-        let outcome = compute(threads, work).await?;
-        let code = outcome_code(voice, &folder, outcome);
+    let runs = runs(&args.folder)?;
+    let count = runs.len();
+    for (number, folder) in (1..).zip(runs) {
+        voice.begin(&last_part(&folder), number, count);
+        let (again, out, inner) = (again.clone(), folder.clone(), voice.clone());
+        let work = async move { report::resume(&out, &again, &move |event| inner.event(event)).await };
+        let outcome = voice.watching(compute(threads, work)).await?;
+        let code = outcome_code(&voice, &folder, outcome);
         if first == exit::FINE {
             first = code;
         }
@@ -450,6 +415,10 @@ fn details(manifest: &Manifest, record: &ReportRecord) -> Result<RecordBatch> {
         ("time zone".to_owned(), manifest.time_zone.clone()),
         ("rows".to_owned(), record.rows.to_string()),
     ];
+    if !record.hidden_parameters.is_empty() {
+        rows.push(("hidden parameters".to_owned(), record.hidden_parameters.join(", ")));
+    }
+    rows.extend(record.notes.iter().map(|note| ("note".to_owned(), note.clone())));
     rows.extend(record.error.clone().map(|error| ("error".to_owned(), error)));
     rows.extend(record.bound.iter().map(|(name, value)| (format!("${name}"), value.clone())));
     rows.extend(record.checks.iter().map(|check| {

@@ -106,7 +106,7 @@ impl ResultWriter for ArrowFileWriter {
         let Self { mut writer, state, rows, .. } = *self;
         writer.finish().map_err(|error| failed(&state, &error))?;
         writer.get_mut().flush().map_err(sink_error)?;
-        Ok(Written { rows, bytes: state.bytes() })
+        Ok(Written { rows, bytes: state.bytes(), cut_cells: 0 })
     }
 }
 

@@ -186,6 +186,8 @@ pub struct Written {
     pub rows: u64,
     /// Bytes that the sink took.
     pub bytes: u64,
+    /// Texts of which the output holds the beginning only, each with a mark at its end. Only in xlsx, whose cells have a limit.
+    pub cut_cells: u64,
 }
 
 /// Writes one result to a sink.
@@ -195,8 +197,7 @@ pub trait ResultWriter: Send {
     /// Writes the next rows. A batch must have the columns of the schema that the writer was made for.
     ///
     /// # Errors
-    /// [`Error::Storage`] when the sink fails; see [`is_broken_pipe`]. [`Error::Limit`] for a text that a cell of xlsx cannot
-    /// hold.
+    /// [`Error::Storage`] when the sink fails; see [`is_broken_pipe`].
     fn write(&mut self, batch: &RecordBatch) -> Result<()>;
 
     /// Writes what is left, flushes the sink and says how much it was.

@@ -102,7 +102,7 @@ impl ResultWriter for ParquetFileWriter {
         let Self { mut writer, state, rows, .. } = *self;
         writer.finish().map_err(|error| failed(&state, &error))?;
         std::io::Write::flush(writer.inner_mut()).map_err(super::sink::sink_error)?;
-        Ok(Written { rows, bytes: state.bytes() })
+        Ok(Written { rows, bytes: state.bytes(), cut_cells: 0 })
     }
 }
 

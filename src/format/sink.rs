@@ -128,7 +128,7 @@ impl TextSink {
     pub(super) fn finish(mut self, rows: u64) -> Result<Written> {
         self.send()?;
         self.sink.flush().map_err(sink_error)?;
-        Ok(Written { rows, bytes: self.sink.state.bytes() })
+        Ok(Written { rows, bytes: self.sink.state.bytes(), cut_cells: 0 })
     }
 }
 

@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use super::expect::Check;
 use super::job::Privacy;
 use super::spec::Definition;
+use super::veil::Masked;
 use super::window::Window;
 use crate::error::{Error, Result, io_error};
 
@@ -103,11 +104,18 @@ pub struct ReportRecord {
     /// The report itself, with the values that were given for its parameters.
     #[serde(flatten)]
     pub definition: Definition,
-    /// SHA-256 of the SQL text.
+    /// Parameters that were given and stand here masked: a run that is made again asks for them.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub hidden_parameters: Vec<String>,
+    /// Whether something is masked in the SQL, which then comes from its file.
+    #[serde(skip_serializing_if = "Masked::is_no", default)]
+    pub hidden_sql: Masked,
+    /// SHA-256 of the SQL text as it stands here.
     pub sql_sha256: String,
     /// Every parameter with the value it had in the end, as SQL shows it.
     pub bound: Vec<(String, String)>,
-    /// SHA-256 of all that the result depends on: SQL, parameters, clock where it is read, data files.
+    /// SHA-256 of all that the result depends on: SQL, parameters, clock where it is read, data files. Empty where some of it is
+    /// hidden, since phone numbers can be guessed from a hash.
     pub fingerprint: String,
     /// How it ended.
     pub status: ReportStatus,
@@ -126,6 +134,12 @@ pub struct ReportRecord {
     /// The rows that the page shows, kept so that the page can be written again.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub page_rows: Option<Output>,
+    /// What its chart is drawn from, where that is more than the rows that the page shows.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub chart_rows: Option<Output>,
+    /// What a reader of the outputs should know, in whole sentences.
+    #[serde(skip_serializing_if = "Vec::is_empty", default)]
+    pub notes: Vec<String>,
     /// What its checks found.
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     pub checks: Vec<Check>,
@@ -135,6 +149,13 @@ pub struct ReportRecord {
     /// What helps against the error.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub hint: Option<String>,
+}
+
+impl ReportRecord {
+    /// Lists the files of the report, those that only the page needs too.
+    pub fn files(&self) -> impl Iterator<Item = &Output> {
+        self.outputs.iter().chain(&self.page_rows).chain(&self.chart_rows)
+    }
 }
 
 /// A file of a run.
@@ -213,7 +234,7 @@ impl Manifest {
 
     /// Lists every file of the run but the manifest.
     pub fn outputs(&self) -> impl Iterator<Item = &Output> {
-        self.reports.iter().flat_map(|report| report.outputs.iter().chain(&report.page_rows)).chain(&self.page)
+        self.reports.iter().flat_map(|report| report.files()).chain(&self.page)
     }
 
     /// Counts the reports that ended in a certain way.
@@ -290,6 +311,8 @@ mod tests {
             page: None,
             reports: vec![ReportRecord {
                 definition: Definition { id: "a".to_owned(), ..Definition::default() },
+                hidden_parameters: Vec::new(),
+                hidden_sql: Masked::No,
                 sql_sha256: String::new(),
                 bound: vec![("n".to_owned(), "1".to_owned())],
                 fingerprint: String::new(),
@@ -300,6 +323,8 @@ mod tests {
                 peak_memory_bytes: 0,
                 outputs: outputs.iter().map(output).collect(),
                 page_rows: None,
+                chart_rows: None,
+                notes: Vec::new(),
                 checks: vec![],
                 error: None,
                 hint: None,

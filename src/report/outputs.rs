@@ -9,6 +9,7 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::datatypes::{DataType, SchemaRef};
 use sha2::{Digest, Sha256};
 
+use super::chart::ChartSpec;
 use super::manifest::{Output, hexadecimal};
 use super::spec::Report;
 use crate::error::{Error, Result, io_error};
@@ -88,34 +89,91 @@ impl Write for HashedSink {
     }
 }
 
-/// The rows that the page shows of a report.
+/// What the page shows of a report.
 #[derive(Debug, Clone)]
 pub struct Shown {
     /// The columns.
     pub schema: SchemaRef,
     /// The first rows.
     pub batches: Vec<RecordBatch>,
+    /// The chart's columns of all rows; none where the first rows are all, or there is no chart.
+    pub drawn: Option<Vec<RecordBatch>>,
 }
 
 impl Shown {
-    /// Reads rows that an earlier run kept.
+    /// Reads rows that an earlier run kept, and those of its chart where it kept some.
     ///
     /// # Errors
     /// A file that is not there or not what it was.
-    pub fn read(path: &Path) -> Result<Self> {
-        let file = File::open(path).map_err(io_error(path))?;
-        let wrong = |e: arrow::error::ArrowError| Error::storage(path.display().to_string(), e);
-        let reader = arrow::ipc::reader::FileReader::try_new(file, None).map_err(wrong)?;
-        let schema = reader.schema();
-        let batches = reader.collect::<Result<Vec<_>, _>>().map_err(wrong)?;
-        Ok(Self { schema, batches })
+    pub fn read(rows: &Path, chart: Option<&Path>) -> Result<Self> {
+        let (schema, batches) = read(rows)?;
+        let drawn = chart.map(read).transpose()?.map(|(_, batches)| batches);
+        Ok(Self { schema, batches, drawn })
+    }
+}
+
+fn read(path: &Path) -> Result<(SchemaRef, Vec<RecordBatch>)> {
+    let file = File::open(path).map_err(io_error(path))?;
+    let wrong = |e: arrow::error::ArrowError| Error::storage(path.display().to_string(), e);
+    let reader = arrow::ipc::reader::FileReader::try_new(file, None).map_err(wrong)?;
+    let schema = reader.schema();
+    Ok((schema, reader.collect::<Result<Vec<_>, _>>().map_err(wrong)?))
+}
+
+/// Rows that a chart is drawn from at most: beyond them an eye sees no more, and the page is held in memory.
+const CHART_ROWS: usize = 100_000;
+/// Bytes of what a chart is drawn from, for columns of long texts.
+const CHART_BYTES: usize = 64 << 20;
+
+/// The columns of a chart, of all rows as far as they are drawn.
+struct ChartRows {
+    schema: SchemaRef,
+    /// Their places in the result.
+    places: Vec<usize>,
+    batches: Vec<RecordBatch>,
+    missing_rows: usize,
+    missing_bytes: usize,
+}
+
+impl ChartRows {
+    fn new(spec: &ChartSpec, schema: &SchemaRef) -> Result<Option<Self>> {
+        let mut places = Vec::new();
+        for name in spec.columns() {
+            let place = schema.index_of(name)?;
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        if places.is_empty() {
+            return Ok(None);
+        }
+        let schema = Arc::new(schema.project(&places)?);
+        let (missing_rows, missing_bytes) = (CHART_ROWS, CHART_BYTES);
+        Ok(Some(Self { schema, places, batches: Vec::new(), missing_rows, missing_bytes }))
+    }
+
+    fn add(&mut self, batch: &RecordBatch) -> Result<()> {
+        let count = batch.num_rows().min(self.missing_rows);
+        if count > 0 {
+            let rows = compact(&batch.project(&self.places)?.slice(0, count))?;
+            self.missing_rows -= count;
+            match self.missing_bytes.checked_sub(rows.get_array_memory_size()) {
+                Some(left) => self.missing_bytes = left,
+                // What is drawn is the first rows without a gap.
+                None => self.missing_rows = 0,
+            }
+            self.batches.push(rows);
+        }
+        Ok(())
     }
 }
 
 /// All files of one report, being written.
 pub struct Outputs {
     writers: Vec<(HashedFile, Box<dyn ResultWriter>)>,
+    formats: Vec<OutputFormat>,
     shown: Shown,
+    chart: Option<ChartRows>,
     missing_rows: usize,
     id: String,
 }
@@ -124,8 +182,14 @@ pub struct Outputs {
 pub struct WrittenOutputs {
     /// The files, in the order of the report's formats.
     pub outputs: Vec<Output>,
-    /// The file of the rows that the page shows, and the rows.
-    pub page_rows: (Output, Shown),
+    /// The file of the rows that the page shows.
+    pub page_rows: Output,
+    /// The file of what its chart is drawn from, where that is more.
+    pub chart_rows: Option<Output>,
+    /// What the page shows.
+    pub shown: Shown,
+    /// What the formats could not hold, in whole sentences.
+    pub notes: Vec<String>,
     /// The rows of the result.
     pub rows: u64,
 }
@@ -148,8 +212,10 @@ impl Outputs {
             let writer = format::writer(*format, options, Arc::clone(&schema), file.sink())?;
             writers.push((file, writer));
         }
-        let shown = Shown { schema, batches: Vec::new() };
-        Ok(Self { writers, shown, missing_rows: html_rows, id: report.id().to_owned() })
+        let chart = report.chart.as_ref().map(|spec| ChartRows::new(spec, &schema)).transpose()?.flatten();
+        let shown = Shown { schema, batches: Vec::new(), drawn: None };
+        let (formats, id) = (report.formats.clone(), report.id().to_owned());
+        Ok(Self { writers, formats, shown, chart, missing_rows: html_rows, id })
     }
 
     /// Writes the next rows into every file.
@@ -165,6 +231,9 @@ impl Outputs {
             self.shown.batches.push(compact(&batch.slice(0, count))?);
             self.missing_rows -= count;
         }
+        if let Some(chart) = &mut self.chart {
+            chart.add(batch)?;
+        }
         Ok(())
     }
 
@@ -172,22 +241,61 @@ impl Outputs {
     ///
     /// # Errors
     /// Storage errors.
-    pub fn finish(self, folder: &Path, rows: u64) -> Result<WrittenOutputs> {
-        let mut outputs = Vec::new();
+    pub fn finish(mut self, folder: &Path, rows: u64) -> Result<WrittenOutputs> {
+        let (mut outputs, mut notes) = (Vec::new(), Vec::new());
         for (file, writer) in self.writers {
-            writer.finish()?;
-            outputs.push(file.finish()?);
+            let written = writer.finish()?;
+            let output = file.finish()?;
+            if written.cut_cells > 0 {
+                notes.push(cut_note(&output.file, written.cut_cells, &self.id, &self.formats));
+            }
+            outputs.push(output);
         }
-        let file = HashedFile::create(folder, format!("{PAGE_FOLDER}/{}.arrow", self.id))?;
-        let options = FormatOptions::default();
-        let schema = Arc::clone(&self.shown.schema);
-        let mut writer = format::writer(OutputFormat::Arrow, &options, schema, file.sink())?;
-        for batch in &self.shown.batches {
-            writer.write(batch)?;
+        let page_rows = keep(folder, page_file(&self.id), &self.shown.schema, &self.shown.batches)?;
+        let all_shown = self.shown.batches.iter().map(|batch| batch.num_rows() as u64).sum::<u64>() == rows;
+        let mut chart_rows = None;
+        if let Some(chart) = self.chart.filter(|_| !all_shown) {
+            chart_rows = Some(keep(folder, chart_file(&self.id), &chart.schema, &chart.batches)?);
+            self.shown.drawn = Some(chart.batches);
         }
-        writer.finish()?;
-        Ok(WrittenOutputs { outputs, page_rows: (file.finish()?, self.shown), rows })
+        Ok(WrittenOutputs { outputs, page_rows, chart_rows, shown: self.shown, notes, rows })
     }
+}
+
+/// Names every file that a report may write, for one that failed half-way.
+pub fn all_files(report: &Report) -> Vec<String> {
+    let outputs = report.formats.iter().map(|format| file_name(report.id(), *format));
+    outputs.chain([page_file(report.id()), chart_file(report.id())]).collect()
+}
+
+fn page_file(id: &str) -> String {
+    format!("{PAGE_FOLDER}/{id}.arrow")
+}
+
+fn chart_file(id: &str) -> String {
+    format!("{PAGE_FOLDER}/{id}.chart")
+}
+
+/// Writes rows that the page needs.
+fn keep(folder: &Path, name: String, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Output> {
+    let file = HashedFile::create(folder, name)?;
+    let options = FormatOptions::default();
+    let mut writer = format::writer(OutputFormat::Arrow, &options, Arc::clone(schema), file.sink())?;
+    for batch in batches {
+        writer.write(batch)?;
+    }
+    writer.finish()?;
+    file.finish()
+}
+
+/// Says that texts are cut in a file, and where all of them is.
+fn cut_note(file: &str, count: u64, id: &str, formats: &[OutputFormat]) -> String {
+    let texts = if count == 1 { "1 text is".to_owned() } else { format!("{count} texts are") };
+    let whole = match formats.iter().find(|format| **format != OutputFormat::Xlsx) {
+        Some(format) => format!("{} has all", file_name(id, *format)),
+        None => "add csv to the formats to have all".to_owned(),
+    };
+    format!("In {file} {texts} longer than a cell holds, and cut; {whole}.")
 }
 
 /// Lets go of text that a slice of rows does not use: views hold all of what they were cut from.

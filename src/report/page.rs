@@ -8,7 +8,6 @@ use super::html::{self, Page, Section, Status};
 use super::job::Privacy;
 use super::manifest::{Manifest, Output, ReportRecord, ReportStatus};
 use super::outputs::{HashedFile, Shown};
-use super::redact::Redaction;
 use super::spec::Report;
 use crate::error::Result;
 use crate::format::OutputFormat;
@@ -21,15 +20,11 @@ pub const FILE: &str = "index.html";
 /// # Errors
 /// Storage errors.
 pub fn write(folder: &Path, manifest: &Manifest, reports: &[(&Report, Option<&Shown>)], zone: Tz) -> Result<Output> {
-    let sections = manifest
-        .reports
-        .iter()
-        .zip(reports)
-        .map(|(record, (report, shown))| section(record, report, *shown, manifest.privacy))
-        .collect::<Result<Vec<_>>>()?;
+    let sections =
+        manifest.reports.iter().zip(reports).map(|(record, (report, shown))| section(record, report, *shown)).collect();
     let subtitle = match (&manifest.window, &manifest.description) {
-        (Some(window), Some(description)) => format!("{} · {description}", window.name()),
-        (Some(window), None) => window.name(),
+        (Some(window), Some(description)) => format!("{} · {description}", window.title()),
+        (Some(window), None) => window.title(),
         (None, Some(description)) => description.clone(),
         (None, None) => String::new(),
     };
@@ -50,7 +45,11 @@ pub fn facts(manifest: &Manifest, zone: Tz) -> Vec<(String, String)> {
         ("Time zone".to_owned(), zone.name().to_owned()),
     ];
     if let Some(window) = &manifest.window {
-        facts.push(("Window".to_owned(), format!("{} to {}, both included", window.from, window.last())));
+        let days = match window.from == window.last() {
+            true => window.from.to_string(),
+            false => format!("{} to {}, both included", window.from, window.last()),
+        };
+        facts.push(("Window".to_owned(), days));
     }
     if manifest.privacy == Privacy::Redacted {
         facts.push(("Personal data".to_owned(), "phone numbers, e-mail addresses and names are masked".to_owned()));
@@ -59,34 +58,7 @@ pub fn facts(manifest: &Manifest, zone: Tz) -> Vec<(String, String)> {
     facts
 }
 
-/// Masks the values of parameters where the results are masked: a phone number may be among them.
-pub fn shown_parameters(bound: &[(String, String)], privacy: Privacy) -> Result<Vec<(String, String)>> {
-    if privacy == Privacy::Kept {
-        return Ok(bound.to_vec());
-    }
-    let redaction = Redaction::standard();
-    bound
-        .iter()
-        .map(|(name, value)| {
-            // A column of the parameter's name: the rules look at names too.
-            let column: arrow::array::ArrayRef =
-                std::sync::Arc::new(arrow::array::StringArray::from(vec![value.as_str()]));
-            let batch = redaction.batch(&arrow::array::RecordBatch::try_from_iter([(name.as_str(), column)])?)?;
-            let masked = arrow::util::display::array_value_to_string(batch.column(0), 0)?;
-            Ok((name.clone(), masked))
-        })
-        .collect()
-}
-
-/// Masks numbers and addresses in SQL where the results are masked: a literal may be one.
-pub fn shown_sql(sql: &str, privacy: Privacy) -> String {
-    match privacy {
-        Privacy::Kept => sql.to_owned(),
-        Privacy::Redacted => Redaction::standard().text(sql),
-    }
-}
-
-fn section(record: &ReportRecord, report: &Report, shown: Option<&Shown>, privacy: Privacy) -> Result<Section> {
+fn section(record: &ReportRecord, report: &Report, shown: Option<&Shown>) -> Section {
     let definition = &record.definition;
     let status = match record.status {
         ReportStatus::Done => Status::Done,
@@ -96,7 +68,7 @@ fn section(record: &ReportRecord, report: &Report, shown: Option<&Shown>, privac
         ),
     };
     let label = |output: &Output| output.file.rsplit('.').next().unwrap_or_default().to_owned();
-    Ok(Section {
+    Section {
         id: definition.id.clone(),
         title: definition.title.clone(),
         description: definition.description.clone(),
@@ -106,7 +78,9 @@ fn section(record: &ReportRecord, report: &Report, shown: Option<&Shown>, privac
         schema: shown
             .map_or_else(|| std::sync::Arc::new(arrow::datatypes::Schema::empty()), |shown| shown.schema.clone()),
         batches: shown.map_or_else(Vec::new, |shown| shown.batches.clone()),
+        drawn: shown.and_then(|shown| shown.drawn.clone()),
         total_rows: record.rows,
+        notes: record.notes.clone(),
         files: record
             .outputs
             .iter()
@@ -117,9 +91,9 @@ fn section(record: &ReportRecord, report: &Report, shown: Option<&Shown>, privac
                 )
             })
             .collect(),
-        sql: shown_sql(&definition.sql, privacy),
-        parameters: shown_parameters(&record.bound, privacy)?,
+        sql: definition.sql.clone(),
+        parameters: record.bound.clone(),
         checks: record.checks.iter().map(|check| (check.text.clone(), check.passed)).collect(),
         links: definition.links.iter().map(|link| (link.clone(), link.clone())).collect(),
-    })
+    }
 }

@@ -6,8 +6,8 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use datafusion::common::ParamValues;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
-use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::physical_plan::ExecutionPlan;
 
@@ -15,6 +15,7 @@ use super::job::Privacy;
 use super::manifest::hash_text;
 use super::order::{make_total, volatile_function};
 use super::spec::{Report, prefixed};
+use super::veil::{Masked, Veil, Veiled};
 use crate::engine::{Engine, EngineOptions, Execution, LakeView, SessionScanExec, TABLES, reads_clock};
 use crate::error::{Error, Result};
 use crate::script::{self, Access, Clock, Script, Statement};
@@ -40,9 +41,13 @@ pub struct Prepared {
     pub report: Report,
     /// The session that it runs in.
     pub engine: Engine,
-    /// Every parameter with its value, as SQL shows it.
+    /// What masks what the run says of it.
+    pub veil: Veil,
+    /// The report's definition as the run may tell it.
+    pub veiled: Veiled,
+    /// Every parameter with its value, as SQL shows it and the run may tell it.
     pub bound: Vec<(String, String)>,
-    /// SHA-256 of all that the result depends on.
+    /// SHA-256 of all that the result depends on; empty where some of it is hidden.
     pub fingerprint: String,
     plan: Arc<dyn ExecutionPlan>,
 }
@@ -132,9 +137,13 @@ pub async fn prepare(report: Report, recipe: &Recipe) -> Result<Prepared> {
     if let Some(chart) = &report.chart {
         chart.check(&schema).map_err(in_file)?;
     }
-    let bound = shown(&report, &values);
-    let fingerprint = fingerprint(&report, recipe, &bound, reads_the_clock, &optimized, &physical)?;
-    Ok(Prepared { report, engine, bound, fingerprint, plan: physical })
+    let veil = Veil::of(&report, recipe.privacy);
+    let (veiled, bound) = (veil.definition(&report.definition), veil.bound(&report, &values));
+    let fingerprint = match veiled.parameters.is_empty() && veiled.sql == Masked::No {
+        true => fingerprint(&report, recipe, &bound, reads_the_clock, &optimized, &physical)?,
+        false => String::new(),
+    };
+    Ok(Prepared { report, engine, veil, veiled, bound, fingerprint, plan: physical })
 }
 
 async fn plan(engine: &Engine, script: &Script, statement: &Statement, values: ParamValues) -> Result<LogicalPlan> {
@@ -148,26 +157,6 @@ async fn plan(engine: &Engine, script: &Script, statement: &Statement, values: P
 
 fn located(error: datafusion::error::DataFusionError, script: &Script, statement: &Statement) -> Error {
     script::locate_among(error, script, Some(statement), &TABLES.map(|table| table.name.trim_matches('"')))
-}
-
-/// Shows the values of parameters: those of the header in its order, then others by name.
-fn shown(report: &Report, values: &ParamValues) -> Vec<(String, String)> {
-    let ParamValues::Map(values) = values else { return Vec::new() };
-    let mut shown: Vec<_> = values.iter().map(|(name, value)| (name.clone(), shown_value(&value.value))).collect();
-    let declared = &report.script.header.parameters;
-    let place = |name: &str| declared.iter().position(|parameter| parameter.name == name).unwrap_or(usize::MAX);
-    shown.sort_by(|(a, _), (b, _)| place(a).cmp(&place(b)).then_with(|| a.cmp(b)));
-    shown
-}
-
-fn shown_value(value: &ScalarValue) -> String {
-    if value.is_null() {
-        return "null".to_owned();
-    }
-    match value.to_array() {
-        Ok(array) => arrow::util::display::array_value_to_string(&array, 0).unwrap_or_else(|_| value.to_string()),
-        Err(_) => value.to_string(),
-    }
 }
 
 /// Hashes all that the outputs of a report depend on. Of the lake these are the data files that are left after pruning, and

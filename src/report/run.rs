@@ -9,22 +9,23 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use futures::StreamExt;
 use serde_json::Value;
 use tokio::task::JoinSet;
 
 use super::job::{Job, Privacy};
-use super::manifest::{LakeRecord, Manifest, ReportRecord, ReportStatus, hash_text};
-use super::outputs::{Outputs, PAGE_FOLDER, Shown, WrittenOutputs};
+use super::make::{Ended, Surroundings, broken};
+use super::manifest::{LakeRecord, Manifest, ReportRecord, ReportStatus};
+use super::outputs::{PAGE_FOLDER, Shown};
 use super::page;
 use super::place::Target;
 use super::prepare::{Prepared, Recipe, prepare};
+use super::progress::{Event, Progress, Reading};
 use super::redact::Redaction;
-use super::spec::{Report, prefixed};
+use super::spec::Report;
+use super::veil::Veil;
 use super::window::{self, Window};
 use crate::engine::{EngineOptions, LakeView};
 use crate::error::{Error, Result, io_error};
-use crate::format::FormatOptions;
 use crate::script;
 
 /// Rows that the page shows of each report unless told otherwise.
@@ -73,23 +74,6 @@ pub struct Request {
     /// The clock of the seconds in the manifest.
     pub stopwatch: Stopwatch,
 }
-
-/// What happens in a run, for whoever watches.
-#[derive(Debug)]
-pub enum Event<'a> {
-    /// A report has ended.
-    Finished {
-        /// What the manifest will say of it.
-        record: &'a ReportRecord,
-        /// How many have ended.
-        ended: usize,
-        /// How many there are.
-        total: usize,
-    },
-}
-
-/// Watches a run.
-pub type Progress<'a> = &'a (dyn Fn(&Event<'_>) + Send + Sync);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -176,7 +160,13 @@ pub(super) struct PlannedRun {
 ///
 /// # Errors
 /// Everything that is wrong with any of them, unless the run keeps going.
-pub(super) async fn plan(request: Request, mut carried: BTreeMap<usize, Carried>) -> Result<PlannedRun, Errors> {
+pub(super) async fn plan(mut request: Request, mut carried: BTreeMap<usize, Carried>) -> Result<PlannedRun, Errors> {
+    for report in &request.reports {
+        // The title of a run of one report is the report's, with its names.
+        let veil = Veil::of(report, request.privacy);
+        request.title = veil.text(&request.title);
+        request.description = request.description.map(|text| veil.text(&text));
+    }
     let limit = request.engine.memory_limit_bytes;
     let count = NonZeroUsize::new(request.reports.len()).unwrap_or(NonZeroUsize::MIN);
     let mut parallel = request.engine.threads.min(count);
@@ -198,7 +188,8 @@ pub(super) async fn plan(request: Request, mut carried: BTreeMap<usize, Carried>
                 html_rows: request.html_rows,
             };
             let report = report.clone();
-            running.spawn(async move { (place, prepare(report, &recipe).await) });
+            let veil = Veil::of(&report, request.privacy);
+            running.spawn(async move { (place, prepare(report, &recipe).await.map_err(|error| veil.error(error))) });
         }
     }
     let mut errors: Vec<(usize, Error)> = Vec::new();
@@ -258,10 +249,21 @@ impl PlannedRun {
             && earlier.reports.len() == self.reports.len()
             && self.reports.iter().zip(&earlier.reports).all(|(planned, record)| match planned {
                 Planned::Ready(prepared) => {
-                    record.status != ReportStatus::Failed && record.fingerprint == prepared.fingerprint
+                    // Without a fingerprint there is no telling.
+                    record.status != ReportStatus::Failed
+                        && !record.fingerprint.is_empty()
+                        && record.fingerprint == prepared.fingerprint
                 }
                 Planned::Broken(..) | Planned::Carried(_) => false,
             })
+    }
+
+    /// The value of every parameter of a report that is to run, as the run may tell it.
+    pub(super) fn bound(&self, place: usize) -> Option<&[(String, String)]> {
+        match self.reports.get(place) {
+            Some(Planned::Ready(prepared)) => Some(&prepared.bound),
+            _ => None,
+        }
     }
 
     /// Runs the reports into a folder that is empty, and writes page and manifest.
@@ -286,7 +288,8 @@ impl PlannedRun {
                 }
                 Planned::Carried(carried) => take_over(*carried, folder)?,
                 Planned::Broken(report, error) => {
-                    let done = failed(*report, Vec::new(), String::new(), Figures::default(), &error, request.privacy);
+                    let veil = Veil::of(&report, request.privacy);
+                    let done = broken(*report, &error, &veil);
                     failure.get_or_insert(error);
                     done
                 }
@@ -294,6 +297,7 @@ impl PlannedRun {
             set(&mut ended, place, done);
         }
         let mut count = ended.iter().flatten().count();
+        progress(&Event::Planned { total, ended: count });
         for done in ended.iter().flatten().filter(|done| done.record.status == ReportStatus::Failed) {
             progress(&Event::Finished { record: &done.record, ended: count, total });
         }
@@ -308,6 +312,7 @@ impl PlannedRun {
             while running.len() < parallel.get()
                 && let Some((place, prepared)) = waiting.next()
             {
+                progress(&Event::Started { id: prepared.report.id(), reading: Reading::of(prepared.plan()) });
                 let job = Arc::clone(&job);
                 running.spawn(async move { (place, job.report(*prepared).await) });
             }
@@ -333,13 +338,6 @@ impl PlannedRun {
         manifest.write(folder)?;
         Ok((manifest, failure))
     }
-}
-
-/// A report that has ended, with what the page shows of it.
-struct Ended {
-    record: ReportRecord,
-    report: Report,
-    shown: Option<Shown>,
 }
 
 fn set(ended: &mut [Option<Ended>], place: usize, done: Ended) {
@@ -381,7 +379,7 @@ fn take_over(carried: Carried, folder: &Path) -> Result<Ended> {
     let Carried { record, report, folder: from } = carried;
     let mut shown = None;
     if let Some(from) = from {
-        for output in record.outputs.iter().chain(&record.page_rows) {
+        for output in record.files() {
             let (old, new) = (from.join(&output.file), folder.join(&output.file));
             // A second name for the same bytes, where the file system has such; nobody changes a run in place.
             if fs::hard_link(&old, &new).is_err() {
@@ -389,150 +387,9 @@ fn take_over(carried: Carried, folder: &Path) -> Result<Ended> {
             }
         }
         if let Some(rows) = &record.page_rows {
-            shown = Some(Shown::read(&folder.join(&rows.file))?);
+            let chart = record.chart_rows.as_ref().map(|chart| folder.join(&chart.file));
+            shown = Some(Shown::read(&folder.join(&rows.file), chart.as_deref())?);
         }
     }
     Ok(Ended { record, report, shown })
-}
-
-/// What a report took.
-#[derive(Debug, Clone, Copy, Default)]
-struct Figures {
-    seconds: f64,
-    memory_limit_bytes: usize,
-    peak_memory_bytes: usize,
-}
-
-fn failed(
-    report: Report,
-    bound: Vec<(String, String)>,
-    fingerprint: String,
-    figures: Figures,
-    error: &Error,
-    privacy: Privacy,
-) -> Ended {
-    // An error may quote a value.
-    let shown = |text: &str| match privacy {
-        Privacy::Kept => text.to_owned(),
-        Privacy::Redacted => Redaction::standard().text(text),
-    };
-    let record = ReportRecord {
-        sql_sha256: hash_text(&report.definition.sql),
-        definition: report.definition.clone(),
-        bound,
-        fingerprint,
-        status: ReportStatus::Failed,
-        rows: 0,
-        seconds: figures.seconds,
-        memory_limit_bytes: figures.memory_limit_bytes,
-        peak_memory_bytes: figures.peak_memory_bytes,
-        outputs: Vec::new(),
-        page_rows: None,
-        checks: Vec::new(),
-        error: Some(shown(&error.to_string())),
-        hint: error.hint().map(shown),
-    };
-    Ended { record, report, shown: None }
-}
-
-/// What a report needs to know of its run.
-struct Surroundings {
-    folder: PathBuf,
-    facts: Vec<(String, String)>,
-    request: Request,
-}
-
-impl Surroundings {
-    /// Runs a report, and removes what it wrote if it fails.
-    async fn report(&self, prepared: Prepared) -> (Ended, Option<Error>) {
-        let stopwatch = &self.request.stopwatch;
-        let begun = stopwatch();
-        let made = self.make(&prepared).await;
-        let figures = Figures {
-            seconds: stopwatch() - begun,
-            memory_limit_bytes: prepared.engine.options().memory_limit_bytes,
-            peak_memory_bytes: prepared.engine.peak_memory_bytes(),
-        };
-        match made {
-            Ok((written, checks)) => {
-                let status = match checks.iter().all(|check| check.passed) {
-                    true => ReportStatus::Done,
-                    false => ReportStatus::CheckFailed,
-                };
-                let (page_rows, shown) = written.page_rows;
-                let record = ReportRecord {
-                    sql_sha256: hash_text(&prepared.report.definition.sql),
-                    definition: prepared.report.definition.clone(),
-                    bound: prepared.bound,
-                    fingerprint: prepared.fingerprint,
-                    status,
-                    rows: written.rows,
-                    seconds: figures.seconds,
-                    memory_limit_bytes: figures.memory_limit_bytes,
-                    peak_memory_bytes: figures.peak_memory_bytes,
-                    outputs: written.outputs,
-                    page_rows: Some(page_rows),
-                    checks,
-                    error: None,
-                    hint: None,
-                };
-                (Ended { record, report: prepared.report, shown: Some(shown) }, None)
-            }
-            Err(error) => {
-                let error = prefixed(error, &prepared.report.script.file);
-                for format in &prepared.report.formats {
-                    let _ = fs::remove_file(self.folder.join(super::outputs::file_name(prepared.report.id(), *format)));
-                }
-                let _ = fs::remove_file(self.folder.join(format!("{PAGE_FOLDER}/{}.arrow", prepared.report.id())));
-                let Prepared { report, bound, fingerprint, .. } = prepared;
-                (failed(report, bound, fingerprint, figures, &error, self.request.privacy), Some(error))
-            }
-        }
-    }
-
-    async fn make(&self, prepared: &Prepared) -> Result<(WrittenOutputs, Vec<super::expect::Check>)> {
-        let report = &prepared.report;
-        let options = FormatOptions {
-            time_zone: self.request.engine.time_zone,
-            about: self.about(prepared)?,
-            ..FormatOptions::default()
-        };
-        let redaction = match self.request.privacy {
-            Privacy::Kept => None,
-            Privacy::Redacted => Some(Redaction::standard()),
-        };
-        let mut tallies: Vec<_> = report.checks.iter().map(super::expect::Expectation::start).collect();
-        let mut outputs = Outputs::create(&self.folder, report, &options, prepared.schema(), self.request.html_rows)?;
-        let located = |error| prepared.located(error);
-        let context = prepared.engine.context().task_ctx();
-        let mut stream = datafusion::physical_plan::execute_stream(prepared.plan(), context).map_err(located)?;
-        let mut rows = 0;
-        while let Some(batch) = stream.next().await {
-            let mut batch = batch.map_err(located)?;
-            if let Some(redaction) = &redaction {
-                batch = redaction.batch(&batch)?;
-            }
-            rows += batch.num_rows() as u64;
-            for tally in &mut tallies {
-                tally.add(&batch)?;
-            }
-            outputs.write(&batch)?;
-        }
-        let written = outputs.finish(&self.folder, rows)?;
-        Ok((written, tallies.iter().map(super::expect::Tally::verdict).collect()))
-    }
-
-    /// Says what made a report, for formats with a place for it.
-    fn about(&self, prepared: &Prepared) -> Result<Vec<(String, String)>> {
-        let definition = &prepared.report.definition;
-        let mut about = vec![("Title".to_owned(), definition.title.clone())];
-        about.extend(definition.description.clone().map(|text| ("Description".to_owned(), text)));
-        about.extend(definition.unit.clone().map(|text| ("Unit".to_owned(), text)));
-        about.extend(self.facts.iter().cloned());
-        let parameters = page::shown_parameters(&prepared.bound, self.request.privacy)?;
-        about.extend(parameters.into_iter().map(|(name, value)| (format!("Parameter {name}"), value)));
-        about.push(("SQL file".to_owned(), definition.file.clone()));
-        about.push(("SQL".to_owned(), page::shown_sql(&definition.sql, self.request.privacy)));
-        Ok(about)
-    }
 }

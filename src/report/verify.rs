@@ -4,13 +4,30 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use chrono_tz::Tz;
+use serde_json::Value;
 
-use super::manifest::{Manifest, ReportStatus};
+use super::manifest::{Manifest, ReportRecord, ReportStatus};
 use super::place::Target;
-use super::run::{Carried, Errors, OnFailure, Outcome, Progress, Request, Stopwatch, plan};
-use super::spec::Report;
+use super::progress::Progress;
+use super::run::{Carried, Errors, OnFailure, Outcome, PlannedRun, Request, Stopwatch, plan};
+use super::spec::{Definition, Report};
+use super::veil::restored;
 use crate::engine::{At, EngineOptions, LakeView};
 use crate::error::{Error, Result};
+
+/// Checks that the values given for hidden parameters can be those of the run: what is shown of them is the same.
+fn check_given(planned: &PlannedRun, manifest: &Manifest) -> Result<()> {
+    for (place, record) in manifest.reports.iter().enumerate() {
+        let Some(bound) = planned.bound(place) else { continue };
+        // A report that could not be planned has bound nothing.
+        let differs = record.bound.iter().find(|known| !bound.contains(known));
+        if let Some((name, shown)) = differs.filter(|_| !record.hidden_parameters.is_empty()) {
+            let id = &record.definition.id;
+            return Err(Error::usage(format!("the value given for {name} is not that of {id}, shown as {shown}")));
+        }
+    }
+    Ok(())
+}
 
 /// What comparing a run with itself found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,6 +47,8 @@ pub struct Again {
     pub engine: EngineOptions,
     /// The lake, where it has moved since.
     pub lake: Option<String>,
+    /// Values of parameters that are hidden in the manifest, by name or by report and name.
+    pub given: BTreeMap<String, Value>,
     /// The clock of the seconds in the manifest.
     pub stopwatch: Stopwatch,
 }
@@ -43,7 +62,55 @@ enum Taken {
     Ended,
 }
 
+/// The SQL of a report that is taken over and not run.
+const NO_SQL: &str = "select null";
+
 impl Again {
+    /// Lists the reports of a manifest, with the values that are hidden in it. Those that are taken over as they are need none.
+    fn definitions(&self, manifest: &Manifest, taken: Taken) -> Result<Vec<Definition>> {
+        let (mut definitions, mut missing) = (Vec::new(), Vec::new());
+        for record in &manifest.reports {
+            let runs = (record.status == ReportStatus::Failed) == (taken == Taken::Ended);
+            if !runs {
+                // Only its page is made again. What is masked in SQL may leave none that can be read.
+                definitions.push(Definition { sql: NO_SQL.to_owned(), ..record.definition.clone() });
+                continue;
+            }
+            let hidden = &record.hidden_parameters;
+            let (definition, lacks) = restored(record.definition.clone(), hidden, record.hidden_sql, &self.given)?;
+            missing.extend(lacks.into_iter().map(|name| (record, name)));
+            definitions.push(definition);
+        }
+        let known = |given: &str| {
+            manifest.reports.iter().any(|record| {
+                let own = given.strip_prefix(&record.definition.id).and_then(|rest| rest.strip_prefix('.'));
+                record.hidden_parameters.iter().any(|name| name == given || Some(name.as_str()) == own)
+            })
+        };
+        if let Some(name) = self.given.keys().find(|name| !known(name)) {
+            return Err(Error::usage(format!("the run has no hidden parameter {name:?}"))
+                .with_hint("the others are in its manifest, and cannot be given"));
+        }
+        if missing.is_empty() {
+            return Ok(definitions);
+        }
+        let shown = |record: &ReportRecord, name: &str| {
+            record.bound.iter().find(|(bound, _)| bound == name).map(|(_, value)| value.clone())
+        };
+        let mut flags: Vec<String> = Vec::new();
+        for (record, name) in &missing {
+            // The report's name goes before where another report has another value.
+            let own = shown(record, name);
+            let alone = missing.iter().all(|(other, same)| same != name || shown(other, name) == own);
+            let id = if alone { String::new() } else { format!("{}.", record.definition.id) };
+            flags.push(format!("--param {id}{name}=…"));
+        }
+        flags.sort();
+        flags.dedup();
+        let message = "the results are redacted, and so are values of parameters in the manifest";
+        Err(Error::usage(message).with_hint(format!("give them again: {}", flags.join(" "))))
+    }
+
     /// Opens the lake of a manifest at its version, and makes the request of the same run.
     async fn request(&self, manifest: &Manifest, taken: Taken) -> Result<Request> {
         let uri = self.lake.as_deref().unwrap_or(&manifest.lake.uri);
@@ -52,7 +119,7 @@ impl Again {
         let zone = |name: &str| {
             name.parse::<Tz>().map_err(|_| Error::usage(format!("the manifest has an unknown time zone {name:?}")))
         };
-        let reports: Result<Vec<_>> = manifest.reports.iter().map(|r| Report::new(r.definition.clone())).collect();
+        let reports: Result<Vec<_>> = self.definitions(manifest, taken)?.into_iter().map(Report::new).collect();
         Ok(Request {
             name: manifest.job.clone(),
             title: manifest.title.clone(),
@@ -107,6 +174,7 @@ pub async fn verify(folder: &Path, again: &Again, progress: Progress<'_>) -> Res
     }
     let failed = carried.len();
     let planned = plan(request, carried).await?;
+    check_given(&planned, &manifest).map_err(one)?;
     let made = match &again.engine.temporary_folder {
         Some(folder) => tempfile::Builder::new().prefix("sessionlake-").tempdir_in(folder),
         None => tempfile::Builder::new().prefix("sessionlake-").tempdir(),
@@ -156,6 +224,7 @@ pub async fn resume(folder: &Path, again: &Again, progress: Progress<'_>) -> Res
         }
     }
     let planned = plan(request, carried).await?;
+    check_given(&planned, &manifest).map_err(one)?;
     let staged = target.stage().map_err(one)?;
     let (manifest, failure) = planned.execute(staged.path(), progress).await.map_err(one)?;
     target.place(staged).map_err(one)?;

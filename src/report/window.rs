@@ -126,6 +126,26 @@ impl Window {
         }
     }
 
+    /// Names the window for a reader: `Friday, 20 November 2026`, `Week 47, 16 to 22 November 2026`.
+    pub fn title(&self) -> String {
+        let last = self.last();
+        let days = || {
+            let form = match (self.from.year() == last.year(), self.from.month() == last.month()) {
+                (true, true) => "%-d",
+                (true, false) => "%-d %B",
+                (false, _) => "%-d %B %Y",
+            };
+            format!("{} to {}", self.from.format(form), last.format("%-d %B %Y"))
+        };
+        match self.unit {
+            Some(Unit::Day) => self.from.format("%A, %-d %B %Y").to_string(),
+            Some(Unit::Week) => format!("Week {}, {}", self.from.iso_week().week(), days()),
+            Some(Unit::Month) => self.from.format("%B %Y").to_string(),
+            None if self.from == last => self.from.format("%A, %-d %B %Y").to_string(),
+            None => days(),
+        }
+    }
+
     /// The last day.
     pub fn last(&self) -> NaiveDate {
         self.until.pred_opt().unwrap_or(self.until)
@@ -190,6 +210,19 @@ mod tests {
         assert_eq!(name(Unit::Month, "2026-02-28"), "2026-02");
         assert_eq!(Window::span(day("2026-11-01"), day("2026-11-20")).unwrap().name(), "2026-11-01_2026-11-20");
         assert!(Window::span(day("2026-11-02"), day("2026-11-01")).is_err());
+    }
+
+    #[test]
+    fn a_reader_is_told_the_days() {
+        let title = |unit, on| Window::containing(unit, day(on)).unwrap().title();
+        assert_eq!(title(Unit::Day, "2026-11-20"), "Friday, 20 November 2026");
+        assert_eq!(title(Unit::Week, "2026-11-20"), "Week 47, 16 to 22 November 2026");
+        assert_eq!(title(Unit::Week, "2027-01-01"), "Week 53, 28 December 2026 to 3 January 2027");
+        assert_eq!(title(Unit::Month, "2026-02-28"), "February 2026");
+        assert_eq!(
+            Window::span(day("2026-10-30"), day("2026-11-01")).unwrap().title(),
+            "30 October to 1 November 2026"
+        );
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! - `python`: the lake read and changed by other engines
 //! - `queries`: the queries that ship, each with its expected answers
 //! - `readme`: the transcripts of README and docs
+//! - `redacted_reports`: a run that masks says nothing of what it masks
 //! - `report`: folders of reports: whole or not at all, and the same again
 //! - `samples`: what ingest says of the files in `data`
 //! - `shredding`: the proof that leaf columns are invisible
@@ -29,6 +30,7 @@ mod pages;
 mod python;
 mod queries;
 mod readme;
+mod redacted_reports;
 mod report;
 mod samples;
 mod shredding;

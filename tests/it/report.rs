@@ -39,16 +39,16 @@ fn lake_of_two_days() -> Desk {
     desk
 }
 
-fn report(desk: &Desk, arguments: &[&str]) -> Ran {
+pub(crate) fn report(desk: &Desk, arguments: &[&str]) -> Ran {
     desk.run(&[&["report"], arguments].concat())
 }
 
-fn manifest(desk: &Desk, folder: &str) -> Value {
+pub(crate) fn manifest(desk: &Desk, folder: &str) -> Value {
     serde_json::from_str(&desk.read(&format!("{folder}/run.json"))).unwrap()
 }
 
 /// Every file of a run but the manifest, with its bytes.
-fn outputs(folder: &Path) -> Vec<(String, Vec<u8>)> {
+pub(crate) fn outputs(folder: &Path) -> Vec<(String, Vec<u8>)> {
     files_below(folder)
         .into_iter()
         .filter(|file| file.file_name().is_some_and(|name| name != "run.json"))
@@ -57,14 +57,14 @@ fn outputs(folder: &Path) -> Vec<(String, Vec<u8>)> {
 }
 
 /// Lists what hidden files and folders lie on the desk.
-fn hidden(desk: &Desk) -> Vec<String> {
+pub(crate) fn hidden(desk: &Desk) -> Vec<String> {
     let entries = std::fs::read_dir(desk.path("")).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
     names.filter(|name| name.starts_with('.')).collect()
 }
 
 #[track_caller]
-fn ended(ran: &Ran, code: i32) -> &str {
+pub(crate) fn ended(ran: &Ran, code: i32) -> &str {
     assert_eq!(ran.code, code, "{ran:#?}");
     assert!(ran.out.is_empty(), "{ran:#?}");
     &ran.err
@@ -189,7 +189,7 @@ fn windows_that_nothing_changed_in_are_left_alone() {
     );
     assert_eq!(desk.run(&["ingest", "late.csv", "--exported-at", EXPORTED]).code, 0);
     let said = run();
-    assert!(said.contains("days/2026-11-01: 1 reports of lake version 2, up to date"), "{said}");
+    assert!(said.contains("days/2026-11-01: 1 report of lake version 2, up to date"), "{said}");
     assert_eq!(said.matches("up to date").count(), 1, "{said}");
     assert!(
         desk.read("days/2026-11-02/volume.csv").contains("w0,14,")
@@ -283,7 +283,7 @@ fn a_report_that_fails_between_two_that_do_not() {
     assert_eq!(status, ["done", "failed", "done"]);
     assert!(manifest["reports"][1]["error"].as_str().unwrap().contains("jobs/b.sql:"));
     assert!(desk.path("out/a.csv").exists() && !desk.path("out/b.csv").exists() && desk.path("out/c.csv").exists());
-    assert!(ended(&report(&desk, &["verify", "out"]), 0).contains("1 reports had failed"));
+    assert!(ended(&report(&desk, &["verify", "out"]), 0).contains("1 report had failed"));
     assert_eq!(hidden(&desk), Vec::<String>::new());
 }
 
@@ -309,7 +309,7 @@ fn resume_runs_only_what_failed() {
     let first = manifest(&desk, "out")["reports"][0].clone();
     let ran = report(&desk, &["resume", "out"]);
     let said = ended(&ran, 0);
-    assert!(said.contains("second: 1 rows") && !said.contains("first: "), "{said}");
+    assert!(said.contains("second: 1 row,") && !said.contains("first: "), "{said}");
     let now = manifest(&desk, "out");
     assert_eq!((&now["reports"][0], &now["reports"][1]["status"]), (&first, &Value::from("done")));
     ended(&report(&desk, &["verify", "out"]), 0);
@@ -331,7 +331,10 @@ fn the_shipped_jobs_and_queries_make_sound_reports() {
         );
     }
     let figures = desk.read("daily/key_figures.csv");
-    assert!(figures.starts_with("place,figure,value\n1,sessions,") && figures.lines().count() == 7, "{figures}");
+    assert!(
+        figures.starts_with("place,figure,value,week_before\n1,sessions,") && figures.lines().count() == 6,
+        "{figures}"
+    );
     ended(&report(&desk, &["verify", "daily", "--threads", "1"]), 0);
 }
 
@@ -396,7 +399,7 @@ fn start_endless(desk: &Desk) -> Child {
     let mut child = process.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
     let mut line = String::new();
     BufReader::new(child.stderr.as_mut().unwrap()).read_line(&mut line).unwrap();
-    assert!(line.starts_with("[1/2] a: 1 rows"), "{line}");
+    assert!(line.starts_with("[1/2] a: 1 row,"), "{line}");
     child
 }
 
@@ -463,4 +466,83 @@ fn a_disk_that_is_full_leaves_the_earlier_run() {
     assert!(ended(&ran, 4).contains("File too large"), "{ran:#?}");
     assert!(outputs(&desk.path("out")) == before, "the earlier run is as it was");
     assert_eq!(hidden(&desk), Vec::<String>::new());
+}
+
+#[test]
+fn a_chart_is_of_all_rows_and_not_of_those_shown() {
+    let desk = Desk::with_lake();
+    desk.write(
+        "a.sql",
+        "-- chart: line x=value y=square\n-- format: ndjson\nselect value, value * value as square from generate_series(1, 3000)",
+    );
+    let arguments = ["run", "a.sql", "--out", "out", "--html-rows", "7"];
+    ended(&report(&desk, &arguments), 0);
+    let page = desk.read("out/index.html");
+    assert!(
+        page.contains("Lines of square by value, from 1 to 3,000. Highest 9,000,000 (3,000), lowest 1 (1)."),
+        "{page}"
+    );
+    assert!(
+        page.contains("This page shows the first 7 of 3,000 rows. All rows: <a href=\"a.ndjson\">ndjson</a>."),
+        "{page}"
+    );
+    assert!(!page.contains("Drawn from"));
+    assert_eq!(manifest(&desk, "out")["reports"][0]["chart_rows"]["file"], ".page/a.chart");
+    ended(&report(&desk, &["verify", "out"]), 0);
+    assert!(ended(&report(&desk, &arguments), 0).contains("up to date"));
+    // Beyond what a chart holds it says so, and the run is verified all the same.
+    desk.write("b.sql", "-- chart: histogram x=value\nselect value from generate_series(1, 100500) order by value");
+    desk.write("c.sql", "select cast(session_id as integer) as n from workflow_sessions");
+    let ran = report(&desk, &["run", "b.sql", "c.sql", "--out", "both", "--keep-going"]);
+    ended(&ran, 1);
+    let says = "Drawn from the first 100,000 of 100,500 rows.</figcaption>";
+    assert!(desk.read("both/index.html").contains(says));
+    // What was taken over is drawn again.
+    ended(&report(&desk, &["resume", "both"]), 1);
+    assert!(desk.read("both/index.html").contains(says));
+    ended(&report(&desk, &["verify", "both"]), 0);
+}
+
+#[test]
+fn a_text_that_a_cell_cannot_hold_is_said_everywhere() {
+    let desk = Desk::with_lake();
+    desk.write("a.sql", "-- format: csv, xlsx\nselect repeat('x', 40000) as text union all select 'short'");
+    let note = "In a.xlsx 1 text is longer than a cell holds, and cut; a.csv has all.";
+    let ran = report(&desk, &["run", "a.sql", "--out", "out"]);
+    assert!(ended(&ran, 0).contains(&format!("a: {note}")), "{ran:#?}");
+    assert_eq!(manifest(&desk, "out")["reports"][0]["notes"][0], note);
+    assert!(desk.read("out/index.html").contains(note));
+    assert!(desk.read("out/a.csv").contains(&"x".repeat(40_000)));
+    let ran = report(&desk, &["run", "a.sql", "--out", "alone", "--format", "xlsx"]);
+    assert!(ended(&ran, 0).contains("add csv to the formats to have all"), "{ran:#?}");
+    let ran = desk.query("select repeat('x', 40000) as text", &["-o", "q.xlsx"]);
+    assert!(ran.code == 0 && ran.err.contains("note: 1 text is longer than a cell of xlsx holds, and cut"), "{ran:#?}");
+}
+
+#[test]
+fn weeks_months_and_spans_have_folders_of_their_own() {
+    let desk = lake_of_two_days();
+    // October has no sessions, and is no failure here.
+    let sql = desk.read("daily/volume.sql").replace("-- expect: rows > 0\n", "");
+    desk.write("daily/volume.sql", &sql);
+    let run = |more: &[&str]| {
+        let arguments = [&["run", "daily", "--out", "out", "--as-of", EXPORTED], more].concat();
+        ended(&report(&desk, &arguments), 0).to_owned()
+    };
+    run(&["--window", "week", "--from", "2026-10-30", "--to", "2026-11-02"]);
+    run(&["--window", "month", "--from", "2026-10-01"]);
+    for folder in ["2026-W44", "2026-W45", "2026-10"] {
+        assert!(desk.path(&format!("out/{folder}/index.html")).exists(), "{folder}");
+    }
+    assert!(!desk.path("out/2026-11").exists(), "that month has not ended");
+    // The first of November is a Sunday, the second a Monday.
+    assert!(
+        desk.read("out/2026-W44/volume.csv").contains("w0,14,")
+            && desk.read("out/2026-W45/index.html").contains("Week 45, 2 to 8")
+    );
+    let ran = report(&desk, &["run", "daily", "--out", "span", "--from", "2026-11-01", "--to", "2026-11-02"]);
+    ended(&ran, 0);
+    assert!(desk.read("span/volume.csv").contains("w0,28,"), "one window, into the folder itself");
+    let ran = report(&desk, &["run", "daily", "--out", "x", "--from", "2026-11-01"]);
+    assert!(ended(&ran, 2).contains("--from has no end"));
 }

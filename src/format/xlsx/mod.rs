@@ -1,8 +1,8 @@
 //! Writes Excel workbooks: typed cells, a frozen bold header, and a last sheet that says what the result was made from.
 //!
 //! Written by ourselves, front to back and in the memory of one piece: the common writer keeps its sheets in temporary files
-//! and panics when their disk is full. Nothing is ever cut: a result longer than a sheet goes on in further ones, and a text
-//! longer than a cell holds is an error that names it. The bytes depend on the result only.
+//! and panics when their disk is full. No row is ever left out: a result longer than a sheet goes on in further ones. A text
+//! longer than a cell holds is cut, says so at its end, and is counted on the last sheet. The bytes depend on the result only.
 
 mod cell;
 mod package;
@@ -58,6 +58,8 @@ pub(super) struct XlsxWriter {
     sheet_rows: u32,
     sheet_bytes: u64,
     rows: u64,
+    /// Cells that hold the beginning of their text only.
+    cut_cells: u64,
     xml: String,
 }
 
@@ -86,6 +88,7 @@ impl XlsxWriter {
             sheet_rows: 0,
             sheet_bytes: 0,
             rows: 0,
+            cut_cells: 0,
             xml: String::new(),
         })
     }
@@ -129,7 +132,7 @@ impl XlsxWriter {
         self.sheet_rows = 1;
         self.xml.push_str("<row r=\"1\">");
         for (index, field) in schema.fields().iter().enumerate() {
-            push_text(&mut self.xml, index, 1, field.name(), Style::Header)?;
+            let _ = push_text(&mut self.xml, index, 1, field.name(), Style::Header);
         }
         self.xml.push_str("</row>");
         Ok(())
@@ -182,21 +185,15 @@ impl XlsxWriter {
                     let _ = write!(self.xml, r#"<c r="{name}{number}" s="{}"><v>{text}</v></c>"#, style.index());
                 }
                 Cell::Text(text) => {
-                    push_text(&mut self.xml, index, number, &text, Style::Text)
-                        .map_err(|error| self.named(error, index))?;
+                    if push_text(&mut self.xml, index, number, &text, Style::Text) == Held::InPart {
+                        self.cut_cells += 1;
+                    }
                 }
             }
         }
         self.xml.push_str("</row>");
         self.rows += 1;
         self.spill()
-    }
-
-    /// Says which value does not fit.
-    fn named(&self, error: Error, column: usize) -> Error {
-        let Error::Limit { message, hint } = error else { return error };
-        let name = self.schema.fields().get(column).map_or("", |field| field.name());
-        Error::Limit { message: format!("column {name:?}, row {}: {message}", self.rows + 1), hint }
     }
 
     fn write_about(&mut self, sheets: usize) -> Result<()> {
@@ -209,7 +206,14 @@ impl XlsxWriter {
             ("Time zone of dates with a time".to_owned(), self.zone.name().to_owned()),
             ("Written by".to_owned(), concat!("sessionlake ", env!("CARGO_PKG_VERSION")).to_owned()),
         ];
-        let about = std::mem::take(&mut self.about);
+        let mut about = std::mem::take(&mut self.about);
+        if self.cut_cells > 0 {
+            let says = format!(
+                "{}, each longer than the {CELL_UNITS} characters that a cell holds; it ends with {CUT} and its length. csv holds all of it.",
+                self.cut_cells
+            );
+            about.insert(0, ("Texts that are cut".to_owned(), says));
+        }
         let mut row = 0;
         for (name, value) in about.iter().chain(&own) {
             let mut label = name.as_str();
@@ -217,9 +221,9 @@ impl XlsxWriter {
                 row += 1;
                 let _ = write!(self.xml, "<row r=\"{row}\">");
                 if !label.is_empty() {
-                    push_text(&mut self.xml, 0, row, label, Style::Header)?;
+                    let _ = push_text(&mut self.xml, 0, row, label, Style::Header);
                 }
-                push_text(&mut self.xml, 1, row, piece, Style::Wrapped)?;
+                let _ = push_text(&mut self.xml, 1, row, piece, Style::Wrapped);
                 self.xml.push_str("</row>");
                 self.spill()?;
                 // A value too long for one cell goes on below it.
@@ -260,13 +264,13 @@ impl ResultWriter for XlsxWriter {
         let mut names = vec!["Result".to_owned()];
         names.extend((2..=of_rows).map(|number| format!("Result {number}")));
         names.push("About".to_owned());
-        let Self { mut package, state, rows, .. } = *self;
+        let Self { mut package, state, rows, cut_cells, .. } = *self;
         package.part("xl/workbook.xml", &style::workbook(&names))?;
         package.part("xl/_rels/workbook.xml.rels", &style::workbook_relations(names.len()))?;
         package.part("xl/styles.xml", &style::styles())?;
         package.part("[Content_Types].xml", &style::content_types(names.len()))?;
         package.finish()?;
-        Ok(Written { rows, bytes: state.bytes() })
+        Ok(Written { rows, bytes: state.bytes(), cut_cells })
     }
 }
 
@@ -282,24 +286,60 @@ impl std::fmt::Display for ColumnName {
     }
 }
 
-/// Appends a cell with a text in it.
-fn push_text(xml: &mut String, column: usize, row: u32, text: &str, style: Style) -> Result<()> {
-    // A character is at most two units, so most texts need no counting.
-    if text.len() > CELL_UNITS && text.encode_utf16().count() > CELL_UNITS {
-        let message =
-            format!("the text has {} characters where a cell of xlsx holds {CELL_UNITS}", text.encode_utf16().count());
-        let hint = "take a part of it, for example with json_get_str, leave the column out, or write csv";
-        return Err(Error::Limit { message, hint: Some(hint.to_owned()) });
-    }
+/// How much of a text its cell holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Held {
+    Whole,
+    InPart,
+}
+
+/// What the mark at the end of a text that is cut begins with.
+const CUT: &str = "[cut:";
+
+/// Appends a cell with a text in it, or with as much of it as a cell holds and a mark behind.
+fn push_text(xml: &mut String, column: usize, row: u32, text: &str, style: Style) -> Held {
     let _ = write!(
         xml,
         r#"<c r="{}{row}" s="{}" t="inlineStr"><is><t xml:space="preserve">"#,
         ColumnName(column),
         style.index()
     );
-    push_escaped(xml, text);
+    let held = match cut(text) {
+        None => {
+            push_escaped(xml, text);
+            Held::Whole
+        }
+        Some((kept, mark)) => {
+            push_escaped(xml, kept);
+            push_escaped(xml, &mark);
+            Held::InPart
+        }
+    };
     xml.push_str("</t></is></c>");
-    Ok(())
+    held
+}
+
+/// Cuts a text that is longer than a cell: what is kept, and the mark behind it. None where all of it fits.
+fn cut(text: &str) -> Option<(&str, String)> {
+    // A character has at least as many bytes as units, so most texts need no counting.
+    if text.len() <= CELL_UNITS {
+        return None;
+    }
+    let units = text.encode_utf16().count();
+    if units <= CELL_UNITS {
+        return None;
+    }
+    let mark = format!(" … {CUT} {units} characters]");
+    let mut left = CELL_UNITS.saturating_sub(mark.encode_utf16().count());
+    let end = text.char_indices().find_map(|(place, character)| match left.checked_sub(character.len_utf16()) {
+        Some(less) => {
+            left = less;
+            None
+        }
+        None => Some(place),
+    });
+    let kept = text.get(..end.unwrap_or(text.len())).unwrap_or_default();
+    Some((kept, mark))
 }
 
 /// Appends text as XML. Characters that XML cannot have are written as Excel does, `_x0007_`; text that looks like that has its

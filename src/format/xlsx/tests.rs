@@ -155,20 +155,38 @@ fn a_result_longer_than_a_sheet_goes_on_in_further_sheets() {
 }
 
 #[test]
-fn a_text_that_no_cell_holds_is_refused_by_name() {
-    let rows = batch([
-        ("a", Arc::new(StringArray::from(vec!["x", "x"])) as ArrayRef),
-        ("data", Arc::new(StringArray::from(vec!["é".repeat(CELL_UNITS), "x".repeat(CELL_UNITS + 1)])) as _),
-    ]);
+fn a_text_that_no_cell_holds_is_cut_and_says_so() {
+    let rows = batch([(
+        "data",
+        Arc::new(StringArray::from(vec![
+            "é".repeat(CELL_UNITS),
+            "x".repeat(CELL_UNITS + 1),
+            // Of two units each: a pair is never split.
+            "😀".repeat(20_000),
+            "_x0041_".repeat(5_000),
+        ])) as ArrayRef,
+    )]);
+    let bytes = render(&FormatOptions::default(), std::slice::from_ref(&rows));
+    let range = sheet(&bytes, "Result");
+    let text = |row: u32| range.get_value((row, 0)).unwrap().to_string();
+    assert_eq!(text(1), "é".repeat(CELL_UNITS));
+    for (row, letter, units) in [(2, "x", 32_768), (3, "😀", 40_000)] {
+        let mark = format!(" … [cut: {units} characters]");
+        let (found, left) = (text(row), CELL_UNITS - mark.encode_utf16().count());
+        assert!(found.ends_with(&mark) && found.encode_utf16().count() <= CELL_UNITS, "{row}");
+        assert_eq!(found, format!("{}{mark}", letter.repeat(left / letter.encode_utf16().count())));
+    }
+    assert!(text(4).ends_with(" … [cut: 35000 characters]"));
+    let about: Vec<(String, String)> =
+        sheet(&bytes, "About").rows().map(|row| (row[0].to_string(), row[1].to_string())).collect();
+    assert_eq!(about[0].0, "Texts that are cut");
+    assert!(about[0].1.starts_with("3, each longer than the 32767 characters"), "{:?}", about[0]);
     let mut made =
         writer(OutputFormat::Xlsx, &FormatOptions::default(), rows.schema(), Box::new(std::io::sink())).unwrap();
-    made.write(&rows.slice(0, 1)).unwrap();
-    let error = made.write(&rows.slice(1, 1)).unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "column \"data\", row 2: the text has 32768 characters where a cell of xlsx holds 32767"
-    );
-    assert!(error.hint().unwrap().contains("csv"));
+    made.write(&rows).unwrap();
+    assert_eq!(made.finish().unwrap().cut_cells, 3);
+    let whole = render(&FormatOptions::default(), &[rows.slice(0, 1)]);
+    assert!(!sheet(&whole, "About").rows().any(|row| row[0].to_string().contains("cut")));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! positions beyond what an eye can tell apart.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
@@ -86,6 +87,13 @@ impl Column {
             Some(other) if is_number(other) => Axis::Number,
             _ => Axis::Category,
         }
+    }
+
+    /// Says whether two of its numbers make one: counts do; of floats, which are rates and averages as often as sums, and of
+    /// durations nobody knows.
+    fn adds_up(&self) -> bool {
+        let kind = self.arrays.first().map(|array| array.data_type());
+        kind.is_none_or(|kind| kind.is_integer() || kind.is_decimal())
     }
 
     /// Returns the text of every row.
@@ -204,6 +212,10 @@ impl Positions {
         Some(index)
     }
 
+    fn label(&self, index: usize) -> &str {
+        self.positions.get(index).map_or("", |position| position.label.as_str())
+    }
+
     /// Returns the order of the positions along the axis.
     fn order(&self) -> Vec<usize> {
         let mut order: Vec<usize> = (0..self.positions.len()).collect();
@@ -213,6 +225,14 @@ impl Positions {
         }
         order
     }
+}
+
+/// Says that two rows have values for one place, and that nothing true can be drawn there.
+fn same_place(spec: &ChartSpec, y: &str, label: &str) -> Error {
+    let columns = [Some(&spec.x), spec.series.as_ref()].into_iter().flatten().cloned().collect::<Vec<_>>().join(", ");
+    let hint = format!("let the query group by {columns}, so that there is one row of each; only counts are added up");
+    Error::usage(format!("several rows have a value of {y:?} at {label:?}, and such values cannot be added up"))
+        .with_hint(hint)
 }
 
 /// Reads what an x-y chart or a heat map of this spec draws.
@@ -234,7 +254,9 @@ pub(super) fn plot(spec: &ChartSpec, batches: &[RecordBatch], zone: Tz) -> Resul
     let mut cells: HashMap<(usize, usize), f64> = HashMap::new();
     let (mut homeless, mut endless, mut added) = (0, 0, 0);
     for y in &spec.y {
-        let values = Column::find(y, batches)?.numbers(zone);
+        let column = Column::find(y, batches)?;
+        let adds_up = column.adds_up() && scale::Unit::of(spec.unit.as_deref()).adds_up();
+        let values = column.numbers(zone);
         for (row, value) in values.into_iter().enumerate() {
             let text = |texts: &[Option<String>]| texts.get(row).cloned().flatten();
             let number = |numbers: &[Option<f64>]| numbers.get(row).copied().flatten();
@@ -252,15 +274,16 @@ pub(super) fn plot(spec: &ChartSpec, batches: &[RecordBatch], zone: Tz) -> Resul
                 continue;
             };
             match value {
-                Some(value) if is_drawable(value) => {
-                    cells
-                        .entry((position, name))
-                        .and_modify(|sum| {
-                            added += 1;
-                            *sum += value;
-                        })
-                        .or_insert(value);
-                }
+                Some(value) if is_drawable(value) => match cells.entry((position, name)) {
+                    Entry::Vacant(entry) => {
+                        entry.insert(value);
+                    }
+                    Entry::Occupied(mut sum) if adds_up => {
+                        added += 1;
+                        *sum.get_mut() += value;
+                    }
+                    Entry::Occupied(_) => return Err(same_place(spec, y, positions.label(position))),
+                },
                 Some(_) => endless += 1,
                 None => {}
             }

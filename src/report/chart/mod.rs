@@ -7,6 +7,7 @@
 mod bars;
 mod data;
 mod draw;
+mod figures;
 mod heat;
 mod lines;
 mod scale;
@@ -17,12 +18,11 @@ mod words;
 mod tests;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
 use chrono_tz::Tz;
 
+pub use figures::{Figure, figures};
 pub use spec::{ChartKind, ChartSpec};
 
-use self::data::Column;
 use self::draw::{Anchor, Drawing, WIDTH, text_width};
 use self::scale::Unit;
 use crate::Result;
@@ -44,24 +44,12 @@ pub struct Chart {
     pub description: String,
 }
 
-/// One large figure.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Figure {
-    /// What it counts.
-    pub label: String,
-    /// The figure with its unit; a dash for null.
-    pub value: String,
-}
-
 /// Words that a chart shows beside its data.
 struct Labels<'a> {
     unit: Unit<'a>,
     /// What the numbers are.
     values: &'a str,
 }
-
-/// Figures of one chart.
-const MOST_FIGURES: usize = 12;
 
 /// Draws a chart of a result; instants are placed in the given zone. A result without rows gives a chart that says so.
 ///
@@ -116,57 +104,15 @@ fn empty(title: &str, description: String) -> Chart {
     Chart { svg: drawing.finish(WIDTH, 80.0, title, &description), description }
 }
 
-/// Returns the figures of a number chart: one of every `y`, or of every `y` and row where `x` names the rows; at most 12.
-///
-/// # Errors
-/// As [`svg`].
-pub fn figures(spec: &ChartSpec, batches: &[RecordBatch], time_zone: Tz) -> Result<Vec<Figure>> {
-    let unit = Unit::of(spec.unit.as_deref());
-    let names = if spec.x.is_empty() { None } else { Some(Column::find(&spec.x, batches)?.texts(time_zone)) };
-    let rows = match &names {
-        Some(names) => names.len(),
-        None => batches.iter().map(RecordBatch::num_rows).sum::<usize>().min(1),
-    };
-    let mut columns = Vec::new();
-    for y in &spec.y {
-        let column = Column::find(y, batches)?;
-        let kind = batches.first().and_then(|batch| batch.column_by_name(y)).map(|array| array.data_type());
-        let shown = |number: f64| match kind {
-            Some(DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64) => Some(scale::moment(number)),
-            Some(kind) if spec::is_number(kind) && unit == Unit::Share => Some(unit.text((number * 1e3).round() / 1e3)),
-            // One decimal is enough to read at a glance; the table has more.
-            Some(kind) if spec::is_number(kind) => {
-                Some(unit.text(if number.abs() >= 10.0 { (number * 10.0).round() / 10.0 } else { number }))
-            }
-            // Text is a figure too: it is shown as it is printed.
-            _ => None,
-        };
-        let numbers: Vec<Option<String>> =
-            column.numbers(time_zone).into_iter().map(|number| number.and_then(shown)).collect();
-        columns.push((y, numbers, column.texts(time_zone)));
-    }
-    let mut figures = Vec::new();
-    for row in 0..rows {
-        for (y, numbers, texts) in &columns {
-            let value = numbers.get(row).cloned().flatten().or_else(|| texts.get(row).cloned().flatten());
-            let value = value.unwrap_or_else(|| "–".to_owned());
-            let name =
-                names.as_ref().map(|names| names.get(row).cloned().flatten().unwrap_or_else(|| "(none)".to_owned()));
-            let label = match name {
-                Some(name) if columns.len() == 1 => name,
-                Some(name) => format!("{name}, {}", y.replace('_', " ")),
-                None => y.replace('_', " "),
-            };
-            figures.push(Figure { label, value });
-        }
-    }
-    figures.truncate(MOST_FIGURES);
-    Ok(figures)
-}
-
 fn number(spec: &ChartSpec, title: &str, batches: &[RecordBatch], time_zone: Tz) -> Result<Chart> {
     let figures = figures(spec, batches, time_zone)?;
-    let sentences: Vec<String> = figures.iter().map(|figure| format!("{}: {}", figure.label, figure.value)).collect();
+    let sentences: Vec<String> = figures
+        .iter()
+        .map(|figure| match &figure.before {
+            Some(before) => format!("{}: {} ({before})", figure.label, figure.value),
+            None => format!("{}: {}", figure.label, figure.value),
+        })
+        .collect();
     let description = if figures.is_empty() { "No rows.".to_owned() } else { format!("{}.", sentences.join("; ")) };
     if figures.is_empty() {
         return Ok(empty(title, description));

@@ -28,6 +28,11 @@ impl<'a> Unit<'a> {
         }
     }
 
+    /// Says whether two values make one: counts do, shares and durations do not.
+    pub(super) fn adds_up(self) -> bool {
+        matches!(self, Self::None | Self::Named(_))
+    }
+
     /// Writes a value as short as it goes inside a chart: a named unit stands at the axis.
     pub(super) fn short(self, value: f64) -> String {
         match self {

@@ -18,6 +18,8 @@ pub struct ChartSpec {
     pub y: Vec<String>,
     /// The column whose values are lines, bars or layers of their own; the rows of a heat map.
     pub series: Option<String>,
+    /// The column of what figures were before, such as in the week before.
+    pub before: Option<String>,
     /// What the numbers count: `sessions`, `%`, `s`. Seconds get ticks at whole minutes, hours and days.
     pub unit: Option<String>,
 }
@@ -88,7 +90,7 @@ fn refused(text: &str, message: &str, hint: impl Into<String>) -> Error {
 
 impl ChartSpec {
     /// Reads a chart line: the kind in one or two words, then `x=`, `y=` (several with commas), `series=`, `value=` (heat maps:
-    /// the colour, where `y` then names the rows) and `unit=`. Names with blanks, commas or `=` stand in double quotes, a double
+    /// the colour, where `y` then names the rows), `before=` (numbers: what they were) and `unit=`. Names with blanks, commas or `=` stand in double quotes, a double
     /// quote in them twice.
     ///
     /// # Errors
@@ -105,7 +107,7 @@ impl ChartSpec {
         let kind =
             ChartKind::find(&kind_text).ok_or_else(|| refused(text, &format!("unknown kind {kind_text:?}"), list()))?;
 
-        let (mut x, mut y, mut series, mut value, mut unit) = (None, None, None, None, None);
+        let (mut x, mut y, mut series, mut value, mut before, mut unit) = (None, None, None, None, None, None);
         for word in settings {
             let Some(key) = &word.key else {
                 return Err(refused(text, &format!("{:?} has no key", word.value), FORM));
@@ -115,9 +117,10 @@ impl ChartSpec {
                 "y" => &mut y,
                 "series" => &mut series,
                 "value" if kind == ChartKind::HeatMap => &mut value,
+                "before" if kind == ChartKind::Number => &mut before,
                 "unit" => &mut unit,
                 _ => {
-                    let keys = "the keys are x, y, series and unit, of a heat map also value";
+                    let keys = "the keys are x, y, series and unit, of a heat map also value, of a number also before";
                     return Err(refused(text, &format!("unknown key {key:?}"), keys));
                 }
             };
@@ -139,6 +142,7 @@ impl ChartSpec {
             x: one(x).unwrap_or_default(),
             y: y.map(|word| word.parts.clone()).unwrap_or_default(),
             series: one(series),
+            before: one(before),
             unit: one(unit),
         };
         if let Some(value) = value {
@@ -182,6 +186,13 @@ impl ChartSpec {
         }
     }
 
+    /// Names the columns that the chart is drawn from; none for kinds that show rows as they are.
+    pub fn columns(&self) -> impl Iterator<Item = &str> {
+        let is_drawn = !matches!(self.kind, ChartKind::Table | ChartKind::Number);
+        let all = std::iter::once(&self.x).chain(&self.y).chain(&self.series);
+        all.filter(move |name| is_drawn && !name.is_empty()).map(String::as_str)
+    }
+
     /// Checks that a result has the columns of the chart, and numbers where numbers are needed.
     ///
     /// # Errors
@@ -207,6 +218,9 @@ impl ChartSpec {
         }
         if let Some(series) = &self.series {
             find(series)?;
+        }
+        if let Some(before) = &self.before {
+            number(before)?;
         }
         match self.kind {
             ChartKind::Number => self.y.iter().try_for_each(|name| find(name).map(|_| ())),
@@ -285,7 +299,7 @@ mod tests {
 
     fn spec(kind: ChartKind, x: &str, y: &[&str], series: Option<&str>) -> ChartSpec {
         let y = y.iter().map(|&name| name.to_owned()).collect();
-        ChartSpec { kind, x: x.to_owned(), y, series: series.map(str::to_owned), unit: None }
+        ChartSpec { kind, x: x.to_owned(), y, series: series.map(str::to_owned), before: None, unit: None }
     }
 
     #[test]

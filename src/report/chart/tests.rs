@@ -189,7 +189,7 @@ fn figures_are_shown_with_their_units() {
     assert_well_formed(&chart.svg);
     let named = batch(vec![("what", texts(&[Some("calls"), Some("mails")])), ("n", numbers(&[Some(99.5), Some(0.5)]))]);
     let found = figures(&ChartSpec::parse("number x=what y=n unit=%").unwrap(), &[named], Tz::UTC).unwrap();
-    assert_eq!(found[1], Figure { label: "mails".to_owned(), value: "0.5%".to_owned() });
+    assert_eq!(found[1], Figure { label: "mails".to_owned(), value: "0.5%".to_owned(), before: None });
 }
 
 #[test]
@@ -203,11 +203,70 @@ fn instants_are_placed_in_the_zone() {
 }
 
 #[test]
-fn rows_with_the_same_place_are_added_and_said_so() {
-    let rows = batch(vec![("c", texts(&[Some("a"), Some("a")])), ("n", numbers(&[Some(1.0), Some(2.0)]))]);
-    let chart = draw("bar x=c y=n", &[rows]);
-    assert!(chart.svg.contains("<title>a: 3</title>"));
+fn counts_of_the_same_place_are_added_and_said_so() {
+    let both = texts(&[Some("a"), Some("a")]);
+    let counts = Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef;
+    let chart = draw("bar x=c y=n unit=calls", &[batch(vec![("c", ArrayRef::clone(&both)), ("n", counts)])]);
+    assert!(chart.svg.contains("<title>a: 3 calls</title>"), "{}", chart.svg);
     assert!(chart.description.ends_with("Values of rows with the same place are added up."));
+    let amounts = Decimal128Array::from(vec![150, 50]).with_precision_and_scale(9, 2).unwrap();
+    let rows = batch(vec![("c", both), ("n", Arc::new(amounts) as ArrayRef)]);
+    assert!(draw("bar x=c y=n", &[rows]).svg.contains("<title>a: 2</title>"));
+}
+
+#[test]
+fn rates_and_durations_of_the_same_place_are_no_chart() {
+    let both = || texts(&[Some("a"), Some("a")]);
+    let counts = || Arc::new(Int64Array::from(vec![1, 2])) as ArrayRef;
+    let apart = || texts(&[Some("x"), Some("y")]);
+    for (spec, values) in [
+        ("bar x=c y=n", numbers(&[Some(0.5), Some(0.75)])),
+        ("line x=c y=n unit=%", counts()),
+        ("stacked bar x=c y=n unit=share", counts()),
+        ("bar x=c y=n unit=s", counts()),
+        ("heat map x=c y=c value=n", numbers(&[Some(1.0), Some(2.0)])),
+        ("bar x=c y=n", Arc::new(DurationSecondArray::from(vec![1, 2])) as ArrayRef),
+    ] {
+        let rows = batch(vec![("c", both()), ("n", values), ("s", apart())]);
+        let parsed = ChartSpec::parse(spec).unwrap();
+        let error = svg(&parsed, "t", std::slice::from_ref(&rows), Tz::UTC).unwrap_err();
+        assert!(error.to_string().contains("several rows have a value of \"n\" at \"a\""), "{spec}: {error}");
+        assert!(error.hint().unwrap().starts_with("let the query group by c"), "{spec}");
+        if parsed.series.is_none() {
+            // Told apart they are drawn.
+            svg(&ChartSpec { series: Some("s".to_owned()), ..parsed }, "t", &[rows], Tz::UTC).unwrap();
+        }
+    }
+    let missing = batch(vec![("c", both()), ("n", numbers(&[Some(0.5), None]))]);
+    assert!(draw("bar x=c y=n", &[missing]).svg.contains("<title>a: 0.5</title>"), "no value is none to add");
+}
+
+#[test]
+fn figures_say_what_they_were() {
+    let rows = batch(vec![
+        ("what", texts(&[Some("sessions"), Some("contained, %"), Some("median time, s"), Some("new"), Some("a, b")])),
+        ("n", numbers(&[Some(437.0), Some(59.9), Some(168.0), Some(4.0), None])),
+        ("week_before", numbers(&[Some(443.0), Some(64.0), Some(168.0), Some(0.0), Some(7.0)])),
+    ]);
+    let spec = ChartSpec::parse("number x=what y=n before=week_before").unwrap();
+    let found = figures(&spec, std::slice::from_ref(&rows), Tz::UTC).unwrap();
+    let shown: Vec<(&str, &str, &str)> = found
+        .iter()
+        .map(|figure| (figure.label.as_str(), figure.value.as_str(), figure.before.as_deref().unwrap()))
+        .collect();
+    assert_eq!(
+        shown,
+        [
+            ("sessions", "437", "−1.4% · week before 443"),
+            ("contained", "59.9%", "−4.1 points · week before 64%"),
+            ("median time", "2 min 48 s", "±0% · week before 2 min 48 s"),
+            ("new", "4", "week before 0"),
+            ("a, b", "–", "week before 7"),
+        ]
+    );
+    assert!(ChartSpec::parse("bar x=what y=n before=week_before").is_err());
+    let wrong = ChartSpec::parse("number x=what y=n before=what").unwrap();
+    assert!(wrong.check(&rows.schema()).unwrap_err().to_string().contains("\"what\" is of type"));
 }
 
 #[test]
@@ -268,15 +327,23 @@ proptest! {
             ("day", Arc::new(rows.iter().map(|row| row.0).collect::<Date32Array>()) as ArrayRef),
             ("c", Arc::new(StringArray::from_iter_values(rows.iter().map(|row| &row.1)))),
             ("n", Arc::new(rows.iter().map(|row| row.2).collect::<Float64Array>())),
+            ("m", Arc::new(rows.iter().map(|row| row.0).collect::<Int32Array>())),
         ]);
         let text = [
-            "bar x=day y=n", "bar x=c y=n", "bar x=n y=n", "stacked bar x=day y=n series=c", "line x=day y=n series=c", "line x=c y=n",
-            "line x=n y=n unit=s", "area x=day y=n,n series=c", "heat map x=day y=c value=n", "heat map x=c y=day value=n",
+            "bar x=day y=n", "bar x=c y=m", "bar x=n y=n", "stacked bar x=day y=m series=c", "line x=day y=n series=c", "line x=c y=m",
+            "line x=n y=n unit=s", "area x=day y=n,m series=c", "heat map x=day y=c value=n", "heat map x=c y=day value=n",
             "histogram x=n y=n", "number x=c y=n",
         ][kind];
-        let chart = draw(text, std::slice::from_ref(&rows));
+        let spec = ChartSpec::parse(text).unwrap();
+        let chart = match svg(&spec, "t", std::slice::from_ref(&rows), Tz::UTC) {
+            Ok(chart) => chart,
+            Err(error) => {
+                prop_assert!(error.to_string().contains("several rows have a value of \"n\""), "{}", error);
+                return Ok(());
+            }
+        };
         assert_well_formed(&chart.svg);
         prop_assert!(!chart.svg.contains("NaN\"") && !chart.svg.contains("inf\""), "{}", chart.svg);
-        prop_assert_eq!(draw(text, &[rows]), chart);
+        prop_assert_eq!(svg(&spec, "t", &[rows], Tz::UTC).unwrap(), chart);
     }
 }

@@ -72,8 +72,12 @@ pub struct Section {
     pub schema: SchemaRef,
     /// The first rows, as many as the page shows.
     pub batches: Vec<RecordBatch>,
+    /// What the chart is drawn from, where that is more than the first rows.
+    pub drawn: Option<Vec<RecordBatch>>,
     /// The rows of the whole result.
     pub total_rows: u64,
+    /// What a reader of its files should know, in whole sentences.
+    pub notes: Vec<String>,
     /// The files that hold the whole result, as label and relative address.
     pub files: Vec<(String, String)>,
     /// The SQL that made it.
@@ -93,6 +97,17 @@ struct Placed<'a> {
     place: String,
     /// The chart with the section's unit, where it has none of its own.
     chart: Option<ChartSpec>,
+    /// Where its figures stand.
+    figures: Figures,
+}
+
+/// Where the figures of a report stand.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Figures {
+    /// In its section, if it has any.
+    InSection,
+    /// At the top of the page.
+    AtTop,
 }
 
 /// What the page may load: nothing. A second fence behind the escaping.
@@ -111,7 +126,17 @@ pub fn write(page: &Page, time_zone: Tz, sink: &mut dyn Write) -> Result<()> {
         if let Some(chart) = &mut chart {
             chart.unit = chart.unit.take().or_else(|| section.unit.clone());
         }
-        reports.push(Placed { section, place: escape::place_name(&section.id, &mut taken), chart });
+        reports.push(Placed {
+            section,
+            place: escape::place_name(&section.id, &mut taken),
+            chart,
+            figures: Figures::InSection,
+        });
+    }
+    let at_top: HashSet<String> =
+        summary::top_figures(&reports, time_zone).into_iter().map(|(report, _)| report.place.clone()).collect();
+    for report in reports.iter_mut().filter(|report| at_top.contains(&report.place)) {
+        report.figures = Figures::AtTop;
     }
     let mut out = String::new();
     let _ = write!(

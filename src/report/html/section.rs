@@ -6,7 +6,7 @@ use chrono_tz::Tz;
 
 use super::escape::Escaped;
 use super::summary::{badge, figure_list, link, links, shown_rows};
-use super::{Placed, Status, table};
+use super::{Figures, Placed, Status, table};
 use crate::report::chart::{self, ChartKind, ChartSpec, text};
 
 /// Writes a section.
@@ -40,6 +40,7 @@ pub(super) fn write(report: &Placed<'_>, zone: Tz, out: &mut String) {
             draw(report, spec, zone, out);
         }
         cut(report, out);
+        notes(report, out);
         table::write(section, zone, out);
     }
     foot(report, out);
@@ -74,12 +75,17 @@ fn checks(report: &Placed<'_>, out: &mut String) {
 
 fn draw(report: &Placed<'_>, spec: &ChartSpec, zone: Tz, out: &mut String) {
     let section = report.section;
+    let drawn = section.drawn.as_deref().unwrap_or(&section.batches);
     let not_drawn = |error: crate::Error, out: &mut String| {
-        let _ =
-            writeln!(out, "<p class=\"note warn\">The chart could not be drawn: {}</p>", Escaped(&error.to_string()));
+        let says = match error.hint() {
+            Some(hint) => format!("{error}; {hint}"),
+            None => error.to_string(),
+        };
+        let _ = writeln!(out, "<p class=\"note warn\">The chart could not be drawn: {}</p>", Escaped(&says));
     };
     match spec.kind {
         ChartKind::Table => {}
+        ChartKind::Number if report.figures == Figures::AtTop => {}
         ChartKind::Number => match chart::figures(spec, &section.batches, zone) {
             Err(error) => not_drawn(error, out),
             Ok(figures) if figures.is_empty() => {}
@@ -88,15 +94,21 @@ fn draw(report: &Placed<'_>, spec: &ChartSpec, zone: Tz, out: &mut String) {
                 out.push_str("<p></p>\n");
             }
         },
-        _ => match chart::svg(spec, &section.title, &section.batches, zone) {
+        _ => match chart::svg(spec, &section.title, drawn, zone) {
             Err(error) => not_drawn(error, out),
             Ok(chart) => {
+                let mut caption = chart.description;
+                let rows = shown_rows(drawn);
+                if rows < section.total_rows {
+                    let (rows, all) = (text::grouped(rows as f64), text::grouped(section.total_rows as f64));
+                    let _ = write!(caption, " Drawn from the first {rows} of {all} rows.");
+                }
                 let _ = writeln!(
                     out,
                     "<figure>\n<div class=\"plot\" role=\"region\" aria-label=\"Chart: {}\" tabindex=\"0\">{}</div>\n<figcaption>{}</figcaption>\n</figure>",
                     Escaped(&section.title),
                     chart.svg,
-                    Escaped(&chart.description)
+                    Escaped(&caption)
                 );
             }
         },
@@ -116,9 +128,6 @@ fn cut(report: &Placed<'_>, out: &mut String) {
         text::grouped(shown as f64),
         text::grouped(section.total_rows as f64)
     );
-    if report.chart.as_ref().is_some_and(|spec| !matches!(spec.kind, ChartKind::Table | ChartKind::Number)) {
-        out.push_str(", and its chart is of these");
-    }
     out.push('.');
     let is_csv = |(label, address): &&(String, String)| {
         label.eq_ignore_ascii_case("csv") || address.to_ascii_lowercase().ends_with(".csv")
@@ -129,6 +138,12 @@ fn cut(report: &Placed<'_>, out: &mut String) {
         out.push('.');
     }
     out.push_str("</p>\n");
+}
+
+fn notes(report: &Placed<'_>, out: &mut String) {
+    for note in &report.section.notes {
+        let _ = writeln!(out, "<p class=\"note warn\">{}</p>", Escaped(note));
+    }
 }
 
 fn foot(report: &Placed<'_>, out: &mut String) {

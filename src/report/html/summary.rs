@@ -9,7 +9,7 @@ use super::escape::{Escaped, file_address, is_safe_link};
 use super::{Page, Placed, Status};
 use crate::report::chart::{self, ChartKind, text};
 
-/// Figures at the top; a report shows all of its own.
+/// Figures at the top; a report with more shows all of them in its section.
 const MOST_FIGURES: usize = 8;
 /// Characters of a figure beyond which its letters are smaller.
 const LONG_FIGURE: usize = 9;
@@ -56,19 +56,10 @@ fn verdict(reports: &[Placed<'_>], out: &mut String) {
 
 fn figures(reports: &[Placed<'_>], zone: Tz, out: &mut String) {
     let mut groups = String::new();
-    let mut left = MOST_FIGURES;
-    for report in reports {
-        let Some(spec) = report.chart.as_ref().filter(|spec| spec.kind == ChartKind::Number) else { continue };
-        // A spec that does not fit is told in its own section.
-        let Ok(figures) = chart::figures(spec, &report.section.batches, zone) else { continue };
-        let shown = figures.get(..left.min(figures.len())).unwrap_or_default();
-        if shown.is_empty() {
-            continue;
-        }
-        left -= shown.len();
+    for (report, shown) in top_figures(reports, zone) {
         let title = Escaped(&report.section.title);
         let _ = writeln!(groups, "<div class=\"group\"><h3><a href=\"#{}\">{title}</a></h3>", report.place);
-        figure_list(shown, &mut groups);
+        figure_list(&shown, &mut groups);
         groups.push_str("</div>\n");
     }
     if !groups.is_empty() {
@@ -79,14 +70,34 @@ fn figures(reports: &[Placed<'_>], zone: Tz, out: &mut String) {
     }
 }
 
+/// Chooses the reports whose figures stand at the top: whole reports, as far as there is room. Their sections do not say them
+/// again.
+pub(super) fn top_figures<'a>(reports: &'a [Placed<'a>], zone: Tz) -> Vec<(&'a Placed<'a>, Vec<chart::Figure>)> {
+    let mut left = MOST_FIGURES;
+    let mut chosen = Vec::new();
+    for report in reports {
+        let Some(spec) = report.chart.as_ref().filter(|spec| spec.kind == ChartKind::Number) else { continue };
+        // A spec that does not fit is told in its own section.
+        let Ok(figures) = chart::figures(spec, &report.section.batches, zone) else { continue };
+        if figures.is_empty() || figures.len() > left {
+            continue;
+        }
+        left -= figures.len();
+        chosen.push((report, figures));
+    }
+    chosen
+}
+
 /// Writes figures as tiles.
 pub(super) fn figure_list(figures: &[chart::Figure], out: &mut String) {
     out.push_str("<ul class=\"figures\">\n");
     for figure in figures {
+        let before = figure.before.as_deref().map(|text| format!("<span class=\"before\">{}</span>", Escaped(text)));
+        let before = before.unwrap_or_default();
         let class = if figure.value.chars().count() > LONG_FIGURE { "value long" } else { "value" };
         let _ = writeln!(
             out,
-            "<li><span class=\"{class}\">{}</span><span class=\"label\">{}</span></li>",
+            "<li><span class=\"{class}\">{}</span><span class=\"label\">{}</span>{before}</li>",
             Escaped(&figure.value),
             Escaped(&figure.label)
         );
@@ -157,21 +168,28 @@ fn index(reports: &[Placed<'_>], out: &mut String) {
     if reports.is_empty() {
         return;
     }
-    out.push_str(
+    // That all is well is said at the top already.
+    let has_status = reports.iter().any(|report| report.section.status != Status::Done);
+    let status = if has_status { "<th scope=\"col\">Status</th>" } else { "" };
+    let _ = write!(
+        out,
         "<section class=\"card\" aria-labelledby=\"reports\">\n<h2 id=\"reports\">Reports</h2>\n<div class=\"scroll\"><table class=\"index\">\n<thead><tr>\
-         <th scope=\"col\">Report</th><th scope=\"col\">Status</th><th scope=\"col\" class=\"n\">Rows</th><th scope=\"col\">Files</th></tr></thead>\n<tbody>\n",
+         <th scope=\"col\">Report</th>{status}<th scope=\"col\" class=\"n\">Rows</th><th scope=\"col\">Files</th></tr></thead>\n<tbody>\n"
     );
     for report in reports {
         let section = report.section;
-        let _ =
-            write!(out, "<tr><th scope=\"row\"><a href=\"#{}\">{}</a></th><td>", report.place, Escaped(&section.title));
-        badge(&section.status, out);
+        let _ = write!(out, "<tr><th scope=\"row\"><a href=\"#{}\">{}</a></th>", report.place, Escaped(&section.title));
+        if has_status {
+            out.push_str("<td>");
+            badge(&section.status, out);
+            out.push_str("</td>");
+        }
         let rows = match section.status {
             Status::Failed(_) => "–".to_owned(),
             _ => text::grouped(section.total_rows as f64),
         };
         let unit = if rows == "1" { "row" } else { "rows" };
-        let _ = write!(out, "</td><td class=\"n\">{rows}<span class=\"unit\"> {unit}</span></td><td>");
+        let _ = write!(out, "<td class=\"n\">{rows}<span class=\"unit\"> {unit}</span></td><td>");
         links(&section.files, out);
         out.push_str("</td></tr>\n");
     }

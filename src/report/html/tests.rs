@@ -24,6 +24,8 @@ fn section(id: &str, title: &str, chart: &str, rows: RecordBatch) -> Section {
         schema: rows.schema(),
         total_rows: rows.num_rows() as u64,
         batches: vec![rows],
+        drawn: None,
+        notes: Vec::new(),
         files: vec![("CSV".to_owned(), format!("{id}.csv")), ("XLSX".to_owned(), format!("{id}.xlsx"))],
         sql: format!("select *\nfrom workflow_sessions -- {id}\nwhere started_at >= $day and data < '<b>'\n"),
         parameters: vec![("day".to_owned(), "2026-11-20".to_owned())],
@@ -291,11 +293,22 @@ fn the_summary_says_how_the_run_went() {
     let top = html.split("class=\"card report\"").next().unwrap();
     assert!(top.contains("1 report of 10 failed; checks do not hold in 1"));
     assert!(top.contains("<span class=\"value\">12,345</span><span class=\"label\">sessions</span>"));
+    assert_eq!(
+        html.matches("<span class=\"value\">12,345</span>").count(),
+        1,
+        "what stands at the top is not said again"
+    );
     assert!(top.contains("<code>rows = 0</code>"));
     assert!(top.contains("queries/versions.sql:7:12: no column &quot;versoin_id&quot;</li>"));
     let mut page = demo();
     page.reports.truncate(3);
-    assert!(render(&page).contains("All 3 reports ran and their checks hold"));
+    let html = render(&page);
+    assert!(html.contains("All 3 reports ran and their checks hold"));
+    assert!(!html.contains("✓ done") && !html.contains("Status"), "that all are done is said once");
+    // Figures that have no room at the top stay in their section.
+    let key = page.reports[0].clone();
+    page.reports.extend([key.clone(), key]);
+    assert_eq!(render(&page).matches("<span class=\"value\">12,345</span>").count(), 3);
     page.reports.clear();
     assert!(render(&page).contains("There are no reports in this run"));
 }
@@ -303,10 +316,19 @@ fn the_summary_says_how_the_run_went() {
 #[test]
 fn rows_that_are_not_shown_are_told_and_linked() {
     let html = render(&demo());
-    assert!(html.contains(
-        "This page shows the first 204 of 12,345 rows, and its chart is of these. All rows: <a href=\"traffic.csv\">CSV</a>."
-    ));
+    assert!(html.contains("This page shows the first 204 of 12,345 rows. All rows: <a href=\"traffic.csv\">CSV</a>."));
+    assert!(html.contains("Drawn from the first 204 of 12,345 rows.</figcaption>"));
     assert!(html.contains("<caption><span>The first 204 of 12,345 rows</span></caption>"));
+    let mut page = demo();
+    let traffic = page.reports.iter_mut().find(|report| report.id == "traffic").unwrap();
+    let rows = traffic.batches[0].slice(0, 4);
+    traffic.total_rows = 204;
+    traffic.drawn = Some(std::mem::replace(&mut traffic.batches, vec![rows]));
+    traffic.notes = vec!["In <x> 2 texts are cut.".to_owned()];
+    let html = render(&page);
+    assert!(html.contains("This page shows the first 4 of 204 rows.") && !html.contains("Drawn from the first"));
+    assert!(html.contains("from 1 Oct 2026 to 20 Nov 2026"), "the chart is of all rows");
+    assert!(html.contains("<p class=\"note warn\">In &lt;x&gt; 2 texts are cut.</p>"));
 }
 
 #[test]

@@ -11,6 +11,7 @@
 mod email;
 mod json;
 mod key;
+mod known;
 mod names;
 mod phone;
 mod rules;
@@ -37,7 +38,12 @@ use crate::Result;
 
 /// Hides what identifies a person.
 #[derive(Debug, Clone, Default)]
-pub struct Redaction(());
+pub struct Redaction {
+    /// Names that are known beforehand, lower case, the longest first.
+    names: Vec<String>,
+    /// Other values that are known, with what stands in their place, the longest first.
+    values: Vec<(String, String)>,
+}
 
 /// Depth of JSON inside strings of JSON that is taken apart; deeper ones are looked at as text.
 const DEPTH: usize = 12;
@@ -45,12 +51,37 @@ const DEPTH: usize = 12;
 impl Redaction {
     /// Returns the standard rules.
     pub fn standard() -> Self {
-        Self(())
+        Self::default()
     }
 
     /// Hides what identifies a person in one text by its form, such as an error that quotes a value.
     pub fn text(&self, value: &str) -> String {
-        text(value, Key::Other, &[], 0).into_owned()
+        text(&known::hide(value, &self.values), Key::Other, &self.names, 0).into_owned()
+    }
+
+    /// Hides what identifies a person in one text that stands under a name, such as the value of a parameter.
+    pub fn named(&self, name: &str, value: &str) -> String {
+        let key = Key::of(name);
+        let mut names = self.names.clone();
+        names::add(value, key, &mut names);
+        text(&known::hide(value, &self.values), key, &names, 0).into_owned()
+    }
+
+    /// Takes a value that stands under a name to be known, if it is one to hide: it is hidden in all that comes, wherever it
+    /// stands, and names also word by word.
+    #[must_use]
+    pub fn knowing(mut self, name: &str, value: &str) -> Self {
+        let shown = Self::standard().named(name, value);
+        if shown != value {
+            let key = match Key::of(name) {
+                // Alone, and not in a row of a table of things, it is a person's.
+                Key::Name => Key::PersonName,
+                key => key,
+            };
+            names::add(value, key, &mut self.names);
+            known::add(value, &shown, &mut self.values);
+        }
+        self
     }
 
     /// Lists the rules, each with examples that a test runs.
@@ -66,10 +97,11 @@ impl Redaction {
     pub fn batch(&self, batch: &RecordBatch) -> Result<RecordBatch> {
         let schema = batch.schema();
         let keys: Vec<Key> = schema.fields().iter().map(|field| Key::of(field.name())).collect();
-        let names = RowNames::collect(batch, &keys);
+        let names = RowNames::collect(batch, &keys, &self.names);
         let mut columns = Vec::with_capacity(batch.num_columns());
         for ((array, field), key) in batch.columns().iter().zip(schema.fields()).zip(&keys) {
-            columns.push(redacted(array, *key, field, Some(&names))?);
+            let array = known::hide_in_column(array, &self.values)?;
+            columns.push(redacted(&array, *key, field, Some(&names))?);
         }
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
         Ok(RecordBatch::try_new_with_options(schema, columns, &options)?)

@@ -20,8 +20,8 @@ const COMMON: [&str; 16] =
 pub(super) struct RowNames(Vec<Vec<String>>);
 
 impl RowNames {
-    /// Collects what stands under keys of persons' names.
-    pub(super) fn collect(batch: &RecordBatch, keys: &[Key]) -> Self {
+    /// Collects what stands under keys of persons' names; `known` are hidden in every row.
+    pub(super) fn collect(batch: &RecordBatch, keys: &[Key], known: &[String]) -> Self {
         let mut names = vec![Vec::new(); batch.num_rows()];
         for (array, key) in batch.columns().iter().zip(keys) {
             let is_text = match array.data_type() {
@@ -37,9 +37,12 @@ impl RowNames {
             }
         }
         for names in &mut names {
-            names.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
-            names.dedup();
+            sort(names);
             names.truncate(MOST_NAMES);
+            if !known.is_empty() {
+                names.extend_from_slice(known);
+                sort(names);
+            }
         }
         Self(names)
     }
@@ -48,6 +51,18 @@ impl RowNames {
     pub(super) fn of(&self, row: usize) -> &[String] {
         self.0.get(row).map_or(&[], Vec::as_slice)
     }
+}
+
+/// Adds the names that a text says under a key.
+pub(super) fn add(text: &str, key: Key, names: &mut Vec<String>) {
+    find(text, key, 0, names);
+    sort(names);
+}
+
+/// Sorts names, the longest first: a name of two words goes before each of them.
+fn sort(names: &mut Vec<String>) {
+    names.sort_by(|one, other| other.len().cmp(&one.len()).then_with(|| one.cmp(other)));
+    names.dedup();
 }
 
 fn find(text: &str, key: Key, depth: usize, names: &mut Vec<String>) {

@@ -100,7 +100,8 @@ mod tests {
              JSON is gone through at any depth, also inside strings of JSON and where it is broken; all else in it stays byte for byte. What\n\
              is masked once stays as it is when it is masked again.\n\n\
              Not found is a name that stands under no key that says so, in a row that does not name the person elsewhere, and an address that\n\
-             is spelled out (`mary at example dot com`). The manifest keeps the parameters of the run as they were given.\n",
+             is spelled out (`mary at example dot com`). Parameters of the\n\
+             run are masked as columns of their names are.\n",
         );
         for rule in RULES {
             let _ =
