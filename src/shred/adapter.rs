@@ -117,7 +117,7 @@ impl ShredAdapter {
             _ => return None,
         };
         let (column, path) = self.path(call)?;
-        if asked == Call::Exists && !manifest.columns.get(&column).is_some_and(|root| root.kinds == 0) {
+        if asked == Call::Exists && manifest.columns.get(&column).is_none_or(|root| root.kinds != 0) {
             return None;
         }
         let constant = |value| -> Option<Arc<dyn PhysicalExpr>> { Some(Arc::new(Literal::new(value))) };

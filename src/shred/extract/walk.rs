@@ -101,7 +101,7 @@ impl Trie {
                     trie.nodes.push(Node::default());
                     let parent = &mut trie.nodes[node];
                     parent.children.push((step.clone(), child));
-                    parent.keys.extend(step.key().map(|key| (tag(key), key.into(), child)));
+                    parent.keys.extend(step.key().map(|key| (tag(key.as_bytes()), key.into(), child)));
                     parent.indexes.extend(step.index().map(|index| (index, child)));
                     child
                 });
@@ -187,14 +187,18 @@ impl Trie {
     ) -> Result<bool, Odd> {
         let mut left = node.keys.len();
         let mut met = 0_u64;
-        let mut name = jiter.known_object()?;
+        // Keys are compared as they are written, which is faster; one that may be written otherwise makes the document odd.
+        let mut name = jiter.next_object_bytes()?;
         while let Some(key) = name {
+            if !key.iter().fold(true, |plain, byte| plain & (*byte != b'\\') & (*byte >= 0x20)) {
+                return Err(Odd);
+            }
             let child = if left == 0 {
                 None
             } else {
                 let tag = tag(key);
                 let is_met = |(bit, known): &(usize, &(u64, Box<str>, usize))| {
-                    known.0 == tag && known.1.as_ref() == key && met & 1 << bit == 0
+                    known.0 == tag && known.1.as_bytes() == key && met & 1 << bit == 0
                 };
                 node.keys.iter().enumerate().find(is_met).map(|(bit, known)| (bit, known.2))
             };
@@ -211,7 +215,7 @@ impl Trie {
                 }
                 None => jiter.next_skip()?,
             }
-            name = jiter.next_key()?;
+            name = jiter.next_key_bytes()?;
         }
         Ok(true)
     }
@@ -260,8 +264,7 @@ fn is_plain(key: &str) -> bool {
 }
 
 /// Sums a key up in its length and first bytes, so that most keys are told apart by one comparison.
-fn tag(key: &str) -> u64 {
-    let key = key.as_bytes();
+fn tag(key: &[u8]) -> u64 {
     let mut first = [0; 8];
     let (length, beginning) = (key.len(), &key[..key.len().min(7)]);
     first[..beginning.len()].copy_from_slice(beginning);
