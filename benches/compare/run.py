@@ -1,10 +1,15 @@
 #!/usr/bin/env python3
-"""Compares sessionlake with DuckDB, chDB, Polars and DataFusion. README.md says how to run it, docs/performance.md what came out."""
+"""Compares sessionlake with DuckDB, chDB, Polars and DataFusion.
+
+README.md says how to run it, docs/performance.md what came out.
+"""
 
 import argparse
 import datetime
 import json
 import os
+import resource
+import statistics
 import sys
 from pathlib import Path
 
@@ -18,7 +23,14 @@ def main() -> None:
     options = parser().parse_args()
     # The same cores for all, whatever their own settings say.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.threads])
+    allow_open_files()
     {"data": make_data, "load": load, "run": run, "compare": compare}[options.command](options)
+
+
+def allow_open_files() -> None:
+    """Lets processes open as many files as may be: a table of ClickHouse's JSON type has thousands of them."""
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,7 +39,8 @@ def parser() -> argparse.ArgumentParser:
     out.add_argument("--work", type=Path, default=ROOT / "target/compare", help="where venv, exports and stores are")
     out.add_argument("--threads", type=int, default=2)
     out.add_argument("--engines", type=names, default=list(engines.ENGINES), help="only these, with commas between")
-    out.add_argument("--limit", type=float, default=120, metavar="SECONDS", help="for one process of queries; 20 times that for a load")
+    limits = "for one process of queries; 20 times that for a load"
+    out.add_argument("--limit", type=float, default=120, metavar="SECONDS", help=limits)
     commands = out.add_subparsers(dest="command", required=True)
     part = commands.add_parser("data", help="generates the exports")
     part.add_argument("--sessions", type=int, required=True)
@@ -40,7 +53,7 @@ def parser() -> argparse.ArgumentParser:
     part = commands.add_parser("run", help="runs the queries, cold and warm, engine after engine")
     part.add_argument("--queries", type=names, help="only these, with commas between")
     part.add_argument("--rounds", type=int, default=3)
-    part.add_argument("--seconds", type=float, default=8, help="about how long to repeat a query")
+    part.add_argument("--seconds", type=float, default=4, help="about how long to repeat a query, 5 to 15 times")
     part = commands.add_parser("compare", help="compares answers, then times")
     part.add_argument("--note", default="", help="what to know of the circumstances, for the tables")
     part.add_argument("--write", action="store_true", help="writes results/ and docs/performance.md")
@@ -66,7 +79,8 @@ def bench_of(options: argparse.Namespace) -> engines.Bench:
 
 def make_data(options: argparse.Namespace) -> None:
     out = options.out or options.work / "exports"
-    print(json.dumps(data.make(options.sessionlake, options.sessions, out, options.formats, options.seed, options.odd), indent=1))
+    facts = data.make(options.sessionlake, options.sessions, out, options.formats, options.seed, options.odd)
+    print(json.dumps(facts, indent=1))
 
 
 def load(options: argparse.Namespace) -> None:
@@ -82,7 +96,7 @@ def load(options: argparse.Namespace) -> None:
                 continue
             os.sync()
             measured = bench.load(engine, source, bench.store(engine))
-            stored = measure.bytes_below(bench.store(engine)) if measured.fine else 0
+            stored = bench.stored_bytes(engine, measured)
             results.add_load(engine, form, measured, stored)
             print(
                 f"{engine:15} {form:6} {measured.wall:7.2f} s wall {measured.cpu:7.2f} s CPU "
@@ -97,9 +111,10 @@ def run(options: argparse.Namespace) -> None:
     bench = bench_of(options)
     results = Results(bench.work)
     facts = results.content["data"]
-    results.start_run(bench.versions(), options)
+    asked = engines.queries(options.queries)
+    results.start_run(bench.versions(), options, {query.name for query in asked})
     for turn in range(options.rounds):
-        for query in engines.queries(options.queries):
+        for query in asked:
             print(f"round {turn + 1} of {options.rounds}: {query.name}", flush=True)
             present = list(options.engines)
             if query.group == "start":
@@ -111,27 +126,29 @@ def run(options: argparse.Namespace) -> None:
             results.save()
 
 
-def measure_query(bench: engines.Bench, results: Results, query: engines.Query, engine: str, text: str, seconds: float) -> None:
+def measure_query(
+    bench: engines.Bench, results: Results, query: engines.Query, engine: str, text: str, seconds: float
+) -> None:
     cold = bench.cold(engine, text)
     if not cold.fine:
         results.add_failure(query.name, engine, cold.status)
         print(f"  {engine:15} {cold.status}", flush=True)
         return
+    said = f"  {engine:15} cold {cold.wall:7.3f} s wall {cold.cpu:7.3f} s CPU"
     if engine == engines.COMMAND_LINE:
         results.add_times(query.name, engine, cold, [])
-        print(f"  {engine:15} cold {cold.wall:7.3f} s wall {cold.cpu:7.3f} s CPU", flush=True)
+        print(said, flush=True)
         return
     results.add_answer(query.name, engine, bench.answer(engine, cold))
     times: list[tuple[float, float]] = []
     if query.group != "start":
-        # At least five times, and often where that is quick; two or more where five take too long.
-        repeats = max(2, min(15, int(seconds / cold.wall)))
-        times, status = bench.warm(engine, text, repeats)
+        times, status = bench.warm(engine, text, cold, seconds)
         if status != "fine":
             results.add_failure(query.name, engine, f"warm: {status}")
     results.add_times(query.name, engine, cold, times)
-    middle = sorted(cpu for _, cpu in times)[len(times) // 2] if times else float("nan")
-    print(f"  {engine:15} cold {cold.wall:7.3f} s wall {cold.cpu:7.3f} s CPU, warm {middle:7.4f} s CPU of {len(times)}", flush=True)
+    if times:
+        said += f", warm {statistics.median(cpu for _, cpu in times):7.4f} s CPU, of {len(times)}"
+    print(said, flush=True)
 
 
 def compare(options: argparse.Namespace) -> None:

@@ -8,7 +8,10 @@ SHOWN_ROWS = 3
 
 
 def normal(answer: dict, digits: int) -> list[tuple[str, ...]]:
-    """Returns the rows as texts in an order of their own: floats to so many digits, instants in UTC, documents as what they mean."""
+    """Returns the rows as texts in an order of their own.
+
+    Floats have so many digits, instants are in UTC, documents are what they mean.
+    """
     return sorted(tuple(_cell(value, digits) for value in row) for row in answer["rows"])
 
 

@@ -117,7 +117,14 @@ class Bench:
         if engine == OURS:
             command = [self.binary, "ingest", "--lake", store, "--threads", self.threads, "-q", source]
             return measure.process(command, limit=self.limit * 20)
-        return measure.process(self._peer("load", engine, store) + [source], limit=self.limit * 20, env=self.env)
+        return measure.process([*self._peer("load", engine, store), source], limit=self.limit * 20, env=self.env)
+
+    def stored_bytes(self, engine: str, load: measure.Measured) -> int:
+        """Returns the bytes of a store: what the engine says, or what stands in its folder."""
+        if not load.fine:
+            return 0
+        said = [line for line in load.output.splitlines() if line.startswith('{"stored_bytes"')]
+        return json.loads(said[-1])["stored_bytes"] if said else measure.bytes_below(self.store(engine))
 
     def prepare_command_line(self) -> None:
         """Gives DuckDB's command line a file of its own: it is older than the library and cannot read its files."""
@@ -136,17 +143,18 @@ class Bench:
     def cold(self, engine: str, text: str) -> measure.Measured:
         """Runs a query once in a process of its own."""
         if engine == OURS:
-            return measure.process(self._lake() + ["-c", text], limit=self.limit)
+            return measure.process([*self._lake(), "-c", text], limit=self.limit)
         if engine == COMMAND_LINE:
             return measure.process([*self._command_line(), "-c", text], limit=self.limit)
-        return measure.process(self._peer("query", engine, self.store(engine)) + [1], text, self.limit, self.env)
+        return measure.process([*self._peer("query", engine, self.store(engine)), 0], text, self.limit, self.env)
 
-    def warm(self, engine: str, text: str, repeats: int) -> tuple[list[tuple[float, float]], str]:
-        """Runs a query in one process once and then `repeats` times more; returns wall and CPU times of the latter."""
+    def warm(self, engine: str, text: str, cold: measure.Measured, seconds: float) -> tuple[list[tuple[float, float]], str]:
+        """Runs a query in one process once and then for about `seconds` more; returns wall and CPU times of the latter."""
         if engine == OURS:
-            times, status = measure.lake_repeats(self._lake() + ["-"], text, repeats + 1, self.limit)
+            repeats = 2 if cold.wall * 5 > seconds * 4 else max(5, min(15, int(seconds / cold.wall)))
+            times, status = measure.lake_repeats([*self._lake(), "-"], text, repeats + 1, self.limit)
         else:
-            command = self._peer("query", engine, self.store(engine)) + [repeats + 1]
+            command = [*self._peer("query", engine, self.store(engine)), seconds]
             measured = measure.process(command, text, self.limit, self.env)
             times, status = measure.peer_repeats(measured), measured.status
         return times[1:], status

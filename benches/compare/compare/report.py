@@ -80,7 +80,8 @@ def _circumstances(facts: dict, run: dict, note: str) -> str:
     machine = run["machine"]
     versions = ", ".join(f"{name} {version}" for name, version in run["versions"].items())
     text = (
-        f"{run['started'][:10]}: {facts['rows']:,} sessions of seed {facts['seed']} with {facts['odd_per_million']} odd ones in a million, "
+        f"{run['started'][:10]}: {facts['rows']:,} sessions of seed {facts['seed']}, "
+        f"{facts['odd_per_million']} in a million odd, "
         f"on {run['threads']} of {machine['cores']} cores ({machine['cpu']}, {machine['memory_bytes'] / 2**30:.0f} GiB, "
         f"Linux {machine['system']}), load average {run['load_average']:.1f} at the start, {run['rounds']} "
         f"round{'s' if run['rounds'] > 1 else ''}. {versions}."
@@ -110,8 +111,9 @@ def _loads(loads: list[dict]) -> str:
             if row["status"] != "fine":
                 lines.append(f"| {engine} | {row['format']} | {row['status']} | | | |")
                 continue
-            figures = f"{row['wall']:.1f} | {row['cpu']:.1f} | {row['peak_bytes'] / 1e6:.0f} | {row['stored_bytes'] / 1e6:.0f}"
-            lines.append(f"| {engine} | {row['format']} | {figures} |")
+            figures = [f"{row['wall']:.1f}", f"{row['cpu']:.1f}"]
+            figures += [f"{row[key] / 1e6:.0f}" for key in ("peak_bytes", "stored_bytes")]
+            lines.append(f"| {engine} | {row['format']} | {' | '.join(figures)} |")
     return "\n".join(lines)
 
 
@@ -140,4 +142,6 @@ def _milliseconds(time: float | None, is_best: bool, ours: float | None) -> str:
 
 def _short(number: float) -> str:
     """Writes a number with two or three digits that say something."""
-    return f"{number:,.0f}" if number >= 100 else f"{number:.1f}" if number >= 10 else f"{number:.2f}" if number >= 0.1 else f"{number:.2g}"
+    if number >= 10:
+        return f"{number:,.0f}" if number >= 100 else f"{number:.1f}"
+    return f"{number:.2f}" if number >= 0.1 else f"{number:.2g}"

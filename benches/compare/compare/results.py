@@ -35,12 +35,17 @@ class Results:
                "peak_bytes": measured.peak_bytes, "stored_bytes": stored, "status": measured.status}  # fmt: skip
         self.content["loads"] = [*rest, row]
 
-    def start_run(self, versions: dict, options: argparse.Namespace) -> None:
+    def start_run(self, versions: dict, options: argparse.Namespace, asked: set[str]) -> None:
+        """Forgets what is known of the queries that are asked now; others keep theirs, each compared within its own rounds."""
+        known = self.content["run"]
         self.content["run"] = {
             "started": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            "machine": machine(), "load_average": os.getloadavg()[0], "versions": versions, "threads": options.threads, "rounds": options.rounds,
-            "limit": options.limit, "times": {}, "answers": {}, "failures": {},
+            "machine": machine(), "load_average": os.getloadavg()[0], "versions": versions, "threads": options.threads,
+            "rounds": options.rounds, "limit": options.limit,
         }  # fmt: skip
+        for part in ("times", "answers", "failures"):
+            of_query = known.get(part, {})
+            self.content["run"][part] = {name: found for name, found in of_query.items() if name not in asked}
 
     def add_times(self, query: str, engine: str, cold: Measured, warm: list) -> None:
         of_query = self.content["run"]["times"].setdefault(query, {}).setdefault(engine, [])
