@@ -14,14 +14,13 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, RecordBatch, Strin
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
-use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow::ipc::writer::StreamWriter;
 
 use crate::error::{Error, Result};
 
 /// Rows of a batch in a run: small, because a merge holds one batch of every run.
-const RUN_BATCH_ROWS: usize = 2_048;
+const RUN_BATCH_ROWS: usize = 512;
 /// Rows of a batch that a merge puts out.
 const MERGED_BATCH_ROWS: usize = 8_192;
 
@@ -140,9 +139,8 @@ impl RunStore {
                 continue;
             }
             let file = tempfile::tempfile().map_err(failed)?;
-            let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
             let file = BufWriter::with_capacity(1 << 20, file);
-            let mut writer = StreamWriter::try_new_with_options(file, &self.schema, options).map_err(failed)?;
+            let mut writer = StreamWriter::try_new(file, &self.schema).map_err(failed)?;
             for batch in in_order(&batches, &order) {
                 writer.write(&compact(&batch?)?).map_err(failed)?;
             }

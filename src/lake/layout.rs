@@ -1,5 +1,7 @@
 //! Every storage choice on one page, each with its reason.
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
@@ -25,6 +27,12 @@ pub const FILE_ROWS: usize = 250_000;
 /// Rows of a row group at most: two to a file, so that two threads share a file, while a column chunk of ids stays some
 /// hundred kilobytes and the writer's memory bounded.
 pub const ROW_GROUP_ROWS: usize = 131_072;
+/// Rows that a file's leaf columns and encodings are chosen from: its first ones.
+pub const SAMPLE_ROWS: usize = 32_768;
+/// Rows of the sample that are looked at to tell columns whose values hardly repeat.
+pub const VARIETY_ROWS: usize = 8_192;
+/// The column that is as large as all others.
+pub const LARGEST_COLUMN: &str = "data";
 /// Rows of a data page at most: the unit that the page index prunes.
 pub const PAGE_ROWS: usize = 8_192;
 /// Zstandard level. Level 3 gains nothing on session data over level 1 and costs a sixth of the writing speed.
@@ -50,8 +58,8 @@ pub fn has_range(name: &str) -> bool {
     COLUMNS.iter().any(|column| column.name == name && column.kind != Kind::Json)
 }
 
-/// Returns the Parquet writer's properties for files of this schema.
-pub fn writer_properties(schema: &SchemaRef) -> WriterProperties {
+/// Returns the Parquet writer's properties for files of this schema, in which the values of some columns hardly repeat.
+pub fn writer_properties(schema: &SchemaRef, varied: &BTreeSet<String>) -> WriterProperties {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
@@ -66,6 +74,13 @@ pub fn writer_properties(schema: &SchemaRef) -> WriterProperties {
         .set_bloom_filter_enabled(false);
     for field in schema.fields() {
         builder = column_properties(builder, schema, field.name());
+        if varied.contains(field.name()) {
+            let path = ColumnPath::from(field.name().as_str());
+            builder = builder.set_column_dictionary_enabled(path.clone(), false);
+            if matches!(field.data_type(), DataType::Int64) && field.name() != CONTENT_HASH {
+                builder = builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+            }
+        }
     }
     builder.build()
 }

@@ -5,6 +5,7 @@
 //! why, stands in [`layout`].
 
 pub mod commit;
+mod encode;
 pub mod history;
 pub mod layout;
 pub mod read;
