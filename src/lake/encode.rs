@@ -6,8 +6,8 @@
 //! Batches are shredded in any order, by as many threads as there are, and their leaves go to the leaf lanes in the order of the rows.
 //! The next row group begins while lanes of the last one still work.
 //!
-//! Measured on a million sessions and two cores, against encoding whole row groups of 131,072 rows side by side: the same CPU
-//! time in user mode, half of the time in the kernel (memory is used again while it is warm), and 0.6 GB less at the peak.
+//! Measured on a million generated sessions and two cores: the ingest had 1.29 GB at its peak when whole row groups of 131,072 rows
+//! were encoded side by side, and has 0.44 GB so, with half the memory for sorted runs; page faults fell from 646,000 to 160,000.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::num::NonZeroUsize;

@@ -95,7 +95,12 @@ fn json_schema() -> SchemaRef {
 }
 
 fn json_rows(from: usize, rows: usize) -> RecordBatch {
-    let data = (from..from + rows).map(|n| Some(format!(r#"{{"n":{n},"word":"w{}","pad":[{n},{n}]}}"#, n % 3)));
+    let data = (from..from + rows).map(|n| {
+        // Text of which the leaves are a small part.
+        let noise: String =
+            (1..6).map(|k| format!("{:016x}", (n * 8 + k).wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
+        Some(format!(r#"{{"n":{n},"word":"w{}","noise":"{noise}"}}"#, n % 3))
+    });
     let none: ArrayRef = Arc::new(StringViewArray::from(vec![None::<&str>; rows]));
     let columns: Vec<ArrayRef> = vec![Arc::clone(&none), Arc::new(data.collect::<StringViewArray>()), none];
     RecordBatch::try_new(json_schema(), columns).unwrap()

@@ -1,8 +1,9 @@
 //! Chooses the leaves of a file from a sample of its rows, by what they are worth.
 //!
 //! A leaf is worth the rows that it serves, and costs the bytes that its values compress to, which the sample tells by compressing
-//! them. Of more leaves than there is room for, the most frequent stay; of more bytes than there is room for, those go first
-//! that cost most for each value.
+//! them. Of more leaves than there is room for, the most frequent stay. Of more bytes than there is room for, ids go first, then
+//! what costs most for each value. Ids are told by hardly repeating and being of one length: customer and order numbers are looked up
+//! one at a time, where an e-mail address, which costs as much, has a domain to group by, and an amount is added up.
 //!
 //! What is long (notes, payloads) is never a leaf. What hardly repeats and is what another column holds already, such as the
 //! phone number that is in a column of its own, in `source_details` and once more inside `data`, would be stored two or three
@@ -12,7 +13,7 @@
 //! Paths that go through arrays have no leaves: an index says little (`events[3]` is another thing in every session), and
 //! unnesting wants the whole array.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use arrow::array::{AsArray, RecordBatch, StringViewArray};
 use arrow::datatypes::DataType;
@@ -22,7 +23,7 @@ use super::document::{Seen, Walker};
 use super::leaf::{Kind, Leaf, LeafSet, is_index};
 
 /// Rows of the sample at most, spread evenly.
-const SAMPLE_ROWS: usize = 8_192;
+const SAMPLE_ROWS: usize = 4_096;
 /// One sampled document of so many is compressed, to tell what the text takes.
 const COMPRESSED_TEXTS: usize = 4;
 /// A path of fewer rows than one in this many is not worth a column: it is rare, and its text is parsed where it is asked for.
@@ -34,8 +35,10 @@ const LONG_TEXT_BYTES: usize = 64;
 const COSTLY_BITS: usize = 24;
 /// Of a hundred values, those that must be the same for two columns to count as copies: odd rows are allowed for.
 const SAME_PERCENT: usize = 98;
-/// Bytes of all leaves at most, as a percentage of what the JSON text compresses to: a fifth of the text is 15 % of the lake.
-const BYTES_PERCENT: usize = 22;
+/// Rows of a row group for each that is sampled, or less.
+const DICTIONARY_SHARE: usize = 16;
+/// Bytes of all leaves at most, as a percentage of what the JSON text compresses to, which is three quarters of a lake.
+const BYTES_PERCENT: usize = 20;
 
 /// The values of one path.
 #[derive(Debug, Default)]
@@ -46,6 +49,8 @@ struct Values {
     text_bytes: usize,
     /// The values one after another, as they would stand in a column.
     bytes: Vec<u8>,
+    /// How many values have each length in characters or digits; the last is for all that are longer.
+    lengths: [usize; 32],
     /// Sampled row and hash of each text.
     hashes: Vec<(usize, u64)>,
 }
@@ -60,9 +65,11 @@ impl Values {
                 self.text_bytes += seen.text.len();
                 self.bytes.extend_from_slice(seen.text.as_bytes());
                 self.bytes.push(0);
+                self.lengths[seen.text.len().min(31)] += 1;
                 self.hashes.push((row, xxh3_64(seen.text.as_bytes())));
             }
             Kind::Integer => {
+                self.lengths[seen.bits.checked_ilog10().unwrap_or_default() as usize + 1] += 1;
                 // Small numbers are packed into few bits.
                 let width = 8 - seen.bits.leading_zeros() as usize / 8;
                 self.bytes.extend_from_slice(&seen.bits.to_le_bytes()[..width.max(1)]);
@@ -75,6 +82,22 @@ impl Values {
     fn is_worth_it(&self, sampled: usize) -> bool {
         self.rows * RAREST >= sampled && self.text_bytes <= LONG_TEXT_BYTES * self.text_rows
     }
+
+    /// Estimates the bytes of texts with a dictionary; its own share is small, for it serves a whole row group.
+    fn dictionary_bytes(&self) -> usize {
+        let distinct: HashSet<u64> = self.hashes.iter().map(|(_, hash)| *hash).collect();
+        if self.text_rows < self.rows || distinct.len() * 2 > self.rows {
+            return usize::MAX;
+        }
+        let bits = usize::BITS - distinct.len().leading_zeros();
+        self.rows * bits as usize / 8 + self.text_bytes / self.rows.max(1) * distinct.len() / DICTIONARY_SHARE
+    }
+
+    /// Says whether most values are of one length. Floats have none that tells anything.
+    fn is_of_one_length(&self) -> bool {
+        let most = self.lengths.iter().max().copied().unwrap_or_default();
+        self.kinds & (Kind::Float.bit() | Kind::RawNumber.bit()) == 0 && most * 2 > self.rows
+    }
 }
 
 /// A path that may become a leaf.
@@ -83,7 +106,18 @@ struct Candidate {
     rows: usize,
     /// What the sample's values compress to.
     bytes: usize,
+    is_of_one_length: bool,
     hashes: Vec<(usize, u64)>,
+}
+
+impl Candidate {
+    fn is_costly(&self) -> bool {
+        self.bytes * 8 >= self.rows * COSTLY_BITS
+    }
+
+    fn is_id(&self) -> bool {
+        self.is_of_one_length && self.is_costly()
+    }
 }
 
 /// Chooses at most about `budget` leaf columns for rows like these.
@@ -115,9 +149,10 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
                 && values.is_worth_it(sampled)
                 && !path.iter().any(|key| is_index(key))
             {
-                let bytes = compressed_bytes(&values.bytes);
+                let bytes = compressed_bytes(&values.bytes).min(values.dictionary_bytes());
                 let leaf = Leaf { column: (*name).to_owned(), path, kinds: values.kinds };
-                candidates.push(Candidate { leaf, rows: values.rows, bytes, hashes: values.hashes });
+                let is_of_one_length = values.is_of_one_length();
+                candidates.push(Candidate { leaf, rows: values.rows, bytes, is_of_one_length, hashes: values.hashes });
             }
         }
     }
@@ -141,7 +176,7 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
 fn leave_out_copies(candidates: &mut Vec<Candidate>, columns: &[Vec<(usize, u64)>]) {
     let mut kept: Vec<Vec<(usize, u64)>> = columns.to_vec();
     candidates.retain(|candidate| {
-        if candidate.bytes * 8 < candidate.rows * COSTLY_BITS {
+        if !candidate.is_costly() {
             return true;
         }
         let is_copy = kept.iter().any(|other| is_same(&candidate.hashes, other));
@@ -165,13 +200,14 @@ fn is_same(values: &[(usize, u64)], other: &[(usize, u64)]) -> bool {
     !values.is_empty() && same * 100 >= values.len() * SAME_PERCENT
 }
 
-/// Leaves out those that cost most for each value, until the others take no more than so many bytes.
+/// Leaves out ids, and then those that cost most for each value, until the others take no more than so many bytes.
 fn leave_out_costliest(candidates: &mut Vec<Candidate>, bytes: usize) {
     let mut sum: usize = candidates.iter().map(|candidate| candidate.bytes).sum();
     while sum > bytes {
         let costliest = (0..candidates.len()).max_by(|a, b| {
             let (a, b) = (&candidates[*a], &candidates[*b]);
-            (a.bytes * b.rows).cmp(&(b.bytes * a.rows)).then_with(|| a.leaf.path.cmp(&b.leaf.path))
+            let cost = (a.bytes * b.rows).cmp(&(b.bytes * a.rows));
+            a.is_id().cmp(&b.is_id()).then(cost).then_with(|| a.leaf.path.cmp(&b.leaf.path))
         });
         let Some(costliest) = costliest else { break };
         sum -= candidates.remove(costliest).bytes;
@@ -261,22 +297,24 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_for_those_that_cost_least_for_each_value() {
+    fn ids_and_then_what_costs_most_for_each_value_give_way() {
         let candidate = |name: &str, rows, bytes| Candidate {
             leaf: Leaf { column: "data".to_owned(), path: vec![name.to_owned()], kinds: Kind::Text.bit() },
             rows,
             bytes,
+            is_of_one_length: name == "id",
             hashes: Vec::new(),
         };
         let kept = |bytes| {
             let mut all =
-                vec![candidate("often", 1_000, 4_000), candidate("cheap", 500, 100), candidate("id", 100, 900)];
+                vec![candidate("mail", 1_000, 9_000), candidate("cheap", 500, 100), candidate("id", 100, 500)];
             leave_out_costliest(&mut all, bytes);
             all.into_iter().map(|candidate| candidate.leaf.path.concat()).collect::<Vec<_>>()
         };
-        assert_eq!(kept(5_000), ["often", "cheap", "id"]);
-        assert_eq!(kept(4_999), ["often", "cheap"]);
-        assert_eq!(kept(4_000), ["cheap"]);
+        assert_eq!(kept(9_600), ["mail", "cheap", "id"]);
+        // The id costs less a value than the mail address.
+        assert_eq!(kept(9_599), ["mail", "cheap"]);
+        assert_eq!(kept(9_000), ["cheap"]);
         assert!(kept(99).is_empty());
     }
 
