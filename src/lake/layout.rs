@@ -48,7 +48,21 @@ pub const STATISTICS_TEXT_BYTES: usize = 64;
 
 /// The JSON columns whose paths get leaf columns.
 pub const SHREDDED_COLUMNS: [&str; 3] = ["action_data", "data", "source_details"];
-/// Leaf columns of a file at most.
+/// Leaf columns of a file at most, where nobody says otherwise.
+///
+/// Measured on 200,000 generated sessions, CPU seconds on a busy machine, queries as whole processes: grouping by
+/// `variables.customer_tier` (in all rows), a mean of `variables.confidence` by `variables.intent` (half of the rows), grouping by
+/// `variables.web_chat_contact_by` (one row of twelve) and by the domain of `details.email` (all rows).
+///
+/// | budget | bytes | ingest | tier | confidence | contact by | domain |
+/// | --- | --- | --- | --- | --- | --- | --- |
+/// | 0 | 33.5 MB | 2.3 | 0.27 | 0.49 | 0.37 | 0.35 |
+/// | 16 | 36.5 MB | 2.8 | 0.02 | 0.33 | 0.38 | 0.03 |
+/// | 32 | 37.5 MB | 3.0 | 0.01 | 0.04 | 0.40 | 0.03 |
+/// | 64 | 39.2 MB | 3.2 | 0.03 | 0.04 | 0.02 | 0.04 |
+/// | 128 | 39.1 MB | 3.3 | 0.02 | 0.04 | 0.01 | 0.03 |
+///
+/// Beyond 64 only paths of a hundredth of the rows are left, and the limit of bytes (in `shred::choice`) decides.
 pub const LEAF_BUDGET: usize = 64;
 
 /// Columns with a bloom filter in every row group: those that single values are looked up in. With the page indexes they are 2.5
