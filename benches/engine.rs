@@ -162,6 +162,7 @@ fn scanning(criterion: &mut Criterion) {
         read: read_options(),
         max_bad: 0,
         all_or_nothing: false,
+        leaf_budget: sessionlake::lake::layout::LEAF_BUDGET,
         now_us: NOW_US,
         limits: Limits {
             threads: two,

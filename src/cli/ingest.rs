@@ -12,14 +12,16 @@ use sessionlake::ingest::{
     self, Encoding, IngestOptions, InputFormat, Ledger, Limits, Progress, ReadOptions, SourceFile,
 };
 use sessionlake::lake::Lake;
+use sessionlake::lake::layout::LEAF_BUDGET;
 use sessionlake::{Error, Result};
 
 use super::exit;
 use super::printer::{counted, print_text};
 use super::shared::{Settings, Shared, parse_size};
 
-/// Memory of rows and keys at most, whatever the machine has: beyond it more memory makes an ingest no faster.
-const MEMORY_BYTES: usize = 512 << 20;
+/// Memory of rows and keys at most, whatever the machine has: beyond it more memory makes an ingest no faster. Half of it is for
+/// rows, so a million sessions (1.2 GB) spill nine times; what else an ingest holds is about 200 MB.
+const MEMORY_BYTES: usize = 256 << 20;
 
 /// How long a run that is stopped may take to clean up: an interrupt is answered within a second.
 const CLEANING_TIME: Duration = Duration::from_millis(800);
@@ -44,6 +46,9 @@ pub struct Args {
     /// Commits nothing when a file is refused or more than --max-bad records are bad
     #[arg(long)]
     all_or_nothing: bool,
+    /// Columns for JSON paths that a data file has at most, beside the text; 0 for none
+    #[arg(long, value_name = "N", default_value_t = LEAF_BUDGET)]
+    leaf_budget: usize,
     /// How the ledger is printed
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     format: LedgerFormat,
@@ -164,6 +169,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         read: args.read.options(&settings)?,
         max_bad: args.max_bad,
         all_or_nothing: args.all_or_nothing,
+        leaf_budget: args.leaf_budget,
         now_us: Utc::now().timestamp_micros(),
         limits: limits(&settings),
     };
@@ -223,6 +229,7 @@ pub async fn into_temporary(
         read: read.options(settings)?,
         max_bad: 0,
         all_or_nothing: false,
+        leaf_budget: LEAF_BUDGET,
         now_us: Utc::now().timestamp_micros(),
         limits: limits(settings),
     };

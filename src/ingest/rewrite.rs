@@ -1,6 +1,5 @@
 //! Writes the winners of a run, merged with the rows that stay of every file that must be rewritten, sorted by start.
 
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};
@@ -13,15 +12,12 @@ use tokio::runtime::Handle;
 
 use super::decide::Decision;
 use super::runs::{Batches, Liveness, Merge, Source, compact, compact_if_sparse};
-use super::stage::{Limits, ORDINAL, Staged};
-use super::upsert::blocking;
+use super::stage::{ORDINAL, Staged};
+use super::upsert::{IngestOptions, blocking};
 use crate::error::Result;
 use crate::lake::read::read_rows;
-use crate::lake::{DataFile, FileWriter, Output, Snapshot, Table, WrittenFile, discard, layout};
+use crate::lake::{DataFile, FileWriter, Output, Snapshot, Table, WrittenFile, discard};
 use crate::schema;
-
-/// Row groups encoded at once, at most: each holds some hundred megabytes, and conversion is the slower half beyond this.
-const MAX_ENCODERS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
 /// A stored file that gives up rows.
 struct Rewritten {
@@ -38,14 +34,14 @@ pub async fn write(
     snapshot: &Snapshot,
     mut decision: Decision,
     staged: &Arc<Mutex<Staged>>,
-    limits: &Limits,
+    options: &IngestOptions,
     output: Output,
 ) -> Result<Vec<WrittenFile>> {
     let rewritten: Vec<Rewritten> = std::mem::take(&mut decision.removed)
         .into_iter()
         .map(|(index, without)| Rewritten { file: snapshot.files[index as usize].clone(), without })
         .collect();
-    let (staged, limits, store, runtime) = (Arc::clone(staged), limits.clone(), table.store(), Handle::current());
+    let (staged, options, store, runtime) = (Arc::clone(staged), options.clone(), table.store(), Handle::current());
     blocking(move || {
         let staged = staged.lock().unwrap_or_else(PoisonError::into_inner);
         let mut files = Vec::new();
@@ -61,7 +57,7 @@ pub async fn write(
                     batches: staying_rows(&store, &runtime, rewritten, liveness),
                 });
             }
-            match write_sorted(sources, liveness, &limits, output.clone()) {
+            match write_sorted(sources, liveness, &options, output.clone()) {
                 Ok(written) => files.extend(written),
                 Err(error) => {
                     discard(&output, &files);
@@ -77,7 +73,7 @@ pub async fn write(
 fn write_sorted(
     sources: Vec<Source<'_>>,
     liveness: Liveness,
-    limits: &Limits,
+    options: &IngestOptions,
     output: Output,
 ) -> Result<Vec<WrittenFile>> {
     let schema = schema::stored_schema();
@@ -86,10 +82,9 @@ fn write_sorted(
         Liveness::Active => "active",
         Liveness::Ended => "ended",
     };
-    let mut writer =
-        FileWriter::new(schema, output, limits.threads.min(MAX_ENCODERS), prefix).with_leaves(layout::LEAF_BUDGET);
+    let mut writer = FileWriter::new(schema, output, options.limits.threads, prefix).with_leaves(options.leaf_budget);
     for batch in Merge::new(sources, key_column) {
-        limits.check()?;
+        options.limits.check()?;
         writer.write(&batch?)?;
     }
     writer.finish()

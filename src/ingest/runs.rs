@@ -1,7 +1,8 @@
 //! The wide side of an upsert: rows wait in sorted runs until it is known which of them win.
 //!
 //! Rows of running and ended sessions go to runs of their own, as they go to files of their own. A run is sorted by started_at
-//! when it is full and written to a temporary file; what fits the budget never leaves memory. Reading the runs back in step
+//! when it is full and written to a temporary file; what fits the budget never leaves memory. The file is not compressed, and so
+//! as large as the input: compressing and reading it back took 3 of the 20 CPU seconds of a million sessions with LZ4. Reading the runs back in step
 //! ([`Merge`]) gives all rows in the order that data files want, with a bounded number of rows in memory.
 
 use std::cmp::Reverse;
@@ -14,14 +15,13 @@ use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, RecordBatch, Strin
 use arrow::buffer::ScalarBuffer;
 use arrow::compute::interleave_record_batch;
 use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
-use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
+use arrow::ipc::writer::StreamWriter;
 
 use crate::error::{Error, Result};
 
-/// Rows of a batch in a run: small, because a merge holds one batch of every run.
-const RUN_BATCH_ROWS: usize = 2_048;
+/// Rows of a batch in a run: small, because a merge holds one batch of every run, and ten million sessions make a hundred runs.
+const RUN_BATCH_ROWS: usize = 512;
 /// Rows of a batch that a merge puts out.
 const MERGED_BATCH_ROWS: usize = 8_192;
 
@@ -140,9 +140,8 @@ impl RunStore {
                 continue;
             }
             let file = tempfile::tempfile().map_err(failed)?;
-            let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME))?;
             let file = BufWriter::with_capacity(1 << 20, file);
-            let mut writer = StreamWriter::try_new_with_options(file, &self.schema, options).map_err(failed)?;
+            let mut writer = StreamWriter::try_new(file, &self.schema).map_err(failed)?;
             for batch in in_order(&batches, &order) {
                 writer.write(&compact(&batch?)?).map_err(failed)?;
             }

@@ -34,6 +34,8 @@ pub struct IngestOptions {
     pub max_bad: u64,
     /// Whether nothing is committed when a file is refused or more than `max_bad` records are bad.
     pub all_or_nothing: bool,
+    /// Leaf columns of a data file at most; 0 for none.
+    pub leaf_budget: usize,
     /// When the run takes place, in microseconds since the Unix epoch.
     pub now_us: i64,
     /// What the run may use.
@@ -254,7 +256,7 @@ impl Run {
                 .collect();
             let temporary = tempfile::tempdir().map_err(|e| Error::storage("temporary folder", e))?;
             let output = Output::of(table, temporary.path().to_owned());
-            let added = rewrite::write(table, &snapshot, decision, &self.staged, limits, output.clone()).await?;
+            let added = rewrite::write(table, &snapshot, decision, &self.staged, &self.options, output.clone()).await?;
             ledger.version = Some(snapshot.version + 1);
             let commit = Commit {
                 added: added.clone(),

@@ -1,5 +1,7 @@
 //! Every storage choice on one page, each with its reason.
 
+use std::collections::BTreeSet;
+
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
@@ -23,11 +25,19 @@ pub const SIGHTINGS: &str = "sightings";
 /// ingest that changes one old session rewrites little, and ten million sessions are forty files.
 pub const FILE_ROWS: usize = 250_000;
 /// Rows of a row group at most: two to a file, so that two threads share a file, while a column chunk of ids stays some
-/// hundred kilobytes and the writer's memory bounded.
+/// hundred kilobytes. The writer's memory does not depend on it: it holds the compressed columns of a row group, some 25 MB.
 pub const ROW_GROUP_ROWS: usize = 131_072;
+/// Rows that a file's leaf columns and encodings are chosen from: its first ones.
+pub const SAMPLE_ROWS: usize = 32_768;
+/// Rows of the sample that are looked at to tell columns whose values hardly repeat.
+pub const VARIETY_ROWS: usize = 4_096;
+/// The column that is as large as all others.
+pub const LARGEST_COLUMN: &str = "data";
 /// Rows of a data page at most: the unit that the page index prunes.
 pub const PAGE_ROWS: usize = 8_192;
-/// Zstandard level. Level 3 gains nothing on session data over level 1 and costs a sixth of the writing speed.
+/// Zstandard level. On 131,072 generated sessions level 3 takes 2.4 % off `data` for a third more time, makes session ids, phone
+/// numbers and Source Details 5 to 12 % larger, and does nothing for numbers. Level 5 takes 14 % off `data` for three times the
+/// time: 3 CPU seconds a million sessions, a fifth of the whole ingest.
 pub const ZSTD_LEVEL: i32 = 1;
 /// A checkpoint of the log every so many versions, so that opening a lake reads few small files.
 pub const CHECKPOINT_INTERVAL: u64 = 20;
@@ -38,10 +48,25 @@ pub const STATISTICS_TEXT_BYTES: usize = 64;
 
 /// The JSON columns whose paths get leaf columns.
 pub const SHREDDED_COLUMNS: [&str; 3] = ["action_data", "data", "source_details"];
-/// Leaf columns of a file at most.
+/// Leaf columns of a file at most, where nobody says otherwise.
+///
+/// Measured on 200,000 generated sessions, CPU seconds on a busy machine, queries as whole processes: grouping by
+/// `variables.customer_tier` (in all rows), a mean of `variables.confidence` by `variables.intent` (half of the rows), grouping by
+/// `variables.web_chat_contact_by` (one row of twelve) and by the domain of `details.email` (all rows).
+///
+/// | budget | bytes | ingest | tier | confidence | contact by | domain |
+/// | --- | --- | --- | --- | --- | --- | --- |
+/// | 0 | 33.5 MB | 2.3 | 0.27 | 0.49 | 0.37 | 0.35 |
+/// | 16 | 36.5 MB | 2.8 | 0.02 | 0.33 | 0.38 | 0.03 |
+/// | 32 | 37.5 MB | 3.0 | 0.01 | 0.04 | 0.40 | 0.03 |
+/// | 64 | 39.2 MB | 3.2 | 0.03 | 0.04 | 0.02 | 0.04 |
+/// | 128 | 39.1 MB | 3.3 | 0.02 | 0.04 | 0.01 | 0.03 |
+///
+/// Beyond 64 only paths of a hundredth of the rows are left, and the limit of bytes (in `shred::choice`) decides.
 pub const LEAF_BUDGET: usize = 64;
 
-/// Columns with a bloom filter in every row group: those that single values are looked up in.
+/// Columns with a bloom filter in every row group: those that single values are looked up in. With the page indexes they are 2.5
+/// of the 168 MB that a million sessions take without leaves.
 pub const BLOOM_COLUMNS: [&str; 2] = ["session_id", "source_details_phone_number"];
 
 /// Says whether the log keeps a minimum and maximum of this column. Ranges of JSON text prune nothing, and the two largest
@@ -50,8 +75,8 @@ pub fn has_range(name: &str) -> bool {
     COLUMNS.iter().any(|column| column.name == name && column.kind != Kind::Json)
 }
 
-/// Returns the Parquet writer's properties for files of this schema.
-pub fn writer_properties(schema: &SchemaRef) -> WriterProperties {
+/// Returns the Parquet writer's properties for files of this schema, in which the values of some columns hardly repeat.
+pub fn writer_properties(schema: &SchemaRef, varied: &BTreeSet<String>) -> WriterProperties {
     let level = ZstdLevel::try_new(ZSTD_LEVEL).unwrap_or_default();
     let mut builder = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
@@ -66,6 +91,16 @@ pub fn writer_properties(schema: &SchemaRef) -> WriterProperties {
         .set_bloom_filter_enabled(false);
     for field in schema.fields() {
         builder = column_properties(builder, schema, field.name());
+        if varied.contains(field.name()) {
+            // Measured on a million generated sessions, bits a value with a dictionary that overflows and without one: phone numbers
+            // 49.8 and 43.4, time in workflow 50.7 and 33.4, order numbers 51.6 and 40.7; customer numbers as integers 44.2, and
+            // 29.9 as deltas.
+            let path = ColumnPath::from(field.name().as_str());
+            builder = builder.set_column_dictionary_enabled(path.clone(), false);
+            if matches!(field.data_type(), DataType::Int64) && field.name() != CONTENT_HASH {
+                builder = builder.set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
+            }
+        }
     }
     builder.build()
 }
@@ -80,7 +115,8 @@ fn column_properties(builder: WriterPropertiesBuilder, schema: &Schema, name: &s
     }
     let is_json = COLUMNS.iter().any(|column| column.name == name && column.kind == Kind::Json);
     match name {
-        // Every value differs, so a dictionary would be built and thrown away.
+        // Every value differs, so a dictionary would be built and thrown away. Shared prefixes (DELTA_BYTE_ARRAY) take session ids
+        // from 69.7 to 68.2 bits only: less than their slower reading is worth.
         "session_id" | "data" | EXTRA => builder = builder.set_column_dictionary_enabled(path.clone(), false),
         CONTENT_HASH => {
             builder = builder

@@ -5,6 +5,7 @@
 //! why, stands in [`layout`].
 
 pub mod commit;
+mod encode;
 pub mod footer;
 pub mod history;
 pub mod layout;

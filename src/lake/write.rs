@@ -1,36 +1,38 @@
 //! Writes sorted rows as data files: row groups are encoded on all cores, and appended in order.
 //!
-//! Rows come in batches, in the order they are to be stored in. A row group's worth is handed to a thread that encodes and
-//! compresses all its columns, while the caller goes on producing the next; finished row groups are appended to their file by
-//! the caller's thread. So memory holds at most as many row groups as there are encoders, plus the one being filled.
+//! Rows come in batches, in the order they are to be stored in. The first of a file are kept back until there are enough of them
+//! to tell which leaf columns and encodings pay; from then on a batch goes to the encoders ([`super::encode`]) as it comes, while
+//! the caller goes on producing the next. Encoded row groups are appended to their file by the caller's thread. So memory holds
+//! the sample of one file, a few batches a thread, and the compressed columns of a row group or two.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, HashSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
+use arrow::compute::take_record_batch;
+use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_writer::{
-    ArrowColumnChunk, ArrowColumnWriter, ArrowRowGroupWriterFactory, ArrowWriterOptions, compute_leaves,
-};
+use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, ArrowWriterOptions};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
 use serde_json::{Map, Value, json};
+use xxhash_rust::xxh3::xxh3_64;
 
+use super::encode::{Encoders, RowGroup};
 use super::layout;
 use super::store;
 use super::table::Table;
 use crate::error::{Error, Result, io_error};
 use crate::shred::choice::choose;
 use crate::shred::leaf::LEAF_PREFIX;
-use crate::shred::{FileShredder, MANIFEST_KEY, Manifest};
+use crate::shred::{FileShredder, MANIFEST_KEY};
 
 /// Where data files go.
 #[derive(Debug, Clone)]
@@ -139,60 +141,68 @@ impl Default for FileLimits {
     }
 }
 
-type Encoded = JoinHandle<Result<(Vec<ArrowColumnChunk>, Option<Manifest>)>>;
-
 enum Job {
-    RowGroup(Encoded),
+    RowGroup,
     EndOfFile,
 }
 
 struct OpenFile {
     name: String,
     writer: SerializedFileWriter<BufWriter<File>>,
-    /// The JSON paths of the row groups so far.
-    manifest: Option<Manifest>,
+    /// Takes the leaves out of the file's rows, and knows their JSON paths in the end.
+    shredder: Option<FileShredder>,
 }
 
 /// Writes one stream of rows as data files of bounded size.
 pub struct FileWriter {
     schema: SchemaRef,
     output: Output,
-    encoders: NonZeroUsize,
+    threads: NonZeroUsize,
     prefix: &'static str,
     limits: FileLimits,
     /// Leaf columns of a file at most; 0 makes none.
     leaf_budget: usize,
-    /// Takes the leaves out of the rows of the file that is being filled.
-    shredder: Option<FileShredder>,
-    /// Rows that do not fill a row group yet.
-    buffered: Vec<RecordBatch>,
-    buffered_rows: usize,
-    /// Rows handed to encoders for the file that is being filled, and its encoders' factory.
+    /// The first rows of a file that is not open yet.
+    sample: Vec<RecordBatch>,
+    /// Rows of the file and of the row group that are being filled.
     file_rows: usize,
-    row_groups: usize,
-    factory: Option<ArrowRowGroupWriterFactory>,
+    group_rows: usize,
+    /// The file that is being filled, once it is open.
+    filling: Option<Filling>,
+    /// Started with the first file.
+    encoders: Option<Encoders>,
     /// Files that are opened and not yet closed, oldest first; jobs are for the oldest until its `EndOfFile`.
     open: VecDeque<OpenFile>,
     jobs: VecDeque<Job>,
     finished: Vec<WrittenFile>,
 }
 
+/// What the row groups of a file are made with.
+struct Filling {
+    factory: ArrowRowGroupWriterFactory,
+    /// The columns, leaves included.
+    schema: SchemaRef,
+    shredder: Option<FileShredder>,
+    row_groups: usize,
+    /// Whether the last row group takes more rows.
+    in_row_group: bool,
+}
+
 impl FileWriter {
-    /// Makes a writer of files whose names start with `prefix`.
-    pub fn new(schema: SchemaRef, output: Output, encoders: NonZeroUsize, prefix: &'static str) -> Self {
+    /// Makes a writer of files whose names start with `prefix`, encoded by so many threads.
+    pub fn new(schema: SchemaRef, output: Output, threads: NonZeroUsize, prefix: &'static str) -> Self {
         Self {
             schema,
             output,
-            encoders,
+            threads,
             prefix,
             limits: FileLimits::default(),
             leaf_budget: 0,
-            shredder: None,
-            buffered: Vec::new(),
-            buffered_rows: 0,
+            sample: Vec::new(),
             file_rows: 0,
-            row_groups: 0,
-            factory: None,
+            group_rows: 0,
+            filling: None,
+            encoders: None,
             open: VecDeque::new(),
             jobs: VecDeque::new(),
             finished: Vec::new(),
@@ -220,13 +230,25 @@ impl FileWriter {
     pub fn write(&mut self, batch: &RecordBatch) -> Result<()> {
         let mut offset = 0;
         while offset < batch.num_rows() {
-            let room = self.limits.row_group_rows.min(self.limits.file_rows - self.file_rows) - self.buffered_rows;
-            let take = room.min(batch.num_rows() - offset);
-            self.buffered.push(batch.slice(offset, take));
-            self.buffered_rows += take;
-            offset += take;
-            if take == room {
-                self.dispatch()?;
+            let room = (self.limits.row_group_rows - self.group_rows).min(self.limits.file_rows - self.file_rows);
+            let rows = batch.slice(offset, room.min(batch.num_rows() - offset));
+            offset += rows.num_rows();
+            self.group_rows += rows.num_rows();
+            self.file_rows += rows.num_rows();
+            match self.filling {
+                Some(_) => self.encode(rows)?,
+                None => self.sample.push(rows),
+            }
+            let ends_file = self.file_rows >= self.limits.file_rows;
+            let ends_group = ends_file || self.group_rows >= self.limits.row_group_rows;
+            if self.filling.is_none() && (ends_group || self.group_rows >= layout::SAMPLE_ROWS) {
+                self.open_file()?;
+            }
+            if ends_group {
+                self.end_row_group();
+            }
+            if ends_file {
+                self.end_file();
             }
         }
         Ok(())
@@ -237,122 +259,147 @@ impl FileWriter {
     /// # Errors
     /// Storage errors; the files are removed.
     pub fn finish(mut self) -> Result<Vec<WrittenFile>> {
-        if self.buffered_rows > 0 {
-            self.dispatch()?;
+        if !self.sample.is_empty() {
+            self.open_file()?;
         }
+        self.end_row_group();
         self.end_file();
         while let Some(job) = self.jobs.pop_front() {
-            self.complete(job)?;
+            match (job, &self.encoders) {
+                (Job::RowGroup, Some(encoders)) => {
+                    let chunks = encoders.wait_for_encoded()?;
+                    self.append(chunks)?;
+                }
+                (Job::RowGroup, None) => return Err(Error::internal("a row group without encoders")),
+                (Job::EndOfFile, _) => self.close_file()?,
+            }
         }
         Ok(std::mem::take(&mut self.finished))
     }
 
-    /// Hands the buffered rows to an encoder.
-    fn dispatch(&mut self) -> Result<()> {
-        let factory = match self.factory.take() {
-            Some(factory) => factory,
-            None => self.open_file()?,
+    /// Hands rows to the encoders, and appends what they have finished.
+    fn encode(&mut self, rows: RecordBatch) -> Result<()> {
+        let (Some(filling), Some(encoders)) = (&mut self.filling, &self.encoders) else {
+            return Err(Error::internal("rows before the file is open"));
         };
-        let writers = factory.create_column_writers(self.row_groups).map_err(|e| self.failed(e))?;
-        self.factory = Some(factory);
-        self.row_groups += 1;
-        self.file_rows += self.buffered_rows;
-        self.buffered_rows = 0;
-        let batches = std::mem::take(&mut self.buffered);
-        let (schema, shredder) = (Arc::clone(&self.schema), self.shredder.clone());
-        let encode = move || encode(&schema, shredder.as_ref(), writers, &batches);
-        self.jobs.push_back(Job::RowGroup(std::thread::spawn(encode)));
-        if self.file_rows >= self.limits.file_rows {
-            self.end_file();
+        if !filling.in_row_group {
+            let prefix = self.prefix;
+            let writers = filling.factory.create_column_writers(filling.row_groups);
+            encoders.begin(RowGroup {
+                writers: writers.map_err(|e| Error::storage(format!("{prefix} files"), e))?,
+                fields: filling.schema.fields().to_vec(),
+                plain_columns: self.schema.fields().len(),
+                largest_column: self.schema.index_of(layout::LARGEST_COLUMN).ok(),
+                shredder: filling.shredder.clone(),
+            });
+            filling.in_row_group = true;
+            filling.row_groups += 1;
+            self.jobs.push_back(Job::RowGroup);
         }
-        while self.jobs.iter().filter(|job| matches!(job, Job::RowGroup(_))).count() > self.encoders.get() {
-            if let Some(job) = self.jobs.pop_front() {
-                self.complete(job)?;
+        encoders.push(rows)?;
+        while let Some(job) = self.jobs.front() {
+            match job {
+                Job::RowGroup => {
+                    let Some(chunks) = self.encoders.as_ref().map(Encoders::encoded).transpose()?.flatten() else {
+                        break;
+                    };
+                    self.append(chunks)?;
+                }
+                Job::EndOfFile => self.close_file()?,
             }
+            self.jobs.pop_front();
         }
         Ok(())
     }
 
-    fn open_file(&mut self) -> Result<ArrowRowGroupWriterFactory> {
+    /// Opens a file for the sample's rows and those that come after them.
+    fn open_file(&mut self) -> Result<()> {
         let name = format!("{}-{}.parquet", self.prefix, uuid::Uuid::new_v4().simple());
         let path = self.output.local_path(&name);
         let file = File::create_new(&path).map_err(io_error(path))?;
+        let sample = std::mem::take(&mut self.sample);
         let mut schema = Arc::clone(&self.schema);
+        let mut shredder = None;
         if self.leaf_budget > 0 {
-            // The first row group stands for the file: its paths get the columns.
-            let leaves = choose(&self.buffered, &layout::SHREDDED_COLUMNS, self.leaf_budget);
+            // The sample stands for the file: its paths get the columns.
+            let leaves = choose(&sample, &layout::SHREDDED_COLUMNS, self.leaf_budget);
             let fields = schema.fields().iter().cloned().chain(leaves.fields().into_iter().map(Arc::new));
             schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
-            self.shredder = Some(FileShredder::new(layout::SHREDDED_COLUMNS.to_vec(), leaves));
+            shredder = Some(FileShredder::new(layout::SHREDDED_COLUMNS.to_vec(), leaves));
         }
-        let options = ArrowWriterOptions::new().with_properties(layout::writer_properties(&schema));
+        let varied = varied_columns(&schema, &sample, shredder.as_ref())?;
+        let options = ArrowWriterOptions::new().with_properties(layout::writer_properties(&schema, &varied));
         let file = BufWriter::with_capacity(1 << 20, file);
-        let writer = ArrowWriter::try_new_with_options(file, schema, options).map_err(|e| self.failed(e))?;
+        let writer =
+            ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options).map_err(|e| self.failed(e))?;
         let (writer, factory) = writer.into_serialized_writer().map_err(|e| self.failed(e))?;
-        self.open.push_back(OpenFile { name, writer, manifest: None });
-        Ok(factory)
+        self.open.push_back(OpenFile { name, writer, shredder: shredder.clone() });
+        self.filling = Some(Filling { factory, schema, shredder, row_groups: 0, in_row_group: false });
+        self.encoders.get_or_insert_with(|| Encoders::start(self.threads));
+        sample.into_iter().try_for_each(|rows| self.encode(rows))
+    }
+
+    fn end_row_group(&mut self) {
+        self.group_rows = 0;
+        if let (Some(filling), Some(encoders)) = (&mut self.filling, &self.encoders)
+            && std::mem::take(&mut filling.in_row_group)
+        {
+            encoders.end();
+        }
     }
 
     fn end_file(&mut self) {
-        if self.factory.take().is_some() {
+        self.file_rows = 0;
+        if self.filling.take().is_some() {
             self.jobs.push_back(Job::EndOfFile);
-            self.file_rows = 0;
-            self.row_groups = 0;
         }
     }
 
-    fn complete(&mut self, job: Job) -> Result<()> {
-        match job {
-            Job::RowGroup(encoded) => {
-                let (chunks, manifest) =
-                    encoded.join().map_err(|_| Error::internal("an encoder of a row group failed"))??;
-                let Some(file) = self.open.front_mut() else {
-                    return Err(Error::internal("a row group without a file"));
-                };
-                let name = &file.name;
-                let failed = |e| Error::storage(name.clone(), e);
-                let mut row_group = file.writer.next_row_group().map_err(failed)?;
-                for chunk in chunks {
-                    chunk.append_to_row_group(&mut row_group).map_err(failed)?;
-                }
-                row_group.close().map_err(failed)?;
-                match (&mut file.manifest, manifest) {
-                    (Some(sum), Some(manifest)) => sum.merge(manifest),
-                    (none, manifest) => *none = manifest,
-                }
+    /// Appends a row group to the oldest open file.
+    fn append(&mut self, chunks: Vec<ArrowColumnChunk>) -> Result<()> {
+        let Some(file) = self.open.front_mut() else {
+            return Err(Error::internal("a row group without a file"));
+        };
+        let failed = |e| Error::storage(file.name.clone(), e);
+        let mut row_group = file.writer.next_row_group().map_err(failed)?;
+        for chunk in chunks {
+            chunk.append_to_row_group(&mut row_group).map_err(failed)?;
+        }
+        row_group.close().map_err(failed)?;
+        Ok(())
+    }
+
+    /// Closes the oldest open file, which has all its row groups.
+    fn close_file(&mut self) -> Result<()> {
+        let Some(OpenFile { name, mut writer, shredder }) = self.open.pop_front() else {
+            return Err(Error::internal("the end of a file that is not open"));
+        };
+        if let Some(shredder) = shredder {
+            let manifest = shredder.manifest().to_json();
+            writer.append_key_value_metadata(KeyValue::new(MANIFEST_KEY.to_owned(), manifest));
+        }
+        let closed = writer.finish().map_err(|e| Error::storage(name.clone(), e));
+        // A drop would flush the buffer too, but hide what the disk says.
+        let closed = closed.and_then(|metadata| {
+            writer.inner_mut().flush().map_err(|e| Error::storage(name.clone(), e))?;
+            Ok(metadata)
+        });
+        let written = closed.and_then(|metadata| {
+            let path = self.output.local_path(&name);
+            let size_bytes = fs::metadata(&path).map_err(io_error(path))?.len();
+            self.output.publish(&name)?;
+            Ok((metadata, size_bytes))
+        });
+        match written {
+            Ok((metadata, size_bytes)) => {
+                let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
+                let statistics = log_statistics(&metadata, rows);
+                self.finished.push(WrittenFile { path: name, size_bytes, rows, statistics });
                 Ok(())
             }
-            Job::EndOfFile => {
-                let Some(OpenFile { name, mut writer, manifest }) = self.open.pop_front() else {
-                    return Err(Error::internal("the end of a file that is not open"));
-                };
-                if let Some(manifest) = manifest {
-                    writer.append_key_value_metadata(KeyValue::new(MANIFEST_KEY.to_owned(), manifest.to_json()));
-                }
-                let closed = writer.finish().map_err(|e| Error::storage(name.clone(), e));
-                // A drop would flush the buffer too, but hide what the disk says.
-                let closed = closed.and_then(|metadata| {
-                    writer.inner_mut().flush().map_err(|e| Error::storage(name.clone(), e))?;
-                    Ok(metadata)
-                });
-                let written = closed.and_then(|metadata| {
-                    let path = self.output.local_path(&name);
-                    let size_bytes = fs::metadata(&path).map_err(io_error(path))?.len();
-                    self.output.publish(&name)?;
-                    Ok((metadata, size_bytes))
-                });
-                match written {
-                    Ok((metadata, size_bytes)) => {
-                        let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
-                        let statistics = log_statistics(&metadata, rows);
-                        self.finished.push(WrittenFile { path: name, size_bytes, rows, statistics });
-                        Ok(())
-                    }
-                    Err(error) => {
-                        self.output.remove(&name);
-                        Err(error)
-                    }
-                }
+            Err(error) => {
+                self.output.remove(&name);
+                Err(error)
             }
         }
     }
@@ -365,11 +412,7 @@ impl FileWriter {
 impl Drop for FileWriter {
     /// Removes what was made but not returned by [`FileWriter::finish`].
     fn drop(&mut self) {
-        for job in self.jobs.drain(..) {
-            if let Job::RowGroup(encoded) = job {
-                let _ = encoded.join();
-            }
-        }
+        self.encoders = None;
         let names: Vec<_> =
             self.open.drain(..).map(|file| file.name).chain(self.finished.drain(..).map(|file| file.path)).collect();
         for name in names {
@@ -385,38 +428,43 @@ pub fn discard(output: &Output, files: &[WrittenFile]) {
     }
 }
 
-fn encode(
-    schema: &SchemaRef,
+/// Names the columns whose values hardly repeat, by a part of the sample: a dictionary of them is as large as they are.
+fn varied_columns(
+    schema: &Schema,
+    sample: &[RecordBatch],
     shredder: Option<&FileShredder>,
-    mut writers: Vec<ArrowColumnWriter>,
-    batches: &[RecordBatch],
-) -> Result<(Vec<ArrowColumnChunk>, Option<Manifest>)> {
-    let failed = |e: parquet::errors::ParquetError| Error::storage("encoding a row group", e);
-    for batch in batches {
-        let mut writers = writers.iter_mut();
-        for (field, column) in schema.fields().iter().zip(batch.columns()) {
-            for leaf in compute_leaves(field, column).map_err(failed)? {
-                if let Some(writer) = writers.next() {
-                    writer.write(&leaf).map_err(failed)?;
-                }
-            }
+) -> Result<BTreeSet<String>> {
+    let rows: usize = sample.iter().map(RecordBatch::num_rows).sum();
+    let step = rows.div_ceil(layout::VARIETY_ROWS).max(1);
+    let mut counts: Vec<(usize, HashSet<u64>)> = schema.fields().iter().map(|_| Default::default()).collect();
+    for batch in sample {
+        let picked = UInt32Array::from_iter_values((0..batch.num_rows() as u32).step_by(step));
+        let batch = take_record_batch(batch, &picked)?;
+        let leaves = shredder.map(|shredder| shredder.try_out(&batch)).transpose()?.unwrap_or_default();
+        for (array, (values, distinct)) in batch.columns().iter().chain(&leaves).zip(&mut counts) {
+            *values += array.len() - array.null_count();
+            count_distinct(array, distinct);
         }
     }
-    let mut manifest = None;
-    if let Some(shredder) = shredder {
-        let shredded = shredder.shred(batches)?;
-        let mut writers = writers.iter_mut().skip(schema.fields().len());
-        for (field, column) in shredder.leaves().fields().iter().zip(&shredded.arrays) {
-            for leaf in compute_leaves(field, column).map_err(failed)? {
-                if let Some(writer) = writers.next() {
-                    writer.write(&leaf).map_err(failed)?;
-                }
-            }
+    let varied = |(values, distinct): &(usize, HashSet<u64>)| distinct.len() * 4 > values * 3;
+    let columns = schema.fields().iter().zip(&counts).filter(|(_, count)| varied(count));
+    Ok(columns.map(|(field, _)| field.name().clone()).collect())
+}
+
+/// Adds the hashes of an array's values, of the types that dictionaries are made of.
+fn count_distinct(array: &ArrayRef, distinct: &mut HashSet<u64>) {
+    match array.data_type() {
+        DataType::Utf8View => {
+            distinct.extend(array.as_string_view().iter().flatten().map(|text| xxh3_64(text.as_bytes())));
         }
-        manifest = Some(shredded.manifest);
+        DataType::Float64 => {
+            distinct.extend(array.as_primitive::<Float64Type>().iter().flatten().map(f64::to_bits));
+        }
+        DataType::Int64 => {
+            distinct.extend(array.as_primitive::<Int64Type>().iter().flatten().map(|number| number as u64));
+        }
+        _ => {}
     }
-    let chunks = writers.into_iter().map(|writer| writer.close().map_err(failed)).collect::<Result<_>>()?;
-    Ok((chunks, manifest))
 }
 
 /// Turns the footer's statistics into the log's: row count, bounds of the columns that have any, null counts.

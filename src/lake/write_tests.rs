@@ -4,8 +4,8 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, TimestampMicrosecondArray};
-use arrow::datatypes::Int64Type;
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Int64Type, Schema};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use proptest::prelude::*;
 
@@ -86,4 +86,75 @@ fn a_folder_that_is_gone_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let mut writer = writer(&folder.path().join("gone"), FileLimits { file_rows: 5, row_group_rows: 5 }, 1);
     assert!(matches!(writer.write(&batch(0, 7)), Err(Error::Storage { .. })));
+}
+
+/// A schema of JSON columns alone.
+fn json_schema() -> SchemaRef {
+    let field = |name: &&str| Field::new(*name, DataType::Utf8View, true);
+    Arc::new(Schema::new(layout::SHREDDED_COLUMNS.iter().map(field).collect::<Vec<_>>()))
+}
+
+fn json_rows(from: usize, rows: usize) -> RecordBatch {
+    let data = (from..from + rows).map(|n| {
+        // Text of which the leaves are a small part.
+        let noise: String =
+            (1..6).map(|k| format!("{:016x}", (n * 8 + k).wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
+        Some(format!(r#"{{"n":{n},"word":"w{}","noise":"{noise}"}}"#, n % 3))
+    });
+    let none: ArrayRef = Arc::new(StringViewArray::from(vec![None::<&str>; rows]));
+    let columns: Vec<ArrayRef> = vec![Arc::clone(&none), Arc::new(data.collect::<StringViewArray>()), none];
+    RecordBatch::try_new(json_schema(), columns).unwrap()
+}
+
+#[test]
+fn leaves_stand_in_the_rows_of_their_documents_whatever_thread_took_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let threads = NonZeroUsize::new(4).unwrap();
+    let limits = FileLimits { file_rows: 7_000, row_group_rows: 3_000 };
+    let mut writer = FileWriter::new(json_schema(), Output::Folder(folder.path().to_owned()), threads, "test")
+        .with_limits(limits)
+        .with_leaves(10);
+    let mut next = 0;
+    // Batches of many sizes: a small one is shredded before a large one that came earlier.
+    for rows in [900, 3, 2_000, 1, 1, 5_000, 40, 2, 3_000, 7, 8_000] {
+        writer.write(&json_rows(next, rows)).unwrap();
+        next += rows;
+    }
+    let mut row = 0;
+    let files = writer.finish().unwrap();
+    assert_eq!(files.len(), next.div_ceil(7_000));
+    for file in files {
+        let file = File::open(folder.path().join(&file.path)).unwrap();
+        for batch in ParquetRecordBatchReaderBuilder::try_new(file).unwrap().build().unwrap() {
+            let batch = batch.unwrap();
+            let numbers = batch.column_by_name("~shred/data/n#i").unwrap().as_primitive::<Int64Type>();
+            let words = batch.column_by_name("~shred/data/word#s").unwrap().as_string_view();
+            let texts = batch.column_by_name("data").unwrap().as_string_view();
+            for index in 0..batch.num_rows() {
+                assert_eq!(numbers.value(index), row as i64);
+                assert_eq!(words.value(index), format!("w{}", row % 3));
+                assert!(texts.value(index).starts_with(&format!(r#"{{"n":{row},"#)));
+                row += 1;
+            }
+        }
+    }
+    assert_eq!(row, next);
+}
+
+#[test]
+fn a_dictionary_is_made_where_values_repeat_and_for_nothing_else() {
+    let schema = Schema::new(vec![
+        Field::new("same", DataType::Utf8View, true),
+        Field::new("unlike", DataType::Utf8View, true),
+        Field::new("missing", DataType::Utf8View, true),
+    ]);
+    let unlike = (0..20_000).map(|n| Some(format!("value {n}"))).collect::<StringViewArray>();
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(StringViewArray::from(vec![Some("x"); 20_000])),
+        Arc::new(unlike),
+        Arc::new(StringViewArray::from(vec![None::<&str>; 20_000])),
+    ];
+    let sample = RecordBatch::try_new(Arc::new(schema.clone()), columns).unwrap();
+    let varied = varied_columns(&schema, &[sample.slice(0, 7_000), sample.slice(7_000, 13_000)], None).unwrap();
+    assert_eq!(varied.into_iter().collect::<Vec<_>>(), ["unlike"]);
 }

@@ -4,9 +4,13 @@
 //! going back, and a look-up reads a document only as far as it must. On a sound document one pass in order does the same as
 //! many look-ups. On one that breaks off, or nests deeper than the parser skips, the pass is thrown away and `Walker::exact`
 //! looks every key up by skipping over its elder siblings, as the functions do.
+//!
+//! `data` mostly holds the very text of `source_details` once more (in every one of 131,072 sound generated rows). It is walked there
+//! again all the same: it is a tenth of `data`, so going round it would save a fiftieth of an ingest at most, against a
+//! comparison, and answers taken from another document.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{
     Array, ArrayBuilder, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch,
@@ -28,7 +32,13 @@ const MANY_BRACKETS: usize = 150;
 /// A path met so far; the tree grows while documents are walked.
 #[derive(Debug, Default)]
 struct Node {
+    key: Box<str>,
     children: HashMap<Box<str>, usize>,
+    /// The children that came first in the last objects that began differently, the latest in front; 0 for none.
+    first: [usize; 2],
+    /// The siblings that came next, in the same way. Documents of one workflow have their keys in one order, so most keys are
+    /// found by comparing them with one of the two: nine of ten in generated sessions.
+    next: [usize; 2],
     /// Whether every key met below is among the children.
     is_complete: bool,
     /// Kinds met at this path.
@@ -43,10 +53,11 @@ struct Node {
     documents: u64,
 }
 
-/// A value taken from a document that is not finished yet; text is a range of the scratch buffer.
+/// A value taken from a document; text is a range of the document, or of the scratch buffer where it had to be unescaped.
 #[derive(Debug, Clone, Copy)]
 enum Taken {
     Text(usize, usize),
+    Unescaped(usize, usize),
     Integer(i64),
     Float(f64),
     Boolean(bool),
@@ -56,7 +67,7 @@ enum Taken {
 impl Taken {
     fn kind(self) -> Kind {
         match self {
-            Self::Text(..) => Kind::Text,
+            Self::Text(..) | Self::Unescaped(..) => Kind::Text,
             Self::Integer(_) => Kind::Integer,
             Self::Float(_) => Kind::Float,
             Self::Boolean(_) => Kind::Boolean,
@@ -85,6 +96,8 @@ pub(super) struct Seen<'a> {
     pub kind: Kind,
     /// The text of strings and of odd numbers.
     pub text: &'a str,
+    /// The value of other numbers.
+    pub bits: u64,
 }
 
 impl Walker {
@@ -112,21 +125,37 @@ impl Walker {
 
     fn grow(&mut self, parent: usize, key: &str) -> usize {
         let child = self.nodes.len();
-        self.nodes.push(Node { is_complete: true, ..Node::default() });
+        self.nodes.push(Node { key: key.into(), is_complete: true, ..Node::default() });
         self.nodes[parent].children.insert(key.into(), child);
         child
     }
 
-    /// Finds the path of a key below another, noting it if it is new; `None` where no more are noted.
-    fn child(&mut self, parent: usize, key: &str) -> Option<usize> {
-        if let Some(child) = self.nodes[parent].children.get(key) {
-            return Some(*child);
+    /// Finds the path of a key below another, noting it if it is new; `None` where no more are noted. `before` is the key that
+    /// came before it in the object.
+    fn child(&mut self, parent: usize, before: Option<usize>, key: &str) -> Option<usize> {
+        let [likely, other] = match before {
+            Some(before) => self.nodes[before].next,
+            None => self.nodes[parent].first,
+        };
+        // The root's key is empty, and a key of a document may be: but the root comes after none.
+        if likely != 0 && *self.nodes[likely].key == *key {
+            return Some(likely);
         }
-        if self.nodes.len() >= MAX_PATHS {
+        let found = if other != 0 && *self.nodes[other].key == *key {
+            other
+        } else if let Some(child) = self.nodes[parent].children.get(key) {
+            *child
+        } else if self.nodes.len() >= MAX_PATHS {
             self.nodes[parent].is_complete = false;
             return None;
+        } else {
+            self.grow(parent, key)
+        };
+        match before {
+            Some(before) => self.nodes[before].next = [found, likely],
+            None => self.nodes[parent].first = [found, likely],
         }
-        Some(self.grow(parent, key))
+        Some(found)
     }
 
     /// Notes that the document has a path; false where it was met before in the same document.
@@ -143,8 +172,7 @@ impl Walker {
     /// Walks one document; [`Walker::values`] then has what was taken.
     pub fn walk(&mut self, text: &str) {
         self.begin();
-        let brackets = text.as_bytes().iter().filter(|byte| matches!(byte, b'{' | b'[')).count();
-        if brackets < MANY_BRACKETS {
+        if brackets(text.as_bytes()) < MANY_BRACKETS {
             if self.fast(text).is_ok() {
                 return;
             }
@@ -177,8 +205,10 @@ impl Walker {
 
     fn object(&mut self, text: &str, jiter: &mut Jiter<'_>, node: usize, depth: usize) -> JiterResult<()> {
         let mut key = jiter.known_object()?;
+        let mut before = None;
         while let Some(name) = key {
-            let child = self.child(node, name);
+            let child = self.child(node, before, name);
+            before = child.or(before);
             let peek = jiter.peek()?;
             match child {
                 Some(child) if self.meet(child) => {
@@ -201,9 +231,18 @@ impl Walker {
         let wanted = self.takes_all || self.nodes[node].leaf.is_some();
         let taken = match peek {
             Peek::String if wanted => {
-                let start = self.scratch.len();
-                self.scratch.push_str(jiter.known_str()?);
-                Some(Taken::Text(start, self.scratch.len()))
+                let start = jiter.current_index() + 1;
+                let decoded = jiter.known_str()?;
+                let length = decoded.len();
+                // The parser gives a piece of the document itself, unless it had to unescape.
+                let is_plain = text.get(start..start + length).is_some_and(|plain| std::ptr::eq(plain, decoded));
+                if !is_plain {
+                    self.scratch.push_str(decoded);
+                }
+                Some(match is_plain {
+                    true => Taken::Text(start, start + length),
+                    false => Taken::Unescaped(self.scratch.len() - length, self.scratch.len()),
+                })
             }
             Peek::String => {
                 jiter.known_skip(peek)?;
@@ -236,8 +275,12 @@ impl Walker {
                 let start = jiter.current_index();
                 let mut again = jiter.clone();
                 jiter.known_skip(peek)?;
-                let raw = text.get(start..jiter.current_index()).unwrap_or_default();
-                Some(self.number(raw, again.known_number(peek).ok()))
+                let end = jiter.current_index();
+                let raw = text.get(start..end).unwrap_or_default();
+                Some(match short_integer(raw) {
+                    Some(integer) => Taken::Integer(integer),
+                    None => number(raw, again.known_number(peek).ok()).unwrap_or(Taken::RawNumber(start, end)),
+                })
             }
         };
         if let Some(taken) = taken {
@@ -249,25 +292,13 @@ impl Walker {
         Ok(())
     }
 
-    /// Sorts a number by whether its value tells its text.
-    fn number(&mut self, raw: &str, value: Option<NumberAny>) -> Taken {
-        match value {
-            // Writing and comparing is for numbers alone, and a small part of the walk.
-            Some(NumberAny::Int(NumberInt::Int(integer))) if integer_is(integer, raw) => Taken::Integer(integer),
-            Some(NumberAny::Float(float)) if float.is_finite() && float_is(float, raw) => Taken::Float(float),
-            _ => {
-                let start = self.scratch.len();
-                self.scratch.push_str(raw);
-                Taken::RawNumber(start, self.scratch.len())
-            }
-        }
-    }
-
     /// Looks up every key as the functions do: the value by a parser of its own, its younger siblings by skipping over it.
     fn exact(&mut self, text: &str, jiter: &mut Jiter<'_>, node: usize, depth: usize) {
         let mut key = jiter.known_object().ok().flatten();
+        let mut before = None;
         while let Some(name) = key {
-            let child = self.child(node, name);
+            let child = self.child(node, before, name);
+            before = child.or(before);
             let Ok(peek) = jiter.peek() else { return };
             if let Some(child) = child.filter(|child| self.meet(*child)) {
                 let mut inside = jiter.clone();
@@ -290,13 +321,19 @@ impl Walker {
     }
 
     /// Lists what was taken from the last document, in its order.
-    pub fn values(&self) -> impl Iterator<Item = Seen<'_>> {
-        self.taken.iter().map(|(node, taken)| {
+    pub fn values<'a>(&'a self, document: &'a str) -> impl Iterator<Item = Seen<'a>> {
+        self.taken.iter().map(move |(node, taken)| {
             let text = match taken {
-                Taken::Text(start, end) | Taken::RawNumber(start, end) => &self.scratch[*start..*end],
+                Taken::Text(start, end) | Taken::RawNumber(start, end) => &document[*start..*end],
+                Taken::Unescaped(start, end) => &self.scratch[*start..*end],
                 _ => "",
             };
-            Seen { node: *node, kind: taken.kind(), text }
+            let bits = match taken {
+                Taken::Integer(integer) => integer.unsigned_abs(),
+                Taken::Float(float) => float.to_bits(),
+                _ => 0,
+            };
+            Seen { node: *node, kind: taken.kind(), text, bits }
         })
     }
 
@@ -328,6 +365,30 @@ impl Walker {
             is_complete: this.is_complete,
             children: this.children.iter().map(|(key, child)| (key.to_string(), self.tree(*child, missed))).collect(),
         }
+    }
+}
+
+/// Counts opening brackets: in pieces of so few bytes that a count fits a byte, which is what the compiler makes vectors of.
+fn brackets(text: &[u8]) -> usize {
+    // The bit in which `[` and `{` differ is set in both.
+    let count = |piece: &[u8]| piece.iter().map(|byte| u8::from(byte | 0x20 == b'{')).sum::<u8>();
+    text.chunks(128).map(|piece| usize::from(count(piece))).sum()
+}
+
+/// Reads an integer of so few digits that it cannot overflow, written in the usual way; the text is known to be a number.
+fn short_integer(raw: &str) -> Option<i64> {
+    let digits = raw.strip_prefix('-').unwrap_or(raw);
+    let is_usual = digits.len() <= 18 && !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
+    if is_usual { raw.parse().ok() } else { None }
+}
+
+/// Sorts a number by whether its value tells its text.
+fn number(raw: &str, value: Option<NumberAny>) -> Option<Taken> {
+    match value {
+        // Writing and comparing is for numbers alone, and a small part of the walk.
+        Some(NumberAny::Int(NumberInt::Int(integer))) if integer_is(integer, raw) => Some(Taken::Integer(integer)),
+        Some(NumberAny::Float(float)) if float.is_finite() && float_is(float, raw) => Some(Taken::Float(float)),
+        _ => None,
     }
 }
 
@@ -369,6 +430,13 @@ macro_rules! pad {
     }};
 }
 
+fn append_text(builder: &mut StringViewBuilder, row: usize, text: &str) {
+    for _ in builder.len()..row {
+        builder.append_null();
+    }
+    builder.append_value(text);
+}
+
 impl LeafBuilder {
     fn new(kind: Kind) -> Self {
         match kind {
@@ -379,14 +447,12 @@ impl LeafBuilder {
         }
     }
 
-    fn append(&mut self, row: usize, taken: Taken, scratch: &str) {
+    fn append(&mut self, row: usize, taken: Taken, document: &str, scratch: &str) {
         match (self, taken) {
             (Self::Text(builder), Taken::Text(start, end) | Taken::RawNumber(start, end)) => {
-                for _ in builder.len()..row {
-                    builder.append_null();
-                }
-                builder.append_value(&scratch[start..end]);
+                append_text(builder, row, &document[start..end]);
             }
+            (Self::Text(builder), Taken::Unescaped(start, end)) => append_text(builder, row, &scratch[start..end]),
             (Self::Integer(builder), Taken::Integer(value)) => {
                 pad!(builder, row);
                 builder.append_value(value);
@@ -428,39 +494,75 @@ impl LeafBuilder {
     }
 }
 
-/// The leaf columns of some rows, and what was learnt of their paths.
-#[derive(Debug)]
-pub struct ShreddedRows {
-    /// One array a leaf column, in the order of [`LeafSet::columns`].
-    pub arrays: Vec<ArrayRef>,
-    /// The paths of these rows.
-    pub manifest: Manifest,
-}
-
-/// Takes the leaves of a file out of its rows; several row groups may be shredded at once.
+/// Takes the leaves of a file out of its rows; several threads may each shred a batch at once.
 #[derive(Debug, Clone)]
 pub struct FileShredder {
     leaves: Arc<LeafSet>,
-    columns: Vec<&'static str>,
+    columns: Arc<[&'static str]>,
+    /// What was learnt of the paths, by each of the threads; taken out while one shreds.
+    idle: Arc<Mutex<Vec<Learnt>>>,
+}
+
+/// What is learnt of the paths while rows are shredded.
+#[derive(Debug)]
+struct Learnt {
+    /// One for each JSON column.
+    walkers: Vec<Walker>,
+    /// Kinds of each leaf that have no column.
+    missed: Vec<u8>,
 }
 
 impl FileShredder {
     /// Makes a shredder of these JSON columns into these leaves.
     pub fn new(columns: Vec<&'static str>, leaves: LeafSet) -> Self {
-        Self { leaves: Arc::new(leaves), columns }
+        Self { leaves: Arc::new(leaves), columns: columns.into(), idle: Arc::default() }
     }
 
-    /// The leaves.
-    pub fn leaves(&self) -> &LeafSet {
-        &self.leaves
-    }
-
-    /// Shreds rows; the batches follow each other.
+    /// Takes the leaves out of a batch: one array for each of [`LeafSet::columns`], and notes which paths it has.
     ///
     /// # Errors
     /// A batch without one of the JSON columns, or with another type than Utf8View.
-    pub fn shred(&self, batches: &[RecordBatch]) -> Result<ShreddedRows> {
-        let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
+    pub fn shred(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        let idle = self.idle().pop();
+        let mut learnt = idle.unwrap_or_else(|| self.nothing_learnt());
+        let arrays = self.take_leaves(batch, &mut learnt);
+        self.idle().push(learnt);
+        arrays
+    }
+
+    /// Takes the leaves out of a batch that is not of the file, or will be shredded again.
+    ///
+    /// # Errors
+    /// As [`FileShredder::shred`].
+    pub fn try_out(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        self.take_leaves(batch, &mut self.nothing_learnt())
+    }
+
+    /// Says which paths the rows shredded so far have.
+    pub fn manifest(&self) -> Manifest {
+        let mut manifest = Manifest::default();
+        for learnt in self.idle().iter() {
+            let columns = self.columns.iter().zip(&learnt.walkers);
+            let roots = columns.map(|(name, walker)| ((*name).to_owned(), walker.tree(0, &learnt.missed)));
+            manifest.merge(Manifest { columns: roots.collect() });
+        }
+        manifest
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Learnt>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn nothing_learnt(&self) -> Learnt {
+        let by_column = self.leaves.by_column();
+        let walker = |name: &&'static str| {
+            let leaves = by_column.get(*name).map(Vec::as_slice).unwrap_or_default();
+            Walker::for_leaves(leaves.iter().map(|(index, leaf)| (*index, leaf.path.as_slice())))
+        };
+        Learnt { walkers: self.columns.iter().map(walker).collect(), missed: vec![0; self.leaves.leaves.len()] }
+    }
+
+    fn take_leaves(&self, batch: &RecordBatch, learnt: &mut Learnt) -> Result<Vec<ArrayRef>> {
         // Builders by leaf and kind.
         let mut builders: Vec<[Option<LeafBuilder>; 5]> =
             self.leaves.leaves.iter().map(|_| Default::default()).collect();
@@ -469,38 +571,29 @@ impl FileShredder {
                 builders[index][slot] = Some(LeafBuilder::new(*kind));
             }
         }
-        let mut missed = vec![0_u8; self.leaves.leaves.len()];
-        let mut manifest = Manifest::default();
-        let by_column = self.leaves.by_column();
-        for name in &self.columns {
-            let none = Vec::new();
-            let leaves = by_column.get(name).unwrap_or(&none);
-            let mut walker = Walker::for_leaves(leaves.iter().map(|(index, leaf)| (*index, leaf.path.as_slice())));
-            let mut row = 0;
-            for batch in batches {
-                let column = batch.column_by_name(name).ok_or_else(|| Error::internal(format!("no column {name}")))?;
-                let texts = column
-                    .as_string_view_opt()
-                    .ok_or_else(|| Error::internal(format!("column {name} is {}", column.data_type())))?;
-                for index in 0..texts.len() {
-                    if texts.is_valid(index) {
-                        walker.walk(texts.value(index));
-                        for (node, taken) in &walker.taken {
-                            let Some(leaf) = walker.nodes[*node].leaf else { continue };
-                            match &mut builders[leaf][taken.kind().bit().trailing_zeros() as usize] {
-                                Some(builder) => builder.append(row, *taken, &walker.scratch),
-                                None => missed[leaf] |= taken.kind().bit(),
-                            }
-                        }
-                    } else {
-                        walker.nodes[0].kinds |= NULL;
+        let Learnt { walkers, missed } = learnt;
+        for (name, walker) in self.columns.iter().zip(walkers) {
+            let column = batch.column_by_name(name).ok_or_else(|| Error::internal(format!("no column {name}")))?;
+            let texts = column
+                .as_string_view_opt()
+                .ok_or_else(|| Error::internal(format!("column {name} is {}", column.data_type())))?;
+            for row in 0..texts.len() {
+                if texts.is_null(row) {
+                    walker.nodes[0].kinds |= NULL;
+                    continue;
+                }
+                let document = texts.value(row);
+                walker.walk(document);
+                for (node, taken) in &walker.taken {
+                    let Some(leaf) = walker.nodes[*node].leaf else { continue };
+                    match &mut builders[leaf][taken.kind().bit().trailing_zeros() as usize] {
+                        Some(builder) => builder.append(row, *taken, document, &walker.scratch),
+                        None => missed[leaf] |= taken.kind().bit(),
                     }
-                    row += 1;
                 }
             }
-            manifest.columns.insert((*name).to_owned(), walker.tree(0, &missed));
         }
-        let arrays = builders.into_iter().flatten().flatten().map(|builder| builder.finish(rows)).collect();
-        Ok(ShreddedRows { arrays, manifest })
+        let rows = batch.num_rows();
+        Ok(builders.into_iter().flatten().flatten().map(|builder| builder.finish(rows)).collect())
     }
 }

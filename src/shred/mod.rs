@@ -19,6 +19,6 @@ pub mod leaf;
 pub mod manifest;
 
 pub use adapter::ShredAdapterFactory;
-pub use document::{FileShredder, ShreddedRows};
+pub use document::FileShredder;
 pub use leaf::{Kind, LeafSet};
 pub use manifest::{MANIFEST_KEY, Manifest};
