@@ -147,8 +147,16 @@ struct LaneWork {
     closes: bool,
 }
 
+/// A lane after some work.
+enum Encoded {
+    /// It takes more.
+    Open(Vec<ArrowColumnWriter>),
+    /// It has all its rows.
+    Closed(Vec<ArrowColumnChunk>),
+}
+
 impl LaneWork {
-    fn encode(mut self) -> Result<(Option<Vec<ArrowColumnWriter>>, Option<Vec<ArrowColumnChunk>>)> {
+    fn encode(mut self) -> Result<Encoded> {
         let failed = |e: parquet::errors::ParquetError| Error::storage("encoding a row group", e);
         for arrays in self.waiting {
             for ((writer, field), array) in self.writers.iter_mut().zip(&self.fields).zip(&arrays) {
@@ -158,10 +166,10 @@ impl LaneWork {
             }
         }
         if !self.closes {
-            return Ok((Some(self.writers), None));
+            return Ok(Encoded::Open(self.writers));
         }
         let chunks = self.writers.into_iter().map(|writer| writer.close().map_err(failed)).collect::<Result<_>>()?;
-        Ok((None, Some(chunks)))
+        Ok(Encoded::Closed(chunks))
     }
 }
 
@@ -268,10 +276,12 @@ impl Shared {
             }
             Task::Encode { group, lane, work } => {
                 let batches = work.waiting.len();
-                let (writers, chunks) = work.encode()?;
+                let encoded = work.encode()?;
                 if let Some(lane) = self.lock().group(group).and_then(|group| group.lanes.get_mut(lane)) {
-                    lane.writers = writers;
-                    lane.chunks = chunks;
+                    match encoded {
+                        Encoded::Open(writers) => lane.writers = Some(writers),
+                        Encoded::Closed(chunks) => lane.chunks = Some(chunks),
+                    }
                     lane.done += batches;
                 }
             }
