@@ -10,6 +10,7 @@ mod in_order;
 mod json_paths;
 mod memory;
 mod prune;
+mod readers;
 mod rules;
 mod scan;
 mod system;

@@ -17,7 +17,6 @@ use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ColumnStatistics, Result, Statistics, project_schema};
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::{DataSource, DataSourceExec};
 use datafusion::datasource::table_schema::TableSchema;
@@ -38,6 +37,7 @@ use datafusion::physical_plan::{
 
 use super::explain::{FileSchemas, json_sources};
 use super::prune::prune;
+use super::readers::SessionReaders;
 use crate::functions::plain_path;
 use crate::lake::{DataFile, Version};
 use crate::shred::ShredAdapterFactory;
@@ -332,10 +332,7 @@ impl SessionScanExec {
             return Ok(Arc::clone(running));
         }
         let runtime = context.runtime_env();
-        let readers = CachedParquetFileReaderFactory::new(
-            runtime.object_store(&self.parts.table.store)?,
-            runtime.cache_manager.get_file_metadata_cache(),
-        );
+        let readers = SessionReaders::new(runtime.object_store(&self.parts.table.store)?, &runtime);
         let options = TableParquetOptions {
             global: context.session_config().options().execution.parquet.clone(),
             ..TableParquetOptions::default()

@@ -3,8 +3,8 @@
 //! The Parquet opener asks the factory once for every file (or part of one), before it makes pruning predicates and row filters of
 //! the pushed filter, so that a leaf's minimum and maximum, its bloom filter and page index prune like those of any column.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::common::config::ConfigOptions;
@@ -17,6 +17,8 @@ use datafusion::physical_expr_adapter::{
     DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory,
 };
 
+use xxhash_rust::xxh3::xxh3_128;
+
 use super::derive::{Asked, Derive};
 use super::extract::{Extract, Extractions, Reading, Step};
 use super::leaf::{BROKEN, CONTAINER, KINDS, Kind, NULL, is_index, leaf_name};
@@ -24,6 +26,9 @@ use super::manifest::{MANIFEST_KEY, Manifest, PathNode, PathState};
 
 /// Reads a JSONPath that names one place by keys alone, such as `$.variables.customer_tier`; `None` for any other.
 pub type PlainPath = fn(&str) -> Option<Vec<String>>;
+
+/// Manifests that are kept parsed.
+const KEPT_MANIFESTS: usize = 256;
 
 /// Makes the rewriters of a scan's files.
 #[derive(Debug)]
@@ -38,13 +43,23 @@ impl ShredAdapterFactory {
     }
 }
 
+/// Returns the manifest that a text says. A scan asks for one again for each part of a file, and each query anew: those read last are
+/// kept, by the hash of their text.
+fn parsed(text: &str) -> Option<Arc<Manifest>> {
+    static KEPT: LazyLock<Mutex<HashMap<u128, Option<Arc<Manifest>>>>> = LazyLock::new(Mutex::default);
+    let hash = xxh3_128(text.as_bytes());
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if kept.len() >= KEPT_MANIFESTS && !kept.contains_key(&hash) {
+        kept.clear();
+    }
+    kept.entry(hash).or_insert_with(|| Manifest::parse(text).map(Arc::new)).clone()
+}
+
 impl PhysicalExprAdapterFactory for ShredAdapterFactory {
     fn create(&self, logical: SchemaRef, physical: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
         let inner = DefaultPhysicalExprAdapterFactory.create(logical, Arc::clone(&physical))?;
-        // A file of another engine has no manifest: its text is parsed.
-        let manifest = physical.metadata().get(MANIFEST_KEY).and_then(|text| Manifest::parse(text));
         let plain_path = self.plain_path;
-        Ok(Arc::new(ShredAdapter { inner, physical, manifest, plain_path, extractions: Mutex::default() }))
+        Ok(Arc::new(ShredAdapter { inner, physical, plain_path, extractions: Mutex::default() }))
     }
 }
 
@@ -52,7 +67,6 @@ impl PhysicalExprAdapterFactory for ShredAdapterFactory {
 struct ShredAdapter {
     inner: Arc<dyn PhysicalExprAdapter>,
     physical: SchemaRef,
-    manifest: Option<Manifest>,
     plain_path: PlainPath,
     /// What is looked up in the text of each column.
     extractions: Mutex<BTreeMap<String, Arc<Extractions>>>,
@@ -63,7 +77,7 @@ impl PhysicalExprAdapter for ShredAdapter {
         let rewritten = expr
             .transform_down(|expr| {
                 let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() else { return Ok(Transformed::no(expr)) };
-                let replaced = match self.manifest.as_ref().and_then(|manifest| self.replace(manifest, call)) {
+                let replaced = match self.replace(call) {
                     Some(replaced) => Some(replaced),
                     None => self.extract(&expr, call)?,
                 };
@@ -102,7 +116,7 @@ enum Call {
 
 impl ShredAdapter {
     /// Returns what a call comes to in this file by its manifest; `None` if the text must be parsed.
-    fn replace(&self, manifest: &Manifest, call: &ScalarFunctionExpr) -> Option<Arc<dyn PhysicalExpr>> {
+    fn replace(&self, call: &ScalarFunctionExpr) -> Option<Arc<dyn PhysicalExpr>> {
         let asked = match call.fun().name() {
             "json_get_str" => Call::Text,
             "json_as_text" => Call::AsText,
@@ -117,6 +131,8 @@ impl ShredAdapter {
             _ => return None,
         };
         let (column, path) = self.path(call)?;
+        // A file of another engine has no manifest: its text is parsed.
+        let manifest = parsed(self.physical.metadata().get(MANIFEST_KEY)?)?;
         if asked == Call::Exists && manifest.columns.get(&column).is_none_or(|root| root.kinds != 0) {
             return None;
         }

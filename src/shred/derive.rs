@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Float64Array, Float64Builder, Int64Array, Int64Builder,
-    StringViewArray, StringViewBuilder,
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Float64Array, Int64Array, PrimitiveArray,
+    StringViewArray, make_view, new_empty_array,
 };
+use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Float64Type, Int64Type};
-use datafusion::common::{Result, exec_err};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Float64Type, Int64Type};
+use datafusion::common::{Result, exec_datafusion_err, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use jiter::{Jiter, NumberAny, NumberInt, Peek};
 
@@ -50,8 +51,9 @@ impl Derive {
     }
 }
 
-/// The leaf columns as arrays; a NULL literal is an array of nulls.
+/// The leaf columns as arrays; one that the file does not have is empty.
 struct Columns {
+    rows: usize,
     text: StringViewArray,
     integer: Int64Array,
     float: Float64Array,
@@ -63,9 +65,13 @@ impl Columns {
     fn of(args: &[ColumnarValue], rows: usize) -> Result<Self> {
         let [text, integer, float, boolean, raw] = args else { return exec_err!("five leaf columns expected") };
         let array = |value: &ColumnarValue, data_type: DataType| -> Result<ArrayRef> {
-            Ok(cast(&value.to_array(rows)?, &data_type)?)
+            Ok(match value {
+                ColumnarValue::Scalar(scalar) if scalar.is_null() => new_empty_array(&data_type),
+                value => cast(&value.to_array(rows)?, &data_type)?,
+            })
         };
         Ok(Self {
+            rows,
             text: array(text, DataType::Utf8View)?.as_string_view().clone(),
             integer: array(integer, DataType::Int64)?.as_primitive::<Int64Type>().clone(),
             float: array(float, DataType::Float64)?.as_primitive::<Float64Type>().clone(),
@@ -94,87 +100,151 @@ impl ScalarUDFImpl for Derive {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let rows = args.number_rows;
-        let columns = Columns::of(&args.args, rows)?;
-        let array: ArrayRef = match self.asked {
-            Asked::Integer => {
-                let mut builder = Int64Builder::with_capacity(rows);
-                (0..rows).for_each(|row| builder.append_option(columns.as_integer(row)));
-                Arc::new(builder.finish())
-            }
-            Asked::Float => {
-                let mut builder = Float64Builder::with_capacity(rows);
-                (0..rows).for_each(|row| builder.append_option(columns.as_float(row)));
-                Arc::new(builder.finish())
-            }
-            Asked::Boolean => {
-                let mut builder = BooleanBuilder::with_capacity(rows);
-                (0..rows).for_each(|row| builder.append_option(columns.as_boolean(row)));
-                Arc::new(builder.finish())
-            }
-            Asked::AnyText => {
-                let mut builder = StringViewBuilder::with_capacity(rows);
-                (0..rows).for_each(|row| columns.append_text(row, &mut builder));
-                Arc::new(builder.finish())
-            }
-        };
-        Ok(ColumnarValue::Array(array))
+        let columns = Columns::of(&args.args, args.number_rows)?;
+        Ok(ColumnarValue::Array(match self.asked {
+            Asked::Integer => columns.integers(),
+            Asked::Float => columns.floats(),
+            Asked::Boolean => columns.booleans(),
+            Asked::AnyText => columns.texts()?,
+        }))
     }
 }
 
+/// Each row has a value in one column at most. One column has nearly all of them, so its values are taken over as they are, and
+/// those of the others are put in row by row.
 impl Columns {
-    fn as_integer(&self, row: usize) -> Option<i64> {
-        if self.integer.is_valid(row) {
-            Some(self.integer.value(row))
-        } else if self.text.is_valid(row) {
-            self.text.value(row).parse().ok()
-        } else if self.float.is_valid(row) {
-            whole(self.float.value(row))
-        } else if self.raw.is_valid(row) {
-            to_integer(number(self.raw.value(row))?)
-        } else {
-            None
+    fn integers(&self) -> ArrayRef {
+        let mut merged = Merged::of(&self.integer, self.rows);
+        merged.put(&self.text, |row| self.text.value(row).parse().ok());
+        merged.put(&self.float, |row| whole(self.float.value(row)));
+        merged.put(&self.raw, |row| match number(self.raw.value(row))? {
+            NumberAny::Int(NumberInt::Int(integer)) => Some(integer),
+            NumberAny::Int(NumberInt::BigInt(integer)) => i64::try_from(integer).ok(),
+            NumberAny::Float(float) => whole(float),
+        });
+        merged.finish()
+    }
+
+    fn floats(&self) -> ArrayRef {
+        let mut merged = Merged::of(&self.float, self.rows);
+        merged.put(&self.integer, |row| Some(self.integer.value(row) as f64));
+        merged.put(&self.text, |row| self.text.value(row).parse().ok());
+        merged.put(&self.raw, |row| match number(self.raw.value(row))? {
+            NumberAny::Int(integer) => Some(integer.into()),
+            NumberAny::Float(float) => Some(float),
+        });
+        merged.finish()
+    }
+
+    fn booleans(&self) -> ArrayRef {
+        if is_without_values(&self.text) && self.boolean.len() == self.rows {
+            return Arc::new(self.boolean.clone());
+        }
+        let mut values = BooleanBufferBuilder::new(self.rows);
+        values.append_buffer(self.boolean.values());
+        values.resize(self.rows);
+        let mut valid = validity(&self.boolean, self.rows);
+        for row in valid_rows(&self.text) {
+            if let Ok(value) = self.text.value(row).parse() {
+                values.set_bit(row, value);
+                valid.set_bit(row, true);
+            }
+        }
+        Arc::new(BooleanArray::new(values.finish(), Some(NullBuffer::new(valid.finish()))))
+    }
+
+    fn texts(&self) -> Result<ArrayRef> {
+        let others: [&dyn Array; 4] = [&self.integer, &self.float, &self.boolean, &self.raw];
+        if others.iter().all(|array| is_without_values(*array)) && self.text.len() == self.rows {
+            return Ok(Arc::new(self.text.clone()));
+        }
+        let mut views = self.text.views().to_vec();
+        views.resize(self.rows, 0);
+        let mut valid = validity(&self.text, self.rows);
+        let mut buffers = self.text.data_buffers().to_vec();
+        let buffer = u32::try_from(buffers.len()).map_err(|_| exec_datafusion_err!("too many buffers"))?;
+        let mut made = String::new();
+        let mut put = |row: usize, write: &dyn Fn(&mut String)| -> Result<()> {
+            let start = made.len();
+            write(&mut made);
+            let offset = u32::try_from(start).map_err(|_| exec_datafusion_err!("texts of more than 4 GB"))?;
+            // Short texts stand in their views.
+            views[row] = make_view(&made.as_bytes()[start..], buffer, offset);
+            valid.set_bit(row, true);
+            Ok(())
+        };
+        for row in valid_rows(&self.integer) {
+            put(row, &|text| write_to(text, self.integer.value(row)))?;
+        }
+        for row in valid_rows(&self.float) {
+            put(row, &|text| write_to(text, self.float.value(row)))?;
+        }
+        for row in valid_rows(&self.boolean) {
+            put(row, &|text| write_to(text, self.boolean.value(row)))?;
+        }
+        for row in valid_rows(&self.raw) {
+            put(row, &|text| text.push_str(self.raw.value(row)))?;
+        }
+        buffers.push(made.into_bytes().into());
+        let nulls = NullBuffer::new(valid.finish());
+        Ok(Arc::new(StringViewArray::try_new(ScalarBuffer::from(views), buffers, Some(nulls))?))
+    }
+}
+
+fn write_to(text: &mut String, value: impl std::fmt::Display) {
+    use std::fmt::Write;
+    // Writing to a String does not fail.
+    let _ = write!(text, "{value}");
+}
+
+/// A column of numbers into which values of other columns are put.
+struct Merged<T: ArrowPrimitiveType> {
+    values: Vec<T::Native>,
+    valid: BooleanBufferBuilder,
+}
+
+impl<T: ArrowPrimitiveType> Merged<T> {
+    fn of(column: &PrimitiveArray<T>, rows: usize) -> Self {
+        let mut values = column.values().to_vec();
+        values.resize(rows, T::Native::default());
+        Self { values, valid: validity(column, rows) }
+    }
+
+    fn put(&mut self, other: &dyn Array, read: impl Fn(usize) -> Option<T::Native>) {
+        for row in valid_rows(other) {
+            if let Some(value) = read(row) {
+                self.values[row] = value;
+                self.valid.set_bit(row, true);
+            }
         }
     }
 
-    fn as_float(&self, row: usize) -> Option<f64> {
-        if self.float.is_valid(row) {
-            Some(self.float.value(row))
-        } else if self.integer.is_valid(row) {
-            Some(self.integer.value(row) as f64)
-        } else if self.text.is_valid(row) {
-            self.text.value(row).parse().ok()
-        } else if self.raw.is_valid(row) {
-            Some(to_float(number(self.raw.value(row))?))
-        } else {
-            None
-        }
+    fn finish(mut self) -> ArrayRef {
+        let nulls = NullBuffer::new(self.valid.finish());
+        Arc::new(PrimitiveArray::<T>::new(self.values.into(), Some(nulls)))
     }
+}
 
-    fn as_boolean(&self, row: usize) -> Option<bool> {
-        if self.boolean.is_valid(row) {
-            Some(self.boolean.value(row))
-        } else if self.text.is_valid(row) {
-            self.text.value(row).parse().ok()
-        } else {
-            None
-        }
+fn is_without_values(array: &dyn Array) -> bool {
+    array.null_count() == array.len()
+}
+
+/// Which rows have a value; none of those behind the end of the array.
+fn validity(array: &dyn Array, rows: usize) -> BooleanBufferBuilder {
+    let mut valid = BooleanBufferBuilder::new(rows);
+    match array.nulls() {
+        Some(nulls) => valid.append_buffer(nulls.inner()),
+        None => valid.append_n(array.len(), true),
     }
+    valid.resize(rows);
+    valid
+}
 
-    fn append_text(&self, row: usize, builder: &mut StringViewBuilder) {
-        if self.text.is_valid(row) {
-            builder.append_value(self.text.value(row));
-        } else if self.integer.is_valid(row) {
-            builder.append_value(self.integer.value(row).to_string());
-        } else if self.float.is_valid(row) {
-            builder.append_value(self.float.value(row).to_string());
-        } else if self.boolean.is_valid(row) {
-            builder.append_value(if self.boolean.value(row) { "true" } else { "false" });
-        } else if self.raw.is_valid(row) {
-            builder.append_value(self.raw.value(row));
-        } else {
-            builder.append_null();
-        }
+/// Lists the rows that have a value.
+fn valid_rows(array: &dyn Array) -> Box<dyn Iterator<Item = usize> + '_> {
+    match array.nulls() {
+        Some(nulls) => Box::new(nulls.valid_indices()),
+        None => Box::new(0..array.len()),
     }
 }
 
