@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, StringViewArray};
 
 use crate::lake::Footer;
-use crate::shred::leaf::{CONTAINER, KINDS, NULL, json_path, leaf_name};
+use crate::shred::leaf::{CONTAINER, KINDS, NULL, element_json_path, element_leaf_name, json_path, leaf_name};
 use crate::shred::manifest::PathNode;
 use crate::shred::{Kind, MANIFEST_KEY, Manifest};
 
@@ -42,20 +42,20 @@ impl<'a> Paths<'a> {
         };
         self.leaf_bytes = footer.leaf_bytes.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
         for (column, root) in &manifest.columns {
-            self.add_below(column, &mut Vec::new(), root);
+            self.add_below(&Place { column, array: None }, &mut Vec::new(), root);
         }
     }
 
-    fn add_below(&mut self, column: &str, path: &mut Vec<String>, node: &PathNode) {
+    fn add_below(&mut self, place: &Place<'_>, path: &mut Vec<String>, node: &PathNode) {
         if !node.is_complete {
-            let more = self.sums.entry((column.to_owned(), format!("{}.*", json_path(path)))).or_default();
+            let more = self.sums.entry((place.column.to_owned(), format!("{}.*", place.json_path(path)))).or_default();
             more.files += 1;
         }
         for (key, child) in &node.children {
             path.push(key.clone());
-            let bytes = KINDS.iter().filter_map(|kind| self.leaf_bytes.get(leaf_name(column, path, *kind).as_str()));
+            let bytes = KINDS.iter().filter_map(|kind| self.leaf_bytes.get(place.leaf_name(path, *kind).as_str()));
             let bytes = bytes.sum::<u64>();
-            let sum = self.sums.entry((column.to_owned(), json_path(path))).or_default();
+            let sum = self.sums.entry((place.column.to_owned(), place.json_path(path))).or_default();
             // A path that only leads to others in this file, or was chosen for a leaf and then not met.
             if child.documents > 0 {
                 sum.kinds |= child.kinds;
@@ -66,8 +66,33 @@ impl<'a> Paths<'a> {
                 sum.leaf_files += u64::from(child.leaf);
                 sum.leaf_bytes += bytes;
             }
-            self.add_below(column, path, child);
+            self.add_below(place, path, child);
+            if let (Some(elements), None) = (&child.elements, place.array) {
+                self.add_below(&Place { array: Some(path), ..*place }, &mut Vec::new(), elements);
+            }
             path.pop();
+        }
+    }
+}
+
+/// What paths are in: the documents of a column, or the elements of its arrays at a path.
+struct Place<'a> {
+    column: &'a str,
+    array: Option<&'a [String]>,
+}
+
+impl Place<'_> {
+    fn json_path(&self, path: &[String]) -> String {
+        match self.array {
+            Some(array) => element_json_path(array, path),
+            None => json_path(path),
+        }
+    }
+
+    fn leaf_name(&self, path: &[String], kind: Kind) -> String {
+        match self.array {
+            Some(array) => element_leaf_name(self.column, array, path, kind),
+            None => leaf_name(self.column, path, kind),
         }
     }
 }

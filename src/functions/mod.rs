@@ -17,7 +17,7 @@ mod phone;
 pub mod reference;
 mod time;
 
-pub use json::plain_path;
+pub use json::{elements_function, plain_path};
 
 use std::sync::Arc;
 

@@ -18,6 +18,7 @@ use datafusion::physical_expr_adapter::{
 };
 
 use super::derive::{Asked, Derive};
+use super::element_calls::ElementsCall;
 use super::extract::{Extract, Extractions, Reading, Step};
 use super::leaf::{BROKEN, CONTAINER, KINDS, Kind, NULL, is_index, leaf_name};
 use super::manifest::{MANIFEST_KEY, Manifest, PathNode, PathState};
@@ -94,6 +95,8 @@ enum Call {
     Written,
     /// `json_length` and what else answers for objects and arrays only.
     Container,
+    /// `json_get_array`
+    Array,
     /// `json_contains`: false where the path does not exist, and for a null document.
     Contains,
     /// `json_exists`: the same, but null for a null or broken document.
@@ -103,6 +106,9 @@ enum Call {
 impl ShredAdapter {
     /// Returns what a call comes to in this file by its manifest; `None` if the text must be parsed.
     fn replace(&self, manifest: &Manifest, call: &ScalarFunctionExpr) -> Option<Arc<dyn PhysicalExpr>> {
+        if let Some(elements) = ElementsCall::of(call) {
+            return elements.replace(manifest, &self.physical, call);
+        }
         let asked = match call.fun().name() {
             "json_get_str" => Call::Text,
             "json_as_text" => Call::AsText,
@@ -111,7 +117,8 @@ impl ShredAdapter {
             "json_get_float" => Call::Float,
             "json_get_bool" => Call::Boolean,
             "json_get_json" | "json_query" => Call::Written,
-            "json_length" | "json_get_array" | "json_object_keys" => Call::Container,
+            "json_length" | "json_object_keys" => Call::Container,
+            "json_get_array" => Call::Array,
             "json_contains" => Call::Contains,
             "json_exists" => Call::Exists,
             _ => return None,
@@ -146,13 +153,16 @@ impl ShredAdapter {
         call: &ScalarFunctionExpr,
     ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
         let name = call.fun().name();
+        let elements = ElementsCall::of(call);
         let path = match name {
             "json_value" | "json_query" => {
                 self.path(call).map(|(column, path)| (column, path.into_iter().map(Step::Key).collect()))
             }
             "json_get_str" | "json_as_text" | "json_get_json" | "json_get_int" | "json_get_float" | "json_get_bool"
             | "json_get_array" | "json_get" | "json_contains" | "json_length" | "json_object_keys" => steps(call),
-            _ => None,
+            _ => elements
+                .as_ref()
+                .map(|elements| (elements.column.clone(), elements.path.iter().cloned().map(Step::Key).collect())),
         };
         let (Some((column, path)), Some(documents)) = (path, call.args().first()) else { return Ok(None) };
         let extractions = {
@@ -175,7 +185,12 @@ impl ShredAdapter {
                 let root: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::from("$")));
                 Arc::clone(expr).with_new_children(vec![value, root])?
             }
-            (Reading::Written, _) => Arc::clone(expr).with_new_children(vec![value])?,
+            (Reading::Written, _) => {
+                let no_keys: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::from(0_i64)));
+                let inside = elements.map(|elements| call.args()[2 + elements.path.len()..].to_vec());
+                let keys = inside.into_iter().flat_map(|inside| std::iter::once(Arc::clone(&no_keys)).chain(inside));
+                Arc::clone(expr).with_new_children(std::iter::once(value).chain(keys).collect())?
+            }
             _ => value,
         }))
     }
@@ -207,13 +222,14 @@ impl ShredAdapter {
             Call::Boolean => Kind::Boolean.bit() | Kind::Text.bit(),
             Call::Integer | Call::Float => all & !Kind::Boolean.bit(),
             Call::AsText | Call::Scalar | Call::Written | Call::Contains | Call::Exists => all,
-            Call::Container => 0,
+            Call::Container | Call::Array => 0,
         };
         // Values that no leaf holds, and that the call does not pass over.
         let text_only = match asked {
             Call::AsText | Call::Container => CONTAINER,
             Call::Written => Kind::Text.bit() | NULL | CONTAINER,
             Call::Contains | Call::Exists => NULL | CONTAINER | BROKEN,
+            Call::Array if node.has_arrays => CONTAINER,
             _ => 0,
         };
         if node.kinds & text_only != 0 {

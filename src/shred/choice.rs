@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, HashSet};
 
 use arrow::array::{Array, AsArray, RecordBatch};
 
-use super::document::Walker;
+use super::document::{Seen, Walker};
 use super::leaf::{Kind, Leaf, LeafSet, is_index};
 
 /// Rows of the sample at most, spread evenly.
 const SAMPLE_ROWS: usize = 8_192;
-/// A path of fewer rows than one in this many is not worth a column: it is rare, and its text is parsed where it is asked for.
+/// A path of fewer values than one in this many rows is not worth a column: it is rare, and its text is parsed where it is asked for.
 const RAREST: usize = 100;
 /// Strings longer than this on average are notes and payloads: as large as the text they come from.
 const LONG_TEXT_BYTES: usize = 64;
@@ -26,6 +26,22 @@ struct Worth {
 }
 
 impl Worth {
+    fn add(&mut self, seen: Seen<'_>) {
+        self.rows += 1;
+        self.kinds |= seen.kind.bit();
+        if matches!(seen.kind, Kind::Text | Kind::RawNumber) {
+            self.text_rows += 1;
+            self.text_bytes += seen.text.len();
+            self.distinct.insert(xxhash_rust::xxh3::xxh3_64(seen.text.as_bytes()));
+        }
+    }
+
+    /// Says whether texts stand in several rows. Inside arrays only such are worth a column: of the things in a list one counts
+    /// the types and states, while their ids and instants would cost several values a row.
+    fn repeats(&self) -> bool {
+        self.distinct.len() * 2 <= self.text_rows
+    }
+
     fn is_worth_it(&self, sampled: usize) -> bool {
         if self.rows * RAREST < sampled || self.rows == 0 {
             return false;
@@ -45,7 +61,8 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
     let mut candidates: Vec<(usize, Leaf)> = Vec::new();
     for name in columns {
         let mut walker = Walker::for_sample();
-        let mut worth: BTreeMap<usize, Worth> = BTreeMap::new();
+        // By path, and path inside the elements of an array.
+        let mut worth: BTreeMap<(usize, Option<usize>), Worth> = BTreeMap::new();
         let mut sampled = 0;
         let mut skipped = 0;
         for batch in batches {
@@ -56,33 +73,38 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
             while row < texts.len() {
                 sampled += 1;
                 if texts.is_valid(row) {
-                    walker.walk(texts.value(row));
+                    let document = texts.value(row);
+                    walker.walk(document);
                     for seen in walker.values() {
-                        let worth = worth.entry(seen.node).or_default();
-                        worth.rows += 1;
-                        worth.kinds |= seen.kind.bit();
-                        if matches!(seen.kind, Kind::Text | Kind::RawNumber) {
-                            worth.text_rows += 1;
-                            worth.text_bytes += seen.text.len();
-                            worth.distinct.insert(xxhash_rust::xxh3::xxh3_64(seen.text.as_bytes()));
-                        }
+                        worth.entry((seen.node, None)).or_default().add(seen);
                     }
+                    walker.arrays.sample(document, |array, element| {
+                        for seen in element.values() {
+                            worth.entry((array, Some(seen.node))).or_default().add(seen);
+                        }
+                    });
                 }
                 row += step;
             }
             skipped = row - texts.len();
         }
         for (node, path) in walker.paths() {
-            if let Some(worth) = worth.get(&node)
-                && worth.is_worth_it(sampled)
-                && !path.iter().any(|key| is_index(key))
-            {
-                candidates.push((worth.rows, Leaf { column: (*name).to_owned(), path, kinds: worth.kinds }));
+            let inside = walker.arrays.paths(node).into_iter().map(|(inside, path)| (Some(inside), Some(path)));
+            for (inside_node, inside) in std::iter::once((None, None)).chain(inside) {
+                let mut keys = path.iter().chain(inside.iter().flatten());
+                if let Some(worth) = worth.get(&(node, inside_node))
+                    && worth.is_worth_it(sampled)
+                    && (inside.is_none() || worth.repeats())
+                    && !keys.any(|key| is_index(key))
+                {
+                    let column = (*name).to_owned();
+                    candidates.push((worth.rows, Leaf { column, path: path.clone(), inside, kinds: worth.kinds }));
+                }
             }
         }
     }
     // The most frequent first; paths break ties, so that the same rows give the same leaves.
-    candidates.sort_by(|a, b| (b.0, &a.1.column, &a.1.path).cmp(&(a.0, &b.1.column, &b.1.path)));
+    candidates.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| place(&a.1).cmp(&place(&b.1))));
     let mut left = budget;
     let mut leaves = Vec::new();
     for (_, leaf) in candidates {
@@ -92,6 +114,10 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
             leaves.push(leaf);
         }
     }
-    leaves.sort_by(|a, b| (&a.column, &a.path).cmp(&(&b.column, &b.path)));
+    leaves.sort_by(|a, b| place(a).cmp(&place(b)));
     LeafSet { leaves }
+}
+
+fn place(leaf: &Leaf) -> (&String, &Vec<String>, &Option<Vec<String>>) {
+    (&leaf.column, &leaf.path, &leaf.inside)
 }

@@ -14,7 +14,8 @@ use arrow::array::{
 };
 use jiter::{Jiter, JiterResult, NumberAny, NumberInt, Peek};
 
-use super::leaf::{BROKEN, CONTAINER, Kind, LeafSet, NULL};
+use super::elements::{Arrays, Lists};
+use super::leaf::{BROKEN, CONTAINER, Kind, Leaf, LeafSet, NULL};
 use super::manifest::{Manifest, PathNode};
 use crate::error::{Error, Result};
 
@@ -74,6 +75,8 @@ pub(super) struct Walker {
     scratch: String,
     /// Whether values are taken at every path, to learn from, or only where there are leaves.
     takes_all: bool,
+    /// The arrays whose elements are looked into.
+    pub(super) arrays: Arrays,
 }
 
 /// One value of a document, as the sampling sees it.
@@ -88,26 +91,50 @@ pub(super) struct Seen<'a> {
 }
 
 impl Walker {
-    /// Makes a walker that takes values at every path.
+    /// Makes a walker that takes values at every path, those inside the elements of arrays too.
     pub fn for_sample() -> Self {
-        let root = Node { is_complete: true, ..Node::default() };
-        Self { nodes: vec![root], document: 0, taken: Vec::new(), scratch: String::new(), takes_all: true }
+        Self { takes_all: true, arrays: Arrays::for_sample(), ..Self::for_leaves(std::iter::empty()) }
     }
 
-    /// Makes a walker that takes the values of these leaves, each a number and a path.
-    pub fn for_leaves<'a>(leaves: impl Iterator<Item = (usize, &'a [String])>) -> Self {
-        let mut walker = Self { takes_all: false, ..Self::for_sample() };
-        for (leaf, path) in leaves {
-            let mut node = 0;
-            for key in path {
-                node = match walker.nodes[node].children.get(key.as_str()) {
-                    Some(child) => *child,
-                    None => walker.grow(node, key),
-                };
+    /// Makes a walker that takes values at every path, for documents that are elements of an array.
+    pub fn for_sampled_elements() -> Self {
+        Self { takes_all: true, ..Self::for_leaves(std::iter::empty()) }
+    }
+
+    /// Makes a walker that takes the values of these leaves, each with its number.
+    pub fn for_leaves<'a>(leaves: impl Iterator<Item = (usize, &'a Leaf)>) -> Self {
+        let root = Node { is_complete: true, ..Node::default() };
+        let mut walker = Self {
+            nodes: vec![root],
+            document: 0,
+            taken: Vec::new(),
+            scratch: String::new(),
+            takes_all: false,
+            arrays: Arrays::default(),
+        };
+        for (number, leaf) in leaves {
+            match &leaf.inside {
+                Some(inside) => {
+                    let node = walker.reach(&leaf.path);
+                    walker.arrays.add_leaf(node, inside, number);
+                }
+                None => walker.add_leaf(&leaf.path, number),
             }
-            walker.nodes[node].leaf = Some(leaf);
         }
         walker
+    }
+
+    /// Takes the values at a path for a leaf from now on.
+    pub fn add_leaf(&mut self, path: &[String], leaf: usize) {
+        let node = self.reach(path);
+        self.nodes[node].leaf = Some(leaf);
+    }
+
+    fn reach(&mut self, path: &[String]) -> usize {
+        path.iter().fold(0, |node, key| match self.nodes[node].children.get(key.as_str()) {
+            Some(child) => *child,
+            None => self.grow(node, key),
+        })
     }
 
     fn grow(&mut self, parent: usize, key: &str) -> usize {
@@ -164,6 +191,7 @@ impl Walker {
         self.document += 1;
         self.taken.clear();
         self.scratch.clear();
+        self.arrays.begin();
     }
 
     fn fast(&mut self, text: &str) -> JiterResult<()> {
@@ -220,6 +248,7 @@ impl Walker {
             Peek::Array => {
                 self.nodes[node].kinds |= CONTAINER;
                 self.nodes[node].has_arrays = true;
+                self.arrays.meet(node, jiter.current_index());
                 jiter.known_skip(peek)?;
                 None
             }
@@ -317,7 +346,7 @@ impl Walker {
     }
 
     /// Returns the tree of paths for the manifest.
-    fn tree(&self, node: usize, missed: &[u8]) -> PathNode {
+    pub(super) fn tree(&self, node: usize, missed: &[u8]) -> PathNode {
         let this = &self.nodes[node];
         PathNode {
             documents: this.documents,
@@ -326,6 +355,7 @@ impl Walker {
             leaf: this.leaf.is_some(),
             missed: this.leaf.and_then(|leaf| missed.get(leaf).copied()).unwrap_or_default(),
             is_complete: this.is_complete,
+            elements: self.arrays.tree(node, missed).map(Box::new),
             children: this.children.iter().map(|(key, child)| (key.to_string(), self.tree(*child, missed))).collect(),
         }
     }
@@ -470,12 +500,15 @@ impl FileShredder {
             }
         }
         let mut missed = vec![0_u8; self.leaves.leaves.len()];
+        // Of leaves inside arrays, the lists that the values are the items of.
+        let mut lists: Vec<Option<Lists>> = self.leaves.leaves.iter().map(|_| None).collect();
         let mut manifest = Manifest::default();
         let by_column = self.leaves.by_column();
         for name in &self.columns {
             let none = Vec::new();
             let leaves = by_column.get(name).unwrap_or(&none);
-            let mut walker = Walker::for_leaves(leaves.iter().map(|(index, leaf)| (*index, leaf.path.as_slice())));
+            let mut walker = Walker::for_leaves(leaves.iter().copied());
+            let mut row_lists = walker.arrays.lists();
             let mut row = 0;
             for batch in batches {
                 let column = batch.column_by_name(name).ok_or_else(|| Error::internal(format!("no column {name}")))?;
@@ -484,23 +517,41 @@ impl FileShredder {
                     .ok_or_else(|| Error::internal(format!("column {name} is {}", column.data_type())))?;
                 for index in 0..texts.len() {
                     if texts.is_valid(index) {
-                        walker.walk(texts.value(index));
-                        for (node, taken) in &walker.taken {
-                            let Some(leaf) = walker.nodes[*node].leaf else { continue };
-                            match &mut builders[leaf][taken.kind().bit().trailing_zeros() as usize] {
-                                Some(builder) => builder.append(row, *taken, &walker.scratch),
-                                None => missed[leaf] |= taken.kind().bit(),
-                            }
-                        }
+                        let document = texts.value(index);
+                        walker.walk(document);
+                        append_taken(&walker, row, &mut builders, &mut missed);
+                        walker.arrays.walk(document, row, &mut row_lists, |element, walker| {
+                            append_taken(walker, element, &mut builders, &mut missed);
+                        });
                     } else {
                         walker.nodes[0].kinds |= NULL;
                     }
                     row += 1;
                 }
             }
+            walker.arrays.finish(row_lists, row, &mut lists, &mut missed);
             manifest.columns.insert((*name).to_owned(), walker.tree(0, &missed));
         }
-        let arrays = builders.into_iter().flatten().flatten().map(|builder| builder.finish(rows)).collect();
+        let mut arrays = Vec::new();
+        for (builders, lists) in builders.into_iter().zip(&lists) {
+            for builder in builders.into_iter().flatten() {
+                arrays.push(match lists {
+                    Some(lists) => lists.of(builder.finish(lists.items()))?,
+                    None => builder.finish(rows),
+                });
+            }
+        }
         Ok(ShreddedRows { arrays, manifest })
+    }
+}
+
+/// Appends what was taken from the last document of a walker to the columns of its leaves.
+fn append_taken(walker: &Walker, row: usize, builders: &mut [[Option<LeafBuilder>; 5]], missed: &mut [u8]) {
+    for (node, taken) in &walker.taken {
+        let Some(leaf) = walker.nodes[*node].leaf else { continue };
+        match &mut builders[leaf][taken.kind().bit().trailing_zeros() as usize] {
+            Some(builder) => builder.append(row, *taken, &walker.scratch),
+            None => missed[leaf] |= taken.kind().bit(),
+        }
     }
 }

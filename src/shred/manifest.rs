@@ -35,6 +35,9 @@ pub struct PathNode {
     /// Whether `children` has every key that any document of the file has here.
     #[serde(rename = "c", default = "yes", skip_serializing_if = "is_true")]
     pub is_complete: bool,
+    /// Where elements of arrays have leaves: the paths inside the elements, whose documents are the elements.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub elements: Option<Box<PathNode>>,
     /// The keys below.
     #[serde(rename = "p", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub children: BTreeMap<String, PathNode>,
@@ -81,15 +84,7 @@ impl Manifest {
 
     /// Looks a path up.
     pub fn find(&self, column: &str, path: &[String]) -> PathState<'_> {
-        let Some(mut node) = self.columns.get(column) else { return PathState::Unknown };
-        for key in path {
-            match node.children.get(key) {
-                Some(child) => node = child,
-                None if node.is_complete => return PathState::Absent,
-                None => return PathState::Unknown,
-            }
-        }
-        PathState::Present(node)
+        self.columns.get(column).map_or(PathState::Unknown, |root| root.find(path))
     }
 
     /// Adds what other rows of the same file have.
@@ -106,6 +101,19 @@ impl Manifest {
 }
 
 impl PathNode {
+    /// Looks up a path below this one.
+    pub fn find(&self, path: &[String]) -> PathState<'_> {
+        let mut node = self;
+        for key in path {
+            match node.children.get(key) {
+                Some(child) => node = child,
+                None if node.is_complete => return PathState::Absent,
+                None => return PathState::Unknown,
+            }
+        }
+        PathState::Present(node)
+    }
+
     fn merge(&mut self, other: Self) {
         self.documents += other.documents;
         self.kinds |= other.kinds;
@@ -113,6 +121,11 @@ impl PathNode {
         self.leaf |= other.leaf;
         self.missed |= other.missed;
         self.is_complete &= other.is_complete;
+        match (&mut self.elements, other.elements) {
+            (Some(mine), Some(elements)) => mine.merge(*elements),
+            (none @ None, elements) => *none = elements,
+            (Some(_), None) => {}
+        }
         for (key, node) in other.children {
             match self.children.get_mut(&key) {
                 Some(mine) => mine.merge(node),
