@@ -19,6 +19,8 @@ struct PathSum {
     has_arrays: bool,
     has_keys: bool,
     rows: u64,
+    /// Of paths inside the elements of arrays: not rows are known, but elements.
+    elements: u64,
     files: u64,
     leaf_files: u64,
     leaf_bytes: u64,
@@ -61,7 +63,10 @@ impl<'a> Paths<'a> {
                 sum.kinds |= child.kinds;
                 sum.has_arrays |= child.has_arrays;
                 sum.has_keys |= !child.children.is_empty();
-                sum.rows += child.documents;
+                match place.array {
+                    Some(_) => sum.elements += child.documents,
+                    None => sum.rows += child.documents,
+                }
                 sum.files += 1;
                 sum.leaf_files += u64::from(child.leaf);
                 sum.leaf_bytes += bytes;
@@ -126,19 +131,20 @@ pub(super) fn columns(footers: &[Footer]) -> Vec<ArrayRef> {
         Arc::new(texts.collect::<StringViewArray>())
     };
     // Of paths that the files do not list, nothing else is known.
-    let known = |sum: &PathSum| sum.rows > 0;
-    let number = |of: fn(&PathSum) -> u64| -> ArrayRef {
-        let numbers = paths.sums.values().map(|sum| i64::try_from(of(sum)).ok().filter(|_| known(sum)));
+    let known = |sum: &PathSum| sum.rows + sum.elements > 0;
+    let number = |of: fn(&PathSum) -> Option<u64>| -> ArrayRef {
+        let number = |sum| i64::try_from(of(sum)?).ok();
+        let numbers = paths.sums.values().map(|sum| number(sum).filter(|_| known(sum)));
         Arc::new(numbers.collect::<Int64Array>())
     };
     vec![
         text(|key| &key.0),
         text(|key| &key.1),
         Arc::new(paths.sums.values().map(|sum| known(sum).then(|| sum.types())).collect::<StringViewArray>()),
-        number(|sum| sum.rows),
+        number(|sum| Some(sum.rows).filter(|rows| *rows > 0)),
         Arc::new(paths.sums.values().map(|sum| i64::try_from(sum.files).ok()).collect::<Int64Array>()),
-        number(|sum| sum.leaf_files),
-        number(|sum| sum.leaf_bytes),
+        number(|sum| Some(sum.leaf_files)),
+        number(|sum| Some(sum.leaf_bytes)),
     ]
 }
 

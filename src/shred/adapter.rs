@@ -176,6 +176,7 @@ impl ShredAdapter {
             "json_get_float" => Reading::Float,
             "json_get_bool" => Reading::Boolean,
             "json_contains" => Reading::Exists,
+            _ if elements.is_some() => Reading::Elements,
             _ => Reading::Written,
         };
         let Some(value) = Extract::new(Arc::clone(documents), &extractions, path, reading) else { return Ok(None) };
@@ -185,11 +186,12 @@ impl ShredAdapter {
                 let root: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::from("$")));
                 Arc::clone(expr).with_new_children(vec![value, root])?
             }
-            (Reading::Written, _) => {
-                let no_keys: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::from(0_i64)));
-                let inside = elements.map(|elements| call.args()[2 + elements.path.len()..].to_vec());
-                let keys = inside.into_iter().flat_map(|inside| std::iter::once(Arc::clone(&no_keys)).chain(inside));
-                Arc::clone(expr).with_new_children(std::iter::once(value).chain(keys).collect())?
+            (Reading::Written, _) => Arc::clone(expr).with_new_children(vec![value])?,
+            (Reading::Elements, _) => {
+                let path = elements.map_or(0, |elements| elements.path.len());
+                let no_path: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::from(0_i64)));
+                let inside = call.args().iter().skip(2 + path).cloned();
+                Arc::clone(expr).with_new_children([value, no_path].into_iter().chain(inside).collect())?
             }
             _ => value,
         }))
@@ -229,7 +231,7 @@ impl ShredAdapter {
             Call::AsText | Call::Container => CONTAINER,
             Call::Written => Kind::Text.bit() | NULL | CONTAINER,
             Call::Contains | Call::Exists => NULL | CONTAINER | BROKEN,
-            Call::Array if node.has_arrays => CONTAINER,
+            Call::Array if node.may_have_arrays() => CONTAINER,
             _ => 0,
         };
         if node.kinds & text_only != 0 {

@@ -164,7 +164,7 @@ impl Arrays {
 }
 
 /// Finds the elements of the array that a text begins with, as `json_get_array` does.
-fn cut(array: &str, ranges: &mut Vec<Range<usize>>) -> JiterResult<()> {
+pub(super) fn cut(array: &str, ranges: &mut Vec<Range<usize>>) -> JiterResult<()> {
     ranges.clear();
     let mut jiter = Jiter::new(array.as_bytes());
     let mut element = jiter.next_array()?;
@@ -186,11 +186,12 @@ pub(super) struct ListsBuilder {
 }
 
 impl ListsBuilder {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self { offsets: vec![0], nulls: NullBufferBuilder::new(0), items: 0 }
     }
 
-    fn append(&mut self, row: usize, items: usize) {
+    /// Appends a list of so many items, the next ones.
+    pub fn append(&mut self, row: usize, items: usize) {
         self.pad(row);
         self.items += items;
         self.offsets.push(self.end());
@@ -207,7 +208,8 @@ impl ListsBuilder {
         i32::try_from(self.items).unwrap_or(i32::MAX)
     }
 
-    fn finish(mut self, rows: usize) -> Lists {
+    /// Fills in what is missing of so many rows.
+    pub fn finish(mut self, rows: usize) -> Lists {
         self.pad(rows);
         Lists {
             offsets: OffsetBuffer::new(ScalarBuffer::from(self.offsets)),
@@ -239,5 +241,54 @@ impl Lists {
         let field = Arc::new(Field::new_list_field(items.data_type().clone(), true));
         let lists = ListArray::try_new(field, self.offsets.clone(), items, self.nulls.clone());
         Ok(Arc::new(lists.map_err(|error| Error::internal(format!("lists of a leaf: {error}")))?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{Array, AsArray, RecordBatch, StringViewArray};
+    use arrow::datatypes::{Int64Type, Schema};
+
+    use super::*;
+    use crate::shred::document::FileShredder;
+    use crate::shred::leaf::{Kind, Leaf, LeafSet};
+
+    fn leaf(inside: &[&str], kind: Kind) -> Leaf {
+        let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
+        Leaf { column: "data".into(), path: owned(&["e"]), inside: Some(owned(inside)), kinds: kind.bit() }
+    }
+
+    #[test]
+    fn a_leaf_inside_an_array_is_a_list_with_an_entry_for_each_element() {
+        let documents = [
+            Some(r#"{"e":[{"n":1,"o":{"k":"x"}},{"n":"two"},3,[{"n":4}]]}"#),
+            Some(r#"{"e":[]}"#),
+            None,
+            Some(r#"{"e":{"n":5}}"#),
+            Some(r#"{"e":[{"n":6},{"n":"#),
+            Some(r#"{"e":[{"n":7,"n":8}],"e":[{"n":9}]} and behind"#),
+            Some(r#"{"e":[{"n":10}],"#),
+        ];
+        let texts: ArrayRef = Arc::new(StringViewArray::from_iter(documents));
+        let schema = Arc::new(Schema::new(vec![Field::new("data", texts.data_type().clone(), true)]));
+        let batch = RecordBatch::try_new(schema, vec![texts]).unwrap();
+        let leaves = LeafSet { leaves: vec![leaf(&["n"], Kind::Integer), leaf(&["o", "k"], Kind::Text)] };
+        let shredded = FileShredder::new(vec!["data"], leaves).shred(&[batch.slice(0, 3), batch.slice(3, 4)]).unwrap();
+        let numbers = shredded.arrays[0].as_list::<i32>();
+        let shown = |row: usize| {
+            let items = numbers.is_valid(row).then(|| numbers.value(row));
+            items.map(|items| items.as_primitive::<Int64Type>().iter().collect::<Vec<_>>())
+        };
+        assert_eq!(shown(0), Some(vec![Some(1), None, None, None]));
+        assert_eq!(shown(1), Some(vec![]));
+        assert_eq!([shown(2), shown(3), shown(4)], [None, None, None]);
+        assert_eq!([shown(5), shown(6)], [Some(vec![Some(7)]), Some(vec![Some(10)])]);
+        let texts = shredded.arrays[1].as_list::<i32>();
+        assert_eq!(texts.offsets(), numbers.offsets());
+        assert_eq!(texts.value(0).as_string_view().iter().collect::<Vec<_>>(), [Some("x"), None, None, None]);
+        let elements = shredded.manifest.columns["data"].children["e"].elements.as_ref().unwrap();
+        let number = &elements.children["n"];
+        assert_eq!((number.kinds, number.missed), (Kind::Integer.bit() | Kind::Text.bit(), Kind::Text.bit()));
+        assert!(number.leaf && elements.is_complete);
     }
 }

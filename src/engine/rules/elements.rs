@@ -22,8 +22,9 @@ use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 use super::window::PREFIX;
 use crate::functions::elements_function;
 
-/// The rule of DataFusion that brings calls down to an unnesting.
-const RUNS_AFTER: &str = "push_down_leaf_projections";
+/// The rule of DataFusion after which the projection above an unnesting has the calls that were brought down to it, and elements
+/// only where they are used.
+const RUNS_AFTER: &str = "optimize_projections";
 
 /// Computes calls on unnested elements below the unnesting.
 #[derive(Debug, Default)]
@@ -53,8 +54,7 @@ impl OptimizerRule for LeavesOfElements {
         }
         let LogicalPlan::Projection(mut projection) = plan else { return Ok(Transformed::no(plan)) };
         let mut changed = false;
-        loop {
-            let LogicalPlan::Unnest(unnest) = projection.input.as_ref() else { break };
+        while let LogicalPlan::Unnest(unnest) = projection.input.as_ref() {
             let Some(next) = lists_in_place_of_an_array(&projection, unnest, config)? else { break };
             projection = next;
             changed = true;

@@ -2,7 +2,8 @@
 //!
 //! `json_elements_str(json, n, key…, key…)` is the list of what `json_get_str(element, inside…)` gives for each element of
 //! `json_get_array(json, path…)`: the first `n` keys are the path, the others are inside. So what is asked of unnested elements becomes a
-//! call of a column and literals, which the scan can answer from leaf columns. Both functions are called as they are.
+//! call of a column and literals, which the scan can answer from leaf columns. Both functions are called as they are; in place
+//! of a document, a scan hands in the elements that it has cut already.
 
 use std::hash::Hash;
 use std::sync::{Arc, LazyLock};
@@ -75,7 +76,10 @@ impl ScalarUDFImpl for Elements {
             return exec_err!("{}: {path_keys} keys of {} are the path", self.name, keys.len());
         };
         let documents = documents.to_array(args.number_rows)?;
-        let arrays = call(&udfs::json_get_array_udf(), documents, path, &args.config_options)?;
+        let arrays = match documents.data_type() {
+            DataType::List(_) => documents,
+            _ => call(&udfs::json_get_array_udf(), documents, path, &args.config_options)?,
+        };
         let arrays = arrays.as_list::<i32>();
         let values = call(&self.getter, Arc::clone(arrays.values()), inside, &args.config_options)?;
         let item = Arc::new(Field::new_list_field(values.data_type().clone(), true));

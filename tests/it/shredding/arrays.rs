@@ -75,6 +75,8 @@ fn element(random: &mut Random, odd: usize) -> String {
         ("t", ["\"menu\"", "\"queue\"", "\"é\\n\""]),
         ("n", ["1", "2", "-30"]),
         ("f", ["0.5", "2.25", "-0.125"]),
+        // Whole and broken numbers, and one that does not read back as it is written.
+        ("m", ["3", "3.5", "1e-7"]),
         ("b", ["true", "false", "true"]),
         ("a[b", ["\"x\"", "\"y\"", "\"x\""]),
         ("o", [r#"{"k":"x"}"#, r#"{"k":"y","l":1}"#, "{}"]),
@@ -121,7 +123,7 @@ fn documents(random: &mut Random, odd: usize) -> Vec<Option<String>> {
 
 /// Draws a call on an element, and says whether it is a condition.
 fn call(random: &mut Random, element: &str) -> String {
-    let key = random.pick(&["t", "n", "f", "b", "a[b", "nowhere", "o", "0", ""]);
+    let key = random.pick(&["t", "n", "f", "m", "b", "a[b", "nowhere", "o", "0", ""]);
     match random.below(16) {
         0..=2 => format!("json_get_str({element}, '{key}')"),
         3 => format!("json_get_int({element}, '{key}')"),
@@ -272,6 +274,7 @@ async fn what_is_asked_of_elements_is_read_from_leaves() {
         format!("select json_get_str(e, 't'), count(*) from {unnested} group by 1"),
         format!("select e->>'t', (e->'n')::int, json_get_float(e, 'f') from {unnested} where json_get_bool(e, 'b')"),
         format!("select count(*) from {unnested} where json_get_str(e, 't') = 'menu' and json_get_str(e, 'o', 'k') = 'x'"),
+        format!("select sum(json_get_float(e, 'm')), max(e->>'m') from {unnested}"),
         format!("select max(json_get_float(e, 'n')) over (order by json_get_str(e, 'a[b')) from {unnested}"),
         "select sum(json_get_int(e, 'n')) from (select unnest(a) as e from (select json_get_array(data, 'v', 'ev') as a from t))"
             .to_owned(),
