@@ -18,7 +18,7 @@ use datafusion::sql::parser::Statement;
 use super::explain;
 use super::in_order::InOrder;
 use super::memory::PeakPool;
-use super::rules::{AsOfClock, LeavesOfWindows};
+use super::rules::{AsOfClock, LeavesOfElements, LeavesOfWindows};
 use super::scan::Leaves;
 use crate::error::{Error, Result};
 use crate::functions;
@@ -122,7 +122,7 @@ impl Engine {
         let mut analyzer_rules = vec![];
         analyzer_rules.extend(state.analyzer().rules.iter().cloned());
         analyzer_rules.insert(0, Arc::new(AsOfClock::new(options.as_of, options.time_zone)));
-        let optimizer_rules = LeavesOfWindows::among(state.optimizer().rules.clone());
+        let optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(state.optimizer().rules.clone()));
         state = SessionStateBuilder::new_from_existing(state)
             .with_analyzer_rules(analyzer_rules)
             .with_optimizer_rules(optimizer_rules)

@@ -20,7 +20,8 @@ use datafusion::prelude::SessionContext;
 
 use super::scan::LakeTable;
 use crate::lake::read_footers;
-use crate::shred::leaf::{LEAF_PREFIX, json_path};
+use crate::shred::element_calls::ElementsCall;
+use crate::shred::leaf::{LEAF_PREFIX, element_json_path, json_path};
 
 /// The columns of data files, with those of leaves, by the files' paths.
 pub(super) type FileSchemas = HashMap<String, SchemaRef>;
@@ -120,6 +121,9 @@ pub(super) fn json_sources<'a>(
 /// literal keys.
 fn called_path(expression: &Arc<dyn PhysicalExpr>) -> Option<String> {
     let call = expression.downcast_ref::<ScalarFunctionExpr>().filter(|call| call.fun().name().starts_with("json_"))?;
+    if let Some(ElementsCall { column, path, inside, .. }) = ElementsCall::of(call) {
+        return Some(format!("{column} {}", element_json_path(&path, &inside)));
+    }
     let (first, keys) = call.args().split_first()?;
     let column = first.downcast_ref::<Column>()?.name();
     let keys: Option<Vec<String>> =

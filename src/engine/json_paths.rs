@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, StringViewArray};
 
 use crate::lake::Footer;
-use crate::shred::leaf::{CONTAINER, KINDS, NULL, json_path, leaf_name};
+use crate::shred::leaf::{CONTAINER, KINDS, NULL, element_json_path, element_leaf_name, json_path, leaf_name};
 use crate::shred::manifest::PathNode;
 use crate::shred::{Kind, MANIFEST_KEY, Manifest};
 
@@ -19,6 +19,8 @@ struct PathSum {
     has_arrays: bool,
     has_keys: bool,
     rows: u64,
+    /// Of paths inside the elements of arrays: not rows are known, but elements.
+    elements: u64,
     files: u64,
     leaf_files: u64,
     leaf_bytes: u64,
@@ -42,32 +44,60 @@ impl<'a> Paths<'a> {
         };
         self.leaf_bytes = footer.leaf_bytes.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
         for (column, root) in &manifest.columns {
-            self.add_below(column, &mut Vec::new(), root);
+            self.add_below(&Place { column, array: None }, &mut Vec::new(), root);
         }
     }
 
-    fn add_below(&mut self, column: &str, path: &mut Vec<String>, node: &PathNode) {
+    fn add_below(&mut self, place: &Place<'_>, path: &mut Vec<String>, node: &PathNode) {
         if !node.is_complete {
-            let more = self.sums.entry((column.to_owned(), format!("{}.*", json_path(path)))).or_default();
+            let more = self.sums.entry((place.column.to_owned(), format!("{}.*", place.json_path(path)))).or_default();
             more.files += 1;
         }
         for (key, child) in &node.children {
             path.push(key.clone());
-            let bytes = KINDS.iter().filter_map(|kind| self.leaf_bytes.get(leaf_name(column, path, *kind).as_str()));
+            let bytes = KINDS.iter().filter_map(|kind| self.leaf_bytes.get(place.leaf_name(path, *kind).as_str()));
             let bytes = bytes.sum::<u64>();
-            let sum = self.sums.entry((column.to_owned(), json_path(path))).or_default();
+            let sum = self.sums.entry((place.column.to_owned(), place.json_path(path))).or_default();
             // A path that only leads to others in this file, or was chosen for a leaf and then not met.
             if child.documents > 0 {
                 sum.kinds |= child.kinds;
                 sum.has_arrays |= child.has_arrays;
                 sum.has_keys |= !child.children.is_empty();
-                sum.rows += child.documents;
+                match place.array {
+                    Some(_) => sum.elements += child.documents,
+                    None => sum.rows += child.documents,
+                }
                 sum.files += 1;
                 sum.leaf_files += u64::from(child.leaf);
                 sum.leaf_bytes += bytes;
             }
-            self.add_below(column, path, child);
+            self.add_below(place, path, child);
+            if let (Some(elements), None) = (&child.elements, place.array) {
+                self.add_below(&Place { array: Some(path), ..*place }, &mut Vec::new(), elements);
+            }
             path.pop();
+        }
+    }
+}
+
+/// What paths are in: the documents of a column, or the elements of its arrays at a path.
+struct Place<'a> {
+    column: &'a str,
+    array: Option<&'a [String]>,
+}
+
+impl Place<'_> {
+    fn json_path(&self, path: &[String]) -> String {
+        match self.array {
+            Some(array) => element_json_path(array, path),
+            None => json_path(path),
+        }
+    }
+
+    fn leaf_name(&self, path: &[String], kind: Kind) -> String {
+        match self.array {
+            Some(array) => element_leaf_name(self.column, array, path, kind),
+            None => leaf_name(self.column, path, kind),
         }
     }
 }
@@ -101,19 +131,20 @@ pub(super) fn columns(footers: &[Footer]) -> Vec<ArrayRef> {
         Arc::new(texts.collect::<StringViewArray>())
     };
     // Of paths that the files do not list, nothing else is known.
-    let known = |sum: &PathSum| sum.rows > 0;
-    let number = |of: fn(&PathSum) -> u64| -> ArrayRef {
-        let numbers = paths.sums.values().map(|sum| i64::try_from(of(sum)).ok().filter(|_| known(sum)));
+    let known = |sum: &PathSum| sum.rows + sum.elements > 0;
+    let number = |of: fn(&PathSum) -> Option<u64>| -> ArrayRef {
+        let number = |sum| i64::try_from(of(sum)?).ok();
+        let numbers = paths.sums.values().map(|sum| number(sum).filter(|_| known(sum)));
         Arc::new(numbers.collect::<Int64Array>())
     };
     vec![
         text(|key| &key.0),
         text(|key| &key.1),
         Arc::new(paths.sums.values().map(|sum| known(sum).then(|| sum.types())).collect::<StringViewArray>()),
-        number(|sum| sum.rows),
+        number(|sum| Some(sum.rows).filter(|rows| *rows > 0)),
         Arc::new(paths.sums.values().map(|sum| i64::try_from(sum.files).ok()).collect::<Int64Array>()),
-        number(|sum| sum.leaf_files),
-        number(|sum| sum.leaf_bytes),
+        number(|sum| Some(sum.leaf_files)),
+        number(|sum| Some(sum.leaf_bytes)),
     ]
 }
 

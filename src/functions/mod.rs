@@ -18,7 +18,7 @@ pub mod reference;
 mod texts;
 mod time;
 
-pub use json::plain_path;
+pub use json::{elements_function, plain_path};
 
 use std::sync::Arc;
 

@@ -472,10 +472,11 @@ fn log_statistics(metadata: &ParquetMetaData, rows: u64) -> Value {
     let (mut minimums, mut maximums, mut nulls) = (Map::new(), Map::new(), Map::new());
     let descriptor = metadata.file_metadata().schema_descr();
     for (index, column) in descriptor.columns().iter().enumerate() {
-        let name = column.name();
-        if name.starts_with(LEAF_PREFIX) {
+        // A leaf column may be a list, whose values have a name below its own.
+        if column.path().parts().first().is_some_and(|name| name.starts_with(LEAF_PREFIX)) {
             continue;
         }
+        let name = column.name();
         let groups: Option<Vec<&Statistics>> =
             metadata.row_groups().iter().map(|group| group.column(index).statistics()).collect();
         let Some(groups) = groups else { continue };

@@ -119,9 +119,11 @@ pub fn meaning(name: &str) -> &'static str {
         "last_started_at" => "greatest started_at of the file",
         "running" => "sessions of the file that are running",
         "json_column" => "the column that holds the JSON; null for files of other engines, whose paths are not known",
-        "json_path" => "JSONPath; one that ends in .* stands for keys that the files do not list",
+        "json_path" => {
+            "JSONPath; [*] stands for the elements of arrays, and .* at the end for keys that the files do not list"
+        }
         "types" => "JSON types of the values, by commas",
-        "sessions" => "sessions that have the path",
+        "sessions" => "sessions that have the path; null for paths inside the elements of arrays",
         "files" => "data files that have the path",
         "leaf_files" => "of them, those with leaf columns for it: queries on the path read no JSON text there",
         "leaf_bytes" => "compressed bytes of the leaf columns",

@@ -20,6 +20,7 @@ use datafusion::physical_expr_adapter::{
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::derive::{Asked, Derive};
+use super::element_calls::ElementsCall;
 use super::extract::{Extract, Extractions, Reading, Step};
 use super::leaf::{BROKEN, CONTAINER, KINDS, Kind, NULL, is_index, leaf_name};
 use super::manifest::{MANIFEST_KEY, Manifest, PathNode, PathState};
@@ -108,6 +109,8 @@ enum Call {
     Written,
     /// `json_length` and what else answers for objects and arrays only.
     Container,
+    /// `json_get_array`
+    Array,
     /// `json_contains`: false where the path does not exist, and for a null document.
     Contains,
     /// `json_exists`: the same, but null for a null or broken document.
@@ -115,8 +118,16 @@ enum Call {
 }
 
 impl ShredAdapter {
+    /// The manifest of the file; one of another engine has none, and its text is parsed.
+    fn manifest(&self) -> Option<Arc<Manifest>> {
+        parsed(self.physical.metadata().get(MANIFEST_KEY)?)
+    }
+
     /// Returns what a call comes to in this file by its manifest; `None` if the text must be parsed.
     fn replace(&self, call: &ScalarFunctionExpr) -> Option<Arc<dyn PhysicalExpr>> {
+        if let Some(elements) = ElementsCall::of(call) {
+            return elements.replace(self.manifest()?.as_ref(), &self.physical, call);
+        }
         let asked = match call.fun().name() {
             "json_get_str" => Call::Text,
             "json_as_text" => Call::AsText,
@@ -125,14 +136,14 @@ impl ShredAdapter {
             "json_get_float" => Call::Float,
             "json_get_bool" => Call::Boolean,
             "json_get_json" | "json_query" => Call::Written,
-            "json_length" | "json_get_array" | "json_object_keys" => Call::Container,
+            "json_length" | "json_object_keys" => Call::Container,
+            "json_get_array" => Call::Array,
             "json_contains" => Call::Contains,
             "json_exists" => Call::Exists,
             _ => return None,
         };
         let (column, path) = self.path(call)?;
-        // A file of another engine has no manifest: its text is parsed.
-        let manifest = parsed(self.physical.metadata().get(MANIFEST_KEY)?)?;
+        let manifest = self.manifest()?;
         if asked == Call::Exists && manifest.columns.get(&column).is_none_or(|root| root.kinds != 0) {
             return None;
         }
@@ -162,13 +173,16 @@ impl ShredAdapter {
         call: &ScalarFunctionExpr,
     ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
         let name = call.fun().name();
+        let elements = ElementsCall::of(call);
         let path = match name {
             "json_value" | "json_query" => {
                 self.path(call).map(|(column, path)| (column, path.into_iter().map(Step::Key).collect()))
             }
             "json_get_str" | "json_as_text" | "json_get_json" | "json_get_int" | "json_get_float" | "json_get_bool"
             | "json_get_array" | "json_get" | "json_contains" | "json_length" | "json_object_keys" => steps(call),
-            _ => None,
+            _ => elements
+                .as_ref()
+                .map(|elements| (elements.column.clone(), elements.path.iter().cloned().map(Step::Key).collect())),
         };
         let (Some((column, path)), Some(documents)) = (path, call.args().first()) else { return Ok(None) };
         let extractions = {
@@ -182,6 +196,7 @@ impl ShredAdapter {
             "json_get_float" => Reading::Float,
             "json_get_bool" => Reading::Boolean,
             "json_contains" => Reading::Exists,
+            _ if elements.is_some() => Reading::Elements,
             _ => Reading::Written,
         };
         let Some(value) = Extract::new(Arc::clone(documents), &extractions, path, reading) else { return Ok(None) };
@@ -192,6 +207,12 @@ impl ShredAdapter {
                 Arc::clone(expr).with_new_children(vec![value, root])?
             }
             (Reading::Written, _) => Arc::clone(expr).with_new_children(vec![value])?,
+            (Reading::Elements, _) => {
+                let path = elements.map_or(0, |elements| elements.path.len());
+                let no_path: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::from(0_i64)));
+                let inside = call.args().iter().skip(2 + path).cloned();
+                Arc::clone(expr).with_new_children([value, no_path].into_iter().chain(inside).collect())?
+            }
             _ => value,
         }))
     }
@@ -223,13 +244,14 @@ impl ShredAdapter {
             Call::Boolean => Kind::Boolean.bit() | Kind::Text.bit(),
             Call::Integer | Call::Float => all & !Kind::Boolean.bit(),
             Call::AsText | Call::Scalar | Call::Written | Call::Contains | Call::Exists => all,
-            Call::Container => 0,
+            Call::Container | Call::Array => 0,
         };
         // Values that no leaf holds, and that the call does not pass over.
         let text_only = match asked {
             Call::AsText | Call::Container => CONTAINER,
             Call::Written => Kind::Text.bit() | NULL | CONTAINER,
             Call::Contains | Call::Exists => NULL | CONTAINER | BROKEN,
+            Call::Array if node.may_have_arrays() => CONTAINER,
             _ => 0,
         };
         if node.kinds & text_only != 0 {

@@ -26,7 +26,7 @@ use super::leaf::{Kind, Leaf, LeafSet, is_index};
 const SAMPLE_ROWS: usize = 4_096;
 /// One sampled document of so many is compressed, to tell what the text takes.
 const COMPRESSED_TEXTS: usize = 4;
-/// A path of fewer rows than one in this many is not worth a column: it is rare, and its text is parsed where it is asked for.
+/// A path of fewer values than one in this many rows is not worth a column: it is rare, and its text is parsed where it is asked for.
 const RAREST: usize = 100;
 /// Strings longer than this on average are notes and payloads: as large as the text they come from.
 const LONG_TEXT_BYTES: usize = 64;
@@ -82,6 +82,13 @@ impl Values {
         }
     }
 
+    /// Says whether texts stand in several rows. Inside arrays only such are worth a column: of the things in a list one counts
+    /// the types and states, while their ids and instants would cost several values a row.
+    fn repeats(&self) -> bool {
+        let distinct: HashSet<u64> = self.hashes.iter().map(|(_, hash)| *hash).collect();
+        distinct.len() * 2 <= self.text_rows
+    }
+
     fn is_worth_it(&self, sampled: usize) -> bool {
         self.rows * RAREST >= sampled && self.text_bytes <= LONG_TEXT_BYTES * self.text_rows
     }
@@ -131,7 +138,8 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
     let mut text_bytes = 0;
     for name in columns {
         let mut walker = Walker::for_sample();
-        let mut values: BTreeMap<usize, Values> = BTreeMap::new();
+        // By path, and path inside the elements of an array.
+        let mut values: BTreeMap<(usize, Option<usize>), Values> = BTreeMap::new();
         let mut some_texts = Vec::new();
         let mut sampled = 0;
         for text in sampled_texts(batches, name, step) {
@@ -141,26 +149,37 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
                 }
                 walker.walk(text);
                 for seen in walker.values(text) {
-                    values.entry(seen.node).or_default().add(sampled, seen);
+                    values.entry((seen.node, None)).or_default().add(sampled, seen);
                 }
+                walker.arrays.sample(text, |array, element, walker| {
+                    for seen in walker.values(element) {
+                        values.entry((array, Some(seen.node))).or_default().add(sampled, seen);
+                    }
+                });
             }
             sampled += 1;
         }
         text_bytes += compressed_bytes(&some_texts) * COMPRESSED_TEXTS;
         for (node, path) in walker.paths() {
-            if let Some(values) = values.remove(&node)
-                && values.is_worth_it(sampled)
-                && !path.iter().any(|key| is_index(key))
-            {
-                let bytes = compressed_bytes(&values.bytes).min(values.dictionary_bytes());
-                let leaf = Leaf { column: (*name).to_owned(), path, kinds: values.kinds };
-                let is_of_one_length = values.is_of_one_length();
-                candidates.push(Candidate { leaf, rows: values.rows, bytes, is_of_one_length, hashes: values.hashes });
+            let inside = walker.arrays.paths(node).into_iter().map(|(inside, path)| (Some(inside), Some(path)));
+            for (inside_node, inside) in std::iter::once((None, None)).chain(inside) {
+                let mut keys = path.iter().chain(inside.iter().flatten());
+                if let Some(values) = values.remove(&(node, inside_node))
+                    && values.is_worth_it(sampled)
+                    && (inside.is_none() || values.repeats())
+                    && !keys.any(|key| is_index(key))
+                {
+                    let bytes = compressed_bytes(&values.bytes).min(values.dictionary_bytes());
+                    let leaf = Leaf { column: (*name).to_owned(), path: path.clone(), inside, kinds: values.kinds };
+                    let is_of_one_length = values.is_of_one_length();
+                    let hashes = values.hashes;
+                    candidates.push(Candidate { leaf, rows: values.rows, bytes, is_of_one_length, hashes });
+                }
             }
         }
     }
     // The most frequent first; paths break ties, so that the same rows give the same leaves.
-    candidates.sort_by(|a, b| (b.rows, &a.leaf.column, &a.leaf.path).cmp(&(a.rows, &b.leaf.column, &b.leaf.path)));
+    candidates.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| place(&a.leaf).cmp(&place(&b.leaf))));
     leave_out_copies(&mut candidates, &other_columns(batches, columns, step));
     let mut left = budget;
     candidates.retain(|candidate| {
@@ -171,8 +190,12 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
     });
     leave_out_costliest(&mut candidates, text_bytes * BYTES_PERCENT / 100);
     let mut leaves: Vec<Leaf> = candidates.into_iter().map(|candidate| candidate.leaf).collect();
-    leaves.sort_by(|a, b| (&a.column, &a.path).cmp(&(&b.column, &b.path)));
+    leaves.sort_by(|a, b| place(a).cmp(&place(b)));
     LeafSet { leaves }
+}
+
+fn place(leaf: &Leaf) -> (&String, &Vec<String>, &Option<Vec<String>>) {
+    (&leaf.column, &leaf.path, &leaf.inside)
 }
 
 /// Leaves out what hardly repeats and stands in another column, or in a leaf that is more frequent.
@@ -210,7 +233,7 @@ fn leave_out_costliest(candidates: &mut Vec<Candidate>, bytes: usize) {
         let costliest = (0..candidates.len()).max_by(|a, b| {
             let (a, b) = (&candidates[*a], &candidates[*b]);
             let cost = (a.bytes * b.rows).cmp(&(b.bytes * a.rows));
-            a.is_id().cmp(&b.is_id()).then(cost).then_with(|| a.leaf.path.cmp(&b.leaf.path))
+            a.is_id().cmp(&b.is_id()).then(cost).then_with(|| place(&a.leaf).cmp(&place(&b.leaf)))
         });
         let Some(costliest) = costliest else { break };
         sum -= candidates.remove(costliest).bytes;
@@ -302,7 +325,12 @@ mod tests {
     #[test]
     fn ids_and_then_what_costs_most_for_each_value_give_way() {
         let candidate = |name: &str, rows, bytes| Candidate {
-            leaf: Leaf { column: "data".to_owned(), path: vec![name.to_owned()], kinds: Kind::Text.bit() },
+            leaf: Leaf {
+                column: "data".to_owned(),
+                path: vec![name.to_owned()],
+                inside: None,
+                kinds: Kind::Text.bit(),
+            },
             rows,
             bytes,
             is_of_one_length: name == "id",

@@ -10,17 +10,12 @@
 //! comparison, and answers taken from another document.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch,
-    StringViewBuilder,
-};
 use jiter::{Jiter, JiterResult, NumberAny, NumberInt, Peek};
 
-use super::leaf::{BROKEN, CONTAINER, Kind, LeafSet, NULL};
-use super::manifest::{Manifest, PathNode};
-use crate::error::{Error, Result};
+use super::elements::Arrays;
+use super::leaf::{BROKEN, CONTAINER, Kind, Leaf, NULL};
+use super::manifest::PathNode;
 
 /// Objects deeper than this are skipped: their paths are unknown to the manifest, and have no leaves.
 pub const MAX_DEPTH: usize = 8;
@@ -55,7 +50,7 @@ struct Node {
 
 /// A value taken from a document; text is a range of the document, or of the scratch buffer where it had to be unescaped.
 #[derive(Debug, Clone, Copy)]
-enum Taken {
+pub(super) enum Taken {
     Text(usize, usize),
     Unescaped(usize, usize),
     Integer(i64),
@@ -65,7 +60,7 @@ enum Taken {
 }
 
 impl Taken {
-    fn kind(self) -> Kind {
+    pub fn kind(self) -> Kind {
         match self {
             Self::Text(..) | Self::Unescaped(..) => Kind::Text,
             Self::Integer(_) => Kind::Integer,
@@ -85,6 +80,8 @@ pub(super) struct Walker {
     scratch: String,
     /// Whether values are taken at every path, to learn from, or only where there are leaves.
     takes_all: bool,
+    /// The arrays whose elements are looked into.
+    pub(super) arrays: Arrays,
 }
 
 /// One value of a document, as the sampling sees it.
@@ -101,26 +98,50 @@ pub(super) struct Seen<'a> {
 }
 
 impl Walker {
-    /// Makes a walker that takes values at every path.
+    /// Makes a walker that takes values at every path, those inside the elements of arrays too.
     pub fn for_sample() -> Self {
-        let root = Node { is_complete: true, ..Node::default() };
-        Self { nodes: vec![root], document: 0, taken: Vec::new(), scratch: String::new(), takes_all: true }
+        Self { takes_all: true, arrays: Arrays::for_sample(), ..Self::for_leaves(std::iter::empty()) }
     }
 
-    /// Makes a walker that takes the values of these leaves, each a number and a path.
-    pub fn for_leaves<'a>(leaves: impl Iterator<Item = (usize, &'a [String])>) -> Self {
-        let mut walker = Self { takes_all: false, ..Self::for_sample() };
-        for (leaf, path) in leaves {
-            let mut node = 0;
-            for key in path {
-                node = match walker.nodes[node].children.get(key.as_str()) {
-                    Some(child) => *child,
-                    None => walker.grow(node, key),
-                };
+    /// Makes a walker that takes values at every path, for documents that are elements of an array.
+    pub fn for_sampled_elements() -> Self {
+        Self { takes_all: true, ..Self::for_leaves(std::iter::empty()) }
+    }
+
+    /// Makes a walker that takes the values of these leaves, each with its number.
+    pub fn for_leaves<'a>(leaves: impl Iterator<Item = (usize, &'a Leaf)>) -> Self {
+        let root = Node { is_complete: true, ..Node::default() };
+        let mut walker = Self {
+            nodes: vec![root],
+            document: 0,
+            taken: Vec::new(),
+            scratch: String::new(),
+            takes_all: false,
+            arrays: Arrays::default(),
+        };
+        for (number, leaf) in leaves {
+            match &leaf.inside {
+                Some(inside) => {
+                    let node = walker.reach(&leaf.path);
+                    walker.arrays.add_leaf(node, inside, number);
+                }
+                None => walker.add_leaf(&leaf.path, number),
             }
-            walker.nodes[node].leaf = Some(leaf);
         }
         walker
+    }
+
+    /// Takes the values at a path for a leaf from now on.
+    pub fn add_leaf(&mut self, path: &[String], leaf: usize) {
+        let node = self.reach(path);
+        self.nodes[node].leaf = Some(leaf);
+    }
+
+    fn reach(&mut self, path: &[String]) -> usize {
+        path.iter().fold(0, |node, key| match self.nodes[node].children.get(key.as_str()) {
+            Some(child) => *child,
+            None => self.grow(node, key),
+        })
     }
 
     fn grow(&mut self, parent: usize, key: &str) -> usize {
@@ -192,6 +213,7 @@ impl Walker {
         self.document += 1;
         self.taken.clear();
         self.scratch.clear();
+        self.arrays.begin();
     }
 
     fn fast(&mut self, text: &str) -> JiterResult<()> {
@@ -259,6 +281,7 @@ impl Walker {
             Peek::Array => {
                 self.nodes[node].kinds |= CONTAINER;
                 self.nodes[node].has_arrays = true;
+                self.arrays.meet(node, jiter.current_index());
                 jiter.known_skip(peek)?;
                 None
             }
@@ -320,6 +343,21 @@ impl Walker {
         }
     }
 
+    /// Notes that a document is NULL.
+    pub fn note_null(&mut self) {
+        self.nodes[0].kinds |= NULL;
+    }
+
+    /// Lists what was taken from the last document for leaves, each with the leaf's number.
+    pub fn taken(&self) -> impl Iterator<Item = (usize, Taken)> {
+        self.taken.iter().filter_map(|(node, taken)| Some((self.nodes[*node].leaf?, *taken)))
+    }
+
+    /// Where the texts of the last document are that had to be unescaped.
+    pub fn scratch(&self) -> &str {
+        &self.scratch
+    }
+
     /// Lists what was taken from the last document, in its order.
     pub fn values<'a>(&'a self, document: &'a str) -> impl Iterator<Item = Seen<'a>> {
         self.taken.iter().map(move |(node, taken)| {
@@ -354,7 +392,7 @@ impl Walker {
     }
 
     /// Returns the tree of paths for the manifest.
-    fn tree(&self, node: usize, missed: &[u8]) -> PathNode {
+    pub(super) fn tree(&self, node: usize, missed: &[u8]) -> PathNode {
         let this = &self.nodes[node];
         PathNode {
             documents: this.documents,
@@ -363,6 +401,7 @@ impl Walker {
             leaf: this.leaf.is_some(),
             missed: this.leaf.and_then(|leaf| missed.get(leaf).copied()).unwrap_or_default(),
             is_complete: this.is_complete,
+            elements: self.arrays.tree(node, missed).map(Box::new),
             children: this.children.iter().map(|(key, child)| (key.to_string(), self.tree(*child, missed))).collect(),
         }
     }
@@ -410,190 +449,4 @@ fn float_is(float: f64, raw: &str) -> bool {
     }
     let mut matcher = Matcher(raw);
     write!(matcher, "{float}").is_ok() && matcher.0.is_empty()
-}
-
-/// Builds one leaf column; rows without a value are filled in when the next one comes.
-#[derive(Debug)]
-enum LeafBuilder {
-    Text(StringViewBuilder),
-    Integer(Int64Builder),
-    Float(Float64Builder),
-    Boolean(BooleanBuilder),
-}
-
-macro_rules! pad {
-    ($builder:expr, $rows:expr) => {{
-        let missing = $rows - $builder.len();
-        if missing > 0 {
-            $builder.append_nulls(missing);
-        }
-    }};
-}
-
-fn append_text(builder: &mut StringViewBuilder, row: usize, text: &str) {
-    for _ in builder.len()..row {
-        builder.append_null();
-    }
-    builder.append_value(text);
-}
-
-impl LeafBuilder {
-    fn new(kind: Kind) -> Self {
-        match kind {
-            Kind::Text | Kind::RawNumber => Self::Text(StringViewBuilder::new()),
-            Kind::Integer => Self::Integer(Int64Builder::new()),
-            Kind::Float => Self::Float(Float64Builder::new()),
-            Kind::Boolean => Self::Boolean(BooleanBuilder::new()),
-        }
-    }
-
-    fn append(&mut self, row: usize, taken: Taken, document: &str, scratch: &str) {
-        match (self, taken) {
-            (Self::Text(builder), Taken::Text(start, end) | Taken::RawNumber(start, end)) => {
-                append_text(builder, row, &document[start..end]);
-            }
-            (Self::Text(builder), Taken::Unescaped(start, end)) => append_text(builder, row, &scratch[start..end]),
-            (Self::Integer(builder), Taken::Integer(value)) => {
-                pad!(builder, row);
-                builder.append_value(value);
-            }
-            (Self::Float(builder), Taken::Float(value)) => {
-                pad!(builder, row);
-                builder.append_value(value);
-            }
-            (Self::Boolean(builder), Taken::Boolean(value)) => {
-                pad!(builder, row);
-                builder.append_value(value);
-            }
-            // The kind of a value chooses its builder.
-            _ => {}
-        }
-    }
-
-    fn finish(mut self, rows: usize) -> ArrayRef {
-        match &mut self {
-            Self::Text(builder) => {
-                for _ in builder.len()..rows {
-                    builder.append_null();
-                }
-                Arc::new(builder.finish())
-            }
-            Self::Integer(builder) => {
-                pad!(builder, rows);
-                Arc::new(builder.finish())
-            }
-            Self::Float(builder) => {
-                pad!(builder, rows);
-                Arc::new(builder.finish())
-            }
-            Self::Boolean(builder) => {
-                pad!(builder, rows);
-                Arc::new(builder.finish())
-            }
-        }
-    }
-}
-
-/// Takes the leaves of a file out of its rows; several threads may each shred a batch at once.
-#[derive(Debug, Clone)]
-pub struct FileShredder {
-    leaves: Arc<LeafSet>,
-    columns: Arc<[&'static str]>,
-    /// What was learnt of the paths, by each of the threads; taken out while one shreds.
-    idle: Arc<Mutex<Vec<Learnt>>>,
-}
-
-/// What is learnt of the paths while rows are shredded.
-#[derive(Debug)]
-struct Learnt {
-    /// One for each JSON column.
-    walkers: Vec<Walker>,
-    /// Kinds of each leaf that have no column.
-    missed: Vec<u8>,
-}
-
-impl FileShredder {
-    /// Makes a shredder of these JSON columns into these leaves.
-    pub fn new(columns: Vec<&'static str>, leaves: LeafSet) -> Self {
-        Self { leaves: Arc::new(leaves), columns: columns.into(), idle: Arc::default() }
-    }
-
-    /// Takes the leaves out of a batch: one array for each of [`LeafSet::columns`], and notes which paths it has.
-    ///
-    /// # Errors
-    /// A batch without one of the JSON columns, or with another type than Utf8View.
-    pub fn shred(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
-        let idle = self.idle().pop();
-        let mut learnt = idle.unwrap_or_else(|| self.nothing_learnt());
-        let arrays = self.take_leaves(batch, &mut learnt);
-        self.idle().push(learnt);
-        arrays
-    }
-
-    /// Takes the leaves out of a batch that is not of the file, or will be shredded again.
-    ///
-    /// # Errors
-    /// As [`FileShredder::shred`].
-    pub fn try_out(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
-        self.take_leaves(batch, &mut self.nothing_learnt())
-    }
-
-    /// Says which paths the rows shredded so far have.
-    pub fn manifest(&self) -> Manifest {
-        let mut manifest = Manifest::default();
-        for learnt in self.idle().iter() {
-            let columns = self.columns.iter().zip(&learnt.walkers);
-            let roots = columns.map(|(name, walker)| ((*name).to_owned(), walker.tree(0, &learnt.missed)));
-            manifest.merge(Manifest { columns: roots.collect() });
-        }
-        manifest
-    }
-
-    fn idle(&self) -> MutexGuard<'_, Vec<Learnt>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn nothing_learnt(&self) -> Learnt {
-        let by_column = self.leaves.by_column();
-        let walker = |name: &&'static str| {
-            let leaves = by_column.get(*name).map(Vec::as_slice).unwrap_or_default();
-            Walker::for_leaves(leaves.iter().map(|(index, leaf)| (*index, leaf.path.as_slice())))
-        };
-        Learnt { walkers: self.columns.iter().map(walker).collect(), missed: vec![0; self.leaves.leaves.len()] }
-    }
-
-    fn take_leaves(&self, batch: &RecordBatch, learnt: &mut Learnt) -> Result<Vec<ArrayRef>> {
-        // Builders by leaf and kind.
-        let mut builders: Vec<[Option<LeafBuilder>; 5]> =
-            self.leaves.leaves.iter().map(|_| Default::default()).collect();
-        for (index, leaf) in self.leaves.leaves.iter().enumerate() {
-            for (slot, kind) in super::leaf::KINDS.iter().enumerate().filter(|(_, kind)| leaf.kinds & kind.bit() != 0) {
-                builders[index][slot] = Some(LeafBuilder::new(*kind));
-            }
-        }
-        let Learnt { walkers, missed } = learnt;
-        for (name, walker) in self.columns.iter().zip(walkers) {
-            let column = batch.column_by_name(name).ok_or_else(|| Error::internal(format!("no column {name}")))?;
-            let texts = column
-                .as_string_view_opt()
-                .ok_or_else(|| Error::internal(format!("column {name} is {}", column.data_type())))?;
-            for row in 0..texts.len() {
-                if texts.is_null(row) {
-                    walker.nodes[0].kinds |= NULL;
-                    continue;
-                }
-                let document = texts.value(row);
-                walker.walk(document);
-                for (node, taken) in &walker.taken {
-                    let Some(leaf) = walker.nodes[*node].leaf else { continue };
-                    match &mut builders[leaf][taken.kind().bit().trailing_zeros() as usize] {
-                        Some(builder) => builder.append(row, *taken, document, &walker.scratch),
-                        None => missed[leaf] |= taken.kind().bit(),
-                    }
-                }
-            }
-        }
-        let rows = batch.num_rows();
-        Ok(builders.into_iter().flatten().flatten().map(|builder| builder.finish(rows)).collect())
-    }
 }

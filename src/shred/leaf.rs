@@ -1,6 +1,7 @@
-//! Leaf columns: a JSON path, the kind of values it holds, and the column's name.
+//! Leaf columns: a JSON path, the kind of values it holds, and the column's name and type.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
 
@@ -60,21 +61,47 @@ impl Kind {
 /// What the names of leaf columns start with; no column of ours or of an export does.
 pub const LEAF_PREFIX: &str = "~shred/";
 
-/// Names the column of a leaf: `~shred/<column>/<path>#<kind>`, with `~` and `/` in keys written `~0` and `~1`.
+/// Names the column of a leaf: `~shred/<column>/<path>#<kind>`, with `~`, `/` and `[` in keys written `~0`, `~1` and `~2`.
 pub fn leaf_name(column: &str, path: &[impl AsRef<str>], kind: Kind) -> String {
     let mut name = format!("{LEAF_PREFIX}{column}");
-    for key in path {
-        name.push('/');
-        name.push_str(&key.as_ref().replace('~', "~0").replace('/', "~1"));
-    }
-    name.push('#');
-    name.push(kind.letter());
+    push_keys(&mut name, path);
+    name.extend(['#', kind.letter()]);
     name
+}
+
+/// Names the column of a leaf inside the elements of an array: `~shred/<column>/<path>[]/<path inside>#<kind>`.
+pub fn element_leaf_name(column: &str, path: &[impl AsRef<str>], inside: &[impl AsRef<str>], kind: Kind) -> String {
+    let mut name = format!("{LEAF_PREFIX}{column}");
+    push_keys(&mut name, path);
+    name.push_str("[]");
+    push_keys(&mut name, inside);
+    name.extend(['#', kind.letter()]);
+    name
+}
+
+fn push_keys(name: &mut String, keys: &[impl AsRef<str>]) {
+    for key in keys {
+        name.push('/');
+        name.push_str(&key.as_ref().replace('~', "~0").replace('/', "~1").replace('[', "~2"));
+    }
 }
 
 /// Writes keys as a JSONPath of RFC 9535: `$.variables.customer_tier`, `$['a.b']`.
 pub fn json_path(keys: &[impl AsRef<str>]) -> String {
     let mut path = "$".to_owned();
+    push_steps(&mut path, keys);
+    path
+}
+
+/// Writes keys inside the elements of an array as a JSONPath: `$.variables.events[*].type`.
+pub fn element_json_path(keys: &[impl AsRef<str>], inside: &[impl AsRef<str>]) -> String {
+    let mut path = json_path(keys);
+    path.push_str("[*]");
+    push_steps(&mut path, inside);
+    path
+}
+
+fn push_steps(path: &mut String, keys: &[impl AsRef<str>]) {
     for key in keys.iter().map(AsRef::as_ref) {
         let is_letter = |c: char| c.is_ascii_alphabetic() || c == '_' || !c.is_ascii();
         if key.starts_with(is_letter) && key.chars().all(|c| is_letter(c) || c.is_ascii_digit()) {
@@ -95,7 +122,6 @@ pub fn json_path(keys: &[impl AsRef<str>]) -> String {
             path.push_str("']");
         }
     }
-    path
 }
 
 /// Says whether a key may stand for an index of an array: a look-up by such a key goes into arrays, where leaves do not.
@@ -110,23 +136,46 @@ pub struct Leaf {
     pub column: String,
     /// The keys from the root down; at least one.
     pub path: Vec<String>,
+    /// Where the path leads to arrays, the keys from each element down; at least one. A column then holds a list a row.
+    pub inside: Option<Vec<String>>,
     /// The kinds that have a column.
     pub kinds: u8,
+}
+
+impl Leaf {
+    /// Names the column of a kind.
+    pub fn name(&self, kind: Kind) -> String {
+        match &self.inside {
+            Some(inside) => element_leaf_name(&self.column, &self.path, inside, kind),
+            None => leaf_name(&self.column, &self.path, kind),
+        }
+    }
+
+    /// Returns the type of the column of a kind.
+    pub fn arrow_type(&self, kind: Kind) -> DataType {
+        match self.inside {
+            Some(_) => list_type(kind.arrow_type()),
+            None => kind.arrow_type(),
+        }
+    }
+}
+
+/// Returns the type of a list with an entry for each element of an array.
+pub fn list_type(item: DataType) -> DataType {
+    DataType::List(Arc::new(Field::new_list_field(item, true)))
 }
 
 /// The leaves of one file, in the order of their columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LeafSet {
-    /// The leaves, sorted by column and path.
+    /// The leaves, sorted by column, path and path inside.
     pub leaves: Vec<Leaf>,
 }
 
 impl LeafSet {
     /// Lists the Arrow fields of all leaf columns: leaf by leaf, kind by kind.
     pub fn fields(&self) -> Vec<Field> {
-        self.columns()
-            .map(|(leaf, kind)| Field::new(leaf_name(&leaf.column, &leaf.path, kind), kind.arrow_type(), true))
-            .collect()
+        self.columns().map(|(leaf, kind)| Field::new(leaf.name(kind), leaf.arrow_type(kind), true)).collect()
     }
 
     /// Lists the leaf columns.

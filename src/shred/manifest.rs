@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::leaf::CONTAINER;
+
 /// The key of the manifest among the footer's key/value pairs.
 pub const MANIFEST_KEY: &str = "sessionlake.shred";
 
@@ -35,6 +37,9 @@ pub struct PathNode {
     /// Whether `children` has every key that any document of the file has here.
     #[serde(rename = "c", default = "yes", skip_serializing_if = "is_true")]
     pub is_complete: bool,
+    /// Where elements of arrays have leaves: the paths inside the elements, whose documents are the elements.
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    pub elements: Option<Box<PathNode>>,
     /// The keys below.
     #[serde(rename = "p", default, skip_serializing_if = "BTreeMap::is_empty")]
     pub children: BTreeMap<String, PathNode>,
@@ -81,15 +86,7 @@ impl Manifest {
 
     /// Looks a path up.
     pub fn find(&self, column: &str, path: &[String]) -> PathState<'_> {
-        let Some(mut node) = self.columns.get(column) else { return PathState::Unknown };
-        for key in path {
-            match node.children.get(key) {
-                Some(child) => node = child,
-                None if node.is_complete => return PathState::Absent,
-                None => return PathState::Unknown,
-            }
-        }
-        PathState::Present(node)
+        self.columns.get(column).map_or(PathState::Unknown, |root| root.find(path))
     }
 
     /// Adds what other rows of the same file have.
@@ -106,6 +103,24 @@ impl Manifest {
 }
 
 impl PathNode {
+    /// Says whether some document may have an array at the path. A file that does not count its documents does not note arrays.
+    pub fn may_have_arrays(&self) -> bool {
+        self.kinds & CONTAINER != 0 && (self.has_arrays || self.documents == 0)
+    }
+
+    /// Looks up a path below this one.
+    pub fn find(&self, path: &[String]) -> PathState<'_> {
+        let mut node = self;
+        for key in path {
+            match node.children.get(key) {
+                Some(child) => node = child,
+                None if node.is_complete => return PathState::Absent,
+                None => return PathState::Unknown,
+            }
+        }
+        PathState::Present(node)
+    }
+
     fn merge(&mut self, other: Self) {
         self.documents += other.documents;
         self.kinds |= other.kinds;
@@ -113,6 +128,11 @@ impl PathNode {
         self.leaf |= other.leaf;
         self.missed |= other.missed;
         self.is_complete &= other.is_complete;
+        match (&mut self.elements, other.elements) {
+            (Some(mine), Some(elements)) => mine.merge(*elements),
+            (none @ None, elements) => *none = elements,
+            (Some(_), None) => {}
+        }
         for (key, node) in other.children {
             match self.children.get_mut(&key) {
                 Some(mine) => mine.merge(node),
@@ -121,5 +141,34 @@ impl PathNode {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn arrays_are_ruled_out_only_where_they_would_have_been_noted() {
+        let node = |text: &str| serde_json::from_str::<PathNode>(text).unwrap();
+        assert!(node(r#"{"n":3,"k":32,"a":true}"#).may_have_arrays());
+        assert!(node(r#"{"k":32}"#).may_have_arrays());
+        assert!(!node(r#"{"n":3,"k":33}"#).may_have_arrays());
+        assert!(!node(r#"{"n":3,"k":1}"#).may_have_arrays());
+        assert!(!node("{}").may_have_arrays());
+    }
+
+    #[test]
+    fn paths_inside_elements_are_merged_and_written() {
+        let read = |text: &str| Manifest::parse(text).unwrap();
+        let mut sum = read(
+            r#"{"columns":{"data":{"n":0,"p":{"e":{"n":1,"k":32,"a":true,"e":{"n":0,"p":{"t":{"n":2,"k":1,"l":true}}}}}}}}"#,
+        );
+        sum.merge(read(r#"{"columns":{"data":{"n":0,"p":{"e":{"n":1,"k":32,"a":true,"e":{"n":0,"p":{"t":{"n":3,"k":2,"l":true,"m":2}}}}}}}}"#));
+        sum.merge(read(r#"{"columns":{"data":{"n":0,"p":{"e":{"n":4,"k":1}}}}}"#));
+        let elements = sum.columns["data"].children["e"].elements.as_ref().unwrap();
+        let inside = &elements.children["t"];
+        assert_eq!((inside.documents, inside.kinds, inside.missed, inside.leaf), (5, 3, 2, true));
+        assert_eq!(read(&sum.to_json()), sum);
     }
 }

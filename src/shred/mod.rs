@@ -8,17 +8,20 @@
 //!
 //! What a function answers on odd input (first of two equal keys, documents that break off, numbers in strings) is what
 //! datafusion-functions-json does: [`document`] walks a document once for all leaves with the same parser, and falls back to
-//! the very look-up of the functions where a document is broken.
+//! the very look-up of the functions where a document is broken. The elements of arrays are documents of their own ([`elements`]).
 
 pub mod adapter;
 pub mod choice;
 pub mod derive;
 pub mod document;
+pub mod element_calls;
+pub mod elements;
 pub mod extract;
 pub mod leaf;
 pub mod manifest;
+pub mod shredder;
 
 pub use adapter::ShredAdapterFactory;
-pub use document::FileShredder;
 pub use leaf::{Kind, LeafSet};
 pub use manifest::{MANIFEST_KEY, Manifest};
+pub use shredder::FileShredder;

@@ -1,7 +1,9 @@
 //! Our rules for the optimizer, one a file.
 
 mod clock;
+mod elements;
 mod window;
 
 pub use clock::{AsOfClock, reads_clock};
+pub use elements::LeavesOfElements;
 pub use window::LeavesOfWindows;

@@ -14,7 +14,7 @@ use datafusion::logical_expr::{Expr, ExpressionPlacement, LogicalPlan};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
 /// What DataFusion's own rules name such columns: by this they know them for calls on their way to the scan.
-const PREFIX: &str = "__datafusion_extracted";
+pub(super) const PREFIX: &str = "__datafusion_extracted";
 /// The rule of DataFusion that does the same for other nodes.
 const RUNS_BEFORE: &str = "extract_leaf_expressions";
 

@@ -2,8 +2,9 @@
 //!
 //! `path` compiles a path, `lookup` finds what it picks in a document. The plain `json_get_*` functions are those of
 //! datafusion-functions-json, the ones that return text wrapped by `text`; `operators` plans `->`, `->>`, `#>`, `#>>` and `?` as
-//! calls of them, and `rewrite` makes one call of several.
+//! calls of them, and `rewrite` makes one call of several. `elements` has the functions that the optimizer calls on whole arrays.
 
+mod elements;
 mod json_exists;
 mod json_query;
 mod json_valid;
@@ -14,6 +15,7 @@ mod path;
 mod rewrite;
 mod text;
 
+pub use elements::elements_function;
 pub(crate) use json_exists::JsonExists;
 pub(crate) use json_query::JsonQuery;
 pub(crate) use json_valid::JsonValid;

@@ -173,7 +173,7 @@ impl Plan {
                 self.trie.find(text, &mut places);
             }
             for (column, (path, _)) in columns.iter_mut().zip(&self.columns) {
-                column.append(text, documents.views()[row], places[*path]);
+                column.append(row, text, documents.views()[row], places[*path]);
             }
         }
         columns.into_iter().map(|column| column.finish(documents)).collect()

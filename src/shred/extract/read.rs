@@ -3,25 +3,30 @@
 //! The functions that most queries call are read here, straight into the column that they return. For all others the text of
 //! the value is taken, as a view into its document, and the function itself reads that.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, ByteView, Float64Builder, Int64Builder, NullBufferBuilder, StringViewArray,
+    Array, ArrayRef, BooleanBuilder, ByteView, Float64Builder, Int64Builder, NullBufferBuilder, StringViewArray,
     StringViewBuilder, make_view,
 };
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::DataType;
-use datafusion::common::Result;
+use datafusion::common::{DataFusionError, Result};
 use jiter::{Jiter, NumberAny, Peek};
 
 use super::walk::Place;
 use crate::shred::derive::{to_float, to_integer};
+use crate::shred::elements::{ListsBuilder, cut};
+use crate::shred::leaf::list_type;
 
 /// How a value is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Reading {
     /// The text of the value as it stands, up to the end of a document that breaks off within it.
     Written,
+    /// `json_get_array`: the elements as they stand.
+    Elements,
     /// `json_contains`
     Exists,
     /// `json_get_str`
@@ -41,6 +46,7 @@ impl Reading {
     pub fn data_type(self) -> DataType {
         match self {
             Self::Written | Self::Text | Self::AsText => DataType::Utf8View,
+            Self::Elements => list_type(DataType::Utf8View),
             Self::Exists | Self::Boolean => DataType::Boolean,
             Self::Integer => DataType::Int64,
             Self::Float => DataType::Float64,
@@ -56,6 +62,7 @@ pub(super) struct Column {
 
 enum Values {
     Views { views: Vec<u128>, nulls: NullBufferBuilder },
+    Elements { views: Vec<u128>, lists: ListsBuilder, ranges: Vec<Range<usize>> },
     Text(StringViewBuilder),
     Integer(Int64Builder),
     Float(Float64Builder),
@@ -66,6 +73,7 @@ impl Column {
     pub(super) fn new(reading: Reading, rows: usize) -> Self {
         let values = match reading {
             Reading::Written => Values::Views { views: Vec::with_capacity(rows), nulls: NullBufferBuilder::new(rows) },
+            Reading::Elements => Values::Elements { views: Vec::new(), lists: ListsBuilder::new(), ranges: Vec::new() },
             Reading::Text | Reading::AsText => Values::Text(StringViewBuilder::with_capacity(rows)),
             Reading::Integer => Values::Integer(Int64Builder::with_capacity(rows)),
             Reading::Float => Values::Float(Float64Builder::with_capacity(rows)),
@@ -74,18 +82,26 @@ impl Column {
         Self { reading, values }
     }
 
-    /// Appends what is read at a place of a document, which `view` shows; null where there is no place.
-    pub(super) fn append(&mut self, document: &str, view: u128, place: Option<Place>) {
+    /// Appends what is read at a place of the document of a row, which `view` shows; null where there is no place.
+    pub(super) fn append(&mut self, row: usize, document: &str, view: u128, place: Option<Place>) {
         let value = place.and_then(|place| Value::at(document, place));
         match &mut self.values {
             Values::Views { views, nulls } => {
-                let shown = value.and_then(|value| {
-                    let view = ByteView::from(view);
-                    let offset = view.offset.checked_add(u32::try_from(place?.start).ok()?)?;
-                    Some(make_view(value.text.as_bytes(), view.buffer_index, offset))
-                });
+                let shown = value.and_then(|value| show(view, place?.start, value.text));
                 nulls.append(shown.is_some());
                 views.push(shown.unwrap_or_default());
+            }
+            Values::Elements { views, lists, ranges } => {
+                let array = value.filter(|value| value.text.starts_with('[') && cut(value.text, ranges).is_ok());
+                let shown = array.zip(place).and_then(|(array, place)| {
+                    let element =
+                        |range: &Range<usize>| show(view, place.start + range.start, &array.text[range.clone()]);
+                    ranges.iter().map(element).collect::<Option<Vec<u128>>>()
+                });
+                if let Some(shown) = shown {
+                    lists.append(row, shown.len());
+                    views.extend(shown);
+                }
             }
             Values::Text(builder) => match (value, self.reading) {
                 (Some(value), Reading::AsText) => value.with_text(|text| builder.append_option(text)),
@@ -108,12 +124,24 @@ impl Column {
                 let buffers = documents.data_buffers().to_vec();
                 Arc::new(StringViewArray::try_new(ScalarBuffer::from(views), buffers, nulls.finish())?)
             }
+            Values::Elements { views, lists, .. } => {
+                let buffers = documents.data_buffers().to_vec();
+                let elements = StringViewArray::try_new(ScalarBuffer::from(views), buffers, None)?;
+                lists.finish(documents.len()).of(Arc::new(elements)).map_err(DataFusionError::from)?
+            }
             Values::Text(mut builder) => Arc::new(builder.finish()),
             Values::Integer(mut builder) => Arc::new(builder.finish()),
             Values::Float(mut builder) => Arc::new(builder.finish()),
             Values::Boolean(mut builder) => Arc::new(builder.finish()),
         })
     }
+}
+
+/// Returns a view of a part of a document that a view shows; `None` beyond what views can show.
+fn show(document: u128, start: usize, part: &str) -> Option<u128> {
+    let document = ByteView::from(document);
+    let offset = document.offset.checked_add(u32::try_from(start).ok()?)?;
+    Some(make_view(part.as_bytes(), document.buffer_index, offset))
 }
 
 /// A value in its document.

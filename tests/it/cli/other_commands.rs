@@ -70,7 +70,7 @@ fn describe_lists_the_json_paths_of_a_lake() {
     let desk = Desk::new();
     desk.write("a.ndjson", concat!(
         r#"{"Session Id":"1","Started At":"2026-11-01T00:00:00Z","Data":{"tier":"gold","n":1,"list":[1],"deep":{"a.b":null}}}"#, "\n",
-        r#"{"Session Id":"2","Started At":"2026-11-01T00:00:00Z","Data":{"tier":true,"n":1.5}}"#, "\n",
+        r#"{"Session Id":"2","Started At":"2026-11-01T00:00:00Z","Data":{"tier":true,"n":1.5,"ev":[{"t":"x"},{"t":"x"},{"t":"y"},{"t":"y"}]}}"#, "\n",
         r#"{"Session Id":"3","Started At":"2026-11-01T00:00:00Z","Data":"{\"tier\":\"cut"}"#, "\n",
     ));
     desk.run(&["ingest", "a.ndjson"]).fine();
@@ -84,7 +84,10 @@ fn describe_lists_the_json_paths_of_a_lake() {
             r#"data,$.n,"integer, number",2,66.67,yes"#,
             "data,$.deep,object,1,33.33,no",
             "data,$.deep['a.b'],null,1,33.33,no",
+            "data,$.ev,array,1,33.33,no",
             "data,$.list,array,1,33.33,no",
+            // How many sessions have a path inside elements is not noted.
+            "data,$.ev[*].t,string,,,yes",
         ]
     );
     let bytes: u64 = listed.lines().nth(1).and_then(|line| line.rsplit(',').next()?.parse().ok()).unwrap();

@@ -210,4 +210,9 @@ fn explain_says_in_how_many_files_a_json_path_comes_from_where() {
     let analyzed =
         desk.query("explain analyze select count(*) from workflow_sessions where data->>'tier' = 'gold'", &[]).fine();
     assert!(analyzed.contains("json_files=[data $.tier: leaf 2]"), "{analyzed}");
+    let unnested = "explain select e->>'n', json_get_str(e, 't', 'u') from \
+                    (select unnest(json_get_array(data, 'list')) as e from workflow_sessions)";
+    let plan = desk.query(unnested, &[]).fine();
+    let told = "json_files=[data $.list[*].n: NULL 1, text 1; data $.list[*].t.u: NULL 1, text 1]";
+    assert!(plan.contains(told), "{plan}");
 }

@@ -13,7 +13,7 @@ use super::{engine, write};
 const ONE_FILE: FileLimits = FileLimits { file_rows: 10_000, row_group_rows: 10_000 };
 
 /// Runs a question and returns how many bytes its scans read.
-async fn bytes_scanned(engine: &Engine, question: &str) -> usize {
+pub async fn bytes_scanned(engine: &Engine, question: &str) -> usize {
     let plan = engine.context().sql(question).await.unwrap().create_physical_plan().await.unwrap();
     datafusion::physical_plan::collect(Arc::clone(&plan), engine.context().task_ctx()).await.unwrap();
     let mut bytes = 0;

@@ -1,0 +1,197 @@
+//! What calls on all elements of an array (`json_elements_str` and its like) come to in one file.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, ListArray};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{ArrowNativeType, DataType, Field, SchemaRef};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature};
+use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+
+use super::derive::{Asked, Derive};
+use super::leaf::{CONTAINER, KINDS, Kind, element_leaf_name, is_index, list_type};
+use super::manifest::{Manifest, PathNode, PathState};
+
+/// A call of a column, literal keys to an array, and literal keys inside its elements.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ElementsCall {
+    /// The JSON column.
+    pub column: String,
+    /// The keys to the array.
+    pub path: Vec<String>,
+    /// The keys inside each element.
+    pub inside: Vec<String>,
+    getter: Getter,
+}
+
+/// What is called on each element.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Getter {
+    /// `json_get_str`
+    Text,
+    /// `json_as_text`
+    AsText,
+    Integer,
+    Float,
+    Boolean,
+}
+
+impl Getter {
+    /// The kinds that the getter does not pass over, but containers.
+    fn reads(self) -> u8 {
+        let all = KINDS.iter().fold(0, |mask, kind| mask | kind.bit());
+        match self {
+            Self::Text => Kind::Text.bit(),
+            Self::AsText => all,
+            Self::Integer | Self::Float => all & !Kind::Boolean.bit(),
+            Self::Boolean => Kind::Boolean.bit() | Kind::Text.bit(),
+        }
+    }
+
+    /// The kind whose column is the answer where no other is there.
+    fn usual_kind(self) -> Kind {
+        match self {
+            Self::Text | Self::AsText => Kind::Text,
+            Self::Integer => Kind::Integer,
+            Self::Float => Kind::Float,
+            Self::Boolean => Kind::Boolean,
+        }
+    }
+
+    fn asked(self) -> Asked {
+        match self {
+            Self::Text | Self::AsText => Asked::AnyText,
+            Self::Integer => Asked::Integer,
+            Self::Float => Asked::Float,
+            Self::Boolean => Asked::Boolean,
+        }
+    }
+}
+
+impl ElementsCall {
+    /// Reads a call; `None` for any other, and where a key may be an index.
+    pub fn of(call: &ScalarFunctionExpr) -> Option<Self> {
+        let getter = match call.fun().name() {
+            "json_elements_str" => Getter::Text,
+            "json_elements_text" => Getter::AsText,
+            "json_elements_int" => Getter::Integer,
+            "json_elements_float" => Getter::Float,
+            "json_elements_bool" => Getter::Boolean,
+            _ => return None,
+        };
+        let [document, path_keys, keys @ ..] = call.args() else { return None };
+        let column = document.downcast_ref::<Column>()?.name().to_owned();
+        let ScalarValue::Int64(Some(path_keys)) = path_keys.downcast_ref::<Literal>()?.value() else { return None };
+        let key = |arg: &Arc<dyn PhysicalExpr>| {
+            let key = arg.downcast_ref::<Literal>()?.value().try_as_str()??;
+            (!is_index(key)).then(|| key.to_owned())
+        };
+        let keys: Vec<String> = keys.iter().map(key).collect::<Option<_>>()?;
+        let (path, inside) = keys.split_at_checked(usize::try_from(*path_keys).ok()?)?;
+        let (path, inside) = (path.to_vec(), inside.to_vec());
+        (!path.is_empty() && !inside.is_empty()).then_some(Self { column, path, inside, getter })
+    }
+
+    /// Returns what the call comes to by the file's manifest; `None` if the text must be parsed.
+    ///
+    /// A path that no element has is parsed too: its lists are not null, but have as many nulls as there are elements.
+    pub fn replace(
+        &self,
+        manifest: &Manifest,
+        file: &SchemaRef,
+        call: &ScalarFunctionExpr,
+    ) -> Option<Arc<dyn PhysicalExpr>> {
+        let array = match manifest.find(&self.column, &self.path) {
+            PathState::Unknown => return None,
+            PathState::Present(array) if array.may_have_arrays() => array,
+            PathState::Present(_) | PathState::Absent => {
+                return Some(Arc::new(Literal::new(ScalarValue::try_from(call.return_type()).ok()?)));
+            }
+        };
+        let PathState::Present(node) = array.elements.as_ref()?.find(&self.inside) else { return None };
+        let lists = self.lists(node, file)?;
+        let is_of_type = lists.data_type(file).ok()? == *call.return_type();
+        Some(if is_of_type { lists } else { Arc::new(CastExpr::new(lists, call.return_type().clone(), None)) })
+    }
+
+    /// Returns the lists of the answers from leaf columns.
+    fn lists(&self, node: &PathNode, file: &SchemaRef) -> Option<Arc<dyn PhysicalExpr>> {
+        let there = node.kinds & self.getter.reads();
+        let shows_containers = self.getter == Getter::AsText && node.kinds & CONTAINER != 0;
+        if there == 0 || shows_containers || !node.leaf || node.missed & self.getter.reads() != 0 {
+            return None;
+        }
+        let column = |kind: Kind| -> Option<Arc<dyn PhysicalExpr>> {
+            let name = element_leaf_name(&self.column, &self.path, &self.inside, kind);
+            Some(Arc::new(Column::new(&name, file.index_of(&name).ok()?)))
+        };
+        let usual = self.getter.usual_kind();
+        if there == usual.bit() {
+            return column(usual);
+        }
+        let columns = KINDS.iter().map(|kind| -> Option<Arc<dyn PhysicalExpr>> {
+            if there & kind.bit() != 0 {
+                return column(*kind);
+            }
+            Some(Arc::new(Literal::new(ScalarValue::try_from(&kind.arrow_type()).ok()?)))
+        });
+        let function = Arc::new(ScalarUDF::new_from_impl(DeriveLists::new(self.getter.asked())));
+        let field = Arc::new(Field::new(function.name(), function.return_type(&[]).ok()?, true));
+        let (name, config) = (function.name().to_owned(), Arc::new(ConfigOptions::default()));
+        Some(Arc::new(ScalarFunctionExpr::new(&name, function, columns.collect::<Option<_>>()?, field, config)))
+    }
+}
+
+/// [`Derive`] for lists: of the columns of one path inside elements, which have equally long lists in each row, or are NULL.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct DeriveLists {
+    items: Derive,
+}
+
+impl DeriveLists {
+    fn new(asked: Asked) -> Self {
+        Self { items: Derive::new(asked) }
+    }
+}
+
+impl ScalarUDFImpl for DeriveLists {
+    fn name(&self) -> &str {
+        self.items.name()
+    }
+
+    fn signature(&self) -> &Signature {
+        self.items.signature()
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(list_type(self.items.return_type(types)?))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let mut lists: Option<ListArray> = None;
+        let mut items = Vec::with_capacity(args.args.len());
+        for arg in &args.args {
+            items.push(match arg {
+                ColumnarValue::Array(array) => {
+                    let column = array.as_list::<i32>();
+                    let offsets = column.offsets();
+                    let (first, last) = (offsets[0].as_usize(), offsets[column.len()].as_usize());
+                    lists.get_or_insert_with(|| column.clone());
+                    ColumnarValue::Array(column.values().slice(first, last - first))
+                }
+                ColumnarValue::Scalar(_) => arg.clone(),
+            });
+        }
+        let Some(lists) = lists else { return exec_err!("{}: no leaf column", self.name()) };
+        let lengths = OffsetBuffer::<i32>::from_lengths(lists.offsets().lengths());
+        let item = Arc::new(Field::new_list_field(self.items.return_type(&[])?, true));
+        let number_rows = lengths[lists.len()].as_usize();
+        let args = ScalarFunctionArgs { args: items, number_rows, return_field: Arc::clone(&item), ..args };
+        let derived = self.items.invoke_with_args(args)?.into_array(number_rows)?;
+        let lists = ListArray::try_new(item, lengths, derived, lists.nulls().cloned())?;
+        Ok(ColumnarValue::Array(Arc::new(lists)))
+    }
+}

@@ -1,0 +1,229 @@
+//! Makes the leaf columns of a file out of its rows.
+//!
+//! A [`Walker`] takes the values out of each document, a builder for each path and kind of value makes a column of them.
+//! Batches may be shredded on several threads at once; each learns which paths it met, and the file's manifest is the sum.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow::array::{
+    Array, ArrayBuilder, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch,
+    StringViewBuilder,
+};
+
+use super::document::{Taken, Walker};
+use super::elements::Lists;
+use super::leaf::{Kind, LeafSet};
+use super::manifest::Manifest;
+use crate::error::{Error, Result};
+
+/// Builds one leaf column; rows without a value are filled in when the next one comes.
+#[derive(Debug)]
+enum LeafBuilder {
+    Text(StringViewBuilder),
+    Integer(Int64Builder),
+    Float(Float64Builder),
+    Boolean(BooleanBuilder),
+}
+
+macro_rules! pad {
+    ($builder:expr, $rows:expr) => {{
+        let missing = $rows - $builder.len();
+        if missing > 0 {
+            $builder.append_nulls(missing);
+        }
+    }};
+}
+
+fn append_text(builder: &mut StringViewBuilder, row: usize, text: &str) {
+    for _ in builder.len()..row {
+        builder.append_null();
+    }
+    builder.append_value(text);
+}
+
+impl LeafBuilder {
+    fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::Text | Kind::RawNumber => Self::Text(StringViewBuilder::new()),
+            Kind::Integer => Self::Integer(Int64Builder::new()),
+            Kind::Float => Self::Float(Float64Builder::new()),
+            Kind::Boolean => Self::Boolean(BooleanBuilder::new()),
+        }
+    }
+
+    fn append(&mut self, row: usize, taken: Taken, document: &str, scratch: &str) {
+        match (self, taken) {
+            (Self::Text(builder), Taken::Text(start, end) | Taken::RawNumber(start, end)) => {
+                append_text(builder, row, &document[start..end]);
+            }
+            (Self::Text(builder), Taken::Unescaped(start, end)) => append_text(builder, row, &scratch[start..end]),
+            (Self::Integer(builder), Taken::Integer(value)) => {
+                pad!(builder, row);
+                builder.append_value(value);
+            }
+            (Self::Float(builder), Taken::Float(value)) => {
+                pad!(builder, row);
+                builder.append_value(value);
+            }
+            (Self::Boolean(builder), Taken::Boolean(value)) => {
+                pad!(builder, row);
+                builder.append_value(value);
+            }
+            // The kind of a value chooses its builder.
+            _ => {}
+        }
+    }
+
+    fn finish(mut self, rows: usize) -> ArrayRef {
+        match &mut self {
+            Self::Text(builder) => {
+                for _ in builder.len()..rows {
+                    builder.append_null();
+                }
+                Arc::new(builder.finish())
+            }
+            Self::Integer(builder) => {
+                pad!(builder, rows);
+                Arc::new(builder.finish())
+            }
+            Self::Float(builder) => {
+                pad!(builder, rows);
+                Arc::new(builder.finish())
+            }
+            Self::Boolean(builder) => {
+                pad!(builder, rows);
+                Arc::new(builder.finish())
+            }
+        }
+    }
+}
+
+/// Takes the leaves of a file out of its rows; several threads may each shred a batch at once.
+#[derive(Debug, Clone)]
+pub struct FileShredder {
+    leaves: Arc<LeafSet>,
+    columns: Arc<[&'static str]>,
+    /// What was learnt of the paths, by each of the threads; taken out while one shreds.
+    idle: Arc<Mutex<Vec<Learnt>>>,
+}
+
+/// What is learnt of the paths while rows are shredded.
+#[derive(Debug)]
+struct Learnt {
+    /// One for each JSON column.
+    walkers: Vec<Walker>,
+    /// Kinds of each leaf that have no column.
+    missed: Vec<u8>,
+}
+
+impl FileShredder {
+    /// Makes a shredder of these JSON columns into these leaves.
+    pub fn new(columns: Vec<&'static str>, leaves: LeafSet) -> Self {
+        Self { leaves: Arc::new(leaves), columns: columns.into(), idle: Arc::default() }
+    }
+
+    /// Takes the leaves out of a batch: one array for each of [`LeafSet::columns`], and notes which paths it has.
+    ///
+    /// # Errors
+    /// A batch without one of the JSON columns, or with another type than Utf8View.
+    pub fn shred(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        let idle = self.idle().pop();
+        let mut learnt = idle.unwrap_or_else(|| self.nothing_learnt());
+        let arrays = self.take_leaves(batch, &mut learnt);
+        self.idle().push(learnt);
+        arrays
+    }
+
+    /// Takes the leaves out of a batch that is not of the file, or will be shredded again.
+    ///
+    /// # Errors
+    /// As [`FileShredder::shred`].
+    pub fn try_out(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+        self.take_leaves(batch, &mut self.nothing_learnt())
+    }
+
+    /// Says which paths the rows shredded so far have.
+    pub fn manifest(&self) -> Manifest {
+        let mut manifest = Manifest::default();
+        for learnt in self.idle().iter() {
+            let columns = self.columns.iter().zip(&learnt.walkers);
+            let roots = columns.map(|(name, walker)| ((*name).to_owned(), walker.tree(0, &learnt.missed)));
+            manifest.merge(Manifest { columns: roots.collect() });
+        }
+        manifest
+    }
+
+    fn idle(&self) -> MutexGuard<'_, Vec<Learnt>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn nothing_learnt(&self) -> Learnt {
+        let by_column = self.leaves.by_column();
+        let walker = |name: &&'static str| {
+            let leaves = by_column.get(*name).map(Vec::as_slice).unwrap_or_default();
+            Walker::for_leaves(leaves.iter().copied())
+        };
+        Learnt { walkers: self.columns.iter().map(walker).collect(), missed: vec![0; self.leaves.leaves.len()] }
+    }
+
+    fn take_leaves(&self, batch: &RecordBatch, learnt: &mut Learnt) -> Result<Vec<ArrayRef>> {
+        // Builders by leaf and kind.
+        let mut builders: Vec<[Option<LeafBuilder>; 5]> =
+            self.leaves.leaves.iter().map(|_| Default::default()).collect();
+        for (index, leaf) in self.leaves.leaves.iter().enumerate() {
+            for (slot, kind) in super::leaf::KINDS.iter().enumerate().filter(|(_, kind)| leaf.kinds & kind.bit() != 0) {
+                builders[index][slot] = Some(LeafBuilder::new(*kind));
+            }
+        }
+        // Of leaves inside arrays, the lists that the values are the items of.
+        let mut lists: Vec<Option<Lists>> = self.leaves.leaves.iter().map(|_| None).collect();
+        let rows = batch.num_rows();
+        let Learnt { walkers, missed } = learnt;
+        for (name, walker) in self.columns.iter().zip(walkers) {
+            let column = batch.column_by_name(name).ok_or_else(|| Error::internal(format!("no column {name}")))?;
+            let texts = column
+                .as_string_view_opt()
+                .ok_or_else(|| Error::internal(format!("column {name} is {}", column.data_type())))?;
+            let mut row_lists = walker.arrays.lists();
+            for row in 0..rows {
+                if texts.is_null(row) {
+                    walker.note_null();
+                    continue;
+                }
+                let document = texts.value(row);
+                walker.walk(document);
+                append_taken(walker, row, document, &mut builders, missed);
+                walker.arrays.walk(document, row, &mut row_lists, |number, element, walker| {
+                    append_taken(walker, number, element, &mut builders, missed);
+                });
+            }
+            walker.arrays.finish(row_lists, rows, &mut lists, missed);
+        }
+        let mut arrays = Vec::new();
+        for (builders, lists) in builders.into_iter().zip(&lists) {
+            for builder in builders.into_iter().flatten() {
+                arrays.push(match lists {
+                    Some(lists) => lists.of(builder.finish(lists.items()))?,
+                    None => builder.finish(rows),
+                });
+            }
+        }
+        Ok(arrays)
+    }
+}
+
+/// Appends what was taken from the last document of a walker to the columns of its leaves.
+fn append_taken(
+    walker: &Walker,
+    row: usize,
+    document: &str,
+    builders: &mut [[Option<LeafBuilder>; 5]],
+    missed: &mut [u8],
+) {
+    for (leaf, taken) in walker.taken() {
+        match &mut builders[leaf][taken.kind().bit().trailing_zeros() as usize] {
+            Some(builder) => builder.append(row, taken, document, walker.scratch()),
+            None => missed[leaf] |= taken.kind().bit(),
+        }
+    }
+}
