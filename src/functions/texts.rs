@@ -6,8 +6,9 @@
 
 use std::borrow::Cow;
 
-use arrow::array::{Array, ByteView, StringViewArray, make_view};
-use arrow::buffer::{Buffer, NullBuffer, ScalarBuffer};
+use arrow::array::{Array, AsArray, ByteView, StringViewArray, UInt32Array, make_view};
+use arrow::buffer::{Buffer, ScalarBuffer};
+use arrow::compute::take;
 use datafusion::common::{Result, internal_datafusion_err};
 
 /// Views that are remembered: a power of two. A column of distinct values pays two memory accesses a row for nothing.
@@ -25,54 +26,55 @@ pub(crate) fn map(
     texts: &StringViewArray,
     mut read: impl for<'a> FnMut(&'a str) -> Option<Cow<'a, str>>,
 ) -> Result<StringViewArray> {
-    let mut remembered: Vec<Option<(u128, Option<u128>)>> = vec![None; REMEMBERED];
+    // The rows' results by number, so that each is checked for UTF-8 once and not for every row.
+    let mut remembered: Vec<Option<(u128, Option<u32>)>> = vec![None; REMEMBERED];
+    let mut rows: Vec<Option<u32>> = Vec::with_capacity(texts.len());
+    let mut results: Vec<u128> = Vec::new();
     let mut buffers: Vec<Buffer> = texts.data_buffers().to_vec();
     let mut made: Vec<u8> = Vec::new();
-    let mut views = Vec::with_capacity(texts.len());
-    let mut valid = Vec::with_capacity(texts.len());
     for (row, &input) in texts.views().iter().enumerate() {
         if texts.is_null(row) {
-            views.push(0);
-            valid.push(false);
+            rows.push(None);
             continue;
         }
         let place = place(input);
-        let known = remembered.get(place).copied().flatten().filter(|(view, _)| *view == input);
-        let result = match known {
-            Some((_, result)) => result,
-            None => {
-                let text = texts.value(row);
-                let result = match read(text) {
-                    None => None,
-                    Some(result) if result.len() <= INLINE_BYTES => Some(make_view(result.as_bytes(), 0, 0)),
-                    Some(result) => match piece(input, text, &result) {
-                        Some(view) => Some(view),
-                        None => {
-                            if made.len() + result.len() > BUFFER_BYTES && !made.is_empty() {
-                                buffers.push(std::mem::take(&mut made).into());
-                            }
-                            let addresses = u32::try_from(buffers.len()).ok().zip(u32::try_from(made.len()).ok());
-                            let (buffer, offset) =
-                                addresses.ok_or_else(|| internal_datafusion_err!("texts of more than 4 GB"))?;
-                            made.extend_from_slice(result.as_bytes());
-                            Some(make_view(result.as_bytes(), buffer, offset))
-                        }
-                    },
-                };
-                if let Some(slot) = remembered.get_mut(place) {
-                    *slot = Some((input, result));
+        if let Some((_, known)) = remembered.get(place).copied().flatten().filter(|(view, _)| *view == input) {
+            rows.push(known);
+            continue;
+        }
+        let text = texts.value(row);
+        let view = match read(text) {
+            None => None,
+            Some(result) if result.len() <= INLINE_BYTES => Some(make_view(result.as_bytes(), 0, 0)),
+            Some(result) => Some(match piece(input, text, &result) {
+                Some(view) => view,
+                None => {
+                    if made.len() + result.len() > BUFFER_BYTES && !made.is_empty() {
+                        buffers.push(std::mem::take(&mut made).into());
+                    }
+                    let address = u32::try_from(buffers.len()).ok().zip(u32::try_from(made.len()).ok());
+                    let (buffer, offset) =
+                        address.ok_or_else(|| internal_datafusion_err!("texts of more than 4 GB"))?;
+                    made.extend_from_slice(result.as_bytes());
+                    make_view(result.as_bytes(), buffer, offset)
                 }
-                result
-            }
+            }),
         };
-        views.push(result.unwrap_or_default());
-        valid.push(result.is_some());
+        let number = view.map(|view| {
+            results.push(view);
+            // A batch has fewer rows than this.
+            u32::try_from(results.len() - 1).unwrap_or(u32::MAX)
+        });
+        if let Some(slot) = remembered.get_mut(place) {
+            *slot = Some((input, number));
+        }
+        rows.push(number);
     }
     if !made.is_empty() {
         buffers.push(made.into());
     }
-    let nulls = valid.contains(&false).then(|| NullBuffer::from(valid));
-    Ok(StringViewArray::try_new(ScalarBuffer::from(views), buffers, nulls)?)
+    let results = StringViewArray::try_new(ScalarBuffer::from(results), buffers, None)?;
+    Ok(take(&results, &UInt32Array::from(rows), None)?.as_string_view().clone())
 }
 
 /// Where a view is remembered.
@@ -114,9 +116,9 @@ mod tests {
     #[test]
     fn a_repeated_view_is_read_once() {
         let distinct = StringViewArray::from_iter_values(["one", "a text that is longer", "another that is longer"]);
-        let indices = arrow::array::UInt32Array::from_iter_values((0..3_000).map(|row| row % 3));
-        let repeated = arrow::compute::take(&distinct, &indices, None).unwrap();
-        let (result, calls) = mapped(arrow::array::AsArray::as_string_view(&repeated));
+        let indices = UInt32Array::from_iter_values((0..3_000).map(|row| row % 3));
+        let repeated = take(&distinct, &indices, None).unwrap();
+        let (result, calls) = mapped(repeated.as_string_view());
         assert_eq!((result.len(), calls), (3_000, 3));
     }
 

@@ -50,6 +50,7 @@ def write(content: dict, queries: list[Query], note: str, root: Path, name: str,
     kept |= {"note": note, "differences": {query: parts for query, parts in found.items() if parts}, "times": times}
     kept["method"] = "docs/performance.md"
     out = root / "benches/compare/results" / name
+    out.parent.mkdir(exist_ok=True)
     out.write_text(json.dumps({"data": content["data"], "loads": content["loads"], "run": kept}, indent=1) + "\n")
     docs = root / "docs/performance.md"
     text = docs.read_text()
