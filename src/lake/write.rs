@@ -1,7 +1,7 @@
 //! Writes sorted rows as data files: row groups are encoded on all cores, and appended in order.
 //!
 //! Rows come in batches, in the order they are to be stored in. The first of a file are kept back until there are enough of them
-//! to tell which leaf columns and encodings pay; from then on a batch goes to the encoders ([`super::encode`]) as it comes, while
+//! to tell which leaf columns and encodings pay; from then on a batch goes to the encoders (`encode`) as it comes, while
 //! the caller goes on producing the next. Encoded row groups are appended to their file by the caller's thread. So memory holds
 //! the sample of one file, a few batches a thread, and the compressed columns of a row group or two.
 

@@ -1,7 +1,7 @@
 //! Leaves inside arrays: the elements of an array are documents of their own.
 //!
 //! `json_get_str(e, 'type')` for each element `e` of `json_get_array(data, 'variables', 'events')` is what a walk over the text
-//! of the element takes. So arrays with leaves have a [`Walker`] of their own, which walks the elements of the first array at the
+//! of the element takes. So arrays with leaves have a `Walker` of their own, which walks the elements of the first array at the
 //! path one after the other, and a leaf is a list a row with an entry for each element. Where `json_get_array` gives NULL, because there
 //! is no array or it breaks off, the list is null.
 //!

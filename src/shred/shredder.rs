@@ -1,6 +1,6 @@
 //! Makes the leaf columns of a file out of its rows.
 //!
-//! A [`Walker`] takes the values out of each document, a builder for each path and kind of value makes a column of them.
+//! A `Walker` takes the values out of each document, a builder for each path and kind of value makes a column of them.
 //! Batches may be shredded on several threads at once; each learns which paths it met, and the file's manifest is the sum.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -2,7 +2,7 @@
 //!
 //! A call such as `json_get_int(data, 'a', 'b')` finds a value and then reads it. In a file that has no leaf for the path, the
 //! adapter splits the two. All calls on one column of one file range share an [`Extractions`], which finds the values of all
-//! paths in one walk over each document ([`walk`]), reads them ([`read`]), and keeps the columns until the next batch comes. Each call
+//! paths in one walk over each document (`walk`), reads them (`read`), and keeps the columns until the next batch comes. Each call
 //! becomes an [`Extract`] that takes its column.
 //!
 //! Which columns are made together is learnt. Filters and projections see different batches, and a filter leaves few rows to the
