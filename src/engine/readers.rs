@@ -1,8 +1,8 @@
 //! Reads data files through the session's cache of footers, page indexes included where a file is read again.
 //!
-//! DataFusion asks for a footer without its page index, keeps that, and reads the index anew whenever a filter may use it: in a
-//! session that asks a file question after question, reading indexes of some eighty columns is a third of what a look-up of one
-//! session costs. A process that asks once should not read what it may not need. So the index is kept from the second question on.
+//! DataFusion asks for a footer without its page index, keeps that, and reads the index of all columns anew whenever a filter may
+//! use it. A session that asks a file question after question should read it once; a process that asks once should not read what it
+//! may not need. So the index is kept from the second question on.
 
 use std::fmt;
 use std::ops::Range;
