@@ -18,7 +18,7 @@ pub struct Args {
     /// A table or a function, or one of the words tables, columns, functions [default: all three]
     #[arg(value_name = "NAME")]
     name: Option<String>,
-    /// The JSON paths that the lake holds: types, how often they occur, and whether they are leaf columns
+    /// The JSON paths that the lake holds: types, how often they occur, and whether they are leaf columns or share a pool
     #[arg(long, conflicts_with = "name")]
     json_paths: bool,
     #[command(flatten)]
@@ -29,8 +29,9 @@ pub struct Args {
 const JSON_PATHS: &str = "\
 select json_column, json_path, types, sessions,
        round(100.0 * sessions / nullif((select count(*) from workflow_sessions), 0), 2) as percent,
-       case when leaf_files = files then 'yes' when leaf_files = 0 then 'no'
-            else concat('in ', leaf_files, ' of ', files, ' files') end as leaf,
+       case when leaf_files = files then 'yes' when leaf_files + pool_files = 0 then 'no'
+            when pool_files = files then 'pool'
+            else concat('in ', leaf_files + pool_files, ' of ', files, ' files') end as leaf,
        leaf_bytes
 from lake_json_paths
 order by json_column nulls last, sessions desc nulls last, json_path";

@@ -1,4 +1,4 @@
-//! What EXPLAIN says of JSON paths: in how many files each comes from leaf columns, from NULL, or from the text.
+//! What EXPLAIN says of JSON paths: in how many files each comes from leaf columns, from pools, from NULL, or from the text.
 //!
 //! That is decided file by file while a scan runs, by what the footers say. To tell it before, the footers of the tables that an
 //! explained statement reads are read while it is planned ([`with_footers`]), and a scan asks the very adapter that will rewrite its
@@ -21,7 +21,7 @@ use datafusion::prelude::SessionContext;
 use super::scan::LakeTable;
 use crate::lake::read_footers;
 use crate::shred::element_calls::ElementsCall;
-use crate::shred::leaf::{LEAF_PREFIX, element_json_path, json_path};
+use crate::shred::leaf::{LEAF_PREFIX, element_json_path, is_pool, json_path};
 
 /// The columns of data files, with those of leaves, by the files' paths.
 pub(super) type FileSchemas = HashMap<String, SchemaRef>;
@@ -66,6 +66,7 @@ pub(super) async fn with_footers(context: &SessionContext, plan: LogicalPlan) ->
 #[derive(Debug, Default)]
 struct Sources {
     leaf: usize,
+    pool: usize,
     null: usize,
     text: usize,
 }
@@ -93,24 +94,28 @@ pub(super) fn json_sources<'a>(
     for file in files {
         let adapter = factory.create(Arc::clone(table), Arc::clone(file))?;
         for (name, calls) in &calls {
-            let (mut reads_text, mut reads_leaf) = (false, false);
+            let (mut reads_text, mut reads_leaf, mut reads_pool) = (false, false, false);
             for call in calls {
                 for column in collect_columns(&adapter.rewrite(Arc::clone(call))?) {
-                    let is_leaf = column.name().starts_with(LEAF_PREFIX);
-                    reads_leaf |= is_leaf;
-                    reads_text |= !is_leaf;
+                    match column.name() {
+                        name if is_pool(name) => reads_pool = true,
+                        name if name.starts_with(LEAF_PREFIX) => reads_leaf = true,
+                        _ => reads_text = true,
+                    }
                 }
             }
             let sources = sources.entry(name).or_default();
-            match (reads_text, reads_leaf) {
-                (true, _) => sources.text += 1,
-                (false, true) => sources.leaf += 1,
-                (false, false) => sources.null += 1,
-            }
+            let source = match (reads_text, reads_pool, reads_leaf) {
+                (true, _, _) => &mut sources.text,
+                (false, true, _) => &mut sources.pool,
+                (false, false, true) => &mut sources.leaf,
+                (false, false, false) => &mut sources.null,
+            };
+            *source += 1;
         }
     }
     let told = sources.iter().map(|(name, sources)| {
-        let counted = [("leaf", sources.leaf), ("NULL", sources.null), ("text", sources.text)];
+        let counted = [("leaf", sources.leaf), ("pool", sources.pool), ("NULL", sources.null), ("text", sources.text)];
         let parts = counted.iter().filter(|(_, files)| *files > 0).map(|(source, files)| format!("{source} {files}"));
         format!("{name}: {}", parts.collect::<Vec<_>>().join(", "))
     });

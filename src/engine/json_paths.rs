@@ -24,6 +24,7 @@ struct PathSum {
     files: u64,
     leaf_files: u64,
     leaf_bytes: u64,
+    pool_files: u64,
 }
 
 /// The paths of some files.
@@ -44,7 +45,8 @@ impl<'a> Paths<'a> {
         };
         self.leaf_bytes = footer.leaf_bytes.iter().map(|(name, bytes)| (name.as_str(), *bytes)).collect();
         for (column, root) in &manifest.columns {
-            self.add_below(&Place { column, array: None }, &mut Vec::new(), root);
+            let place = Place { column, array: None, lost_pools: root.lost_pools };
+            self.add_below(&place, &mut Vec::new(), root);
         }
     }
 
@@ -70,6 +72,7 @@ impl<'a> Paths<'a> {
                 sum.files += 1;
                 sum.leaf_files += u64::from(child.leaf);
                 sum.leaf_bytes += bytes;
+                sum.pool_files += u64::from(place.has_pool_of(child));
             }
             self.add_below(place, path, child);
             if let (Some(elements), None) = (&child.elements, place.array) {
@@ -84,6 +87,8 @@ impl<'a> Paths<'a> {
 struct Place<'a> {
     column: &'a str,
     array: Option<&'a [String]>,
+    /// The column's pools that do not have all values, as bits.
+    lost_pools: u32,
 }
 
 impl Place<'_> {
@@ -92,6 +97,12 @@ impl Place<'_> {
             Some(array) => element_json_path(array, path),
             None => json_path(path),
         }
+    }
+
+    /// Says whether all values at a path are in a pool, but for objects.
+    fn has_pool_of(&self, node: &PathNode) -> bool {
+        let is_any = node.has_arrays || node.kinds & !CONTAINER != 0;
+        is_any && !node.unpooled && node.pool.is_some_and(|pool| self.lost_pools >> pool & 1 == 0)
     }
 
     fn leaf_name(&self, path: &[String], kind: Kind) -> String {
@@ -121,7 +132,7 @@ impl PathSum {
     }
 }
 
-/// Lists the paths of files by their footers: JSON column, path, types, rows, files, files with leaves, bytes of leaves.
+/// Lists the paths of files by their footers: JSON column, path, types, rows, files, files with leaves, bytes of leaves, files with the path in a pool.
 pub(super) fn columns(footers: &[Footer]) -> Vec<ArrayRef> {
     let mut paths = Paths::default();
     footers.iter().for_each(|footer| paths.add(footer));
@@ -145,6 +156,7 @@ pub(super) fn columns(footers: &[Footer]) -> Vec<ArrayRef> {
         Arc::new(paths.sums.values().map(|sum| i64::try_from(sum.files).ok()).collect::<Int64Array>()),
         number(|sum| Some(sum.leaf_files)),
         number(|sum| Some(sum.leaf_bytes)),
+        number(|sum| Some(sum.pool_files)),
     ]
 }
 

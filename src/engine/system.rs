@@ -64,6 +64,7 @@ impl SystemTable {
                 integer("files"),
                 integer("leaf_files"),
                 integer("leaf_bytes"),
+                integer("pool_files"),
             ],
         }))
     }

@@ -127,6 +127,9 @@ pub fn meaning(name: &str) -> &'static str {
         "files" => "data files that have the path",
         "leaf_files" => "of them, those with leaf columns for it: queries on the path read no JSON text there",
         "leaf_bytes" => "compressed bytes of the leaf columns",
+        "pool_files" => {
+            "files with its values in a pool, a column that rare paths share: read in place of the text, but for objects"
+        }
         _ => "",
     }
 }

@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::derive::{Asked, Derive};
 use super::element_calls::ElementsCall;
 use super::extract::{Extract, Extractions, Reading, Step};
-use super::leaf::{BROKEN, CONTAINER, KINDS, Kind, NULL, is_index, leaf_name};
+use super::leaf::{BROKEN, CONTAINER, KINDS, Kind, NULL, is_index, leaf_name, pool_name};
 use super::manifest::{MANIFEST_KEY, Manifest, PathNode, PathState};
 
 /// Reads a JSONPath that names one place by keys alone, such as `$.variables.customer_tier`; `None` for any other.
@@ -175,7 +175,7 @@ impl ShredAdapter {
         let name = call.fun().name();
         let elements = ElementsCall::of(call);
         let path = match name {
-            "json_value" | "json_query" => {
+            "json_value" | "json_query" | "json_exists" => {
                 self.path(call).map(|(column, path)| (column, path.into_iter().map(Step::Key).collect()))
             }
             "json_get_str" | "json_as_text" | "json_get_json" | "json_get_int" | "json_get_float" | "json_get_bool"
@@ -185,6 +185,11 @@ impl ShredAdapter {
                 .map(|elements| (elements.column.clone(), elements.path.iter().cloned().map(Step::Key).collect())),
         };
         let (Some((column, path)), Some(documents)) = (path, call.args().first()) else { return Ok(None) };
+        let (column, path, documents) = match self.pooled(name, &column, &path) {
+            Some((pool, key, documents)) => (pool, vec![Step::Key(key)], documents),
+            None if name == "json_exists" => return Ok(None),
+            None => (column, path, Arc::clone(documents)),
+        };
         let extractions = {
             let mut columns = self.extractions.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(columns.entry(column).or_default())
@@ -195,11 +200,11 @@ impl ShredAdapter {
             "json_get_int" => Reading::Integer,
             "json_get_float" => Reading::Float,
             "json_get_bool" => Reading::Boolean,
-            "json_contains" => Reading::Exists,
+            "json_contains" | "json_exists" => Reading::Exists,
             _ if elements.is_some() => Reading::Elements,
             _ => Reading::Written,
         };
-        let Some(value) = Extract::new(Arc::clone(documents), &extractions, path, reading) else { return Ok(None) };
+        let Some(value) = Extract::new(documents, &extractions, path, reading) else { return Ok(None) };
         let value: Arc<dyn PhysicalExpr> = Arc::new(value);
         Ok(Some(match (reading, name) {
             (Reading::Written, "json_value" | "json_query") => {
@@ -215,6 +220,23 @@ impl ShredAdapter {
             }
             _ => value,
         }))
+    }
+
+    /// Returns the pool that has all values which a call may find at a path: its name, the path's key in its documents, and the
+    /// documents.
+    fn pooled(&self, name: &str, column: &str, path: &[Step]) -> Option<(String, String, Arc<dyn PhysicalExpr>)> {
+        let keys: Vec<String> = path.iter().map(|step| step.key().map(str::to_owned)).collect::<Option<_>>()?;
+        let manifest = self.manifest()?;
+        let of_objects = match name {
+            "json_exists" if manifest.columns.get(column)?.kinds != 0 => return None,
+            "json_as_text" | "json_get_json" | "json_query" | "json_get" | "json_contains" | "json_exists"
+            | "json_length" | "json_object_keys" => true,
+            _ => false,
+        };
+        let (pool, key) = manifest.pool(column, &keys, of_objects)?;
+        let pool = pool_name(column, pool);
+        let documents = Column::new(&pool, self.physical.index_of(&pool).ok()?);
+        Some((pool, key, Arc::new(documents)))
     }
 
     /// Returns the column and keys of a call of a column and literals.

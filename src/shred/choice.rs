@@ -21,6 +21,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::document::{Seen, Walker};
 use super::leaf::{Kind, Leaf, LeafSet, is_index};
+use super::pools::RarePaths;
 
 /// Rows of the sample at most, spread evenly.
 const SAMPLE_ROWS: usize = 4_096;
@@ -134,11 +135,13 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     let step = rows.div_ceil(SAMPLE_ROWS).max(1);
     let mut candidates: Vec<Candidate> = Vec::new();
+    let mut rare_paths = Vec::new();
     let mut text_bytes = 0;
     for name in columns {
         let mut walker = Walker::for_sample();
         // By path, and path inside the elements of an array.
         let mut values: BTreeMap<(usize, Option<usize>), Values> = BTreeMap::new();
+        let mut rare = RarePaths::default();
         let mut some_texts = Vec::new();
         let mut sampled = 0;
         for text in sampled_texts(batches, name, step) {
@@ -150,6 +153,7 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
                 for seen in walker.values(text) {
                     values.entry((seen.node, None)).or_default().add(sampled, seen);
                 }
+                walker.pooled(text).for_each(|value| rare.add(&value));
                 walker.arrays.sample(text, |array, element, walker| {
                     for seen in walker.values(element) {
                         values.entry((array, Some(seen.node))).or_default().add(sampled, seen);
@@ -158,7 +162,8 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
             }
             sampled += 1;
         }
-        text_bytes += compressed_bytes(&some_texts) * COMPRESSED_TEXTS;
+        let column_bytes = compressed_bytes(&some_texts) * COMPRESSED_TEXTS;
+        text_bytes += column_bytes;
         for (node, path) in walker.paths() {
             let inside = walker.arrays.paths(node).into_iter().map(|(inside, path)| (Some(inside), Some(path)));
             for (inside_node, inside) in std::iter::once((None, None)).chain(inside) {
@@ -176,6 +181,7 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
                 }
             }
         }
+        rare_paths.push((*name, walker, rare, sampled, column_bytes));
     }
     // The most frequent first; paths break ties, so that the same rows give the same leaves.
     candidates.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| place(&a.leaf).cmp(&place(&b.leaf))));
@@ -190,7 +196,14 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
     leave_out_costliest(&mut candidates, text_bytes * BYTES_PERCENT / 100);
     let mut leaves: Vec<Leaf> = candidates.into_iter().map(|candidate| candidate.leaf).collect();
     leaves.sort_by(|a, b| place(a).cmp(&place(b)));
-    LeafSet { leaves }
+    let pools = rare_paths.into_iter().map(|(name, walker, rare, sampled, bytes)| {
+        let is_leaf = |path: &[String]| {
+            leaves.iter().any(|leaf| leaf.column == name && leaf.path == path && leaf.inside.is_none())
+        };
+        (name.to_owned(), rare.choose(&walker, is_leaf, sampled, RAREST, bytes, compressed_bytes))
+    });
+    let pools = pools.collect();
+    LeafSet { leaves, pools }
 }
 
 fn place(leaf: &Leaf) -> (&String, &Vec<String>, &Option<Vec<String>>) {

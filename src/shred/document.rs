@@ -14,8 +14,9 @@ use std::collections::HashMap;
 use jiter::{Jiter, JiterResult, NumberAny, NumberInt, Peek};
 
 use super::elements::Arrays;
-use super::leaf::{BROKEN, CONTAINER, Kind, Leaf, NULL};
+use super::leaf::{BROKEN, CONTAINER, Kind, Leaf, NULL, below, coded_pool_key, is_index};
 use super::manifest::PathNode;
+use super::pools::{MAX_POOLED_BYTES, Pools};
 
 /// Objects deeper than this are skipped: their paths are unknown to the manifest, and have no leaves.
 pub const MAX_DEPTH: usize = 8;
@@ -40,8 +41,20 @@ struct Node {
     kinds: u8,
     /// Whether arrays are among the containers met.
     has_arrays: bool,
+    /// Whether objects are among the containers met.
+    has_objects: bool,
     /// The leaf of this path, if it has one.
     leaf: Option<usize>,
+    /// The pool of this path, if it has one.
+    pool: Option<u8>,
+    /// The pool of paths below that were not thought of.
+    pool_below: Option<u8>,
+    /// The path by its name, as JSON writes it between quotes: the key in a pool's documents, unless a number stands for it.
+    pool_key: Box<str>,
+    /// The number, and as the key.
+    pool_code: Option<(u32, Box<str>)>,
+    /// Whether a value could not go to the pool.
+    unpooled: bool,
     /// The last document in which the path was met; a second time in one document is a second equal key.
     met_in: u64,
     /// Documents in which the path was met.
@@ -71,12 +84,27 @@ impl Taken {
     }
 }
 
+/// A value of a document that goes to a pool, or may go to one.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Pooled<'a> {
+    /// Number of the path.
+    pub node: usize,
+    /// The pool; none while the sample is taken.
+    pub pool: Option<u8>,
+    /// The path as a key of the pool's documents, as JSON writes it between quotes.
+    pub key: &'a str,
+    /// The value as the document writes it.
+    pub value: &'a str,
+}
+
 /// Walks the documents of one JSON column.
 #[derive(Debug)]
 pub(super) struct Walker {
     nodes: Vec<Node>,
     document: u64,
     taken: Vec<(usize, Taken)>,
+    /// Path and range of what goes to pools.
+    pooled: Vec<(usize, usize, usize)>,
     scratch: String,
     /// Whether values are taken at every path, to learn from, or only where there are leaves.
     takes_all: bool,
@@ -100,25 +128,39 @@ pub(super) struct Seen<'a> {
 impl Walker {
     /// Makes a walker that takes values at every path, those inside the elements of arrays too.
     pub fn for_sample() -> Self {
-        Self { takes_all: true, arrays: Arrays::for_sample(), ..Self::for_leaves(std::iter::empty()) }
+        Self { takes_all: true, arrays: Arrays::for_sample(), ..Self::for_leaves(std::iter::empty(), None) }
     }
 
     /// Makes a walker that takes values at every path, for documents that are elements of an array.
     pub fn for_sampled_elements() -> Self {
-        Self { takes_all: true, ..Self::for_leaves(std::iter::empty()) }
+        Self { takes_all: true, ..Self::for_leaves(std::iter::empty(), None) }
     }
 
-    /// Makes a walker that takes the values of these leaves, each with its number.
-    pub fn for_leaves<'a>(leaves: impl Iterator<Item = (usize, &'a Leaf)>) -> Self {
+    /// Makes a walker that takes the values of these leaves, each with its number, and those of pools.
+    pub fn for_leaves<'a>(leaves: impl Iterator<Item = (usize, &'a Leaf)>, pools: Option<&Pools>) -> Self {
         let root = Node { is_complete: true, ..Node::default() };
         let mut walker = Self {
             nodes: vec![root],
             document: 0,
             taken: Vec::new(),
+            pooled: Vec::new(),
             scratch: String::new(),
             takes_all: false,
             arrays: Arrays::default(),
         };
+        if let Some(pools) = pools.filter(|pools| pools.count > 0) {
+            walker.nodes[0].pool_below = Some(Pools::UNFORESEEN);
+            // What is closed comes from the top down, so that nothing below it is foreseen before.
+            for path in &pools.closed {
+                let node = walker.reach(path);
+                walker.nodes[node].pool_below = None;
+            }
+            for ((path, pool), code) in pools.paths.iter().zip(0..) {
+                let node = walker.reach(path);
+                let node = &mut walker.nodes[node];
+                (node.pool, node.pool_code) = (*pool, pool.map(|_| (code, coded_pool_key(code).into())));
+            }
+        }
         for (number, leaf) in leaves {
             match &leaf.inside {
                 Some(inside) => {
@@ -135,6 +177,7 @@ impl Walker {
     pub fn add_leaf(&mut self, path: &[String], leaf: usize) {
         let node = self.reach(path);
         self.nodes[node].leaf = Some(leaf);
+        self.nodes[node].pool = None;
     }
 
     fn reach(&mut self, path: &[String]) -> usize {
@@ -146,7 +189,11 @@ impl Walker {
 
     fn grow(&mut self, parent: usize, key: &str) -> usize {
         let child = self.nodes.len();
-        self.nodes.push(Node { key: key.into(), is_complete: true, ..Node::default() });
+        // A look-up by a key that spells a number goes into arrays too, of which pools know nothing.
+        let pool = self.nodes[parent].pool_below.filter(|_| !is_index(key));
+        let pool_key = below(&self.nodes[parent].pool_key, &escaped(key)).into();
+        let node = Node { key: key.into(), is_complete: true, pool, pool_below: pool, pool_key, ..Node::default() };
+        self.nodes.push(node);
         self.nodes[parent].children.insert(key.into(), child);
         child
     }
@@ -212,6 +259,7 @@ impl Walker {
     fn begin(&mut self) {
         self.document += 1;
         self.taken.clear();
+        self.pooled.clear();
         self.scratch.clear();
         self.arrays.begin();
     }
@@ -236,6 +284,7 @@ impl Walker {
                 Some(child) if self.meet(child) => {
                     if matches!(peek, Peek::Object) && depth + 1 < MAX_DEPTH {
                         self.nodes[child].kinds |= CONTAINER;
+                        self.nodes[child].has_objects = true;
                         self.object(text, jiter, child, depth + 1)?;
                     } else {
                         self.value(text, jiter, child, peek)?;
@@ -251,6 +300,7 @@ impl Walker {
     /// Takes a value that is not an object to go into, and moves behind it.
     fn value(&mut self, text: &str, jiter: &mut Jiter<'_>, node: usize, peek: Peek) -> JiterResult<()> {
         let wanted = self.takes_all || self.nodes[node].leaf.is_some();
+        let beginning = jiter.current_index();
         let taken = match peek {
             Peek::String if wanted => {
                 let start = jiter.current_index() + 1;
@@ -274,6 +324,7 @@ impl Walker {
             Peek::Object => {
                 // Deeper than the walk goes: what is inside is unknown.
                 self.nodes[node].kinds |= CONTAINER;
+                self.nodes[node].has_objects = true;
                 self.nodes[node].is_complete = false;
                 jiter.known_skip(peek)?;
                 None
@@ -312,6 +363,17 @@ impl Walker {
                 self.taken.push((node, taken));
             }
         }
+        let is_pooled = self.takes_all || self.nodes[node].pool.is_some();
+        if is_pooled && !matches!(peek, Peek::Object) {
+            let end = jiter.current_index();
+            let is_deep = matches!(peek, Peek::Array)
+                && brackets(text.as_bytes().get(beginning..end).unwrap_or_default()) >= MANY_BRACKETS;
+            if end - beginning <= MAX_POOLED_BYTES && !is_deep || self.takes_all {
+                self.pooled.push((node, beginning, end));
+            } else {
+                self.nodes[node].unpooled = true;
+            }
+        }
         Ok(())
     }
 
@@ -327,6 +389,7 @@ impl Walker {
                 let mut inside = jiter.clone();
                 if matches!(peek, Peek::Object) && depth + 1 < MAX_DEPTH {
                     self.nodes[child].kinds |= CONTAINER;
+                    self.nodes[child].has_objects = true;
                     self.exact(text, &mut inside, child, depth + 1);
                 } else {
                     let before = self.scratch.len();
@@ -351,6 +414,20 @@ impl Walker {
     /// Lists what was taken from the last document for leaves, each with the leaf's number.
     pub fn taken(&self) -> impl Iterator<Item = (usize, Taken)> {
         self.taken.iter().filter_map(|(node, taken)| Some((self.nodes[*node].leaf?, *taken)))
+    }
+
+    /// Lists what goes to pools from the last document, in its order.
+    pub fn pooled<'a>(&'a self, document: &'a str) -> impl Iterator<Item = Pooled<'a>> {
+        self.pooled.iter().filter_map(move |(number, start, end)| {
+            let node = &self.nodes[*number];
+            let key = node.pool_code.as_ref().map_or(&node.pool_key, |(_, key)| key);
+            Some(Pooled { node: *number, pool: node.pool, key, value: document.get(*start..*end)? })
+        })
+    }
+
+    /// Returns the documents that have a path.
+    pub fn documents(&self, node: usize) -> u64 {
+        self.nodes[node].documents
     }
 
     /// Where the texts of the last document are that had to be unescaped.
@@ -400,11 +477,23 @@ impl Walker {
             has_arrays: this.has_arrays,
             leaf: this.leaf.is_some(),
             missed: this.leaf.and_then(|leaf| missed.get(leaf).copied()).unwrap_or_default(),
+            has_objects: this.has_objects && this.pool.is_some(),
+            pool: this.pool,
+            pool_code: this.pool.and(this.pool_code.as_ref()).map(|(code, _)| *code),
+            unpooled: this.unpooled,
+            lost_pools: 0,
             is_complete: this.is_complete,
             elements: self.arrays.tree(node, missed).map(Box::new),
             children: this.children.iter().map(|(key, child)| (key.to_string(), self.tree(*child, missed))).collect(),
         }
     }
+}
+
+/// Writes a key as JSON does between quotes.
+fn escaped(key: &str) -> String {
+    // A string does not fail.
+    let quoted = serde_json::to_string(key).unwrap_or_default();
+    quoted.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or_default().to_owned()
 }
 
 /// Counts opening brackets: in pieces of so few bytes that a count fits a byte, which is what the compiler makes vectors of.

@@ -63,7 +63,7 @@ impl Arrays {
     pub fn add_leaf(&mut self, node: usize, inside: &[String], leaf: usize) {
         let number = match self.by_node.get(&node) {
             Some(number) => *number,
-            None => self.add(node, Walker::for_leaves(std::iter::empty())),
+            None => self.add(node, Walker::for_leaves(std::iter::empty(), None)),
         };
         let elements = &mut self.elements[number];
         elements.walker.add_leaf(inside, leaf);
@@ -274,7 +274,8 @@ mod tests {
         let texts: ArrayRef = Arc::new(StringViewArray::from_iter(documents));
         let schema = Arc::new(Schema::new(vec![Field::new("data", texts.data_type().clone(), true)]));
         let batch = RecordBatch::try_new(schema, vec![texts]).unwrap();
-        let leaves = LeafSet { leaves: vec![leaf(&["n"], Kind::Integer), leaf(&["o", "k"], Kind::Text)] };
+        let leaves = vec![leaf(&["n"], Kind::Integer), leaf(&["o", "k"], Kind::Text)];
+        let leaves = LeafSet { leaves, ..LeafSet::default() };
         let shredder = FileShredder::new(vec!["data"], leaves);
         let arrays = shredder.shred(&batch).unwrap();
         let numbers = arrays[0].as_list::<i32>();

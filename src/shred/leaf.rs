@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
 
+use super::pools::Pools;
+
 /// The kind of a JSON value, as a bit of a mask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
@@ -77,6 +79,31 @@ pub fn element_leaf_name(column: &str, path: &[impl AsRef<str>], inside: &[impl 
     push_keys(&mut name, inside);
     name.extend(['#', kind.letter()]);
     name
+}
+
+/// Names the column of a pool: `~shred/<column>#p<number>`.
+pub fn pool_name(column: &str, pool: u8) -> String {
+    format!("{LEAF_PREFIX}{column}#p{pool}")
+}
+
+/// Names a path among the keys of a pool's documents: `/variables/court_date`, with `~` and `/` in keys written `~0` and `~1`.
+pub fn pool_key(path: &[impl AsRef<str>]) -> String {
+    path.iter().fold(String::new(), |name, key| below(&name, key.as_ref()))
+}
+
+/// Names a path that was chosen for a pool, by its number; the names of all others begin otherwise.
+pub fn coded_pool_key(code: u32) -> String {
+    format!("{code:x}~")
+}
+
+/// Says whether a column is a pool.
+pub fn is_pool(name: &str) -> bool {
+    name.starts_with(LEAF_PREFIX) && name.rsplit('#').next().is_some_and(|kind| kind.starts_with('p'))
+}
+
+/// Names the path of a key below another in a pool's documents.
+pub fn below(name: &str, key: &str) -> String {
+    format!("{name}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
 fn push_keys(name: &mut String, keys: &[impl AsRef<str>]) {
@@ -170,12 +197,18 @@ pub fn list_type(item: DataType) -> DataType {
 pub struct LeafSet {
     /// The leaves, sorted by column, path and path inside.
     pub leaves: Vec<Leaf>,
+    /// The pools of each JSON column, whose columns come behind those of all leaves.
+    pub pools: BTreeMap<String, Pools>,
 }
 
 impl LeafSet {
-    /// Lists the Arrow fields of all leaf columns: leaf by leaf, kind by kind.
+    /// Lists the Arrow fields of all columns beside the text: leaf by leaf, kind by kind, then pool by pool.
     pub fn fields(&self) -> Vec<Field> {
-        self.columns().map(|(leaf, kind)| Field::new(leaf.name(kind), leaf.arrow_type(kind), true)).collect()
+        let leaves = self.columns().map(|(leaf, kind)| Field::new(leaf.name(kind), leaf.arrow_type(kind), true));
+        let pools = self.pools.iter().flat_map(|(column, pools)| {
+            (0..pools.count).map(|pool| Field::new(pool_name(column, pool), DataType::Utf8View, true))
+        });
+        leaves.chain(pools).collect()
     }
 
     /// Lists the leaf columns.

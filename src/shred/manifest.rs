@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::leaf::CONTAINER;
+use super::leaf::{BROKEN, CONTAINER, coded_pool_key, pool_key};
 
 /// The key of the manifest among the footer's key/value pairs.
 pub const MANIFEST_KEY: &str = "sessionlake.shred";
@@ -34,6 +34,21 @@ pub struct PathNode {
     /// Kinds met that have no column, since they came after the columns were chosen.
     #[serde(rename = "m", default, skip_serializing_if = "is_zero")]
     pub missed: u8,
+    /// Whether objects are among the containers met at the path; noted in files with pools.
+    #[serde(rename = "o", default, skip_serializing_if = "is_false")]
+    pub has_objects: bool,
+    /// The pool that holds what is neither an object nor in a leaf.
+    #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
+    pub pool: Option<u8>,
+    /// The number that stands for the path in the pool's documents; a path without one stands there by its name.
+    #[serde(rename = "y", default, skip_serializing_if = "Option::is_none")]
+    pub pool_code: Option<u32>,
+    /// Whether a value is not in the pool, since it is too long.
+    #[serde(rename = "u", default, skip_serializing_if = "is_false")]
+    pub unpooled: bool,
+    /// Of a column's root: the pools, as bits, that do not have all their values.
+    #[serde(rename = "x", default, skip_serializing_if = "is_no_pool")]
+    pub lost_pools: u32,
     /// Whether `children` has every key that any document of the file has here.
     #[serde(rename = "c", default = "yes", skip_serializing_if = "is_true")]
     pub is_complete: bool,
@@ -46,6 +61,10 @@ pub struct PathNode {
 }
 
 fn is_zero(bits: &u8) -> bool {
+    *bits == 0
+}
+
+fn is_no_pool(bits: &u32) -> bool {
     *bits == 0
 }
 
@@ -89,6 +108,16 @@ impl Manifest {
         self.columns.get(column).map_or(PathState::Unknown, |root| root.find(path))
     }
 
+    /// Returns the pool that has every value met at a path, if one has, and the path's key in its documents. What also asks of
+    /// objects finds all there only where none were met.
+    pub fn pool(&self, column: &str, path: &[String], of_objects: bool) -> Option<(u8, String)> {
+        let root = self.columns.get(column)?;
+        let PathState::Present(node) = root.find(path) else { return None };
+        let pool = node.pool.filter(|pool| root.lost_pools >> pool & 1 == 0)?;
+        let is_whole = !node.unpooled && !(of_objects && (node.has_objects || node.kinds & BROKEN != 0));
+        is_whole.then(|| (pool, node.pool_code.map_or_else(|| pool_key(path), coded_pool_key)))
+    }
+
     /// Adds what other rows of the same file have.
     pub fn merge(&mut self, other: Self) {
         for (column, node) in other.columns {
@@ -127,6 +156,11 @@ impl PathNode {
         self.has_arrays |= other.has_arrays;
         self.leaf |= other.leaf;
         self.missed |= other.missed;
+        self.has_objects |= other.has_objects;
+        self.pool = self.pool.or(other.pool);
+        self.pool_code = self.pool_code.or(other.pool_code);
+        self.unpooled |= other.unpooled;
+        self.lost_pools |= other.lost_pools;
         self.is_complete &= other.is_complete;
         match (&mut self.elements, other.elements) {
             (Some(mine), Some(elements)) => mine.merge(*elements),

@@ -3,6 +3,7 @@
 //! A `Walker` takes the values out of each document, a builder for each path and kind of value makes a column of them.
 //! Batches may be shredded on several threads at once; each learns which paths it met, and the file's manifest is the sum.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{
@@ -13,7 +14,8 @@ use arrow::array::{
 use super::document::{Taken, Walker};
 use super::elements::Lists;
 use super::leaf::{Kind, LeafSet};
-use super::manifest::Manifest;
+use super::manifest::{Manifest, PathNode};
+use super::pools::PoolBuilders;
 use crate::error::{Error, Result};
 
 /// Builds one leaf column; rows without a value are filled in when the next one comes.
@@ -114,6 +116,8 @@ struct Learnt {
     walkers: Vec<Walker>,
     /// Kinds of each leaf that have no column.
     missed: Vec<u8>,
+    /// By JSON column, the pools that do not have all their values, as bits.
+    lost_pools: Vec<u32>,
 }
 
 impl FileShredder {
@@ -146,8 +150,11 @@ impl FileShredder {
     pub fn manifest(&self) -> Manifest {
         let mut manifest = Manifest::default();
         for learnt in self.idle().iter() {
-            let columns = self.columns.iter().zip(&learnt.walkers);
-            let roots = columns.map(|(name, walker)| ((*name).to_owned(), walker.tree(0, &learnt.missed)));
+            let columns = self.columns.iter().zip(&learnt.walkers).zip(&learnt.lost_pools);
+            let roots = columns.map(|((name, walker), lost_pools)| {
+                let root = PathNode { lost_pools: *lost_pools, ..walker.tree(0, &learnt.missed) };
+                ((*name).to_owned(), root)
+            });
             manifest.merge(Manifest { columns: roots.collect() });
         }
         manifest
@@ -161,9 +168,13 @@ impl FileShredder {
         let by_column = self.leaves.by_column();
         let walker = |name: &&'static str| {
             let leaves = by_column.get(*name).map(Vec::as_slice).unwrap_or_default();
-            Walker::for_leaves(leaves.iter().copied())
+            Walker::for_leaves(leaves.iter().copied(), self.leaves.pools.get(*name))
         };
-        Learnt { walkers: self.columns.iter().map(walker).collect(), missed: vec![0; self.leaves.leaves.len()] }
+        Learnt {
+            walkers: self.columns.iter().map(walker).collect(),
+            missed: vec![0; self.leaves.leaves.len()],
+            lost_pools: vec![0; self.columns.len()],
+        }
     }
 
     fn take_leaves(&self, batch: &RecordBatch, learnt: &mut Learnt) -> Result<Vec<ArrayRef>> {
@@ -178,8 +189,11 @@ impl FileShredder {
         // Of leaves inside arrays, the lists that the values are the items of.
         let mut lists: Vec<Option<Lists>> = self.leaves.leaves.iter().map(|_| None).collect();
         let rows = batch.num_rows();
-        let Learnt { walkers, missed } = learnt;
-        for (name, walker) in self.columns.iter().zip(walkers) {
+        let Learnt { walkers, missed, lost_pools } = learnt;
+        // By the name of the JSON column, as the columns of pools are ordered.
+        let mut pooled: BTreeMap<&str, Vec<ArrayRef>> = BTreeMap::new();
+        for ((name, walker), lost) in self.columns.iter().zip(walkers).zip(lost_pools) {
+            let mut pools = PoolBuilders::new(self.leaves.pools.get(*name).map_or(0, |pools| pools.count));
             let column = batch.column_by_name(name).ok_or_else(|| Error::internal(format!("no column {name}")))?;
             let texts = column
                 .as_string_view_opt()
@@ -193,11 +207,13 @@ impl FileShredder {
                 let document = texts.value(row);
                 walker.walk(document);
                 append_taken(walker, row, document, &mut builders, missed);
+                pools.append(row, document.len(), walker.pooled(document));
                 walker.arrays.walk(document, row, &mut row_lists, |number, element, walker| {
                     append_taken(walker, number, element, &mut builders, missed);
                 });
             }
             walker.arrays.finish(row_lists, rows, &mut lists, missed);
+            pooled.insert(name, pools.finish(rows, lost));
         }
         let mut arrays = Vec::new();
         for (builders, lists) in builders.into_iter().zip(&lists) {
@@ -208,6 +224,7 @@ impl FileShredder {
                 });
             }
         }
+        arrays.extend(pooled.into_values().flatten());
         Ok(arrays)
     }
 }

@@ -27,7 +27,8 @@ pub enum Step {
 }
 
 impl Step {
-    fn key(&self) -> Option<&str> {
+    /// The key, if it is one.
+    pub fn key(&self) -> Option<&str> {
         match self {
             Self::Key(key) => Some(key),
             Self::Index(_) => None,

@@ -175,3 +175,14 @@ pub fn documents(seed: u64) -> Vec<Option<String>> {
     }
     documents
 }
+
+/// Documents among so many others without keys that most of their paths are rare, and a sample has not met all.
+pub fn rare_documents(seed: u64) -> Vec<Option<String>> {
+    let mut random = Random(seed | 1);
+    let mut all: Vec<Option<String>> = (0..2_500).map(|_| Some("{}".to_owned())).collect();
+    for document in documents(seed).into_iter().take(60) {
+        let at = random.below(all.len());
+        all[at] = document;
+    }
+    all
+}

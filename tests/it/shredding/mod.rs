@@ -29,7 +29,7 @@ use sessionlake::lake::{DataFile, FileWriter, Output};
 use sessionlake::schema;
 use url::Url;
 
-use documents::{Random, documents};
+use documents::{Random, documents, rare_documents};
 use questions::question;
 
 /// The seeds of this run, which a variable of the environment names, else the first few.
@@ -132,19 +132,21 @@ struct Compared {
 async fn compare(seed: u64, questions: usize) -> Compared {
     let one_file = FileLimits { file_rows: 100_000, row_group_rows: 100_000 };
     let many_groups = FileLimits { file_rows: 150, row_group_rows: 20 };
-    let (budget, limits) = match seed % 4 {
-        0 => (3, one_file),
-        1 => (200, one_file),
-        2 => (12, many_groups),
+    let (budget, limits, documents) = match seed % 5 {
+        0 => (2, one_file, rare_documents(seed)),
+        1 => (200, one_file, documents(seed)),
+        2 => (12, many_groups, documents(seed)),
         // Without leaves there is no manifest either, as in a file of another engine.
-        _ => (0, many_groups),
+        3 => (0, many_groups, documents(seed)),
+        _ => (3, one_file, documents(seed)),
     };
     let folder = tempfile::tempdir().unwrap();
-    let files = write(folder.path(), &documents(seed), budget, limits);
+    let files = write(folder.path(), &documents, budget, limits);
     let (with, without) = (engine(folder.path(), &files, Leaves::Read), engine(folder.path(), &files, Leaves::Ignore));
     let mut random = Random(seed.wrapping_mul(0x2545_F491_4F6C_DD1D) | 1);
     let mut compared = Compared::default();
-    for index in 0..questions {
+    // Many rows take their time.
+    for index in 0..questions * 300 / documents.len().max(300) {
         let question = match index {
             0 => vec!["select session_id, data from t order by 1".to_owned()],
             _ => question(&mut random),
@@ -163,7 +165,7 @@ async fn compare(seed: u64, questions: usize) -> Compared {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_answer_is_the_same_with_leaves_and_without() {
     let questions = if wanted_seeds().is_some() { 400 } else { 100 };
-    let seeds: Vec<u64> = seeds(4).collect();
+    let seeds: Vec<u64> = seeds(5).collect();
     let mut total = Compared::default();
     for pair in seeds.chunks(2) {
         let tasks: Vec<_> = pair.iter().map(|seed| tokio::spawn(compare(*seed, questions))).collect();
@@ -176,5 +178,5 @@ async fn every_answer_is_the_same_with_leaves_and_without() {
     }
     let Compared { questions, errors, differences } = total;
     assert!(differences.is_empty(), "{} of {questions} differ, the first:\n{}", differences.len(), differences[0]);
-    assert!(questions > 300 && errors * 10 < questions, "{errors} of {questions} questions are errors");
+    assert!(questions > 250 && errors * 10 < questions, "{errors} of {questions} questions are errors");
 }

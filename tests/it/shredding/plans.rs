@@ -8,7 +8,7 @@ use sessionlake::engine::{Engine, Leaves};
 use sessionlake::lake::write::FileLimits;
 
 use super::documents::documents;
-use super::{engine, write};
+use super::{answer, engine, write};
 
 const ONE_FILE: FileLimits = FileLimits { file_rows: 10_000, row_group_rows: 10_000 };
 
@@ -40,6 +40,60 @@ async fn a_plan_reads_leaves_in_place_of_text() {
     ] {
         let read = [bytes_scanned(&with, question).await, bytes_scanned(&without, question).await];
         assert!(read[0] * 3 < read[1], "{read:?} bytes read with leaves and without: {question}");
+    }
+}
+
+/// Rare paths share pools: a question on them reads none of the text.
+#[tokio::test]
+async fn rare_paths_are_read_from_pools() {
+    let filler = |row: usize| {
+        let words = (1..13).map(|word| format!("{:x}", (row * 13 + word).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+        format!(r#"{{"note":"{}"}}"#, words.collect::<Vec<_>>().join(" "))
+    };
+    let long = format!(r#"{{"longer":"{}"}}"#, "x".repeat(5_000));
+    let rare = |row: usize| match row {
+        // Before a sample could end, and behind it.
+        70 | 9_001 => r#"{"late":"1.50","both":{"inner":[1,{"x":2}]},"quote\\\"~/":"q"}"#,
+        80 => r#"{"longer":"short"}"#,
+        9_200 => &long,
+        2_000 => r#"{"late":1.50,"both":{"inner":null},"often":"x"}"#,
+        9_100 => r#"{"late":{"an":"object"},"once":7,"0":"index"}"#,
+        row if row % 151 == 0 => r#"{"often":"y","both":{"inner":true}}"#,
+        _ => "",
+    };
+    let documents: Vec<Option<String>> = (0..10_000)
+        .map(|row| Some(rare(row)).filter(|text| !text.is_empty()).map_or_else(|| filler(row), str::to_owned))
+        .map(Some)
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let files = write(folder.path(), &documents, 4, ONE_FILE);
+    let (with, without) = (engine(folder.path(), &files, Leaves::Read), engine(folder.path(), &files, Leaves::Ignore));
+    for (is_pooled, expression) in [
+        (true, "json_get_str(data, 'late')"),
+        (true, "json_get_float(data, 'late')"),
+        // Where an object stands, its text is asked for too.
+        (false, "data->>'late'"),
+        (true, "data->>'often'"),
+        (true, "data ? 'once'"),
+        (true, "json_get_int(data, 'once')"),
+        (true, "(data->'both'->'inner')::text"),
+        (true, "json_get_json(data, 'both', 'inner')"),
+        (true, "json_length(data, 'both', 'inner')"),
+        (true, "json_exists(data, '$.both.inner')"),
+        (false, "json_get_int(data, 'both', 'inner', 1, 'x')"),
+        (false, "data->>'both'"),
+        (true, r#"json_get_str(data, 'quote\"~/')"#),
+        (false, "json_get_str(data, '0')"),
+        // A value that no pool holds.
+        (false, "length(json_get_str(data, 'longer'))"),
+    ] {
+        let question = format!("select {expression} as v, count(*) from t group by 1 order by 1 nulls first");
+        let asked = [question];
+        let (left, right) = (answer(&with, &asked).await, answer(&without, &asked).await);
+        assert_eq!(left, right, "{expression}");
+        assert!(right.lines().count() > 5, "{expression} finds nothing: {right}");
+        let read = [bytes_scanned(&with, &asked[0]).await, bytes_scanned(&without, &asked[0]).await];
+        assert_eq!(read[0] < read[1] / 4, is_pooled, "{read:?} bytes read with pools and without: {expression}");
     }
 }
 

@@ -1,0 +1,311 @@
+//! Pools: columns that the rare paths of a JSON column share.
+//!
+//! A path of one row in a thousand is not worth a column, but it is asked for all the same, and to find its few values in the text
+//! is to read all of it. A pool is a column of small JSON documents, `{"1f~":"2026-03-04"}`, one for each row that has some
+//! of the pool's paths and NULL for all others. The keys are the numbers of the paths in the footer's manifest, or their names where
+//! the sample did not have them: `{"/variables/court_date":"2026-03-04"}`. A question on such a path reads the pool in place of the text, by the same
+//! functions: values stand there as the document wrote them. What a question costs is what the other paths of its pool take, so a
+//! pool is for few rows, and the rarest paths share with the rarest.
+//!
+//! The first pool is for paths that the sample did not have. Objects whose keys are ids or names would fill it with the whole
+//! document once more; they are told by the many keys that the sample had only once, and stay in the text.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use arrow::array::{ArrayBuilder, ArrayRef, StringViewBuilder, new_null_array};
+use arrow::datatypes::DataType;
+
+use super::document::{Pooled, Walker};
+use super::leaf::is_index;
+
+/// Bytes of a value from which on it stays in the text, and with it all of its path in the file.
+pub const MAX_POOLED_BYTES: usize = 2_048;
+/// Pools of a JSON column at most: their bits make a mask.
+const MAX_POOLS: u8 = 24;
+/// Of a hundred rows, those that a pool is for.
+const ROWS_PERCENT: usize = 4;
+/// Bytes of all pools of a column at most, as a percentage of what its text compresses to.
+const BYTES_PERCENT: usize = 6;
+/// Of a hundred bytes of text, those that a pool takes at most in one batch, be the sample as it may.
+const LOST_PERCENT: usize = 10;
+/// Bytes of a batch that a pool may take in any case.
+const LOST_BYTES: usize = 64 << 10;
+
+/// How the rare paths of one JSON column share columns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pools {
+    /// The number of columns.
+    pub count: u8,
+    /// The pools of the paths that the sample had, each with its place here as its number; without one they stay in the text.
+    pub paths: Vec<(Vec<String>, Option<u8>)>,
+    /// Paths below which keys that the sample did not have stay in the text, from the top down.
+    pub closed: Vec<Vec<String>>,
+}
+
+impl Pools {
+    /// The pool of paths that the sample did not have, or only once.
+    pub const UNFORESEEN: u8 = 0;
+}
+
+/// What a sample has at one path.
+#[derive(Debug, Default)]
+struct Sampled {
+    rows: usize,
+    /// The values as documents write them.
+    values: Vec<u8>,
+    has_long: bool,
+}
+
+/// Learns from a sample which paths are rare.
+#[derive(Debug, Default)]
+pub(super) struct RarePaths {
+    by_node: HashMap<usize, Sampled>,
+}
+
+/// Some paths that are pooled or left out together.
+struct Unit {
+    paths: Vec<usize>,
+    bytes: usize,
+    /// The path below which all of them stand that the sample had once.
+    closes: Option<Vec<String>>,
+}
+
+impl RarePaths {
+    /// Takes a value in.
+    pub fn add(&mut self, pooled: &Pooled<'_>) {
+        let sampled = self.by_node.entry(pooled.node).or_default();
+        sampled.rows += 1;
+        sampled.values.extend_from_slice(pooled.value.as_bytes());
+        sampled.has_long |= pooled.value.len() > MAX_POOLED_BYTES;
+    }
+
+    /// Chooses the pools of a column of which so many rows were sampled, whose text compresses to so many bytes; paths of one row
+    /// in `rarest` or more are not rare, and leaves have columns of their own.
+    pub fn choose(
+        &self,
+        walker: &Walker,
+        is_leaf: impl Fn(&[String]) -> bool,
+        rows: usize,
+        rarest: usize,
+        text_bytes: usize,
+        compressed: impl Fn(&[u8]) -> usize,
+    ) -> Pools {
+        let all = walker.paths();
+        let documents: HashMap<&[String], u64> =
+            all.iter().map(|(node, path)| (path.as_slice(), walker.documents(*node))).collect();
+        let mut units: Vec<Unit> = Vec::new();
+        let mut single: BTreeMap<&[String], Unit> = BTreeMap::new();
+        let mut pools = Pools { count: 1, ..Pools::default() };
+        let mut row_counts: HashMap<usize, usize> = HashMap::new();
+        for (index, (node, path)) in all.iter().enumerate() {
+            let Some(sampled) = self.by_node.get(node) else { continue };
+            if is_leaf(path) || path.iter().any(|key| is_index(key)) {
+                continue;
+            }
+            let is_rare = sampled.rows == 1 || sampled.rows * rarest < rows;
+            if !is_rare || sampled.has_long {
+                pools.paths.push((path.clone(), None));
+                continue;
+            }
+            row_counts.insert(index, sampled.rows);
+            if sampled.rows > 1 {
+                let bytes = compressed(&sampled.values) + sampled.rows;
+                units.push(Unit { paths: vec![index], bytes, closes: None });
+                continue;
+            }
+            // What was met once stands for as much that was not met.
+            let known = (0..path.len()).rev().map(|length| &path[..length]);
+            let mut known = known.skip_while(|above| documents.get(above).is_some_and(|documents| *documents < 2));
+            let above = known.next().unwrap_or_default();
+            let unit = single.entry(above).or_insert_with(|| Unit {
+                paths: Vec::new(),
+                bytes: 0,
+                closes: Some(above.to_vec()),
+            });
+            unit.paths.push(index);
+            unit.bytes += sampled.values.len() + path.last().map_or(0, String::len);
+        }
+        units.extend(single.into_values());
+        // The costliest last.
+        units.sort_by(|a, b| a.bytes.cmp(&b.bytes).then_with(|| a.paths.cmp(&b.paths)));
+        let mut sum: usize = units.iter().map(|unit| unit.bytes).sum();
+        while sum > text_bytes * BYTES_PERCENT / 100 {
+            let Some(costliest) = units.pop() else { break };
+            sum -= costliest.bytes;
+            match costliest.closes {
+                Some(above) => pools.closed.push(above),
+                None => pools.paths.extend(costliest.paths.iter().map(|index| (all[*index].1.clone(), None))),
+            }
+        }
+        pools.closed.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
+        let mut left: Vec<(usize, usize)> = units
+            .iter()
+            .flat_map(|unit| &unit.paths)
+            .map(|index| (row_counts.get(index).copied().unwrap_or_default(), *index))
+            .collect();
+        left.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| all[a.1].1.cmp(&all[b.1].1)));
+        let most = (rows * ROWS_PERCENT / 100).max(1);
+        // The next pool, and the rows that the last one is for.
+        let (mut next, mut filled) = (Pools::UNFORESEEN + 1, most);
+        for (count, index) in left {
+            let mut pool = Some(Pools::UNFORESEEN);
+            if count > 1 {
+                if filled + count > most {
+                    (next, filled) = (next + 1, 0);
+                }
+                filled += count;
+                pool = Some(next - 1).filter(|pool| *pool < MAX_POOLS);
+            }
+            pools.paths.push((all[index].1.clone(), pool));
+            pools.count = pools.count.max(pool.map_or(0, |pool| pool + 1));
+        }
+        pools.paths.sort();
+        pools
+    }
+}
+
+/// Builds the pools of one JSON column for one batch.
+#[derive(Debug)]
+pub(super) struct PoolBuilders {
+    pools: Vec<PoolBuilder>,
+    text_bytes: usize,
+}
+
+#[derive(Debug)]
+struct PoolBuilder {
+    documents: StringViewBuilder,
+    bytes: usize,
+    /// The document of the row, not closed; empty where it has nothing so far.
+    document: String,
+}
+
+impl PoolBuilders {
+    /// Makes builders for so many pools.
+    pub fn new(count: u8) -> Self {
+        let pool = |_| PoolBuilder { documents: StringViewBuilder::new(), bytes: 0, document: String::new() };
+        Self { pools: (0..count).map(pool).collect(), text_bytes: 0 }
+    }
+
+    /// Appends what goes to pools from the document of a row.
+    pub fn append<'a>(&mut self, row: usize, text_bytes: usize, values: impl Iterator<Item = Pooled<'a>>) {
+        self.text_bytes += text_bytes;
+        let mut touched = 0_u32;
+        for value in values {
+            let Some(number) = value.pool else { continue };
+            let Some(pool) = self.pools.get_mut(usize::from(number)) else { continue };
+            touched |= 1 << number;
+            pool.document.push_str(if pool.document.is_empty() { "{\"" } else { ",\"" });
+            pool.document.push_str(value.key);
+            pool.document.push_str("\":");
+            pool.document.push_str(value.value);
+        }
+        while touched != 0 {
+            let pool = &mut self.pools[touched.trailing_zeros() as usize];
+            touched &= touched - 1;
+            pool.document.push('}');
+            pool.bytes += pool.document.len();
+            for _ in pool.documents.len()..row {
+                pool.documents.append_null();
+            }
+            pool.documents.append_value(&pool.document);
+            pool.document.clear();
+        }
+    }
+
+    /// Returns the columns for so many rows. A pool that has become too large is left empty, and its bit is set in `lost`.
+    pub fn finish(self, rows: usize, lost: &mut u32) -> Vec<ArrayRef> {
+        let most = LOST_BYTES.max(self.text_bytes / 100 * LOST_PERCENT);
+        let mut columns = Vec::with_capacity(self.pools.len());
+        for (number, mut pool) in self.pools.into_iter().enumerate() {
+            if pool.bytes > most {
+                *lost |= 1 << number;
+                columns.push(new_null_array(&DataType::Utf8View, rows));
+                continue;
+            }
+            for _ in pool.documents.len()..rows {
+                pool.documents.append_null();
+            }
+            columns.push(Arc::new(pool.documents.finish()) as ArrayRef);
+        }
+        columns
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn choose(documents: &[String], text_bytes: usize) -> Pools {
+        let mut walker = Walker::for_sample();
+        let mut rare = RarePaths::default();
+        for document in documents {
+            walker.walk(document);
+            walker.pooled(document).for_each(|value| rare.add(&value));
+        }
+        rare.choose(&walker, |path| path == ["leaf"], documents.len(), 100, text_bytes, <[u8]>::len)
+    }
+
+    fn pool_of(pools: &Pools, path: &str) -> Option<Option<u8>> {
+        pools.paths.iter().find(|(known, _)| known.join(".") == path).map(|(_, pool)| *pool)
+    }
+
+    #[test]
+    fn the_rarest_share_with_the_rarest_and_the_frequent_stay_in_the_text() {
+        let document = |row: usize| {
+            let mut keys = vec![r#""leaf":1"#.to_owned()];
+            for (key, each) in [("often", 50), ("rare_a", 101), ("rare_b", 102), ("rarer", 500)] {
+                keys.extend((row % each == 0).then(|| format!(r#""{key}":"v""#)));
+            }
+            keys.extend((row == 7).then(|| format!(r#""once":1,"0":2,"long":"{}""#, "x".repeat(MAX_POOLED_BYTES))));
+            format!("{{{}}}", keys.join(","))
+        };
+        let documents: Vec<String> = (0..10_000).map(document).collect();
+        let pools = choose(&documents, 1 << 20);
+        assert_eq!(pool_of(&pools, "once"), Some(Some(Pools::UNFORESEEN)));
+        assert_eq!(pool_of(&pools, "often"), Some(None));
+        assert_eq!(pool_of(&pools, "long"), Some(None));
+        // A leaf and the index of an array are not for pools at all.
+        assert_eq!((pool_of(&pools, "leaf"), pool_of(&pools, "0")), (None, None));
+        assert_eq!(pool_of(&pools, "rarer"), Some(Some(1)));
+        assert_eq!(pool_of(&pools, "rare_b"), pool_of(&pools, "rarer"));
+        assert_eq!((pools.count, pools.closed.len()), (2, 0));
+    }
+
+    #[test]
+    fn keys_that_are_ids_stay_in_the_text_and_leave_room_for_others() {
+        let document = |row: usize| {
+            let rare = if row % 200 == 0 { r#","rare":1"# } else { "" };
+            format!(r#"{{"cart":{{"item-{row}":{{"name":"thing {row}","price":{row}}}}}{rare}}}"#)
+        };
+        let documents: Vec<String> = (0..1_000).map(document).collect();
+        let pools = choose(&documents, documents.iter().map(String::len).sum());
+        assert_eq!(pools.closed, [["cart"]]);
+        assert_eq!(pool_of(&pools, "cart.item-5.name"), None);
+        assert_eq!(pool_of(&pools, "rare"), Some(Some(1)));
+        // What comes later is known to be left out.
+        let mut walker = Walker::for_leaves(std::iter::empty(), Some(&pools));
+        let later = r#"{"cart":{"item-x":{"name":"thing"}},"new":"y","rare":2}"#;
+        walker.walk(later);
+        let pooled: Vec<_> = walker.pooled(later).map(|value| (value.pool, value.key, value.value)).collect();
+        assert_eq!(pooled, [(Some(0), "/new", "\"y\""), (Some(1), "0~", "2")]);
+    }
+
+    #[test]
+    fn a_pool_that_becomes_too_large_is_left_empty() {
+        let value = |pool, value| Pooled { node: 1, pool: Some(pool), key: "/k", value };
+        let mut builders = PoolBuilders::new(2);
+        let long = format!("\"{}\"", "x".repeat(MAX_POOLED_BYTES - 2));
+        for row in 0..100 {
+            let values = [value(0, "1"), value(1, long.as_str())];
+            builders.append(row * 2, 3_000, values.into_iter().filter(|value| value.pool == Some(1) || row == 3));
+        }
+        let mut lost = 0;
+        let columns = builders.finish(300, &mut lost);
+        assert_eq!(lost, 0b10);
+        let counts: Vec<_> = columns.iter().map(|column| (column.len(), column.len() - column.null_count())).collect();
+        assert_eq!(counts, [(300, 1), (300, 0)]);
+        let first = columns[0].as_any().downcast_ref::<arrow::array::StringViewArray>().unwrap();
+        assert_eq!(first.value(6), r#"{"/k":1}"#);
+    }
+}
