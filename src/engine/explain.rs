@@ -96,11 +96,14 @@ pub(super) fn json_sources<'a>(
         for (name, calls) in &calls {
             let (mut reads_text, mut reads_leaf, mut reads_pool) = (false, false, false);
             for call in calls {
+                let documents = collect_columns(call);
                 for column in collect_columns(&adapter.rewrite(Arc::clone(call))?) {
                     match column.name() {
                         name if is_pool(name) => reads_pool = true,
                         name if name.starts_with(LEAF_PREFIX) => reads_leaf = true,
-                        _ => reads_text = true,
+                        name if documents.iter().any(|documents| documents.name() == name) => reads_text = true,
+                        // The column of the table that a leaf copies.
+                        _ => reads_leaf = true,
                     }
                 }
             }

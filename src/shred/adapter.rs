@@ -19,10 +19,10 @@ use datafusion::physical_expr_adapter::{
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::derive::{Asked, Derive};
+use super::derive::{Asked, Copied, Derive};
 use super::element_calls::ElementsCall;
 use super::extract::{Extract, Extractions, Reading, Step};
-use super::leaf::{BROKEN, CONTAINER, KINDS, Kind, NULL, is_index, leaf_name, pool_name};
+use super::leaf::{BROKEN, CONTAINER, KINDS, Kind, NULL, differs_name, is_index, leaf_name, pool_name};
 use super::manifest::{MANIFEST_KEY, Manifest, PathNode, PathState};
 
 /// Reads a JSONPath that names one place by keys alone, such as `$.variables.customer_tier`; `None` for any other.
@@ -155,7 +155,7 @@ impl ShredAdapter {
         match manifest.find(&column, &path) {
             PathState::Unknown => None,
             PathState::Absent => constant(nothing),
-            PathState::Present(node) => match self.derive(asked, &column, &path, node)? {
+            PathState::Present(node) => match self.derive(asked, &manifest, &column, &path, node)? {
                 Derived::Nothing => constant(nothing),
                 Derived::Expression(expression, data_type) => Some(if data_type == *call.return_type() {
                     expression
@@ -259,7 +259,25 @@ impl ShredAdapter {
         (!keys.is_empty() && !keys.iter().any(|key| is_index(key))).then_some((column, keys))
     }
 
-    fn derive(&self, asked: Call, column: &str, path: &[String], node: &PathNode) -> Option<Derived> {
+    /// The column of a leaf's kind. Texts that are mostly those of another column are put together from the two.
+    fn leaf(&self, manifest: &Manifest, column: &str, path: &[String], kind: Kind) -> Option<Arc<dyn PhysicalExpr>> {
+        let name = leaf_name(column, path, kind);
+        let of_file = |name: &str| -> Option<Arc<dyn PhysicalExpr>> {
+            Some(Arc::new(Column::new(name, self.physical.index_of(name).ok()?)))
+        };
+        let Some(copied) = manifest.copies.get(&name) else { return of_file(&name) };
+        let args = vec![of_file(&differs_name(column, path))?, of_file(&name)?, of_file(copied)?];
+        Some(call_of(ScalarUDF::new_from_impl(Copied::new()), args, DataType::Utf8View))
+    }
+
+    fn derive(
+        &self,
+        asked: Call,
+        manifest: &Manifest,
+        column: &str,
+        path: &[String],
+        node: &PathNode,
+    ) -> Option<Derived> {
         let all = KINDS.iter().fold(0, |mask, kind| mask | kind.bit());
         let needed = match asked {
             Call::Text => Kind::Text.bit(),
@@ -286,10 +304,7 @@ impl ShredAdapter {
         if !node.leaf || node.missed & needed != 0 {
             return None;
         }
-        let leaf = |kind: Kind| -> Option<Arc<dyn PhysicalExpr>> {
-            let name = leaf_name(column, path, kind);
-            Some(Arc::new(Column::new(&name, self.physical.index_of(&name).ok()?)))
-        };
+        let leaf = |kind: Kind| self.leaf(manifest, column, path, kind);
         let only = |kind: Kind| there == kind.bit();
         let typed = |kind: Kind| Some(Derived::Expression(leaf(kind)?, self.stored_type(column, path, kind)?));
         match asked {
@@ -319,7 +334,7 @@ impl ShredAdapter {
             Call::Boolean => Asked::Boolean,
             _ => Asked::AnyText,
         };
-        let function = Arc::new(ScalarUDF::new_from_impl(Derive::new(derivation)));
+        let function = ScalarUDF::new_from_impl(Derive::new(derivation));
         let args = KINDS
             .iter()
             .map(|kind| -> Option<Arc<dyn PhysicalExpr>> {
@@ -331,15 +346,20 @@ impl ShredAdapter {
             })
             .collect::<Option<Vec<_>>>()?;
         let data_type = function.return_type(&[]).ok()?;
-        let field = Arc::new(Field::new(function.name(), data_type.clone(), true));
-        let name = function.name().to_owned();
-        let expression = ScalarFunctionExpr::new(&name, function, args, field, Arc::new(ConfigOptions::default()));
-        Some(Derived::Expression(Arc::new(expression), data_type))
+        Some(Derived::Expression(call_of(function, args, data_type.clone()), data_type))
     }
 
     fn stored_type(&self, column: &str, path: &[String], kind: Kind) -> Option<DataType> {
         Some(self.physical.field_with_name(&leaf_name(column, path, kind)).ok()?.data_type().clone())
     }
+}
+
+/// Makes a call of one of our private functions.
+fn call_of(function: ScalarUDF, args: Vec<Arc<dyn PhysicalExpr>>, data_type: DataType) -> Arc<dyn PhysicalExpr> {
+    let name = function.name().to_owned();
+    let field = Arc::new(Field::new(&name, data_type, true));
+    let options = Arc::new(ConfigOptions::default());
+    Arc::new(ScalarFunctionExpr::new(&name, Arc::new(function), args, field, options))
 }
 
 /// Returns the column and the steps of a call of a column, keys and indexes.

@@ -7,8 +7,9 @@
 //!
 //! What is long (notes, payloads) is never a leaf. What hardly repeats and is what another column holds already, such as the
 //! phone number that is in a column of its own, in `source_details` and once more inside `data`, would be stored two or three
-//! times: no leaf either, and the text is parsed where somebody asks for the path. In a million generated sessions (128 MB of
-//! compressed JSON, 168 MB in all without leaves) these paths would cost 9.8 MB, all other leaves 28 MB.
+//! times. In a million generated sessions (128 MB of compressed JSON, 168 MB in all without leaves) these paths would cost 9.8 MB, all
+//! other leaves 28 MB. Of a path that copies a column of the table only the differences are stored; one that copies another leaf has
+//! none, and the text is parsed where somebody asks for it.
 //!
 //! Inside the elements of arrays only texts that repeat become leaves. Paths by index have none: `events[3]` is another thing in every
 //! session.
@@ -174,7 +175,13 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
                     && !keys.any(|key| is_index(key))
                 {
                     let bytes = compressed_bytes(&values.bytes).min(values.dictionary_bytes());
-                    let leaf = Leaf { column: (*name).to_owned(), path: path.clone(), inside, kinds: values.kinds };
+                    let leaf = Leaf {
+                        column: (*name).to_owned(),
+                        path: path.clone(),
+                        inside,
+                        kinds: values.kinds,
+                        copy_of: None,
+                    };
                     let is_of_one_length = values.is_of_one_length();
                     let hashes = values.hashes;
                     candidates.push(Candidate { leaf, rows: values.rows, bytes, is_of_one_length, hashes });
@@ -210,12 +217,19 @@ fn place(leaf: &Leaf) -> (&String, &Vec<String>, &Option<Vec<String>>) {
     (&leaf.column, &leaf.path, &leaf.inside)
 }
 
-/// Leaves out what hardly repeats and stands in another column, or in a leaf that is more frequent.
-fn leave_out_copies(candidates: &mut Vec<Candidate>, columns: &[Vec<(usize, u64)>]) {
-    let mut kept: Vec<Vec<(usize, u64)>> = columns.to_vec();
-    candidates.retain(|candidate| {
+/// Finds what hardly repeats and stands elsewhere: a copy of a column of the table need not be stored, and what is in a leaf that is
+/// more frequent is left out.
+fn leave_out_copies(candidates: &mut Vec<Candidate>, columns: &[(String, Vec<(usize, u64)>)]) {
+    let mut kept: Vec<Vec<(usize, u64)>> = Vec::new();
+    candidates.retain_mut(|candidate| {
         if !candidate.is_costly() {
             return true;
+        }
+        let mut copied = columns.iter().filter(|(_, values)| is_same(&candidate.hashes, values));
+        if let Some((name, _)) = copied.next() {
+            candidate.leaf.copy_of = Some(name.clone());
+            candidate.bytes = 0;
+            return candidate.leaf.inside.is_none() && candidate.leaf.kinds & Kind::Text.bit() != 0;
         }
         let is_copy = kept.iter().any(|other| is_same(&candidate.hashes, other));
         if !is_copy {
@@ -268,7 +282,11 @@ fn sampled_texts<'a>(batches: &'a [RecordBatch], name: &str, step: usize) -> imp
 }
 
 /// Lists the sampled texts of the columns that are not JSON, as row and hash.
-fn other_columns(batches: &[RecordBatch], json_columns: &[&'static str], step: usize) -> Vec<Vec<(usize, u64)>> {
+fn other_columns(
+    batches: &[RecordBatch],
+    json_columns: &[&'static str],
+    step: usize,
+) -> Vec<(String, Vec<(usize, u64)>)> {
     let Some(batch) = batches.first() else { return Vec::new() };
     let schema = batch.schema();
     let names = schema
@@ -278,7 +296,8 @@ fn other_columns(batches: &[RecordBatch], json_columns: &[&'static str], step: u
     names
         .map(|field| {
             let texts = sampled_texts(batches, field.name(), step).enumerate();
-            texts.filter_map(|(row, text)| Some((row, xxh3_64(text?.as_bytes())))).collect()
+            let values = texts.filter_map(|(row, text)| Some((row, xxh3_64(text?.as_bytes())))).collect();
+            (field.name().clone(), values)
         })
         .collect()
 }
@@ -342,6 +361,7 @@ mod tests {
                 path: vec![name.to_owned()],
                 inside: None,
                 kinds: Kind::Text.bit(),
+                copy_of: None,
             },
             rows,
             bytes,

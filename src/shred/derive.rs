@@ -8,6 +8,7 @@ use arrow::array::{
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::cast;
+use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float64Type, Int64Type};
 use datafusion::common::{Result, exec_datafusion_err, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
@@ -48,6 +49,44 @@ impl Derive {
     /// Makes the function for what is asked.
     pub fn new(asked: Asked) -> Self {
         Self { asked, signature: Signature::any(5, Volatility::Immutable) }
+    }
+}
+
+/// A private function of a leaf that copies a column of the table: in which rows its texts differ, those texts, and the column.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Copied {
+    signature: Signature,
+}
+
+impl Copied {
+    /// Makes the function.
+    pub fn new() -> Self {
+        Self { signature: Signature::any(3, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Copied {
+    fn name(&self) -> &'static str {
+        "shredded_copy"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
+        Ok(DataType::Utf8View)
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [differs, texts, copied] = args.args.as_slice() else { return exec_err!("three columns expected") };
+        let copied = cast(&copied.to_array(args.number_rows)?, &DataType::Utf8View)?;
+        let differs = differs.to_array(args.number_rows)?;
+        if is_without_values(&differs) {
+            return Ok(ColumnarValue::Array(copied));
+        }
+        let texts = cast(&texts.to_array(args.number_rows)?, &DataType::Utf8View)?;
+        Ok(ColumnarValue::Array(zip(differs.as_boolean(), &texts, &copied)?))
     }
 }
 

@@ -257,7 +257,13 @@ mod tests {
 
     fn leaf(inside: &[&str], kind: Kind) -> Leaf {
         let owned = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<_>>();
-        Leaf { column: "data".into(), path: owned(&["e"]), inside: Some(owned(inside)), kinds: kind.bit() }
+        Leaf {
+            column: "data".into(),
+            path: owned(&["e"]),
+            inside: Some(owned(inside)),
+            kinds: kind.bit(),
+            copy_of: None,
+        }
     }
 
     #[test]

@@ -81,6 +81,14 @@ pub fn element_leaf_name(column: &str, path: &[impl AsRef<str>], inside: &[impl 
     name
 }
 
+/// Names the column that says in which rows a leaf's text is not that of the column it copies: `~shred/<column>/<path>#x`.
+pub fn differs_name(column: &str, path: &[impl AsRef<str>]) -> String {
+    let mut name = format!("{LEAF_PREFIX}{column}");
+    push_keys(&mut name, path);
+    name.push_str("#x");
+    name
+}
+
 /// Names the column of a pool: `~shred/<column>#p<number>`.
 pub fn pool_name(column: &str, pool: u8) -> String {
     format!("{LEAF_PREFIX}{column}#p{pool}")
@@ -167,6 +175,8 @@ pub struct Leaf {
     pub inside: Option<Vec<String>>,
     /// The kinds that have a column.
     pub kinds: u8,
+    /// The column of the table that holds nearly all of the texts already: stored are those that differ, and which rows these are.
+    pub copy_of: Option<String>,
 }
 
 impl Leaf {
@@ -204,7 +214,11 @@ pub struct LeafSet {
 impl LeafSet {
     /// Lists the Arrow fields of all columns beside the text: leaf by leaf, kind by kind, then pool by pool.
     pub fn fields(&self) -> Vec<Field> {
-        let leaves = self.columns().map(|(leaf, kind)| Field::new(leaf.name(kind), leaf.arrow_type(kind), true));
+        let leaves = self.columns().flat_map(|(leaf, kind)| {
+            let is_copy = kind == Kind::Text && leaf.copy_of.is_some();
+            let differs = is_copy.then(|| Field::new(differs_name(&leaf.column, &leaf.path), DataType::Boolean, true));
+            std::iter::once(Field::new(leaf.name(kind), leaf.arrow_type(kind), true)).chain(differs)
+        });
         let pools = self.pools.iter().flat_map(|(column, pools)| {
             (0..pools.count).map(|pool| Field::new(pool_name(column, pool), DataType::Utf8View, true))
         });

@@ -14,6 +14,9 @@ pub const MANIFEST_KEY: &str = "sessionlake.shred";
 pub struct Manifest {
     /// The root of each column's paths, by the column's name.
     pub columns: BTreeMap<String, PathNode>,
+    /// The leaf columns of text that hold only what is not in a column of the table, by their names, and that column.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub copies: BTreeMap<String, String>,
 }
 
 /// A path: what values it has in this file, and which keys are below it.
@@ -120,6 +123,7 @@ impl Manifest {
 
     /// Adds what other rows of the same file have.
     pub fn merge(&mut self, other: Self) {
+        self.copies.extend(other.copies);
         for (column, node) in other.columns {
             match self.columns.get_mut(&column) {
                 Some(mine) => mine.merge(node),

@@ -7,9 +7,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{
-    Array, ArrayBuilder, ArrayRef, AsArray, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch,
+    Array, ArrayBuilder, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch,
     StringViewBuilder,
 };
+
+use arrow::buffer::NullBuffer;
+use arrow::compute::kernels::cmp::distinct;
+use arrow::compute::{not, nullif};
 
 use super::document::{Taken, Walker};
 use super::elements::Lists;
@@ -148,14 +152,15 @@ impl FileShredder {
 
     /// Says which paths the rows shredded so far have.
     pub fn manifest(&self) -> Manifest {
-        let mut manifest = Manifest::default();
+        let copies = self.leaves.leaves.iter().filter_map(|leaf| Some((leaf.name(Kind::Text), leaf.copy_of.clone()?)));
+        let mut manifest = Manifest { copies: copies.collect(), ..Manifest::default() };
         for learnt in self.idle().iter() {
             let columns = self.columns.iter().zip(&learnt.walkers).zip(&learnt.lost_pools);
             let roots = columns.map(|((name, walker), lost_pools)| {
                 let root = PathNode { lost_pools: *lost_pools, ..walker.tree(0, &learnt.missed) };
                 ((*name).to_owned(), root)
             });
-            manifest.merge(Manifest { columns: roots.collect() });
+            manifest.merge(Manifest { columns: roots.collect(), ..Manifest::default() });
         }
         manifest
     }
@@ -216,17 +221,32 @@ impl FileShredder {
             pooled.insert(name, pools.finish(rows, lost));
         }
         let mut arrays = Vec::new();
-        for (builders, lists) in builders.into_iter().zip(&lists) {
+        for ((builders, lists), leaf) in builders.into_iter().zip(&lists).zip(&self.leaves.leaves) {
             for builder in builders.into_iter().flatten() {
-                arrays.push(match lists {
+                let is_text = matches!(builder, LeafBuilder::Text(_));
+                let array = match lists {
                     Some(lists) => lists.of(builder.finish(lists.items()))?,
                     None => builder.finish(rows),
-                });
+                };
+                match leaf.copy_of.as_ref().filter(|_| is_text) {
+                    Some(name) => arrays.extend(what_differs(&array, batch.column_by_name(name))?),
+                    None => arrays.push(array),
+                }
             }
         }
         arrays.extend(pooled.into_values().flatten());
         Ok(arrays)
     }
+}
+
+/// Keeps of a leaf's texts those that differ from the column that it copies; returns them, and in which rows they do.
+fn what_differs(texts: &ArrayRef, copied: Option<&ArrayRef>) -> Result<[ArrayRef; 2]> {
+    let copied = copied.ok_or_else(|| Error::internal("no column to copy"))?;
+    let failed = |error| Error::internal(format!("comparing texts: {error}"));
+    let differs = distinct(texts, copied).map_err(failed)?;
+    let texts = nullif(texts, &not(&differs).map_err(failed)?).map_err(failed)?;
+    let rows = BooleanArray::new(differs.values().clone(), Some(NullBuffer::new(differs.values().clone())));
+    Ok([texts, Arc::new(rows)])
 }
 
 /// Appends what was taken from the last document of a walker to the columns of its leaves.

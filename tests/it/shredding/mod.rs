@@ -69,12 +69,17 @@ fn batch(documents: &[Option<String>]) -> RecordBatch {
 
 /// Writes the documents as data files, with several row groups to a file.
 fn write(folder: &Path, documents: &[Option<String>], budget: usize, limits: FileLimits) -> Vec<DataFile> {
+    let batches: Vec<RecordBatch> = documents.chunks(37).map(batch).collect();
+    write_batches(folder, &batches, budget, limits)
+}
+
+fn write_batches(folder: &Path, batches: &[RecordBatch], budget: usize, limits: FileLimits) -> Vec<DataFile> {
     let mut writer =
         FileWriter::new(schema::stored_schema(), Output::Folder(folder.to_owned()), NonZeroUsize::MIN, "ended")
             .with_limits(limits)
             .with_leaves(budget);
-    for chunk in documents.chunks(37) {
-        writer.write(&batch(chunk)).unwrap();
+    for batch in batches {
+        writer.write(batch).unwrap();
     }
     let file = |written: sessionlake::lake::WrittenFile| DataFile {
         path: written.path,

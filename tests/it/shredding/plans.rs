@@ -2,15 +2,21 @@
 
 use std::sync::Arc;
 
-use arrow::array::AsArray;
+use arrow::array::{AsArray, RecordBatch, StringViewArray};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use sessionlake::engine::{Engine, Leaves};
 use sessionlake::lake::write::FileLimits;
 
 use super::documents::documents;
-use super::{answer, engine, write};
+use super::{answer, batch, engine, write, write_batches};
 
 const ONE_FILE: FileLimits = FileLimits { file_rows: 10_000, row_group_rows: 10_000 };
+
+/// A text that hardly compresses.
+fn words(row: usize) -> String {
+    let words = (1..13).map(|word| format!("{:x}", (row * 13 + word).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
+    words.collect::<Vec<_>>().join(" ")
+}
 
 /// Runs a question and returns how many bytes its scans read.
 pub async fn bytes_scanned(engine: &Engine, question: &str) -> usize {
@@ -46,10 +52,7 @@ async fn a_plan_reads_leaves_in_place_of_text() {
 /// Rare paths share pools: a question on them reads none of the text.
 #[tokio::test]
 async fn rare_paths_are_read_from_pools() {
-    let filler = |row: usize| {
-        let words = (1..13).map(|word| format!("{:x}", (row * 13 + word).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
-        format!(r#"{{"note":"{}"}}"#, words.collect::<Vec<_>>().join(" "))
-    };
+    let filler = |row: usize| format!(r#"{{"note":"{}"}}"#, words(row));
     let long = format!(r#"{{"longer":"{}"}}"#, "x".repeat(5_000));
     let rare = |row: usize| match row {
         // Before a sample could end, and behind it.
@@ -95,6 +98,55 @@ async fn rare_paths_are_read_from_pools() {
         let read = [bytes_scanned(&with, &asked[0]).await, bytes_scanned(&without, &asked[0]).await];
         assert_eq!(read[0] < read[1] / 4, is_pooled, "{read:?} bytes read with pools and without: {expression}");
     }
+}
+
+/// What stands in a column of the table already is not stored again: only where the two differ.
+#[tokio::test]
+async fn a_path_that_copies_a_column_is_read_from_it() {
+    let phone = |row: usize| format!("+{}", (row + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) % 100_000_000_000);
+    let documents: Vec<Option<String>> = (0..3_000)
+        .map(|row| match row {
+            100 | 2_500 => Some(r#"{"from":{"number":"anonymous"}}"#.to_owned()),
+            200 | 2_600 => Some(r#"{"from":{"number":491234}}"#.to_owned()),
+            300 | 2_700 => Some(r#"{"from":null}"#.to_owned()),
+            400 => Some(r#"{"from":{"number":"+1"#.to_owned()),
+            500 => None,
+            _ => Some(format!(r#"{{"from":{{"number":"{}"}},"note":"{}"}}"#, phone(row), words(row))),
+        })
+        .collect();
+    let with_phones = |(index, documents): (usize, &[Option<String>])| {
+        let plain = batch(documents);
+        let position = plain.schema().index_of("source_details_phone_number").unwrap();
+        let mut columns = plain.columns().to_vec();
+        // Of one session the column has nothing.
+        let numbers = (0..documents.len()).map(|row| index * 500 + row).map(|row| (row != 600).then(|| phone(row)));
+        columns[position] = Arc::new(numbers.collect::<StringViewArray>());
+        RecordBatch::try_new(plain.schema(), columns).unwrap()
+    };
+    let batches: Vec<RecordBatch> = documents.chunks(500).enumerate().map(with_phones).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let files = write_batches(folder.path(), &batches, 4, ONE_FILE);
+    let (with, without) = (engine(folder.path(), &files, Leaves::Read), engine(folder.path(), &files, Leaves::Ignore));
+    for question in [
+        "select json_get_str(data, 'from', 'number') as v, count(*) from t group by 1 order by 1 nulls first",
+        "select data->'from'->>'number' as v, count(*) from t group by 1 order by 1 nulls first",
+        "select json_get_int(data, 'from', 'number') as v, count(*) from t group by 1 order by 1 nulls first",
+        "select count(*) from t where json_get_str(data, 'from', 'number') <> source_details_phone_number",
+        "select count(*) from t where json_get_str(data, 'from', 'number') is null",
+        "select count(*) from t where json_contains(data, 'from', 'number')",
+        "select count(*), min(data->'from'->>'number') from t where data->'from'->>'number' < '+5'",
+    ] {
+        let asked = [question.to_owned()];
+        assert_eq!(answer(&with, &asked).await, answer(&without, &asked).await, "{question}");
+        let read = [bytes_scanned(&with, question).await, bytes_scanned(&without, question).await];
+        let is_text = question.contains("json_contains");
+        assert_eq!(read[0] * 5 < read[1] * 4, !is_text, "{read:?} bytes read with leaves and without: {question}");
+    }
+    let store: Arc<dyn object_store::ObjectStore> =
+        Arc::new(object_store::local::LocalFileSystem::new_with_prefix(folder.path()).unwrap());
+    let footers = sessionlake::lake::read_footers(&store, &files).await.unwrap();
+    let bytes: u64 = footers[0].leaf_bytes.iter().filter(|(name, _)| name.contains("number#")).map(|(_, b)| b).sum();
+    assert!(bytes > 0 && bytes < 1_500, "{bytes} bytes beside the column: {:?}", footers[0].leaf_bytes);
 }
 
 /// The names of a window's columns stay, though what they are made of is computed elsewhere.
