@@ -169,14 +169,19 @@ impl Plan {
         let mut places = vec![None; self.trie.len()];
         let (mut skimmer, mut filter) = (Skimmer::default(), self.trie.filter());
         for row in 0..documents.len() {
-            let is_there = documents.is_valid(row);
-            let text = if is_there { documents.value(row) } else { "" };
-            places.fill(None);
-            if is_there && filter.passes(text) {
-                self.trie.find(&mut skimmer, text, &mut places);
+            if documents.is_null(row) {
+                continue;
             }
+            let text = documents.value(row);
+            if !filter.passes(text) {
+                continue;
+            }
+            places.fill(None);
+            self.trie.find(&mut skimmer, text, &mut places);
             for (column, (path, _)) in columns.iter_mut().zip(&self.columns) {
-                column.append(row, text, documents.views()[row], places[*path]);
+                if let Some(place) = places[*path] {
+                    column.append(row, text, documents.views()[row], place);
+                }
             }
         }
         columns.into_iter().map(|column| column.finish(documents)).collect()
