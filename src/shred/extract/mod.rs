@@ -2,7 +2,7 @@
 //!
 //! A call such as `json_get_int(data, 'a', 'b')` finds a value and then reads it. In a file that has no leaf for the path, the
 //! adapter splits the two. All calls on one column of one file range share an [`Extractions`], which finds the values of all
-//! paths in one walk over each document (`walk`), reads them (`read`), and keeps the columns until the next batch comes. Each call
+//! paths in one walk over each document (`walk`, `skim`), reads them (`read`), and keeps the columns until the next batch comes. Each call
 //! becomes an [`Extract`] that takes its column.
 //!
 //! Which columns are made together is learnt. Filters and projections see different batches, and a filter leaves few rows to the
@@ -10,7 +10,9 @@
 //!
 //! Limits: an extraction holds one batch of documents; [`MAX_COLUMNS`] are made together at most, further calls parse alone.
 
+mod block;
 mod read;
+mod skim;
 mod walk;
 
 use std::collections::HashMap;
@@ -28,6 +30,7 @@ use datafusion::physical_expr::expressions::CastExpr;
 
 use read::Column;
 pub use read::Reading;
+use skim::Skimmer;
 pub use walk::Step;
 use walk::Trie;
 
@@ -164,16 +167,21 @@ impl Plan {
         let mut columns: Vec<Column> =
             self.columns.iter().map(|(_, reading)| Column::new(*reading, documents.len())).collect();
         let mut places = vec![None; self.trie.len()];
-        let mut filter = self.trie.filter();
+        let (mut skimmer, mut filter) = (Skimmer::default(), self.trie.filter());
         for row in 0..documents.len() {
-            let is_there = documents.is_valid(row);
-            let text = if is_there { documents.value(row) } else { "" };
-            places.fill(None);
-            if is_there && filter.passes(text) {
-                self.trie.find(text, &mut places);
+            if documents.is_null(row) {
+                continue;
             }
+            let text = documents.value(row);
+            if !filter.passes(text) {
+                continue;
+            }
+            places.fill(None);
+            self.trie.find(&mut skimmer, text, &mut places);
             for (column, (path, _)) in columns.iter_mut().zip(&self.columns) {
-                column.append(row, text, documents.views()[row], places[*path]);
+                if let Some(place) = places[*path] {
+                    column.append(row, text, documents.views()[row], place);
+                }
             }
         }
         columns.into_iter().map(|column| column.finish(documents)).collect()

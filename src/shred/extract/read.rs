@@ -54,10 +54,12 @@ impl Reading {
     }
 }
 
-/// A column that grows by a value a row.
+/// A column that grows by what is found; rows without a place cost nothing until the next one or the end.
 pub(super) struct Column {
     reading: Reading,
     values: Values,
+    /// Rows that the column has, null ones filled in.
+    rows: usize,
 }
 
 enum Values {
@@ -79,21 +81,42 @@ impl Column {
             Reading::Float => Values::Float(Float64Builder::with_capacity(rows)),
             Reading::Exists | Reading::Boolean => Values::Boolean(BooleanBuilder::with_capacity(rows)),
         };
-        Self { reading, values }
+        Self { reading, values, rows: 0 }
     }
 
-    /// Appends what is read at a place of the document of a row, which `view` shows; null where there is no place.
-    pub(super) fn append(&mut self, row: usize, document: &str, view: u128, place: Option<Place>) {
-        let value = place.and_then(|place| Value::at(document, place));
+    /// Fills in rows for which there was no place.
+    fn pad(&mut self, rows: usize) {
+        let missing = rows.saturating_sub(self.rows);
         match &mut self.values {
             Values::Views { views, nulls } => {
-                let shown = value.and_then(|value| show(view, place?.start, value.text));
+                nulls.append_n_nulls(missing);
+                views.resize(rows, 0);
+            }
+            // Lists know their rows.
+            Values::Elements { .. } => {}
+            Values::Text(builder) => (0..missing).for_each(|_| builder.append_null()),
+            Values::Integer(builder) => builder.append_nulls(missing),
+            Values::Float(builder) => builder.append_nulls(missing),
+            Values::Boolean(builder) if self.reading == Reading::Exists => builder.append_n(missing, false),
+            Values::Boolean(builder) => builder.append_nulls(missing),
+        }
+        self.rows = rows;
+    }
+
+    /// Appends what is read at a place of the document of a row, which `view` shows. Rows come in order, each once at most.
+    pub(super) fn append(&mut self, row: usize, document: &str, view: u128, place: Place) {
+        self.pad(row);
+        self.rows = row + 1;
+        let value = Value::at(document, place);
+        match &mut self.values {
+            Values::Views { views, nulls } => {
+                let shown = value.and_then(|value| show(view, place.start, value.text));
                 nulls.append(shown.is_some());
                 views.push(shown.unwrap_or_default());
             }
             Values::Elements { views, lists, ranges } => {
                 let array = value.filter(|value| value.text.starts_with('[') && cut(value.text, ranges).is_ok());
-                let shown = array.zip(place).and_then(|(array, place)| {
+                let shown = array.and_then(|array| {
                     let element =
                         |range: &Range<usize>| show(view, place.start + range.start, &array.text[range.clone()]);
                     ranges.iter().map(element).collect::<Option<Vec<u128>>>()
@@ -118,7 +141,8 @@ impl Column {
     }
 
     /// Returns the column; the views of [`Reading::Written`] point into the documents.
-    pub(super) fn finish(self, documents: &StringViewArray) -> Result<ArrayRef> {
+    pub(super) fn finish(mut self, documents: &StringViewArray) -> Result<ArrayRef> {
+        self.pad(documents.len());
         Ok(match self.values {
             Values::Views { views, mut nulls } => {
                 let buffers = documents.data_buffers().to_vec();

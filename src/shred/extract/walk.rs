@@ -2,16 +2,16 @@
 //!
 //! What is found is what each look-up of datafusion-functions-json finds by itself: the first of several equal keys counts, there
 //! is no going back, a key that spells a number is an index in an array, and a look-up reads no further than it must. On a sound
-//! document one walk in order finds the same. Where the walk meets an error, or a value that nests deeper than the parser skips, it is
-//! thrown away, and every path is looked up alone, as the functions do.
+//! document one walk in order (`skim`) finds the same. Where the walk meets an error or something odd, what it found is thrown away,
+//! and every path is looked up alone, by the parser of the functions and as they do.
 
 use std::fmt;
 
-use jiter::{Jiter, JiterError, JiterResult, Peek};
+use jiter::{Jiter, JiterResult, Peek};
 use memchr::memmem::Finder;
 
-/// Brackets in a value from which on it may nest deeper than jiter skips (200 levels).
-const MANY_BRACKETS: usize = 150;
+use super::skim::Skimmer;
+
 /// Documents on which a search for the keys' own text is tried first.
 const TRIED_DOCUMENTS: usize = 64;
 /// Paths at most for which the keys' own text is searched: each search costs a part of a walk.
@@ -68,26 +68,41 @@ pub(super) struct Trie {
     paths: Vec<Vec<Step>>,
 }
 
+/// A place in a document that is on a path.
 #[derive(Debug, Default)]
-struct Node {
+pub(super) struct Node {
     /// The number of the path that ends here.
-    path: Option<usize>,
+    pub path: Option<usize>,
     /// Children that are members of an object: the key's [`tag`], the key and the child.
-    keys: Vec<(u64, Box<str>, usize)>,
+    pub keys: Vec<(u64, Box<str>, usize)>,
     /// Children that are elements of an array.
-    indexes: Vec<(isize, usize)>,
+    pub indexes: Vec<(isize, usize)>,
     children: Vec<(Step, usize)>,
+    /// The steps up to here, and the numbers of the paths that go on.
+    depth: usize,
+    below: Vec<usize>,
+    /// The [`hint`]s of all keys.
+    hints: u64,
 }
 
-/// The walk is not to be trusted: an error in the text, or nesting beyond the parser.
-#[derive(Debug)]
-struct Odd;
-
-impl From<JiterError> for Odd {
-    fn from(_: JiterError) -> Self {
-        Self
+impl Node {
+    /// Returns the number of a key among those that are wanted and were not met, and its child.
+    #[inline(always)]
+    pub fn member(&self, key: &[u8], met: u64) -> Option<(usize, usize)> {
+        if self.hints & hint(key) == 0 {
+            return None;
+        }
+        let tag = tag(key);
+        let is_met = |(number, known): &(usize, &(u64, Box<str>, usize))| {
+            known.0 == tag && known.1.as_bytes() == key && met & 1 << number == 0
+        };
+        self.keys.iter().enumerate().find(is_met).map(|(number, known)| (number, known.2))
     }
 }
+
+/// The document is not sound, or not one that a walk can answer.
+#[derive(Debug)]
+pub(super) struct Odd;
 
 impl Trie {
     /// Merges different paths, each of one step at least; they are numbered as they come.
@@ -97,12 +112,14 @@ impl Trie {
             let mut node = 0;
             for step in path {
                 let known = trie.nodes[node].children.iter().find(|(other, _)| other == step).map(|(_, child)| *child);
+                trie.nodes[node].below.push(number);
                 node = known.unwrap_or_else(|| {
                     let child = trie.nodes.len();
-                    trie.nodes.push(Node::default());
+                    trie.nodes.push(Node { depth: trie.nodes[node].depth + 1, ..Node::default() });
                     let parent = &mut trie.nodes[node];
                     parent.children.push((step.clone(), child));
                     parent.keys.extend(step.key().map(|key| (tag(key.as_bytes()), key.into(), child)));
+                    parent.hints |= step.key().map_or(0, |key| hint(key.as_bytes()));
                     parent.indexes.extend(step.index().map(|index| (index, child)));
                     child
                 });
@@ -117,108 +134,25 @@ impl Trie {
         self.paths.len()
     }
 
+    /// Returns the node of a number; the root is the first.
+    #[inline(always)]
+    pub fn node(&self, number: usize) -> &Node {
+        &self.nodes[number]
+    }
+
+    /// Returns the numbers of the paths that lead through a node, and what is left of each there.
+    pub fn below(&self, number: usize) -> impl Iterator<Item = (usize, &[Step])> {
+        let node = &self.nodes[number];
+        node.below.iter().map(|path| (*path, self.paths[*path].get(node.depth..).unwrap_or_default()))
+    }
+
     /// Finds the values at all paths; `places`, one for each path, comes in empty.
-    pub fn find(&self, document: &str, places: &mut [Option<Place>]) {
-        let mut jiter = Jiter::new(document.as_bytes());
-        let walked = match jiter.peek() {
-            Ok(peek) => self.value(document, &mut jiter, peek, 0, true, places).is_ok(),
-            Err(_) => false,
-        };
-        if !walked {
+    pub fn find(&self, skimmer: &mut Skimmer, document: &str, places: &mut [Option<Place>]) {
+        if skimmer.find(self, document, places).is_err() {
             for (place, path) in places.iter_mut().zip(&self.paths) {
                 *place = look_up(document, path);
             }
         }
-    }
-
-    /// Takes the value that the parser stands before, and what is wanted below it. If it is the last that is wanted, the parser
-    /// may stay anywhere; else it moves behind the value.
-    fn value(
-        &self,
-        document: &str,
-        jiter: &mut Jiter<'_>,
-        peek: Peek,
-        node: usize,
-        is_last: bool,
-        places: &mut [Option<Place>],
-    ) -> Result<(), Odd> {
-        let this = &self.nodes[node];
-        let start = jiter.current_index();
-        let is_read = match peek {
-            Peek::Object if !this.keys.is_empty() => {
-                let is_read = self.object(document, jiter, this, is_last, places)?;
-                let inside = &document.as_bytes()[start..jiter.current_index()];
-                // What a look-up behind this value skips must be what the parser can skip.
-                if !is_last && inside.len() > MANY_BRACKETS && brackets(inside) > MANY_BRACKETS {
-                    return Err(Odd);
-                }
-                is_read
-            }
-            Peek::Array if !this.indexes.is_empty() => {
-                for (index, child) in &this.indexes {
-                    let mut inside = jiter.clone();
-                    if let Some(peek) = element(&mut inside, *index)? {
-                        self.value(document, &mut inside, peek, *child, false, places)?;
-                    }
-                }
-                jiter.known_skip(peek)?;
-                true
-            }
-            _ if !is_last => {
-                jiter.known_skip(peek)?;
-                true
-            }
-            // A value that breaks off has a beginning all the same.
-            _ => this.path.is_some() && jiter.known_skip(peek).is_ok(),
-        };
-        if let Some(path) = this.path {
-            places[path] = Some(Place { start, end: is_read.then(|| jiter.current_index()) });
-        }
-        Ok(())
-    }
-
-    /// Takes what is wanted of an object; returns whether it was read to its end.
-    fn object(
-        &self,
-        document: &str,
-        jiter: &mut Jiter<'_>,
-        node: &Node,
-        is_last: bool,
-        places: &mut [Option<Place>],
-    ) -> Result<bool, Odd> {
-        let mut left = node.keys.len();
-        let mut met = 0_u64;
-        // Keys are compared as they are written, which is faster; one that may be written otherwise makes the document odd.
-        let mut name = jiter.next_object_bytes()?;
-        while let Some(key) = name {
-            if !key.iter().fold(true, |plain, byte| plain & (*byte != b'\\') & (*byte >= 0x20)) {
-                return Err(Odd);
-            }
-            let child = if left == 0 {
-                None
-            } else {
-                let tag = tag(key);
-                let is_met = |(bit, known): &(usize, &(u64, Box<str>, usize))| {
-                    known.0 == tag && known.1.as_bytes() == key && met & 1 << bit == 0
-                };
-                node.keys.iter().enumerate().find(is_met).map(|(bit, known)| (bit, known.2))
-            };
-            match child {
-                Some((bit, child)) => {
-                    met |= 1 << bit;
-                    left -= 1;
-                    let peek = jiter.peek()?;
-                    let is_last = is_last && left == 0;
-                    self.value(document, jiter, peek, child, is_last, places)?;
-                    if is_last {
-                        return Ok(false);
-                    }
-                }
-                None => jiter.next_skip()?,
-            }
-            name = jiter.next_key_bytes()?;
-        }
-        Ok(true)
     }
 
     /// Makes a filter for the documents of one batch.
@@ -265,6 +199,7 @@ fn is_plain(key: &str) -> bool {
 }
 
 /// Sums a key up in its length and first bytes, so that most keys are told apart by one comparison.
+#[inline(always)]
 fn tag(key: &[u8]) -> u64 {
     let mut first = [0; 8];
     let (length, beginning) = (key.len(), &key[..key.len().min(7)]);
@@ -273,12 +208,14 @@ fn tag(key: &[u8]) -> u64 {
     u64::from_le_bytes(first)
 }
 
-fn brackets(text: &[u8]) -> usize {
-    text.iter().filter(|byte| matches!(byte, b'{' | b'[')).count()
+/// Returns one bit of 64 by the length of a key and its first byte, by which most keys are told apart without a look at the key.
+#[inline(always)]
+fn hint(key: &[u8]) -> u64 {
+    1 << ((key.len() * 7 + usize::from(key.first().copied().unwrap_or_default())) % 64)
 }
 
 /// Looks one path up, as datafusion-functions-json does.
-fn look_up(document: &str, path: &[Step]) -> Option<Place> {
+pub(super) fn look_up(document: &str, path: &[Step]) -> Option<Place> {
     let mut jiter = Jiter::new(document.as_bytes());
     let mut peek = jiter.peek().ok()?;
     for step in path {
@@ -329,4 +266,226 @@ fn element(jiter: &mut Jiter<'_>, index: isize) -> JiterResult<Option<Peek>> {
         item = jiter.array_step()?;
     }
     Ok(item)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::{Index, select};
+
+    use super::*;
+
+    const PATHS: &[&[&str]] = &[
+        &["a"],
+        &["b"],
+        &["a", "b"],
+        &["a", "b", "c"],
+        &["b", "0"],
+        &["b", "-1", "a"],
+        &["long key"],
+        &[""],
+        &["a", "é"],
+    ];
+    const STRINGS: &[&str] = &[
+        "",
+        "a",
+        "b",
+        "c",
+        "é",
+        "long key",
+        "0",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "\\\"",
+        "\\\\",
+        "\\\\\\\"",
+        "\\n",
+        "\\u00e9",
+        "\\/",
+        "\\ud83d\\ude00",
+        "[{\\\"sku\\\":\\\"B-017\\\",\\\"n\\\":4}]",
+        "y",
+        "_",
+        "\u{7f}",
+        "日本語",
+        "x\\\\",
+        "a text of more than sixty-four bytes, so that there are blocks without any quote in them at all",
+    ];
+    const BAD_STRINGS: &[&str] = &[
+        "\\",
+        "\\q",
+        "\\u12",
+        "\\u12G4",
+        "\\ud800",
+        "\\ud800\\u0041",
+        "\\ude00",
+        "\\ud800x",
+        "\t",
+        "\n",
+        "\u{0}",
+        "\u{1f}",
+        "\\\\\\",
+    ];
+    const SCALARS: &[&str] =
+        &["0", "-0", "1", "12", "-3", "2.50", "1e5", "1E-7", "0.1e+3", "0e1", "true", "false", "null"];
+    const BAD_SCALARS: &[&str] = &[
+        "01",
+        "-",
+        "+1",
+        ".5",
+        "1.",
+        "1e",
+        "1e+",
+        "-a",
+        "0x1",
+        "1 2",
+        "tru",
+        "truex",
+        "nul",
+        "NaN",
+        "Infinity",
+        "-Infinity",
+        "1.2.3",
+        "--1",
+        "1e5.0",
+        "True",
+        "'a'",
+        "",
+        "y",
+        "\u{7f}",
+        "1\u{b}",
+        "\u{a0}",
+    ];
+    const BLANKS: &[&str] = &["", " ", "\n", "\t", "\r\n  ", "                    ", "\n\n\n"];
+
+    /// A JSON value as it is written, now and then a bad one.
+    fn value() -> impl Strategy<Value = String> {
+        let string = prop_oneof![60 => select(STRINGS), 1 => select(BAD_STRINGS)];
+        let text = prop::collection::vec(string, 0..3).prop_map(|parts| format!("\"{}\"", parts.concat()));
+        let scalar = prop_oneof![60 => select(SCALARS), 1 => select(BAD_SCALARS)].prop_map(str::to_owned);
+        let blank = || prop_oneof![8 => Just(""), 1 => select(BLANKS)];
+        prop_oneof![text.clone(), scalar].prop_recursive(5, 60, 7, move |inner| {
+            let name = prop_oneof![3 => select(&["a", "b", "c", "0", "", "é", "long key"][..]).prop_map(|key| format!("\"{key}\"")), 1 => text.clone()];
+            let member = (name, blank(), blank(), inner.clone()).prop_map(|(name, before, after, value)| format!("{name}{before}:{after}{value}"));
+            let commas = (select(&[",", ", ", " ,\n  "][..]), blank(), prop_oneof![60 => Just(""), 1 => Just(",")]);
+            prop_oneof![
+                3 => (prop::collection::vec(member, 0..7), commas.clone())
+                    .prop_map(|(members, (comma, blank, last))| format!("{{{blank}{}{last}{blank}}}", members.join(comma))),
+                1 => (prop::collection::vec(inner, 0..5), commas)
+                    .prop_map(|(values, (comma, blank, last))| format!("[{blank}{}{last}{blank}]", values.join(comma))),
+            ]
+        })
+    }
+
+    fn paths() -> Vec<Vec<Step>> {
+        PATHS.iter().map(|path| path.iter().map(|key| Step::Key((*key).to_owned())).collect()).collect()
+    }
+
+    /// Walks a document for some paths; says whether the walk answered, and that it answered as the look-ups do.
+    fn walked(document: &str, paths: &[Vec<Step>]) -> bool {
+        let trie = Trie::of(paths.to_vec());
+        let (mut skimmer, mut places) = (Skimmer::default(), vec![None; paths.len()]);
+        let answers = skimmer.find(&trie, document, &mut places).is_ok();
+        if answers {
+            let alone: Vec<_> = paths.iter().map(|path| look_up(document, path)).collect();
+            assert_eq!(places, alone, "{document:?} at {paths:?}");
+        }
+        answers
+    }
+
+    /// Walks a document, what it is up to every byte, and what it is with every byte replaced.
+    fn damaged(document: &str, paths: &[Vec<Step>]) {
+        for at in (0..document.len()).filter(|at| document.is_char_boundary(*at) && document.is_char_boundary(at + 1)) {
+            walked(&document[..at], paths);
+            for byte in ["", "\"", "\\", "{", "}", "[", "]", ":", ",", "1", " ", "y", "\u{1}"] {
+                walked(&format!("{}{byte}{}", &document[..at], &document[at + 1..]), paths);
+                walked(&format!("{}{byte}{}", &document[..at], &document[at..]), paths);
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_odd_is_found_at_every_place_of_a_block() {
+        let documents = [
+            r#"{"a":{"b":"x\"\\","c":[1,{"b":2}]},"b":[true,{"a":"é"}],"long key":-1.5}"#,
+            r#"{ "b" : [ ] , "a" : { "b" : { "c" : null } } , "z" : {} }"#,
+            r#"{"x":"\\\\\\\"","a":"[{\"b\":\"c\"}]","b":"\ud83d\ude00\n"}"#,
+        ];
+        for document in documents {
+            for padding in (0..16).chain([31, 47, 55, 63, 64]) {
+                for (before, after) in [("\"p\":\"", "\","), ("", ""), ("\"p\":\"\\\\", "\\\"\",")] {
+                    let padding = if before.is_empty() { " " } else { "p" }.repeat(padding);
+                    let document = document.replacen('{', &format!("{{{before}{padding}{after}"), 1);
+                    for paths in [paths(), paths()[..1].to_vec(), paths()[3..5].to_vec()] {
+                        assert!(walked(&document, &paths), "{document}");
+                    }
+                }
+            }
+            damaged(document, &paths());
+            damaged(&document.replacen('{', &format!("{{\"p\":\"{}\",", "p".repeat(40)), 1), &paths()[1..3]);
+        }
+    }
+
+    #[test]
+    fn deep_documents_and_keys_with_escapes_are_left_to_the_look_ups() {
+        for (depth, is_answered) in
+            [(2, true), (50, true), (58, true), (60, false), (70, false), (199, false), (250, false)]
+        {
+            let document = format!("{{\"x\":{}{},\"a\":1}}", "[".repeat(depth), "]".repeat(depth));
+            assert_eq!(walked(&document, &paths()), is_answered, "{depth}");
+        }
+        assert!(!walked(r#"{"\u0061":1,"b":2}"#, &paths()));
+        assert!(!walked(&format!(r#"{{"{}\u0061":1,"b":2}}"#, "x".repeat(70)), &paths()));
+        assert!(walked(r#"{"x":{"\u0061":1},"a":{"b":2}}"#, &paths()));
+        assert!(!walked(&format!("{{\"x\":{},\"a\":1}}", "1".repeat(5000)), &paths()));
+        assert!(!walked("[1]", &paths()) && !walked("", &paths()) && !walked("{", &paths()));
+        let indexes = vec![vec![Step::Index(0)]];
+        assert!(!walked("{}", &indexes));
+    }
+
+    #[test]
+    fn the_walk_ends_where_nothing_more_is_wanted() {
+        let paths = &paths()[..1];
+        let rest = "x".repeat(64);
+        assert!(walked(&format!("{{\"a\":1,\"b\":\"{rest}\",broken"), paths));
+        assert!(walked(&format!("{{\"a\":[1,{{}}],\"b\":\"{rest}\",broken"), paths));
+        assert!(!walked(&format!("{{\"b\":\"{rest}\",broken,\"a\":1}}"), paths));
+        assert!(walked(&format!("{{\"b\":1}}{}broken", " ".repeat(64)), paths));
+    }
+
+    proptest! {
+        #[test]
+        fn a_walk_finds_what_look_ups_find(document in value(), chosen in prop::collection::vec(select(PATHS), 1..5)) {
+            let mut paths: Vec<Vec<Step>> =
+                chosen.iter().map(|path| path.iter().map(|key| Step::Key((*key).to_owned())).collect()).collect();
+            paths.sort_by_key(|path| path.len());
+            paths.dedup();
+            let mut known = Vec::new();
+            paths.retain(|path| !known.contains(path) && { known.push(path.clone()); true });
+            walked(&document, &paths);
+        }
+
+        #[test]
+        fn a_walk_finds_what_look_ups_find_in_what_is_damaged(
+            document in value(), at in any::<Index>(), kind in 0..3,
+            byte in select(&["\"", "\\", "{", "}", "[", "]", ":", ",", "1", " ", "y", "\n", "\u{1}", "-", "."][..]),
+        ) {
+            let mut at = at.index(document.len() + 1);
+            while !document.is_char_boundary(at) {
+                at -= 1;
+            }
+            let (before, after) = document.split_at(at);
+            let behind = after.char_indices().nth(1).map_or("", |(at, _)| &after[at..]);
+            let damaged = match kind {
+                0 => before.to_owned(),
+                1 => format!("{before}{byte}{after}"),
+                _ => format!("{before}{byte}{behind}"),
+            };
+            walked(&damaged, &paths());
+        }
+    }
 }
