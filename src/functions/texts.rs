@@ -1,8 +1,9 @@
 //! Makes a column of texts out of a column of texts, at the cost of its distinct values where values repeat.
 //!
 //! A column read from a Parquet dictionary repeats its views bit for bit: what was made of a view is remembered in a small table
-//! that the view's bits lead to, and repeated for the next row that has it. A result that is a piece of its input shares the
-//! input's bytes.
+//! that the view's bits lead to, and repeated for the next row that has it. Distinct texts may give the same result, as addresses of
+//! one domain do: results are remembered too, so that few are made into texts. A result that is a piece of its input shares the input's
+//! bytes.
 
 use std::borrow::Cow;
 
@@ -13,6 +14,8 @@ use datafusion::common::{Result, internal_datafusion_err};
 
 /// Views that are remembered: a power of two. A column of distinct values pays two memory accesses a row for nothing.
 const REMEMBERED: usize = 1_024;
+/// Results that are remembered: a power of two.
+const RESULTS: usize = 256;
 /// Bytes of new texts in one buffer; offsets in a view have 32 bits.
 const BUFFER_BYTES: usize = 1 << 28;
 /// Texts up to this length stand in the view itself.
@@ -28,6 +31,7 @@ pub(crate) fn map(
 ) -> Result<StringViewArray> {
     // The rows' results by number, so that each is checked for UTF-8 once and not for every row.
     let mut remembered: Vec<Option<(u128, Option<u32>)>> = vec![None; REMEMBERED];
+    let mut same: Vec<Option<(Cow<'_, str>, u32)>> = vec![None; RESULTS];
     let mut rows: Vec<Option<u32>> = Vec::with_capacity(texts.len());
     let mut results: Vec<u128> = Vec::new();
     let mut buffers: Vec<Buffer> = texts.data_buffers().to_vec();
@@ -43,28 +47,35 @@ pub(crate) fn map(
             continue;
         }
         let text = texts.value(row);
-        let view = match read(text) {
+        let number = match read(text) {
             None => None,
-            Some(result) if result.len() <= INLINE_BYTES => Some(make_view(result.as_bytes(), 0, 0)),
-            Some(result) => Some(match piece(input, text, &result) {
-                Some(view) => view,
-                None => {
-                    if made.len() + result.len() > BUFFER_BYTES && !made.is_empty() {
-                        buffers.push(std::mem::take(&mut made).into());
+            Some(result) => Some(match same.get_mut(place_of_result(&result)) {
+                Some(Some((known, number))) if *known == result => *number,
+                slot => {
+                    let view = if result.len() <= INLINE_BYTES {
+                        make_view(result.as_bytes(), 0, 0)
+                    } else if let Some(view) = piece(input, text, &result) {
+                        view
+                    } else {
+                        if made.len() + result.len() > BUFFER_BYTES && !made.is_empty() {
+                            buffers.push(std::mem::take(&mut made).into());
+                        }
+                        let address = u32::try_from(buffers.len()).ok().zip(u32::try_from(made.len()).ok());
+                        let (buffer, offset) =
+                            address.ok_or_else(|| internal_datafusion_err!("texts of more than 4 GB"))?;
+                        made.extend_from_slice(result.as_bytes());
+                        make_view(result.as_bytes(), buffer, offset)
+                    };
+                    results.push(view);
+                    // A batch has fewer rows than this.
+                    let number = u32::try_from(results.len() - 1).unwrap_or(u32::MAX);
+                    if let Some(slot) = slot {
+                        *slot = Some((result, number));
                     }
-                    let address = u32::try_from(buffers.len()).ok().zip(u32::try_from(made.len()).ok());
-                    let (buffer, offset) =
-                        address.ok_or_else(|| internal_datafusion_err!("texts of more than 4 GB"))?;
-                    made.extend_from_slice(result.as_bytes());
-                    make_view(result.as_bytes(), buffer, offset)
+                    number
                 }
             }),
         };
-        let number = view.map(|view| {
-            results.push(view);
-            // A batch has fewer rows than this.
-            u32::try_from(results.len() - 1).unwrap_or(u32::MAX)
-        });
         if let Some(slot) = remembered.get_mut(place) {
             *slot = Some((input, number));
         }
@@ -81,6 +92,20 @@ pub(crate) fn map(
 fn place(view: u128) -> usize {
     let folded = (view as u64) ^ ((view >> 64) as u64).rotate_left(29);
     (folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54) as usize % REMEMBERED
+}
+
+/// Where a result is remembered: by its length, its two ends and its middle.
+fn place_of_result(result: &str) -> usize {
+    let bytes = result.as_bytes();
+    let middle = bytes.get(bytes.len() / 2..).unwrap_or_default();
+    let middle = middle.first_chunk().map_or(0, |middle| u64::from_le_bytes(*middle));
+    let folded = match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => {
+            u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29) ^ middle.rotate_left(13)
+        }
+        _ => bytes.iter().fold(0, |folded, byte| folded << 8 | u64::from(*byte)),
+    };
+    ((folded ^ bytes.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize % RESULTS
 }
 
 /// Makes the view of a result that is a piece of its long input, over the input's bytes.
@@ -129,6 +154,17 @@ mod tests {
         assert_eq!(result.value(0), "somewhere.example.org");
         assert_eq!(result.data_buffers().len(), 1);
         assert_eq!(result.data_buffers()[0].as_ptr(), texts.data_buffers()[0].as_ptr());
+    }
+
+    #[test]
+    fn a_repeated_result_is_made_once() {
+        let texts: Vec<String> =
+            (0..100).map(|row| format!("somebody.{row}@somewhere.example{}.org", row % 2)).collect();
+        let texts = StringViewArray::from_iter_values(texts);
+        let result = map(&texts, |text| text.split_once('@').map(|(_, domain)| Cow::Owned(domain.to_owned()))).unwrap();
+        assert_eq!((result.value(2), result.value(3)), ("somewhere.example0.org", "somewhere.example1.org"));
+        let made = result.data_buffers().last().unwrap();
+        assert_eq!(made.len(), 2 * "somewhere.example0.org".len());
     }
 
     proptest! {
