@@ -20,6 +20,7 @@ use super::in_order::InOrder;
 use super::memory::PeakPool;
 use super::rules::{AsOfClock, LeavesOfElements, LeavesOfWindows};
 use super::scan::Leaves;
+use super::window::ShiftWindows;
 use crate::error::{Error, Result};
 use crate::functions;
 
@@ -112,8 +113,11 @@ impl Engine {
             .with_memory_pool(Arc::clone(&pool) as Arc<dyn MemoryPool>)
             .with_disk_manager_builder(disk)
             .build_arc()?;
-        let mut builder =
-            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+        let mut builder = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(ShiftWindows));
         if execution == Execution::InOrder {
             builder = builder.with_physical_optimizer_rule(Arc::new(InOrder));
         }

@@ -14,6 +14,7 @@ mod readers;
 mod rules;
 mod scan;
 mod system;
+mod window;
 
 pub use catalog::{At, LakeView, TABLES, TableNote};
 pub use config::{Engine, EngineOptions, Execution, default_memory_limit};
