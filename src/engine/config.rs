@@ -18,7 +18,7 @@ use datafusion::sql::parser::Statement;
 use super::explain;
 use super::in_order::InOrder;
 use super::memory::PeakPool;
-use super::rules::{AsOfClock, LeavesOfElements, LeavesOfWindows};
+use super::rules::{AsOfClock, Durations, LeavesOfElements, LeavesOfWindows};
 use super::scan::Leaves;
 use super::window::ShiftWindows;
 use crate::error::{Error, Result};
@@ -126,7 +126,8 @@ impl Engine {
         let mut analyzer_rules = vec![];
         analyzer_rules.extend(state.analyzer().rules.iter().cloned());
         analyzer_rules.insert(0, Arc::new(AsOfClock::new(options.as_of, options.time_zone)));
-        let optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(state.optimizer().rules.clone()));
+        let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(state.optimizer().rules.clone()));
+        optimizer_rules.push(Arc::new(Durations));
         state = SessionStateBuilder::new_from_existing(state)
             .with_analyzer_rules(analyzer_rules)
             .with_optimizer_rules(optimizer_rules)
