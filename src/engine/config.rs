@@ -20,6 +20,7 @@ use super::in_order::InOrder;
 use super::memory::PeakPool;
 use super::rules::{AsOfClock, Durations, LeavesOfElements, LeavesOfWindows};
 use super::scan::Leaves;
+use super::sort::PrefixSorts;
 use super::window::ShiftWindows;
 use crate::error::{Error, Result};
 use crate::functions;
@@ -117,7 +118,8 @@ impl Engine {
             .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
-            .with_physical_optimizer_rule(Arc::new(ShiftWindows));
+            .with_physical_optimizer_rule(Arc::new(ShiftWindows))
+            .with_physical_optimizer_rule(Arc::new(PrefixSorts));
         if execution == Execution::InOrder {
             builder = builder.with_physical_optimizer_rule(Arc::new(InOrder));
         }

@@ -13,6 +13,7 @@ mod prune;
 mod readers;
 mod rules;
 mod scan;
+mod sort;
 mod system;
 mod window;
 
