@@ -12,8 +12,10 @@ use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::compute::take;
 use datafusion::common::{Result, internal_datafusion_err};
 
-/// Views that are remembered: a power of two. A column of distinct values pays two memory accesses a row for nothing.
+/// Views that are remembered: a power of two.
 const REMEMBERED: usize = 1_024;
+/// Rows after which views are no longer looked for, where none was met again: a column of distinct values.
+const TRIAL_ROWS: usize = 256;
 /// Results that are remembered: a power of two.
 const RESULTS: usize = 256;
 /// Bytes of new texts in one buffer; offsets in a view have 32 bits.
@@ -31,6 +33,7 @@ pub(crate) fn map(
 ) -> Result<StringViewArray> {
     // The rows' results by number, so that each is checked for UTF-8 once and not for every row.
     let mut remembered: Vec<Option<(u128, Option<u32>)>> = vec![None; REMEMBERED];
+    let mut repeats = 0_usize;
     let mut same: Vec<Option<(Cow<'_, str>, u32)>> = vec![None; RESULTS];
     let mut rows: Vec<Option<u32>> = Vec::with_capacity(texts.len());
     let mut results: Vec<u128> = Vec::new();
@@ -41,8 +44,10 @@ pub(crate) fn map(
             rows.push(None);
             continue;
         }
-        let place = place(input);
-        if let Some((_, known)) = remembered.get(place).copied().flatten().filter(|(view, _)| *view == input) {
+        let place = (repeats > 0 || row < TRIAL_ROWS).then(|| place(input));
+        let slot = place.and_then(|place| remembered.get(place).copied().flatten());
+        if let Some((_, known)) = slot.filter(|(view, _)| *view == input) {
+            repeats += 1;
             rows.push(known);
             continue;
         }
@@ -76,7 +81,7 @@ pub(crate) fn map(
                 }
             }),
         };
-        if let Some(slot) = remembered.get_mut(place) {
+        if let Some(slot) = place.and_then(|place| remembered.get_mut(place)) {
             *slot = Some((input, number));
         }
         rows.push(number);
@@ -145,6 +150,16 @@ mod tests {
         let repeated = take(&distinct, &indices, None).unwrap();
         let (result, calls) = mapped(repeated.as_string_view());
         assert_eq!((result.len(), calls), (3_000, 3));
+    }
+
+    #[test]
+    fn distinct_texts_are_read_one_by_one_and_some_again() {
+        let distinct = (0..1_000).map(|row| format!("{row}"));
+        let texts = StringViewArray::from_iter_values(distinct.chain((0..1_000).map(|row| format!("{row}"))));
+        let (result, calls) = mapped(&texts);
+        assert_eq!((result.len(), calls), (2_000, 2_000));
+        let one = StringViewArray::from_iter_values((0..1_000).map(|row| format!("{}", row.max(100))));
+        assert_eq!(mapped(&one).1, 900);
     }
 
     #[test]

@@ -27,8 +27,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use super::prefix::{is_packed, sorted};
 
-/// Bytes that a row takes while its batch is sorted: its key, and its place among keys and in the result.
-const ROW_BYTES: usize = 32 + 16 + 4;
+/// Bytes that a row takes while its batch is sorted: its key, and its number in the result.
+const ROW_BYTES: usize = 24 + 4;
 
 /// Sorts rows by the first bits of their keys.
 #[derive(Debug)]
@@ -38,6 +38,8 @@ pub struct PrefixSortExec {
     input: Arc<dyn ExecutionPlan>,
     ordering: LexOrdering,
     metrics: ExecutionPlanMetricsSet,
+    /// The stock operators that took over, for what they measure.
+    taken_over: Arc<Mutex<Vec<Arc<SortExec>>>>,
 }
 
 impl PrefixSortExec {
@@ -58,6 +60,7 @@ impl PrefixSortExec {
             input: Arc::clone(input),
             ordering: sort.expr().clone(),
             metrics: ExecutionPlanMetricsSet::new(),
+            taken_over: Arc::default(),
         }))
     }
 }
@@ -126,13 +129,18 @@ impl ExecutionPlan for PrefixSortExec {
             counter: RecordBatchMemoryCounter::new(),
             reservation,
             context,
+            taken_over: Arc::clone(&self.taken_over),
         };
         let batches = stream::once(sort.run(input)).try_flatten();
         Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
+        let mut metrics = self.metrics.clone_inner();
+        for sort in self.taken_over.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            sort.metrics().iter().flat_map(MetricsSet::iter).for_each(|metric| metrics.push(Arc::clone(metric)));
+        }
+        Some(metrics)
     }
 
     fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
@@ -159,6 +167,7 @@ struct Sort {
     counter: RecordBatchMemoryCounter,
     reservation: MemoryReservation,
     context: Arc<TaskContext>,
+    taken_over: Arc<Mutex<Vec<Arc<SortExec>>>>,
 }
 
 impl Sort {
@@ -213,7 +222,7 @@ impl Sort {
 
     /// Gives what came and what is to come to the stock operator.
     fn spill(self, input: SendableRecordBatchStream) -> Result<SendableRecordBatchStream> {
-        let Self { schema, ordering, metrics, batches, reservation, context, .. } = self;
+        let Self { schema, ordering, batches, reservation, context, taken_over, .. } = self;
         let held = stream::iter(batches).map(move |(batch, bytes)| {
             reservation.shrink(bytes);
             Ok(batch)
@@ -221,9 +230,9 @@ impl Sort {
         let rows = RecordBatchStreamAdapter::new(Arc::clone(&schema), held.chain(input));
         let rows = Once { schema: Arc::clone(&schema), stream: Mutex::new(Some(Box::pin(rows))) };
         let rows = StreamingTableExec::try_new(Arc::clone(&schema), vec![Arc::new(rows)], None, [], false, None)?;
-        let sorted = SortExec::new(ordering, Arc::new(rows)).execute(0, context)?;
-        let sorted = sorted.map(move |batch| Ok(batch?.record_output(&metrics)));
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, sorted)))
+        let sort = Arc::new(SortExec::new(ordering, Arc::new(rows)));
+        taken_over.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&sort));
+        sort.execute(0, context)
     }
 }
 

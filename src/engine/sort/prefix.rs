@@ -1,7 +1,5 @@
 //! The first bits of keys, and the order of rows by them.
 
-use std::cmp::Ordering;
-
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
 use datafusion::arrow::compute::{LexicographicalComparator, SortColumn};
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
@@ -39,9 +37,27 @@ fn width(data_type: &DataType) -> Option<u32> {
     })
 }
 
+/// A row's number with its prefix, in two halves: a number of 128 bits would take 32 bytes with it, not 24.
+#[derive(Clone, Copy)]
+struct Key {
+    high: u64,
+    low: u64,
+    row: u32,
+}
+
+impl Key {
+    fn prefix(self) -> u128 {
+        u128::from(self.high) << 64 | u128::from(self.low)
+    }
+
+    fn set(&mut self, prefix: u128) {
+        (self.high, self.low) = ((prefix >> 64) as u64, prefix as u64);
+    }
+}
+
 /// The prefixes of rows under construction.
 struct Prefixes {
-    rows: Vec<u128>,
+    rows: Vec<Key>,
     bits_left: u32,
     /// Whether the prefixes hold all of the columns so far.
     is_whole: bool,
@@ -65,16 +81,16 @@ impl Prefixes {
         let room = |prefix: u128, by: u32| prefix.checked_shl(by).unwrap_or(0);
         match nulls {
             None => {
-                for (row, prefix) in self.rows.iter_mut().enumerate() {
-                    *prefix = room(*prefix, bits) | ((value(row) >> dropped) ^ flip);
+                for (row, key) in self.rows.iter_mut().enumerate() {
+                    key.set(room(key.prefix(), bits) | ((value(row) >> dropped) ^ flip));
                 }
             }
             Some(nulls) => {
-                for (row, prefix) in self.rows.iter_mut().enumerate() {
+                for (row, key) in self.rows.iter_mut().enumerate() {
                     let is_valid = nulls.is_valid(row);
                     let bits_of_value = if is_valid { (value(row) >> dropped) ^ flip } else { 0 };
                     let flag = u128::from(is_valid == options.nulls_first);
-                    *prefix = room(room(*prefix, 1) | flag, bits) | bits_of_value;
+                    key.set(room(room(key.prefix(), 1) | flag, bits) | bits_of_value);
                 }
             }
         }
@@ -171,18 +187,18 @@ impl Prefixes {
 /// # Errors
 /// Columns of types that cannot be compared.
 pub(super) fn sorted(columns: &[SortColumn], rows: u32) -> Result<Vec<u32>> {
-    let mut prefixes = Prefixes { rows: vec![0; rows as usize], bits_left: BITS, is_whole: true };
+    let keys = (0..rows).map(|row| Key { high: 0, low: 0, row }).collect();
+    let mut prefixes = Prefixes { rows: keys, bits_left: BITS, is_whole: true };
     for column in columns {
         prefixes.append_column(column);
     }
-    let is_whole = prefixes.is_whole;
-    let mut keys: Vec<(u128, u32)> = prefixes.rows.into_iter().zip(0..).collect();
-    keys.sort_unstable();
+    let Prefixes { rows: mut keys, is_whole, .. } = prefixes;
+    keys.sort_unstable_by(|one, other| (one.prefix(), one.row).cmp(&(other.prefix(), other.row)));
     if !is_whole {
         let comparator = LexicographicalComparator::try_new(columns)?;
-        for same in keys.chunk_by_mut(|one, other| one.0 == other.0).filter(|same| same.len() > 1) {
-            same.sort_by(|(_, one), (_, other)| -> Ordering { comparator.compare(*one as usize, *other as usize) });
+        for same in keys.chunk_by_mut(|one, other| one.prefix() == other.prefix()).filter(|same| same.len() > 1) {
+            same.sort_by(|one, other| comparator.compare(one.row as usize, other.row as usize));
         }
     }
-    Ok(keys.into_iter().map(|(_, row)| row).collect())
+    Ok(keys.iter().map(|key| key.row).collect())
 }

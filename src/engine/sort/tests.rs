@@ -87,8 +87,9 @@ fn table() -> Arc<MemTable> {
     Arc::new(MemTable::try_new(batches[0].schema(), vec![batches]).unwrap())
 }
 
-/// Sorts the table with a pool of some bytes, by the stock operator or by ours; the rows, the plan, and the bytes left reserved.
-async fn sort(sql: &str, limit_bytes: usize, is_ours: bool) -> (RecordBatch, String, usize) {
+/// Sorts the table with a pool of some bytes, by the stock operator or by ours; the rows, the plan, the bytes left
+/// reserved, and how often was spilled.
+async fn sort(sql: &str, limit_bytes: usize, is_ours: bool) -> (RecordBatch, String, usize, usize) {
     let pool: Arc<dyn MemoryPool> = Arc::new(FairSpillPool::new(limit_bytes));
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::clone(&pool)).build_arc().unwrap();
     let mut config = SessionConfig::new().with_target_partitions(1).with_batch_size(512);
@@ -101,26 +102,29 @@ async fn sort(sql: &str, limit_bytes: usize, is_ours: bool) -> (RecordBatch, Str
     }
     let text = displayable(plan.as_ref()).indent(false).to_string();
     let schema = plan.schema();
-    let batches = collect(plan, context.task_ctx()).await.unwrap();
+    let batches = collect(Arc::clone(&plan), context.task_ctx()).await.unwrap();
+    let metrics = plan.metrics().unwrap();
+    let spills = metrics.spill_count().unwrap_or(0);
+    assert!(!is_ours || metrics.output_rows().is_none_or(|rows| rows == 20_000 || sql.contains("limit")));
     assert!(batches.iter().all(|batch| batch.num_rows() <= 512));
-    (concat_batches(&schema, &batches).unwrap(), text, pool.reserved())
+    (concat_batches(&schema, &batches).unwrap(), text, pool.reserved(), spills)
 }
 
 #[tokio::test]
 async fn the_rows_are_those_of_the_stock_operator_in_little_memory_too() {
     let sql = "select * from t order by caller desc nulls last, id";
-    let (expected, _, _) = sort(sql, 1 << 30, false).await;
+    let (expected, _, _, _) = sort(sql, 1 << 30, false).await;
     for limit_bytes in [1 << 30, 700 << 10] {
-        let (given, plan, reserved) = sort(sql, limit_bytes, true).await;
+        let (given, plan, reserved, spills) = sort(sql, limit_bytes, true).await;
         assert!(plan.contains("PrefixSortExec: expr=[caller@0 DESC NULLS LAST, id@1 ASC NULLS LAST]"), "{plan}");
-        assert_eq!((given, reserved), (expected.clone(), 0), "{limit_bytes}");
+        assert_eq!((given, reserved, spills > 0), (expected.clone(), 0, limit_bytes < 1 << 20), "{limit_bytes}");
     }
 }
 
 #[tokio::test]
 async fn rows_with_equal_keys_stay_in_their_order() {
-    let (given, _, _) = sort("select id, caller is null as n from t order by n", 1 << 30, true).await;
-    let (all, _, _) = sort("select id, caller is null as n from t", 1 << 30, true).await;
+    let (given, _, _, _) = sort("select id, caller is null as n from t order by n", 1 << 30, true).await;
+    let (all, _, _, _) = sort("select id, caller is null as n from t", 1 << 30, true).await;
     let ids = |rows: &RecordBatch, null: bool| -> Vec<i64> {
         let (id, n) = (rows.column(0), rows.column(1));
         let id = datafusion::common::cast::as_int64_array(id).unwrap();
@@ -139,7 +143,7 @@ async fn limits_and_other_types_are_left_to_the_stock_operator() {
         "select *, [id] as l from t order by l",
         "select * from t order by 1 + 1",
     ] {
-        let (_, plan, _) = sort(sql, 1 << 30, true).await;
+        let (_, plan, _, _) = sort(sql, 1 << 30, true).await;
         assert!(!plan.contains("PrefixSortExec"), "{plan}");
     }
 }
