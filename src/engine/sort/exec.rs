@@ -30,6 +30,9 @@ use super::prefix::{is_packed, sorted};
 /// Bytes that a row takes while its batch is sorted: its key, and its number in the result.
 const ROW_BYTES: usize = 24 + 4;
 
+/// Bytes that a column with offsets of 32 bits may have.
+const MOST_OFFSET_BYTES: usize = i32::MAX as usize;
+
 /// Sorts rows by the first bits of their keys.
 #[derive(Debug)]
 pub struct PrefixSortExec {
@@ -126,6 +129,7 @@ impl ExecutionPlan for PrefixSortExec {
             metrics: BaselineMetrics::new(&self.metrics, partition),
             batches: Vec::new(),
             rows: 0,
+            offset_bytes: 0,
             counter: RecordBatchMemoryCounter::new(),
             reservation,
             context,
@@ -161,9 +165,11 @@ struct Sort {
     schema: SchemaRef,
     ordering: LexOrdering,
     metrics: BaselineMetrics,
-    /// What came so far, each with the bytes reserved for it.
-    batches: Vec<(RecordBatch, usize)>,
+    /// What came so far.
+    batches: Vec<RecordBatch>,
     rows: usize,
+    /// Bytes of the columns that have offsets.
+    offset_bytes: usize,
     counter: RecordBatchMemoryCounter,
     reservation: MemoryReservation,
     context: Arc<TaskContext>,
@@ -182,9 +188,11 @@ impl Sort {
             let bytes = self.counter.count_batch(&batch)
                 + batch.columns().iter().map(copied_bytes).sum::<usize>()
                 + batch.num_rows() * ROW_BYTES;
-            // Rows are numbered in 32 bits.
-            let fits = u32::try_from(self.rows).is_ok() && self.reservation.try_grow(bytes).is_ok();
-            self.batches.push((batch, if fits { bytes } else { 0 }));
+            self.offset_bytes += batch.columns().iter().map(offset_bytes).sum::<usize>();
+            // Rows are numbered in 32 bits, and all become one batch.
+            let is_addressed = u32::try_from(self.rows).is_ok() && self.offset_bytes <= MOST_OFFSET_BYTES;
+            let fits = is_addressed && self.reservation.try_grow(bytes).is_ok();
+            self.batches.push(batch);
             if !fits {
                 return self.spill(input);
             }
@@ -200,7 +208,7 @@ impl Sort {
             return Ok(Box::pin(EmptyRecordBatchStream::new(schema)));
         }
         let timer = metrics.elapsed_compute().timer();
-        let batch = concat_batches(&schema, batches.iter().map(|(batch, _)| batch))?;
+        let batch = concat_batches(&schema, &batches)?;
         drop(batches);
         let columns = ordering.iter().map(|key| key.evaluate_to_sort_column(&batch));
         let columns = columns.collect::<Result<Vec<_>>>()?;
@@ -223,10 +231,9 @@ impl Sort {
     /// Gives what came and what is to come to the stock operator.
     fn spill(self, input: SendableRecordBatchStream) -> Result<SendableRecordBatchStream> {
         let Self { schema, ordering, batches, reservation, context, taken_over, .. } = self;
-        let held = stream::iter(batches).map(move |(batch, bytes)| {
-            reservation.shrink(bytes);
-            Ok(batch)
-        });
+        // It takes memory for merging at once. What is held here goes over to it batch by batch, and is counted there.
+        drop(reservation);
+        let held = stream::iter(batches.into_iter().map(Ok));
         let rows = RecordBatchStreamAdapter::new(Arc::clone(&schema), held.chain(input));
         let rows = Once { schema: Arc::clone(&schema), stream: Mutex::new(Some(Box::pin(rows))) };
         let rows = StreamingTableExec::try_new(Arc::clone(&schema), vec![Arc::new(rows)], None, [], false, None)?;
@@ -270,5 +277,37 @@ fn copied_bytes(column: &ArrayRef) -> usize {
             rows * 4 + offsets.last().zip(offsets.first()).map_or(0, |(last, first)| (last - first) as usize)
         }
         data_type => data_type.primitive_width().map_or_else(|| column.get_array_memory_size(), |width| rows * width),
+    }
+}
+
+/// Returns the bytes of a column that offsets may lead to.
+fn offset_bytes(column: &ArrayRef) -> usize {
+    match column.data_type() {
+        DataType::Boolean | DataType::Utf8View | DataType::BinaryView => 0,
+        data_type if data_type.is_primitive() => 0,
+        _ => copied_bytes(column),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::arrow::array::{Int64Array, ListArray, StringArray, StringViewArray};
+    use datafusion::arrow::datatypes::Int32Type;
+
+    use super::*;
+
+    #[test]
+    fn only_columns_with_offsets_are_limited_by_them() {
+        let texts = || (0..100).map(|row| format!("a text of more than twelve bytes {row:03}"));
+        let text: ArrayRef = Arc::new(StringArray::from_iter_values(texts()));
+        assert_eq!((copied_bytes(&text), offset_bytes(&text)), (100 * 40, 100 * 40));
+        let piece: ArrayRef = text.slice(10, 10);
+        assert_eq!(offset_bytes(&piece), 10 * 40);
+        let view: ArrayRef = Arc::new(StringViewArray::from_iter_values(texts()));
+        assert_eq!((copied_bytes(&view), offset_bytes(&view)), (1_600, 0));
+        let number: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100));
+        assert_eq!((copied_bytes(&number), offset_bytes(&number)), (800, 0));
+        let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1); 1_000])]));
+        assert!(offset_bytes(&list) >= 4_000);
     }
 }

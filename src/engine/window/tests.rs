@@ -1,5 +1,6 @@
 //! The answers are those of DataFusion's own operator.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringViewArray, TimestampMicrosecondArray};
@@ -14,6 +15,7 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use proptest::prelude::*;
 
 use super::{ShiftWindowExec, ShiftWindows};
+use crate::engine::{Engine, EngineOptions, Execution, Leaves};
 
 /// A row: a caller, a number whose partition may be asked for too, an instant that may repeat, a value.
 type Row = (Option<u8>, u8, Option<i64>, Option<u8>);
@@ -196,4 +198,28 @@ async fn a_row_number_sorts_what_is_above_it() {
     let sql = "select *, row_number() over (order by instant) as number from t order by number";
     let (expected, given, text) = answers(sql, &rows, 7, 1, 8).await;
     assert_eq!((given, text.matches("SortExec").count()), (expected, 1), "{text}");
+}
+
+#[tokio::test]
+async fn sessions_plan_with_our_operators() {
+    for execution in [Execution::Parallel, Execution::InOrder] {
+        let options = EngineOptions {
+            as_of: chrono::DateTime::UNIX_EPOCH,
+            time_zone: chrono_tz::Tz::UTC,
+            memory_limit_bytes: 64 << 20,
+            spill_limit_bytes: 64 << 20,
+            temporary_folder: None,
+            threads: NonZeroUsize::new(2).unwrap(),
+            leaves: Leaves::Read,
+        };
+        let engine = Engine::with_execution(options, execution).unwrap();
+        engine.attach_nothing().unwrap();
+        let sql = "select lag(started_at) over (partition by workflow_id order by started_at, session_id), \
+                   started_at + interval '1 hour', coalesce(action_name(action_data), '') from workflow_sessions";
+        let plan = engine.context().sql(sql).await.unwrap().create_physical_plan().await.unwrap();
+        let plan = displayable(plan.as_ref()).indent(false).to_string();
+        for ours in ["ShiftWindowExec", "PrefixSortExec", "+ 3600000000", "coalesce(action_name("] {
+            assert!(plan.contains(ours), "{ours}: {plan}");
+        }
+    }
 }
