@@ -18,8 +18,10 @@ use datafusion::sql::parser::Statement;
 use super::explain;
 use super::in_order::InOrder;
 use super::memory::PeakPool;
-use super::rules::{AsOfClock, LeavesOfElements, LeavesOfWindows};
+use super::rules::{AsOfClock, Durations, LeavesOfElements, LeavesOfWindows};
 use super::scan::Leaves;
+use super::sort::PrefixSorts;
+use super::window::ShiftWindows;
 use crate::error::{Error, Result};
 use crate::functions;
 
@@ -112,8 +114,12 @@ impl Engine {
             .with_memory_pool(Arc::clone(&pool) as Arc<dyn MemoryPool>)
             .with_disk_manager_builder(disk)
             .build_arc()?;
-        let mut builder =
-            SessionStateBuilder::new().with_config(config).with_runtime_env(runtime).with_default_features();
+        let mut builder = SessionStateBuilder::new()
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .with_default_features()
+            .with_physical_optimizer_rule(Arc::new(ShiftWindows))
+            .with_physical_optimizer_rule(Arc::new(PrefixSorts));
         if execution == Execution::InOrder {
             builder = builder.with_physical_optimizer_rule(Arc::new(InOrder));
         }
@@ -122,7 +128,8 @@ impl Engine {
         let mut analyzer_rules = vec![];
         analyzer_rules.extend(state.analyzer().rules.iter().cloned());
         analyzer_rules.insert(0, Arc::new(AsOfClock::new(options.as_of, options.time_zone)));
-        let optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(state.optimizer().rules.clone()));
+        let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(state.optimizer().rules.clone()));
+        optimizer_rules.push(Arc::new(Durations));
         state = SessionStateBuilder::new_from_existing(state)
             .with_analyzer_rules(analyzer_rules)
             .with_optimizer_rules(optimizer_rules)

@@ -13,7 +13,9 @@ mod prune;
 mod readers;
 mod rules;
 mod scan;
+mod sort;
 mod system;
+mod window;
 
 pub use catalog::{At, LakeView, TABLES, TableNote};
 pub use config::{Engine, EngineOptions, Execution, default_memory_limit};

@@ -52,6 +52,23 @@ fn bare_word(text: &str) -> bool {
         && !matches!(text, "null" | "true" | "false")
 }
 
+/// What is kept of a member's name.
+enum Member {
+    /// One of those that may hold the name of the action.
+    Naming(usize),
+    /// Another; its name is kept where the member may be the only one.
+    Other(Option<String>),
+}
+
+impl Member {
+    fn named(name: &str, is_first: bool) -> Self {
+        match NAME_MEMBERS.iter().position(|member| *member == name) {
+            Some(index) => Self::Naming(index),
+            None => Self::Other(is_first.then(|| name.to_owned())),
+        }
+    }
+}
+
 /// Finds the name in an object: the text of a naming member, else the only member's own name.
 fn object_name(text: &str) -> Option<String> {
     let mut jiter = Jiter::new(text.as_bytes());
@@ -59,28 +76,30 @@ fn object_name(text: &str) -> Option<String> {
     let mut seen = [false; NAME_MEMBERS.len()];
     let mut members = 0_usize;
     let mut only = None;
-    let mut key = match jiter.peek().ok()? {
-        Peek::Object => jiter.known_object().ok()?.map(str::to_owned),
+    let mut next = match jiter.peek().ok()? {
+        Peek::Object => jiter.known_object().ok()?.map(|name| Member::named(name, true)),
         _ => return None,
     };
-    while let Some(name) = key {
+    while let Some(member) = next {
         members += 1;
         let peek = jiter.peek().ok()?;
-        let position = NAME_MEMBERS.iter().position(|member| *member == name);
-        match position {
-            // As everywhere, the first of several equal names counts.
-            Some(index) if !seen[index] && peek == Peek::String => {
-                let value = jiter.known_str().ok()?.trim().to_owned();
-                found[index] = (!value.is_empty()).then_some(value);
+        match member {
+            Member::Naming(index) => {
+                // As everywhere, the first of several equal names counts.
+                if !seen[index] && peek == Peek::String {
+                    let value = jiter.known_str().ok()?.trim();
+                    found[index] = (!value.is_empty()).then(|| value.to_owned());
+                } else {
+                    jiter.known_skip(peek).ok()?;
+                }
+                seen[index] = true;
             }
-            _ => jiter.known_skip(peek).ok()?,
+            Member::Other(name) => {
+                jiter.known_skip(peek).ok()?;
+                only = name;
+            }
         }
-        if let Some(index) = position {
-            seen[index] = true;
-        } else {
-            only = Some(name);
-        }
-        key = jiter.next_key().ok()?.map(str::to_owned);
+        next = jiter.next_key().ok()?.map(|name| Member::named(name, false));
     }
     jiter.finish().ok()?;
     match found.into_iter().flatten().next() {

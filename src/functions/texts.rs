@@ -1,8 +1,9 @@
 //! Makes a column of texts out of a column of texts, at the cost of its distinct values where values repeat.
 //!
 //! A column read from a Parquet dictionary repeats its views bit for bit: what was made of a view is remembered in a small table
-//! that the view's bits lead to, and repeated for the next row that has it. A result that is a piece of its input shares the
-//! input's bytes.
+//! that the view's bits lead to, and repeated for the next row that has it. Distinct texts may give the same result, as addresses of
+//! one domain do: results are remembered too, so that few are made into texts. A result that is a piece of its input shares the input's
+//! bytes.
 
 use std::borrow::Cow;
 
@@ -11,8 +12,12 @@ use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::compute::take;
 use datafusion::common::{Result, internal_datafusion_err};
 
-/// Views that are remembered: a power of two. A column of distinct values pays two memory accesses a row for nothing.
+/// Views that are remembered: a power of two.
 const REMEMBERED: usize = 1_024;
+/// Rows after which views are no longer looked for, where none was met again: a column of distinct values.
+const TRIAL_ROWS: usize = 256;
+/// Results that are remembered: a power of two.
+const RESULTS: usize = 256;
 /// Bytes of new texts in one buffer; offsets in a view have 32 bits.
 const BUFFER_BYTES: usize = 1 << 28;
 /// Texts up to this length stand in the view itself.
@@ -28,6 +33,8 @@ pub(crate) fn map(
 ) -> Result<StringViewArray> {
     // The rows' results by number, so that each is checked for UTF-8 once and not for every row.
     let mut remembered: Vec<Option<(u128, Option<u32>)>> = vec![None; REMEMBERED];
+    let mut repeats = 0_usize;
+    let mut same: Vec<Option<(Cow<'_, str>, u32)>> = vec![None; RESULTS];
     let mut rows: Vec<Option<u32>> = Vec::with_capacity(texts.len());
     let mut results: Vec<u128> = Vec::new();
     let mut buffers: Vec<Buffer> = texts.data_buffers().to_vec();
@@ -37,35 +44,44 @@ pub(crate) fn map(
             rows.push(None);
             continue;
         }
-        let place = place(input);
-        if let Some((_, known)) = remembered.get(place).copied().flatten().filter(|(view, _)| *view == input) {
+        let place = (repeats > 0 || row < TRIAL_ROWS).then(|| place(input));
+        let slot = place.and_then(|place| remembered.get(place).copied().flatten());
+        if let Some((_, known)) = slot.filter(|(view, _)| *view == input) {
+            repeats += 1;
             rows.push(known);
             continue;
         }
         let text = texts.value(row);
-        let view = match read(text) {
+        let number = match read(text) {
             None => None,
-            Some(result) if result.len() <= INLINE_BYTES => Some(make_view(result.as_bytes(), 0, 0)),
-            Some(result) => Some(match piece(input, text, &result) {
-                Some(view) => view,
-                None => {
-                    if made.len() + result.len() > BUFFER_BYTES && !made.is_empty() {
-                        buffers.push(std::mem::take(&mut made).into());
+            Some(result) => Some(match same.get_mut(place_of_result(&result)) {
+                Some(Some((known, number))) if *known == result => *number,
+                slot => {
+                    let view = if result.len() <= INLINE_BYTES {
+                        make_view(result.as_bytes(), 0, 0)
+                    } else if let Some(view) = piece(input, text, &result) {
+                        view
+                    } else {
+                        if made.len() + result.len() > BUFFER_BYTES && !made.is_empty() {
+                            buffers.push(std::mem::take(&mut made).into());
+                        }
+                        let address = u32::try_from(buffers.len()).ok().zip(u32::try_from(made.len()).ok());
+                        let (buffer, offset) =
+                            address.ok_or_else(|| internal_datafusion_err!("texts of more than 4 GB"))?;
+                        made.extend_from_slice(result.as_bytes());
+                        make_view(result.as_bytes(), buffer, offset)
+                    };
+                    results.push(view);
+                    // A batch has fewer rows than this.
+                    let number = u32::try_from(results.len() - 1).unwrap_or(u32::MAX);
+                    if let Some(slot) = slot {
+                        *slot = Some((result, number));
                     }
-                    let address = u32::try_from(buffers.len()).ok().zip(u32::try_from(made.len()).ok());
-                    let (buffer, offset) =
-                        address.ok_or_else(|| internal_datafusion_err!("texts of more than 4 GB"))?;
-                    made.extend_from_slice(result.as_bytes());
-                    make_view(result.as_bytes(), buffer, offset)
+                    number
                 }
             }),
         };
-        let number = view.map(|view| {
-            results.push(view);
-            // A batch has fewer rows than this.
-            u32::try_from(results.len() - 1).unwrap_or(u32::MAX)
-        });
-        if let Some(slot) = remembered.get_mut(place) {
+        if let Some(slot) = place.and_then(|place| remembered.get_mut(place)) {
             *slot = Some((input, number));
         }
         rows.push(number);
@@ -81,6 +97,20 @@ pub(crate) fn map(
 fn place(view: u128) -> usize {
     let folded = (view as u64) ^ ((view >> 64) as u64).rotate_left(29);
     (folded.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 54) as usize % REMEMBERED
+}
+
+/// Where a result is remembered: by its length, its two ends and its middle.
+fn place_of_result(result: &str) -> usize {
+    let bytes = result.as_bytes();
+    let middle = bytes.get(bytes.len() / 2..).unwrap_or_default();
+    let middle = middle.first_chunk().map_or(0, |middle| u64::from_le_bytes(*middle));
+    let folded = match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => {
+            u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29) ^ middle.rotate_left(13)
+        }
+        _ => bytes.iter().fold(0, |folded, byte| folded << 8 | u64::from(*byte)),
+    };
+    ((folded ^ bytes.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as usize % RESULTS
 }
 
 /// Makes the view of a result that is a piece of its long input, over the input's bytes.
@@ -123,12 +153,33 @@ mod tests {
     }
 
     #[test]
+    fn distinct_texts_are_read_one_by_one_and_some_again() {
+        let distinct = (0..1_000).map(|row| format!("{row}"));
+        let texts = StringViewArray::from_iter_values(distinct.chain((0..1_000).map(|row| format!("{row}"))));
+        let (result, calls) = mapped(&texts);
+        assert_eq!((result.len(), calls), (2_000, 2_000));
+        let one = StringViewArray::from_iter_values((0..1_000).map(|row| format!("{}", row.max(100))));
+        assert_eq!(mapped(&one).1, 900);
+    }
+
+    #[test]
     fn pieces_share_the_bytes_of_their_input() {
         let texts = StringViewArray::from_iter_values(["  somebody@somewhere.example.org  "]);
         let result = map(&texts, |text| text.trim().split_once('@').map(|(_, domain)| Cow::Borrowed(domain))).unwrap();
         assert_eq!(result.value(0), "somewhere.example.org");
         assert_eq!(result.data_buffers().len(), 1);
         assert_eq!(result.data_buffers()[0].as_ptr(), texts.data_buffers()[0].as_ptr());
+    }
+
+    #[test]
+    fn a_repeated_result_is_made_once() {
+        let texts: Vec<String> =
+            (0..100).map(|row| format!("somebody.{row}@somewhere.example{}.org", row % 2)).collect();
+        let texts = StringViewArray::from_iter_values(texts);
+        let result = map(&texts, |text| text.split_once('@').map(|(_, domain)| Cow::Owned(domain.to_owned()))).unwrap();
+        assert_eq!((result.value(2), result.value(3)), ("somewhere.example0.org", "somewhere.example1.org"));
+        let made = result.data_buffers().last().unwrap();
+        assert_eq!(made.len(), 2 * "somewhere.example0.org".len());
     }
 
     proptest! {

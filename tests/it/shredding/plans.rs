@@ -167,6 +167,6 @@ async fn a_window_over_json_is_computed_at_the_scan() {
     let physical = plan[0].column(1).as_string::<i32>().value(1).to_owned();
     let scan = physical.lines().find(|line| line.contains("SessionScanExec")).unwrap();
     assert!(scan.contains("json_as_text(data") && scan.matches("json_as_text").count() == 2, "{physical}");
-    let window = physical.lines().find(|line| line.contains("WindowAggExec")).unwrap();
+    let window = physical.lines().find(|line| line.contains("ShiftWindowExec")).unwrap();
     assert!(!window.contains("(data@"), "{window}");
 }
