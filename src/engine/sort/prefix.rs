@@ -193,7 +193,7 @@ pub(super) fn sorted(columns: &[SortColumn], rows: u32) -> Result<Vec<u32>> {
         prefixes.append_column(column);
     }
     let Prefixes { rows: mut keys, is_whole, .. } = prefixes;
-    keys.sort_unstable_by(|one, other| (one.prefix(), one.row).cmp(&(other.prefix(), other.row)));
+    keys.sort_unstable_by_key(|key| (key.prefix(), key.row));
     if !is_whole {
         let comparator = LexicographicalComparator::try_new(columns)?;
         for same in keys.chunk_by_mut(|one, other| one.prefix() == other.prefix()).filter(|same| same.len() > 1) {
