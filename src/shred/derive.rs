@@ -280,7 +280,7 @@ fn validity(array: &dyn Array, rows: usize) -> BooleanBufferBuilder {
 }
 
 /// Lists the rows that have a value.
-fn valid_rows(array: &dyn Array) -> Box<dyn Iterator<Item = usize> + '_> {
+pub(super) fn valid_rows(array: &dyn Array) -> Box<dyn Iterator<Item = usize> + '_> {
     match array.nulls() {
         Some(nulls) => Box::new(nulls.valid_indices()),
         None => Box::new(0..array.len()),

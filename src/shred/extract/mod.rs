@@ -34,6 +34,8 @@ use skim::Skimmer;
 pub use walk::Step;
 use walk::Trie;
 
+use super::derive::valid_rows;
+
 /// Columns that are made together at most: one for each bit of a set.
 pub const MAX_COLUMNS: usize = 64;
 /// Sets of columns whose plans are kept.
@@ -168,10 +170,8 @@ impl Plan {
             self.columns.iter().map(|(_, reading)| Column::new(*reading, documents.len())).collect();
         let mut places = vec![None; self.trie.len()];
         let (mut skimmer, mut filter) = (Skimmer::default(), self.trie.filter());
-        for row in 0..documents.len() {
-            if documents.is_null(row) {
-                continue;
-            }
+        // A pool is NULL in nearly all rows.
+        for row in valid_rows(documents) {
             let text = documents.value(row);
             if !filter.passes(text) {
                 continue;
