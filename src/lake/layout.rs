@@ -21,9 +21,9 @@ pub const QUARANTINE: &str = "quarantine";
 /// may be committed before the ingest that found it.
 pub const SIGHTINGS: &str = "sightings";
 
-/// Rows of a data file at most. A file is what an update rewrites and what the log prunes: at 250,000 rows (some 60 MB) an
-/// ingest that changes one old session rewrites little, and ten million sessions are forty files.
-pub const FILE_ROWS: usize = 250_000;
+/// Rows of a data file at most. A file is what an update rewrites and what the log prunes: at 262,144 rows (some 45 MB) an
+/// ingest that changes one old session rewrites little, and ten million sessions are forty files. Two whole row groups.
+pub const FILE_ROWS: usize = 2 * ROW_GROUP_ROWS;
 /// Rows of a row group at most: two to a file, so that two threads share a file, while a column chunk of ids stays some
 /// hundred kilobytes. The writer's memory does not depend on it: it holds the compressed columns of a row group, some 25 MB.
 pub const ROW_GROUP_ROWS: usize = 131_072;
@@ -33,8 +33,14 @@ pub const SAMPLE_ROWS: usize = 32_768;
 pub const VARIETY_ROWS: usize = 4_096;
 /// The column that is as large as all others.
 pub const LARGEST_COLUMN: &str = "data";
-/// Rows of a data page at most: the unit that the page index prunes.
+/// Rows of a data page at most: the unit that the page index prunes, and inside which rows are clustered.
 pub const PAGE_ROWS: usize = 8_192;
+/// What the rows of a page are ordered by, before time (`lake::cluster`).
+///
+/// On 131,072 generated sessions `data` takes 15.45 MB in the order of time, 13.30 with pages of 8,192 rows ordered by workflow,
+/// 13.08 by workflow and step, and no less with more columns; compressing it takes a tenth less time. By workflow and step in
+/// 2,048 rows it takes 13.59 MB, in 4,096 13.29, in 16,384 12.92, in the whole row group 12.68.
+pub const CLUSTER_COLUMNS: [&str; 2] = ["workflow_id", "current_workflow_item_id"];
 /// Zstandard level. On 131,072 generated sessions level 3 takes 2.4 % off `data` for a third more time, makes session ids, phone
 /// numbers and Source Details 5 to 12 % larger, and does nothing for numbers. Level 5 takes 14 % off `data` for three times the
 /// time: 3 CPU seconds a million sessions, a fifth of the whole ingest.
