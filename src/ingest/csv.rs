@@ -131,7 +131,7 @@ fn closing_quote(window: &[u8], start: usize) -> Closing {
                 return Closing::At(at - 1);
             }
             let more = quotes.trailing_ones();
-            odd = more % 2 == 0;
+            odd = more.is_multiple_of(2);
             if more == u64::BITS {
                 at += block.len();
                 continue;
