@@ -11,6 +11,7 @@ use std::ops::Range;
 use jiter::{Jiter, JiterError, LinePosition, Peek};
 
 use super::layout::{Layout, target_name};
+use super::plain_json::skip_value;
 use super::rows::{Cell, Fault, Row, slot};
 use super::values::{end_members, offset_within, push_json_string, start_member};
 use crate::schema::{HeaderMatch, match_headers};
@@ -76,6 +77,48 @@ impl From<JiterError> for Misread {
     }
 }
 
+/// The parser of a record, which may leave parts of it out.
+struct Reader<'r> {
+    record: &'r str,
+    parser: Jiter<'r>,
+    /// Where in the record the parser began.
+    base: usize,
+}
+
+impl<'r> Reader<'r> {
+    fn new(record: &'r str) -> Self {
+        Self { record, parser: Jiter::new(record.as_bytes()), base: 0 }
+    }
+
+    /// Returns where in the record the parser is.
+    fn index(&self) -> usize {
+        self.base + self.parser.current_index()
+    }
+
+    /// Goes past an object or an array.
+    fn skip_nested(&mut self, peek: Peek) -> Result<(), JiterError> {
+        match skip_value(self.record.as_bytes(), self.index()) {
+            Some(end) => {
+                self.parser = Jiter::new(self.record.as_bytes().get(end..).unwrap_or_default());
+                self.base = end;
+                Ok(())
+            }
+            None => self.parser.known_skip(peek),
+        }
+    }
+
+    /// Says where in the record an error is.
+    fn placed(&self, misread: Misread) -> Misread {
+        match misread {
+            Misread::Json(mut error) => {
+                error.index += self.base;
+                Misread::Json(error)
+            }
+            fault @ Misread::Fault(_) => fault,
+        }
+    }
+}
+
 /// Reads the records of a block; keeps what it learns about keys, and its memory, from record to record.
 pub(super) struct JsonRows<'m> {
     map: &'m [(String, String)],
@@ -111,7 +154,8 @@ impl<'m> JsonRows<'m> {
     pub(super) fn read_object<'a>(&'a mut self, record: &'a str, line: u64) -> Result<Row<'a>, Fault> {
         self.start();
         let mut column = None;
-        let members = self.members(record, &mut column);
+        let mut reader = Reader::new(record);
+        let members = self.members(&mut reader, &mut column).map_err(|misread| reader.placed(misread));
         self.row(members, record, line, column)
     }
 
@@ -119,7 +163,8 @@ impl<'m> JsonRows<'m> {
     pub(super) fn read_array<'a>(&'a mut self, record: &'a str, layout: &Layout, line: u64) -> Result<Row<'a>, Fault> {
         self.start();
         let mut column = None;
-        let elements = self.elements(record, layout, &mut column);
+        let mut reader = Reader::new(record);
+        let elements = self.elements(&mut reader, layout, &mut column).map_err(|misread| reader.placed(misread));
         self.row(elements, record, line, column)
     }
 
@@ -151,15 +196,14 @@ impl<'m> JsonRows<'m> {
         Ok(row)
     }
 
-    fn members(&mut self, record: &str, column: &mut Option<&'static str>) -> Result<(), Misread> {
-        let mut parser = Jiter::new(record.as_bytes());
-        if parser.peek()? != Peek::Object {
+    fn members(&mut self, reader: &mut Reader<'_>, column: &mut Option<&'static str>) -> Result<(), Misread> {
+        if reader.parser.peek()? != Peek::Object {
             return Err(Misread::Fault(Fault::record("not a JSON object")));
         }
         // Objects of one export have their keys in one order, so the next key is mostly the one that came next before.
         let mut expected = 0;
         let mut filled: u32 = 0;
-        let mut name = parser.known_object()?;
+        let mut name = reader.parser.known_object()?;
         while let Some(text) = name {
             let index = self.key_index(text, expected);
             expected = index + 1;
@@ -167,9 +211,9 @@ impl<'m> JsonRows<'m> {
             let target = key.target;
             *column = target_name(target);
             let repeated = std::mem::replace(&mut key.seen_in, self.record_number) == self.record_number;
-            let peek = parser.peek()?;
+            let peek = reader.parser.peek()?;
             if repeated || (target == HeaderMatch::Unknown && self.extra_wanted == Extra::Drop) {
-                parser.known_skip(peek)?;
+                reader.parser.known_skip(peek)?;
             } else {
                 if let Some(slot) = slot(target) {
                     if filled & (1 << slot) != 0 {
@@ -177,43 +221,47 @@ impl<'m> JsonRows<'m> {
                     }
                     filled |= 1 << slot;
                 }
-                self.value(&mut parser, peek, record, target, index)?;
+                self.value(reader, peek, target, index)?;
             }
             *column = None;
-            name = parser.next_key()?;
+            name = reader.parser.next_key()?;
         }
-        Ok(parser.finish()?)
+        Ok(reader.parser.finish()?)
     }
 
-    fn elements(&mut self, record: &str, layout: &Layout, column: &mut Option<&'static str>) -> Result<(), Misread> {
-        let mut parser = Jiter::new(record.as_bytes());
-        if parser.peek()? != Peek::Array {
+    fn elements(
+        &mut self,
+        reader: &mut Reader<'_>,
+        layout: &Layout,
+        column: &mut Option<&'static str>,
+    ) -> Result<(), Misread> {
+        if reader.parser.peek()? != Peek::Array {
             return Err(Misread::Fault(Fault::record("not a JSON array of values")));
         }
         let mut count = 0;
-        let mut next = parser.known_array()?;
+        let mut next = reader.parser.known_array()?;
         while let Some(peek) = next {
             match layout.headers.matches.get(count) {
                 Some(HeaderMatch::Unknown) if self.extra_wanted == Extra::Keep => {
-                    let start = parser.current_index();
-                    let piece = self.take(&mut parser, peek, record)?;
+                    let start = reader.index();
+                    let piece = self.take(reader, peek)?;
                     if let (false, Some(key)) = (piece.is_nothing(), layout.extra_keys.get(count)) {
                         start_member(&mut self.extra, key);
-                        self.extra.push_str(record.get(start..parser.current_index()).unwrap_or_default());
+                        self.extra.push_str(reader.record.get(start..reader.index()).unwrap_or_default());
                     }
                 }
-                None | Some(HeaderMatch::Unknown) => parser.known_skip(peek)?,
+                None | Some(HeaderMatch::Unknown) => reader.parser.known_skip(peek)?,
                 Some(target) => {
                     *column = target_name(*target);
-                    let piece = self.take(&mut parser, peek, record)?;
+                    let piece = self.take(reader, peek)?;
                     self.pieces.push((*target, piece));
                     *column = None;
                 }
             }
             count += 1;
-            next = parser.array_step()?;
+            next = reader.parser.array_step()?;
         }
-        parser.finish()?;
+        reader.parser.finish()?;
         let expected = layout.headers.names.len();
         if count != expected {
             return Err(Misread::Fault(Fault::record(format!("{count} values where columnHeaders has {expected}"))));
@@ -224,33 +272,32 @@ impl<'m> JsonRows<'m> {
     /// Reads the value of a member.
     fn value(
         &mut self,
-        parser: &mut Jiter<'_>,
+        reader: &mut Reader<'_>,
         peek: Peek,
-        record: &str,
         target: HeaderMatch,
         index: usize,
     ) -> Result<(), JiterError> {
-        let start = parser.current_index();
-        let piece = self.take(parser, peek, record)?;
+        let start = reader.index();
+        let piece = self.take(reader, peek)?;
         if target != HeaderMatch::Unknown {
             self.pieces.push((target, piece));
         } else if let (false, Some(key)) = (matches!(piece, Piece::Null), self.keys.get(index)) {
             start_member(&mut self.extra, &key.extra_key);
-            self.extra.push_str(record.get(start..parser.current_index()).unwrap_or_default());
+            self.extra.push_str(reader.record.get(start..reader.index()).unwrap_or_default());
         }
         Ok(())
     }
 
-    fn take(&mut self, parser: &mut Jiter<'_>, peek: Peek, record: &str) -> Result<Piece, JiterError> {
-        let start = parser.current_index();
+    fn take(&mut self, reader: &mut Reader<'_>, peek: Peek) -> Result<Piece, JiterError> {
+        let start = reader.index();
         match peek {
             Peek::Null => {
-                parser.known_null()?;
+                reader.parser.known_null()?;
                 Ok(Piece::Null)
             }
             Peek::String => {
-                let text = parser.known_str()?;
-                Ok(match offset_within(record, text) {
+                let text = reader.parser.known_str()?;
+                Ok(match offset_within(reader.record, text) {
                     Some(at) => Piece::Text(at..at + text.len()),
                     None => {
                         let before = self.scratch.len();
@@ -260,12 +307,12 @@ impl<'m> JsonRows<'m> {
                 })
             }
             Peek::Object | Peek::Array => {
-                parser.known_skip(peek)?;
-                Ok(Piece::Nested(start..parser.current_index()))
+                reader.skip_nested(peek)?;
+                Ok(Piece::Nested(start..reader.index()))
             }
             _ => {
-                parser.known_skip(peek)?;
-                Ok(Piece::Text(start..parser.current_index()))
+                reader.parser.known_skip(peek)?;
+                Ok(Piece::Text(start..reader.index()))
             }
         }
     }
@@ -311,5 +358,40 @@ fn broken_json(error: &JiterError, record: &str, line: u64) -> String {
         format!("broken JSON at column {}: {what}", position.column)
     } else {
         format!("broken JSON at line {} column {}: {what}", line + position.line as u64 - 1, position.column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_broken_behind_a_nested_value_has_its_place_in_the_record() {
+        // Plain values are left out by another way than those with an odd number in them.
+        for nested in [r#"{"a":[1,{"b":"c"}]}"#, r#"{"a":[1e2,{"b":"c"}]}"#] {
+            let mut rows = JsonRows::new(&[], Extra::Keep);
+            let record = format!("{{\"data\":{nested},\"action_data\":{nested},\"session_id\":tru}}");
+            let fault = rows.read_object(&record, 1).unwrap_err();
+            assert_eq!(fault.column.as_deref(), Some("session_id"));
+            let column = record.find("tru").unwrap() + "tru}".len();
+            assert!(fault.reason.starts_with(&format!("broken JSON at column {column}: ")), "{}", fault.reason);
+        }
+    }
+
+    #[test]
+    fn nested_values_are_kept_as_they_stand() {
+        let mut rows = JsonRows::new(&[], Extra::Keep);
+        let record = r#"{"data": {"a":[1, {"b":"c"}]} ,"action_data":[],"other":[1],"session_id":"x"}"#;
+        let row = rows.read_object(record, 1).unwrap();
+        let mut expected = Row::default();
+        expected.set(target("data"), Cell::Nested(r#"{"a":[1, {"b":"c"}]}"#));
+        expected.set(target("action_data"), Cell::Nested("[]"));
+        expected.set(target("session_id"), Cell::Text("x"));
+        expected.extra = Some(r#"{"other":[1]}"#);
+        assert_eq!(format!("{row:?}"), format!("{expected:?}"));
+    }
+
+    fn target(name: &str) -> HeaderMatch {
+        match_headers(&[name], &[]).unwrap().matches[0]
     }
 }

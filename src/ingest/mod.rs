@@ -16,6 +16,7 @@ pub mod replay;
 pub mod source;
 
 mod arrow_json;
+mod bytes;
 mod csv;
 mod cut;
 mod decide;
@@ -27,6 +28,7 @@ mod keys;
 mod layout;
 mod pages;
 mod parquet_rows;
+mod plain_json;
 mod quarantine;
 mod requarantine;
 mod resolve;

@@ -15,6 +15,7 @@ use super::runs::{Batches, Liveness, Merge, Source, compact, compact_if_sparse};
 use super::stage::{ORDINAL, Staged};
 use super::upsert::{IngestOptions, blocking};
 use crate::error::Result;
+use crate::lake::cluster::by_time;
 use crate::lake::read::read_rows;
 use crate::lake::{DataFile, FileWriter, Output, Snapshot, Table, WrittenFile, discard};
 use crate::schema;
@@ -126,7 +127,8 @@ fn staying_rows<'a>(
             Ok(mut stream) => {
                 let runtime = runtime.clone();
                 let batches = std::iter::from_fn(move || runtime.block_on(stream.next()));
-                Box::new(batches.map(move |batch| compact_if_sparse(of_liveness(&batch?, liveness)?)))
+                // The merge wants the order of time, and a batch is a page.
+                Box::new(batches.map(move |batch| compact_if_sparse(by_time(&of_liveness(&batch?, liveness)?)?)))
             }
             Err(error) => Box::new(std::iter::once(Err(error))),
         }

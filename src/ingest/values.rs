@@ -2,6 +2,8 @@
 
 use jiter::{Jiter, Peek};
 
+use super::plain_json::is_plain_json;
+
 /// Longest part of a bad value that a message quotes, in characters.
 const QUOTED_CHARS: usize = 100;
 
@@ -49,6 +51,9 @@ pub(super) fn same_phone(a: &str, b: &str) -> bool {
 
 /// Returns whether text is JSON to the parser that the SQL functions use, which nests to a depth of 200.
 pub(super) fn is_json(text: &str) -> bool {
+    if is_plain_json(text.as_bytes()) {
+        return true;
+    }
     let mut parser = Jiter::new(text.as_bytes());
     parser.next_skip().is_ok() && parser.finish().is_ok()
 }

@@ -4,6 +4,7 @@
 //! one of them, a [`Snapshot`] lists its data files with their statistics, [`mod@write`] makes new files. What is stored how, and
 //! why, stands in [`layout`].
 
+pub mod cluster;
 pub mod commit;
 mod encode;
 pub mod footer;

@@ -2,12 +2,13 @@
 //!
 //! Queries do not come this way; they go through the engine's scan.
 
+use std::collections::VecDeque;
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, new_null_array};
-use arrow::compute::cast;
+use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch, new_null_array};
+use arrow::compute::{cast, filter_record_batch};
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -15,19 +16,18 @@ use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::arrow_reader::{ArrowReaderOptions, RowSelection, RowSelector};
+use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
+use super::layout::PAGE_ROWS;
 use super::snapshot::DataFile;
 use crate::error::{Error, Result};
 
-/// Rows of a batch read back.
-const BATCH_ROWS: usize = 8_192;
-
-/// Opens a data file as batches of these columns, in file order, leaving out the rows in `without` (sorted).
+/// Opens a data file as batches of these columns, in file order, leaving out the rows in `without` (sorted). A batch has the rows of
+/// one page of our own files: at most [`PAGE_ROWS`], counted from the start of each row group.
 ///
 /// Columns come in the types of `schema`; one that the file does not have is null, as for a file that another engine wrote.
 ///
@@ -44,19 +44,16 @@ pub async fn read_rows(
     let reader = StoredFile { store, path: Path::from(file.path.as_str()), size_bytes: file.size_bytes };
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(failed.clone())?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), schema.fields().iter().map(|f| f.name().as_str()));
-    let rows = builder.metadata().file_metadata().num_rows();
-    let mut builder = builder.with_projection(mask).with_batch_size(BATCH_ROWS);
-    if !without.is_empty() {
-        builder = builder.with_row_selection(all_but(without, usize::try_from(rows).unwrap_or_default()));
-    }
+    let builder = builder.with_projection(mask).with_batch_size(PAGE_ROWS);
     let stream = builder.build().map_err(failed.clone())?;
     // Decoders panic on some damage that they do not look for.
     let stream = AssertUnwindSafe(stream).catch_unwind();
+    let mut leaves_out = LeavesOut { without: without.to_vec().into(), row: 0 };
     Ok(stream
         .map(move |batch| {
             let batch =
                 batch.unwrap_or_else(|_| Err(ParquetError::General("its pages contradict each other".to_owned())));
-            adapt(&batch.map_err(failed.clone())?, &schema)
+            adapt(&leaves_out.of(batch.map_err(failed.clone())?)?, &schema)
         })
         .boxed())
 }
@@ -93,23 +90,30 @@ impl AsyncFileReader for StoredFile {
     }
 }
 
-/// Selects all rows of a file but these.
-fn all_but(without: &[u32], rows: usize) -> RowSelection {
-    let mut selectors = Vec::with_capacity(without.len() * 2 + 1);
-    let mut next = 0;
-    for row in without.iter().map(|row| *row as usize) {
-        if row > next {
-            selectors.push(RowSelector::select(row - next));
+/// Leaves rows out of the batches of a file. The reader could skip them, but then its batches would be no pages.
+struct LeavesOut {
+    /// The rows that are still to come, sorted.
+    without: VecDeque<u32>,
+    /// The first row of the next batch.
+    row: usize,
+}
+
+impl LeavesOut {
+    fn of(&mut self, batch: RecordBatch) -> Result<RecordBatch> {
+        let first = self.row;
+        self.row += batch.num_rows();
+        if self.without.front().is_none_or(|next| *next as usize >= self.row) {
+            return Ok(batch);
         }
-        if row >= next {
-            selectors.push(RowSelector::skip(1));
-            next = row + 1;
+        let mut kept = BooleanBufferBuilder::new(batch.num_rows());
+        kept.append_n(batch.num_rows(), true);
+        while let Some(next) = self.without.pop_front_if(|next| (*next as usize) < self.row) {
+            if let Some(index) = (next as usize).checked_sub(first) {
+                kept.set_bit(index, false);
+            }
         }
+        Ok(filter_record_batch(&batch, &BooleanArray::new(kept.finish(), None))?)
     }
-    if rows > next {
-        selectors.push(RowSelector::select(rows - next));
-    }
-    selectors.into()
 }
 
 /// Brings a batch into a schema by the names of its columns.
@@ -132,24 +136,25 @@ fn adapt(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::{AsArray, UInt32Array};
+    use arrow::datatypes::UInt32Type;
+
     use super::*;
 
     #[test]
-    fn a_selection_of_all_but_some_rows_skips_just_those() {
-        let kept = |without: &[u32], rows| {
-            let mut kept = Vec::new();
-            let mut at = 0;
-            for selector in all_but(without, rows).iter() {
-                if !selector.skip {
-                    kept.extend(at..at + selector.row_count);
-                }
-                at += selector.row_count;
-            }
-            kept
+    fn rows_are_left_out_of_the_batches_that_have_them() {
+        let kept = |without: &[u32], batches: &[std::ops::Range<u32>]| {
+            let mut leaves_out = LeavesOut { without: without.to_vec().into(), row: 0 };
+            let batch = |rows: &std::ops::Range<u32>| {
+                let rows: ArrayRef = Arc::new(UInt32Array::from_iter_values(rows.clone()));
+                let batch = RecordBatch::try_from_iter([("row", rows)]).unwrap();
+                leaves_out.of(batch).unwrap().column(0).as_primitive::<UInt32Type>().values().to_vec()
+            };
+            batches.iter().map(batch).collect::<Vec<_>>()
         };
-        assert_eq!(kept(&[], 3), [0, 1, 2]);
-        assert_eq!(kept(&[0, 1, 4], 6), [2, 3, 5]);
-        assert_eq!(kept(&[2, 2], 3), [0, 1]);
-        assert_eq!(kept(&[0, 1, 2], 3), Vec::<usize>::new());
+        assert_eq!(kept(&[], &[0..3, 3..5]), [vec![0, 1, 2], vec![3, 4]]);
+        assert_eq!(kept(&[0, 3, 5], &[0..3, 3..5, 5..7]), [vec![1, 2], vec![4], vec![6]]);
+        assert_eq!(kept(&[2, 2], &[0..3, 3..4]), [vec![0, 1], vec![3]]);
+        assert_eq!(kept(&[0, 1, 2], &[0..3, 3..4]), [vec![], vec![3]]);
     }
 }

@@ -25,6 +25,7 @@ use parquet::file::writer::SerializedFileWriter;
 use serde_json::{Map, Value, json};
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::cluster::cluster_page;
 use super::encode::{Encoders, RowGroup};
 use super::layout;
 use super::store;
@@ -223,7 +224,8 @@ impl FileWriter {
         self
     }
 
-    /// Takes rows, which follow those of earlier calls in the order of storage.
+    /// Takes rows, which follow those of earlier calls in the order of storage. Batches of [`layout::PAGE_ROWS`] are pages, whose
+    /// rows are clustered (`lake::cluster`); a page that comes in parts is stored as it comes.
     ///
     /// # Errors
     /// Storage errors. The files made so far are then removed when the writer is dropped.
@@ -231,8 +233,11 @@ impl FileWriter {
         let mut offset = 0;
         while offset < batch.num_rows() {
             let room = (self.limits.row_group_rows - self.group_rows).min(self.limits.file_rows - self.file_rows);
+            let room = room.min(layout::PAGE_ROWS - self.group_rows % layout::PAGE_ROWS);
             let rows = batch.slice(offset, room.min(batch.num_rows() - offset));
             offset += rows.num_rows();
+            let is_page = rows.num_rows() == layout::PAGE_ROWS;
+            let rows = if is_page { cluster_page(&rows)? } else { rows };
             self.group_rows += rows.num_rows();
             self.file_rows += rows.num_rows();
             match self.filling {

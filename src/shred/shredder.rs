@@ -48,9 +48,9 @@ fn append_text(builder: &mut StringViewBuilder, row: usize, text: &str) {
 }
 
 impl LeafBuilder {
-    fn new(kind: Kind) -> Self {
+    fn new(kind: Kind, rows: usize) -> Self {
         match kind {
-            Kind::Text | Kind::RawNumber => Self::Text(StringViewBuilder::new()),
+            Kind::Text | Kind::RawNumber => Self::Text(StringViewBuilder::with_capacity(rows)),
             Kind::Integer => Self::Integer(Int64Builder::new()),
             Kind::Float => Self::Float(Float64Builder::new()),
             Kind::Boolean => Self::Boolean(BooleanBuilder::new()),
@@ -183,17 +183,17 @@ impl FileShredder {
     }
 
     fn take_leaves(&self, batch: &RecordBatch, learnt: &mut Learnt) -> Result<Vec<ArrayRef>> {
+        let rows = batch.num_rows();
         // Builders by leaf and kind.
         let mut builders: Vec<[Option<LeafBuilder>; 5]> =
             self.leaves.leaves.iter().map(|_| Default::default()).collect();
         for (index, leaf) in self.leaves.leaves.iter().enumerate() {
             for (slot, kind) in super::leaf::KINDS.iter().enumerate().filter(|(_, kind)| leaf.kinds & kind.bit() != 0) {
-                builders[index][slot] = Some(LeafBuilder::new(*kind));
+                builders[index][slot] = Some(LeafBuilder::new(*kind, rows));
             }
         }
         // Of leaves inside arrays, the lists that the values are the items of.
         let mut lists: Vec<Option<Lists>> = self.leaves.leaves.iter().map(|_| None).collect();
-        let rows = batch.num_rows();
         let Learnt { walkers, missed, lost_pools } = learnt;
         // By the name of the JSON column, as the columns of pools are ordered.
         let mut pooled: BTreeMap<&str, Vec<ArrayRef>> = BTreeMap::new();

@@ -70,6 +70,43 @@ async fn an_update_rewrites_only_the_files_it_touches() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn pages_have_workflows_together_and_stay_in_the_order_of_time_when_they_are_rewritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    let page = layout::PAGE_ROWS as u32;
+    let first: Vec<_> = (0..page + 500).map(|session| ended(session, 1)).collect();
+    take(&lake, &[export(folder.path(), "1.csv", 1, &first)]).await;
+    // A correction rewrites the file together with as many new sessions of the same days.
+    let mut second: Vec<_> = (page + 500..2 * page + 1_000).map(|session| ended(session, 1)).collect();
+    second.push(ended(7, 2));
+    take(&lake, &[export(folder.path(), "2.csv", 2, &second)]).await;
+    let sessions = lake.open(layout::SESSIONS).await.unwrap().unwrap();
+    let snapshot = sessions.snapshot().unwrap();
+    let [file] = snapshot.files.as_slice() else { panic!("{:?}", snapshot.files) };
+    let file = File::open(sessions_folder(folder.path()).join(&file.path)).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::try_new(file).unwrap().with_batch_size(layout::PAGE_ROWS);
+    let (mut end, mut rows) = (i64::MIN, Vec::new());
+    for batch in reader.build().unwrap() {
+        let batch = batch.unwrap();
+        let starts = batch["started_at"].as_primitive::<TimestampMicrosecondType>().values();
+        assert!(end <= *starts.iter().min().unwrap(), "after {} rows", rows.iter().sum::<usize>());
+        end = *starts.iter().max().unwrap();
+        rows.push(batch.num_rows());
+        if batch.num_rows() == layout::PAGE_ROWS {
+            assert!(!starts.is_sorted());
+            let workflows = batch["workflow_id"].as_string_view().iter().collect::<Vec<_>>();
+            assert!(workflows.is_sorted());
+            for workflow in starts.chunk_by(|a, b| a <= b) {
+                assert!(workflow.len() > 1_000);
+            }
+        }
+    }
+    assert_eq!(rows, [layout::PAGE_ROWS, layout::PAGE_ROWS, 1_000]);
+    let corrected = query(&lake, "select session_id from workflow_sessions where data->>'step' = '2'").await;
+    assert_eq!(corrected, ["session-7"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_are_sorted_compressed_and_indexed_and_the_log_says_what_is_in_them() {
     let folder = tempfile::tempdir().unwrap();
     let lake = lake_in(folder.path());

@@ -1,0 +1,244 @@
+//! Tells in one quick pass that text is JSON, where nothing about it is unusual.
+//!
+//! A million sessions are 800 MB of documents, which are checked as they come and walked once more when they are stored. The
+//! check need not build anything, and what it does not take is left to the parser that the SQL functions use: escapes by code
+//! point, exponents, long numbers, deep nesting, and all that is no JSON.
+
+use super::bytes::{BACKSLASHES, QUOTES, matches};
+
+/// Levels of nesting that are followed, one a bit.
+const DEPTH: u32 = 60;
+/// Digits of a number's parts that are followed.
+const DIGITS: usize = 15;
+
+/// Returns true only for JSON; false says nothing.
+pub(super) fn is_plain_json(text: &[u8]) -> bool {
+    skip_value(text, 0).is_some_and(|end| blanks(text, end) == text.len())
+}
+
+/// Returns where the value ends that begins here, behind blanks at most; `None` says nothing.
+pub(super) fn skip_value(text: &[u8], start: usize) -> Option<usize> {
+    // One bit for each open level, the innermost lowest: whether it is an object.
+    let mut objects: u64 = 0;
+    let mut depth = 0;
+    let mut at = start;
+    loop {
+        at = blanks(text, at);
+        match *text.get(at)? {
+            b'"' => at = string(text, at + 1)?,
+            open @ (b'{' | b'[') => {
+                let is_object = open == b'{';
+                at = blanks(text, at + 1);
+                if *text.get(at)? == if is_object { b'}' } else { b']' } {
+                    at += 1;
+                } else {
+                    depth += 1;
+                    if depth > DEPTH {
+                        return None;
+                    }
+                    objects = objects << 1 | u64::from(is_object);
+                    if is_object {
+                        at = key(text, at)?;
+                    }
+                    continue;
+                }
+            }
+            b't' => at = literal(text, at, b"true")?,
+            b'f' => at = literal(text, at, b"false")?,
+            b'n' => at = literal(text, at, b"null")?,
+            _ => at = number(text, at)?,
+        }
+        // Behind a value.
+        loop {
+            if depth == 0 {
+                return Some(at);
+            }
+            at = blanks(text, at);
+            match (*text.get(at)?, objects & 1 == 1) {
+                (b',', true) => {
+                    at = key(text, blanks(text, at + 1))?;
+                    break;
+                }
+                (b',', false) => {
+                    at += 1;
+                    break;
+                }
+                (b'}', true) | (b']', false) => {
+                    at += 1;
+                    depth -= 1;
+                    objects >>= 1;
+                }
+                _ => return None,
+            }
+        }
+    }
+}
+
+fn blanks(text: &[u8], mut at: usize) -> usize {
+    while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
+        at += 1;
+    }
+    at
+}
+
+/// Goes past a key and its colon.
+fn key(text: &[u8], at: usize) -> Option<usize> {
+    if *text.get(at)? != b'"' {
+        return None;
+    }
+    let at = blanks(text, string(text, at + 1)?);
+    (*text.get(at)? == b':').then_some(at + 1)
+}
+
+/// Goes past a string whose quote is behind.
+fn string(text: &[u8], mut at: usize) -> Option<usize> {
+    loop {
+        if let Some(word) = text.get(at..)?.first_chunk() {
+            let controls = matches(&word.map(|byte| byte & 0xe0), 0);
+            let found = matches(word, QUOTES) | matches(word, BACKSLASHES) | controls;
+            if found == 0 {
+                at += word.len();
+                continue;
+            }
+            at += (found.trailing_zeros() / 8) as usize;
+        }
+        match *text.get(at)? {
+            b'"' => return Some(at + 1),
+            b'\\' => match *text.get(at + 1)? {
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
+                _ => return None,
+            },
+            0..0x20 => return None,
+            _ => at += 1,
+        }
+    }
+}
+
+fn literal(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
+    text.get(at..)?.starts_with(word).then_some(at + word.len())
+}
+
+fn number(text: &[u8], mut at: usize) -> Option<usize> {
+    if *text.get(at)? == b'-' {
+        at += 1;
+    }
+    let whole = digits(text, at);
+    if whole == 0 || whole > DIGITS || (whole > 1 && *text.get(at)? == b'0') {
+        return None;
+    }
+    at += whole;
+    if text.get(at) == Some(&b'.') {
+        let fraction = digits(text, at + 1);
+        if fraction == 0 || fraction > DIGITS {
+            return None;
+        }
+        at += 1 + fraction;
+    }
+    // What makes the number longer makes it unusual.
+    (!matches!(text.get(at), Some(b'e' | b'E' | b'.'))).then_some(at)
+}
+
+fn digits(text: &[u8], at: usize) -> usize {
+    text.get(at..).unwrap_or_default().iter().take_while(|byte| byte.is_ascii_digit()).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use jiter::Jiter;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn is_json(text: &str) -> bool {
+        let mut parser = Jiter::new(text.as_bytes());
+        parser.next_skip().is_ok() && parser.finish().is_ok()
+    }
+
+    #[test]
+    fn usual_documents_are_told() {
+        for text in [
+            r#"{"a":"b","c":[1,-2.5,true,false,null,{}],"d":{"e":[]},"f":"a longer text with \"quotes\" and \\ é"}"#,
+            " [ 1 , { \"a\" : 0 } ]\r\n\t",
+            "\"text\"",
+            "-0",
+            "0.5",
+            "{}",
+        ] {
+            assert!(is_plain_json(text.as_bytes()), "{text}");
+            assert!(is_json(text), "{text}");
+            for cut in 1..text.len() {
+                let cut = text.get(..cut).unwrap_or("{");
+                assert!(!is_plain_json(cut.as_bytes()) || is_json(cut), "{cut}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_no_json_or_unusual_is_not_taken() {
+        for text in [
+            "",
+            " ",
+            "{",
+            "[1,]",
+            "{\"a\":1,}",
+            "{\"a\"}",
+            "{a:1}",
+            "[1}",
+            "{\"a\":1]",
+            "1 2",
+            "01",
+            "1.",
+            "-",
+            "+1",
+            ".5",
+            "1e5",
+            "nul",
+            "truex",
+            "NaN",
+            "\"\\u00e9\"",
+            "\"\\x\"",
+            "\"a\nb\"",
+            "\"a\0\"",
+            "\"abcdefgh",
+            "1234567890123456",
+            "[1,2]]",
+            "{\"a\":}",
+        ] {
+            assert!(!is_plain_json(text.as_bytes()), "{text}");
+        }
+        let nested = |depth| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        assert!(is_plain_json(nested(60).as_bytes()));
+        assert!(!is_plain_json(nested(62).as_bytes()));
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(4_000))]
+        #[test]
+        fn what_is_taken_is_json(text in r#"([\[\]{}:, \n"\\\\0-9.eEtn-]|"[a-z]{0,9}"|true|null|"a":|\{"b":|é|\x01|\x7f){0,12}"#) {
+            prop_assert!(!is_plain_json(text.as_bytes()) || is_json(&text), "{text:?}");
+        }
+
+        #[test]
+        fn strings_end_where_the_parser_ends_them(text in r#""([a-zé"\\\\/nu\x00-\x20\x7f0-9]{0,20}")"#) {
+            prop_assert!(!is_plain_json(text.as_bytes()) || is_json(&text), "{text:?}");
+        }
+
+        #[test]
+        fn a_value_ends_where_the_parser_ends_it(text in r#"([\[\]{}:, "0-9.eE-]|"[a-z]{0,9}"|true|"a":|\{"b":){0,8}"#) {
+            if let Some(end) = skip_value(text.as_bytes(), 0) {
+                let mut parser = Jiter::new(text.as_bytes());
+                prop_assert!(parser.next_skip().is_ok(), "{text:?}");
+                prop_assert_eq!(parser.current_index(), end, "{:?}", text);
+            }
+        }
+
+        #[test]
+        fn whatever_a_writer_writes_without_odd_numbers_is_taken(
+            texts in proptest::collection::vec("[^\\x00-\\x1f]{0,30}", 0..6),
+            numbers in proptest::collection::vec(-1_000_000_i64..1_000_000, 0..6),
+        ) {
+            let json = serde_json::json!({ "texts": texts, "numbers": numbers, "nested": [{ "texts": texts }, null, true] });
+            prop_assert!(is_plain_json(json.to_string().as_bytes()), "{json}");
+        }
+    }
+}
