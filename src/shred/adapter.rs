@@ -267,7 +267,7 @@ impl ShredAdapter {
         };
         let Some(copied) = manifest.copies.get(&name) else { return of_file(&name) };
         let args = vec![of_file(&differs_name(column, path))?, of_file(&name)?, of_file(copied)?];
-        Some(call_of(ScalarUDF::new_from_impl(Copied::new()), args, DataType::Utf8View))
+        Some(call_of(ScalarUDF::new_from_impl(Copied::default()), args, DataType::Utf8View))
     }
 
     fn derive(

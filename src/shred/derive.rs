@@ -58,9 +58,8 @@ pub struct Copied {
     signature: Signature,
 }
 
-impl Copied {
-    /// Makes the function.
-    pub fn new() -> Self {
+impl Default for Copied {
+    fn default() -> Self {
         Self { signature: Signature::any(3, Volatility::Immutable) }
     }
 }

@@ -255,7 +255,7 @@ mod tests {
         let document = |row: usize| {
             let mut keys = vec![r#""leaf":1"#.to_owned()];
             for (key, each) in [("often", 50), ("rare_a", 101), ("rare_b", 102), ("rarer", 500)] {
-                keys.extend((row % each == 0).then(|| format!(r#""{key}":"v""#)));
+                keys.extend(row.is_multiple_of(each).then(|| format!(r#""{key}":"v""#)));
             }
             keys.extend((row == 7).then(|| format!(r#""once":1,"0":2,"long":"{}""#, "x".repeat(MAX_POOLED_BYTES))));
             format!("{{{}}}", keys.join(","))
@@ -275,7 +275,7 @@ mod tests {
     #[test]
     fn keys_that_are_ids_stay_in_the_text_and_leave_room_for_others() {
         let document = |row: usize| {
-            let rare = if row % 200 == 0 { r#","rare":1"# } else { "" };
+            let rare = if row.is_multiple_of(200) { r#","rare":1"# } else { "" };
             format!(r#"{{"cart":{{"item-{row}":{{"name":"thing {row}","price":{row}}}}}{rare}}}"#)
         };
         let documents: Vec<String> = (0..1_000).map(document).collect();

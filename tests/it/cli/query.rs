@@ -196,13 +196,14 @@ fn explain_says_in_how_many_files_a_json_path_comes_from_where() {
             + "\n"
     };
     let ended = r#""2026-11-01T00:01:00Z""#;
-    let running = row("1", r#"{"tier":"gold","list":[1]}"#, "null");
+    let running = row("1", r#"{"tier":"gold","list":[1],"object":{"x":1}}"#, "null");
     desk.write("a.ndjson", &(running + &row("2", r#"{"tier":"blue","other":1}"#, ended)));
     desk.run(&["ingest", "a.ndjson"]).fine();
-    let sql =
-        "explain select data->>'tier', json_length(data, 'list') from workflow_sessions where data->>'nope' is null";
+    let sql = "explain select data->>'tier', json_length(data, 'list'), json_length(data, 'object') \
+               from workflow_sessions where data->>'nope' is null";
     let plan = desk.query(sql, &[]).fine();
-    let told = "json_files=[data $.list: NULL 1, text 1; data $.nope: NULL 2; data $.tier: leaf 2]";
+    let told = "json_files=[data $.list: pool 1, NULL 1; data $.nope: NULL 2; data $.object: NULL 1, text 1; \
+                data $.tier: leaf 2]";
     assert!(plan.contains(told), "{plan}");
     assert!(!plan.contains("\\n"), "a plan is printed line by line: {plan}");
     let through_view = desk.query("explain select data->>'tier' from active_sessions", &["--json"]).fine();
@@ -213,6 +214,6 @@ fn explain_says_in_how_many_files_a_json_path_comes_from_where() {
     let unnested = "explain select e->>'n', json_get_str(e, 't', 'u') from \
                     (select unnest(json_get_array(data, 'list')) as e from workflow_sessions)";
     let plan = desk.query(unnested, &[]).fine();
-    let told = "json_files=[data $.list[*].n: NULL 1, text 1; data $.list[*].t.u: NULL 1, text 1]";
+    let told = "json_files=[data $.list[*].n: pool 1, NULL 1; data $.list[*].t.u: pool 1, NULL 1]";
     assert!(plan.contains(told), "{plan}");
 }
