@@ -7,7 +7,8 @@ from pathlib import Path
 from compare import aims, answers
 from compare.engines import COMMAND_LINE, ENGINES, OURS, Query
 
-BEGIN, END = "<!-- compare: begin -->", "<!-- compare: end -->"
+# Around the tables of so many sessions in the document.
+BEGIN, END = "<!-- compare {}: begin -->", "<!-- compare {}: end -->"
 MEASURES = {
     "warm CPU": "Warm, CPU milliseconds",
     "warm wall": "Warm, wall milliseconds",
@@ -35,7 +36,8 @@ def show(content: dict, queries: list[Query], note: str) -> None:
 
 
 def write(content: dict, queries: list[Query], note: str, root: Path, name: str, day: str) -> None:
-    """Writes the results into a file of their own and the tables into docs/performance.md."""
+    """Writes the results into a file of their own and the tables into docs/performance.md, those of each number of sessions at a
+    place of their own."""
     run = content["run"]
     times = {
         query: {engine: medians(run, query, engine) | {"rounds": rounds} for engine, rounds in of_query.items()}
@@ -54,9 +56,12 @@ def write(content: dict, queries: list[Query], note: str, root: Path, name: str,
     out.write_text(json.dumps({"data": content["data"], "loads": content["loads"], "run": kept}, indent=1) + "\n")
     docs = root / "docs/performance.md"
     text = docs.read_text()
-    before, rest = text.split(BEGIN)
-    _, after = rest.split(END)
-    docs.write_text(f"{before}{BEGIN}\n\n{page(content, queries, note)}\n\n{END}{after}")
+    begin, end = (marker.format(content["data"]["sessions"]) for marker in (BEGIN, END))
+    if begin not in text:
+        text += f"\n## Results of {content['data']['sessions']:,} sessions\n\n{begin}\n{end}\n"
+    before, rest = text.split(begin)
+    _, after = rest.split(end)
+    docs.write_text(f"{before}{begin}\n\n{page(content, queries, note)}\n\n{end}{after}")
     print(f"\nwritten: {out} and {docs}")
 
 
