@@ -4,7 +4,7 @@
 //! the pushed filter, so that a leaf's minimum and maximum, its bloom filter and page index prune like those of any column.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
 use arrow::datatypes::{DataType, Field, SchemaRef};
 use datafusion::common::config::ConfigOptions;
@@ -60,7 +60,8 @@ impl PhysicalExprAdapterFactory for ShredAdapterFactory {
     fn create(&self, logical: SchemaRef, physical: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
         let inner = DefaultPhysicalExprAdapterFactory.create(logical, Arc::clone(&physical))?;
         let plain_path = self.plain_path;
-        Ok(Arc::new(ShredAdapter { inner, physical, plain_path, extractions: Mutex::default() }))
+        let (manifest, extractions) = (OnceLock::new(), Mutex::default());
+        Ok(Arc::new(ShredAdapter { inner, physical, manifest, plain_path, extractions }))
     }
 }
 
@@ -68,6 +69,8 @@ impl PhysicalExprAdapterFactory for ShredAdapterFactory {
 struct ShredAdapter {
     inner: Arc<dyn PhysicalExprAdapter>,
     physical: SchemaRef,
+    /// Read when the first call asks for it: most expressions have no JSON call.
+    manifest: OnceLock<Option<Arc<Manifest>>>,
     plain_path: PlainPath,
     /// What is looked up in the text of each column.
     extractions: Mutex<BTreeMap<String, Arc<Extractions>>>,
@@ -119,14 +122,15 @@ enum Call {
 
 impl ShredAdapter {
     /// The manifest of the file; one of another engine has none, and its text is parsed.
-    fn manifest(&self) -> Option<Arc<Manifest>> {
-        parsed(self.physical.metadata().get(MANIFEST_KEY)?)
+    fn manifest(&self) -> Option<&Manifest> {
+        let read = || parsed(self.physical.metadata().get(MANIFEST_KEY)?);
+        self.manifest.get_or_init(read).as_deref()
     }
 
     /// Returns what a call comes to in this file by its manifest; `None` if the text must be parsed.
     fn replace(&self, call: &ScalarFunctionExpr) -> Option<Arc<dyn PhysicalExpr>> {
         if let Some(elements) = ElementsCall::of(call) {
-            return elements.replace(self.manifest()?.as_ref(), &self.physical, call);
+            return elements.replace(self.manifest()?, &self.physical, call);
         }
         let asked = match call.fun().name() {
             "json_get_str" => Call::Text,
@@ -155,7 +159,7 @@ impl ShredAdapter {
         match manifest.find(&column, &path) {
             PathState::Unknown => None,
             PathState::Absent => constant(nothing),
-            PathState::Present(node) => match self.derive(asked, &manifest, &column, &path, node)? {
+            PathState::Present(node) => match self.derive(asked, manifest, &column, &path, node)? {
                 Derived::Nothing => constant(nothing),
                 Derived::Expression(expression, data_type) => Some(if data_type == *call.return_type() {
                     expression
