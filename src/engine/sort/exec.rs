@@ -18,7 +18,6 @@ use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSe
 use datafusion::physical_plan::sorts::sort::SortExec;
 use datafusion::physical_plan::statistics::ChildStats;
 use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStreamAdapter};
-use datafusion::physical_plan::streaming::{PartitionStream, StreamingTableExec};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
     PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
@@ -26,6 +25,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::prefix::{is_packed, sorted};
+use crate::engine::once::once;
 
 /// Bytes that a row takes while its batch is sorted: its key, and its number in the result.
 const ROW_BYTES: usize = 24 + 4;
@@ -234,35 +234,10 @@ impl Sort {
         // It takes memory for merging at once. What is held here goes over to it batch by batch, and is counted there.
         drop(reservation);
         let held = stream::iter(batches.into_iter().map(Ok));
-        let rows = RecordBatchStreamAdapter::new(Arc::clone(&schema), held.chain(input));
-        let rows = Once { schema: Arc::clone(&schema), stream: Mutex::new(Some(Box::pin(rows))) };
-        let rows = StreamingTableExec::try_new(Arc::clone(&schema), vec![Arc::new(rows)], None, [], false, None)?;
-        let sort = Arc::new(SortExec::new(ordering, Arc::new(rows)));
+        let rows = RecordBatchStreamAdapter::new(schema, held.chain(input));
+        let sort = Arc::new(SortExec::new(ordering, once(Box::pin(rows))?));
         taken_over.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&sort));
         sort.execute(0, context)
-    }
-}
-
-/// A stream as the input of a plan that runs once.
-struct Once {
-    schema: SchemaRef,
-    stream: Mutex<Option<SendableRecordBatchStream>>,
-}
-
-impl fmt::Debug for Once {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Once")
-    }
-}
-
-impl PartitionStream for Once {
-    fn schema(&self) -> &SchemaRef {
-        &self.schema
-    }
-
-    fn execute(&self, _: Arc<TaskContext>) -> SendableRecordBatchStream {
-        let stream = self.stream.lock().unwrap_or_else(PoisonError::into_inner).take();
-        stream.unwrap_or_else(|| Box::pin(EmptyRecordBatchStream::new(Arc::clone(&self.schema))))
     }
 }
 
