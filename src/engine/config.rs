@@ -16,6 +16,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 
 use super::explain;
+use super::flatten::Flattens;
+use super::groups::FewGroups;
 use super::in_order::InOrder;
 use super::memory::PeakPool;
 use super::rules::{AsOfClock, Durations, LeavesOfElements, LeavesOfWindows};
@@ -119,7 +121,9 @@ impl Engine {
             .with_runtime_env(runtime)
             .with_default_features()
             .with_physical_optimizer_rule(Arc::new(ShiftWindows))
-            .with_physical_optimizer_rule(Arc::new(PrefixSorts));
+            .with_physical_optimizer_rule(Arc::new(PrefixSorts))
+            .with_physical_optimizer_rule(Arc::new(Flattens))
+            .with_physical_optimizer_rule(Arc::new(FewGroups::default()));
         if execution == Execution::InOrder {
             builder = builder.with_physical_optimizer_rule(Arc::new(InOrder));
         }

@@ -6,9 +6,12 @@
 mod catalog;
 mod config;
 mod explain;
+mod flatten;
+mod groups;
 mod in_order;
 mod json_paths;
 mod memory;
+mod once;
 mod prune;
 mod readers;
 mod rules;

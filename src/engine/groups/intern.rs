@@ -1,0 +1,383 @@
+//! Numbers for values: equal values of a column get equal codes, counted from 0 in the order in which they come.
+//!
+//! Texts are told apart by their views. A short text is its view. A long one is a place in a buffer, and where a column comes from
+//! a dictionary, equal texts are the same place: one that was met before needs no look at its bytes. What is met at a new place is
+//! compared as text.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+
+use datafusion::arrow::array::{
+    Array, ArrayRef, AsArray, MAX_INLINE_VIEW_LEN, StringViewArray, StringViewBuilder, UInt32Array,
+};
+use datafusion::arrow::buffer::Buffer;
+use datafusion::arrow::compute::{cast, take};
+use datafusion::arrow::datatypes::{
+    ArrowPrimitiveType, DataType, Date32Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    TimestampMicrosecondType, TimestampMillisecondType, TimestampNanosecondType, TimestampSecondType, UInt8Type,
+    UInt16Type, UInt32Type,
+};
+use datafusion::common::{Result, internal_datafusion_err};
+use xxhash_rust::xxh3::xxh3_64;
+
+/// Batches for which places are not asked after one in which they hardly told anything.
+const BATCHES_WITHOUT_PLACES: u32 = 16;
+
+/// A hasher for numbers that are looked up by the million, and for texts.
+#[derive(Debug, Default)]
+struct Mix(u64);
+
+impl Mix {
+    fn add(&mut self, number: u64) {
+        // The golden ratio in 64 bits; the halves of the product make one number.
+        let product = u128::from(self.0 ^ number) * 0x9e37_79b9_7f4a_7c15_u128;
+        self.0 = (product as u64) ^ ((product >> 64) as u64);
+    }
+}
+
+impl Hasher for Mix {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        self.add(xxh3_64(bytes));
+    }
+
+    fn write_u8(&mut self, _: u8) {
+        // What ends a text tells nothing where there is one alone.
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        self.add(number);
+    }
+
+    fn write_u128(&mut self, number: u128) {
+        self.add(number as u64);
+        self.add((number >> 64) as u64);
+    }
+}
+
+type Numbers<K> = HashMap<K, u32, BuildHasherDefault<Mix>>;
+
+/// Returns the number of a key, a new one where it has none.
+fn number_of<K: Copy + Eq + Hash>(numbers: &mut Numbers<K>, key: K, count: &mut u32) -> u32 {
+    *numbers.entry(key).or_insert_with(|| next(count))
+}
+
+fn next(count: &mut u32) -> u32 {
+    let number = *count;
+    *count += 1;
+    number
+}
+
+/// The different values of one column.
+#[derive(Debug)]
+pub(super) struct Values {
+    data_type: DataType,
+    count: u32,
+    null: Option<u32>,
+    store: Store,
+}
+
+#[derive(Debug)]
+enum Store {
+    Texts(Box<Texts>),
+    /// Whole numbers, instants, days, truth values.
+    Numbers(Numbers<u64>, Vec<u64>),
+}
+
+impl Values {
+    /// Makes an empty set for a type; `None` where its values have no codes here.
+    pub fn new(data_type: &DataType) -> Option<Self> {
+        let store = match data_type {
+            DataType::Utf8View => Store::Texts(Box::default()),
+            DataType::Boolean
+            | DataType::Int8
+            | DataType::Int16
+            | DataType::Int32
+            | DataType::Int64
+            | DataType::UInt8
+            | DataType::UInt16
+            | DataType::UInt32
+            | DataType::Date32
+            | DataType::Timestamp(..) => Store::Numbers(Numbers::default(), Vec::new()),
+            _ => return None,
+        };
+        Some(Self { data_type: data_type.clone(), count: 0, null: None, store })
+    }
+
+    /// The number of different values, null among them.
+    pub fn len(&self) -> usize {
+        self.count as usize
+    }
+
+    /// Bytes that the values take, about.
+    pub fn bytes(&self) -> usize {
+        match &self.store {
+            Store::Texts(texts) => texts.bytes,
+            Store::Numbers(numbers, values) => numbers.capacity() * 24 + values.capacity() * 8,
+        }
+    }
+
+    /// Writes the codes of a column's rows.
+    ///
+    /// # Errors
+    /// A column of another type.
+    pub fn intern(&mut self, column: &ArrayRef, codes: &mut Vec<u32>) -> Result<()> {
+        codes.clear();
+        codes.reserve(column.len());
+        let Self { data_type, count, null, store } = self;
+        if column.data_type() != data_type {
+            return Err(internal_datafusion_err!("groups of {} in place of {data_type}", column.data_type()));
+        }
+        match store {
+            Store::Texts(texts) => texts.intern(column.as_string_view(), count, null, codes),
+            Store::Numbers(numbers, values) => {
+                let mut set = NumberSet { numbers, values, count, null };
+                match data_type {
+                    DataType::Boolean => {
+                        set.intern_with(column, |row| u64::from(column.as_boolean().value(row)), codes)
+                    }
+                    DataType::Int8 => set.intern::<Int8Type>(column, codes),
+                    DataType::Int16 => set.intern::<Int16Type>(column, codes),
+                    DataType::Int32 => set.intern::<Int32Type>(column, codes),
+                    DataType::Int64 => set.intern::<Int64Type>(column, codes),
+                    DataType::UInt8 => set.intern::<UInt8Type>(column, codes),
+                    DataType::UInt16 => set.intern::<UInt16Type>(column, codes),
+                    DataType::UInt32 => set.intern::<UInt32Type>(column, codes),
+                    DataType::Date32 => set.intern::<Date32Type>(column, codes),
+                    DataType::Timestamp(TimeUnit::Second, _) => set.intern::<TimestampSecondType>(column, codes),
+                    DataType::Timestamp(TimeUnit::Millisecond, _) => {
+                        set.intern::<TimestampMillisecondType>(column, codes)
+                    }
+                    DataType::Timestamp(TimeUnit::Microsecond, _) => {
+                        set.intern::<TimestampMicrosecondType>(column, codes)
+                    }
+                    DataType::Timestamp(TimeUnit::Nanosecond, _) => {
+                        set.intern::<TimestampNanosecondType>(column, codes)
+                    }
+                    other => return Err(internal_datafusion_err!("groups of {other}")),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Returns the values of codes as a column.
+    ///
+    /// # Errors
+    /// Codes that were never given.
+    pub fn column(&self, codes: &UInt32Array) -> Result<ArrayRef> {
+        let values: ArrayRef = match &self.store {
+            Store::Texts(texts) => texts.values(self.null),
+            Store::Numbers(_, values) => {
+                let numbers = values
+                    .iter()
+                    .enumerate()
+                    .map(|(code, value)| (self.null != u32::try_from(code).ok()).then_some(*value as i64));
+                let numbers: datafusion::arrow::array::Int64Array = numbers.collect();
+                // What was written as bits of 64 is read back as the type's own.
+                match &self.data_type {
+                    DataType::Date32 => cast(&cast(&numbers, &DataType::Int32)?, &DataType::Date32)?,
+                    other => cast(&numbers, other)?,
+                }
+            }
+        };
+        Ok(take(&values, codes, None)?)
+    }
+}
+
+struct NumberSet<'a> {
+    numbers: &'a mut Numbers<u64>,
+    values: &'a mut Vec<u64>,
+    count: &'a mut u32,
+    null: &'a mut Option<u32>,
+}
+
+impl NumberSet<'_> {
+    fn intern<T: ArrowPrimitiveType<Native: Into<i64>>>(&mut self, column: &ArrayRef, codes: &mut Vec<u32>) {
+        let values = column.as_primitive::<T>().values();
+        let number = |row: usize| -> u64 {
+            let value: i64 = values[row].into();
+            value as u64
+        };
+        self.intern_with(column, number, codes);
+    }
+
+    fn intern_with(&mut self, column: &ArrayRef, number: impl Fn(usize) -> u64, codes: &mut Vec<u32>) {
+        let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0);
+        let mut last: Option<(u64, u32)> = None;
+        for row in 0..column.len() {
+            if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                let code = *self.null.get_or_insert_with(|| {
+                    self.values.push(0);
+                    next(self.count)
+                });
+                codes.push(code);
+                continue;
+            }
+            let value = number(row);
+            let code = match last {
+                Some((known, code)) if known == value => code,
+                _ => {
+                    let code = number_of(self.numbers, value, self.count);
+                    if code as usize == self.values.len() {
+                        self.values.push(value);
+                    }
+                    code
+                }
+            };
+            last = Some((value, code));
+            codes.push(code);
+        }
+    }
+}
+
+/// The different texts of a column.
+#[derive(Debug, Default)]
+struct Texts {
+    /// Texts that are their views.
+    short: Numbers<u128>,
+    /// Places of long texts in the buffers of the newest batch.
+    places: Numbers<u128>,
+    long: HashMap<Box<str>, u32, BuildHasherDefault<Mix>>,
+    /// The buffers that places are in. They are held, so that no others can have their addresses.
+    buffers: Vec<Buffer>,
+    without_places: u32,
+    /// The texts by code; empty for null.
+    texts: Vec<Box<str>>,
+    bytes: usize,
+}
+
+impl Texts {
+    fn intern(&mut self, column: &StringViewArray, count: &mut u32, null: &mut Option<u32>, codes: &mut Vec<u32>) {
+        self.turn_to(column);
+        let uses_places = self.without_places == 0;
+        self.without_places = self.without_places.saturating_sub(1);
+        let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0);
+        let (mut last, mut missed) = (None::<(u128, u32)>, 0_usize);
+        for (row, view) in column.views().iter().enumerate() {
+            if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                let code = *null.get_or_insert_with(|| {
+                    self.texts.push("".into());
+                    next(count)
+                });
+                codes.push(code);
+                continue;
+            }
+            if let Some((known, code)) = last
+                && known == *view
+            {
+                codes.push(code);
+                continue;
+            }
+            let code = if *view as u32 <= MAX_INLINE_VIEW_LEN {
+                let code = number_of(&mut self.short, *view, count);
+                if code as usize == self.texts.len() {
+                    self.keep(column.value(row));
+                }
+                code
+            } else if let Some(code) = uses_places.then(|| self.places.get(view)).flatten() {
+                *code
+            } else {
+                missed += 1;
+                let code = self.long_text(column.value(row), count);
+                if uses_places {
+                    self.places.insert(*view, code);
+                }
+                code
+            };
+            last = Some((*view, code));
+            codes.push(code);
+        }
+        if uses_places && missed * 2 > column.len() {
+            self.without_places = BATCHES_WITHOUT_PLACES;
+            self.places = Numbers::default();
+        }
+    }
+
+    /// Forgets the places of earlier batches unless this one has the same buffers.
+    fn turn_to(&mut self, column: &StringViewArray) {
+        let buffers = column.data_buffers();
+        let is_same = |(known, buffer): (&Buffer, &Buffer)| known.as_ptr() == buffer.as_ptr();
+        if self.buffers.len() != buffers.len() || !self.buffers.iter().zip(buffers).all(is_same) {
+            self.places.clear();
+            self.buffers = buffers.to_vec();
+        }
+    }
+
+    fn long_text(&mut self, text: &str, count: &mut u32) -> u32 {
+        if let Some(code) = self.long.get(text) {
+            return *code;
+        }
+        let code = next(count);
+        self.long.insert(text.into(), code);
+        self.bytes += text.len();
+        self.keep(text);
+        code
+    }
+
+    fn keep(&mut self, text: &str) {
+        // The text, its two pointers, and an entry of a table.
+        self.bytes += text.len() + 80;
+        self.texts.push(text.into());
+    }
+
+    fn values(&self, null: Option<u32>) -> ArrayRef {
+        let mut values = StringViewBuilder::with_capacity(self.texts.len());
+        for (code, text) in self.texts.iter().enumerate() {
+            if null == u32::try_from(code).ok() {
+                values.append_null();
+            } else {
+                values.append_value(text);
+            }
+        }
+        std::sync::Arc::new(values.finish())
+    }
+}
+
+/// Numbers for pairs of codes.
+#[derive(Debug, Default)]
+pub(super) struct Pairs {
+    numbers: Numbers<u64>,
+    pairs: Vec<(u32, u32)>,
+}
+
+impl Pairs {
+    /// The number of different pairs.
+    pub fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Bytes that the pairs take, about.
+    pub fn bytes(&self) -> usize {
+        self.numbers.capacity() * 24 + self.pairs.capacity() * 8
+    }
+
+    /// Puts the number of each row's pair in place of its left code.
+    pub fn intern(&mut self, left: &mut [u32], right: &[u32]) {
+        let mut last: Option<(u64, u32)> = None;
+        for (left, right) in left.iter_mut().zip(right) {
+            let key = u64::from(*left) << 32 | u64::from(*right);
+            let number = match last {
+                Some((known, number)) if known == key => number,
+                _ => {
+                    let mut count = self.pairs.len() as u32;
+                    let number = number_of(&mut self.numbers, key, &mut count);
+                    if number as usize == self.pairs.len() {
+                        self.pairs.push((*left, *right));
+                    }
+                    number
+                }
+            };
+            last = Some((key, number));
+            *left = number;
+        }
+    }
+
+    /// Returns the pair of a number.
+    pub fn pair(&self, number: u32) -> Option<(u32, u32)> {
+        self.pairs.get(number as usize).copied()
+    }
+}
