@@ -7,7 +7,7 @@
 
 use std::borrow::Cow;
 
-use arrow::array::{Array, AsArray, ByteView, StringViewArray, UInt32Array, make_view};
+use arrow::array::{Array, AsArray, ByteView, MAX_INLINE_VIEW_LEN, StringViewArray, UInt32Array, make_view};
 use arrow::buffer::{Buffer, ScalarBuffer};
 use arrow::compute::take;
 use datafusion::common::{Result, internal_datafusion_err};
@@ -20,8 +20,6 @@ const TRIAL_ROWS: usize = 256;
 const RESULTS: usize = 256;
 /// Bytes of new texts in one buffer; offsets in a view have 32 bits.
 const BUFFER_BYTES: usize = 1 << 28;
-/// Texts up to this length stand in the view itself.
-const INLINE_BYTES: usize = 12;
 
 /// Maps each text; `None` and null give null. `read` may be called once for several rows of the same text.
 ///
@@ -57,7 +55,7 @@ pub(crate) fn map(
             Some(result) => Some(match same.get_mut(place_of_result(&result)) {
                 Some(Some((known, number))) if *known == result => *number,
                 slot => {
-                    let view = if result.len() <= INLINE_BYTES {
+                    let view = if result.len() <= MAX_INLINE_VIEW_LEN as usize {
                         make_view(result.as_bytes(), 0, 0)
                     } else if let Some(view) = piece(input, text, &result) {
                         view
@@ -116,7 +114,7 @@ fn place_of_result(result: &str) -> usize {
 /// Makes the view of a result that is a piece of its long input, over the input's bytes.
 fn piece(input: u128, text: &str, result: &str) -> Option<u128> {
     let from = (result.as_ptr() as usize).checked_sub(text.as_ptr() as usize)?;
-    if text.len() <= INLINE_BYTES || from + result.len() > text.len() {
+    if text.len() <= MAX_INLINE_VIEW_LEN as usize || from + result.len() > text.len() {
         return None;
     }
     let whole = ByteView::from(input);

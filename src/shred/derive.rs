@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Float64Array, Int64Array, PrimitiveArray,
-    StringViewArray, make_view, new_empty_array,
+    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Float64Array, Int64Array, MAX_INLINE_VIEW_LEN,
+    PrimitiveArray, StringViewArray, make_view, new_empty_array,
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::compute::cast;
@@ -201,38 +201,34 @@ impl Columns {
         let mut valid = validity(&self.text, self.rows);
         let mut buffers = self.text.data_buffers().to_vec();
         let buffer = u32::try_from(buffers.len()).map_err(|_| exec_datafusion_err!("too many buffers"))?;
-        let mut made = String::new();
-        let mut put = |row: usize, write: &dyn Fn(&mut String)| -> Result<()> {
-            let start = made.len();
-            write(&mut made);
-            let offset = u32::try_from(start).map_err(|_| exec_datafusion_err!("texts of more than 4 GB"))?;
-            // Short texts stand in their views.
-            views[row] = make_view(&made.as_bytes()[start..], buffer, offset);
+        let mut long: Vec<u8> = Vec::new();
+        let mut put = |row: usize, text: &str| -> Result<()> {
+            let offset = u32::try_from(long.len()).map_err(|_| exec_datafusion_err!("texts of more than 4 GB"))?;
+            views[row] = make_view(text.as_bytes(), buffer, offset);
             valid.set_bit(row, true);
+            // A short text stands in its view.
+            if text.len() > MAX_INLINE_VIEW_LEN as usize {
+                long.extend_from_slice(text.as_bytes());
+            }
             Ok(())
         };
+        let mut digits = itoa::Buffer::new();
         for row in valid_rows(&self.integer) {
-            put(row, &|text| write_to(text, self.integer.value(row)))?;
+            put(row, digits.format(self.integer.value(row)))?;
         }
         for row in valid_rows(&self.float) {
-            put(row, &|text| write_to(text, self.float.value(row)))?;
+            put(row, &self.float.value(row).to_string())?;
         }
         for row in valid_rows(&self.boolean) {
-            put(row, &|text| write_to(text, self.boolean.value(row)))?;
+            put(row, if self.boolean.value(row) { "true" } else { "false" })?;
         }
         for row in valid_rows(&self.raw) {
-            put(row, &|text| text.push_str(self.raw.value(row)))?;
+            put(row, self.raw.value(row))?;
         }
-        buffers.push(made.into_bytes().into());
+        buffers.push(long.into());
         let nulls = NullBuffer::new(valid.finish());
         Ok(Arc::new(StringViewArray::try_new(ScalarBuffer::from(views), buffers, Some(nulls))?))
     }
-}
-
-fn write_to(text: &mut String, value: impl std::fmt::Display) {
-    use std::fmt::Write;
-    // Writing to a String does not fail.
-    let _ = write!(text, "{value}");
 }
 
 /// A column of numbers into which values of other columns are put.

@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use aho_corasick::packed::Searcher;
 use jiter::{Jiter, JiterResult, Peek};
 use memchr::memmem::Finder;
 
@@ -14,8 +15,8 @@ use super::skim::Skimmer;
 
 /// Documents on which a search for the keys' own text is tried first.
 const TRIED_DOCUMENTS: usize = 64;
-/// Paths at most for which the keys' own text is searched: each search costs a part of a walk.
-const MAX_SEARCHES: usize = 3;
+/// Keys at most whose own text is searched: with more, a search finds too much that is none of them.
+const MAX_SEARCHED: usize = 32;
 
 /// A step of a path.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -66,6 +67,8 @@ pub(super) struct Place {
 pub(super) struct Trie {
     nodes: Vec<Node>,
     paths: Vec<Vec<Step>>,
+    /// The last key of each path, quoted; none where there is nothing to be searched for.
+    search: Option<Search>,
 }
 
 /// A place in a document that is on a path.
@@ -107,7 +110,8 @@ pub(super) struct Odd;
 impl Trie {
     /// Merges different paths, each of one step at least; they are numbered as they come.
     pub fn of(paths: Vec<Vec<Step>>) -> Self {
-        let mut trie = Self { nodes: vec![Node::default()], paths };
+        let search = Search::of(&paths);
+        let mut trie = Self { nodes: vec![Node::default()], paths, search };
         for (number, path) in trie.paths.iter().enumerate() {
             let mut node = 0;
             for step in path {
@@ -157,21 +161,48 @@ impl Trie {
 
     /// Makes a filter for the documents of one batch.
     pub fn filter(&self) -> Filter<'_> {
-        let searched = if self.paths.len() <= MAX_SEARCHES {
-            let keys = self.paths.iter().map(|path| path.last().and_then(Step::key).filter(|key| is_plain(key)));
-            keys.map(|key| key.map(|key| Finder::new(&format!("\"{key}\"")).into_owned())).collect()
-        } else {
-            None
+        Filter { search: self.search.as_ref(), escape: Finder::new(b"\\u"), tried: 0, kept_out: 0 }
+    }
+}
+
+/// Searches text for any of some keys.
+#[derive(Debug)]
+enum Search {
+    One(Finder<'static>),
+    Several(Searcher),
+}
+
+impl Search {
+    /// Searches for the last keys of paths; `None` where a document could have one without writing it so, or this machine has no
+    /// search for several texts at once.
+    fn of(paths: &[Vec<Step>]) -> Option<Self> {
+        let quoted = |path: &Vec<Step>| {
+            let key = path.last()?.key().filter(|key| is_plain(key))?;
+            Some(format!("\"{key}\""))
         };
-        Filter { searched, escape: Finder::new(b"\\u"), tried: 0, kept_out: 0 }
+        let mut keys = paths.iter().map(quoted).collect::<Option<Vec<_>>>()?;
+        keys.sort_unstable();
+        keys.dedup();
+        match keys.as_slice() {
+            [] => None,
+            [key] => Some(Self::One(Finder::new(key).into_owned())),
+            _ if keys.len() > MAX_SEARCHED => None,
+            _ => Searcher::new(&keys).map(Self::Several),
+        }
+    }
+
+    fn finds_in(&self, text: &[u8]) -> bool {
+        match self {
+            Self::One(key) => key.find(text).is_some(),
+            Self::Several(keys) => keys.find(text).is_some(),
+        }
     }
 }
 
 /// Keeps documents from being walked that have none of the keys anywhere in their text.
 #[derive(Debug)]
 pub(super) struct Filter<'a> {
-    /// The last key of each path, quoted; none where there is nothing to be searched for.
-    searched: Option<Vec<Finder<'a>>>,
+    search: Option<&'a Search>,
     escape: Finder<'a>,
     tried: usize,
     kept_out: usize,
@@ -180,14 +211,14 @@ pub(super) struct Filter<'a> {
 impl Filter<'_> {
     /// Says whether a document must be walked.
     pub fn passes(&mut self, document: &str) -> bool {
-        let Some(keys) = &self.searched else { return true };
+        let Some(search) = self.search else { return true };
         let text = document.as_bytes();
         // A key can be written in other letters only with an escape of this kind.
-        let passes = keys.iter().any(|key| key.find(text).is_some()) || self.escape.find(text).is_some();
+        let passes = search.finds_in(text) || self.escape.find(text).is_some();
         self.tried += 1;
         self.kept_out += usize::from(!passes);
         if self.tried == TRIED_DOCUMENTS && self.kept_out * 2 < self.tried {
-            self.searched = None;
+            self.search = None;
         }
         passes
     }
