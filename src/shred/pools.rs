@@ -81,13 +81,13 @@ impl RarePaths {
     }
 
     /// Chooses the pools of a column of which so many rows were sampled, whose text compresses to so many bytes; paths of one row
-    /// in `rarest` or more are not rare, and leaves have columns of their own.
+    /// in `pooled` or more are not rare, and leaves have columns of their own.
     pub fn choose(
         &self,
         walker: &Walker,
         is_leaf: impl Fn(&[String]) -> bool,
         rows: usize,
-        rarest: usize,
+        pooled: usize,
         text_bytes: usize,
         compressed: impl Fn(&[u8]) -> usize,
     ) -> Pools {
@@ -103,7 +103,7 @@ impl RarePaths {
             if is_leaf(path) || path.iter().any(|key| is_index(key)) {
                 continue;
             }
-            let is_rare = sampled.rows == 1 || sampled.rows * rarest < rows;
+            let is_rare = sampled.rows == 1 || sampled.rows * pooled < rows;
             if !is_rare || sampled.has_long {
                 pools.paths.push((path.clone(), None));
                 continue;
