@@ -121,6 +121,11 @@ pub fn assert_balanced(ledger: &Ledger) {
 
 /// Opens an engine on a lake.
 pub async fn open(lake: &Lake, at: At) -> sessionlake::Result<Engine> {
+    open_with(lake, at, Leaves::Read).await
+}
+
+/// Opens an engine on a lake that reads leaf columns or does not.
+pub async fn open_with(lake: &Lake, at: At, leaves: Leaves) -> sessionlake::Result<Engine> {
     let engine = Engine::new(EngineOptions {
         as_of: DateTime::from_timestamp_micros(NOW_US).unwrap(),
         time_zone: chrono_tz::Tz::UTC,
@@ -128,7 +133,7 @@ pub async fn open(lake: &Lake, at: At) -> sessionlake::Result<Engine> {
         spill_limit_bytes: 1 << 30,
         temporary_folder: None,
         threads: NonZeroUsize::new(2).unwrap(),
-        leaves: Leaves::Read,
+        leaves,
     })?;
     engine.attach(lake, at).await?;
     Ok(engine)

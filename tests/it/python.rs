@@ -10,6 +10,7 @@ use sessionlake::ingest::{ingest, replay_quarantine};
 use crate::lakes::{
     State, assert_balanced, ended, export, generated, lake_in, options, query, running, source, table, take,
 };
+use crate::shredding::versions::{assert_every_version_agrees, take_snapshots};
 
 fn python() -> Command {
     Command::new(std::env::var("SESSIONLAKE_PYTHON").unwrap_or_else(|_| "python3".to_owned()))
@@ -108,6 +109,120 @@ print(t.version(), t.to_pyarrow_table().num_rows)
         &folder.path().join("lake/workflow_sessions"),
     );
     assert_eq!(again, ["40"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_is_answered_the_same_before_and_after_a_rewrite_of_python_deltalake() {
+    if !has("deltalake") || !has("pyarrow") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    take_snapshots(&lake, &[1, 2]).await;
+    let script = r#"
+import sys, deltalake
+t = deltalake.DeltaTable(sys.argv[1])
+t.delete("communication_type = 'Email'")
+print(t.version(), sum("~" in c for c in t.to_pyarrow_table().column_names))
+"#;
+    let printed = run_python(script, &folder.path().join("lake/workflow_sessions"));
+    assert_eq!(printed, ["3 0"]);
+    take_snapshots(&lake, &[3]).await;
+    assert_every_version_agrees(&lake, 4).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn json_is_answered_as_duckdb_answers_it_where_the_two_mean_the_same() {
+    if !has("duckdb") {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    take(&lake, &[source(&generated(folder.path(), 4_000, GenerateFormat::Csv), 1)]).await;
+    // What each function finds, in both tongues. Text that spells a number or a truth value counts as one.
+    let text = |path: &str| {
+        let keys = path.replace('.', "', '");
+        (
+            format!("json_get_str(data, '{keys}')"),
+            format!("case when json_type(data, '$.{path}') = 'VARCHAR' then data->>'$.{path}' end"),
+        )
+    };
+    let boolean = |path: &str| {
+        let keys = path.replace('.', "', '");
+        (
+            format!("json_get_bool(data, '{keys}')"),
+            format!("case when data->>'$.{path}' in ('true', 'false') then data->>'$.{path}' end"),
+        )
+    };
+    let mut asked: Vec<(String, String)> = [
+        "details.email",
+        "details.language",
+        "details.customerNumber",
+        "variables.customer_tier",
+        "variables.intent",
+        "variables.court_date",
+        "variables.promo_code",
+        "variables.no_such_key",
+        "source.channel",
+        "source.phoneNumber",
+        "routing.skill",
+    ]
+    .map(text)
+    .into();
+    asked.extend(["variables.authenticated", "variables.intent"].map(boolean));
+    let pair = |ours: &str, theirs: &str| (ours.to_owned(), theirs.to_owned());
+    asked.extend([
+        pair("json_get_int(data, 'routing', 'estimatedWaitSeconds')", "data->>'$.routing.estimatedWaitSeconds'"),
+        pair(
+            "round(json_get_float(data, 'variables', 'confidence') * 1000)::bigint",
+            "round(try_cast(data->>'$.variables.confidence' as double) * 1000)::bigint",
+        ),
+        pair("json_length(data, 'linkedIds')", "json_array_length(data, '$.linkedIds')"),
+        pair("json_exists(data, '$.variables.events')", "json_exists(data, '$.variables.events')"),
+        pair(
+            "array_length(json_get_array(data, 'variables', 'events'))",
+            "nullif(json_array_length(data, '$.variables.events'), 0)",
+        ),
+    ]);
+    let script = r#"
+import sys, duckdb
+files = f"read_parquet('{sys.argv[1]}/*.parquet')"
+c = duckdb.connect()
+c.sql(f"create table t as select session_id, data from {files} where json_valid(data)")
+print(c.sql("select count(*) from t").fetchall()[0][0])
+for asked in sys.argv[2:]:
+    rows = c.sql(f"select session_id, coalesce(({asked})::varchar, 'NULL') from t order by 1").fetchall()
+    print(repr([f"{row[0]}|{row[1]}" for row in rows]))
+"#;
+    let output = python()
+        .args(["-c", script])
+        .arg(folder.path().join("lake/workflow_sessions"))
+        .args(asked.iter().map(|(_, theirs)| theirs))
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let printed = String::from_utf8(output.stdout).unwrap();
+    let mut lines = printed.lines();
+    let valid: usize = lines.next().unwrap().parse().unwrap();
+    assert!(valid > 3_900, "{valid}");
+    let mut found = 0;
+    for ((ours, _), theirs) in asked.iter().zip(lines) {
+        let sql = format!("select session_id, {ours} from workflow_sessions order by session_id");
+        let all = query(&lake, &sql).await;
+        let known: Vec<&String> = all.iter().filter(|row| theirs.contains(row.split('|').next().unwrap())).collect();
+        let told = format!("[{}]", known.iter().map(|row| format!("'{row}'")).collect::<Vec<_>>().join(", "));
+        assert_eq!(known.len(), valid, "{ours}");
+        assert!(told == theirs, "{ours}: {}", first_difference(&told, theirs));
+        found += known.iter().filter(|row| !row.ends_with("|NULL")).count();
+    }
+    assert!(found > 3 * valid, "{found} values");
+}
+
+/// Returns where two texts begin to differ.
+fn first_difference(left: &str, right: &str) -> String {
+    let at = left.bytes().zip(right.bytes()).position(|(left, right)| left != right).unwrap_or_default();
+    let near = |text: &str| text.chars().skip(at.saturating_sub(60)).take(120).collect::<String>();
+    format!("{} | {}", near(left), near(right))
 }
 
 #[tokio::test(flavor = "multi_thread")]
