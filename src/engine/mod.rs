@@ -6,6 +6,7 @@
 mod catalog;
 mod config;
 mod explain;
+mod held;
 mod in_order;
 mod json_paths;
 mod memory;
