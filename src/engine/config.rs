@@ -17,6 +17,7 @@ use datafusion::sql::parser::Statement;
 
 use super::explain;
 use super::in_order::InOrder;
+use super::join::IntervalJoins;
 use super::memory::PeakPool;
 use super::rules::{AsOfClock, Durations, LeavesOfElements, LeavesOfWindows};
 use super::scan::Leaves;
@@ -119,7 +120,8 @@ impl Engine {
             .with_runtime_env(runtime)
             .with_default_features()
             .with_physical_optimizer_rule(Arc::new(ShiftWindows))
-            .with_physical_optimizer_rule(Arc::new(PrefixSorts));
+            .with_physical_optimizer_rule(Arc::new(PrefixSorts))
+            .with_physical_optimizer_rule(Arc::new(IntervalJoins));
         if execution == Execution::InOrder {
             builder = builder.with_physical_optimizer_rule(Arc::new(InOrder));
         }

@@ -8,6 +8,7 @@ mod config;
 mod explain;
 mod held;
 mod in_order;
+mod join;
 mod json_paths;
 mod memory;
 mod prune;
