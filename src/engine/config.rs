@@ -16,14 +16,11 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 
 use super::explain;
-use super::flatten::Flattens;
-use super::groups::FewGroups;
 use super::in_order::InOrder;
 use super::memory::PeakPool;
+use super::operators::OwnOperators;
 use super::rules::{AsOfClock, Durations, LeavesOfElements, LeavesOfWindows};
 use super::scan::Leaves;
-use super::sort::PrefixSorts;
-use super::window::ShiftWindows;
 use crate::error::{Error, Result};
 use crate::functions;
 
@@ -120,10 +117,7 @@ impl Engine {
             .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
-            .with_physical_optimizer_rule(Arc::new(ShiftWindows))
-            .with_physical_optimizer_rule(Arc::new(PrefixSorts))
-            .with_physical_optimizer_rule(Arc::new(Flattens))
-            .with_physical_optimizer_rule(Arc::new(FewGroups::default()));
+            .with_physical_optimizer_rule(Arc::new(OwnOperators));
         if execution == Execution::InOrder {
             builder = builder.with_physical_optimizer_rule(Arc::new(InOrder));
         }

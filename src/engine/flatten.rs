@@ -1,8 +1,8 @@
 //! Unnests one column of lists by giving out what the lists are made of.
 //!
 //! The stock operator copies every element, and every other column for each. Where the lists are all there is, the elements lie one
-//! after the other in the array that the lists point into, and nothing need be copied. [`Flattens`] puts [`FlattenExec`] in its
-//! place where one list of one level is unnested, no other column is left, and a null list gives no row.
+//! after the other in the array that the lists point into, and nothing need be copied. [`FlattenExec`] is for one
+//! list of one level that is unnested, where no other column is left and a null list gives no row.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,12 +11,10 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, GenericListArray, Offse
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
+use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{Result, Statistics};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::execution_plan::{CardinalityEffect, ChildrenPropertiesMode};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput};
 use datafusion::physical_plan::statistics::ChildStats;
@@ -27,30 +25,6 @@ use datafusion::physical_plan::{
     StatisticsArgs,
 };
 use futures::{StreamExt, TryStreamExt, stream};
-
-/// Puts [`FlattenExec`] where it gives what the stock operator gives; to run after all of DataFusion's own rules.
-#[derive(Debug)]
-pub struct Flattens;
-
-impl PhysicalOptimizerRule for Flattens {
-    fn optimize(&self, plan: Arc<dyn ExecutionPlan>, _config: &ConfigOptions) -> Result<Arc<dyn ExecutionPlan>> {
-        plan.transform_up(|node| {
-            Ok(match FlattenExec::in_place_of(&node) {
-                Some(flatten) => Transformed::yes(Arc::new(flatten) as Arc<dyn ExecutionPlan>),
-                None => Transformed::no(node),
-            })
-        })
-        .data()
-    }
-
-    fn name(&self) -> &str {
-        "flattens"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
-}
 
 /// Gives out the elements of a column of lists.
 #[derive(Debug)]
@@ -200,6 +174,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::engine::operators::{boxed, put};
 
     /// Answers by DataFusion's plan and by ours, which is also returned as text.
     async fn answers(sql: &str, batches: Vec<RecordBatch>, batch_size: usize) -> (String, String, String) {
@@ -208,7 +183,7 @@ mod tests {
         let schema = batches[0].schema();
         context.register_table("t", Arc::new(MemTable::try_new(schema, vec![batches]).unwrap())).unwrap();
         let stock = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
-        let ours = Flattens.optimize(Arc::clone(&stock), &ConfigOptions::default()).unwrap();
+        let ours = put(Arc::clone(&stock), |node| Ok(boxed(FlattenExec::in_place_of(node)))).unwrap();
         let text = displayable(ours.as_ref()).indent(false).to_string();
         assert_eq!(stock.schema(), ours.schema());
         let mut answers = Vec::new();

@@ -24,7 +24,7 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::intern::{Pairs, Values};
-use crate::engine::once::once;
+use crate::engine::held::handed_over;
 
 /// Aggregates whose state takes the same bytes however many rows a group has.
 const KNOWN_AGGREGATES: [&str; 5] = ["avg", "count", "max", "min", "sum"];
@@ -352,7 +352,7 @@ impl Run {
             stock.group_expr().clone(),
             stock.aggr_expr().to_vec(),
             stock.filter_expr().to_vec(),
-            once(input)?,
+            handed_over(input.schema(), Vec::new(), input)?,
             stock.input_schema(),
         )?);
         self.taken_over.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&stock));

@@ -11,18 +11,17 @@ use datafusion::arrow::compute::{SortColumn, filter_record_batch};
 use datafusion::arrow::compute::{cast, concat_batches, lexsort_to_indices, take_record_batch};
 use datafusion::arrow::datatypes::{DataType, Int32Type};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Result, resources_err};
 use datafusion::datasource::MemTable;
 use datafusion::execution::memory_pool::{MemoryPool, MemoryReservation, UnboundedMemoryPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::display::DisplayableExecutionPlan;
 use datafusion::physical_plan::{collect, displayable};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use proptest::prelude::*;
 
-use super::FewGroups;
+use super::{FewGroupsExec, MOST_GROUPS};
+use crate::engine::operators::{boxed, put};
 use crate::engine::{Engine, EngineOptions, Execution, Leaves};
 
 /// A row: two texts, a number, an instant, a value.
@@ -73,7 +72,7 @@ fn session(batches: Vec<RecordBatch>, partitions: usize, batch_size: usize) -> S
 async fn answers(sql: &str, context: &SessionContext, most: usize) -> (RecordBatch, RecordBatch, String) {
     let stock = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
     let ours = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
-    let ours = FewGroups { most }.optimize(ours, &ConfigOptions::default()).unwrap();
+    let ours = put(ours, |node| FewGroupsExec::in_place_of(node, most).map(boxed)).unwrap();
     let text = displayable(ours.as_ref()).indent(false).to_string();
     assert_eq!(stock.schema(), ours.schema());
     let expected = collect(stock, context.task_ctx()).await.unwrap();
@@ -237,7 +236,7 @@ async fn little_memory_for_groups_leaves_them_to_the_stock_operator() {
     let sql = "select entry, text, number, count(*), max(text) from t group by entry, text, number";
     let plan = || async {
         let plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
-        FewGroups::default().optimize(plan, &ConfigOptions::default()).unwrap()
+        put(plan, |node| FewGroupsExec::in_place_of(node, MOST_GROUPS).map(boxed)).unwrap()
     };
     let ample = sorted(&collect(plan().await, context.task_ctx()).await.unwrap());
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(Refusing::default())).build_arc().unwrap();

@@ -3,9 +3,9 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
+use datafusion::arrow::array::UInt32Array;
 use datafusion::arrow::compute::{concat_batches, take_record_batch};
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::utils::memory::RecordBatchMemoryCounter;
@@ -25,13 +25,10 @@ use datafusion::physical_plan::{
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::prefix::{is_packed, sorted};
-use crate::engine::once::once;
+use crate::engine::held::{MOST_OFFSET_BYTES, copied_bytes, handed_over, offset_bytes};
 
 /// Bytes that a row takes while its batch is sorted: its key, and its number in the result.
 const ROW_BYTES: usize = 24 + 4;
-
-/// Bytes that a column with offsets of 32 bits may have.
-const MOST_OFFSET_BYTES: usize = i32::MAX as usize;
 
 /// Sorts rows by the first bits of their keys.
 #[derive(Debug)]
@@ -233,56 +230,8 @@ impl Sort {
         let Self { schema, ordering, batches, reservation, context, taken_over, .. } = self;
         // It takes memory for merging at once. What is held here goes over to it batch by batch, and is counted there.
         drop(reservation);
-        let held = stream::iter(batches.into_iter().map(Ok));
-        let rows = RecordBatchStreamAdapter::new(schema, held.chain(input));
-        let sort = Arc::new(SortExec::new(ordering, once(Box::pin(rows))?));
+        let sort = Arc::new(SortExec::new(ordering, handed_over(schema, batches, input)?));
         taken_over.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&sort));
         sort.execute(0, context)
-    }
-}
-
-/// Returns the bytes of a column that are copied where batches are made into one.
-fn copied_bytes(column: &ArrayRef) -> usize {
-    let rows = column.len();
-    match column.data_type() {
-        DataType::Boolean => rows / 8 + 1,
-        DataType::Utf8View | DataType::BinaryView => rows * 16,
-        DataType::Utf8 => {
-            let offsets = column.as_string::<i32>().value_offsets();
-            rows * 4 + offsets.last().zip(offsets.first()).map_or(0, |(last, first)| (last - first) as usize)
-        }
-        data_type => data_type.primitive_width().map_or_else(|| column.get_array_memory_size(), |width| rows * width),
-    }
-}
-
-/// Returns the bytes of a column that offsets may lead to.
-fn offset_bytes(column: &ArrayRef) -> usize {
-    match column.data_type() {
-        DataType::Boolean | DataType::Utf8View | DataType::BinaryView => 0,
-        data_type if data_type.is_primitive() => 0,
-        _ => copied_bytes(column),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use datafusion::arrow::array::{Int64Array, ListArray, StringArray, StringViewArray};
-    use datafusion::arrow::datatypes::Int32Type;
-
-    use super::*;
-
-    #[test]
-    fn only_columns_with_offsets_are_limited_by_them() {
-        let texts = || (0..100).map(|row| format!("a text of more than twelve bytes {row:03}"));
-        let text: ArrayRef = Arc::new(StringArray::from_iter_values(texts()));
-        assert_eq!((copied_bytes(&text), offset_bytes(&text)), (100 * 40, 100 * 40));
-        let piece: ArrayRef = text.slice(10, 10);
-        assert_eq!(offset_bytes(&piece), 10 * 40);
-        let view: ArrayRef = Arc::new(StringViewArray::from_iter_values(texts()));
-        assert_eq!((copied_bytes(&view), offset_bytes(&view)), (1_600, 0));
-        let number: ArrayRef = Arc::new(Int64Array::from_iter_values(0..100));
-        assert_eq!((copied_bytes(&number), offset_bytes(&number)), (800, 0));
-        let list: ArrayRef = Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1); 1_000])]));
-        assert!(offset_bytes(&list) >= 4_000);
     }
 }

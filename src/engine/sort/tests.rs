@@ -8,17 +8,16 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::compute::{LexicographicalComparator, SortColumn, SortOptions, concat_batches};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::config::ConfigOptions;
 use datafusion::datasource::MemTable;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::{collect, displayable};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use proptest::prelude::*;
 
-use super::PrefixSorts;
+use super::PrefixSortExec;
 use super::prefix::sorted;
+use crate::engine::operators::{boxed, put};
 
 /// Returns values as a column of one of the types; few values, so that many are equal.
 fn column(kind: u8, values: &[Option<u8>]) -> ArrayRef {
@@ -98,7 +97,7 @@ async fn sort(sql: &str, limit_bytes: usize, is_ours: bool) -> (RecordBatch, Str
     context.register_table("t", table()).unwrap();
     let mut plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
     if is_ours {
-        plan = PrefixSorts.optimize(plan, &ConfigOptions::default()).unwrap();
+        plan = put(plan, |node| PrefixSortExec::in_place_of(node).map(boxed)).unwrap();
     }
     let text = displayable(plan.as_ref()).indent(false).to_string();
     let schema = plan.schema();

@@ -6,15 +6,14 @@ use std::sync::Arc;
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringViewArray, TimestampMicrosecondArray};
 use datafusion::arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::config::ConfigOptions;
 use datafusion::datasource::MemTable;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::windows::BoundedWindowAggExec;
 use datafusion::physical_plan::{ExecutionPlan, InputOrderMode, collect, displayable};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use proptest::prelude::*;
 
-use super::{ShiftWindowExec, ShiftWindows};
+use super::ShiftWindowExec;
+use crate::engine::operators::{boxed, put};
 use crate::engine::{Engine, EngineOptions, Execution, Leaves};
 
 /// A row: a caller, a number whose partition may be asked for too, an instant that may repeat, a value.
@@ -73,7 +72,7 @@ async fn answers(
 ) -> (RecordBatch, RecordBatch, String) {
     let (context, stock) = plan(sql, batches(rows, cut), partitions, batch_size).await;
     let (_, ours) = plan(sql, batches(rows, cut), partitions, batch_size).await;
-    let ours = ShiftWindows.optimize(ours, &ConfigOptions::default()).unwrap();
+    let ours = put(ours, |node| ShiftWindowExec::in_place_of(node).map(boxed)).unwrap();
     let text = displayable(ours.as_ref()).indent(false).to_string();
     let schema = stock.schema();
     assert_eq!(schema, ours.schema());
@@ -188,7 +187,7 @@ async fn a_window_over_rows_sorted_in_part_is_left_alone() {
     let text = displayable(stock.as_ref()).indent(false).to_string();
     assert!(text.contains("mode=[Linear]"), "{text}");
     assert!(ShiftWindowExec::in_place_of(&plan).unwrap().is_some());
-    let ours = ShiftWindows.optimize(stock, &ConfigOptions::default()).unwrap();
+    let ours = put(stock, |node| ShiftWindowExec::in_place_of(node).map(boxed)).unwrap();
     assert_eq!(displayable(ours.as_ref()).indent(false).to_string(), text);
 }
 

@@ -1,0 +1,340 @@
+//! The operator: see the module.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::task::Poll;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, JoinType, NullEquality, Result, Statistics, internal_err};
+use datafusion::execution::memory_pool::MemoryConsumer;
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::execution_plan::{CardinalityEffect, ChildrenPropertiesMode};
+use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion::physical_plan::statistics::ChildStats;
+use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStreamAdapter};
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
+    PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
+};
+use futures::future::{BoxFuture, Shared};
+use futures::{FutureExt, StreamExt, TryStreamExt, ready, stream};
+
+use super::build::{Build, Collected};
+use super::key_filter::KeyFilter;
+use super::probe::Probe;
+use super::terms::Terms;
+use crate::engine::held::handed_over;
+
+/// Pieces of pairs that are looked at without a batch that comes out, before others have their turn.
+const MOST_PIECES: usize = 16;
+
+/// A build side that is read once for all who ask.
+type Building = Shared<BoxFuture<'static, Result<Side, Arc<DataFusionError>>>>;
+
+/// Who joins: this operator with its build side, or the stock one that took over what was read of it.
+#[derive(Debug, Clone)]
+enum Side {
+    Ready(Arc<Build>),
+    TakenOver(Arc<HashJoinExec>),
+}
+
+/// Joins two inputs by keys and by bounds of one side's values by the other's.
+#[derive(Debug)]
+pub struct IntervalJoinExec {
+    /// The stock operator in whose place this one stands: what it requires and promises holds here too.
+    stock: Arc<dyn ExecutionPlan>,
+    left: Arc<dyn ExecutionPlan>,
+    right: Arc<dyn ExecutionPlan>,
+    mode: PartitionMode,
+    terms: Arc<Terms>,
+    metrics: ExecutionPlanMetricsSet,
+    /// The build side, where all partitions share one.
+    shared: Mutex<Option<Building>>,
+    /// The filter on the other side's scan, found by the first partition that runs.
+    key_filter: OnceLock<Option<Arc<KeyFilter>>>,
+    /// The stock operators that took over, for what they measure.
+    taken_over: Arc<Mutex<Vec<Arc<HashJoinExec>>>>,
+}
+
+impl IntervalJoinExec {
+    /// Makes the operator that joins as a stock one does; `None` where the node is another one, or has something that is not known
+    /// here.
+    ///
+    /// # Errors
+    /// Expressions that do not fit their input.
+    pub fn in_place_of(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Self>> {
+        let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(None) };
+        let Some(terms) = Terms::of(join)? else { return Ok(None) };
+        Ok(Some(Self {
+            stock: Arc::clone(node),
+            left: Arc::clone(join.left()),
+            right: Arc::clone(join.right()),
+            mode: *join.partition_mode(),
+            terms: Arc::new(terms),
+            metrics: ExecutionPlanMetricsSet::new(),
+            shared: Mutex::new(None),
+            key_filter: OnceLock::new(),
+            taken_over: Arc::default(),
+        }))
+    }
+
+    /// Makes an operator to which many keys look alike.
+    #[cfg(test)]
+    pub(super) fn with_hash_mask(mut self, hash_mask: u64) -> Self {
+        if let Some(terms) = Arc::get_mut(&mut self.terms) {
+            terms.hash_mask = hash_mask;
+        }
+        self
+    }
+
+    /// Reads the build side of a partition.
+    fn build(&self, partition: usize, context: &Arc<TaskContext>) -> Result<Building> {
+        if self.mode != PartitionMode::CollectLeft {
+            return self.start_build(partition, format!("IntervalJoinInput[{partition}]"), context);
+        }
+        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(building) = &*shared {
+            return Ok(building.clone());
+        }
+        let building = self.start_build(0, "IntervalJoinInput".to_owned(), context)?;
+        *shared = Some(building.clone());
+        Ok(building)
+    }
+
+    fn start_build(&self, partition: usize, consumer: String, context: &Arc<TaskContext>) -> Result<Building> {
+        let input = self.left.execute(partition, Arc::clone(context))?;
+        let reservation = MemoryConsumer::new(consumer).register(context.memory_pool());
+        let build_time = MetricBuilder::new(&self.metrics).subset_time("build_time", partition);
+        // Not by the stock operator's name, which stands for another kind of metric.
+        let sorted_bytes = MetricBuilder::new(&self.metrics).gauge("sorted_bytes", partition);
+        let (stock, right) = (Arc::clone(&self.stock), Arc::clone(&self.right));
+        let (terms, taken_over) = (Arc::clone(&self.terms), Arc::clone(&self.taken_over));
+        let key_filter = self.key_filter(context)?;
+        let build = async move {
+            match Build::collect(&terms, input, reservation, &build_time).await? {
+                Collected::Ready(build) => {
+                    sorted_bytes.set(build.reserved_bytes());
+                    if let Some(filter) = key_filter {
+                        filter.report(Some(&build));
+                    }
+                    Ok(Side::Ready(Arc::new(build)))
+                }
+                Collected::TooLarge { batches, rest } => {
+                    if let Some(filter) = key_filter {
+                        filter.report(None);
+                    }
+                    let left = handed_over(rest.schema(), batches, rest)?;
+                    let join = Arc::new(stock_join(stock.as_ref(), left, right)?);
+                    taken_over.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&join));
+                    Ok(Side::TakenOver(join))
+                }
+            }
+        };
+        Ok(build.map(|side: Result<Side>| side.map_err(Arc::new)).boxed().shared())
+    }
+
+    /// Finds the filter that the build side's keys put on the other side's scan.
+    fn key_filter(&self, context: &TaskContext) -> Result<Option<Arc<KeyFilter>>> {
+        if let Some(known) = self.key_filter.get() {
+            return Ok(known.clone());
+        }
+        let builds = match self.mode {
+            PartitionMode::CollectLeft => 1,
+            _ => self.left.output_partitioning().partition_count(),
+        };
+        let most_values = context.session_config().options().optimizer.hash_join_inlist_pushdown_max_distinct_values;
+        let found = KeyFilter::of(self.stock.as_ref(), &self.right, &self.terms, builds, most_values)?.map(Arc::new);
+        Ok(self.key_filter.get_or_init(|| found).clone())
+    }
+}
+
+/// Makes a stock operator over a build side that was read in part. It fills no filter of scans: it would wait for the other
+/// partitions, which run here.
+fn stock_join(
+    stock: &dyn ExecutionPlan,
+    left: Arc<dyn ExecutionPlan>,
+    right: Arc<dyn ExecutionPlan>,
+) -> Result<HashJoinExec> {
+    let Some(stock) = stock.downcast_ref::<HashJoinExec>() else {
+        return internal_err!("a join that stands in for another operator");
+    };
+    HashJoinExec::try_new(
+        left,
+        right,
+        stock.on().to_vec(),
+        stock.filter().cloned(),
+        &JoinType::Inner,
+        stock.projection.as_ref().map(|projection| projection.to_vec()),
+        // What was read is one partition, whatever partition of the other side it is for.
+        PartitionMode::CollectLeft,
+        NullEquality::NullEqualsNothing,
+        false,
+    )
+}
+
+impl DisplayAs for IntervalJoinExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let on = self.terms.left_keys.iter().zip(&self.terms.right_keys);
+        let on: Vec<String> = on.map(|(left, right)| format!("({left}, {right})")).collect();
+        let (mode, on, bounds) = (self.mode, on.join(", "), &self.terms.bounds);
+        write!(f, "IntervalJoinExec: mode={mode:?}, on=[{on}], between=[{bounds}]")?;
+        if !bounds.is_whole {
+            write!(f, ", filter={}", self.terms.filter.expression())?;
+        }
+        if self.stock.downcast_ref::<HashJoinExec>().is_some_and(HashJoinExec::contains_projection) {
+            let names: Vec<&str> = self.terms.schema.fields().iter().map(|field| field.name().as_str()).collect();
+            write!(f, ", projection=[{}]", names.join(", "))?;
+        }
+        Ok(())
+    }
+}
+
+impl ExecutionPlan for IntervalJoinExec {
+    fn name(&self) -> &'static str {
+        "IntervalJoinExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.stock.properties()
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        vec![&self.left, &self.right]
+    }
+
+    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
+        self.stock.input_distribution_requirements()
+    }
+
+    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
+        self.stock.benefits_from_input_partitioning()
+    }
+
+    fn maintains_input_order(&self) -> Vec<bool> {
+        self.stock.maintains_input_order()
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        children: Vec<Arc<dyn ExecutionPlan>>,
+        options: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>> {
+        instead_of(Arc::clone(&self.stock).replace_children(children, options)?)
+    }
+
+    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
+        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
+    }
+
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
+        instead_of(Arc::clone(&self.stock).reset_state()?)
+    }
+
+    fn apply_expressions(
+        &self,
+        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        self.stock.apply_expressions(f)
+    }
+
+    fn dynamic_expressions_produced(&self) -> Vec<Arc<dyn PhysicalExpr>> {
+        self.stock.dynamic_expressions_produced()
+    }
+
+    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let building = self.build(partition, &context)?;
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let (terms, right) = (Arc::clone(&self.terms), Arc::clone(&self.right));
+        // The other side starts when the build side is there: its scan then sees the filter, and the stock operator may be the
+        // one to start it.
+        let batches = stream::once(async move {
+            match building.await.map_err(DataFusionError::Shared)? {
+                Side::TakenOver(join) => join.execute(partition, context),
+                Side::Ready(build) if build.is_empty() => {
+                    Ok(Box::pin(EmptyRecordBatchStream::new(Arc::clone(&terms.schema))) as SendableRecordBatchStream)
+                }
+                Side::Ready(build) => {
+                    let probe = Probe::new(terms, build, context.session_config().batch_size());
+                    Ok(joined(probe, right.execute(partition, context)?, metrics))
+                }
+            }
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches.try_flatten())))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        let mut metrics = self.metrics.clone_inner();
+        for join in self.taken_over.lock().unwrap_or_else(PoisonError::into_inner).iter() {
+            join.metrics().iter().flat_map(MetricsSet::iter).for_each(|metric| metrics.push(Arc::clone(metric)));
+        }
+        Some(metrics)
+    }
+
+    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
+        self.stock.child_stats_requests(partition)
+    }
+
+    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
+        self.stock.statistics_from_inputs(inputs, args)
+    }
+
+    fn cardinality_effect(&self) -> CardinalityEffect {
+        self.stock.cardinality_effect()
+    }
+}
+
+/// Puts the operator in place of a stock one that changed: over other inputs it may be one that is not for it.
+fn instead_of(stock: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
+    Ok(match IntervalJoinExec::in_place_of(&stock)? {
+        Some(join) => Arc::new(join),
+        None => stock,
+    })
+}
+
+/// Joins a partition of the other side.
+fn joined(
+    mut probe: Probe,
+    mut right: SendableRecordBatchStream,
+    metrics: BaselineMetrics,
+) -> SendableRecordBatchStream {
+    let schema = probe.schema();
+    let mut is_ended = false;
+    let batches = stream::poll_fn(move |cx| {
+        let mut pieces = 0;
+        loop {
+            if let Some(batch) = probe.next_batch() {
+                return metrics.record_poll(Poll::Ready(Some(Ok(batch))));
+            }
+            if !probe.needs_input() {
+                if pieces == MOST_PIECES {
+                    cx.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
+                pieces += 1;
+                let _timer = metrics.elapsed_compute().timer();
+                if let Err(error) = probe.advance() {
+                    return Poll::Ready(Some(Err(error)));
+                }
+                continue;
+            }
+            if is_ended {
+                return Poll::Ready(None);
+            }
+            let next = ready!(right.poll_next_unpin(cx));
+            let _timer = metrics.elapsed_compute().timer();
+            let is_taken = match next {
+                Some(batch) => batch.and_then(|batch| probe.push(batch)),
+                None => {
+                    is_ended = true;
+                    probe.end()
+                }
+            };
+            if let Err(error) = is_taken {
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
+}
