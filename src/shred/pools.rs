@@ -25,6 +25,8 @@ pub const MAX_POOLED_BYTES: usize = 2_048;
 const MAX_POOLS: u8 = 24;
 /// Of a hundred rows, those that a pool is for.
 const ROWS_PERCENT: usize = 4;
+/// A path of fewer values than one in this many rows gives way to no other for its frequency alone.
+const RARE: usize = 100;
 /// Bytes of all pools of a column at most, as a percentage of what its text compresses to.
 const BYTES_PERCENT: usize = 6;
 /// Of a hundred bytes of text, those that a pool takes at most in one batch, be the sample as it may.
@@ -66,6 +68,8 @@ pub(super) struct RarePaths {
 /// Some paths that are pooled or left out together.
 struct Unit {
     paths: Vec<usize>,
+    /// The rows that have a path; those of paths that the sample had once count as one.
+    rows: usize,
     bytes: usize,
     /// The path below which all of them stand that the sample had once.
     closes: Option<Vec<String>>,
@@ -111,7 +115,7 @@ impl RarePaths {
             row_counts.insert(index, sampled.rows);
             if sampled.rows > 1 {
                 let bytes = compressed(&sampled.values) + sampled.rows;
-                units.push(Unit { paths: vec![index], bytes, closes: None });
+                units.push(Unit { paths: vec![index], rows: sampled.rows, bytes, closes: None });
                 continue;
             }
             // What was met once stands for as much that was not met.
@@ -120,6 +124,7 @@ impl RarePaths {
             let above = known.next().unwrap_or_default();
             let unit = single.entry(above).or_insert_with(|| Unit {
                 paths: Vec::new(),
+                rows: 1,
                 bytes: 0,
                 closes: Some(above.to_vec()),
             });
@@ -127,8 +132,9 @@ impl RarePaths {
             unit.bytes += sampled.values.len() + path.last().map_or(0, String::len);
         }
         units.extend(single.into_values());
-        // The costliest last.
-        units.sort_by(|a, b| a.bytes.cmp(&b.bytes).then_with(|| a.paths.cmp(&b.paths)));
+        // The costliest last, and behind all others what is hardly rare: a walk over the text for it is worth more.
+        let order = |unit: &Unit| (unit.rows * RARE >= rows, unit.bytes);
+        units.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.paths.cmp(&b.paths)));
         let mut sum: usize = units.iter().map(|unit| unit.bytes).sum();
         while sum > text_bytes * BYTES_PERCENT / 100 {
             let Some(costliest) = units.pop() else { break };
