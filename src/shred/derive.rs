@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Float64Array, Int64Array, MAX_INLINE_VIEW_LEN,
-    PrimitiveArray, StringViewArray, make_view, new_empty_array,
+    Array, ArrayBuilder, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, Float64Array, Int64Array,
+    PrimitiveArray, StringViewArray, StringViewBuilder, new_empty_array,
 };
-use arrow::buffer::{NullBuffer, ScalarBuffer};
-use arrow::compute::cast;
+use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::zip::zip;
+use arrow::compute::{cast, interleave};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float64Type, Int64Type};
-use datafusion::common::{Result, exec_datafusion_err, exec_err};
+use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
 use jiter::{Jiter, NumberAny, NumberInt, Peek};
 
@@ -196,38 +196,30 @@ impl Columns {
         if others.iter().all(|array| is_without_values(*array)) && self.text.len() == self.rows {
             return Ok(Arc::new(self.text.clone()));
         }
-        let mut views = self.text.views().to_vec();
-        views.resize(self.rows, 0);
-        let mut valid = validity(&self.text, self.rows);
-        let mut buffers = self.text.data_buffers().to_vec();
-        let buffer = u32::try_from(buffers.len()).map_err(|_| exec_datafusion_err!("too many buffers"))?;
-        let mut long: Vec<u8> = Vec::new();
-        let mut put = |row: usize, text: &str| -> Result<()> {
-            let offset = u32::try_from(long.len()).map_err(|_| exec_datafusion_err!("texts of more than 4 GB"))?;
-            views[row] = make_view(text.as_bytes(), buffer, offset);
-            valid.set_bit(row, true);
-            // A short text stands in its view.
-            if text.len() > MAX_INLINE_VIEW_LEN as usize {
-                long.extend_from_slice(text.as_bytes());
-            }
-            Ok(())
+        // What is no text is written beside, and then all rows are put together from the two.
+        let mut made = StringViewBuilder::with_capacity(self.rows);
+        made.append_null();
+        let has_texts = self.text.len() == self.rows;
+        let mut places: Vec<(usize, usize)> =
+            (0..self.rows).map(|row| if has_texts { (0, row) } else { (1, 0) }).collect();
+        let mut put = |row: usize, text: &str| {
+            places[row] = (1, made.len());
+            made.append_value(text);
         };
         let mut digits = itoa::Buffer::new();
         for row in valid_rows(&self.integer) {
-            put(row, digits.format(self.integer.value(row)))?;
+            put(row, digits.format(self.integer.value(row)));
         }
         for row in valid_rows(&self.float) {
-            put(row, &self.float.value(row).to_string())?;
+            put(row, &self.float.value(row).to_string());
         }
         for row in valid_rows(&self.boolean) {
-            put(row, if self.boolean.value(row) { "true" } else { "false" })?;
+            put(row, if self.boolean.value(row) { "true" } else { "false" });
         }
         for row in valid_rows(&self.raw) {
-            put(row, self.raw.value(row))?;
+            put(row, self.raw.value(row));
         }
-        buffers.push(long.into());
-        let nulls = NullBuffer::new(valid.finish());
-        Ok(Arc::new(StringViewArray::try_new(ScalarBuffer::from(views), buffers, Some(nulls))?))
+        Ok(interleave(&[&self.text, &made.finish()], &places)?)
     }
 }
 
