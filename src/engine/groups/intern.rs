@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::sync::Arc;
 
 use datafusion::arrow::array::{
     Array, ArrayRef, AsArray, MAX_INLINE_VIEW_LEN, StringViewArray, StringViewBuilder, UInt32Array,
@@ -60,6 +61,42 @@ impl Hasher for Mix {
 
 type Numbers<K> = HashMap<K, u32, BuildHasherDefault<Mix>>;
 
+/// Stands for null until it has a code; more values than that are not counted.
+const NULL: u32 = u32::MAX;
+/// The slots of a [`Memo`]: a power of two.
+const SLOTS: usize = 1_024;
+
+/// Remembers the codes of keys that came lately, each in the one slot that it leads to. Nearly every row of a column of few values
+/// is answered here, in a third of the time that a table takes.
+#[derive(Debug)]
+struct Memo<K> {
+    keys: Box<[K]>,
+    codes: Box<[u32]>,
+    /// A key that does not come.
+    none: K,
+}
+
+impl<K: Copy + Eq> Memo<K> {
+    fn new(none: K) -> Self {
+        Self { keys: vec![none; SLOTS].into(), codes: vec![0; SLOTS].into(), none }
+    }
+
+    /// Returns the code of a key, which is looked up where it is not remembered.
+    #[inline(always)]
+    fn code(&mut self, key: K, folded: u64, look_up: impl FnOnce() -> u32) -> u32 {
+        let slot = (folded.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 54) as usize % SLOTS;
+        if self.keys[slot] != key {
+            self.keys[slot] = key;
+            self.codes[slot] = look_up();
+        }
+        self.codes[slot]
+    }
+
+    fn forget(&mut self) {
+        self.keys.fill(self.none);
+    }
+}
+
 /// Returns the number of a key, a new one where it has none.
 fn number_of<K: Copy + Eq + Hash>(numbers: &mut Numbers<K>, key: K, count: &mut u32) -> u32 {
     *numbers.entry(key).or_insert_with(|| next(count))
@@ -84,7 +121,7 @@ pub(super) struct Values {
 enum Store {
     Texts(Box<Texts>),
     /// Whole numbers, instants, days, truth values.
-    Numbers(Numbers<u64>, Vec<u64>),
+    Numbers(Numbers<u64>, Vec<u64>, Box<Memo<(u64, bool)>>),
 }
 
 impl Values {
@@ -101,7 +138,9 @@ impl Values {
             | DataType::UInt16
             | DataType::UInt32
             | DataType::Date32
-            | DataType::Timestamp(..) => Store::Numbers(Numbers::default(), Vec::new()),
+            | DataType::Timestamp(..) => {
+                Store::Numbers(Numbers::default(), Vec::new(), Box::new(Memo::new((0, false))))
+            }
             _ => return None,
         };
         Some(Self { data_type: data_type.clone(), count: 0, null: None, store })
@@ -115,8 +154,8 @@ impl Values {
     /// Bytes that the values take, about.
     pub fn bytes(&self) -> usize {
         match &self.store {
-            Store::Texts(texts) => texts.bytes,
-            Store::Numbers(numbers, values) => numbers.capacity() * 24 + values.capacity() * 8,
+            Store::Texts(texts) => texts.known.bytes + texts.known.places.capacity() * 40,
+            Store::Numbers(numbers, values, _) => numbers.capacity() * 24 + values.capacity() * 8,
         }
     }
 
@@ -133,8 +172,8 @@ impl Values {
         }
         match store {
             Store::Texts(texts) => texts.intern(column.as_string_view(), count, null, codes),
-            Store::Numbers(numbers, values) => {
-                let mut set = NumberSet { numbers, values, count, null };
+            Store::Numbers(numbers, values, memo) => {
+                let mut set = NumberSet { numbers, values, memo, count, null };
                 match data_type {
                     DataType::Boolean => {
                         set.intern_with(column, |row| u64::from(column.as_boolean().value(row)), codes)
@@ -170,8 +209,8 @@ impl Values {
     /// Codes that were never given.
     pub fn column(&self, codes: &UInt32Array) -> Result<ArrayRef> {
         let values: ArrayRef = match &self.store {
-            Store::Texts(texts) => texts.values(self.null),
-            Store::Numbers(_, values) => {
+            Store::Texts(texts) => texts.known.values(self.null),
+            Store::Numbers(_, values, _) => {
                 let numbers = values
                     .iter()
                     .enumerate()
@@ -191,6 +230,8 @@ impl Values {
 struct NumberSet<'a> {
     numbers: &'a mut Numbers<u64>,
     values: &'a mut Vec<u64>,
+    /// Codes of numbers, with `true` beside each.
+    memo: &'a mut Memo<(u64, bool)>,
     count: &'a mut u32,
     null: &'a mut Option<u32>,
 }
@@ -206,94 +247,81 @@ impl NumberSet<'_> {
     }
 
     fn intern_with(&mut self, column: &ArrayRef, number: impl Fn(usize) -> u64, codes: &mut Vec<u32>) {
-        let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0);
-        let mut last: Option<(u64, u32)> = None;
-        for row in 0..column.len() {
-            if nulls.is_some_and(|nulls| nulls.is_null(row)) {
-                let code = *self.null.get_or_insert_with(|| {
-                    self.values.push(0);
-                    next(self.count)
-                });
-                codes.push(code);
-                continue;
-            }
-            let value = number(row);
-            let code = match last {
-                Some((known, code)) if known == value => code,
-                _ => {
-                    let code = number_of(self.numbers, value, self.count);
-                    if code as usize == self.values.len() {
-                        self.values.push(value);
-                    }
-                    code
+        let Self { numbers, values, memo, count, null } = self;
+        let mut code = |value: u64| {
+            memo.code((value, true), value, || {
+                let code = number_of(numbers, value, count);
+                if code as usize == values.len() {
+                    values.push(value);
                 }
-            };
-            last = Some((value, code));
-            codes.push(code);
+                code
+            })
+        };
+        match column.nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => codes.extend((0..column.len()).map(|row| code(number(row)))),
+            Some(nulls) => {
+                for row in 0..column.len() {
+                    codes.push(if nulls.is_valid(row) { code(number(row)) } else { NULL });
+                }
+                // Null gets its code when all values of the batch have theirs.
+                let null = *null.get_or_insert_with(|| {
+                    values.push(0);
+                    next(count)
+                });
+                codes.iter_mut().filter(|code| **code == NULL).for_each(|code| *code = null);
+            }
         }
     }
 }
 
 /// The different texts of a column.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Texts {
-    /// Texts that are their views.
-    short: Numbers<u128>,
-    /// Places of long texts in the buffers of the newest batch.
-    places: Numbers<u128>,
-    long: HashMap<Box<str>, u32, BuildHasherDefault<Mix>>,
+    /// Codes of views: short texts, and places of long ones in the buffers of the newest batch.
+    memo: Memo<u128>,
+    known: KnownTexts,
     /// The buffers that places are in. They are held, so that no others can have their addresses.
     buffers: Vec<Buffer>,
     without_places: u32,
-    /// The texts by code; empty for null.
-    texts: Vec<Box<str>>,
-    bytes: usize,
+}
+
+impl Default for Texts {
+    fn default() -> Self {
+        // A text of 4 GB does not come.
+        let memo = Memo::new(u128::MAX);
+        Self { memo, known: KnownTexts::default(), buffers: Vec::new(), without_places: 0 }
+    }
 }
 
 impl Texts {
     fn intern(&mut self, column: &StringViewArray, count: &mut u32, null: &mut Option<u32>, codes: &mut Vec<u32>) {
         self.turn_to(column);
-        let uses_places = self.without_places == 0;
-        self.without_places = self.without_places.saturating_sub(1);
-        let nulls = column.nulls().filter(|nulls| nulls.null_count() > 0);
-        let (mut last, mut missed) = (None::<(u128, u32)>, 0_usize);
-        for (row, view) in column.views().iter().enumerate() {
-            if nulls.is_some_and(|nulls| nulls.is_null(row)) {
-                let code = *null.get_or_insert_with(|| {
-                    self.texts.push("".into());
+        let Self { memo, known, without_places, .. } = self;
+        known.uses_places = *without_places == 0;
+        *without_places = without_places.saturating_sub(1);
+        known.missed = 0;
+        let mut code = |row: usize, view: u128| {
+            let folded = (view as u64) ^ ((view >> 64) as u64).rotate_left(29);
+            memo.code(view, folded, || known.code(view, column.value(row), count))
+        };
+        let views = column.views();
+        match column.nulls().filter(|nulls| nulls.null_count() > 0) {
+            None => codes.extend(views.iter().enumerate().map(|(row, view)| code(row, *view))),
+            Some(nulls) => {
+                for (row, view) in views.iter().enumerate() {
+                    codes.push(if nulls.is_valid(row) { code(row, *view) } else { NULL });
+                }
+                // Null gets its code when all texts of the batch have theirs.
+                let null = *null.get_or_insert_with(|| {
+                    known.texts.push("".into());
                     next(count)
                 });
-                codes.push(code);
-                continue;
+                codes.iter_mut().filter(|code| **code == NULL).for_each(|code| *code = null);
             }
-            if let Some((known, code)) = last
-                && known == *view
-            {
-                codes.push(code);
-                continue;
-            }
-            let code = if *view as u32 <= MAX_INLINE_VIEW_LEN {
-                let code = number_of(&mut self.short, *view, count);
-                if code as usize == self.texts.len() {
-                    self.keep(column.value(row));
-                }
-                code
-            } else if let Some(code) = uses_places.then(|| self.places.get(view)).flatten() {
-                *code
-            } else {
-                missed += 1;
-                let code = self.long_text(column.value(row), count);
-                if uses_places {
-                    self.places.insert(*view, code);
-                }
-                code
-            };
-            last = Some((*view, code));
-            codes.push(code);
         }
-        if uses_places && missed * 2 > column.len() {
-            self.without_places = BATCHES_WITHOUT_PLACES;
-            self.places = Numbers::default();
+        if known.uses_places && known.missed * 2 > column.len() {
+            *without_places = BATCHES_WITHOUT_PLACES;
+            known.places = Numbers::default();
         }
     }
 
@@ -302,19 +330,58 @@ impl Texts {
         let buffers = column.data_buffers();
         let is_same = |(known, buffer): (&Buffer, &Buffer)| known.as_ptr() == buffer.as_ptr();
         if self.buffers.len() != buffers.len() || !self.buffers.iter().zip(buffers).all(is_same) {
-            self.places.clear();
+            self.known.places.clear();
+            self.memo.forget();
             self.buffers = buffers.to_vec();
         }
     }
+}
 
-    fn long_text(&mut self, text: &str, count: &mut u32) -> u32 {
-        if let Some(code) = self.long.get(text) {
+/// The codes of texts.
+#[derive(Debug, Default)]
+struct KnownTexts {
+    /// Texts that are their views.
+    short: Numbers<u128>,
+    /// Places of long texts in the buffers of the newest batch.
+    places: Numbers<u128>,
+    long: HashMap<Box<str>, u32, BuildHasherDefault<Mix>>,
+    /// Whether places are asked after in the newest batch, and how many of its texts stood at none that was known.
+    uses_places: bool,
+    missed: usize,
+    /// The texts by code; empty for null.
+    texts: Vec<Box<str>>,
+    bytes: usize,
+}
+
+impl KnownTexts {
+    /// Returns the code of a text that a view shows, a new one where it has none.
+    fn code(&mut self, view: u128, text: &str, count: &mut u32) -> u32 {
+        if view as u32 <= MAX_INLINE_VIEW_LEN {
+            let code = number_of(&mut self.short, view, count);
+            if code as usize == self.texts.len() {
+                self.keep(text);
+            }
+            return code;
+        }
+        if self.uses_places
+            && let Some(code) = self.places.get(&view)
+        {
             return *code;
         }
-        let code = next(count);
-        self.long.insert(text.into(), code);
-        self.bytes += text.len();
-        self.keep(text);
+        self.missed += 1;
+        let code = match self.long.get(text) {
+            Some(code) => *code,
+            None => {
+                let code = next(count);
+                self.long.insert(text.into(), code);
+                self.bytes += text.len();
+                self.keep(text);
+                code
+            }
+        };
+        if self.uses_places {
+            self.places.insert(view, code);
+        }
         code
     }
 
@@ -333,15 +400,23 @@ impl Texts {
                 values.append_value(text);
             }
         }
-        std::sync::Arc::new(values.finish())
+        Arc::new(values.finish())
     }
 }
 
 /// Numbers for pairs of codes.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pairs {
+    memo: Memo<u64>,
     numbers: Numbers<u64>,
     pairs: Vec<(u32, u32)>,
+}
+
+impl Default for Pairs {
+    fn default() -> Self {
+        // No code is as large.
+        Self { memo: Memo::new(u64::MAX), numbers: Numbers::default(), pairs: Vec::new() }
+    }
 }
 
 impl Pairs {
@@ -357,22 +432,17 @@ impl Pairs {
 
     /// Puts the number of each row's pair in place of its left code.
     pub fn intern(&mut self, left: &mut [u32], right: &[u32]) {
-        let mut last: Option<(u64, u32)> = None;
+        let Self { memo, numbers, pairs } = self;
         for (left, right) in left.iter_mut().zip(right) {
             let key = u64::from(*left) << 32 | u64::from(*right);
-            let number = match last {
-                Some((known, number)) if known == key => number,
-                _ => {
-                    let mut count = self.pairs.len() as u32;
-                    let number = number_of(&mut self.numbers, key, &mut count);
-                    if number as usize == self.pairs.len() {
-                        self.pairs.push((*left, *right));
-                    }
-                    number
+            *left = memo.code(key, key, || {
+                let mut count = pairs.len() as u32;
+                let number = number_of(numbers, key, &mut count);
+                if number as usize == pairs.len() {
+                    pairs.push((*left, *right));
                 }
-            };
-            last = Some((key, number));
-            *left = number;
+                number
+            });
         }
     }
 
