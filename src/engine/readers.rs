@@ -2,17 +2,22 @@
 //!
 //! DataFusion asks for a footer without its page index, keeps that, and reads the index of all columns anew whenever a filter may
 //! use it. A session that asks a file question after question should read it once; a process that asks once should not read what it
-//! may not need. So the index is kept from the second question on.
+//! may not need. So the index is kept from the second question on, and so is the file's Arrow schema: to make it of the footer
+//! anew, a hundred columns with leaves, is a good part of what a short question takes.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use datafusion::common::Result;
 use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
-use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
+use datafusion::datasource::physical_plan::parquet::{
+    CachedParquetFileReaderFactory, apply_file_schema_type_coercions,
+};
+use datafusion::datasource::physical_plan::{FileGroup, ParquetFileReaderFactory};
 use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
@@ -21,19 +26,62 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
+use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+
+/// The Arrow schemas of a table's files that were read before: what was learnt and can be learnt again.
+#[derive(Debug, Default)]
+pub(super) struct KnownSchemas {
+    by_file: Mutex<HashMap<Path, SchemaRef>>,
+}
+
+impl KnownSchemas {
+    /// Tells the schemas that are known to the files of a scan.
+    pub(super) fn told_to(&self, groups: &[FileGroup]) -> Vec<FileGroup> {
+        let known = self.lock();
+        let told = |file: &PartitionedFile| match known.get(file.path()) {
+            Some(schema) => file.clone().with_arrow_schema(Arc::clone(schema)),
+            None => file.clone(),
+        };
+        groups.iter().map(|group| FileGroup::new(group.iter().map(told).collect())).collect()
+    }
+
+    /// Learns the schema of a file, with the types that a scan of the table gives its columns.
+    fn learn(&self, file: &Path, footer: &ParquetMetaData, table: &SchemaRef) -> parquet::errors::Result<()> {
+        if self.lock().contains_key(file) {
+            return Ok(());
+        }
+        let footer = footer.file_metadata();
+        let schema = parquet_to_arrow_schema(footer.schema_descr(), footer.key_value_metadata())?;
+        let schema = apply_file_schema_type_coercions(table, &schema).unwrap_or(schema);
+        self.lock().insert(file.clone(), Arc::new(schema));
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Path, SchemaRef>> {
+        // A thread that panicked has left whole entries.
+        self.by_file.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// Makes the readers of a scan.
 pub(super) struct SessionReaders {
     inner: CachedParquetFileReaderFactory,
     footers: Arc<FileMetadataCache>,
+    table: SchemaRef,
+    known: Arc<KnownSchemas>,
 }
 
 impl SessionReaders {
-    /// Makes readers of a store's files that keep footers where the session does.
-    pub(super) fn new(store: Arc<dyn ObjectStore>, runtime: &RuntimeEnv) -> Self {
+    /// Makes readers of a store's files that keep footers where the session does, and schemas where those of the table are.
+    pub(super) fn new(
+        store: Arc<dyn ObjectStore>,
+        runtime: &RuntimeEnv,
+        table: SchemaRef,
+        known: Arc<KnownSchemas>,
+    ) -> Self {
         let footers = runtime.cache_manager.get_file_metadata_cache();
-        Self { inner: CachedParquetFileReaderFactory::new(store, Arc::clone(&footers)), footers }
+        Self { inner: CachedParquetFileReaderFactory::new(store, Arc::clone(&footers)), footers, table, known }
     }
 }
 
@@ -51,9 +99,10 @@ impl ParquetFileReaderFactory for SessionReaders {
         footer_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        let (path, footers) = (file.object_meta.location.clone(), Arc::clone(&self.footers));
+        let path = file.object_meta.location.clone();
         let inner = self.inner.create_reader(partition, file, footer_hint, metrics)?;
-        Ok(Box::new(SessionReader { inner, path, footers }))
+        let (footers, table, known) = (Arc::clone(&self.footers), Arc::clone(&self.table), Arc::clone(&self.known));
+        Ok(Box::new(SessionReader { inner, path, footers, table, known }))
     }
 }
 
@@ -61,6 +110,8 @@ struct SessionReader {
     inner: Box<dyn AsyncFileReader + Send>,
     path: Path,
     footers: Arc<FileMetadataCache>,
+    table: SchemaRef,
+    known: Arc<KnownSchemas>,
 }
 
 impl AsyncFileReader for SessionReader {
@@ -80,6 +131,10 @@ impl AsyncFileReader for SessionReader {
             return self.inner.get_metadata(options);
         }
         let options = options.cloned().unwrap_or_default().with_page_index_policy(PageIndexPolicy::Optional);
-        Box::pin(async move { self.inner.get_metadata(Some(&options)).await })
+        Box::pin(async move {
+            let footer = self.inner.get_metadata(Some(&options)).await?;
+            self.known.learn(&self.path, &footer, &self.table)?;
+            Ok(footer)
+        })
     }
 }

@@ -37,7 +37,7 @@ use datafusion::physical_plan::{
 
 use super::explain::{FileSchemas, json_sources};
 use super::prune::prune;
-use super::readers::SessionReaders;
+use super::readers::{KnownSchemas, SessionReaders};
 use crate::functions::plain_path;
 use crate::lake::{DataFile, Version};
 use crate::shred::ShredAdapterFactory;
@@ -59,6 +59,8 @@ struct ScannedTable {
     store: ObjectStoreUrl,
     schema: SchemaRef,
     leaves: Leaves,
+    /// What the session has learnt of the files. A scan that is sent elsewhere begins with nothing.
+    known: Arc<KnownSchemas>,
 }
 
 /// Whether scans read leaf columns in place of JSON text. Every answer is the same; support and tests look at the difference.
@@ -81,7 +83,7 @@ impl LakeTable {
         files: Arc<Vec<DataFile>>,
         leaves: Leaves,
     ) -> Self {
-        let scanned = ScannedTable { name: name.to_owned(), version, store, schema, leaves };
+        let scanned = ScannedTable { name: name.to_owned(), version, store, schema, leaves, known: Arc::default() };
         Self { scanned: Arc::new(scanned), files, explained: None }
     }
 
@@ -331,15 +333,17 @@ impl SessionScanExec {
         if let Some(running) = self.running.get() {
             return Ok(Arc::clone(running));
         }
-        let runtime = context.runtime_env();
-        let readers = SessionReaders::new(runtime.object_store(&self.parts.table.store)?, &runtime);
+        let (runtime, table) = (context.runtime_env(), &self.parts.table);
+        let store = runtime.object_store(&table.store)?;
+        let readers = SessionReaders::new(store, &runtime, Arc::clone(&table.schema), Arc::clone(&table.known));
         let options = TableParquetOptions {
             global: context.session_config().options().execution.parquet.clone(),
             ..TableParquetOptions::default()
         };
         let source =
             self.parts.source().with_table_parquet_options(options).with_parquet_file_reader_factory(Arc::new(readers));
-        let scan = Arc::new(DataSourceExec::new(Arc::new(self.parts.config(source)?)));
+        let parts = ScanParts { groups: table.known.told_to(&self.parts.groups), ..self.parts.clone() };
+        let scan = Arc::new(DataSourceExec::new(Arc::new(parts.config(source)?)));
         Ok(Arc::clone(self.running.get_or_init(|| scan)))
     }
 }
