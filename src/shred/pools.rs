@@ -132,7 +132,7 @@ impl RarePaths {
             unit.bytes += sampled.values.len() + path.last().map_or(0, String::len);
         }
         units.extend(single.into_values());
-        // The costliest last, and behind all others what is hardly rare: a walk over the text for it is worth more.
+        // The costliest last, and behind all others what is hardly rare: of a walk for it more rows have something.
         let order = |unit: &Unit| (unit.rows * RARE >= rows, unit.bytes);
         units.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.paths.cmp(&b.paths)));
         let mut sum: usize = units.iter().map(|unit| unit.bytes).sum();
@@ -249,7 +249,7 @@ mod tests {
             walker.walk(document);
             walker.pooled(document).for_each(|value| rare.add(&value));
         }
-        rare.choose(&walker, |path| path == ["leaf"], documents.len(), 100, text_bytes, <[u8]>::len)
+        rare.choose(&walker, |path| path == ["leaf"], documents.len(), 66, text_bytes, <[u8]>::len)
     }
 
     fn pool_of(pools: &Pools, path: &str) -> Option<Option<u8>> {
@@ -276,6 +276,22 @@ mod tests {
         assert_eq!(pool_of(&pools, "rarer"), Some(Some(1)));
         assert_eq!(pool_of(&pools, "rare_b"), pool_of(&pools, "rarer"));
         assert_eq!((pools.count, pools.closed.len()), (2, 0));
+    }
+
+    #[test]
+    fn what_is_hardly_rare_gives_way_before_what_was_met_once() {
+        let document = |row: usize| {
+            let often = if row.is_multiple_of(80) { r#","often":"one in eighty""# } else { "" };
+            let once = if row == 7 { r#","once":"a value that is long enough to cost something here""# } else { "" };
+            format!(r#"{{"leaf":1{often}{once}}}"#)
+        };
+        let documents: Vec<String> = (0..10_000).map(document).collect();
+        let both = choose(&documents, 1 << 20);
+        assert_eq!((pool_of(&both, "often"), pool_of(&both, "once")), (Some(Some(1)), Some(Some(Pools::UNFORESEEN))));
+        // Room for one of them.
+        let one = choose(&documents, 100 * 125 * 16 / BYTES_PERCENT);
+        assert_eq!((pool_of(&one, "often"), pool_of(&one, "once")), (Some(None), Some(Some(Pools::UNFORESEEN))));
+        assert_eq!(one.closed.len(), 0);
     }
 
     #[test]
