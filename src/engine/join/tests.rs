@@ -208,9 +208,9 @@ proptest! {
 fn many(rows: usize) -> Vec<Row> {
     let row = |row: usize| {
         let mixed = row.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20;
-        let instant = (row % 17 > 0).then_some((mixed % 5000) as i64);
+        let instant = (!row.is_multiple_of(17)).then_some((mixed % 5000) as i64);
         (
-            (row % 13 > 0).then_some((mixed % 5) as u8),
+            (!row.is_multiple_of(13)).then_some((mixed % 5) as u8),
             0,
             instant,
             Some((mixed % 15) as i8 - 7),

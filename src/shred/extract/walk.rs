@@ -170,8 +170,8 @@ impl Trie {
 enum Search {
     /// All in one pass.
     Together(Searcher),
-    /// A key, then what begins an escape.
-    Apart(Finder<'static>, Finder<'static>),
+    /// A key and what begins an escape, one after the other.
+    Apart(Box<[Finder<'static>; 2]>),
 }
 
 impl Search {
@@ -195,7 +195,7 @@ impl Search {
             texts.pop();
         }
         match texts.as_slice() {
-            [key] => Some(Self::Apart(Finder::new(key).into_owned(), Finder::new(r"\u"))),
+            [key] => Some(Self::Apart(Box::new([Finder::new(key).into_owned(), Finder::new(r"\u")]))),
             _ => None,
         }
     }
@@ -203,7 +203,7 @@ impl Search {
     fn finds_in(&self, text: &[u8]) -> bool {
         match self {
             Self::Together(all) => all.find(text).is_some(),
-            Self::Apart(key, escape) => key.find(text).is_some() || escape.find(text).is_some(),
+            Self::Apart(both) => both.iter().any(|one| one.find(text).is_some()),
         }
     }
 }
