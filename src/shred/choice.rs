@@ -30,10 +30,6 @@ const SAMPLE_ROWS: usize = 4_096;
 const COMPRESSED_TEXTS: usize = 4;
 /// A path of fewer values than one in this many rows is not worth a column of its own.
 const RAREST: usize = 100;
-/// A path of fewer values than one in this many rows shares a pool where it has no leaf. That is more than is rare, for a sample of
-/// 4,096 rows tells one in a hundred from the next path only by luck: a path of 0.74 % had neither in 2 files of 39, and parsing
-/// the text of these two was most of what it cost to ask for it.
-const POOLED: usize = 66;
 /// Strings longer than this on average are notes and payloads: as large as the text they come from.
 const LONG_TEXT_BYTES: usize = 64;
 /// Compressed bits a value from which on a second copy of a column is not worth it. Names and codes take 1 to 12 bits, phone
@@ -211,7 +207,7 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
         let is_leaf = |path: &[String]| {
             leaves.iter().any(|leaf| leaf.column == name && leaf.path == path && leaf.inside.is_none())
         };
-        (name.to_owned(), rare.choose(&walker, is_leaf, sampled, POOLED, bytes, compressed_bytes))
+        (name.to_owned(), rare.choose(&walker, is_leaf, sampled, RAREST, bytes, compressed_bytes))
     });
     let pools = pools.collect();
     LeafSet { leaves, pools }
