@@ -6,8 +6,6 @@
 const ONES: u64 = 0x0101_0101_0101_0101;
 /// A quote in each byte.
 pub(super) const QUOTES: u64 = ONES * b'"' as u64;
-/// A backslash in each byte.
-pub(super) const BACKSLASHES: u64 = ONES * b'\\' as u64;
 /// Bytes without a match after which `memchr`, which looks at 32 at once, is the faster.
 const SHORT: usize = 64;
 

@@ -11,10 +11,10 @@ use std::ops::Range;
 use jiter::{Jiter, JiterError, LinePosition, Peek};
 
 use super::layout::{Layout, target_name};
-use super::plain_json::skip_value;
 use super::rows::{Cell, Fault, Row, slot};
 use super::values::{end_members, offset_within, push_json_string, start_member};
 use crate::schema::{HeaderMatch, match_headers};
+use crate::shred::plain_json::skip_value;
 
 /// What is done with columns that are none of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -28,7 +28,6 @@ mod keys;
 mod layout;
 mod pages;
 mod parquet_rows;
-mod plain_json;
 mod quarantine;
 mod requarantine;
 mod resolve;

@@ -2,7 +2,7 @@
 
 use jiter::{Jiter, Peek};
 
-use super::plain_json::is_plain_json;
+use crate::shred::plain_json::is_plain_json;
 
 /// Longest part of a bad value that a message quotes, in characters.
 const QUOTED_CHARS: usize = 100;

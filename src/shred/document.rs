@@ -2,14 +2,18 @@
 //!
 //! The walk gives what the look-ups of datafusion-functions-json give: the first of several equal keys counts, there is no
 //! going back, and a look-up reads a document only as far as it must. On a sound document one pass in order does the same as
-//! many look-ups. On one that breaks off, or nests deeper than the parser skips, the pass is thrown away and `Walker::exact`
-//! looks every key up by skipping over its elder siblings, as the functions do.
+//! many look-ups: a quick one where nothing is unusual (`plain`), else one by the parser of the functions. On a document that breaks
+//! off, or nests deeper than the parser skips, the pass is thrown away and `Walker::exact` looks every key up by skipping over
+//! its elder siblings, as the functions do.
 //!
 //! `data` mostly holds the very text of `source_details` once more (in every one of 131,072 sound generated rows). It is walked there
 //! again all the same: it is a tenth of `data`, so going round it would save a fiftieth of an ingest at most, against a
 //! comparison, and answers taken from another document.
 
+mod plain;
+
 use std::collections::HashMap;
+use std::ops::Range;
 
 use jiter::{Jiter, JiterResult, NumberAny, NumberInt, Peek};
 
@@ -29,6 +33,8 @@ const MANY_BRACKETS: usize = 150;
 #[derive(Debug, Default)]
 struct Node {
     key: Box<str>,
+    /// The key as JSON writes it, quotes and all.
+    quoted: Box<str>,
     children: HashMap<Box<str>, usize>,
     /// The children that came first in the last objects that began differently, the latest in front; 0 for none.
     first: [usize; 2],
@@ -191,8 +197,12 @@ impl Walker {
         let child = self.nodes.len();
         // A look-up by a key that spells a number goes into arrays too, of which pools know nothing.
         let pool = self.nodes[parent].pool_below.filter(|_| !is_index(key));
-        let pool_key = below(&self.nodes[parent].pool_key, &escaped(key)).into();
-        let node = Node { key: key.into(), is_complete: true, pool, pool_below: pool, pool_key, ..Node::default() };
+        let quoted = quoted(key);
+        let escaped = quoted.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or_default();
+        let pool_key = below(&self.nodes[parent].pool_key, escaped).into();
+        let quoted = quoted.into();
+        let node =
+            Node { key: key.into(), quoted, is_complete: true, pool, pool_below: pool, pool_key, ..Node::default() };
         self.nodes.push(node);
         self.nodes[parent].children.insert(key.into(), child);
         child
@@ -201,10 +211,7 @@ impl Walker {
     /// Finds the path of a key below another, noting it if it is new; `None` where no more are noted. `before` is the key that
     /// came before it in the object.
     fn child(&mut self, parent: usize, before: Option<usize>, key: &str) -> Option<usize> {
-        let [likely, other] = match before {
-            Some(before) => self.nodes[before].next,
-            None => self.nodes[parent].first,
-        };
+        let [likely, other] = self.expected(parent, before);
         // The root's key is empty, and a key of a document may be: but the root comes after none.
         if likely != 0 && *self.nodes[likely].key == *key {
             return Some(likely);
@@ -219,11 +226,23 @@ impl Walker {
         } else {
             self.grow(parent, key)
         };
-        match before {
-            Some(before) => self.nodes[before].next = [found, likely],
-            None => self.nodes[parent].first = [found, likely],
-        }
+        self.expect(parent, before, [found, likely]);
         Some(found)
+    }
+
+    /// Returns the keys that came next before, or first in the object; 0 for none.
+    fn expected(&self, parent: usize, before: Option<usize>) -> [usize; 2] {
+        match before {
+            Some(before) => self.nodes[before].next,
+            None => self.nodes[parent].first,
+        }
+    }
+
+    fn expect(&mut self, parent: usize, before: Option<usize>, children: [usize; 2]) {
+        match before {
+            Some(before) => self.nodes[before].next = children,
+            None => self.nodes[parent].first = children,
+        }
     }
 
     /// Notes that the document has a path; false where it was met before in the same document.
@@ -241,14 +260,15 @@ impl Walker {
     pub fn walk(&mut self, text: &str) {
         self.begin();
         if brackets(text.as_bytes()) < MANY_BRACKETS {
+            if self.plain(text).is_some() {
+                return;
+            }
+            self.begin_again();
             if self.fast(text).is_ok() {
                 return;
             }
-            for node in self.nodes.iter_mut().filter(|node| node.met_in == self.document) {
-                node.documents -= 1;
-            }
+            self.begin_again();
         }
-        self.begin();
         self.nodes[0].kinds |= BROKEN;
         let mut jiter = Jiter::new(text.as_bytes());
         if let Ok(Peek::Object) = jiter.peek() {
@@ -262,6 +282,14 @@ impl Walker {
         self.pooled.clear();
         self.scratch.clear();
         self.arrays.begin();
+    }
+
+    /// Throws a pass over the document away.
+    fn begin_again(&mut self) {
+        for node in self.nodes.iter_mut().filter(|node| node.met_in == self.document) {
+            node.documents -= 1;
+        }
+        self.begin();
     }
 
     fn fast(&mut self, text: &str) -> JiterResult<()> {
@@ -299,82 +327,91 @@ impl Walker {
 
     /// Takes a value that is not an object to go into, and moves behind it.
     fn value(&mut self, text: &str, jiter: &mut Jiter<'_>, node: usize, peek: Peek) -> JiterResult<()> {
-        let wanted = self.takes_all || self.nodes[node].leaf.is_some();
-        let beginning = jiter.current_index();
-        let taken = match peek {
-            Peek::String if wanted => {
-                let start = jiter.current_index() + 1;
+        let start = jiter.current_index();
+        let (kind, taken) = match peek {
+            Peek::String if self.is_wanted(node) => {
                 let decoded = jiter.known_str()?;
-                let length = decoded.len();
+                let inside = start + 1..start + 1 + decoded.len();
                 // The parser gives a piece of the document itself, unless it had to unescape.
-                let is_plain = text.get(start..start + length).is_some_and(|plain| std::ptr::eq(plain, decoded));
-                if !is_plain {
-                    self.scratch.push_str(decoded);
-                }
-                Some(match is_plain {
-                    true => Taken::Text(start, start + length),
-                    false => Taken::Unescaped(self.scratch.len() - length, self.scratch.len()),
-                })
+                let is_plain = text.get(inside.clone()).is_some_and(|plain| std::ptr::eq(plain, decoded));
+                let taken = match is_plain {
+                    true => Taken::Text(inside.start, inside.end),
+                    false => self.unescaped(decoded),
+                };
+                (Kind::Text.bit(), Some(taken))
             }
             Peek::String => {
                 jiter.known_skip(peek)?;
-                self.nodes[node].kinds |= Kind::Text.bit();
-                None
+                (Kind::Text.bit(), None)
             }
             Peek::Object => {
-                // Deeper than the walk goes: what is inside is unknown.
-                self.nodes[node].kinds |= CONTAINER;
-                self.nodes[node].has_objects = true;
-                self.nodes[node].is_complete = false;
-                jiter.known_skip(peek)?;
-                None
+                self.skip_deep(node);
+                return jiter.known_skip(peek);
             }
             Peek::Array => {
-                self.nodes[node].kinds |= CONTAINER;
-                self.nodes[node].has_arrays = true;
-                self.arrays.meet(node, jiter.current_index());
+                self.meet_array(node, start);
                 jiter.known_skip(peek)?;
-                None
+                (CONTAINER, None)
             }
             Peek::Null => {
-                self.nodes[node].kinds |= NULL;
                 jiter.known_skip(peek)?;
-                None
+                (NULL, None)
             }
             Peek::True | Peek::False => {
                 jiter.known_skip(peek)?;
-                Some(Taken::Boolean(matches!(peek, Peek::True)))
+                (Kind::Boolean.bit(), Some(Taken::Boolean(matches!(peek, Peek::True))))
             }
             _ => {
-                let start = jiter.current_index();
-                let mut again = jiter.clone();
                 jiter.known_skip(peek)?;
-                let end = jiter.current_index();
-                let raw = text.get(start..end).unwrap_or_default();
-                Some(match short_integer(raw) {
-                    Some(integer) => Taken::Integer(integer),
-                    None => number(raw, again.known_number(peek).ok()).unwrap_or(Taken::RawNumber(start, end)),
-                })
+                let taken = number(text, start..jiter.current_index());
+                (taken.kind().bit(), Some(taken))
             }
         };
-        if let Some(taken) = taken {
-            self.nodes[node].kinds |= taken.kind().bit();
-            if wanted {
-                self.taken.push((node, taken));
-            }
-        }
-        let is_pooled = self.takes_all || self.nodes[node].pool.is_some();
-        if is_pooled && !matches!(peek, Peek::Object) {
-            let end = jiter.current_index();
-            let is_deep = matches!(peek, Peek::Array)
-                && brackets(text.as_bytes().get(beginning..end).unwrap_or_default()) >= MANY_BRACKETS;
-            if end - beginning <= MAX_POOLED_BYTES && !is_deep || self.takes_all {
-                self.pooled.push((node, beginning, end));
-            } else {
-                self.nodes[node].unpooled = true;
-            }
-        }
+        self.note(text, node, kind, taken, start..jiter.current_index());
         Ok(())
+    }
+
+    fn is_wanted(&self, node: usize) -> bool {
+        self.takes_all || self.nodes[node].leaf.is_some()
+    }
+
+    fn unescaped(&mut self, text: &str) -> Taken {
+        let start = self.scratch.len();
+        self.scratch.push_str(text);
+        Taken::Unescaped(start, self.scratch.len())
+    }
+
+    /// Notes an object that the walk does not go into: what is inside is unknown.
+    fn skip_deep(&mut self, node: usize) {
+        let node = &mut self.nodes[node];
+        node.kinds |= CONTAINER;
+        (node.has_objects, node.is_complete) = (true, false);
+    }
+
+    fn meet_array(&mut self, node: usize, start: usize) {
+        self.nodes[node].kinds |= CONTAINER;
+        self.nodes[node].has_arrays = true;
+        self.arrays.meet(node, start);
+    }
+
+    /// Notes a value that is no object: what kind it is, what is taken of it, and where it is.
+    fn note(&mut self, text: &str, node: usize, kind: u8, taken: Option<Taken>, value: Range<usize>) {
+        let takes_all = self.takes_all;
+        let this = &mut self.nodes[node];
+        this.kinds |= kind;
+        if let Some(taken) = taken.filter(|_| takes_all || this.leaf.is_some()) {
+            self.taken.push((node, taken));
+        }
+        if takes_all || this.pool.is_some() {
+            let is_deep = || {
+                kind == CONTAINER && brackets(text.as_bytes().get(value.clone()).unwrap_or_default()) >= MANY_BRACKETS
+            };
+            if takes_all || value.len() <= MAX_POOLED_BYTES && !is_deep() {
+                self.pooled.push((node, value.start, value.end));
+            } else {
+                this.unpooled = true;
+            }
+        }
     }
 
     /// Looks up every key as the functions do: the value by a parser of its own, its younger siblings by skipping over it.
@@ -489,11 +526,10 @@ impl Walker {
     }
 }
 
-/// Writes a key as JSON does between quotes.
-fn escaped(key: &str) -> String {
+/// Writes a key as JSON does.
+fn quoted(key: &str) -> String {
     // A string does not fail.
-    let quoted = serde_json::to_string(key).unwrap_or_default();
-    quoted.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or_default().to_owned()
+    serde_json::to_string(key).unwrap_or_default()
 }
 
 /// Counts opening brackets: in pieces of so few bytes that a count fits a byte, which is what the compiler makes vectors of.
@@ -511,12 +547,17 @@ fn short_integer(raw: &str) -> Option<i64> {
 }
 
 /// Sorts a number by whether its value tells its text.
-fn number(raw: &str, value: Option<NumberAny>) -> Option<Taken> {
-    match value {
+fn number(text: &str, place: Range<usize>) -> Taken {
+    let raw = text.get(place.clone()).unwrap_or_default();
+    if let Some(integer) = short_integer(raw) {
+        return Taken::Integer(integer);
+    }
+    let mut jiter = Jiter::new(raw.as_bytes());
+    match jiter.peek().and_then(|peek| jiter.known_number(peek)) {
         // Writing and comparing is for numbers alone, and a small part of the walk.
-        Some(NumberAny::Int(NumberInt::Int(integer))) if integer_is(integer, raw) => Some(Taken::Integer(integer)),
-        Some(NumberAny::Float(float)) if float.is_finite() && float_is(float, raw) => Some(Taken::Float(float)),
-        _ => None,
+        Ok(NumberAny::Int(NumberInt::Int(integer))) if integer_is(integer, raw) => Taken::Integer(integer),
+        Ok(NumberAny::Float(float)) if float.is_finite() && float_is(float, raw) => Taken::Float(float),
+        _ => Taken::RawNumber(place.start, place.end),
     }
 }
 

@@ -21,6 +21,7 @@ use jiter::{Jiter, JiterResult};
 
 use super::document::Walker;
 use super::manifest::PathNode;
+use super::plain_json::{blanks, skip_value};
 use crate::error::{Error, Result};
 
 /// Elements of an array at most: so few that the numbers of all elements of a row group fit into the offsets of a list.
@@ -168,6 +169,10 @@ impl Arrays {
 /// Finds the elements of the array that a text begins with, as `json_get_array` does.
 pub(super) fn cut(array: &str, ranges: &mut Vec<Range<usize>>) -> JiterResult<()> {
     ranges.clear();
+    if cut_plain(array.as_bytes(), ranges).is_some() {
+        return Ok(());
+    }
+    ranges.clear();
     let mut jiter = Jiter::new(array.as_bytes());
     let mut element = jiter.next_array()?;
     while let Some(peek) = element {
@@ -177,6 +182,28 @@ pub(super) fn cut(array: &str, ranges: &mut Vec<Range<usize>>) -> JiterResult<()
         element = jiter.array_step()?;
     }
     Ok(())
+}
+
+/// Finds the elements of an array in which nothing is unusual.
+fn cut_plain(array: &[u8], ranges: &mut Vec<Range<usize>>) -> Option<()> {
+    let mut at = blanks(array, 0);
+    if *array.get(at)? != b'[' {
+        return None;
+    }
+    at = blanks(array, at + 1);
+    if *array.get(at)? == b']' {
+        return Some(());
+    }
+    loop {
+        let end = skip_value(array, at)?;
+        ranges.push(at..end);
+        at = blanks(array, end);
+        match *array.get(at)? {
+            b',' => at = blanks(array, at + 1),
+            b']' => return Some(()),
+            _ => return None,
+        }
+    }
 }
 
 /// Grows the lists of the arrays at one path, a list a row; rows without an array are filled in when the next one comes.

@@ -19,6 +19,7 @@ pub mod elements;
 pub mod extract;
 pub mod leaf;
 pub mod manifest;
+pub mod plain_json;
 pub mod pools;
 pub mod shredder;
 

@@ -6,6 +6,7 @@
 use wide::u8x16;
 
 use super::walk::Odd;
+use crate::shred::plain_json::unicode;
 
 /// Bytes that are taken at once: as many as a word has bits.
 pub(super) const BLOCK: usize = 64;
@@ -144,22 +145,6 @@ impl Escapes {
             }
         }
         Ok(escaped)
-    }
-}
-
-/// Reads the `u` of an escape; returns where the `u` of its second half is, or 0 where it is whole.
-#[cold]
-fn unicode(document: &[u8], at: usize) -> Option<usize> {
-    let unit = |at: usize| {
-        let digits = document.get(at + 1..at + 5)?;
-        digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
-    };
-    match unit(at)? {
-        0xD800..=0xDBFF if document.get(at + 5..at + 7) == Some(b"\\u") => {
-            matches!(unit(at + 6)?, 0xDC00..=0xDFFF).then_some(at + 6)
-        }
-        0xD800..=0xDFFF => None,
-        _ => Some(0),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Tells in one quick pass that text is JSON, where nothing about it is unusual.
 //!
-//! A million sessions are 800 MB of documents, which are checked as they come and walked once more when they are stored. The
-//! check need not build anything, and what it does not take is left to the parser that the SQL functions use: escapes by code
-//! point, exponents, long numbers, deep nesting, and all that is no JSON.
+//! A million sessions are 800 MB of documents, which are checked as they come and walked once more when they are stored. Neither
+//! need build anything, and what is not taken here is left to the parser that the SQL functions use: exponents, long numbers, deep
+//! nesting, and all that is no JSON.
 
-use super::bytes::{BACKSLASHES, QUOTES, matches};
+use wide::u8x16;
 
 /// Levels of nesting that are followed, one a bit.
 const DEPTH: u32 = 60;
@@ -12,12 +12,12 @@ const DEPTH: u32 = 60;
 const DIGITS: usize = 15;
 
 /// Returns true only for JSON; false says nothing.
-pub(super) fn is_plain_json(text: &[u8]) -> bool {
+pub fn is_plain_json(text: &[u8]) -> bool {
     skip_value(text, 0).is_some_and(|end| blanks(text, end) == text.len())
 }
 
 /// Returns where the value ends that begins here, behind blanks at most; `None` says nothing.
-pub(super) fn skip_value(text: &[u8], start: usize) -> Option<usize> {
+pub fn skip_value(text: &[u8], start: usize) -> Option<usize> {
     // One bit for each open level, the innermost lowest: whether it is an object.
     let mut objects: u64 = 0;
     let mut depth = 0;
@@ -25,7 +25,7 @@ pub(super) fn skip_value(text: &[u8], start: usize) -> Option<usize> {
     loop {
         at = blanks(text, at);
         match *text.get(at)? {
-            b'"' => at = string(text, at + 1)?,
+            b'"' => at = string(text, at + 1)?.end,
             open @ (b'{' | b'[') => {
                 let is_object = open == b'{';
                 at = blanks(text, at + 1);
@@ -74,7 +74,9 @@ pub(super) fn skip_value(text: &[u8], start: usize) -> Option<usize> {
     }
 }
 
-fn blanks(text: &[u8], mut at: usize) -> usize {
+/// Goes past white space.
+#[inline]
+pub(super) fn blanks(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
         at += 1;
     }
@@ -86,26 +88,50 @@ fn key(text: &[u8], at: usize) -> Option<usize> {
     if *text.get(at)? != b'"' {
         return None;
     }
-    let at = blanks(text, string(text, at + 1)?);
+    let at = blanks(text, string(text, at + 1)?.end);
     (*text.get(at)? == b':').then_some(at + 1)
 }
 
+/// Where a string ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct StringEnd {
+    /// The first byte behind the closing quote.
+    pub end: usize,
+    /// Whether there are escapes in it.
+    is_escaped: bool,
+}
+
+impl StringEnd {
+    /// Returns the place of the closing quote, if what is before it need not be unescaped.
+    pub fn plain(self) -> Option<usize> {
+        (!self.is_escaped).then(|| self.end - 1)
+    }
+}
+
 /// Goes past a string whose quote is behind.
-fn string(text: &[u8], mut at: usize) -> Option<usize> {
+#[inline]
+pub(super) fn string(text: &[u8], mut at: usize) -> Option<StringEnd> {
+    let mut is_escaped = false;
     loop {
-        if let Some(word) = text.get(at..)?.first_chunk() {
-            let controls = matches(&word.map(|byte| byte & 0xe0), 0);
-            let found = matches(word, QUOTES) | matches(word, BACKSLASHES) | controls;
+        if let Some(part) = text.get(at..)?.first_chunk() {
+            let bytes = u8x16::new(*part);
+            let marks = bytes.simd_eq(u8x16::splat(b'"')) | bytes.simd_eq(u8x16::splat(b'\\'));
+            // The least of a byte and the last control character is the byte itself for those alone.
+            let found = (marks | bytes.min(u8x16::splat(0x1f)).simd_eq(bytes)).to_bitmask();
             if found == 0 {
-                at += word.len();
+                at += part.len();
                 continue;
             }
-            at += (found.trailing_zeros() / 8) as usize;
+            at += found.trailing_zeros() as usize;
         }
         match *text.get(at)? {
-            b'"' => return Some(at + 1),
+            b'"' => return Some(StringEnd { end: at + 1, is_escaped }),
             b'\\' => match *text.get(at + 1)? {
-                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => at += 2,
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => (at, is_escaped) = (at + 2, true),
+                b'u' => {
+                    let second = unicode(text, at + 1)?;
+                    (at, is_escaped) = (if second == 0 { at + 6 } else { second + 5 }, true);
+                }
                 _ => return None,
             },
             0..0x20 => return None,
@@ -114,11 +140,29 @@ fn string(text: &[u8], mut at: usize) -> Option<usize> {
     }
 }
 
-fn literal(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
+/// Reads the `u` of an escape; returns where the `u` of its second half is, or 0 where it is whole.
+#[cold]
+pub(super) fn unicode(document: &[u8], at: usize) -> Option<usize> {
+    let unit = |at: usize| {
+        let digits = document.get(at + 1..at + 5)?;
+        digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
+    };
+    match unit(at)? {
+        0xD800..=0xDBFF if document.get(at + 5..at + 7) == Some(b"\\u") => {
+            matches!(unit(at + 6)?, 0xDC00..=0xDFFF).then_some(at + 6)
+        }
+        0xD800..=0xDFFF => None,
+        _ => Some(0),
+    }
+}
+
+/// Goes past a word.
+pub(super) fn literal(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
     text.get(at..)?.starts_with(word).then_some(at + word.len())
 }
 
-fn number(text: &[u8], mut at: usize) -> Option<usize> {
+/// Goes past a number.
+pub(super) fn number(text: &[u8], mut at: usize) -> Option<usize> {
     if *text.get(at)? == b'-' {
         at += 1;
     }
@@ -160,6 +204,7 @@ mod tests {
             r#"{"a":"b","c":[1,-2.5,true,false,null,{}],"d":{"e":[]},"f":"a longer text with \"quotes\" and \\ é"}"#,
             " [ 1 , { \"a\" : 0 } ]\r\n\t",
             "\"text\"",
+            r#""\u00e9 and \ud83d\udd8c in a longer text""#,
             "-0",
             "0.5",
             "{}",
@@ -195,7 +240,11 @@ mod tests {
             "nul",
             "truex",
             "NaN",
-            "\"\\u00e9\"",
+            "\"\\ud83d\"",
+            "\"\\ud83d\\u00e9\"",
+            "\"\\udd8c\"",
+            "\"\\u00g9\"",
+            "\"\\u00e",
             "\"\\x\"",
             "\"a\nb\"",
             "\"a\0\"",
@@ -219,7 +268,7 @@ mod tests {
         }
 
         #[test]
-        fn strings_end_where_the_parser_ends_them(text in r#""([a-zé"\\\\/nu\x00-\x20\x7f0-9]{0,20}")"#) {
+        fn strings_end_where_the_parser_ends_them(text in r#""(([a-zé"\\\\/nu\x00-\x20\x7f0-9]|\\\\u[dD0][89a-e][0-9a-f]{2}|[a-z]{9}){0,20}")"#) {
             prop_assert!(!is_plain_json(text.as_bytes()) || is_json(&text), "{text:?}");
         }
 
