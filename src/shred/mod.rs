@@ -22,6 +22,7 @@ pub mod manifest;
 pub mod plain_json;
 pub mod pools;
 pub mod shredder;
+mod sparse;
 
 pub use adapter::ShredAdapterFactory;
 pub use leaf::{Kind, LeafSet};

@@ -11,13 +11,14 @@
 //! document once more; they are told by the many keys that the sample had only once, and stay in the text.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
 
-use arrow::array::{ArrayBuilder, ArrayRef, StringViewBuilder, new_null_array};
+use arrow::array::{ArrayRef, new_null_array};
 use arrow::datatypes::DataType;
 
 use super::document::{Pooled, Walker};
 use super::leaf::is_index;
+use super::sparse::SparseTexts;
+use crate::error::{Error, Result};
 
 /// Bytes of a value from which on it stays in the text, and with it all of its path in the file.
 pub const MAX_POOLED_BYTES: usize = 2_048;
@@ -182,7 +183,7 @@ pub(super) struct PoolBuilders {
 
 #[derive(Debug)]
 struct PoolBuilder {
-    documents: StringViewBuilder,
+    documents: SparseTexts,
     bytes: usize,
     /// The document of the row, not closed; empty where it has nothing so far.
     document: String,
@@ -191,7 +192,7 @@ struct PoolBuilder {
 impl PoolBuilders {
     /// Makes builders for so many pools.
     pub fn new(count: u8) -> Self {
-        let pool = |_| PoolBuilder { documents: StringViewBuilder::new(), bytes: 0, document: String::new() };
+        let pool = |_| PoolBuilder { documents: SparseTexts::new(0), bytes: 0, document: String::new() };
         Self { pools: (0..count).map(pool).collect(), text_bytes: 0 }
     }
 
@@ -213,30 +214,28 @@ impl PoolBuilders {
             touched &= touched - 1;
             pool.document.push('}');
             pool.bytes += pool.document.len();
-            for _ in pool.documents.len()..row {
-                pool.documents.append_null();
-            }
-            pool.documents.append_value(&pool.document);
+            pool.documents.append(row, &pool.document);
             pool.document.clear();
         }
     }
 
     /// Returns the columns for so many rows. A pool that has become too large is left empty, and its bit is set in `lost`.
-    pub fn finish(self, rows: usize, lost: &mut u32) -> Vec<ArrayRef> {
+    ///
+    /// # Errors
+    /// As [`SparseTexts::finish`].
+    pub fn finish(self, rows: usize, lost: &mut u32) -> Result<Vec<ArrayRef>> {
         let most = LOST_BYTES.max(self.text_bytes / 100 * LOST_PERCENT);
         let mut columns = Vec::with_capacity(self.pools.len());
-        for (number, mut pool) in self.pools.into_iter().enumerate() {
+        for (number, pool) in self.pools.into_iter().enumerate() {
             if pool.bytes > most {
                 *lost |= 1 << number;
                 columns.push(new_null_array(&DataType::Utf8View, rows));
                 continue;
             }
-            for _ in pool.documents.len()..rows {
-                pool.documents.append_null();
-            }
-            columns.push(Arc::new(pool.documents.finish()) as ArrayRef);
+            let documents = pool.documents.finish(rows);
+            columns.push(documents.map_err(|error| Error::internal(format!("pool {number}: {error}")))?);
         }
-        columns
+        Ok(columns)
     }
 }
 

@@ -8,9 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{
     Array, ArrayBuilder, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch,
-    StringViewBuilder,
 };
-
 use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::{not, nullif};
@@ -20,12 +18,13 @@ use super::elements::Lists;
 use super::leaf::{Kind, LeafSet};
 use super::manifest::{Manifest, PathNode};
 use super::pools::PoolBuilders;
+use super::sparse::SparseTexts;
 use crate::error::{Error, Result};
 
 /// Builds one leaf column; rows without a value are filled in when the next one comes.
 #[derive(Debug)]
 enum LeafBuilder {
-    Text(StringViewBuilder),
+    Text(SparseTexts),
     Integer(Int64Builder),
     Float(Float64Builder),
     Boolean(BooleanBuilder),
@@ -40,17 +39,10 @@ macro_rules! pad {
     }};
 }
 
-fn append_text(builder: &mut StringViewBuilder, row: usize, text: &str) {
-    for _ in builder.len()..row {
-        builder.append_null();
-    }
-    builder.append_value(text);
-}
-
 impl LeafBuilder {
     fn new(kind: Kind, rows: usize) -> Self {
         match kind {
-            Kind::Text | Kind::RawNumber => Self::Text(StringViewBuilder::with_capacity(rows)),
+            Kind::Text | Kind::RawNumber => Self::Text(SparseTexts::new(rows)),
             Kind::Integer => Self::Integer(Int64Builder::new()),
             Kind::Float => Self::Float(Float64Builder::new()),
             Kind::Boolean => Self::Boolean(BooleanBuilder::new()),
@@ -60,9 +52,9 @@ impl LeafBuilder {
     fn append(&mut self, row: usize, taken: Taken, document: &str, scratch: &str) {
         match (self, taken) {
             (Self::Text(builder), Taken::Text(start, end) | Taken::RawNumber(start, end)) => {
-                append_text(builder, row, &document[start..end]);
+                builder.append(row, &document[start..end]);
             }
-            (Self::Text(builder), Taken::Unescaped(start, end)) => append_text(builder, row, &scratch[start..end]),
+            (Self::Text(builder), Taken::Unescaped(start, end)) => builder.append(row, &scratch[start..end]),
             (Self::Integer(builder), Taken::Integer(value)) => {
                 pad!(builder, row);
                 builder.append_value(value);
@@ -80,27 +72,22 @@ impl LeafBuilder {
         }
     }
 
-    fn finish(mut self, rows: usize) -> ArrayRef {
-        match &mut self {
-            Self::Text(builder) => {
-                for _ in builder.len()..rows {
-                    builder.append_null();
-                }
-                Arc::new(builder.finish())
-            }
-            Self::Integer(builder) => {
+    fn finish(self, rows: usize) -> Result<ArrayRef> {
+        Ok(match self {
+            Self::Text(builder) => builder.finish(rows).map_err(|error| Error::internal(format!("texts: {error}")))?,
+            Self::Integer(mut builder) => {
                 pad!(builder, rows);
                 Arc::new(builder.finish())
             }
-            Self::Float(builder) => {
+            Self::Float(mut builder) => {
                 pad!(builder, rows);
                 Arc::new(builder.finish())
             }
-            Self::Boolean(builder) => {
+            Self::Boolean(mut builder) => {
                 pad!(builder, rows);
                 Arc::new(builder.finish())
             }
-        }
+        })
     }
 }
 
@@ -218,15 +205,15 @@ impl FileShredder {
                 });
             }
             walker.arrays.finish(row_lists, rows, &mut lists, missed);
-            pooled.insert(name, pools.finish(rows, lost));
+            pooled.insert(name, pools.finish(rows, lost)?);
         }
         let mut arrays = Vec::new();
         for ((builders, lists), leaf) in builders.into_iter().zip(&lists).zip(&self.leaves.leaves) {
             for builder in builders.into_iter().flatten() {
                 let is_text = matches!(builder, LeafBuilder::Text(_));
                 let array = match lists {
-                    Some(lists) => lists.of(builder.finish(lists.items()))?,
-                    None => builder.finish(rows),
+                    Some(lists) => lists.of(builder.finish(lists.items())?)?,
+                    None => builder.finish(rows)?,
                 };
                 match leaf.copy_of.as_ref().filter(|_| is_text) {
                     Some(name) => arrays.extend(what_differs(&array, batch.column_by_name(name))?),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, BooleanBuilder, ByteView, Float64Builder, Int64Builder, NullBufferBuilder, StringViewArray,
-    StringViewBuilder, make_view,
+    make_view,
 };
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::DataType;
@@ -19,6 +19,7 @@ use super::walk::Place;
 use crate::shred::derive::{to_float, to_integer};
 use crate::shred::elements::{ListsBuilder, cut};
 use crate::shred::leaf::list_type;
+use crate::shred::sparse::SparseTexts;
 
 /// How a value is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -65,7 +66,7 @@ pub(super) struct Column {
 enum Values {
     Views { views: Vec<u128>, nulls: NullBufferBuilder },
     Elements { views: Vec<u128>, lists: ListsBuilder, ranges: Vec<Range<usize>> },
-    Text(StringViewBuilder),
+    Text(SparseTexts),
     Integer(Int64Builder),
     Float(Float64Builder),
     Boolean(BooleanBuilder),
@@ -76,7 +77,7 @@ impl Column {
         let values = match reading {
             Reading::Written => Values::Views { views: Vec::with_capacity(rows), nulls: NullBufferBuilder::new(rows) },
             Reading::Elements => Values::Elements { views: Vec::new(), lists: ListsBuilder::new(), ranges: Vec::new() },
-            Reading::Text | Reading::AsText => Values::Text(StringViewBuilder::with_capacity(rows)),
+            Reading::Text | Reading::AsText => Values::Text(SparseTexts::new(rows)),
             Reading::Integer => Values::Integer(Int64Builder::with_capacity(rows)),
             Reading::Float => Values::Float(Float64Builder::with_capacity(rows)),
             Reading::Exists | Reading::Boolean => Values::Boolean(BooleanBuilder::with_capacity(rows)),
@@ -92,9 +93,8 @@ impl Column {
                 nulls.append_n_nulls(missing);
                 views.resize(rows, 0);
             }
-            // Lists know their rows.
-            Values::Elements { .. } => {}
-            Values::Text(builder) => (0..missing).for_each(|_| builder.append_null()),
+            // Lists and texts know their rows.
+            Values::Elements { .. } | Values::Text(_) => {}
             Values::Integer(builder) => builder.append_nulls(missing),
             Values::Float(builder) => builder.append_nulls(missing),
             Values::Boolean(builder) if self.reading == Reading::Exists => builder.append_n(missing, false),
@@ -126,11 +126,11 @@ impl Column {
                     views.extend(shown);
                 }
             }
-            Values::Text(builder) => match (value, self.reading) {
-                (Some(value), Reading::AsText) => value.with_text(|text| builder.append_option(text)),
-                (Some(value), _) if value.is_string() => value.with_text(|text| builder.append_option(text)),
-                _ => builder.append_null(),
-            },
+            Values::Text(texts) => {
+                if let Some(value) = value.filter(|value| self.reading == Reading::AsText || value.is_string()) {
+                    value.with_text(|text| text.into_iter().for_each(|text| texts.append(row, text)));
+                }
+            }
             Values::Integer(builder) => builder.append_option(value.and_then(Value::integer)),
             Values::Float(builder) => builder.append_option(value.and_then(Value::float)),
             Values::Boolean(builder) => match self.reading {
@@ -153,7 +153,7 @@ impl Column {
                 let elements = StringViewArray::try_new(ScalarBuffer::from(views), buffers, None)?;
                 lists.finish(documents.len()).of(Arc::new(elements)).map_err(DataFusionError::from)?
             }
-            Values::Text(mut builder) => Arc::new(builder.finish()),
+            Values::Text(texts) => texts.finish(documents.len())?,
             Values::Integer(mut builder) => Arc::new(builder.finish()),
             Values::Float(mut builder) => Arc::new(builder.finish()),
             Values::Boolean(mut builder) => Arc::new(builder.finish()),
