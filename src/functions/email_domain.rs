@@ -30,7 +30,9 @@ impl Default for EmailDomain {
 ///
 /// Quoted local parts, which may hold blanks and more at signs, are not taken for addresses.
 pub(crate) fn split_address(text: &str) -> Option<(&str, &str)> {
-    let text = text.trim();
+    // Most texts have no blanks to look for.
+    let is_bare = [text.as_bytes().first(), text.as_bytes().last()].iter().flatten().all(|end| end.is_ascii_graphic());
+    let text = if is_bare { text } else { text.trim() };
     split_ascii(text).or_else(|| split_any(text))
 }
 

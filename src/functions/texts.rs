@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 
 use arrow::array::{Array, AsArray, ByteView, MAX_INLINE_VIEW_LEN, StringViewArray, UInt32Array, make_view};
-use arrow::buffer::{Buffer, ScalarBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use arrow::compute::take;
 use datafusion::common::{Result, internal_datafusion_err};
 
@@ -18,6 +18,10 @@ const REMEMBERED: usize = 1_024;
 const TRIAL_ROWS: usize = 256;
 /// Results that are remembered: a power of two.
 const RESULTS: usize = 256;
+/// The result of a text that gives null.
+const NULL: u32 = u32::MAX;
+/// What stands in for a view that is not remembered.
+const UNKNOWN: u32 = u32::MAX - 1;
 /// Bytes of new texts in one buffer; offsets in a view have 32 bits.
 const BUFFER_BYTES: usize = 1 << 28;
 
@@ -30,29 +34,31 @@ pub(crate) fn map(
     mut read: impl for<'a> FnMut(&'a str) -> Option<Cow<'a, str>>,
 ) -> Result<StringViewArray> {
     // The rows' results by number, so that each is checked for UTF-8 once and not for every row.
-    let mut remembered: Vec<Option<(u128, Option<u32>)>> = vec![None; REMEMBERED];
+    let mut remembered: Vec<(u128, u32)> = vec![(0, UNKNOWN); REMEMBERED];
     let mut repeats = 0_usize;
     let mut same: Vec<Option<(Cow<'_, str>, u32)>> = vec![None; RESULTS];
-    let mut rows: Vec<Option<u32>> = Vec::with_capacity(texts.len());
+    let mut rows: Vec<u32> = Vec::with_capacity(texts.len());
     let mut results: Vec<u128> = Vec::new();
     let mut buffers: Vec<Buffer> = texts.data_buffers().to_vec();
     let mut made: Vec<u8> = Vec::new();
     for (row, &input) in texts.views().iter().enumerate() {
         if texts.is_null(row) {
-            rows.push(None);
+            rows.push(NULL);
             continue;
         }
         let place = (repeats > 0 || row < TRIAL_ROWS).then(|| place(input));
-        let slot = place.and_then(|place| remembered.get(place).copied().flatten());
-        if let Some((_, known)) = slot.filter(|(view, _)| *view == input) {
+        if let Some((view, known)) = place.and_then(|place| remembered.get(place))
+            && *view == input
+            && *known != UNKNOWN
+        {
             repeats += 1;
-            rows.push(known);
+            rows.push(*known);
             continue;
         }
         let text = texts.value(row);
         let number = match read(text) {
-            None => None,
-            Some(result) => Some(match same.get_mut(place_of_result(&result)) {
+            None => NULL,
+            Some(result) => match same.get_mut(place_of_result(&result)) {
                 Some(Some((known, number))) if *known == result => *number,
                 slot => {
                     let view = if result.len() <= MAX_INLINE_VIEW_LEN as usize {
@@ -71,16 +77,16 @@ pub(crate) fn map(
                     };
                     results.push(view);
                     // A batch has fewer rows than this.
-                    let number = u32::try_from(results.len() - 1).unwrap_or(u32::MAX);
+                    let number = u32::try_from(results.len() - 1).unwrap_or(NULL);
                     if let Some(slot) = slot {
                         *slot = Some((result, number));
                     }
                     number
                 }
-            }),
+            },
         };
         if let Some(slot) = place.and_then(|place| remembered.get_mut(place)) {
-            *slot = Some((input, number));
+            *slot = (input, number);
         }
         rows.push(number);
     }
@@ -88,7 +94,9 @@ pub(crate) fn map(
         buffers.push(made.into());
     }
     let results = StringViewArray::try_new(ScalarBuffer::from(results), buffers, None)?;
-    Ok(take(&results, &UInt32Array::from(rows), None)?.as_string_view().clone())
+    let valid = BooleanBuffer::collect_bool(rows.len(), |row| rows[row] != NULL);
+    let rows = UInt32Array::new(rows.into(), Some(NullBuffer::new(valid)));
+    Ok(take(&results, &rows, None)?.as_string_view().clone())
 }
 
 /// Where a view is remembered.

@@ -241,6 +241,8 @@ impl PoolBuilders {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::Array;
+
     use super::*;
 
     fn choose(documents: &[String], text_bytes: usize) -> Pools {
@@ -324,7 +326,7 @@ mod tests {
             builders.append(row * 2, 3_000, values.into_iter().filter(|value| value.pool == Some(1) || row == 3));
         }
         let mut lost = 0;
-        let columns = builders.finish(300, &mut lost);
+        let columns = builders.finish(300, &mut lost).unwrap();
         assert_eq!(lost, 0b10);
         let counts: Vec<_> = columns.iter().map(|column| (column.len(), column.len() - column.null_count())).collect();
         assert_eq!(counts, [(300, 1), (300, 0)]);
