@@ -3,6 +3,7 @@
 //! One file a command, each with its arguments and a `run`. What they share: [`shared`] turns global flags, environment and
 //! configuration files into options of the library, [`printer`] puts results out, [`exit`] maps errors to exit codes.
 
+mod allocator;
 mod check;
 mod config;
 mod describe;
@@ -73,6 +74,7 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::FINE });
         }
     };
+    allocator::set_up(&cli.command);
     shared::start_log(&cli.shared);
     // Decoders of damaged files may panic; what comes of it is told as an error, here or where they are called.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
