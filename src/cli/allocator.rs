@@ -13,8 +13,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// 8,000 page faults, after 100 ms 500 to 2,500, after 300 ms 250 to 1,200, and takes a tenth to a fifth less than at first.
 const QUERY_MS: c_long = 300;
 /// The same while exports are loaded, where buffers of many sizes come and go: a million sessions take 6.1 CPU seconds in the system
-/// after 20 ms, 4.7 after 100, 3.2 after 300, and 0.50, 0.55 and 0.66 GB of memory at the most.
-const INGEST_MS: c_long = 100;
+/// after 20 ms, 5.2 after 60, 4.7 after 100, 3.2 after 300, and at the most 0.52, 0.48, 0.63 and 0.68 GB of memory.
+const INGEST_MS: c_long = 60;
 
 /// Keeps what is freed as long as is good for a command. To be called before there is a second thread.
 pub(super) fn set_up(command: &Command) {

@@ -11,98 +11,45 @@ use datafusion::arrow::array::{Array, ArrayRef, AsArray, GenericListArray, Offse
 use datafusion::arrow::compute::take;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, Statistics};
+use datafusion::common::Result;
+use datafusion::error::DataFusionError;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::execution_plan::{CardinalityEffect, ChildrenPropertiesMode};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput};
-use datafusion::physical_plan::statistics::ChildStats;
+use datafusion::physical_plan::metrics::RecordOutput;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::unnest::UnnestExec;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, PlanProperties, ReplaceChildrenOptions,
-    StatisticsArgs,
-};
 use futures::{StreamExt, TryStreamExt, stream};
+
+use super::own::{Node, Operator, OwnExec, Place};
+
+/// The operator's node.
+pub type FlattenExec = OwnExec<Flatten>;
 
 /// Gives out the elements of a column of lists.
 #[derive(Debug)]
-pub struct FlattenExec {
-    /// The stock operator in whose place this one stands: what it requires and promises holds here too.
-    stock: Arc<dyn ExecutionPlan>,
-    input: Arc<dyn ExecutionPlan>,
-    metrics: ExecutionPlanMetricsSet,
-}
+pub struct Flatten;
 
-impl FlattenExec {
-    /// Makes the operator that gives what a stock one gives; `None` where the node is another one, or unnests anything else.
-    pub fn in_place_of(node: &Arc<dyn ExecutionPlan>) -> Option<Self> {
-        let unnest: &UnnestExec = node.downcast_ref()?;
-        let [list] = unnest.list_column_indices() else { return None };
-        let input = unnest.input();
-        let [column] = input.schema().fields().iter().cloned().collect::<Vec<_>>().try_into().ok()?;
+impl Operator for Flatten {
+    const NAME: &'static str = "FlattenExec";
+
+    fn of(stock: &Node) -> Result<Option<Self>> {
+        let Some(unnest) = stock.downcast_ref::<UnnestExec>() else { return Ok(None) };
+        let schema = unnest.input().schema();
+        let ([list], [column]) = (unnest.list_column_indices(), schema.fields().as_ref()) else { return Ok(None) };
         let is_list = matches!(column.data_type(), DataType::List(_) | DataType::LargeList(_));
         let is_plain =
             list.depth == 1 && unnest.struct_column_indices().is_empty() && !unnest.options().preserve_nulls();
-        (is_list && is_plain).then(|| Self {
-            stock: Arc::clone(node),
-            input: Arc::clone(input),
-            metrics: ExecutionPlanMetricsSet::new(),
-        })
-    }
-}
-
-impl DisplayAs for FlattenExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("FlattenExec")
-    }
-}
-
-impl ExecutionPlan for FlattenExec {
-    fn name(&self) -> &'static str {
-        "FlattenExec"
+        Ok((is_list && is_plain).then_some(Self))
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.stock.properties()
+    fn describe(&self, _: &Place, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Ok(())
     }
 
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        self.stock.input_distribution_requirements()
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let stock = Arc::clone(&self.stock).replace_children(children, options)?;
-        Ok(match Self::in_place_of(&stock) {
-            Some(flatten) => Arc::new(flatten),
-            None => stock,
-        })
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn apply_expressions(
-        &self,
-        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        self.stock.apply_expressions(f)
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+    fn execute(&self, place: &Place, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let batch_size = context.session_config().batch_size().max(1);
-        let input = self.input.execute(partition, context)?;
-        let (schema, metrics) = (self.schema(), BaselineMetrics::new(&self.metrics, partition));
+        let input = place.input()?.execute(partition, context)?;
+        let (schema, metrics) = (place.stock.schema(), place.baseline(partition));
+        let of_batches = Arc::clone(&schema);
         let batches = input.map(move |batch| {
             let _timer = metrics.elapsed_compute().timer();
             let batch = batch?;
@@ -110,30 +57,14 @@ impl ExecutionPlan for FlattenExec {
                 DataType::LargeList(_) => elements(batch.column(0).as_list::<i64>())?,
                 _ => elements(batch.column(0).as_list::<i32>())?,
             };
-            let all = RecordBatch::try_new(Arc::clone(&schema), vec![elements])?.record_output(&metrics);
+            let all = RecordBatch::try_new(Arc::clone(&of_batches), vec![elements])?.record_output(&metrics);
             // Lists can be long, and what comes next counts on batches of this size.
             let rows = all.num_rows();
             let pieces =
                 (0..rows).step_by(batch_size).map(move |from| Ok(all.slice(from, batch_size.min(rows - from))));
-            Ok::<_, datafusion::error::DataFusionError>(stream::iter(pieces))
+            Ok::<_, DataFusionError>(stream::iter(pieces))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches.try_flatten())))
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        self.stock.child_stats_requests(partition)
-    }
-
-    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        self.stock.statistics_from_inputs(inputs, args)
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        self.stock.cardinality_effect()
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches.try_flatten())))
     }
 }
 
@@ -183,7 +114,7 @@ mod tests {
         let schema = batches[0].schema();
         context.register_table("t", Arc::new(MemTable::try_new(schema, vec![batches]).unwrap())).unwrap();
         let stock = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
-        let ours = put(Arc::clone(&stock), |node| Ok(boxed(FlattenExec::in_place_of(node)))).unwrap();
+        let ours = put(Arc::clone(&stock), |node| FlattenExec::in_place_of(node).map(boxed)).unwrap();
         let text = displayable(ours.as_ref()).indent(false).to_string();
         assert_eq!(stock.schema(), ours.schema());
         let mut answers = Vec::new();

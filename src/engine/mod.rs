@@ -14,6 +14,7 @@ mod join;
 mod json_paths;
 mod memory;
 mod operators;
+mod own;
 mod prune;
 mod readers;
 mod rules;

@@ -9,13 +9,11 @@ use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::flatten::FlattenExec;
-use super::groups::{FewGroupsExec, MOST_GROUPS};
+use super::groups::FewGroupsExec;
 use super::join::IntervalJoinExec;
+use super::own::Node;
 use super::sort::PrefixSortExec;
 use super::window::ShiftWindowExec;
-
-/// A node of a plan.
-type Node = Arc<dyn ExecutionPlan>;
 
 /// The rule; to run after all of DataFusion's own rules.
 #[derive(Debug)]
@@ -27,8 +25,8 @@ impl PhysicalOptimizerRule for OwnOperators {
             let window = || ShiftWindowExec::in_place_of(node).map(boxed);
             let sort = || PrefixSortExec::in_place_of(node).map(boxed);
             let join = || IntervalJoinExec::in_place_of(node).map(boxed);
-            let groups = || FewGroupsExec::in_place_of(node, MOST_GROUPS).map(boxed);
-            let flatten = || Ok(boxed(FlattenExec::in_place_of(node)));
+            let groups = || FewGroupsExec::in_place_of(node).map(boxed);
+            let flatten = || FlattenExec::in_place_of(node).map(boxed);
             let all: [&dyn Fn() -> Result<Option<Node>>; 5] = [&window, &sort, &join, &groups, &flatten];
             all.iter().find_map(|made| made().transpose()).transpose()
         })
@@ -57,4 +55,19 @@ pub(super) fn put(plan: Node, in_place_of: impl Fn(&Node) -> Result<Option<Node>
 /// Returns an operator, if there is one, as a node.
 pub(super) fn boxed(operator: Option<impl ExecutionPlan + 'static>) -> Option<Node> {
     operator.map(|operator| Arc::new(operator) as Node)
+}
+
+/// Makes the engine by which tests see that a session plans with an operator.
+#[cfg(test)]
+pub(super) fn engine(execution: super::Execution) -> super::Engine {
+    let options = super::EngineOptions {
+        as_of: chrono::DateTime::UNIX_EPOCH,
+        time_zone: chrono_tz::Tz::UTC,
+        memory_limit_bytes: 64 << 20,
+        spill_limit_bytes: 64 << 20,
+        temporary_folder: None,
+        threads: std::num::NonZeroUsize::MIN.saturating_add(1),
+        leaves: super::Leaves::Read,
+    };
+    super::Engine::with_execution(options, execution).unwrap()
 }

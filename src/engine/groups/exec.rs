@@ -1,54 +1,47 @@
 //! The operator: see the module.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, AsArray, BooleanArray, UInt32Array};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, Statistics, internal_datafusion_err};
+use datafusion::common::{Result, internal_datafusion_err};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{EmitTo, GroupsAccumulator};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::aggregates::{AggregateExec, AggregateMode};
-use datafusion::physical_plan::execution_plan::{CardinalityEffect, ChildrenPropertiesMode};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput};
-use datafusion::physical_plan::statistics::ChildStats;
+use datafusion::physical_plan::metrics::{BaselineMetrics, RecordOutput};
 use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStreamAdapter};
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, InputOrderMode, PlanProperties,
-    ReplaceChildrenOptions, StatisticsArgs,
-};
+use datafusion::physical_plan::{ExecutionPlan, InputOrderMode};
 use futures::{StreamExt, TryStreamExt, stream};
 
+use super::MOST_GROUPS;
 use super::intern::{Pairs, Values};
 use crate::engine::held::handed_over;
+use crate::engine::own::{Node, Operator, OwnExec, Place, TakenOver};
+
+/// The operator's node.
+pub type FewGroupsExec = OwnExec<FewGroups>;
 
 /// Aggregates whose state takes the same bytes however many rows a group has.
 const KNOWN_AGGREGATES: [&str; 5] = ["avg", "count", "max", "min", "sum"];
 
 /// Makes the first half of an aggregation where there are few groups.
 #[derive(Debug)]
-pub struct FewGroupsExec {
-    /// The stock operator in whose place this one stands: what it requires and promises holds here too.
-    stock: Arc<dyn ExecutionPlan>,
-    input: Arc<dyn ExecutionPlan>,
+pub struct FewGroups {
     /// Groups of a partition beyond which the stock operator goes on.
     most: usize,
-    metrics: ExecutionPlanMetricsSet,
-    /// The stock operators that took over, for what they measure.
-    taken_over: Arc<Mutex<Vec<Arc<AggregateExec>>>>,
 }
 
-impl FewGroupsExec {
+impl FewGroups {
     /// Makes the operator that gives what a stock one gives, up to so many groups of a partition; `None` where the node is another
     /// one, or has a key or an aggregate that is not known here.
     ///
     /// # Errors
     /// Expressions that do not fit their input.
-    pub fn in_place_of(node: &Arc<dyn ExecutionPlan>, most: usize) -> Result<Option<Self>> {
+    pub fn up_to(most: usize, node: &Node) -> Result<Option<Self>> {
         let Some(stock) = node.downcast_ref::<AggregateExec>() else { return Ok(None) };
         let groups = stock.group_expr();
         let is_plain = *stock.mode() == AggregateMode::Partial
@@ -65,86 +58,40 @@ impl FewGroupsExec {
         if !is_plain || !is_known {
             return Ok(None);
         }
-        let input = Arc::clone(stock.input());
         for (key, _) in groups.expr() {
-            if Values::new(&key.data_type(&input.schema())?).is_none() {
+            if Values::new(&key.data_type(&stock.input().schema())?).is_none() {
                 return Ok(None);
             }
         }
-        Ok(Some(Self {
-            stock: Arc::clone(node),
-            input,
-            most,
-            metrics: ExecutionPlanMetricsSet::new(),
-            taken_over: Arc::default(),
-        }))
-    }
-
-    fn stock(&self) -> Result<&AggregateExec> {
-        self.stock.downcast_ref().ok_or_else(|| internal_datafusion_err!("groups without an aggregation"))
+        Ok(Some(Self { most }))
     }
 }
 
-impl DisplayAs for FewGroupsExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(stock) = self.stock() else { return write!(f, "FewGroupsExec") };
+impl Operator for FewGroups {
+    const NAME: &'static str = "FewGroupsExec";
+
+    fn of(stock: &Node) -> Result<Option<Self>> {
+        Self::up_to(MOST_GROUPS, stock)
+    }
+
+    fn again(&self, stock: &Node) -> Result<Option<Self>> {
+        // Over sorted input the stock operator has less to do.
+        Self::up_to(self.most, stock)
+    }
+
+    fn describe(&self, place: &Place, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Ok(stock) = place.stock_as::<AggregateExec>() else { return Ok(()) };
         let keys = stock.group_expr().expr().iter().map(|(key, name)| format!("{key} as {name}"));
         let aggregates: Vec<_> = stock.aggr_expr().iter().map(|aggregate| aggregate.name()).collect();
         let keys: Vec<_> = keys.collect();
-        write!(f, "FewGroupsExec: gby=[{}], aggr=[{}]", keys.join(", "), aggregates.join(", "))
-    }
-}
-
-impl ExecutionPlan for FewGroupsExec {
-    fn name(&self) -> &'static str {
-        "FewGroupsExec"
+        write!(f, ": gby=[{}], aggr=[{}]", keys.join(", "), aggregates.join(", "))
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.stock.properties()
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        self.stock.input_distribution_requirements()
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        self.stock.benefits_from_input_partitioning()
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let stock = Arc::clone(&self.stock).replace_children(children, options)?;
-        // Over sorted input the stock operator has less to do.
-        Ok(match Self::in_place_of(&stock, self.most)? {
-            Some(groups) => Arc::new(groups),
-            None => stock,
-        })
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn apply_expressions(
-        &self,
-        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        self.stock.apply_expressions(f)
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let input = self.input.execute(partition, Arc::clone(&context))?;
-        let stock = self.stock()?;
+    fn execute(&self, place: &Place, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let stock: &AggregateExec = place.stock_as()?;
+        let input = stock.input().execute(partition, Arc::clone(&context))?;
         let keys: Vec<_> = stock.group_expr().expr().iter().map(|(key, _)| Arc::clone(key)).collect();
-        let mut groups = Groups::new(&keys, &self.input.schema())?;
+        let mut groups = Groups::new(&keys, &stock.input().schema())?;
         for (aggregate, filter) in stock.aggr_expr().iter().zip(stock.filter_expr()) {
             groups.aggregates.push(Aggregate {
                 arguments: aggregate.expressions(),
@@ -153,40 +100,20 @@ impl ExecutionPlan for FewGroupsExec {
             });
         }
         let run = Run {
-            schema: self.schema(),
+            schema: place.stock.schema(),
             keys,
             groups,
             most: self.most,
-            metrics: BaselineMetrics::new(&self.metrics, partition),
+            metrics: place.baseline(partition),
             reservation: MemoryConsumer::new(format!("FewGroups[{partition}]"))
                 .with_can_spill(true)
                 .register(context.memory_pool()),
             context,
-            stock: Arc::clone(&self.stock),
-            taken_over: Arc::clone(&self.taken_over),
+            stock: Arc::clone(&place.stock),
+            taken_over: place.taken_over.clone(),
         };
         let batches = stream::once(run.run(input)).try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        let mut metrics = self.metrics.clone_inner();
-        for stock in self.taken_over.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            stock.metrics().iter().flat_map(MetricsSet::iter).for_each(|metric| metrics.push(Arc::clone(metric)));
-        }
-        Some(metrics)
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        self.stock.child_stats_requests(partition)
-    }
-
-    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        self.stock.statistics_from_inputs(inputs, args)
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        CardinalityEffect::LowerEqual
+        Ok(Box::pin(RecordBatchStreamAdapter::new(place.stock.schema(), batches)))
     }
 }
 
@@ -304,7 +231,7 @@ struct Run {
     reservation: MemoryReservation,
     context: Arc<TaskContext>,
     stock: Arc<dyn ExecutionPlan>,
-    taken_over: Arc<Mutex<Vec<Arc<AggregateExec>>>>,
+    taken_over: TakenOver,
 }
 
 impl Run {
@@ -347,7 +274,7 @@ impl Run {
     fn rest(&self, input: SendableRecordBatchStream) -> Result<SendableRecordBatchStream> {
         let stock: &AggregateExec =
             self.stock.downcast_ref().ok_or_else(|| internal_datafusion_err!("groups without an aggregation"))?;
-        let stock = Arc::new(AggregateExec::try_new(
+        let stock: Node = Arc::new(AggregateExec::try_new(
             AggregateMode::Partial,
             stock.group_expr().clone(),
             stock.aggr_expr().to_vec(),
@@ -355,7 +282,7 @@ impl Run {
             handed_over(input.schema(), Vec::new(), input)?,
             stock.input_schema(),
         )?);
-        self.taken_over.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&stock));
+        self.taken_over.add(&stock);
         stock.execute(0, Arc::clone(&self.context))
     }
 }

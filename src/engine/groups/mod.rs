@@ -12,6 +12,8 @@ mod intern;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+use exec::FewGroups;
 pub use exec::FewGroupsExec;
 
 /// Groups of a partition beyond which the stock operator goes on: its table is made for many.

@@ -1,6 +1,5 @@
 //! The answers are those of DataFusion's own operator.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -20,9 +19,9 @@ use datafusion::physical_plan::{collect, displayable};
 use datafusion::prelude::{SessionConfig, SessionContext};
 use proptest::prelude::*;
 
-use super::{FewGroupsExec, MOST_GROUPS};
-use crate::engine::operators::{boxed, put};
-use crate::engine::{Engine, EngineOptions, Execution, Leaves};
+use super::{FewGroups, FewGroupsExec};
+use crate::engine::Execution;
+use crate::engine::operators::{boxed, engine, put};
 
 /// A row: two texts, a number, an instant, a value.
 type Row = (Option<u8>, Option<u8>, Option<i8>, u8, Option<i8>);
@@ -72,7 +71,11 @@ fn session(batches: Vec<RecordBatch>, partitions: usize, batch_size: usize) -> S
 async fn answers(sql: &str, context: &SessionContext, most: usize) -> (RecordBatch, RecordBatch, String) {
     let stock = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
     let ours = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
-    let ours = put(ours, |node| FewGroupsExec::in_place_of(node, most).map(boxed)).unwrap();
+    let ours = put(ours, |node| {
+        let groups = FewGroups::up_to(most, node)?;
+        Ok(boxed(groups.map(|groups| FewGroupsExec::new(groups, node))))
+    })
+    .unwrap();
     let text = displayable(ours.as_ref()).indent(false).to_string();
     assert_eq!(stock.schema(), ours.schema());
     let expected = collect(stock, context.task_ctx()).await.unwrap();
@@ -236,7 +239,7 @@ async fn little_memory_for_groups_leaves_them_to_the_stock_operator() {
     let sql = "select entry, text, number, count(*), max(text) from t group by entry, text, number";
     let plan = || async {
         let plan = context.sql(sql).await.unwrap().create_physical_plan().await.unwrap();
-        put(plan, |node| FewGroupsExec::in_place_of(node, MOST_GROUPS).map(boxed)).unwrap()
+        put(plan, |node| FewGroupsExec::in_place_of(node).map(boxed)).unwrap()
     };
     let ample = sorted(&collect(plan().await, context.task_ctx()).await.unwrap());
     let runtime = RuntimeEnvBuilder::new().with_memory_pool(Arc::new(Refusing::default())).build_arc().unwrap();
@@ -255,16 +258,7 @@ async fn little_memory_for_groups_leaves_them_to_the_stock_operator() {
 #[tokio::test]
 async fn sessions_group_with_our_operator() {
     for execution in [Execution::Parallel, Execution::InOrder] {
-        let options = EngineOptions {
-            as_of: chrono::DateTime::UNIX_EPOCH,
-            time_zone: chrono_tz::Tz::UTC,
-            memory_limit_bytes: 64 << 20,
-            spill_limit_bytes: 64 << 20,
-            temporary_folder: None,
-            threads: NonZeroUsize::new(2).unwrap(),
-            leaves: Leaves::Read,
-        };
-        let engine = Engine::with_execution(options, execution).unwrap();
+        let engine = engine(execution);
         let rows = batches(&thousand(), 500);
         let table = MemTable::try_new(rows[0].schema(), rows.into_iter().map(|batch| vec![batch]).collect()).unwrap();
         engine.context().register_table("t", Arc::new(table)).unwrap();

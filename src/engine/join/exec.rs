@@ -4,20 +4,13 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, JoinType, NullEquality, Result, Statistics, internal_err};
+use datafusion::common::{DataFusionError, JoinType, NullEquality, Result, internal_err};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
-use datafusion::physical_plan::execution_plan::{CardinalityEffect, ChildrenPropertiesMode};
+use datafusion::physical_plan::ExecutionPlanProperties;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
-use datafusion::physical_plan::statistics::ChildStats;
+use datafusion::physical_plan::metrics::{BaselineMetrics, MetricBuilder};
 use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStreamAdapter};
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
-    PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
-};
 use futures::future::{BoxFuture, Shared};
 use futures::{FutureExt, StreamExt, TryStreamExt, ready, stream};
 
@@ -26,6 +19,10 @@ use super::key_filter::KeyFilter;
 use super::probe::Probe;
 use super::terms::Terms;
 use crate::engine::held::handed_over;
+use crate::engine::own::{Node, Operator, OwnExec, Place};
+
+/// The operator's node.
+pub type IntervalJoinExec = OwnExec<IntervalJoin>;
 
 /// Pieces of pairs that are looked at without a batch that comes out, before others have their turn.
 const MOST_PIECES: usize = 16;
@@ -37,49 +34,23 @@ type Building = Shared<BoxFuture<'static, Result<Side, Arc<DataFusionError>>>>;
 #[derive(Debug, Clone)]
 enum Side {
     Ready(Arc<Build>),
-    TakenOver(Arc<HashJoinExec>),
+    TakenOver(Node),
 }
 
 /// Joins two inputs by keys and by bounds of one side's values by the other's.
 #[derive(Debug)]
-pub struct IntervalJoinExec {
-    /// The stock operator in whose place this one stands: what it requires and promises holds here too.
-    stock: Arc<dyn ExecutionPlan>,
-    left: Arc<dyn ExecutionPlan>,
-    right: Arc<dyn ExecutionPlan>,
+pub struct IntervalJoin {
+    left: Node,
+    right: Node,
     mode: PartitionMode,
     terms: Arc<Terms>,
-    metrics: ExecutionPlanMetricsSet,
     /// The build side, where all partitions share one.
     shared: Mutex<Option<Building>>,
     /// The filter on the other side's scan, found by the first partition that runs.
     key_filter: OnceLock<Option<Arc<KeyFilter>>>,
-    /// The stock operators that took over, for what they measure.
-    taken_over: Arc<Mutex<Vec<Arc<HashJoinExec>>>>,
 }
 
-impl IntervalJoinExec {
-    /// Makes the operator that joins as a stock one does; `None` where the node is another one, or has something that is not known
-    /// here.
-    ///
-    /// # Errors
-    /// Expressions that do not fit their input.
-    pub fn in_place_of(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Self>> {
-        let Some(join) = node.downcast_ref::<HashJoinExec>() else { return Ok(None) };
-        let Some(terms) = Terms::of(join)? else { return Ok(None) };
-        Ok(Some(Self {
-            stock: Arc::clone(node),
-            left: Arc::clone(join.left()),
-            right: Arc::clone(join.right()),
-            mode: *join.partition_mode(),
-            terms: Arc::new(terms),
-            metrics: ExecutionPlanMetricsSet::new(),
-            shared: Mutex::new(None),
-            key_filter: OnceLock::new(),
-            taken_over: Arc::default(),
-        }))
-    }
-
+impl IntervalJoin {
     /// Makes an operator to which many keys look alike.
     #[cfg(test)]
     pub(super) fn with_hash_mask(mut self, hash_mask: u64) -> Self {
@@ -90,28 +61,34 @@ impl IntervalJoinExec {
     }
 
     /// Reads the build side of a partition.
-    fn build(&self, partition: usize, context: &Arc<TaskContext>) -> Result<Building> {
+    fn build(&self, place: &Place, partition: usize, context: &Arc<TaskContext>) -> Result<Building> {
         if self.mode != PartitionMode::CollectLeft {
-            return self.start_build(partition, format!("IntervalJoinInput[{partition}]"), context);
+            return self.start_build(place, partition, format!("IntervalJoinInput[{partition}]"), context);
         }
         let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(building) = &*shared {
             return Ok(building.clone());
         }
-        let building = self.start_build(0, "IntervalJoinInput".to_owned(), context)?;
+        let building = self.start_build(place, 0, "IntervalJoinInput".to_owned(), context)?;
         *shared = Some(building.clone());
         Ok(building)
     }
 
-    fn start_build(&self, partition: usize, consumer: String, context: &Arc<TaskContext>) -> Result<Building> {
+    fn start_build(
+        &self,
+        place: &Place,
+        partition: usize,
+        consumer: String,
+        context: &Arc<TaskContext>,
+    ) -> Result<Building> {
         let input = self.left.execute(partition, Arc::clone(context))?;
         let reservation = MemoryConsumer::new(consumer).register(context.memory_pool());
-        let build_time = MetricBuilder::new(&self.metrics).subset_time("build_time", partition);
+        let build_time = MetricBuilder::new(&place.metrics).subset_time("build_time", partition);
         // Not by the stock operator's name, which stands for another kind of metric.
-        let sorted_bytes = MetricBuilder::new(&self.metrics).gauge("sorted_bytes", partition);
-        let (stock, right) = (Arc::clone(&self.stock), Arc::clone(&self.right));
-        let (terms, taken_over) = (Arc::clone(&self.terms), Arc::clone(&self.taken_over));
-        let key_filter = self.key_filter(context)?;
+        let sorted_bytes = MetricBuilder::new(&place.metrics).gauge("sorted_bytes", partition);
+        let (stock, right) = (Arc::clone(&place.stock), Arc::clone(&self.right));
+        let (terms, taken_over) = (Arc::clone(&self.terms), place.taken_over.clone());
+        let key_filter = self.key_filter(&place.stock, context)?;
         let build = async move {
             match Build::collect(&terms, input, reservation, &build_time).await? {
                 Collected::Ready(build) => {
@@ -126,8 +103,8 @@ impl IntervalJoinExec {
                         filter.report(None);
                     }
                     let left = handed_over(rest.schema(), batches, rest)?;
-                    let join = Arc::new(stock_join(stock.as_ref(), left, right)?);
-                    taken_over.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&join));
+                    let join: Node = Arc::new(stock_join(&stock, left, right)?);
+                    taken_over.add(&join);
                     Ok(Side::TakenOver(join))
                 }
             }
@@ -136,7 +113,7 @@ impl IntervalJoinExec {
     }
 
     /// Finds the filter that the build side's keys put on the other side's scan.
-    fn key_filter(&self, context: &TaskContext) -> Result<Option<Arc<KeyFilter>>> {
+    fn key_filter(&self, stock: &Node, context: &TaskContext) -> Result<Option<Arc<KeyFilter>>> {
         if let Some(known) = self.key_filter.get() {
             return Ok(known.clone());
         }
@@ -145,18 +122,14 @@ impl IntervalJoinExec {
             _ => self.left.output_partitioning().partition_count(),
         };
         let most_values = context.session_config().options().optimizer.hash_join_inlist_pushdown_max_distinct_values;
-        let found = KeyFilter::of(self.stock.as_ref(), &self.right, &self.terms, builds, most_values)?.map(Arc::new);
+        let found = KeyFilter::of(stock.as_ref(), &self.right, &self.terms, builds, most_values)?.map(Arc::new);
         Ok(self.key_filter.get_or_init(|| found).clone())
     }
 }
 
 /// Makes a stock operator over a build side that was read in part. It fills no filter of scans: it would wait for the other
 /// partitions, which run here.
-fn stock_join(
-    stock: &dyn ExecutionPlan,
-    left: Arc<dyn ExecutionPlan>,
-    right: Arc<dyn ExecutionPlan>,
-) -> Result<HashJoinExec> {
+fn stock_join(stock: &Node, left: Node, right: Node) -> Result<HashJoinExec> {
     let Some(stock) = stock.downcast_ref::<HashJoinExec>() else {
         return internal_err!("a join that stands in for another operator");
     };
@@ -174,78 +147,40 @@ fn stock_join(
     )
 }
 
-impl DisplayAs for IntervalJoinExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Operator for IntervalJoin {
+    const NAME: &'static str = "IntervalJoinExec";
+
+    fn of(stock: &Node) -> Result<Option<Self>> {
+        let Some(join) = stock.downcast_ref::<HashJoinExec>() else { return Ok(None) };
+        let Some(terms) = Terms::of(join)? else { return Ok(None) };
+        Ok(Some(Self {
+            left: Arc::clone(join.left()),
+            right: Arc::clone(join.right()),
+            mode: *join.partition_mode(),
+            terms: Arc::new(terms),
+            shared: Mutex::new(None),
+            key_filter: OnceLock::new(),
+        }))
+    }
+
+    fn describe(&self, place: &Place, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let on = self.terms.left_keys.iter().zip(&self.terms.right_keys);
         let on: Vec<String> = on.map(|(left, right)| format!("({left}, {right})")).collect();
         let (mode, on, bounds) = (self.mode, on.join(", "), &self.terms.bounds);
-        write!(f, "IntervalJoinExec: mode={mode:?}, on=[{on}], between=[{bounds}]")?;
+        write!(f, ": mode={mode:?}, on=[{on}], between=[{bounds}]")?;
         if !bounds.is_whole {
             write!(f, ", filter={}", self.terms.filter.expression())?;
         }
-        if self.stock.downcast_ref::<HashJoinExec>().is_some_and(HashJoinExec::contains_projection) {
+        if place.stock.downcast_ref::<HashJoinExec>().is_some_and(HashJoinExec::contains_projection) {
             let names: Vec<&str> = self.terms.schema.fields().iter().map(|field| field.name().as_str()).collect();
             write!(f, ", projection=[{}]", names.join(", "))?;
         }
         Ok(())
     }
-}
 
-impl ExecutionPlan for IntervalJoinExec {
-    fn name(&self) -> &'static str {
-        "IntervalJoinExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.stock.properties()
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.left, &self.right]
-    }
-
-    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        self.stock.input_distribution_requirements()
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        self.stock.benefits_from_input_partitioning()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        self.stock.maintains_input_order()
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        instead_of(Arc::clone(&self.stock).replace_children(children, options)?)
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
-        instead_of(Arc::clone(&self.stock).reset_state()?)
-    }
-
-    fn apply_expressions(
-        &self,
-        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        self.stock.apply_expressions(f)
-    }
-
-    fn dynamic_expressions_produced(&self) -> Vec<Arc<dyn PhysicalExpr>> {
-        self.stock.dynamic_expressions_produced()
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let building = self.build(partition, &context)?;
-        let metrics = BaselineMetrics::new(&self.metrics, partition);
+    fn execute(&self, place: &Place, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let building = self.build(place, partition, &context)?;
+        let metrics = place.baseline(partition);
         let (terms, right) = (Arc::clone(&self.terms), Arc::clone(&self.right));
         // The other side starts when the build side is there: its scan then sees the filter, and the stock operator may be the
         // one to start it.
@@ -261,36 +196,8 @@ impl ExecutionPlan for IntervalJoinExec {
                 }
             }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches.try_flatten())))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(place.stock.schema(), batches.try_flatten())))
     }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        let mut metrics = self.metrics.clone_inner();
-        for join in self.taken_over.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            join.metrics().iter().flat_map(MetricsSet::iter).for_each(|metric| metrics.push(Arc::clone(metric)));
-        }
-        Some(metrics)
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        self.stock.child_stats_requests(partition)
-    }
-
-    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        self.stock.statistics_from_inputs(inputs, args)
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        self.stock.cardinality_effect()
-    }
-}
-
-/// Puts the operator in place of a stock one that changed: over other inputs it may be one that is not for it.
-fn instead_of(stock: Arc<dyn ExecutionPlan>) -> Result<Arc<dyn ExecutionPlan>> {
-    Ok(match IntervalJoinExec::in_place_of(&stock)? {
-        Some(join) => Arc::new(join),
-        None => stock,
-    })
 }
 
 /// Joins a partition of the other side.

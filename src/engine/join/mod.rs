@@ -33,4 +33,6 @@ mod terms;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+use exec::IntervalJoin;
 pub use exec::IntervalJoinExec;

@@ -1,6 +1,5 @@
 //! The answers are those of DataFusion's own operator.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{
@@ -9,7 +8,7 @@ use datafusion::arrow::array::{
 };
 use datafusion::arrow::record_batch::RecordBatch;
 use datafusion::arrow::util::pretty::pretty_format_batches;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::Result;
 use datafusion::datasource::MemTable;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -18,9 +17,10 @@ use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
 use futures::{FutureExt, StreamExt};
 use proptest::prelude::*;
 
-use super::IntervalJoinExec;
-use crate::engine::operators::{boxed, put};
-use crate::engine::{Engine, EngineOptions, Execution, Leaves};
+use super::{IntervalJoin, IntervalJoinExec};
+use crate::engine::Execution;
+use crate::engine::operators::{boxed, engine, put};
+use crate::engine::own::{Node, Operator};
 
 /// A row: a caller, a number that may be asked for too, an instant, a number and a span, any of which may be null or repeat.
 type Row = (Option<u8>, u8, Option<i64>, Option<i8>, Option<u8>);
@@ -103,13 +103,11 @@ fn with_ours(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
 
 /// Puts the operator into a plan, with hashes of one bit.
 fn with_ours_that_collide(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-    let replaced = plan.transform_up(|node| {
-        Ok(match IntervalJoinExec::in_place_of(&node)? {
-            Some(join) => Transformed::yes(Arc::new(join.with_hash_mask(1)) as Arc<dyn ExecutionPlan>),
-            None => Transformed::no(node),
-        })
-    });
-    replaced.data().unwrap()
+    let collide = |node: &Node| -> Result<Option<Node>> {
+        let join = IntervalJoin::of(node)?.map(|join| join.with_hash_mask(1));
+        Ok(boxed(join.map(|join| IntervalJoinExec::new(join, node))))
+    };
+    put(plan, collide).unwrap()
 }
 
 /// Returns the rows as lines, in the order in which they came.
@@ -394,16 +392,7 @@ async fn the_scan_of_the_other_side_leaves_out_other_keys() {
 #[tokio::test]
 async fn a_question_about_the_hour_after_is_planned_with_our_operator() {
     for execution in [Execution::Parallel, Execution::InOrder] {
-        let options = EngineOptions {
-            as_of: chrono::DateTime::UNIX_EPOCH,
-            time_zone: chrono_tz::Tz::UTC,
-            memory_limit_bytes: 64 << 20,
-            spill_limit_bytes: 64 << 20,
-            temporary_folder: None,
-            threads: NonZeroUsize::new(2).unwrap(),
-            leaves: Leaves::Read,
-        };
-        let engine = Engine::with_execution(options, execution).unwrap();
+        let engine = engine(execution);
         engine.attach_nothing().unwrap();
         let sql = "select a.communication_type as first_type, b.communication_type as second_type, count(*) as pairs \
                    from workflow_sessions a join workflow_sessions b \

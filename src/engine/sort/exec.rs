@@ -1,159 +1,75 @@
 //! The operator: see the module.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use datafusion::arrow::array::UInt32Array;
 use datafusion::arrow::compute::{concat_batches, take_record_batch};
 use datafusion::arrow::datatypes::SchemaRef;
 use datafusion::arrow::record_batch::RecordBatch;
-use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::Result;
 use datafusion::common::utils::memory::RecordBatchMemoryCounter;
-use datafusion::common::{Result, Statistics};
 use datafusion::execution::memory_pool::{MemoryConsumer, MemoryReservation};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{LexOrdering, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{CardinalityEffect, ChildrenPropertiesMode};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet, RecordOutput};
+use datafusion::physical_expr::LexOrdering;
+use datafusion::physical_plan::ExecutionPlanProperties;
+use datafusion::physical_plan::metrics::{BaselineMetrics, RecordOutput};
 use datafusion::physical_plan::sorts::sort::SortExec;
-use datafusion::physical_plan::statistics::ChildStats;
 use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStreamAdapter};
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, InputDistributionRequirements,
-    PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
-};
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::prefix::{is_packed, sorted};
 use crate::engine::held::{MOST_OFFSET_BYTES, copied_bytes, handed_over, offset_bytes};
+use crate::engine::own::{Node, Operator, OwnExec, Place, TakenOver};
+
+/// The operator's node.
+pub type PrefixSortExec = OwnExec<PrefixSort>;
 
 /// Bytes that a row takes while its batch is sorted: its key, and its number in the result.
 const ROW_BYTES: usize = 24 + 4;
 
 /// Sorts rows by the first bits of their keys.
 #[derive(Debug)]
-pub struct PrefixSortExec {
-    /// The stock operator in whose place this one stands: what it requires and promises holds here too.
-    stock: Arc<dyn ExecutionPlan>,
-    input: Arc<dyn ExecutionPlan>,
+pub struct PrefixSort {
     ordering: LexOrdering,
-    metrics: ExecutionPlanMetricsSet,
-    /// The stock operators that took over, for what they measure.
-    taken_over: Arc<Mutex<Vec<Arc<SortExec>>>>,
 }
 
-impl PrefixSortExec {
-    /// Makes the operator that sorts as a stock one does; `None` where the node is another one, has a limit, or sorts first by a type
-    /// that does not pack.
-    ///
-    /// # Errors
-    /// Expressions that do not fit their input.
-    pub fn in_place_of(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Self>> {
-        let Some(sort) = node.downcast_ref::<SortExec>() else { return Ok(None) };
+impl Operator for PrefixSort {
+    const NAME: &'static str = "PrefixSortExec";
+
+    fn of(stock: &Node) -> Result<Option<Self>> {
+        let Some(sort) = stock.downcast_ref::<SortExec>() else { return Ok(None) };
         let input = sort.input();
         let is_sorted = input.equivalence_properties().ordering_satisfy(sort.expr().clone())?;
         if sort.fetch().is_some() || is_sorted || !is_packed(&sort.expr().first().expr.data_type(&input.schema())?) {
             return Ok(None);
         }
-        Ok(Some(Self {
-            stock: Arc::clone(node),
-            input: Arc::clone(input),
-            ordering: sort.expr().clone(),
-            metrics: ExecutionPlanMetricsSet::new(),
-            taken_over: Arc::default(),
-        }))
-    }
-}
-
-impl DisplayAs for PrefixSortExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PrefixSortExec: expr=[{}]", self.ordering)
-    }
-}
-
-impl ExecutionPlan for PrefixSortExec {
-    fn name(&self) -> &'static str {
-        "PrefixSortExec"
+        Ok(Some(Self { ordering: sort.expr().clone() }))
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.stock.properties()
+    fn describe(&self, _: &Place, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, ": expr=[{}]", self.ordering)
     }
 
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        self.stock.input_distribution_requirements()
-    }
-
-    fn benefits_from_input_partitioning(&self) -> Vec<bool> {
-        self.stock.benefits_from_input_partitioning()
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let stock = Arc::clone(&self.stock).replace_children(children, options)?;
-        Ok(match Self::in_place_of(&stock)? {
-            Some(sort) => Arc::new(sort),
-            None => stock,
-        })
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn apply_expressions(
-        &self,
-        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        self.stock.apply_expressions(f)
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let input = self.input.execute(partition, Arc::clone(&context))?;
+    fn execute(&self, place: &Place, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let input = place.input()?.execute(partition, Arc::clone(&context))?;
         let reservation = MemoryConsumer::new(format!("PrefixSort[{partition}]"))
             .with_can_spill(true)
             .register(context.memory_pool());
         let sort = Sort {
-            schema: self.schema(),
+            schema: place.stock.schema(),
             ordering: self.ordering.clone(),
-            metrics: BaselineMetrics::new(&self.metrics, partition),
+            metrics: place.baseline(partition),
             batches: Vec::new(),
             rows: 0,
             offset_bytes: 0,
             counter: RecordBatchMemoryCounter::new(),
             reservation,
             context,
-            taken_over: Arc::clone(&self.taken_over),
+            taken_over: place.taken_over.clone(),
         };
         let batches = stream::once(sort.run(input)).try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        let mut metrics = self.metrics.clone_inner();
-        for sort in self.taken_over.lock().unwrap_or_else(PoisonError::into_inner).iter() {
-            sort.metrics().iter().flat_map(MetricsSet::iter).for_each(|metric| metrics.push(Arc::clone(metric)));
-        }
-        Some(metrics)
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        self.stock.child_stats_requests(partition)
-    }
-
-    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        self.stock.statistics_from_inputs(inputs, args)
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        CardinalityEffect::Equal
+        Ok(Box::pin(RecordBatchStreamAdapter::new(place.stock.schema(), batches)))
     }
 }
 
@@ -170,7 +86,7 @@ struct Sort {
     counter: RecordBatchMemoryCounter,
     reservation: MemoryReservation,
     context: Arc<TaskContext>,
-    taken_over: Arc<Mutex<Vec<Arc<SortExec>>>>,
+    taken_over: TakenOver,
 }
 
 impl Sort {
@@ -230,8 +146,8 @@ impl Sort {
         let Self { schema, ordering, batches, reservation, context, taken_over, .. } = self;
         // It takes memory for merging at once. What is held here goes over to it batch by batch, and is counted there.
         drop(reservation);
-        let sort = Arc::new(SortExec::new(ordering, handed_over(schema, batches, input)?));
-        taken_over.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&sort));
+        let sort: Node = Arc::new(SortExec::new(ordering, handed_over(schema, batches, input)?));
+        taken_over.add(&sort);
         sort.execute(0, context)
     }
 }

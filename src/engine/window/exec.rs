@@ -4,43 +4,33 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::Poll;
 
-use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{Result, Statistics};
+use datafusion::common::Result;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{OrderingRequirements, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{CardinalityEffect, ChildrenPropertiesMode};
-use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
-use datafusion::physical_plan::statistics::ChildStats;
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::InputOrderMode;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::windows::BoundedWindowAggExec;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, InputDistributionRequirements, InputOrderMode, PlanProperties,
-    ReplaceChildrenOptions, StatisticsArgs,
-};
 use futures::{StreamExt, ready, stream};
 
 use super::function::{Function, is_known};
 use super::rows::Rows;
+use crate::engine::own::{Node, Operator, OwnExec, Place};
+
+/// The operator's node.
+pub type ShiftWindowExec = OwnExec<ShiftWindow>;
 
 /// Computes `lag`, `lead` and `row_number` over rows sorted by the window's partition.
 #[derive(Debug)]
-pub struct ShiftWindowExec {
-    /// The stock operator in whose place this one stands: what it requires and promises holds here too.
-    stock: Arc<dyn ExecutionPlan>,
-    input: Arc<dyn ExecutionPlan>,
+pub struct ShiftWindow {
     functions: Arc<[Function]>,
     partition_by: Arc<[Arc<dyn PhysicalExpr>]>,
-    metrics: ExecutionPlanMetricsSet,
 }
 
-impl ShiftWindowExec {
-    /// Makes the operator that gives what a window operator gives; `None` where the node is another one, or has a function that
-    /// is not known here.
-    ///
-    /// # Errors
-    /// Expressions that do not fit their input.
-    pub fn in_place_of(node: &Arc<dyn ExecutionPlan>) -> Result<Option<Self>> {
-        let Some(window) = node.downcast_ref::<BoundedWindowAggExec>() else { return Ok(None) };
+impl Operator for ShiftWindow {
+    const NAME: &'static str = "ShiftWindowExec";
+
+    fn of(stock: &Node) -> Result<Option<Self>> {
+        let Some(window) = stock.downcast_ref::<BoundedWindowAggExec>() else { return Ok(None) };
         if window.input_order_mode != InputOrderMode::Sorted || window.state_observer().is_some() {
             return Ok(None);
         }
@@ -65,77 +55,19 @@ impl ShiftWindowExec {
                 return Ok(None);
             }
         }
-        Ok(Some(Self {
-            stock: Arc::clone(node),
-            input,
-            functions: functions.into(),
-            partition_by: partition_by.into(),
-            metrics: ExecutionPlanMetricsSet::new(),
-        }))
+        Ok(Some(Self { functions: functions.into(), partition_by: partition_by.into() }))
     }
-}
 
-impl DisplayAs for ShiftWindowExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let names = self.stock.downcast_ref::<BoundedWindowAggExec>().map(BoundedWindowAggExec::window_expr);
+    fn describe(&self, place: &Place, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names = place.stock.downcast_ref::<BoundedWindowAggExec>().map(BoundedWindowAggExec::window_expr);
         let names: Vec<&str> = names.into_iter().flatten().map(|expr| expr.name()).collect();
-        write!(f, "ShiftWindowExec: wdw=[{}]", names.join(", "))
-    }
-}
-
-impl ExecutionPlan for ShiftWindowExec {
-    fn name(&self) -> &'static str {
-        "ShiftWindowExec"
+        write!(f, ": wdw=[{}]", names.join(", "))
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        self.stock.properties()
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn required_input_ordering(&self) -> Vec<Option<OrderingRequirements>> {
-        self.stock.required_input_ordering()
-    }
-
-    fn input_distribution_requirements(&self) -> InputDistributionRequirements {
-        self.stock.input_distribution_requirements()
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        options: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let stock = Arc::clone(&self.stock).replace_children(children, options)?;
-        // Over another input the window may have become one that is not for this operator.
-        Ok(match Self::in_place_of(&stock)? {
-            Some(shift) => Arc::new(shift),
-            None => stock,
-        })
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn apply_expressions(
-        &self,
-        f: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        self.stock.apply_expressions(f)
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let mut input = self.input.execute(partition, context)?;
-        let metrics = BaselineMetrics::new(&self.metrics, partition);
-        let mut rows = Rows::new(self.schema(), Arc::clone(&self.functions), Arc::clone(&self.partition_by));
+    fn execute(&self, place: &Place, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let mut input = place.input()?.execute(partition, context)?;
+        let metrics = place.baseline(partition);
+        let mut rows = Rows::new(place.stock.schema(), Arc::clone(&self.functions), Arc::clone(&self.partition_by));
         let batches = stream::poll_fn(move |cx| {
             loop {
                 let next = {
@@ -158,22 +90,6 @@ impl ExecutionPlan for ShiftWindowExec {
                 }
             }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
-    }
-
-    fn metrics(&self) -> Option<MetricsSet> {
-        Some(self.metrics.clone_inner())
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        self.stock.child_stats_requests(partition)
-    }
-
-    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], args: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        self.stock.statistics_from_inputs(inputs, args)
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        CardinalityEffect::Equal
+        Ok(Box::pin(RecordBatchStreamAdapter::new(place.stock.schema(), batches)))
     }
 }

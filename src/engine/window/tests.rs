@@ -1,6 +1,5 @@
 //! The answers are those of DataFusion's own operator.
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use datafusion::arrow::array::{ArrayRef, Float64Array, Int64Array, StringViewArray, TimestampMicrosecondArray};
@@ -13,8 +12,8 @@ use datafusion::prelude::{SessionConfig, SessionContext};
 use proptest::prelude::*;
 
 use super::ShiftWindowExec;
-use crate::engine::operators::{boxed, put};
-use crate::engine::{Engine, EngineOptions, Execution, Leaves};
+use crate::engine::Execution;
+use crate::engine::operators::{boxed, engine, put};
 
 /// A row: a caller, a number whose partition may be asked for too, an instant that may repeat, a value.
 type Row = (Option<u8>, u8, Option<i64>, Option<u8>);
@@ -202,16 +201,7 @@ async fn a_row_number_sorts_what_is_above_it() {
 #[tokio::test]
 async fn sessions_plan_with_our_operators() {
     for execution in [Execution::Parallel, Execution::InOrder] {
-        let options = EngineOptions {
-            as_of: chrono::DateTime::UNIX_EPOCH,
-            time_zone: chrono_tz::Tz::UTC,
-            memory_limit_bytes: 64 << 20,
-            spill_limit_bytes: 64 << 20,
-            temporary_folder: None,
-            threads: NonZeroUsize::new(2).unwrap(),
-            leaves: Leaves::Read,
-        };
-        let engine = Engine::with_execution(options, execution).unwrap();
+        let engine = engine(execution);
         engine.attach_nothing().unwrap();
         let sql = "select lag(started_at) over (partition by workflow_id order by started_at, session_id), \
                    started_at + interval '1 hour', coalesce(action_name(action_data), '') from workflow_sessions";
