@@ -20,9 +20,9 @@ use super::printer::{counted, print_text};
 use super::shared::{Settings, Shared, parse_size};
 
 /// Memory of rows and keys at most, whatever the machine has: beyond it more memory makes an ingest no faster. Half of it is for
-/// rows, so a million sessions (1.2 GB) spill a dozen times; what else an ingest holds is about 300 MB, what the allocator keeps
-/// for the next time included.
-const MEMORY_BYTES: usize = 160 << 20;
+/// rows, so a million sessions (1.2 GB) spill some twenty-five times; what else an ingest holds is about 450 MB, what the allocator
+/// keeps for the next time included. With 192 MB the peak of a million sessions is above 0.6 GB.
+const MEMORY_BYTES: usize = 96 << 20;
 
 /// How long a run that is stopped may take to clean up: an interrupt is answered within a second.
 const CLEANING_TIME: Duration = Duration::from_millis(800);
