@@ -10,6 +10,7 @@
 
 use super::block::{BLOCK, Classes, Escapes, Next, above, blanks, last, parity, places_of, scalar_end};
 use super::walk::{Node, Odd, Place, Trie, look_up};
+use crate::shred::plain_json;
 
 /// Containers in each other at most; their kinds are the bits of a word. The parser takes 200.
 const MAX_DEPTH: u32 = 60;
@@ -43,7 +44,7 @@ impl Skimmer {
     /// Documents that are odd; what was found of them is not to be trusted.
     pub fn find(&mut self, trie: &Trie, document: &str, places: &mut [Option<Place>]) -> Result<(), Odd> {
         let bytes = document.as_bytes();
-        let mut base = skip_blanks(bytes, 0);
+        let mut base = plain_json::blanks(bytes, 0);
         let keys = trie.node(0).keys.len();
         if bytes.get(base) != Some(&b'{') || keys == 0 {
             return Err(Odd);
@@ -127,7 +128,7 @@ impl Skimmer {
                         top.left -= 1;
                         pending -= 1;
                         let member = trie.node(child);
-                        let start = skip_blanks(bytes, base + at.trailing_zeros() as usize + 1);
+                        let start = plain_json::blanks(bytes, base + at.trailing_zeros() as usize + 1);
                         match bytes.get(start) {
                             Some(byte @ (b'{' | b'[')) => {
                                 let (keys, is_awaited) = wanted(member, *byte == b'{');
@@ -260,13 +261,6 @@ fn wanted(node: &Node, is_object: bool) -> (usize, bool) {
     } else {
         (0, node.path.is_some() || !node.indexes.is_empty())
     }
-}
-
-fn skip_blanks(document: &[u8], mut at: usize) -> usize {
-    while let Some(b' ' | b'\n' | b'\r' | b'\t') = document.get(at) {
-        at += 1;
-    }
-    at
 }
 
 /// All bits, or none for 0; takes nothing but 0 and 1.
