@@ -49,7 +49,6 @@ impl Operator for Flatten {
         let batch_size = context.session_config().batch_size().max(1);
         let input = place.input()?.execute(partition, context)?;
         let (schema, metrics) = (place.stock.schema(), place.baseline(partition));
-        let of_batches = Arc::clone(&schema);
         let batches = input.map(move |batch| {
             let _timer = metrics.elapsed_compute().timer();
             let batch = batch?;
@@ -57,14 +56,14 @@ impl Operator for Flatten {
                 DataType::LargeList(_) => elements(batch.column(0).as_list::<i64>())?,
                 _ => elements(batch.column(0).as_list::<i32>())?,
             };
-            let all = RecordBatch::try_new(Arc::clone(&of_batches), vec![elements])?.record_output(&metrics);
+            let all = RecordBatch::try_new(Arc::clone(&schema), vec![elements])?.record_output(&metrics);
             // Lists can be long, and what comes next counts on batches of this size.
             let rows = all.num_rows();
             let pieces =
                 (0..rows).step_by(batch_size).map(move |from| Ok(all.slice(from, batch_size.min(rows - from))));
             Ok::<_, DataFusionError>(stream::iter(pieces))
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches.try_flatten())))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(place.stock.schema(), batches.try_flatten())))
     }
 }
 

@@ -75,20 +75,18 @@ impl Place {
         input.ok_or_else(|| internal_datafusion_err!("{} without an input", self.stock.name()))
     }
 
-    /// Returns the stock node as what it is.
-    ///
-    /// # Errors
-    /// Another kind of node, which is a defect.
-    pub fn stock_as<T: ExecutionPlan>(&self) -> Result<&T> {
-        self.stock
-            .downcast_ref()
-            .ok_or_else(|| internal_datafusion_err!("an operator in place of {}", self.stock.name()))
-    }
-
     /// What every operator measures of a partition.
     pub fn baseline(&self, partition: usize) -> BaselineMetrics {
         BaselineMetrics::new(&self.metrics, partition)
     }
+}
+
+/// Returns a stock node as what it is.
+///
+/// # Errors
+/// Another kind of node, which is a defect.
+pub fn known<T: ExecutionPlan>(stock: &Node) -> Result<&T> {
+    stock.downcast_ref().ok_or_else(|| internal_datafusion_err!("an operator in place of {}", stock.name()))
 }
 
 /// Stock nodes that took over; kept for what they measure.

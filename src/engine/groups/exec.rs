@@ -20,7 +20,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use super::MOST_GROUPS;
 use super::intern::{Pairs, Values};
 use crate::engine::held::handed_over;
-use crate::engine::own::{Node, Operator, OwnExec, Place, TakenOver};
+use crate::engine::own::{Node, Operator, OwnExec, Place, TakenOver, known};
 
 /// The operator's node.
 pub type FewGroupsExec = OwnExec<FewGroups>;
@@ -80,7 +80,7 @@ impl Operator for FewGroups {
     }
 
     fn describe(&self, place: &Place, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Ok(stock) = place.stock_as::<AggregateExec>() else { return Ok(()) };
+        let Ok(stock) = known::<AggregateExec>(&place.stock) else { return Ok(()) };
         let keys = stock.group_expr().expr().iter().map(|(key, name)| format!("{key} as {name}"));
         let aggregates: Vec<_> = stock.aggr_expr().iter().map(|aggregate| aggregate.name()).collect();
         let keys: Vec<_> = keys.collect();
@@ -88,7 +88,7 @@ impl Operator for FewGroups {
     }
 
     fn execute(&self, place: &Place, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let stock: &AggregateExec = place.stock_as()?;
+        let stock: &AggregateExec = known(&place.stock)?;
         let input = stock.input().execute(partition, Arc::clone(&context))?;
         let keys: Vec<_> = stock.group_expr().expr().iter().map(|(key, _)| Arc::clone(key)).collect();
         let mut groups = Groups::new(&keys, &stock.input().schema())?;
@@ -272,8 +272,7 @@ impl Run {
 
     /// Returns what the stock operator makes of the rows that are still to come.
     fn rest(&self, input: SendableRecordBatchStream) -> Result<SendableRecordBatchStream> {
-        let stock: &AggregateExec =
-            self.stock.downcast_ref().ok_or_else(|| internal_datafusion_err!("groups without an aggregation"))?;
+        let stock: &AggregateExec = known(&self.stock)?;
         let stock: Node = Arc::new(AggregateExec::try_new(
             AggregateMode::Partial,
             stock.group_expr().clone(),

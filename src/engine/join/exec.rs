@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::task::Poll;
 
-use datafusion::common::{DataFusionError, JoinType, NullEquality, Result, internal_err};
+use datafusion::common::{DataFusionError, JoinType, NullEquality, Result};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlanProperties;
@@ -19,7 +19,7 @@ use super::key_filter::KeyFilter;
 use super::probe::Probe;
 use super::terms::Terms;
 use crate::engine::held::handed_over;
-use crate::engine::own::{Node, Operator, OwnExec, Place};
+use crate::engine::own::{Node, Operator, OwnExec, Place, known};
 
 /// The operator's node.
 pub type IntervalJoinExec = OwnExec<IntervalJoin>;
@@ -130,9 +130,7 @@ impl IntervalJoin {
 /// Makes a stock operator over a build side that was read in part. It fills no filter of scans: it would wait for the other
 /// partitions, which run here.
 fn stock_join(stock: &Node, left: Node, right: Node) -> Result<HashJoinExec> {
-    let Some(stock) = stock.downcast_ref::<HashJoinExec>() else {
-        return internal_err!("a join that stands in for another operator");
-    };
+    let stock: &HashJoinExec = known(stock)?;
     HashJoinExec::try_new(
         left,
         right,

@@ -39,8 +39,7 @@ impl Operator for ShiftWindow {
             let Some(function) = Function::of(expr)? else { return Ok(None) };
             functions.push(function);
         }
-        let input = Arc::clone(window.input());
-        let schema = input.schema();
+        let schema = window.input().schema();
         let partition_by: Vec<_> =
             window.window_expr().first().map(|expr| expr.partition_by().to_vec()).unwrap_or_default();
         for key in &partition_by {
