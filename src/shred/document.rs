@@ -108,6 +108,8 @@ pub(super) struct Pooled<'a> {
 pub(super) struct Walker {
     nodes: Vec<Node>,
     document: u64,
+    /// The paths met in the document.
+    met: Vec<usize>,
     taken: Vec<(usize, Taken)>,
     /// Path and range of what goes to pools.
     pooled: Vec<(usize, usize, usize)>,
@@ -148,6 +150,7 @@ impl Walker {
         let mut walker = Self {
             nodes: vec![root],
             document: 0,
+            met: Vec::new(),
             taken: Vec::new(),
             pooled: Vec::new(),
             scratch: String::new(),
@@ -246,12 +249,13 @@ impl Walker {
     }
 
     /// Notes that the document has a path; false where it was met before in the same document.
-    fn meet(&mut self, node: usize) -> bool {
-        let node = &mut self.nodes[node];
+    fn meet(&mut self, number: usize) -> bool {
+        let node = &mut self.nodes[number];
         let is_first = node.met_in != self.document;
         if is_first {
             node.met_in = self.document;
             node.documents += 1;
+            self.met.push(number);
         }
         is_first
     }
@@ -278,6 +282,7 @@ impl Walker {
 
     fn begin(&mut self) {
         self.document += 1;
+        self.met.clear();
         self.taken.clear();
         self.pooled.clear();
         self.scratch.clear();
@@ -286,8 +291,9 @@ impl Walker {
 
     /// Throws a pass over the document away.
     fn begin_again(&mut self) {
-        for node in self.nodes.iter_mut().filter(|node| node.met_in == self.document) {
-            node.documents -= 1;
+        // A file may be full of documents that are unusual, and has far more paths than one of them.
+        for number in &self.met {
+            self.nodes[*number].documents -= 1;
         }
         self.begin();
     }
