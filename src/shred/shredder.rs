@@ -15,7 +15,7 @@ use arrow::compute::{not, nullif};
 
 use super::document::{Taken, Walker};
 use super::elements::Lists;
-use super::leaf::{Kind, LeafSet};
+use super::leaf::{KINDS, Kind, LeafSet};
 use super::manifest::{Manifest, PathNode};
 use super::pools::PoolBuilders;
 use super::sparse::SparseTexts;
@@ -175,7 +175,7 @@ impl FileShredder {
         let mut builders: Vec<[Option<LeafBuilder>; 5]> =
             self.leaves.leaves.iter().map(|_| Default::default()).collect();
         for (index, leaf) in self.leaves.leaves.iter().enumerate() {
-            for (slot, kind) in super::leaf::KINDS.iter().enumerate().filter(|(_, kind)| leaf.kinds & kind.bit() != 0) {
+            for (slot, kind) in KINDS.iter().enumerate().filter(|(_, kind)| leaf.kinds & kind.bit() != 0) {
                 builders[index][slot] = Some(LeafBuilder::new(*kind, rows));
             }
         }
@@ -209,8 +209,10 @@ impl FileShredder {
         }
         let mut arrays = Vec::new();
         for ((builders, lists), leaf) in builders.into_iter().zip(&lists).zip(&self.leaves.leaves) {
-            for builder in builders.into_iter().flatten() {
-                let is_text = matches!(builder, LeafBuilder::Text(_));
+            for (kind, builder) in KINDS.into_iter().zip(builders).filter_map(|(kind, builder)| Some((kind, builder?)))
+            {
+                // Raw numbers are texts too, but no copies.
+                let is_text = kind == Kind::Text;
                 let array = match lists {
                     Some(lists) => lists.of(builder.finish(lists.items())?)?,
                     None => builder.finish(rows)?,

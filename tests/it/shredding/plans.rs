@@ -108,6 +108,8 @@ async fn a_path_that_copies_a_column_is_read_from_it() {
         .map(|row| match row {
             100 | 2_500 => Some(r#"{"from":{"number":"anonymous"}}"#.to_owned()),
             200 | 2_600 => Some(r#"{"from":{"number":491234}}"#.to_owned()),
+            // A text of its own kind, which is no copy.
+            250 | 2_650 => Some(r#"{"from":{"number":4912345678901234567890}}"#.to_owned()),
             300 | 2_700 => Some(r#"{"from":null}"#.to_owned()),
             400 => Some(r#"{"from":{"number":"+1"#.to_owned()),
             500 => None,
