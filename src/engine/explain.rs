@@ -20,6 +20,7 @@ use datafusion::prelude::SessionContext;
 
 use super::scan::LakeTable;
 use crate::lake::read_footers;
+use crate::shred::computed::ComputedCall;
 use crate::shred::element_calls::ElementsCall;
 use crate::shred::leaf::{LEAF_PREFIX, element_json_path, is_pool, json_path};
 
@@ -87,7 +88,9 @@ pub(super) fn json_sources<'a>(
                     calls.push(Arc::clone(part));
                 }
             }
-            Ok(TreeNodeRecursion::Continue)
+            // The call of the text that a domain is found in is told with that of the domain.
+            let is_computed = part.downcast_ref().is_some_and(|call| ComputedCall::of(call).is_some());
+            Ok(if is_computed { TreeNodeRecursion::Jump } else { TreeNodeRecursion::Continue })
         })?;
     }
     let mut sources: BTreeMap<&str, Sources> = BTreeMap::new();
@@ -128,7 +131,17 @@ pub(super) fn json_sources<'a>(
 /// Names the path of a call of a JSON function on a column: `data $.variables.tier`, or the call itself where the path is not of
 /// literal keys.
 fn called_path(expression: &Arc<dyn PhysicalExpr>) -> Option<String> {
-    let call = expression.downcast_ref::<ScalarFunctionExpr>().filter(|call| call.fun().name().starts_with("json_"))?;
+    let call = expression.downcast_ref::<ScalarFunctionExpr>()?;
+    if let Some(ComputedCall { function, text }) = ComputedCall::of(call) {
+        let of = match text.downcast_ref::<Column>() {
+            Some(column) => column.name().to_owned(),
+            None => called_path(text)?,
+        };
+        return Some(format!("{}({of})", function.name));
+    }
+    if !call.fun().name().starts_with("json_") {
+        return None;
+    }
     if let Some(ElementsCall { column, path, inside, .. }) = ElementsCall::of(call) {
         return Some(format!("{column} {}", element_json_path(&path, &inside)));
     }

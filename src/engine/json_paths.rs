@@ -8,6 +8,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, StringViewArray};
 
 use crate::lake::Footer;
+use crate::shred::computed::{OF_STRINGS, computed_name};
 use crate::shred::leaf::{CONTAINER, KINDS, NULL, element_json_path, element_leaf_name, json_path, leaf_name};
 use crate::shred::manifest::PathNode;
 use crate::shred::{Kind, MANIFEST_KEY, Manifest};
@@ -57,8 +58,9 @@ impl<'a> Paths<'a> {
         }
         for (key, child) in &node.children {
             path.push(key.clone());
-            let bytes = KINDS.iter().filter_map(|kind| self.leaf_bytes.get(place.leaf_name(path, *kind).as_str()));
-            let bytes = bytes.sum::<u64>();
+            let computed = place.array.is_none().then(|| computed_name(place.column, path, OF_STRINGS));
+            let names = KINDS.iter().map(|kind| place.leaf_name(path, *kind)).chain(computed);
+            let bytes = names.filter_map(|name| self.leaf_bytes.get(name.as_str())).sum::<u64>();
             let sum = self.sums.entry((place.column.to_owned(), place.json_path(path))).or_default();
             // A path that only leads to others in this file, or was chosen for a leaf and then not met.
             if child.documents > 0 {

@@ -38,7 +38,6 @@ use datafusion::physical_plan::{
 use super::explain::{FileSchemas, json_sources};
 use super::prune::prune;
 use super::readers::{KnownSchemas, SessionReaders};
-use crate::functions::plain_path;
 use crate::lake::{DataFile, Version};
 use crate::shred::ShredAdapterFactory;
 
@@ -237,7 +236,7 @@ impl ScanParts {
     /// How expressions are rewritten for a file.
     fn adapters(&self) -> Option<Arc<dyn PhysicalExprAdapterFactory>> {
         match self.table.leaves {
-            Leaves::Read => Some(Arc::new(ShredAdapterFactory::new(plain_path))),
+            Leaves::Read => Some(Arc::new(ShredAdapterFactory)),
             Leaves::Ignore => None,
         }
     }

@@ -31,7 +31,7 @@ impl Default for ActionName {
 }
 
 /// Finds the action's name; `None` if the text has none.
-fn action_name(text: &str) -> Option<Cow<'_, str>> {
+pub(super) fn action_name(text: &str) -> Option<Cow<'_, str>> {
     let text = text.trim();
     match text.as_bytes().first()? {
         b'{' => object_name(text).map(Cow::Owned),

@@ -143,6 +143,14 @@ pub(crate) fn leaf_placement(args: &[ExpressionPlacement]) -> ExpressionPlacemen
     }
 }
 
+/// Places a function of what a JSON function reads: where that belongs at the scan, so does this, for a file may hold its values.
+pub(crate) fn outer_placement(args: &[ExpressionPlacement]) -> ExpressionPlacement {
+    match args {
+        [ExpressionPlacement::MoveTowardsLeafNodes] => ExpressionPlacement::MoveTowardsLeafNodes,
+        _ => ExpressionPlacement::KeepInPlace,
+    }
+}
+
 /// The values of one argument: a column, or one value for all rows.
 #[derive(Debug, Clone)]
 pub(crate) struct Argument<A> {

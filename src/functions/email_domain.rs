@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
+    ColumnarValue, Documentation, ExpressionPlacement, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
 use super::arguments::{self, Call, Kind, Parameters};
@@ -24,6 +24,13 @@ impl Default for EmailDomain {
     fn default() -> Self {
         Self { signature: arguments::signature(Volatility::Immutable) }
     }
+}
+
+/// Finds the domain of an address, in lower case; `None` if the text is none.
+pub(super) fn email_domain(text: &str) -> Option<Cow<'_, str>> {
+    let (_, domain) = split_address(text)?;
+    let is_lower = domain.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
+    Some(if is_lower { Cow::Borrowed(domain) } else { Cow::Owned(domain.to_lowercase()) })
 }
 
 /// Splits an address into local part and domain; `None` unless it has the plain shape `local@domain`.
@@ -74,11 +81,11 @@ impl ScalarUDFImpl for EmailDomain {
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        Call::new(&args).map_text(|text| {
-            let (_, domain) = split_address(text)?;
-            let is_lower = domain.bytes().all(|byte| byte.is_ascii() && !byte.is_ascii_uppercase());
-            Some(if is_lower { Cow::Borrowed(domain) } else { Cow::Owned(domain.to_lowercase()) })
-        })
+        Call::new(&args).map_text(email_domain)
+    }
+
+    fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
+        arguments::outer_placement(args)
     }
 
     fn documentation(&self) -> Option<&Documentation> {

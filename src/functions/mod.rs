@@ -16,10 +16,12 @@ mod json;
 mod mask_email;
 mod phone;
 pub mod reference;
+mod text_function;
 mod texts;
 mod time;
 
 pub use json::{elements_function, plain_path};
+pub use text_function::{ACTION_NAME, EMAIL_DOMAIN, TextFunction};
 
 use std::sync::Arc;
 

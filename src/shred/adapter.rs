@@ -19,30 +19,20 @@ use datafusion::physical_expr_adapter::{
 
 use xxhash_rust::xxh3::xxh3_128;
 
+use super::computed::{ComputedCall, computed_name};
 use super::derive::{Asked, Copied, Derive};
 use super::element_calls::ElementsCall;
 use super::extract::{Extract, Extractions, Reading, Step};
 use super::leaf::{BROKEN, CONTAINER, KINDS, Kind, NULL, differs_name, is_index, leaf_name, pool_name};
 use super::manifest::{MANIFEST_KEY, Manifest, PathNode, PathState};
-
-/// Reads a JSONPath that names one place by keys alone, such as `$.variables.customer_tier`; `None` for any other.
-pub type PlainPath = fn(&str) -> Option<Vec<String>>;
+use crate::functions::plain_path;
 
 /// Manifests that are kept parsed.
 const KEPT_MANIFESTS: usize = 256;
 
 /// Makes the rewriters of a scan's files.
-#[derive(Debug)]
-pub struct ShredAdapterFactory {
-    plain_path: PlainPath,
-}
-
-impl ShredAdapterFactory {
-    /// Makes a factory; `plain_path` reads the paths of `json_value`, whose parser is not ours.
-    pub fn new(plain_path: PlainPath) -> Self {
-        Self { plain_path }
-    }
-}
+#[derive(Debug, Default)]
+pub struct ShredAdapterFactory;
 
 /// Returns the manifest that a text says. A scan asks for one again for each part of a file, and each query anew: those read last are
 /// kept, by the hash of their text.
@@ -59,9 +49,8 @@ fn parsed(text: &str) -> Option<Arc<Manifest>> {
 impl PhysicalExprAdapterFactory for ShredAdapterFactory {
     fn create(&self, logical: SchemaRef, physical: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
         let inner = DefaultPhysicalExprAdapterFactory.create(logical, Arc::clone(&physical))?;
-        let plain_path = self.plain_path;
         let (manifest, extractions) = (OnceLock::new(), Mutex::default());
-        Ok(Arc::new(ShredAdapter { inner, physical, manifest, plain_path, extractions }))
+        Ok(Arc::new(ShredAdapter { inner, physical, manifest, extractions }))
     }
 }
 
@@ -71,7 +60,6 @@ struct ShredAdapter {
     physical: SchemaRef,
     /// Read when the first call asks for it: most expressions have no JSON call.
     manifest: OnceLock<Option<Arc<Manifest>>>,
-    plain_path: PlainPath,
     /// What is looked up in the text of each column.
     extractions: Mutex<BTreeMap<String, Arc<Extractions>>>,
 }
@@ -132,6 +120,9 @@ impl ShredAdapter {
         if let Some(elements) = ElementsCall::of(call) {
             return elements.replace(self.manifest()?, &self.physical, call);
         }
+        if let Some(wanted) = ComputedCall::of(call) {
+            return self.computed(&wanted, call);
+        }
         let asked = match call.fun().name() {
             "json_get_str" => Call::Text,
             "json_as_text" => Call::AsText,
@@ -168,6 +159,24 @@ impl ShredAdapter {
                 }),
             },
         }
+    }
+
+    /// Returns the column that holds the values of a call, where the file has one.
+    fn computed(&self, wanted: &ComputedCall<'_>, call: &ScalarFunctionExpr) -> Option<Arc<dyn PhysicalExpr>> {
+        let (column, path) = match wanted.text.downcast_ref::<ScalarFunctionExpr>() {
+            Some(inner) => self.path(inner)?,
+            None => (wanted.text.downcast_ref::<Column>()?.name().to_owned(), Vec::new()),
+        };
+        // The columns of a file whose manifest is not read may mean something else.
+        self.manifest()?;
+        let name = computed_name(&column, &path, wanted.function);
+        let index = self.physical.index_of(&name).ok()?;
+        let values: Arc<dyn PhysicalExpr> = Arc::new(Column::new(&name, index));
+        Some(if self.physical.field(index).data_type() == call.return_type() {
+            values
+        } else {
+            Arc::new(CastExpr::new(values, call.return_type().clone(), None))
+        })
     }
 
     /// Returns a call that finds its value together with others; `None` where it must do so by itself.
@@ -255,7 +264,7 @@ impl ShredAdapter {
         };
         let keys = match call.fun().name() {
             "json_value" | "json_query" | "json_exists" => match rest {
-                [path] => (self.plain_path)(&literal(path)?)?,
+                [path] => plain_path(&literal(path)?)?,
                 _ => return None,
             },
             _ => rest.iter().map(literal).collect::<Option<Vec<_>>>()?,

@@ -3,13 +3,16 @@
 //! A leaf is worth the rows that it serves, and costs the bytes that its values compress to, which the sample tells by compressing
 //! them. Of more leaves than there is room for, the most frequent stay. Of more bytes than there is room for, ids go first, then
 //! what costs most for each value. Ids are told by hardly repeating and being of one length: customer and order numbers are looked up
-//! one at a time, where an e-mail address, which costs as much, has a domain to group by, and an amount is added up.
+//! one at a time, where an amount is added up and the first and last names in an e-mail address are searched for.
 //!
 //! What is long (notes, payloads) is never a leaf. What hardly repeats and is what another column holds already, such as the
 //! phone number that is in a column of its own, in `source_details` and once more inside `data`, would be stored two or three
 //! times. In a million generated sessions (110 MB of compressed JSON, 147 MB in all without leaves) these paths would cost 9.8 MB, all
 //! other leaves 26 MB. Of a path that copies a column of the table only the differences are stored; one that copies another leaf has
 //! none, and the text is parsed where somebody asks for it.
+//!
+//! What a function gives of most of a path's strings, and repeats, gets a column too ([`super::computed`]), which is paid for before
+//! all leaves.
 //!
 //! Inside the elements of arrays only texts that repeat become leaves. Paths by index have none: `events[3]` is another thing in every
 //! session.
@@ -20,6 +23,7 @@ use arrow::array::{AsArray, RecordBatch, StringViewArray};
 use arrow::datatypes::DataType;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::computed::{Computed, OF_STRINGS, of_column};
 use super::document::{Seen, Walker};
 use super::leaf::{Kind, Leaf, LeafSet, is_index};
 use super::pools::RarePaths;
@@ -57,6 +61,8 @@ struct Values {
     lengths: [usize; 32],
     /// Sampled row and hash of each text.
     hashes: Vec<(usize, u64)>,
+    /// What the function of strings gives of the texts.
+    computed: Option<Box<Values>>,
 }
 
 impl Values {
@@ -64,14 +70,13 @@ impl Values {
         self.rows += 1;
         self.kinds |= seen.kind.bit();
         match seen.kind {
-            Kind::Text | Kind::RawNumber => {
-                self.text_rows += 1;
-                self.text_bytes += seen.text.len();
-                self.bytes.extend_from_slice(seen.text.as_bytes());
-                self.bytes.push(0);
-                self.lengths[seen.text.len().min(31)] += 1;
-                self.hashes.push((row, xxh3_64(seen.text.as_bytes())));
+            Kind::Text => {
+                self.add_text(row, seen.text);
+                if let Some(value) = OF_STRINGS.value(seen.text) {
+                    self.computed.get_or_insert_default().add_computed(row, &value);
+                }
             }
+            Kind::RawNumber => self.add_text(row, seen.text),
             Kind::Integer => {
                 self.lengths[seen.bits.checked_ilog10().unwrap_or_default() as usize + 1] += 1;
                 // Small numbers are packed into few bits.
@@ -81,6 +86,30 @@ impl Values {
             Kind::Float => self.bytes.extend_from_slice(&seen.bits.to_le_bytes()),
             Kind::Boolean => {}
         }
+    }
+
+    fn add_computed(&mut self, row: usize, value: &str) {
+        self.rows += 1;
+        self.add_text(row, value);
+    }
+
+    fn add_text(&mut self, row: usize, text: &str) {
+        self.text_rows += 1;
+        self.text_bytes += text.len();
+        self.bytes.extend_from_slice(text.as_bytes());
+        self.bytes.push(0);
+        self.lengths[text.len().min(31)] += 1;
+        self.hashes.push((row, xxh3_64(text.as_bytes())));
+    }
+
+    /// Returns what the values compress to.
+    fn cost(&self) -> usize {
+        compressed_bytes(&self.bytes).min(self.dictionary_bytes())
+    }
+
+    /// Returns what a column of computed values takes that most of so many texts have and that repeat; `None` where it is not worth it.
+    fn cost_of_computed(&self, texts: usize) -> Option<usize> {
+        (self.rows * 2 > texts && self.repeats()).then(|| self.cost())
     }
 
     /// Says whether texts stand in several rows. Inside arrays only such are worth a column: of the things in a list one counts
@@ -119,6 +148,8 @@ struct Candidate {
     bytes: usize,
     is_of_one_length: bool,
     hashes: Vec<(usize, u64)>,
+    /// What the values of the function of strings compress to, where they are worth a column.
+    computed: Option<usize>,
 }
 
 impl Candidate {
@@ -138,17 +169,25 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
     let mut candidates: Vec<Candidate> = Vec::new();
     let mut rare_paths = Vec::new();
     let mut text_bytes = 0;
+    // What is computed of whole columns, and what it takes.
+    let mut computed: Vec<(Computed, usize)> = Vec::new();
     for name in columns {
         let mut walker = Walker::for_sample();
         // By path, and path inside the elements of an array.
         let mut values: BTreeMap<(usize, Option<usize>), Values> = BTreeMap::new();
         let mut rare = RarePaths::default();
         let mut some_texts = Vec::new();
+        let function = of_column(name);
+        let (mut of_texts, mut texts) = (Values::default(), 0);
         let mut sampled = 0;
         for text in sampled_texts(batches, name, step) {
             if let Some(text) = text {
                 if sampled % COMPRESSED_TEXTS == 0 {
                     some_texts.extend_from_slice(text.as_bytes());
+                }
+                texts += 1;
+                if let Some(value) = function.and_then(|function| function.value(text)) {
+                    of_texts.add_computed(sampled, &value);
                 }
                 walker.walk(text);
                 for seen in walker.values(text) {
@@ -163,6 +202,9 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
             }
             sampled += 1;
         }
+        if let Some((function, bytes)) = function.zip(of_texts.cost_of_computed(texts)) {
+            computed.push((Computed { column: (*name).to_owned(), path: Vec::new(), function }, bytes));
+        }
         let column_bytes = compressed_bytes(&some_texts) * COMPRESSED_TEXTS;
         text_bytes += column_bytes;
         for (node, path) in walker.paths() {
@@ -174,7 +216,9 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
                     && (inside.is_none() || values.repeats())
                     && !keys.any(|key| is_index(key))
                 {
-                    let bytes = compressed_bytes(&values.bytes).min(values.dictionary_bytes());
+                    let bytes = values.cost();
+                    let computed = values.computed.as_ref().filter(|_| inside.is_none());
+                    let computed = computed.and_then(|computed| computed.cost_of_computed(values.text_rows));
                     let leaf = Leaf {
                         column: (*name).to_owned(),
                         path: path.clone(),
@@ -184,7 +228,8 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
                     };
                     let is_of_one_length = values.is_of_one_length();
                     let hashes = values.hashes;
-                    candidates.push(Candidate { leaf, rows: values.rows, bytes, is_of_one_length, hashes });
+                    let rows = values.rows;
+                    candidates.push(Candidate { leaf, rows, bytes, is_of_one_length, hashes, computed });
                 }
             }
         }
@@ -193,16 +238,25 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
     // The most frequent first; paths break ties, so that the same rows give the same leaves.
     candidates.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| place(&a.leaf).cmp(&place(&b.leaf))));
     leave_out_copies(&mut candidates, &other_columns(batches, columns, step));
-    let mut left = budget;
+    computed.truncate(budget);
+    let mut left = budget - computed.len();
     candidates.retain(|candidate| {
-        let columns = candidate.leaf.kinds.count_ones() as usize;
+        let columns = candidate.leaf.kinds.count_ones() as usize + usize::from(candidate.computed.is_some());
         let fits = columns <= left;
         left -= if fits { columns } else { 0 };
         fits
     });
-    leave_out_costliest(&mut candidates, text_bytes * BYTES_PERCENT / 100);
-    let mut leaves: Vec<Leaf> = candidates.into_iter().map(|candidate| candidate.leaf).collect();
-    leaves.sort_by(|a, b| place(a).cmp(&place(b)));
+    let computed_bytes =
+        computed.iter().map(|(_, bytes)| bytes).chain(candidates.iter().filter_map(|c| c.computed.as_ref()));
+    let computed_bytes: usize = computed_bytes.sum();
+    leave_out_costliest(&mut candidates, (text_bytes * BYTES_PERCENT / 100).saturating_sub(computed_bytes));
+    candidates.sort_by(|a, b| place(&a.leaf).cmp(&place(&b.leaf)));
+    let of_strings =
+        |leaf: &Leaf| Computed { column: leaf.column.clone(), path: leaf.path.clone(), function: OF_STRINGS };
+    let computed = computed.into_iter().map(|(computed, _)| computed);
+    let computed =
+        computed.chain(candidates.iter().filter(|c| c.computed.is_some()).map(|c| of_strings(&c.leaf))).collect();
+    let leaves: Vec<Leaf> = candidates.into_iter().map(|candidate| candidate.leaf).collect();
     let pools = rare_paths.into_iter().map(|(name, walker, rare, sampled, bytes)| {
         let is_leaf = |path: &[String]| {
             leaves.iter().any(|leaf| leaf.column == name && leaf.path == path && leaf.inside.is_none())
@@ -210,7 +264,7 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
         (name.to_owned(), rare.choose(&walker, is_leaf, sampled, RAREST, bytes, compressed_bytes))
     });
     let pools = pools.collect();
-    LeafSet { leaves, pools }
+    LeafSet { leaves, pools, computed }
 }
 
 fn place(leaf: &Leaf) -> (&String, &Vec<String>, &Option<Vec<String>>) {
@@ -379,6 +433,7 @@ mod tests {
             bytes,
             is_of_one_length: name == "id",
             hashes: Vec::new(),
+            computed: None,
         };
         let kept = |bytes| {
             let mut all =

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field};
 
+use super::computed::Computed;
 use super::pools::Pools;
 
 /// The kind of a JSON value, as a bit of a mask.
@@ -114,7 +115,7 @@ pub fn below(name: &str, key: &str) -> String {
     format!("{name}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
-fn push_keys(name: &mut String, keys: &[impl AsRef<str>]) {
+pub(super) fn push_keys(name: &mut String, keys: &[impl AsRef<str>]) {
     for key in keys {
         name.push('/');
         name.push_str(&key.as_ref().replace('~', "~0").replace('/', "~1").replace('[', "~2"));
@@ -209,10 +210,12 @@ pub struct LeafSet {
     pub leaves: Vec<Leaf>,
     /// The pools of each JSON column, whose columns come behind those of all leaves.
     pub pools: BTreeMap<String, Pools>,
+    /// What functions give of texts, in the order of the columns, which come last.
+    pub computed: Vec<Computed>,
 }
 
 impl LeafSet {
-    /// Lists the Arrow fields of all columns beside the text: leaf by leaf, kind by kind, then pool by pool.
+    /// Lists the Arrow fields of all columns beside the text: leaf by leaf, kind by kind, then pool by pool, then what is computed.
     pub fn fields(&self) -> Vec<Field> {
         let leaves = self.columns().flat_map(|(leaf, kind)| {
             let is_copy = kind == Kind::Text && leaf.copy_of.is_some();
@@ -222,7 +225,8 @@ impl LeafSet {
         let pools = self.pools.iter().flat_map(|(column, pools)| {
             (0..pools.count).map(|pool| Field::new(pool_name(column, pool), DataType::Utf8View, true))
         });
-        leaves.chain(pools).collect()
+        let computed = self.computed.iter().map(|computed| Field::new(computed.name(), DataType::Utf8View, true));
+        leaves.chain(pools).chain(computed).collect()
     }
 
     /// Lists the leaf columns.

@@ -4,7 +4,7 @@
 //! each path and kind of value worth having ([`choice`]), and a manifest in its footer ([`manifest`]) that says which there are
 //! and which paths the file holds at all. While a file is scanned, [`adapter`] replaces calls such as
 //! `json_get_str(data, 'variables', 'customer_tier')` by the leaf column, by NULL where no document of the file has the path, or
-//! leaves the parse of the text. Every answer is the same as without leaves.
+//! leaves the parse of the text. Two functions of ours have columns of their values beside them ([`computed`]). Every answer is the same as without leaves.
 //!
 //! What a function answers on odd input (first of two equal keys, documents that break off, numbers in strings) is what
 //! datafusion-functions-json does: [`document`] walks a document once for all leaves with the same parser, and falls back to
@@ -12,6 +12,7 @@
 
 pub mod adapter;
 pub mod choice;
+pub mod computed;
 pub mod derive;
 pub mod document;
 pub mod element_calls;

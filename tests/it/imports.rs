@@ -14,7 +14,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("script", &[]),
     ("format", &[]),
     ("generate", &["schema"]),
-    ("shred", &["schema"]),
+    ("shred", &["functions", "schema"]),
     ("lake", &["schema", "shred"]),
     ("ingest", &["lake", "schema", "shred"]),
     // Of ingest only the ledger, which lake_history shows.

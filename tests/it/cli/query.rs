@@ -217,3 +217,28 @@ fn explain_says_in_how_many_files_a_json_path_comes_from_where() {
     let told = "json_files=[data $.list[*].n: pool 1, NULL 1; data $.list[*].t.u: pool 1, NULL 1]";
     assert!(plan.contains(told), "{plan}");
 }
+
+#[test]
+fn explain_tells_of_calls_whose_values_are_in_the_files() {
+    let desk = Desk::new();
+    let row = |id: usize, action: &str| {
+        format!(
+            r#"{{"Session Id":"{id}","Started At":"2026-11-01T00:00:00Z","Ended At":"2026-11-01T00:01:00Z",
+            "Action Data":"{action}","Data":{{"mail":"a{id}@b{}.de"}}}}"#,
+            id % 2
+        )
+        .replace('\n', "")
+            + "\n"
+    };
+    let rows: String = (0..8).map(|id| row(id, ["end", "transfer"][id % 2])).collect();
+    desk.write("a.ndjson", &rows);
+    desk.run(&["ingest", "a.ndjson"]).fine();
+    let sql = "explain select email_domain(data->>'mail') as d, count(*), max(email_domain(data->>'other')) \
+               from workflow_sessions where action_name(action_data) = 'end' group by 1";
+    let plan = desk.query(sql, &[]).fine();
+    let told = "json_files=[action_name(action_data): leaf 1; email_domain(data $.mail): leaf 1; \
+                email_domain(data $.other): NULL 1]";
+    assert!(plan.contains(told), "{plan}");
+    let sql = sql.replace("explain ", "");
+    assert_eq!(desk.query(&sql, &["--csv"]).fine().lines().nth(1), Some("b0.de,4,"));
+}

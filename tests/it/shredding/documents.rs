@@ -81,6 +81,44 @@ pub const PATHS: &[&[&str]] = &[
     &["b", "nowhere"],
     &["unknown"],
     &["k", "k", "k", "k", "k", "k", "k", "k", "k"],
+    &["mail"],
+    &["copy"],
+];
+
+/// What stands at `mail`: mostly addresses, of few domains.
+const MAILS: &[&str] = &[
+    "\"ann@x.de\"",
+    "\"Bob@X.de\"",
+    "\"c.d@sub.example.com\"",
+    "\"e@x.de\"",
+    "\"\\u0066@ex\\u0061mple.com\"",
+    "\" g@x.de \"",
+    "\"no address\"",
+    "\"h@x.de\",\"mail\":\"second@example.com\"",
+    "12",
+    "null",
+    "{\"of\":\"i@x.de\"}",
+];
+
+/// What the values begin with that a column of the table holds too.
+const COPIED: &str = "copied-";
+
+/// Returns the value of the column that a document's path copies.
+pub fn copied(document: Option<&str>) -> Option<&str> {
+    let from = document?.strip_prefix("{\"copy\":\"")?;
+    from.starts_with(COPIED).then(|| from.split('"').next()).flatten()
+}
+
+/// Texts of Action Data, most of them with a name.
+pub const ACTIONS: &[Option<&str>] = &[
+    Some("end"),
+    Some("\"end\""),
+    Some("{\"action\":\"createInteraction\",\"queue\":\"billing\"}"),
+    Some("{\"type\":\"\\u0065nd\"}"),
+    Some("{\"name\":\"end\""),
+    Some("{\"webhook\":{}}"),
+    Some("17"),
+    None,
 ];
 
 /// A small generator of numbers, so that cases are the same every time.
@@ -168,6 +206,25 @@ pub fn documents(seed: u64) -> Vec<Option<String>> {
     for index in 0..200 {
         let document = random.object(0);
         documents.push(Some(if index % 3 == 0 { random.mutated(&document) } else { document }));
+    }
+    if seed.is_multiple_of(2) {
+        for document in documents.iter_mut().flatten().filter(|document| document.starts_with("{\"")) {
+            if random.below(4) > 0 {
+                let mails = if random.below(4) == 0 { MAILS } else { &MAILS[..4] };
+                let mail = random.pick(mails);
+                *document = format!("{{\"mail\":{mail},{}", &document[1..]);
+            }
+        }
+    }
+    if seed.is_multiple_of(3) {
+        // A path that a column of the table holds too, but for few values where the seed is even.
+        let odd = ["1.50", "17", "123456789012345678901234567890", "\"else\""];
+        for (index, document) in documents.iter_mut().flatten().filter(|text| text.starts_with("{\"")).enumerate() {
+            let is_odd = seed.is_multiple_of(2) && index % 37 == 5;
+            let odd = odd.get(index / 37).filter(|_| is_odd);
+            let copy = odd.map_or_else(|| format!("\"{COPIED}{}\"", random.below(40)), |odd| (*odd).to_owned());
+            *document = format!("{{\"copy\":{copy},{}", &document[1..]);
+        }
     }
     // The order decides what a sample sees, and which row group a kind is met in.
     for index in (1..documents.len()).rev() {

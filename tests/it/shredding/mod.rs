@@ -31,7 +31,7 @@ use sessionlake::lake::{DataFile, FileWriter, Output};
 use sessionlake::schema;
 use url::Url;
 
-use documents::{Random, documents, rare_documents};
+use documents::{ACTIONS, Random, copied, documents, rare_documents};
 use questions::question;
 
 /// The seeds of this run, which a variable of the environment names, else the first few.
@@ -61,6 +61,12 @@ fn batch(documents: &[Option<String>]) -> RecordBatch {
                     Arc::new(TimestampMicrosecondArray::from_iter_values(0..rows as i64).with_timezone("UTC"))
                 }
                 "data" => Arc::new(documents.iter().map(|d| d.as_deref()).collect::<StringViewArray>()),
+                "action_data" => {
+                    Arc::new((0..rows).map(|row| ACTIONS[row * 5 % 11 % ACTIONS.len()]).collect::<StringViewArray>())
+                }
+                "source_details_phone_number" => {
+                    Arc::new(documents.iter().map(|d| copied(d.as_deref())).collect::<StringViewArray>())
+                }
                 schema::CONTENT_HASH => Arc::new(Int64Array::from_iter_values(0..rows as i64)),
                 _ => new_null_array(field.data_type(), rows),
             }

@@ -151,6 +151,53 @@ async fn a_path_that_copies_a_column_is_read_from_it() {
     assert!(bytes > 0 && bytes < 1_500, "{bytes} bytes beside the column: {:?}", footers[0].leaf_bytes);
 }
 
+/// Without this, the comparison of answers might say nothing of copies and of what is computed.
+#[tokio::test]
+async fn the_documents_compared_have_copies_and_what_is_computed() {
+    let folder = tempfile::tempdir().unwrap();
+    let files = write(folder.path(), &documents(6), 200, ONE_FILE);
+    let store: Arc<dyn object_store::ObjectStore> =
+        Arc::new(object_store::local::LocalFileSystem::new_with_prefix(folder.path()).unwrap());
+    let footers = sessionlake::lake::read_footers(&store, &files).await.unwrap();
+    for name in ["data/copy#x", "data/copy#r", "data/mail#=email_domain.1", "action_data#=action_name.1"] {
+        let name = format!("~shred/{name}");
+        assert!(footers[0].schema.field_with_name(&name).is_ok(), "{name}: {:?}", footers[0].leaf_bytes);
+    }
+}
+
+/// Names of actions and domains of addresses have columns of their own, far smaller than the texts that they are found in.
+#[tokio::test]
+async fn what_functions_give_is_read_from_columns_of_its_own() {
+    let documents: Vec<Option<String>> = (0..3_000)
+        .map(|row| match row {
+            100 => None,
+            200 | 2_600 => Some(r#"{"mail":491234}"#.to_owned()),
+            300 | 2_700 => Some(r#"{"mail":["a@b.de"]}"#.to_owned()),
+            400 => Some(r#"{"mail":"none"}"#.to_owned()),
+            500 => Some(r#"{"mail":"a@b.de"#.to_owned()),
+            _ => Some(format!(r#"{{"mail":"{:x}@mail{}.example.com","note":"{}"}}"#, row * 7_919, row % 5, words(row))),
+        })
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let files = write(folder.path(), &documents, 8, ONE_FILE);
+    let (with, without) = (engine(folder.path(), &files, Leaves::Read), engine(folder.path(), &files, Leaves::Ignore));
+    for question in [
+        "select email_domain(json_get_str(data, 'mail')) as v, count(*) from t group by 1 order by 1 nulls first",
+        "select count(distinct email_domain(data->>'mail')) from t",
+        "select count(*) from t where email_domain(json_value(data, '$.mail')) in ('mail1.example.com', 'b.de')",
+        "select row_number() over (partition by email_domain(data->>'mail') order by 1) from t order by 1",
+        "select action_name(action_data) as v, count(*) from t group by 1 order by 1 nulls first",
+        "select count(*) from t where coalesce(action_name(action_data), '') not in ('end', 'createInteraction')",
+    ] {
+        let asked = [question.to_owned()];
+        assert_eq!(answer(&with, &asked).await, answer(&without, &asked).await, "{question}");
+        let read = [bytes_scanned(&with, question).await, bytes_scanned(&without, question).await];
+        // A domain is far smaller than the address, too, which has a leaf.
+        let times = if question.contains("action_name") { 1 } else { 100 };
+        assert!(read[0] * times < read[1], "{read:?} bytes read with leaves and without: {question}");
+    }
+}
+
 /// The names of a window's columns stay, though what they are made of is computed elsewhere.
 #[tokio::test]
 async fn a_window_over_json_is_computed_at_the_scan() {

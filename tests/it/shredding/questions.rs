@@ -46,7 +46,7 @@ fn any_call(random: &mut Random) -> (String, Kind) {
     let quoted: Vec<String> = path.iter().map(|key| format!("\"{key}\"")).collect();
     let steps = literal(&format!("{{{}}}", quoted.join(",")));
     let (value, text) = (arrows("->"), arrows("->>"));
-    match random.below(26) {
+    match random.below(30) {
         0 => (format!("json_get_str(data, {keys})"), Kind::Text),
         1 | 2 => (format!("json_as_text(data, {keys})"), Kind::Text),
         3 => (format!("json_get_json(data, {keys})"), Kind::Text),
@@ -68,13 +68,24 @@ fn any_call(random: &mut Random) -> (String, Kind) {
         22 => (format!("json_exists(data, {json_path})"), Kind::Boolean),
         23 => (format!("json_union_to_text({value})"), Kind::Other),
         24 => (format!("json_get_array(data, {keys})"), Kind::Other),
+        25 => ("action_name(action_data)".to_owned(), Kind::Text),
+        26 => (format!("email_domain(json_get_str(data, {keys}))"), Kind::Text),
+        27 => {
+            let call = random.pick(&["data->>'mail'", "json_get_str(data, 'mail')", "json_value(data, '$.mail')"]);
+            (format!("email_domain({call})"), Kind::Text)
+        }
+        28 => (
+            random.pick(&["email_domain(action_data)", "action_name(data)", "action_name(data->>'mail')"]).to_owned(),
+            Kind::Text,
+        ),
         _ => (format!("json_object_keys(data, {keys})"), Kind::Other),
     }
 }
 
 /// Draws a condition.
 fn condition(random: &mut Random) -> String {
-    const TEXTS: &[&str] = &["'x'", "'12'", "'true'", "'1.50'", "''", "'second'", "'first'", "'null'", "'1'"];
+    const TEXTS: &[&str] =
+        &["'x'", "'12'", "'true'", "'1.50'", "''", "'second'", "'first'", "'null'", "'1'", "'x.de'", "'end'"];
     match random.below(9) {
         0 => format!("{} = {}", call(random, Some(Kind::Text)).0, random.pick(TEXTS)),
         1 => format!("{} <> {}", call(random, Some(Kind::Text)).0, random.pick(TEXTS)),
@@ -107,7 +118,10 @@ pub fn question(random: &mut Random) -> Vec<String> {
     let (text, other_text) = (call(random, Some(Kind::Text)).0, call(random, Some(Kind::Text)).0);
     let (number, boolean) = (call(random, Some(Kind::Number)).0, call(random, Some(Kind::Boolean)).0);
     let wanted = conditions(random);
-    let of = |call: &str, table: &str| call.replace("data", &format!("{table}.data"));
+    let of = |call: &str, table: &str| {
+        let call = call.replace("action_data", "actions").replace("data", &format!("{table}.data"));
+        call.replace("actions", &format!("{table}.action_data"))
+    };
     let question = match random.below(20) {
         0 | 1 => format!("select session_id, {columns} from t order by 1"),
         2 | 3 => format!("select session_id, {columns} from t where {wanted} order by 1"),
