@@ -10,6 +10,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::{ConfigOptions, TableParquetOptions};
@@ -31,9 +32,11 @@ use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::projection::ProjectionExec;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions, StatisticsArgs,
 };
+use futures::StreamExt;
 
 use super::explain::{FileSchemas, json_sources};
 use super::prune::prune;
@@ -272,6 +275,14 @@ impl ScanParts {
         ParquetSource::new(TableSchema::from(Arc::clone(&self.table.schema)))
     }
 
+    /// The source of a scan that runs. DataFusion leaves a projection as it is where a file's schema is that of the table, though
+    /// the JSON calls in it are to be rewritten: metadata that no file has keeps the two apart.
+    fn running_source(&self) -> ParquetSource {
+        let schema = self.table.schema.as_ref().clone();
+        let metadata = [("sessionlake.scan".to_owned(), self.table.name.clone())];
+        ParquetSource::new(TableSchema::from(Arc::new(schema.with_metadata(metadata.into()))))
+    }
+
     /// Builds a source that answers the planner's questions but reads nothing.
     fn planned(&self) -> Result<FileScanConfig> {
         self.config(self.source())
@@ -339,8 +350,11 @@ impl SessionScanExec {
             global: context.session_config().options().execution.parquet.clone(),
             ..TableParquetOptions::default()
         };
-        let source =
-            self.parts.source().with_table_parquet_options(options).with_parquet_file_reader_factory(Arc::new(readers));
+        let source = self
+            .parts
+            .running_source()
+            .with_table_parquet_options(options)
+            .with_parquet_file_reader_factory(Arc::new(readers));
         let parts = ScanParts { groups: table.known.told_to(&self.parts.groups), ..self.parts.clone() };
         let scan = Arc::new(DataSourceExec::new(Arc::new(parts.config(source)?)));
         Ok(Arc::clone(self.running.get_or_init(|| scan)))
@@ -419,7 +433,15 @@ impl ExecutionPlan for SessionScanExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        self.start(&context)?.execute(partition, context)
+        let schema = self.schema();
+        let ours = Arc::clone(&schema);
+        // Without the metadata of the running source.
+        let batches = self.start(&context)?.execute(partition, context)?.map(move |batch| {
+            let batch = batch?;
+            let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+            Ok(RecordBatch::try_new_with_options(Arc::clone(&ours), batch.columns().to_vec(), &options)?)
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -458,5 +480,26 @@ impl ExecutionPlan for SessionScanExec {
 
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(Arc::new(Self::new(self.parts.clone())?))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use datafusion::datasource::physical_plan::FileSource;
+    use datafusion::prelude::SessionContext;
+
+    use super::*;
+    use crate::schema::stored_schema;
+
+    /// A file without leaves may have the very columns of the table.
+    #[tokio::test]
+    async fn a_running_scan_has_the_schema_of_no_file() {
+        let store = ObjectStoreUrl::parse("lake://test").unwrap();
+        let file = DataFile { path: "a.parquet".to_owned(), size_bytes: 9, rows: Some(1), columns: Default::default() };
+        let table = LakeTable::new("t", 1, store, stored_schema(), Arc::new(vec![file]), Leaves::Read);
+        let scan = table.scan(&SessionContext::new().state(), None, &[], None).await.unwrap();
+        let parts = &scan.downcast_ref::<SessionScanExec>().unwrap().parts;
+        assert_ne!(parts.running_source().table_schema().file_schema(), &table.schema());
+        assert_eq!(scan.schema(), table.schema());
     }
 }
