@@ -149,7 +149,8 @@ impl State {
                 paths.push(path.clone());
             }
         }
-        let plan = Arc::new(Plan { trie: Trie::of(paths), columns });
+        let is_read = |path| columns.iter().any(|(of, reading)| *of == path && reading.takes_containers());
+        let plan = Arc::new(Plan { trie: Trie::of(paths, is_read), columns });
         if self.plans.len() >= MAX_PLANS {
             self.plans.clear();
         }

@@ -55,6 +55,13 @@ impl Reading {
     }
 }
 
+impl Reading {
+    /// Says whether an object or array gives more than nothing, or that it is there.
+    pub(super) fn takes_containers(self) -> bool {
+        matches!(self, Self::Written | Self::Elements | Self::AsText)
+    }
+}
+
 /// A column that grows by what is found; rows without a place cost nothing until the next one or the end.
 pub(super) struct Column {
     reading: Reading,

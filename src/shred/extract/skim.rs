@@ -132,6 +132,9 @@ impl Skimmer {
                         match bytes.get(start) {
                             Some(byte @ (b'{' | b'[')) => {
                                 let (keys, is_awaited) = wanted(member, *byte == b'{');
+                                if let Some(path) = member.path.filter(|_| !member.takes_containers) {
+                                    places[path] = Some(Place { start, end: None });
+                                }
                                 pending += keys + usize::from(is_awaited);
                                 entered = if keys > 0 || is_awaited { child } else { NONE };
                             }
@@ -240,7 +243,7 @@ impl Frame {
     #[cold]
     fn close(&self, trie: &Trie, document: &str, end: usize, places: &mut [Option<Place>]) -> Result<(), Odd> {
         let node = trie.node(self.node);
-        if let Some(path) = node.path {
+        if let Some(path) = node.path.filter(|_| node.takes_containers) {
             places[path] = Some(Place { start: self.start, end: Some(end) });
         }
         if !self.is_object && !node.indexes.is_empty() {
@@ -257,9 +260,9 @@ impl Frame {
 /// Returns the number of keys that are wanted of a container, and whether its end is.
 fn wanted(node: &Node, is_object: bool) -> (usize, bool) {
     if is_object {
-        (node.keys.len(), node.path.is_some())
+        (node.keys.len(), node.takes_containers)
     } else {
-        (0, node.path.is_some() || !node.indexes.is_empty())
+        (0, node.takes_containers || !node.indexes.is_empty())
     }
 }
 

@@ -76,6 +76,8 @@ pub(super) struct Trie {
 pub(super) struct Node {
     /// The number of the path that ends here.
     pub path: Option<usize>,
+    /// Whether an object or array is wanted to its end, where the path ends here.
+    pub takes_containers: bool,
     /// Children that are members of an object: the key's [`tag`], the key and the child.
     pub keys: Vec<(u64, Box<str>, usize)>,
     /// Children that are elements of an array.
@@ -108,8 +110,9 @@ impl Node {
 pub(super) struct Odd;
 
 impl Trie {
-    /// Merges different paths, each of one step at least; they are numbered as they come.
-    pub fn of(paths: Vec<Vec<Step>>) -> Self {
+    /// Merges different paths, each of one step at least; they are numbered as they come. Of those in `containers` an object or
+    /// array is found to its end, of others only where it begins: what is read there is nothing, or that it is there.
+    pub fn of(paths: Vec<Vec<Step>>, containers: impl Fn(usize) -> bool) -> Self {
         let search = Search::of(&paths);
         let mut trie = Self { nodes: vec![Node::default()], paths, search };
         for (number, path) in trie.paths.iter().enumerate() {
@@ -129,6 +132,7 @@ impl Trie {
                 });
             }
             trie.nodes[node].path = Some(number);
+            trie.nodes[node].takes_containers = containers(number);
         }
         trie
     }
@@ -425,13 +429,32 @@ mod tests {
 
     /// Walks a document for some paths; says whether the walk answered, and that it answered as the look-ups do.
     fn walked(document: &str, paths: &[Vec<Step>]) -> bool {
-        let trie = Trie::of(paths.to_vec());
-        let (mut skimmer, mut places) = (Skimmer::default(), vec![None; paths.len()]);
-        let answers = skimmer.find(&trie, document, &mut places).is_ok();
         let alone: Vec<_> = paths.iter().map(|path| look_up(document, path)).collect();
-        if answers {
-            assert_eq!(places, alone, "{document:?} at {paths:?}");
-        }
+        // Of some paths, of none and of all to the end of objects and arrays.
+        let walk = |containers: fn(usize) -> bool| {
+            let trie = Trie::of(paths.to_vec(), containers);
+            let (mut skimmer, mut places) = (Skimmer::default(), vec![None; paths.len()]);
+            let answers = skimmer.find(&trie, document, &mut places).is_ok();
+            let expected = alone.iter().enumerate().map(|(path, place)| {
+                let is_container = |place: &Place| document[place.start..].starts_with(['{', '[']);
+                // An element of an array is looked up alone.
+                let is_cut = place.is_some_and(|place| is_container(&place)) && !containers(path);
+                let starts = (place.map(|place| place.start), places[path].map(|place| place.start));
+                if is_cut && places[path].is_some_and(|place| place.end.is_none()) && starts.0 == starts.1 {
+                    places[path]
+                } else {
+                    *place
+                }
+            });
+            let expected: Vec<_> = expected.collect();
+            if answers {
+                assert_eq!(places, expected, "{document:?} at {paths:?}");
+            }
+            (answers, trie)
+        };
+        walk(|path| path % 2 == 0);
+        walk(|_| false);
+        let (answers, trie) = walk(|_| true);
         let passes = trie.filter().passes(document);
         assert!(passes || alone.iter().all(Option::is_none), "{document:?} kept out at {paths:?}");
         answers
