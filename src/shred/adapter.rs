@@ -214,18 +214,20 @@ impl ShredAdapter {
             "json_get_float" => Reading::Float,
             "json_get_bool" => Reading::Boolean,
             "json_contains" | "json_exists" => Reading::Exists,
+            // JSONPath's parser reads a text to its end.
+            "json_value" | "json_query" => Reading::Written,
             _ if elements.is_some() => Reading::Elements,
-            _ => Reading::Written,
+            _ => Reading::Begun,
         };
         let Some(value) = Extract::new(documents, &extractions, path, reading) else { return Ok(None) };
         let value: Arc<dyn PhysicalExpr> = Arc::new(value);
-        Ok(Some(match (reading, name) {
-            (Reading::Written, "json_value" | "json_query") => {
+        Ok(Some(match reading {
+            Reading::Written => {
                 let root: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::from("$")));
                 Arc::clone(expr).with_new_children(vec![value, root])?
             }
-            (Reading::Written, _) => Arc::clone(expr).with_new_children(vec![value])?,
-            (Reading::Elements, _) => {
+            Reading::Begun => Arc::clone(expr).with_new_children(vec![value])?,
+            Reading::Elements => {
                 let path = elements.map_or(0, |elements| elements.path.len());
                 let no_path: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::from(0_i64)));
                 let inside = call.args().iter().skip(2 + path).cloned();

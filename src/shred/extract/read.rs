@@ -26,6 +26,9 @@ use crate::shred::sparse::SparseTexts;
 pub enum Reading {
     /// The text of the value as it stands, up to the end of a document that breaks off within it.
     Written,
+    /// The same, but an object or array with all that stands behind it: what a function reads that goes no further than its end, and
+    /// that would otherwise be gone over twice.
+    Begun,
     /// `json_get_array`: the elements as they stand.
     Elements,
     /// `json_contains`
@@ -46,7 +49,7 @@ impl Reading {
     /// The type of the column.
     pub fn data_type(self) -> DataType {
         match self {
-            Self::Written | Self::Text | Self::AsText => DataType::Utf8View,
+            Self::Written | Self::Begun | Self::Text | Self::AsText => DataType::Utf8View,
             Self::Elements => list_type(DataType::Utf8View),
             Self::Exists | Self::Boolean => DataType::Boolean,
             Self::Integer => DataType::Int64,
@@ -56,7 +59,7 @@ impl Reading {
 }
 
 impl Reading {
-    /// Says whether an object or array gives more than nothing, or that it is there.
+    /// Says whether the end of an object or array is to be found.
     pub(super) fn takes_containers(self) -> bool {
         matches!(self, Self::Written | Self::Elements | Self::AsText)
     }
@@ -82,7 +85,9 @@ enum Values {
 impl Column {
     pub(super) fn new(reading: Reading, rows: usize) -> Self {
         let values = match reading {
-            Reading::Written => Values::Views { views: Vec::with_capacity(rows), nulls: NullBufferBuilder::new(rows) },
+            Reading::Written | Reading::Begun => {
+                Values::Views { views: Vec::with_capacity(rows), nulls: NullBufferBuilder::new(rows) }
+            }
             Reading::Elements => Values::Elements { views: Vec::new(), lists: ListsBuilder::new(), ranges: Vec::new() },
             Reading::Text | Reading::AsText => Values::Text(SparseTexts::new(rows)),
             Reading::Integer => Values::Integer(Int64Builder::with_capacity(rows)),
@@ -147,7 +152,7 @@ impl Column {
         }
     }
 
-    /// Returns the column; the views of [`Reading::Written`] point into the documents.
+    /// Returns the column; the views of [`Reading::Written`] and [`Reading::Begun`] point into the documents.
     pub(super) fn finish(mut self, documents: &StringViewArray) -> Result<ArrayRef> {
         self.pad(documents.len());
         Ok(match self.values {

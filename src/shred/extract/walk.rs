@@ -111,7 +111,7 @@ pub(super) struct Odd;
 
 impl Trie {
     /// Merges different paths, each of one step at least; they are numbered as they come. Of those in `containers` an object or
-    /// array is found to its end, of others only where it begins: what is read there is nothing, or that it is there.
+    /// array is found to its end, of others only where it begins.
     pub fn of(paths: Vec<Vec<Step>>, containers: impl Fn(usize) -> bool) -> Self {
         let search = Search::of(&paths);
         let mut trie = Self { nodes: vec![Node::default()], paths, search };

@@ -82,7 +82,10 @@ fn one_walk_finds_what_every_look_up_finds() {
         let extractions = Extractions::default();
         let columns: Vec<(Vec<Step>, Reading, &ScalarUDF)> = (0..random.below(9) + 1)
             .map(|_| match random.below(3) {
-                0 => (path(&mut random), Reading::Written, found[random.below(found.len())].as_ref()),
+                0 => {
+                    let reading = [Reading::Written, Reading::Begun][random.below(2)];
+                    (path(&mut random), reading, found[random.below(found.len())].as_ref())
+                }
                 _ => {
                     let (reading, function) = &read[random.below(read.len())];
                     (path(&mut random), *reading, function.as_ref())
@@ -106,7 +109,7 @@ fn one_walk_finds_what_every_look_up_finds() {
                 let (path, reading, function) = &columns[asked];
                 let mut alone = call(function, &batch, path);
                 let mut together = extractions.column(&batch, numbers[asked]).unwrap();
-                if *reading == Reading::Written {
+                if matches!(reading, Reading::Written | Reading::Begun) {
                     together = call(function, &together, &[]);
                 } else if alone.data_type() != together.data_type() {
                     alone = cast(&alone, together.data_type()).unwrap();
