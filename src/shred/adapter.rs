@@ -31,7 +31,7 @@ use crate::functions::plain_path;
 const KEPT_MANIFESTS: usize = 256;
 
 /// Makes the rewriters of a scan's files.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ShredAdapterFactory;
 
 /// Returns the manifest that a text says. A scan asks for one again for each part of a file, and each query anew: those read last are
@@ -152,11 +152,7 @@ impl ShredAdapter {
             PathState::Absent => constant(nothing),
             PathState::Present(node) => match self.derive(asked, manifest, &column, &path, node)? {
                 Derived::Nothing => constant(nothing),
-                Derived::Expression(expression, data_type) => Some(if data_type == *call.return_type() {
-                    expression
-                } else {
-                    Arc::new(CastExpr::new(expression, call.return_type().clone(), None))
-                }),
+                Derived::Expression(expression, data_type) => Some(returned(expression, &data_type, call)),
             },
         }
     }
@@ -172,11 +168,7 @@ impl ShredAdapter {
         let name = computed_name(&column, &path, wanted.function);
         let index = self.physical.index_of(&name).ok()?;
         let values: Arc<dyn PhysicalExpr> = Arc::new(Column::new(&name, index));
-        Some(if self.physical.field(index).data_type() == call.return_type() {
-            values
-        } else {
-            Arc::new(CastExpr::new(values, call.return_type().clone(), None))
-        })
+        Some(returned(values, self.physical.field(index).data_type(), call))
     }
 
     /// Returns a call that finds its value together with others; `None` where it must do so by itself.
@@ -366,6 +358,19 @@ impl ShredAdapter {
 
     fn stored_type(&self, column: &str, path: &[String], kind: Kind) -> Option<DataType> {
         Some(self.physical.field_with_name(&leaf_name(column, path, kind)).ok()?.data_type().clone())
+    }
+}
+
+/// Gives what stands in for a call the type that the call returns.
+fn returned(
+    expression: Arc<dyn PhysicalExpr>,
+    data_type: &DataType,
+    call: &ScalarFunctionExpr,
+) -> Arc<dyn PhysicalExpr> {
+    if data_type == call.return_type() {
+        expression
+    } else {
+        Arc::new(CastExpr::new(expression, call.return_type().clone(), None))
     }
 }
 

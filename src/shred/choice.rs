@@ -27,6 +27,7 @@ use super::computed::{Computed, OF_STRINGS, of_column};
 use super::document::{Seen, Walker};
 use super::leaf::{Kind, Leaf, LeafSet, is_index};
 use super::pools::RarePaths;
+use crate::functions::TextFunction;
 
 /// Rows of the sample at most, spread evenly.
 const SAMPLE_ROWS: usize = 4_096;
@@ -61,7 +62,7 @@ struct Values {
     lengths: [usize; 32],
     /// Sampled row and hash of each text.
     hashes: Vec<(usize, u64)>,
-    /// What the function of strings gives of the texts.
+    /// What a function gives of the texts.
     computed: Option<Box<Values>>,
 }
 
@@ -72,9 +73,7 @@ impl Values {
         match seen.kind {
             Kind::Text => {
                 self.add_text(row, seen.text);
-                if let Some(value) = OF_STRINGS.value(seen.text) {
-                    self.computed.get_or_insert_default().add_computed(row, &value);
-                }
+                self.compute(OF_STRINGS, row, seen.text);
             }
             Kind::RawNumber => self.add_text(row, seen.text),
             Kind::Integer => {
@@ -88,9 +87,13 @@ impl Values {
         }
     }
 
-    fn add_computed(&mut self, row: usize, value: &str) {
-        self.rows += 1;
-        self.add_text(row, value);
+    /// Adds what a function gives of a text to what is computed.
+    fn compute(&mut self, function: &TextFunction, row: usize, text: &str) {
+        if let Some(value) = function.value(text) {
+            let computed = self.computed.get_or_insert_default();
+            computed.rows += 1;
+            computed.add_text(row, &value);
+        }
     }
 
     fn add_text(&mut self, row: usize, text: &str) {
@@ -107,9 +110,10 @@ impl Values {
         compressed_bytes(&self.bytes).min(self.dictionary_bytes())
     }
 
-    /// Returns what a column of computed values takes that most of so many texts have and that repeat; `None` where it is not worth it.
-    fn cost_of_computed(&self, texts: usize) -> Option<usize> {
-        (self.rows * 2 > texts && self.repeats()).then(|| self.cost())
+    /// Returns what a column of the computed values takes; `None` where it is not worth it, for few texts have one, or few repeat.
+    fn cost_of_computed(&self) -> Option<usize> {
+        let computed = self.computed.as_ref()?;
+        (computed.rows * 2 > self.text_rows && computed.repeats()).then(|| computed.cost())
     }
 
     /// Says whether texts stand in several rows. Inside arrays only such are worth a column: of the things in a list one counts
@@ -178,16 +182,16 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
         let mut rare = RarePaths::default();
         let mut some_texts = Vec::new();
         let function = of_column(name);
-        let (mut of_texts, mut texts) = (Values::default(), 0);
+        let mut whole = Values::default();
         let mut sampled = 0;
         for text in sampled_texts(batches, name, step) {
             if let Some(text) = text {
                 if sampled % COMPRESSED_TEXTS == 0 {
                     some_texts.extend_from_slice(text.as_bytes());
                 }
-                texts += 1;
-                if let Some(value) = function.and_then(|function| function.value(text)) {
-                    of_texts.add_computed(sampled, &value);
+                if let Some(function) = function {
+                    whole.text_rows += 1;
+                    whole.compute(function, sampled, text);
                 }
                 walker.walk(text);
                 for seen in walker.values(text) {
@@ -202,7 +206,7 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
             }
             sampled += 1;
         }
-        if let Some((function, bytes)) = function.zip(of_texts.cost_of_computed(texts)) {
+        if let Some((function, bytes)) = function.zip(whole.cost_of_computed()) {
             computed.push((Computed { column: (*name).to_owned(), path: Vec::new(), function }, bytes));
         }
         let column_bytes = compressed_bytes(&some_texts) * COMPRESSED_TEXTS;
@@ -217,8 +221,7 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
                     && !keys.any(|key| is_index(key))
                 {
                     let bytes = values.cost();
-                    let computed = values.computed.as_ref().filter(|_| inside.is_none());
-                    let computed = computed.and_then(|computed| computed.cost_of_computed(values.text_rows));
+                    let computed = values.cost_of_computed().filter(|_| inside.is_none());
                     let leaf = Leaf {
                         column: (*name).to_owned(),
                         path: path.clone(),

@@ -5,10 +5,12 @@
 
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, AsArray};
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
-use super::leaf::{LEAF_PREFIX, Leaf, push_keys};
+use super::leaf::place_name;
+use crate::error::{Error, Result};
 use crate::functions::{ACTION_NAME, EMAIL_DOMAIN, TextFunction};
 
 /// The functions of whole columns, with the columns whose values may be stored.
@@ -37,18 +39,21 @@ impl Computed {
         computed_name(&self.column, &self.path, self.function)
     }
 
-    /// Says whether this is computed of the texts of a leaf.
-    pub fn is_of(&self, leaf: &Leaf) -> bool {
-        leaf.inside.is_none() && !self.path.is_empty() && (&self.column, &self.path) == (&leaf.column, &leaf.path)
+    /// Computes the column from the texts that it is of.
+    ///
+    /// # Errors
+    /// There are no such texts, or they give more bytes than views can address.
+    pub fn values(&self, texts: Option<&ArrayRef>) -> Result<ArrayRef> {
+        let texts = texts.and_then(|texts| texts.as_string_view_opt());
+        let texts = texts.ok_or_else(|| Error::internal(format!("no texts for {}", self.name())))?;
+        let values = self.function.values(texts);
+        Ok(Arc::new(values.map_err(|error| Error::internal(format!("{}: {error}", self.name())))?))
     }
 }
 
 /// Names the column of a function's values.
 pub fn computed_name(column: &str, path: &[impl AsRef<str>], function: &TextFunction) -> String {
-    let mut name = format!("{LEAF_PREFIX}{column}");
-    push_keys(&mut name, path);
-    name.push_str(&format!("#={}.{}", function.name, function.version));
-    name
+    format!("{}#={}.{}", place_name(column, path), function.name, function.version)
 }
 
 /// Returns the function of a JSON column's own text whose values may be stored.

@@ -66,16 +66,14 @@ pub const LEAF_PREFIX: &str = "~shred/";
 
 /// Names the column of a leaf: `~shred/<column>/<path>#<kind>`, with `~`, `/` and `[` in keys written `~0`, `~1` and `~2`.
 pub fn leaf_name(column: &str, path: &[impl AsRef<str>], kind: Kind) -> String {
-    let mut name = format!("{LEAF_PREFIX}{column}");
-    push_keys(&mut name, path);
+    let mut name = place_name(column, path);
     name.extend(['#', kind.letter()]);
     name
 }
 
 /// Names the column of a leaf inside the elements of an array: `~shred/<column>/<path>[]/<path inside>#<kind>`.
 pub fn element_leaf_name(column: &str, path: &[impl AsRef<str>], inside: &[impl AsRef<str>], kind: Kind) -> String {
-    let mut name = format!("{LEAF_PREFIX}{column}");
-    push_keys(&mut name, path);
+    let mut name = place_name(column, path);
     name.push_str("[]");
     push_keys(&mut name, inside);
     name.extend(['#', kind.letter()]);
@@ -84,10 +82,7 @@ pub fn element_leaf_name(column: &str, path: &[impl AsRef<str>], inside: &[impl 
 
 /// Names the column that says in which rows a leaf's text is not that of the column it copies: `~shred/<column>/<path>#x`.
 pub fn differs_name(column: &str, path: &[impl AsRef<str>]) -> String {
-    let mut name = format!("{LEAF_PREFIX}{column}");
-    push_keys(&mut name, path);
-    name.push_str("#x");
-    name
+    place_name(column, path) + "#x"
 }
 
 /// Names the column of a pool: `~shred/<column>#p<number>`.
@@ -115,7 +110,14 @@ pub fn below(name: &str, key: &str) -> String {
     format!("{name}/{}", key.replace('~', "~0").replace('/', "~1"))
 }
 
-pub(super) fn push_keys(name: &mut String, keys: &[impl AsRef<str>]) {
+/// What the names of all columns of a path begin with: `~shred/<column>/<path>`.
+pub(super) fn place_name(column: &str, path: &[impl AsRef<str>]) -> String {
+    let mut name = format!("{LEAF_PREFIX}{column}");
+    push_keys(&mut name, path);
+    name
+}
+
+fn push_keys(name: &mut String, keys: &[impl AsRef<str>]) {
     for key in keys {
         name.push('/');
         name.push_str(&key.as_ref().replace('~', "~0").replace('/', "~1").replace('[', "~2"));

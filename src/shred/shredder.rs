@@ -13,7 +13,6 @@ use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::{not, nullif};
 
-use super::computed::Computed;
 use super::document::{Taken, Walker};
 use super::elements::Lists;
 use super::leaf::{KINDS, Kind, LeafSet};
@@ -208,19 +207,9 @@ impl FileShredder {
             walker.arrays.finish(row_lists, rows, &mut lists, missed);
             pooled.insert(name, pools.finish(rows, lost)?);
         }
-        let computed = |wanted: &Computed, texts: &ArrayRef| -> Result<ArrayRef> {
-            let texts = texts.as_string_view_opt().ok_or_else(|| Error::internal("no texts to compute from"))?;
-            let values = wanted.function.values(texts);
-            Ok(Arc::new(values.map_err(|error| Error::internal(format!("{}: {error}", wanted.function.name)))?))
-        };
         let mut arrays = Vec::new();
-        // By place among what is computed.
-        let mut values: BTreeMap<usize, ArrayRef> = BTreeMap::new();
-        for (place, wanted) in self.leaves.computed.iter().enumerate().filter(|(_, wanted)| wanted.path.is_empty()) {
-            let texts = batch.column_by_name(&wanted.column);
-            let texts = texts.ok_or_else(|| Error::internal(format!("no column {}", wanted.column)))?;
-            values.insert(place, computed(wanted, texts)?);
-        }
+        // The texts of leaves, of which more is computed.
+        let mut texts: BTreeMap<(&str, &[String]), ArrayRef> = BTreeMap::new();
         for ((builders, lists), leaf) in builders.into_iter().zip(&lists).zip(&self.leaves.leaves) {
             for (kind, builder) in KINDS.into_iter().zip(builders).filter_map(|(kind, builder)| Some((kind, builder?)))
             {
@@ -230,9 +219,8 @@ impl FileShredder {
                     Some(lists) => lists.of(builder.finish(lists.items())?)?,
                     None => builder.finish(rows)?,
                 };
-                let wanted = self.leaves.computed.iter().enumerate();
-                for (place, wanted) in wanted.filter(|(_, wanted)| is_text && wanted.is_of(leaf)) {
-                    values.insert(place, computed(wanted, &array)?);
+                if is_text && leaf.inside.is_none() {
+                    texts.insert((&leaf.column, &leaf.path), Arc::clone(&array));
                 }
                 match leaf.copy_of.as_ref().filter(|_| is_text) {
                     Some(name) => arrays.extend(what_differs(&array, batch.column_by_name(name))?),
@@ -241,7 +229,12 @@ impl FileShredder {
             }
         }
         arrays.extend(pooled.into_values().flatten());
-        arrays.extend(values.into_values());
+        for computed in &self.leaves.computed {
+            arrays.push(computed.values(match computed.path.as_slice() {
+                [] => batch.column_by_name(&computed.column),
+                path => texts.get(&(computed.column.as_str(), path)),
+            })?);
+        }
         Ok(arrays)
     }
 }

@@ -56,9 +56,7 @@ impl Reading {
             Self::Float => DataType::Float64,
         }
     }
-}
 
-impl Reading {
     /// Says whether the end of an object or array is to be found.
     pub(super) fn takes_containers(self) -> bool {
         matches!(self, Self::Written | Self::Elements | Self::AsText)

@@ -1,11 +1,15 @@
 //! What a scan reads: leaf columns in place of text, also for windows.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch, StringViewArray};
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use object_store::ObjectStore;
+use object_store::local::LocalFileSystem;
 use sessionlake::engine::{Engine, Leaves};
 use sessionlake::lake::write::FileLimits;
+use sessionlake::lake::{DataFile, Footer, read_footers};
 
 use super::documents::documents;
 use super::{answer, batch, engine, write, write_batches};
@@ -30,6 +34,18 @@ pub async fn bytes_scanned(engine: &Engine, question: &str) -> usize {
     })
     .unwrap();
     bytes
+}
+
+/// Asks with leaves and without, which must answer the same; returns how many bytes the scans of each read.
+async fn bytes_of_same_answers(with: &Engine, without: &Engine, question: &str) -> [usize; 2] {
+    let asked = [question.to_owned()];
+    assert_eq!(answer(with, &asked).await, answer(without, &asked).await, "{question}");
+    [bytes_scanned(with, question).await, bytes_scanned(without, question).await]
+}
+
+async fn first_footer(folder: &Path, files: &[DataFile]) -> Footer {
+    let store: Arc<dyn ObjectStore> = Arc::new(LocalFileSystem::new_with_prefix(folder).unwrap());
+    read_footers(&store, files).await.unwrap().remove(0)
 }
 
 /// Without this, the comparison of answers could compare text with text.
@@ -138,17 +154,13 @@ async fn a_path_that_copies_a_column_is_read_from_it() {
         "select count(*) from t where json_contains(data, 'from', 'number')",
         "select count(*), min(data->'from'->>'number') from t where data->'from'->>'number' < '+5'",
     ] {
-        let asked = [question.to_owned()];
-        assert_eq!(answer(&with, &asked).await, answer(&without, &asked).await, "{question}");
-        let read = [bytes_scanned(&with, question).await, bytes_scanned(&without, question).await];
+        let read = bytes_of_same_answers(&with, &without, question).await;
         let is_text = question.contains("json_contains");
         assert_eq!(read[0] * 5 < read[1] * 4, !is_text, "{read:?} bytes read with leaves and without: {question}");
     }
-    let store: Arc<dyn object_store::ObjectStore> =
-        Arc::new(object_store::local::LocalFileSystem::new_with_prefix(folder.path()).unwrap());
-    let footers = sessionlake::lake::read_footers(&store, &files).await.unwrap();
-    let bytes: u64 = footers[0].leaf_bytes.iter().filter(|(name, _)| name.contains("number#")).map(|(_, b)| b).sum();
-    assert!(bytes > 0 && bytes < 1_500, "{bytes} bytes beside the column: {:?}", footers[0].leaf_bytes);
+    let footer = first_footer(folder.path(), &files).await;
+    let bytes: u64 = footer.leaf_bytes.iter().filter(|(name, _)| name.contains("number#")).map(|(_, b)| b).sum();
+    assert!(bytes > 0 && bytes < 1_500, "{bytes} bytes beside the column: {:?}", footer.leaf_bytes);
 }
 
 /// Without this, the comparison of answers might say nothing of copies and of what is computed.
@@ -156,12 +168,10 @@ async fn a_path_that_copies_a_column_is_read_from_it() {
 async fn the_documents_compared_have_copies_and_what_is_computed() {
     let folder = tempfile::tempdir().unwrap();
     let files = write(folder.path(), &documents(6), 200, ONE_FILE);
-    let store: Arc<dyn object_store::ObjectStore> =
-        Arc::new(object_store::local::LocalFileSystem::new_with_prefix(folder.path()).unwrap());
-    let footers = sessionlake::lake::read_footers(&store, &files).await.unwrap();
+    let footer = first_footer(folder.path(), &files).await;
     for name in ["data/copy#x", "data/copy#r", "data/mail#=email_domain.1", "action_data#=action_name.1"] {
         let name = format!("~shred/{name}");
-        assert!(footers[0].schema.field_with_name(&name).is_ok(), "{name}: {:?}", footers[0].leaf_bytes);
+        assert!(footer.schema.field_with_name(&name).is_ok(), "{name}: {:?}", footer.leaf_bytes);
     }
 }
 
@@ -189,9 +199,7 @@ async fn what_functions_give_is_read_from_columns_of_its_own() {
         "select action_name(action_data) as v, count(*) from t group by 1 order by 1 nulls first",
         "select count(*) from t where coalesce(action_name(action_data), '') not in ('end', 'createInteraction')",
     ] {
-        let asked = [question.to_owned()];
-        assert_eq!(answer(&with, &asked).await, answer(&without, &asked).await, "{question}");
-        let read = [bytes_scanned(&with, question).await, bytes_scanned(&without, question).await];
+        let read = bytes_of_same_answers(&with, &without, question).await;
         // A domain is far smaller than the address, too, which has a leaf.
         let times = if question.contains("action_name") { 1 } else { 100 };
         assert!(read[0] * times < read[1], "{read:?} bytes read with leaves and without: {question}");
