@@ -22,7 +22,7 @@ use xxhash_rust::xxh3::xxh3_128;
 use super::computed::{ComputedCall, computed_name};
 use super::derive::{Asked, Copied, Derive};
 use super::element_calls::ElementsCall;
-use super::extract::{Extract, Extractions, Reading, Step};
+use super::extract::{Either, Extract, Extractions, Reading, Step};
 use super::leaf::{BROKEN, CONTAINER, KINDS, Kind, NULL, differs_name, is_index, leaf_name, pool_name};
 use super::manifest::{MANIFEST_KEY, Manifest, PathNode, PathState};
 use crate::functions::plain_path;
@@ -190,7 +190,9 @@ impl ShredAdapter {
                 .map(|elements| (elements.column.clone(), elements.path.iter().cloned().map(Step::Key).collect())),
         };
         let (Some((column, path)), Some(documents)) = (path, call.args().first()) else { return Ok(None) };
-        let (column, path, documents) = match self.pooled(name, &column, &path) {
+        let pooled = self.pooled(name, &column, &path);
+        let is_pooled = pooled.is_some();
+        let (column, path, documents) = match pooled {
             Some((pool, key, documents)) => (pool, vec![Step::Key(key)], documents),
             None if name == "json_exists" => return Ok(None),
             None => (column, path, Arc::clone(documents)),
@@ -218,7 +220,11 @@ impl ShredAdapter {
                 let root: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::from("$")));
                 Arc::clone(expr).with_new_children(vec![value, root])?
             }
-            Reading::Begun => Arc::clone(expr).with_new_children(vec![value])?,
+            Reading::Begun => {
+                let found = Arc::clone(expr).with_new_children(vec![value])?;
+                // A pool is another text than the call's own.
+                if is_pooled { found } else { Arc::new(Either::new(Arc::clone(expr), found)) }
+            }
             Reading::Elements => {
                 let path = elements.map_or(0, |elements| elements.path.len());
                 let no_path: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::from(0_i64)));

@@ -3,7 +3,7 @@
 //! A call such as `json_get_int(data, 'a', 'b')` finds a value and then reads it. In a file that has no leaf for the path, the
 //! adapter splits the two. All calls on one column of one file range share an [`Extractions`], which finds the values of all
 //! paths in one walk over each document (`walk`, `skim`), reads them (`read`), and keeps the columns until the next batch comes. Each call
-//! becomes an [`Extract`] that takes its column.
+//! becomes an [`Extract`] that takes its column, and some an [`Either`] of that and the call itself.
 //!
 //! Which columns are made together is learnt. Filters and projections see different batches, and a filter leaves few rows to the
 //! next one: of the first batch all are made, of each later one those that were asked for together with its first.
@@ -11,6 +11,7 @@
 //! Limits: an extraction holds one batch of documents; [`MAX_COLUMNS`] are made together at most, further calls parse alone.
 
 mod block;
+mod either;
 mod read;
 mod skim;
 mod walk;
@@ -28,6 +29,8 @@ use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::expressions::CastExpr;
 
+pub use either::Either;
+use either::are_near;
 use read::Column;
 pub use read::Reading;
 use skim::Skimmer;
@@ -52,6 +55,8 @@ struct State {
     columns: Vec<(Vec<Step>, Reading)>,
     /// For each column, the set of those that were asked of the last batch of which it was the first.
     together: Vec<Option<u64>>,
+    /// The set of those whose values were found near the beginning of the documents ([`Reading::Begun`] alone).
+    near: u64,
     plans: HashMap<u64, Arc<Plan>>,
     newest: Option<Batch>,
 }
@@ -96,6 +101,12 @@ impl Extractions {
         self.lock().column(documents, number)
     }
 
+    /// Says whether a call that can look for its value itself had better do so: where it is near, and nothing else is known to be
+    /// asked of these documents. It is known from the first batch that was read.
+    pub fn is_better_alone(&self, documents: &ArrayRef, number: usize) -> bool {
+        self.lock().is_better_alone(documents, number)
+    }
+
     fn noted(&self, number: usize) -> Option<(Vec<Step>, Reading)> {
         self.lock().columns.get(number).cloned()
     }
@@ -107,8 +118,8 @@ impl Extractions {
 }
 
 impl State {
-    fn column(&mut self, documents: &ArrayRef, number: usize) -> Result<ArrayRef> {
-        let count = self.columns.len();
+    /// Takes what is known of these documents, of which a column is asked.
+    fn batch(&mut self, documents: &ArrayRef, number: usize) -> Batch {
         let mut batch = match self.newest.take() {
             Some(batch) if is_same(&batch.documents, documents) => batch,
             earlier => {
@@ -118,20 +129,49 @@ impl State {
                 Batch { documents: Arc::clone(documents), first: number, asked: 0, columns: Vec::new() }
             }
         };
-        batch.columns.resize(count, None);
+        batch.columns.resize(self.columns.len(), None);
         batch.asked |= 1 << number;
+        batch
+    }
+
+    /// Returns the columns that are to be made with one that is not there.
+    fn wanted(&self, batch: &Batch, number: usize) -> Vec<usize> {
+        let guess = self.together[number].unwrap_or(u64::MAX) | 1 << number;
+        let is_wanted = |number: &usize| guess & 1 << number != 0 && batch.columns[*number].is_none();
+        (0..self.columns.len()).filter(is_wanted).collect()
+    }
+
+    fn column(&mut self, documents: &ArrayRef, number: usize) -> Result<ArrayRef> {
+        let mut batch = self.batch(documents, number);
         if batch.columns[number].is_none() {
-            let guess = self.together[number].unwrap_or(u64::MAX) | 1 << number;
-            let is_wanted = |number: &usize| guess & 1 << number != 0 && batch.columns[*number].is_none();
-            let wanted: Vec<usize> = (0..count).filter(is_wanted).collect();
+            let wanted = self.wanted(&batch, number);
             let plan = self.plan(&wanted);
             for (number, column) in wanted.into_iter().zip(plan.read(documents)?) {
+                self.note(documents, number, &column);
                 batch.columns[number] = Some(column);
             }
         }
         let column = batch.columns[number].clone();
         self.newest = Some(batch);
         column.ok_or_else(|| internal_datafusion_err!("column {number} was not read"))
+    }
+
+    /// Learns from values whether they are near.
+    fn note(&mut self, documents: &ArrayRef, number: usize, values: &ArrayRef) {
+        let documents = documents.as_string_view_opt().filter(|_| self.columns[number].1 == Reading::Begun);
+        if let (Some(documents), Some(values)) = (documents, values.as_string_view_opt()) {
+            self.near = self.near & !(1 << number) | u64::from(are_near(documents, values)) << number;
+        }
+    }
+
+    fn is_better_alone(&mut self, documents: &ArrayRef, number: usize) -> bool {
+        if self.near & 1 << number == 0 {
+            return false;
+        }
+        let batch = self.batch(documents, number);
+        let is_alone = self.wanted(&batch, number) == [number];
+        self.newest = Some(batch);
+        is_alone
     }
 
     /// Returns the plan for a set of columns.
@@ -214,6 +254,22 @@ impl Extract {
         let column = extractions.add(path, reading)?;
         Some(Self { documents, extractions: Arc::clone(extractions), column, reading })
     }
+
+    fn documents(&self, batch: &RecordBatch) -> Result<ArrayRef> {
+        // A cast makes a new array each time; only what it is made of is known again.
+        let documents = match self.documents.downcast_ref::<CastExpr>() {
+            Some(cast) => match cast.expr().data_type(batch.schema_ref())? {
+                DataType::Utf8 | DataType::LargeUtf8 => cast.expr(),
+                _ => &self.documents,
+            },
+            None => &self.documents,
+        };
+        documents.evaluate(batch)?.into_array(batch.num_rows())
+    }
+
+    fn is_better_alone(&self, batch: &RecordBatch) -> Result<bool> {
+        Ok(self.extractions.is_better_alone(&self.documents(batch)?, self.column))
+    }
 }
 
 impl PartialEq for Extract {
@@ -255,16 +311,7 @@ impl PhysicalExpr for Extract {
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {
-        // A cast makes a new array each time; only what it is made of is known again.
-        let documents = match self.documents.downcast_ref::<CastExpr>() {
-            Some(cast) => match cast.expr().data_type(batch.schema_ref())? {
-                DataType::Utf8 | DataType::LargeUtf8 => cast.expr(),
-                _ => &self.documents,
-            },
-            None => &self.documents,
-        };
-        let documents = documents.evaluate(batch)?.into_array(batch.num_rows())?;
-        Ok(ColumnarValue::Array(self.extractions.column(&documents, self.column)?))
+        Ok(ColumnarValue::Array(self.extractions.column(&self.documents(batch)?, self.column)?))
     }
 
     fn children(&self) -> Vec<&Arc<dyn PhysicalExpr>> {

@@ -107,6 +107,10 @@ fn one_walk_finds_what_every_look_up_finds() {
             for _ in 0..random.below(columns.len() * 2) + 1 {
                 let asked = random.below(columns.len());
                 let (path, reading, function) = &columns[asked];
+                if extractions.is_better_alone(&batch, numbers[asked]) {
+                    assert_eq!(*reading, Reading::Begun);
+                    continue;
+                }
                 let mut alone = call(function, &batch, path);
                 let mut together = extractions.column(&batch, numbers[asked]).unwrap();
                 if matches!(reading, Reading::Written | Reading::Begun) {
@@ -135,4 +139,44 @@ fn there_are_paths_to_which_a_column_does_not_grow() {
     let documents: ArrayRef = Arc::new(StringViewArray::from_iter_values([r#"{"key63": [1, 2], "key0": 1}"#]));
     let values = extractions.column(&documents, 63).unwrap();
     assert_eq!(values.as_any().downcast_ref::<StringViewArray>().unwrap().value(0), "[1, 2]");
+}
+
+#[test]
+fn a_call_looks_for_a_near_value_itself_unless_more_is_asked_of_the_documents() {
+    let key = |key: &str| vec![Step::Key(key.to_owned())];
+    let batch = || -> ArrayRef {
+        let filler = "x".repeat(300);
+        let document = format!(r#"{{"near": {{"a": 1}}, "text": "{filler}", "far": {{"b": 2}}}}"#);
+        Arc::new(StringViewArray::from_iter_values(vec![document; 20]))
+    };
+    let alone = |extractions: &Extractions, numbers: &[usize]| -> Vec<bool> {
+        let batch = batch();
+        let ask = |number: &usize| {
+            let is_better = extractions.is_better_alone(&batch, *number);
+            if !is_better {
+                extractions.column(&batch, *number).unwrap();
+            }
+            is_better
+        };
+        numbers.iter().map(ask).collect()
+    };
+
+    let extractions = Extractions::default();
+    let near = extractions.add(key("near"), Reading::Begun).unwrap();
+    // Where the values are is learnt from the first batch.
+    assert_eq!([(); 3].map(|()| alone(&extractions, &[near])), [[false], [true], [true]]);
+    let far = extractions.add(key("far"), Reading::Begun).unwrap();
+    assert_eq!([(); 3].map(|()| alone(&extractions, &[far])), [[false], [false], [false]]);
+    let absent = extractions.add(key("absent"), Reading::Begun).unwrap();
+    assert_eq!([(); 3].map(|()| alone(&extractions, &[absent])), [[false], [false], [false]]);
+
+    // One walk for two is less than a walk and a look-up, and that both are asked is learnt too.
+    let extractions = Extractions::default();
+    let near = extractions.add(key("near"), Reading::Begun).unwrap();
+    let text = extractions.add(key("text"), Reading::Text).unwrap();
+    assert_eq!([(); 3].map(|()| alone(&extractions, &[near, text])), [[false, false]; 3]);
+    assert_eq!([(); 3].map(|()| alone(&extractions, &[text, near])), [[false, false]; 3]);
+    assert_eq!([(); 3].map(|()| alone(&extractions, &[near])), [[false], [true], [true]]);
+    // No one foresaw that more would be asked of the first of these.
+    assert_eq!([(); 3].map(|()| alone(&extractions, &[near, text])), [[true, false], [false, false], [false, false]]);
 }

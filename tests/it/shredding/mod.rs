@@ -193,3 +193,34 @@ async fn every_answer_is_the_same_with_leaves_and_without() {
     assert!(differences.is_empty(), "{} of {questions} differ, the first:\n{}", differences.len(), differences[0]);
     assert!(questions > 250 && errors * 10 < questions, "{errors} of {questions} questions are errors");
 }
+
+/// Most documents begin with a value that is asked for, so that from the second batch on each call looks for it itself.
+#[tokio::test]
+async fn calls_of_near_values_answer_the_same() {
+    let limits = FileLimits { file_rows: 100_000, row_group_rows: 100 };
+    for seed in seeds(3) {
+        let wrapped = |(row, document): (usize, Option<String>)| match row % 16 {
+            7 => document,
+            _ => document.map(|document| format!(r#"{{"near":{document},"a":{{"b":[{row}]}}}}"#)),
+        };
+        let documents: Vec<Option<String>> = documents(seed).into_iter().enumerate().map(wrapped).collect();
+        let folder = tempfile::tempdir().unwrap();
+        let files = write(folder.path(), &documents, 0, limits);
+        let (with, without) =
+            (engine(folder.path(), &files, Leaves::Read), engine(folder.path(), &files, Leaves::Ignore));
+        for question in [
+            "select session_id, json_length(data, 'near') from t order by 1",
+            "select session_id, json_object_keys(data, 'near') from t order by 1",
+            "select session_id, json_get_json(data, 'near') from t order by 1",
+            "select session_id, json_get_array(data, 'near', 'b') from t order by 1",
+            "select session_id, data->'near' as v from t order by 1",
+            "select session_id from t where json_length(data, 'near') > 1 order by 1",
+            "select session_id, json_length(data, 'near'), data->'near'->>'a' from t order by 1",
+            "select session_id, json_length(data, 'a') from t where json_length(data, 'near') > 1 order by 1",
+            "select json_length(data, 'near') as v, count(*) from t where json_length(data, 'near') < 4 group by 1 order by 1",
+        ] {
+            let question = [question.to_owned()];
+            assert_eq!(answer(&with, &question).await, answer(&without, &question).await, "{seed}: {}", question[0]);
+        }
+    }
+}
