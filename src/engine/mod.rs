@@ -3,6 +3,7 @@
 //! [`Engine`] is one session: its limits, its clock ([`EngineOptions::as_of`]) and its tables. The command line, tests and benches
 //! all get theirs here, so that the same question gets the same answer wherever it is asked.
 
+mod bloom;
 mod catalog;
 mod config;
 mod explain;

@@ -38,6 +38,7 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
+use super::bloom;
 use super::explain::{FileSchemas, json_sources};
 use super::prune::prune;
 use super::readers::{KnownSchemas, SessionReaders};
@@ -137,6 +138,7 @@ impl TableProvider for LakeTable {
             filters.iter().map(|f| state.create_physical_expr(f.clone(), &qualified)).collect::<Result<_>>()?;
         let predicate = conjunction_opt(predicates);
         let files = prune(&self.files, schema, predicate.as_ref())?;
+        let files = bloom::prune(files, predicate.as_ref(), &self.scanned.store, state).await?;
         if files.is_empty() {
             // A scan without files would have no partition, which operators that need one refuse.
             return Ok(Arc::new(EmptyExec::new(project_schema(schema, projection)?)));
