@@ -1,8 +1,8 @@
 //! Leaves out files that have a text nowhere, by a few bytes of each of their bloom filters.
 //!
 //! DataFusion reads the filter of a row group whole, which is a quarter of a megabyte, in every file that a session is looked up in.
-//! A text can only be in one block of 32 bytes. To read no more than that block of every filter takes some bytes a row group, and the
-//! files that are left out are not even opened. Row groups of the others are for DataFusion to tell apart.
+//! A text can only be in one block of 32 bytes. Of a file that is left out no more is read than its footer, which the session keeps,
+//! and that block of each filter. Row groups of the others are for DataFusion to tell apart.
 
 use std::collections::HashMap;
 use std::ops::Range;
