@@ -326,6 +326,9 @@ fn describe(ledger: &Ledger) -> String {
             }
             _ => writeln!(text, "{}: {}", file.file, file.counts),
         };
+        for note in &file.notes {
+            let _ = writeln!(text, "  {note}");
+        }
         for (warning, count) in &file.warnings {
             let names = file.unknown_columns.join(", ");
             let _ = match warning {

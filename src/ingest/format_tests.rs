@@ -50,7 +50,7 @@ pub(super) fn read_with(name: &str, bytes: &[u8], options: &ReadOptions) -> Resu
         warnings: Warnings::new(),
         unknown_columns: Vec::new(),
         contexts: Vec::new(),
-        summary: FileSummary { bytes: 0, content_hash: 0, unknown_columns: Vec::new() },
+        summary: FileSummary { bytes: 0, content_hash: 0, ..FileSummary::default() },
     };
     let mut batches = Vec::new();
     while let Some(block) = reader.next_block()? {

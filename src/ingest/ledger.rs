@@ -81,6 +81,9 @@ pub struct FileLedger {
     /// Columns that are none of ours.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub unknown_columns: Vec<String>,
+    /// What a person should know of the file as a whole, a sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
     /// The version that already holds this very file; nothing was read then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub already_in_version: Option<u64>,

@@ -86,7 +86,7 @@ impl Block {
 }
 
 /// What is known of a file once it has been read.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct FileSummary {
     /// Length in bytes, as stored.
     pub bytes: u64,
@@ -94,12 +94,15 @@ pub struct FileSummary {
     pub content_hash: u128,
     /// Columns of the file's header that are none of ours. Those of JSON objects and pages are in their batches only.
     pub unknown_columns: Vec<String>,
+    /// What a person should know of the file as a whole, a sentence each.
+    pub notes: Vec<String>,
 }
 
 /// Reads one input.
 pub struct Reader {
     input: Input,
     converter: Arc<Converter>,
+    notes: Vec<String>,
 }
 
 enum Input {
@@ -141,6 +144,7 @@ impl Reader {
                 detect(&file.name, window.unread()).map_err(|message| Error::input(Place::file(&file.name), message))?
             }
         };
+        let notes = Vec::new();
         let max = options.max_record_bytes;
         let splitter: Box<dyn Splitter> = match converter.format {
             InputFormat::Csv | InputFormat::Tsv => {
@@ -155,7 +159,7 @@ impl Reader {
             InputFormat::Parquet => return Err(Error::internal("Parquet read as text")),
         };
         let cutter = Cutter::new(window, splitter, converter.layout.clone(), &file.name);
-        Ok(Self { input: Input::Text(Box::new(cutter)), converter: Arc::new(converter) })
+        Ok(Self { input: Input::Text(Box::new(cutter)), converter: Arc::new(converter), notes })
     }
 
     /// Parquet is read from its end, so what is not a plain file is first copied into a temporary one.
@@ -170,7 +174,7 @@ impl Reader {
                 let content_hash = content_hash(path)?;
                 let handle = File::open(path).map_err(io_error(&file.name))?;
                 let bytes = handle.metadata().map_err(io_error(&file.name))?.len();
-                (handle, FileSummary { bytes, content_hash, unknown_columns: Vec::new() })
+                (handle, FileSummary { bytes, content_hash, ..FileSummary::default() })
             }
             _ => {
                 let failed = || io_error("temporary copy of a Parquet file");
@@ -182,14 +186,15 @@ impl Reader {
                 }
                 copy.rewind().map_err(failed())?;
                 let (bytes, content_hash) = bytes.finish()?;
-                (copy, FileSummary { bytes, content_hash, unknown_columns: Vec::new() })
+                (copy, FileSummary { bytes, content_hash, ..FileSummary::default() })
             }
         };
         let (input, headers) = ParquetInput::open(handle, &file.name)?;
         let layout = Layout::new(&headers, &options.header_map, Place::file(&file.name))?;
         converter.format = InputFormat::Parquet;
         converter.layout = Some(Arc::new(layout));
-        Ok(Self { input: Input::Parquet { input: Box::new(input), summary }, converter: Arc::new(converter) })
+        let notes = Vec::new();
+        Ok(Self { input: Input::Parquet { input: Box::new(input), summary }, converter: Arc::new(converter), notes })
     }
 
     /// Returns what converts the blocks of this file; any number of threads may share it.
@@ -229,12 +234,13 @@ impl Reader {
         let mut summary = match self.input {
             Input::Text(cutter) => {
                 let (bytes, content_hash) = cutter.finish()?;
-                FileSummary { bytes, content_hash, unknown_columns: Vec::new() }
+                FileSummary { bytes, content_hash, ..FileSummary::default() }
             }
             Input::Parquet { summary, .. } => summary,
         };
         let unknown = self.converter.layout.iter().flat_map(|layout| layout.headers.unknown());
         summary.unknown_columns = unknown.map(str::to_owned).collect();
+        summary.notes = self.notes;
         Ok(summary)
     }
 }

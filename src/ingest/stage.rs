@@ -352,6 +352,7 @@ fn end_file(ledger: &mut FileLedger, outcome: Result<FileSummary>) -> Result<()>
         Ok(summary) => {
             ledger.bytes = summary.bytes;
             ledger.content_hash = format!("{:032x}", summary.content_hash);
+            ledger.notes = summary.notes;
         }
         Err(Error::Cancelled) => return Err(Error::Cancelled),
         Err(error) => {

@@ -171,6 +171,7 @@ impl Run {
                 file.counts = Default::default();
                 file.warnings = Default::default();
                 file.unknown_columns = Vec::new();
+                file.notes = Vec::new();
             }
         }
         Ok(())
