@@ -6,8 +6,10 @@
 use std::sync::Arc;
 
 use super::Encoding;
-use super::csv::{Dialect, Fields, field_of};
+use super::csv::{Dialect, field_of};
 use super::cut::{Span, TextBlock};
+use super::delimited::{RecordFields, has_backslashed_quote};
+use super::dialect::{Declared, Escape};
 use super::json_rows::{Extra, JsonRows};
 use super::layout::Layout;
 use super::parquet_rows::{ParquetBlock, convert_rows, guarded};
@@ -23,6 +25,8 @@ pub struct Converter {
     pub(super) format: InputFormat,
     pub(super) encoding: Encoding,
     pub(super) dialect: Dialect,
+    /// What was declared of delimited text.
+    pub(super) declared: Declared,
     /// The headers, where all records share them and they do not come with the records.
     pub(super) layout: Option<Arc<Layout>>,
     pub(super) rules: Rules,
@@ -33,7 +37,7 @@ pub struct Converter {
 
 /// What takes the records of a format apart.
 enum RecordReader<'c> {
-    Csv { layout: &'c Layout, fields: Fields, extra: String },
+    Csv(RecordFields<'c>),
     Objects(JsonRows<'c>),
     Arrays { layout: &'c Layout, rows: JsonRows<'c> },
 }
@@ -41,10 +45,7 @@ enum RecordReader<'c> {
 impl RecordReader<'_> {
     fn read<'a>(&'a mut self, converter: &Converter, record: &'a str, line: u64) -> Result<Row<'a>, Fault> {
         match self {
-            Self::Csv { layout, fields, extra } => {
-                let extra = (converter.extra == Extra::Keep).then_some(extra);
-                super::csv::read_row(record, layout, converter.dialect.delimiter, fields, extra)
-            }
+            Self::Csv(fields) => fields.read(record, converter.extra == Extra::Keep),
             Self::Objects(rows) => rows.read_object(record, line),
             Self::Arrays { layout, rows } => rows.read_array(record, layout, line),
         }
@@ -80,7 +81,7 @@ impl Converter {
         let layout = block.layout.as_deref().or(self.layout.as_deref());
         let mut reader = match (self.format, layout) {
             (InputFormat::Csv | InputFormat::Tsv, Some(layout)) => {
-                RecordReader::Csv { layout, fields: Fields::default(), extra: String::new() }
+                RecordReader::Csv(RecordFields::new(layout, self.dialect, &self.declared))
             }
             (InputFormat::Pages, Some(layout)) => {
                 RecordReader::Arrays { layout, rows: JsonRows::new(&self.header_map, self.extra) }
@@ -100,7 +101,7 @@ impl Converter {
         for span in &block.spans {
             let raw = block.bytes.get(span.start..span.end).unwrap_or_default();
             let text = match &span.fault {
-                Some(reason) => Err(Fault::record(reason.as_str())),
+                Some(reason) => Err(Fault::record(self.explained(reason, raw))),
                 None => match whole {
                     Some(whole) => Ok(whole.get(span.start..span.end).unwrap_or_default()),
                     None => std::str::from_utf8(raw)
@@ -124,13 +125,24 @@ impl Converter {
         }
         let unknown_columns = match &reader {
             RecordReader::Objects(rows) => rows.unknown_keys().map(str::to_owned).collect(),
-            RecordReader::Csv { .. } | RecordReader::Arrays { .. } => {
+            RecordReader::Csv(_) | RecordReader::Arrays { .. } => {
                 layout.iter().flat_map(|layout| layout.headers.unknown()).map(str::to_owned).collect()
             }
         };
         let (rows, warnings) = builder.finish()?;
         let context = Context::of(self, layout).to_json().into();
         Ok(ReadBatch { rows, rejects, warnings, unknown_columns, context })
+    }
+
+    /// Adds to why a record is broken what may be declared to read it.
+    fn explained(&self, reason: &str, record: &[u8]) -> String {
+        let is_csv = matches!(self.format, InputFormat::Csv | InputFormat::Tsv);
+        if is_csv && self.dialect.escape == Escape::Doubled && has_backslashed_quote(record) {
+            return format!(
+                "{reason}; quotes are escaped by backslashes here, which --dialect spark or mysql-csv reads"
+            );
+        }
+        reason.to_owned()
     }
 
     fn undecodable(&self, block: &TextBlock, span: &Span, raw: &[u8], at: usize, layout: Option<&Layout>) -> Fault {

@@ -12,12 +12,10 @@ use memchr::{memchr, memchr2};
 use super::bytes::{QUOTES, find, matches};
 
 use super::cut::{Splitter, Step};
-use super::layout::Layout;
-use super::rows::{Cell, Fault, Row};
+use super::dialect::{Declared, Escape};
+use super::escaped;
 use super::source::InputFormat;
-use super::values::{end_members, push_json_string, start_member};
 use crate::error::Result;
-use crate::schema::HeaderMatch;
 
 /// How fields and lines are separated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,12 +24,14 @@ pub(super) struct Dialect {
     pub(super) delimiter: u8,
     /// The byte that ends lines: LF (with or without a CR before it) or CR.
     pub(super) newline: u8,
+    /// How fields are escaped.
+    pub(super) escape: Escape,
 }
 
 impl Dialect {
     /// Tells the dialect by the header. CSV has commas, but a header without any that has semicolons or tabs is separated by
     /// the more frequent of those; rows never have a say.
-    pub(super) fn detect(text: &[u8], format: InputFormat) -> Self {
+    pub(super) fn detect(text: &[u8], format: InputFormat, declared: &Declared) -> Self {
         let mut quoted = false;
         let mut newline = b'\n';
         let [mut commas, mut semicolons, mut tabs] = [0_usize; 3];
@@ -51,12 +51,13 @@ impl Dialect {
             }
         }
         let delimiter = match format {
+            _ if declared.delimiter.is_some() => declared.delimiter.unwrap_or(b','),
             InputFormat::Tsv => b'\t',
             _ if commas > 0 || semicolons + tabs == 0 => b',',
             _ if semicolons >= tabs => b';',
             _ => b'\t',
         };
-        Self { delimiter, newline }
+        Self { delimiter, newline, escape: declared.escape }
     }
 }
 
@@ -71,6 +72,9 @@ pub(super) enum Cut {
 
 /// Finds the end of the record at the start of `window`.
 pub(super) fn cut(window: &[u8], at_end: bool, dialect: Dialect) -> Cut {
+    if dialect.escape != Escape::Doubled {
+        return escaped::cut(window, at_end, dialect);
+    }
     let byte = |at: usize| window.get(at).copied();
     let mut at = 0;
     loop {
@@ -179,20 +183,20 @@ fn quotes_of(block: &[u8; 64]) -> u64 {
     })
 }
 
-fn line(window: &[u8], newline_at: usize, dialect: Dialect, fault: Option<&'static str>) -> Cut {
+pub(super) fn line(window: &[u8], newline_at: usize, dialect: Dialect, fault: Option<&'static str>) -> Cut {
     let before = newline_at.checked_sub(1).and_then(|at| window.get(at));
     let carriage_return = dialect.newline == b'\n' && before == Some(&b'\r');
     Cut::Record { end: newline_at - usize::from(carriage_return), next: newline_at + 1, fault }
 }
 
 /// The last record, which has no line end.
-fn whole(window: &[u8], dialect: Dialect, fault: Option<&'static str>) -> Cut {
+pub(super) fn whole(window: &[u8], dialect: Dialect, fault: Option<&'static str>) -> Cut {
     let carriage_return = dialect.newline == b'\n' && window.last() == Some(&b'\r');
     Cut::Record { end: window.len() - usize::from(carriage_return), next: window.len(), fault }
 }
 
 /// A broken record ends with its first line.
-fn fault(window: &[u8], at_end: bool, dialect: Dialect, reason: &'static str) -> Cut {
+pub(super) fn fault(window: &[u8], at_end: bool, dialect: Dialect, reason: &'static str) -> Cut {
     match memchr(dialect.newline, window) {
         Some(newline_at) => line(window, newline_at, dialect, Some(reason)),
         None if at_end => whole(window, dialect, Some(reason)),
@@ -258,6 +262,7 @@ struct Field {
     start: usize,
     end: usize,
     unescaped: bool,
+    quoted: bool,
 }
 
 /// The fields of one record; kept from record to record for its memory.
@@ -287,7 +292,7 @@ impl Fields {
                 continue;
             }
             let end = find(delimiter, bytes, at);
-            self.fields.push(Field { start: at, end: end.unwrap_or(bytes.len()), unescaped: false });
+            self.fields.push(Field { start: at, end: end.unwrap_or(bytes.len()), unescaped: false, quoted: false });
             let Some(end) = end else { return };
             at = end + 1;
         }
@@ -298,12 +303,12 @@ impl Fields {
         let bytes = record.as_bytes();
         let quote = find(b'"', bytes, start).unwrap_or(bytes.len());
         if bytes.get(quote + 1) != Some(&b'"') {
-            self.fields.push(Field { start, end: quote, unescaped: false });
+            self.fields.push(Field { start, end: quote, unescaped: false, quoted: true });
             return (quote + 1).min(bytes.len());
         }
         let scratch_start = self.used;
         let end = self.unescape(bytes, start);
-        self.fields.push(Field { start: scratch_start, end: self.used, unescaped: true });
+        self.fields.push(Field { start: scratch_start, end: self.used, unescaped: true, quoted: true });
         (end + 1).min(bytes.len())
     }
 
@@ -350,6 +355,17 @@ impl Fields {
         self.fields.len()
     }
 
+    /// Returns the texts of the fields that stood outside quotes.
+    pub(super) fn unquoted<'a>(&'a self, record: &'a str) -> impl Iterator<Item = &'a str> {
+        let outside = self.fields.iter().filter(|field| !field.quoted);
+        outside.map(move |field| record.get(field.start..field.end).unwrap_or_default())
+    }
+
+    /// Returns the texts of the fields, each with whether it stood in quotes.
+    pub(super) fn quoted_texts<'a>(&'a self, record: &'a str) -> impl Iterator<Item = (&'a str, bool)> {
+        self.texts(record).zip(self.fields.iter().map(|field| field.quoted))
+    }
+
     /// Returns the texts of the fields.
     pub(super) fn texts<'a>(&'a self, record: &'a str) -> impl Iterator<Item = &'a str> {
         self.fields.iter().map(move |field| {
@@ -360,36 +376,6 @@ impl Fields {
             std::str::from_utf8(self.scratch.get(field.start..field.end).unwrap_or_default()).unwrap_or_default()
         })
     }
-}
-
-/// Reads one record into a row; `extra` takes the columns that are none of ours, if given.
-pub(super) fn read_row<'a>(
-    record: &'a str,
-    layout: &Layout,
-    delimiter: u8,
-    fields: &'a mut Fields,
-    extra: Option<&'a mut String>,
-) -> Result<Row<'a>, Fault> {
-    fields.split(record, delimiter);
-    let expected = layout.headers.names.len();
-    if fields.len() != expected {
-        return Err(Fault::record(format!("{} fields where the header has {expected}", fields.len())));
-    }
-    let mut row = Row::default();
-    for (target, text) in layout.headers.matches.iter().zip(fields.texts(record)) {
-        row.set(*target, Cell::Text(text));
-    }
-    if let Some(extra) = extra {
-        extra.clear();
-        for ((key, target), text) in layout.extra_keys.iter().zip(&layout.headers.matches).zip(fields.texts(record)) {
-            if *target == HeaderMatch::Unknown && !text.is_empty() {
-                start_member(extra, key);
-                push_json_string(extra, text);
-            }
-        }
-        row.extra = end_members(extra);
-    }
-    Ok(row)
 }
 
 /// Says in which field of a record a byte stands, as far as its quotes tell.
@@ -412,7 +398,7 @@ mod tests {
 
     use super::*;
 
-    const COMMAS: Dialect = Dialect { delimiter: b',', newline: b'\n' };
+    const COMMAS: Dialect = Dialect { delimiter: b',', newline: b'\n', escape: Escape::Doubled };
 
     /// Start, end and whether there is a fault, of all records but empty lines.
     fn cut_all(text: &[u8], max_record_bytes: usize) -> Vec<(usize, usize, bool)> {
@@ -523,14 +509,14 @@ mod tests {
 
     #[test]
     fn the_delimiter_comes_from_the_header_alone() {
-        let delimiter = |text: &str| Dialect::detect(text.as_bytes(), InputFormat::Csv).delimiter;
+        let delimiter = |text: &str| Dialect::detect(text.as_bytes(), InputFormat::Csv, &Declared::default()).delimiter;
         assert_eq!(delimiter("a,b;c;d\n"), b',');
         assert_eq!(delimiter("a;\"b,c\";d\t\n1,2,3"), b';');
         assert_eq!(delimiter("a\tb\n1,2"), b'\t');
         assert_eq!(delimiter("a\n1;2"), b',');
-        assert_eq!(Dialect::detect(b"a,b", InputFormat::Tsv).delimiter, b'\t');
-        assert_eq!(Dialect::detect(b"a,b\rc,d\r", InputFormat::Csv).newline, b'\r');
-        assert_eq!(Dialect::detect(b"a,\"b\r\"\r\nc,d\r", InputFormat::Csv).newline, b'\n');
+        assert_eq!(Dialect::detect(b"a,b", InputFormat::Tsv, &Declared::default()).delimiter, b'\t');
+        assert_eq!(Dialect::detect(b"a,b\rc,d\r", InputFormat::Csv, &Declared::default()).newline, b'\r');
+        assert_eq!(Dialect::detect(b"a,\"b\r\"\r\nc,d\r", InputFormat::Csv, &Declared::default()).newline, b'\n');
     }
 
     proptest! {

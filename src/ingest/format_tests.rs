@@ -26,6 +26,9 @@ pub(super) struct Outcome {
     pub(super) summary: FileSummary,
 }
 
+/// When the inputs of these tests were exported: 2030-01-01T00:00:00.000007Z.
+const EXPORTED_US: i64 = 1_893_456_000_000_007;
+
 pub(super) fn options() -> ReadOptions {
     ReadOptions {
         format: None,
@@ -35,7 +38,9 @@ pub(super) fn options() -> ReadOptions {
         keep_extra: false,
         max_record_bytes: 1 << 20,
         exported_at_us: None,
-        fallback_exported_at_us: 7,
+        fallback_exported_at_us: EXPORTED_US,
+        declared: Default::default(),
+        no_end_days: Vec::new(),
     }
 }
 
@@ -121,7 +126,7 @@ fn csv_rows_warnings_and_rejects_are_exact() {
     assert_eq!(read.texts("action_data"), [Some("end"), Some("{\"x\":"), None]);
     assert_eq!(read.texts("_source"), [Some("-"); 3]);
     assert_eq!(read.texts("_extra"), [None; 3]);
-    assert_eq!(read.times("_exported_at"), [Some(7); 3]);
+    assert_eq!(read.times("_exported_at"), [Some(EXPORTED_US); 3]);
     assert_eq!(read.unknown_columns, ["Colour"]);
     assert_eq!(read.summary.unknown_columns, ["Colour"]);
     assert_eq!(read.warnings, Warnings::from([(Warning::InvalidJson, 1), (Warning::UnknownCommunicationType, 1)]));
@@ -259,7 +264,7 @@ fn pages_have_headers_of_their_own_in_any_order() {
         let read = read_with("x.json", text.as_bytes(), &keep).unwrap();
         assert_eq!(read.texts("session_id"), [Some("a"), Some("c")]);
         assert_eq!(read.seconds(), [Some(5.0), None]);
-        assert_eq!(read.times("_exported_at"), [Some(1_770_681_600_000_000), Some(7)]);
+        assert_eq!(read.times("_exported_at"), [Some(1_770_681_600_000_000), Some(EXPORTED_US)]);
         assert_eq!(read.texts("data"), [None, None]);
         assert_eq!(read.texts("source_details"), [None, Some("{}")]);
         assert_eq!(read.unknown_columns, ["X"]);
@@ -375,7 +380,7 @@ fn oddities_are_counted_once_a_row() {
 fn the_export_time_is_the_users_then_the_rows_then_the_files() {
     let text = "id,Started At,COMMIT_TS\n1,2026-02-09,1970-01-01T00:00:01Z\n2,2026-02-09,\n3,2026-02-09,never\n";
     let plain = read("x.csv", text);
-    assert_eq!(plain.times("_exported_at"), [Some(1_000_000), Some(7)]);
+    assert_eq!(plain.times("_exported_at"), [Some(1_000_000), Some(EXPORTED_US)]);
     assert_eq!(plain.faults()[0].2, Some("_exported_at"));
     let given = ReadOptions { exported_at_us: Some(5), ..options() };
     assert_eq!(read_with("x.csv", text.as_bytes(), &given).unwrap().times("_exported_at"), [Some(5); 3]);

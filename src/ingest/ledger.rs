@@ -150,6 +150,9 @@ impl fmt::Display for Warning {
             Self::PhoneDiffers => "phone number differs from Source Details",
             Self::TimeInWorkflowOff => "time in workflow more than a second off from ended \u{2212} started",
             Self::AmbiguousLocalTime => "local time in a clock change",
+            Self::ImplausibleTime => "start or end before 1990 or more than a day after the export (--no-end DATE reads an end as none)",
+            Self::NullMark => "\\N, NULL, NA, NaN or None without quotes, kept as text (--null-mark TEXT reads it as null)",
+            Self::BackslashEscape => "escapes by backslashes, kept as they came (--dialect postgres-text, mysql or clickhouse-tsv reads them)",
             Self::UnknownColumn => "unknown columns",
         })
     }

@@ -20,7 +20,10 @@ mod bytes;
 mod csv;
 mod cut;
 mod decide;
+mod delimited;
 mod detect;
+mod dialect;
+mod escaped;
 mod fingerprint;
 mod json;
 mod json_rows;
@@ -49,6 +52,7 @@ mod format_tests;
 mod parquet_tests;
 
 pub use convert::Converter;
+pub use dialect::{DateOrder, Declared, Escape, PRESETS};
 pub use expand::expand;
 pub use fingerprint::{content_hashes, session_hash};
 pub use keys::{Key, RowPlace};
@@ -59,6 +63,7 @@ pub use requarantine::replay_quarantine;
 pub use resolve::{Outcome, Resolution, resolve};
 pub use source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
 pub use stage::{Limits, Progress};
+pub use time::day_of_date;
 pub use upsert::{IngestOptions, ingest};
 
 use std::collections::BTreeMap;
@@ -80,6 +85,12 @@ pub enum Warning {
     TimeInWorkflowOff,
     /// A local time that does not exist or exists twice in the declared zone.
     AmbiguousLocalTime,
+    /// A start or an end before 1990, or more than a day after the export.
+    ImplausibleTime,
+    /// A field outside quotes that is what some tools write for null, where nothing is declared to stand for it.
+    NullMark,
+    /// A field outside quotes with escapes by backslashes, where none are declared.
+    BackslashEscape,
     /// A column that is none of ours.
     UnknownColumn,
 }

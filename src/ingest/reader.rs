@@ -16,6 +16,8 @@ use super::convert::Converter;
 use super::csv::{self, CsvSplitter, Cut, Dialect, Fields};
 use super::cut::{BLOCK_BYTES, Cutter, Splitter, TextBlock, Window};
 use super::detect::{PARQUET_MAGIC, detect};
+use super::dialect::{Declared, Escape};
+use super::escaped::EscapedFields;
 use super::json::{ArraySplitter, LineSplitter};
 use super::json_rows::Extra;
 use super::layout::Layout;
@@ -148,7 +150,10 @@ impl Reader {
         let max = options.max_record_bytes;
         let splitter: Box<dyn Splitter> = match converter.format {
             InputFormat::Csv | InputFormat::Tsv => {
-                converter.dialect = Dialect::detect(window.unread(), converter.format);
+                let named = take_separator_line(&mut window);
+                let declared = &converter.declared;
+                let declared = Declared { delimiter: declared.delimiter.or(named), ..declared.clone() };
+                converter.dialect = Dialect::detect(window.unread(), converter.format, &declared);
                 let layout = read_header(&mut window, converter.dialect, file, options)?;
                 converter.layout = Some(Arc::new(layout));
                 Box::new(CsvSplitter::new(converter.dialect, max))
@@ -249,13 +254,17 @@ fn converter(file: &SourceFile, options: &ReadOptions) -> Converter {
     Converter {
         format: InputFormat::Csv,
         encoding: options.encoding,
-        dialect: Dialect { delimiter: b',', newline: b'\n' },
+        dialect: Dialect { delimiter: b',', newline: b'\n', escape: options.declared.escape },
+        declared: options.declared.clone(),
         layout: None,
         rules: Rules {
             time_zone: options.time_zone,
             exported_at_us: options.exported_at_us,
             default_exported_at_us: file.modified_us.unwrap_or(options.fallback_exported_at_us),
             source: file.name.clone(),
+            decimal_comma: options.declared.decimal_comma,
+            dates: options.declared.dates,
+            no_end_days: options.no_end_days.clone(),
         },
         header_map: options.header_map.clone(),
         extra: if options.keep_extra { Extra::Keep } else { Extra::Drop },
@@ -273,6 +282,32 @@ fn skip_byte_order_mark(window: &mut Window, encoding: Encoding, name: &str) -> 
         window.consume(3);
     }
     Ok(())
+}
+
+/// Takes the line `sep=;` that spreadsheets put first, and returns its delimiter.
+fn take_separator_line(window: &mut Window) -> Option<u8> {
+    let text = window.unread();
+    let end = memchr::memchr(b'\n', text.get(..16.min(text.len()))?)?;
+    let named = match text.get(..end)?.trim_ascii_end() {
+        // A tab is white space, and so gone.
+        b"sep=" => b'\t',
+        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] => *delimiter,
+        _ => return None,
+    };
+    window.consume(end + 1);
+    Some(named)
+}
+
+fn header_names(header: &str, dialect: Dialect) -> Vec<String> {
+    if dialect.escape == Escape::Doubled {
+        let mut fields = Fields::default();
+        fields.split(header, dialect.delimiter);
+        return fields.texts(header).map(str::to_owned).collect();
+    }
+    let mut fields = EscapedFields::default();
+    // Zero fields is none that a header has, so that its count has no say.
+    fields.split(header, dialect, 0);
+    fields.texts(header).map(|(name, _)| name.to_owned()).collect()
 }
 
 /// Reads the header line of a CSV or TSV input, which is the first that is not empty.
@@ -294,9 +329,7 @@ fn read_header(window: &mut Window, dialect: Dialect, file: &SourceFile, options
                     let message = format!("the header is not UTF-8 at byte {}", error.valid_up_to() + 1);
                     Error::input(place(line), message).with_hint("declare the character set with --encoding")
                 })?;
-                let mut fields = Fields::default();
-                fields.split(header, dialect.delimiter);
-                let names: Vec<String> = fields.texts(header).map(str::to_owned).collect();
+                let names = header_names(header, dialect);
                 window.consume(next);
                 return Layout::new(&names, &options.header_map, place(line));
             }

@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use super::convert::Converter;
 use super::csv::{Cut, Dialect, cut};
 use super::cut::{KEPT_BYTES, Span, TextBlock};
+use super::dialect::Declared;
 use super::json_rows::Extra;
 use super::layout::Layout;
 use super::reader::{Block, Payload, ReadBatch};
@@ -32,6 +33,10 @@ pub(super) struct Context {
     line_end: Option<char>,
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<Vec<String>>,
+    #[serde(default, skip_serializing_if = "Declared::is_default")]
+    declared: Declared,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    no_end_days: Vec<i64>,
     /// What the user said when the file was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     exported_at_us: Option<i64>,
@@ -50,6 +55,8 @@ impl Context {
             delimiter: is_csv.then(|| char::from(converter.dialect.delimiter)),
             line_end: is_csv.then(|| char::from(converter.dialect.newline)),
             headers: layout.map(|layout| layout.headers.names.clone()),
+            declared: converter.declared.clone(),
+            no_end_days: converter.rules.no_end_days.clone(),
             exported_at_us: converter.rules.exported_at_us,
             default_exported_at_us: converter.rules.default_exported_at_us,
         }
@@ -86,17 +93,28 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
         (None, _) => return Err(Error::input(place, "the context of a record has no headers")),
     };
     let byte = |character: Option<char>, usual: u8| character.and_then(|c| u8::try_from(c).ok()).unwrap_or(usual);
+    // What is declared now counts where anything is.
+    let declared = if options.declared.is_default() { context.declared } else { options.declared.clone() };
+    let no_end_days = if options.no_end_days.is_empty() { context.no_end_days } else { options.no_end_days.clone() };
     let converter = Converter {
         format: context.format,
         encoding: context.encoding,
-        dialect: Dialect { delimiter: byte(context.delimiter, b','), newline: byte(context.line_end, b'\n') },
+        dialect: Dialect {
+            delimiter: byte(context.delimiter, b','),
+            newline: byte(context.line_end, b'\n'),
+            escape: declared.escape,
+        },
         layout,
         rules: Rules {
             time_zone,
             exported_at_us: options.exported_at_us.or(context.exported_at_us),
             default_exported_at_us: context.default_exported_at_us,
             source: context.source,
+            decimal_comma: declared.decimal_comma,
+            dates: declared.dates,
+            no_end_days,
         },
+        declared,
         header_map: options.header_map.clone(),
         extra: if options.keep_extra { Extra::Keep } else { Extra::Drop },
         max_record_bytes: options.max_record_bytes,

@@ -16,7 +16,10 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use chrono_tz::Tz;
 
-use super::time::{Instant, TimeFault, in_range, instant_of_number, parse_instant, resolve_local};
+use super::dialect::{DateOrder, iso_of, with_decimal_point};
+use super::time::{
+    Instant, TimeFault, day_of, in_range, instant_of_number, is_plausible, parse_instant, resolve_local,
+};
 use super::values::{SourcePhone, communication_type, is_json, parse_number, quoted, same_phone, source_phone};
 use super::{Warning, Warnings};
 use crate::error::Result;
@@ -80,6 +83,10 @@ pub(super) struct Row<'a> {
     milliseconds: bool,
     /// Columns that are none of ours, as a JSON object.
     pub(super) extra: Option<&'a str>,
+    /// Whether a field without quotes is a text that some tools write for null, and none is declared to be one.
+    pub(super) null_mark: bool,
+    /// Whether a field without quotes has escapes by backslashes, and none are declared.
+    pub(super) backslash: bool,
 }
 
 impl<'a> Row<'a> {
@@ -142,6 +149,12 @@ pub(super) struct Rules {
     pub(super) default_exported_at_us: i64,
     /// The file's name for `_source`.
     pub(super) source: String,
+    /// Whether numbers have a decimal comma.
+    pub(super) decimal_comma: bool,
+    /// The order of dates that are not ISO 8601.
+    pub(super) dates: DateOrder,
+    /// Days, since the Unix epoch, that stand for no end.
+    pub(super) no_end_days: Vec<i64>,
 }
 
 enum ColumnBuilder {
@@ -190,7 +203,7 @@ impl<'r> RowBuilder<'r> {
             Ok(times) => times,
             Err(fault) => return Ok(Err(fault)),
         };
-        let mut warned = Warned::default();
+        let mut warned = Warned { null_mark: row.null_mark, backslash: row.backslash, ..Warned::default() };
         let mut texts = [None; COLUMNS.len()];
         for ((column, cell), text) in COLUMNS.iter().zip(cells).zip(&mut texts) {
             *text = match column.kind {
@@ -326,16 +339,20 @@ struct Times {
     /// Whether the seconds are the export's own.
     recorded: bool,
     ambiguous: bool,
+    /// Whether the start or the end is before 1990 or more than a day behind the export.
+    implausible: bool,
 }
 
 impl Times {
     fn read(row: &Row<'_>, rules: &Rules) -> Result<Self, Fault> {
-        let started = read_time(row.cells[STARTED_AT], COLUMNS[STARTED_AT].name, rules.time_zone)?
+        let started = read_time(row.cells[STARTED_AT], COLUMNS[STARTED_AT].name, rules)?
             .ok_or_else(|| Fault::column(COLUMNS[STARTED_AT].name, "no started at"))?;
-        let ended = read_time(row.cells[ENDED_AT], COLUMNS[ENDED_AT].name, rules.time_zone)?;
+        let ended = read_time(row.cells[ENDED_AT], COLUMNS[ENDED_AT].name, rules)?.filter(|ended| {
+            rules.no_end_days.is_empty() || !rules.no_end_days.contains(&day_of(ended.micros, rules.time_zone))
+        });
         let cell = row.cells[TIME_IN_WORKFLOW];
         let recorded = !matches!(cell, Cell::Absent);
-        let mut seconds = read_number(cell, COLUMNS[TIME_IN_WORKFLOW].name)?;
+        let mut seconds = read_number(cell, COLUMNS[TIME_IN_WORKFLOW].name, rules)?;
         if row.milliseconds {
             seconds = seconds.map(|milliseconds| milliseconds / 1000.0);
         }
@@ -344,16 +361,18 @@ impl Times {
         }
         let exported = match rules.exported_at_us {
             Some(micros) => Some(Instant { micros, ambiguous: false }),
-            None => read_time(row.exported_at, EXPORTED_AT, rules.time_zone)?,
+            None => read_time(row.exported_at, EXPORTED_AT, rules)?,
         };
         let all = [Some(started), ended, exported];
+        let exported_us = exported.map_or(rules.default_exported_at_us, |instant| instant.micros);
         Ok(Self {
             started_us: started.micros,
             ended_us: ended.map(|instant| instant.micros),
             seconds,
-            exported_us: exported.map_or(rules.default_exported_at_us, |instant| instant.micros),
+            exported_us,
             recorded,
             ambiguous: all.iter().flatten().any(|instant| instant.ambiguous),
+            implausible: [Some(started), ended].iter().flatten().any(|it| !is_plausible(it.micros, exported_us)),
         })
     }
 }
@@ -362,10 +381,15 @@ fn seconds_between(from_us: i64, to_us: i64) -> f64 {
     (to_us - from_us) as f64 / 1e6
 }
 
-fn read_time(cell: Cell<'_>, column: &'static str, zone: Tz) -> Result<Option<Instant>, Fault> {
+fn read_time(cell: Cell<'_>, column: &'static str, rules: &Rules) -> Result<Option<Instant>, Fault> {
+    let zone = rules.time_zone;
     let (result, shown) = match cell {
         Cell::Absent | Cell::Null => return Ok(None),
         Cell::Text(text) if text.trim_ascii().is_empty() => return Ok(None),
+        Cell::Text(text) if rules.dates != DateOrder::Iso => {
+            let iso = iso_of(text.trim_ascii(), rules.dates);
+            (parse_instant(iso.as_deref().unwrap_or(text), zone), Shown::Text(text))
+        }
         Cell::Text(text) => (parse_instant(text, zone), Shown::Text(text)),
         Cell::Nested(text) => (Err(TimeFault::Unreadable), Shown::Text(text)),
         Cell::Instant(micros) => {
@@ -377,10 +401,13 @@ fn read_time(cell: Cell<'_>, column: &'static str, zone: Tz) -> Result<Option<In
     result.map(Some).map_err(|fault| Fault::column(column, format!("{} {fault}", shown.quoted())))
 }
 
-fn read_number(cell: Cell<'_>, column: &'static str) -> Result<Option<f64>, Fault> {
+fn read_number(cell: Cell<'_>, column: &'static str, rules: &Rules) -> Result<Option<f64>, Fault> {
     let (number, shown) = match cell {
         Cell::Absent | Cell::Null => return Ok(None),
         Cell::Text(text) if text.trim_ascii().is_empty() => return Ok(None),
+        Cell::Text(text) if rules.decimal_comma => {
+            (with_decimal_point(text).as_deref().and_then(parse_number), Shown::Text(text))
+        }
         Cell::Text(text) => (parse_number(text), Shown::Text(text)),
         Cell::Nested(text) => (None, Shown::Text(text)),
         Cell::Instant(micros) | Cell::LocalInstant(micros) => (None, Shown::Micros(micros)),
@@ -412,6 +439,8 @@ struct Warned {
     invalid_json: bool,
     unknown_communication_type: bool,
     phone_differs: bool,
+    null_mark: bool,
+    backslash: bool,
 }
 
 impl Warned {
@@ -428,6 +457,9 @@ impl Warned {
             (elapsed.is_some_and(|elapsed| elapsed < 0.0), Warning::EndedBeforeStarted),
             (off, Warning::TimeInWorkflowOff),
             (times.ambiguous, Warning::AmbiguousLocalTime),
+            (times.implausible, Warning::ImplausibleTime),
+            (self.null_mark, Warning::NullMark),
+            (self.backslash, Warning::BackslashEscape),
         ] {
             if odd {
                 *warnings.entry(warning).or_default() += 1;

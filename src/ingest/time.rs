@@ -52,14 +52,58 @@ impl fmt::Display for TimeFault {
 
 /// Reads an instant; times without a zone are local in `zone`, bare dates are its midnight.
 ///
-/// Purely numeric text is Unix time: up to 10¹¹ in seconds, to 10¹⁴ in milliseconds, to 10¹⁷ in microseconds, above that in
+/// Digits that are a date of the years 1990 to 2100 (`YYYYMMDD`, with `hhmm` or `hhmmss` behind) are one. Other numeric text is Unix time: up to 10¹¹ in seconds, to 10¹⁴ in milliseconds, to 10¹⁷ in microseconds, above that in
 /// nanoseconds. (So milliseconds before March 1973 are read as seconds.)
 pub(super) fn parse_instant(text: &str, zone: Tz) -> Result<Instant, TimeFault> {
     let text = text.trim_ascii();
+    if let Some(local_us) = parse_compact(text.as_bytes()) {
+        return resolve_local(local_us, zone);
+    }
     match parse_unix(text) {
         Some(micros) => in_range(micros?).map(Instant::certain),
         None => parse_iso(text.as_bytes(), zone),
     }
+}
+
+/// Returns whether an instant of a session can be one: from 1990 on, and not more than a day after its export. Both are
+/// microseconds since the Unix epoch.
+pub(super) fn is_plausible(micros: i64, exported_us: i64) -> bool {
+    // 1990-01-01.
+    (7_305 * DAY_US..=exported_us.saturating_add(DAY_US)).contains(&micros)
+}
+
+/// Returns the local day of an instant, as days since 1970-01-01.
+pub(super) fn day_of(micros: i64, zone: Tz) -> i64 {
+    let offset = DateTime::from_timestamp_micros(micros)
+        .map_or(0, |time| zone.offset_from_utc_datetime(&time.naive_utc()).fix().local_minus_utc());
+    (micros + i64::from(offset) * SECOND_US).div_euclid(DAY_US)
+}
+
+/// Returns the day of a date such as `9999-12-31`, as days since 1970-01-01.
+pub fn day_of_date(text: &str) -> Option<i64> {
+    let midnight = parse_iso(text.as_bytes(), Tz::UTC).ok().filter(|_| text.len() == 10)?;
+    Some(midnight.micros.div_euclid(DAY_US))
+}
+
+/// Reads `YYYYMMDD`, `YYYYMMDDhhmm` and `YYYYMMDDhhmmss` of the years 1990 to 2100 as microseconds on the local clock. As Unix times
+/// these digits would be of 1970, of 1976 and of the years after 2600, in which no session was.
+fn parse_compact(text: &[u8]) -> Option<i64> {
+    if !matches!(text.len(), 8 | 12 | 14) {
+        return None;
+    }
+    let mut rest = text;
+    let mut take = |count| take_digits(&mut rest, count).ok();
+    let (year, month, day) = (take(4)?, take(2)?, take(2)?);
+    if !(1990..=2100).contains(&year) {
+        return None;
+    }
+    let days = days_from_date(year, month, day)?;
+    let (hour, minute) = if text.len() > 8 { (take(2)?, take(2)?) } else { (0, 0) };
+    let second = if text.len() == 14 { take(2)? } else { 0 };
+    if hour > 23 || minute > 59 || second > 60 {
+        return None;
+    }
+    Some(days * DAY_US + (hour * 3600 + minute * 60 + second) * SECOND_US)
 }
 
 /// Reads Unix time out of a number.
@@ -340,6 +384,34 @@ mod tests {
         assert_eq!(utc("2016-12-31T23:59:60Z").unwrap(), "2017-01-01T00:00:00Z");
         assert_eq!(utc("0001-01-01").unwrap(), "0001-01-01T00:00:00Z");
         assert_eq!(utc("9999-12-31T23:59:59.999999Z").unwrap(), "9999-12-31T23:59:59.999999Z");
+    }
+
+    #[test]
+    fn digits_that_are_a_date_are_one_and_others_unix_time() {
+        for (text, instant) in [
+            ("20261120100000", "2026-11-20T10:00:00Z"),
+            ("202611201015", "2026-11-20T10:15:00Z"),
+            ("20261120", "2026-11-20T00:00:00Z"),
+            // No such month, and years in which nothing was exported.
+            ("20261320", "1970-08-23T12:08:40Z"),
+            ("18991231", "1970-08-08T19:20:31Z"),
+            ("1770681418000", "2026-02-09T23:56:58Z"),
+            ("1770681418", "2026-02-09T23:56:58Z"),
+        ] {
+            assert_eq!(utc(text).as_deref(), Ok(instant), "{text}");
+        }
+        let berlin = in_zone("20261120100000", Tz::Europe__Berlin).unwrap();
+        assert_eq!(berlin, ("2026-11-20T09:00:00Z".to_owned(), false));
+    }
+
+    #[test]
+    fn days_are_those_of_the_zone() {
+        let micros = parse_instant("9999-12-31T23:59:59Z", Tz::UTC).unwrap().micros;
+        assert_eq!(Some(day_of(micros, Tz::UTC)), day_of_date("9999-12-31"));
+        assert_eq!(Some(day_of(micros - DAY_US, Tz::Asia__Tokyo)), day_of_date("9999-12-31"));
+        assert_eq!(day_of_date("9999-12-31T00:00:00Z"), None);
+        assert!(!is_plausible(micros, 0) && is_plausible(DAY_US * 8_000, DAY_US * 7_999));
+        assert!(!is_plausible(-1, i64::MAX));
     }
 
     #[test]

@@ -87,6 +87,8 @@ pub fn options() -> IngestOptions {
             max_record_bytes: 1 << 20,
             exported_at_us: None,
             fallback_exported_at_us: NOW_US,
+            declared: Default::default(),
+            no_end_days: Vec::new(),
         },
         max_bad: 0,
         all_or_nothing: false,

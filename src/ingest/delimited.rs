@@ -1,0 +1,88 @@
+//! Turns records of delimited text into rows, under whatever dialect was declared.
+
+use memchr::memchr;
+
+use super::csv::{Dialect, Fields};
+use super::dialect::{Declared, Escape, has_backslash_escape, is_null_mark};
+use super::escaped::EscapedFields;
+use super::layout::Layout;
+use super::rows::{Cell, Fault, Row};
+use super::values::{end_members, push_json_string, start_member};
+use crate::schema::HeaderMatch;
+
+/// What takes the records of a file apart, kept from record to record for its memory.
+pub(super) struct RecordFields<'c> {
+    pub(super) layout: &'c Layout,
+    dialect: Dialect,
+    declared: &'c Declared,
+    /// Whether backslashes in fields without quotes are looked at: tabs mostly come from tools that escape by them.
+    looks_for_backslashes: bool,
+    plain: Fields,
+    escaped: EscapedFields,
+    extra: String,
+}
+
+impl<'c> RecordFields<'c> {
+    pub(super) fn new(layout: &'c Layout, dialect: Dialect, declared: &'c Declared) -> Self {
+        let looks_for_backslashes = dialect.delimiter == b'\t' && declared.escape == Escape::Doubled;
+        let (plain, escaped, extra) = (Fields::default(), EscapedFields::default(), String::new());
+        Self { layout, dialect, declared, looks_for_backslashes, plain, escaped, extra }
+    }
+
+    /// Reads one record into a row; columns that are none of ours go into its extra, if they are wanted.
+    pub(super) fn read<'a>(&'a mut self, record: &'a str, keep_extra: bool) -> Result<Row<'a>, Fault> {
+        let expected = self.layout.headers.names.len();
+        let count = |found: usize| match found == expected {
+            true => Ok(()),
+            false => Err(Fault::record(format!("{found} fields where the header has {expected}"))),
+        };
+        let (layout, extra) = (self.layout, keep_extra.then_some(&mut self.extra));
+        if self.dialect.escape != Escape::Doubled {
+            self.escaped.split(record, self.dialect, expected);
+            count(self.escaped.len())?;
+            return Ok(row_of(layout, extra, self.declared, || self.escaped.texts(record)));
+        }
+        self.plain.split(record, self.dialect.delimiter);
+        count(self.plain.len())?;
+        let fields = &self.plain;
+        let mut row = row_of(layout, extra, self.declared, || fields.quoted_texts(record));
+        if self.declared.nulls.is_empty() {
+            row.null_mark = fields.unquoted(record).any(is_null_mark);
+        }
+        if self.looks_for_backslashes && memchr(b'\\', record.as_bytes()).is_some() {
+            row.backslash = fields.unquoted(record).any(has_backslash_escape);
+        }
+        Ok(row)
+    }
+}
+
+fn row_of<'a, F: Iterator<Item = (&'a str, bool)>>(
+    layout: &Layout,
+    extra: Option<&'a mut String>,
+    declared: &Declared,
+    fields: impl Fn() -> F,
+) -> Row<'a> {
+    let has_nulls = !declared.nulls.is_empty();
+    let mut row = Row::default();
+    for (target, (text, quoted)) in layout.headers.matches.iter().zip(fields()) {
+        let is_null = has_nulls && !quoted && declared.is_null(text);
+        row.set(*target, if is_null { Cell::Null } else { Cell::Text(text) });
+    }
+    if let Some(extra) = extra {
+        extra.clear();
+        for ((key, target), (text, quoted)) in layout.extra_keys.iter().zip(&layout.headers.matches).zip(fields()) {
+            let is_null = text.is_empty() || (has_nulls && !quoted && declared.is_null(text));
+            if *target == HeaderMatch::Unknown && !is_null {
+                start_member(extra, key);
+                push_json_string(extra, text);
+            }
+        }
+        row.extra = end_members(extra);
+    }
+    row
+}
+
+/// Returns whether a broken record has quotes that a backslash escapes, which this dialect does not know.
+pub(super) fn has_backslashed_quote(record: &[u8]) -> bool {
+    memchr::memmem::find_iter(record, b"\\\"").any(|at| record.get(at + 2) != Some(&b'"'))
+}

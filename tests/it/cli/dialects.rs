@@ -1,0 +1,145 @@
+//! Delimited text as other tools write it: read right where its dialect is declared, told where it is not.
+
+use serde_json::Value;
+
+use crate::support::{Desk, EXPORTED};
+
+const COLUMNS: &str = "select session_id, cast(started_at as varchar) as s, cast(ended_at as varchar) as e, time_in_workflow as t, \
+                       data, variables_category as c from workflow_sessions order by 1";
+
+/// Takes a file in, and returns its ledger and the exit code.
+fn ingest(desk: &Desk, text: &str, name: &str, flags: &[&str]) -> (Value, i32) {
+    desk.write(name, text);
+    let ran = desk.run(&[&["ingest", "--format", "json", "--exported-at", EXPORTED, name], flags].concat());
+    (serde_json::from_str(&ran.out).unwrap(), ran.code)
+}
+
+/// The rows of the lake as JSON, one a line.
+fn rows(desk: &Desk) -> Vec<Value> {
+    let out = desk.query(COLUMNS, &["--format", "ndjson"]).fine();
+    out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+const POSTGRES: &str = "session_id\tstarted_at\tended_at\tdata\tvariables_category\n\
+    t1\t2026-11-20 11:00:00.000001+01\t2026-11-20 11:05:00+01\t{\"t\":\"a\\\\nb\",\"q\":\"say \\\\\"hi\\\\\"\"}\ttab\\there, backslash \\\\ and\\nline\n\
+    t2\t2026-11-20 12:00:00+01\t\\N\t{}\t\\N\n";
+
+#[test]
+fn text_of_postgresql_is_read_with_its_escapes_and_nulls() {
+    for dialect in ["postgres-text", "clickhouse-tsv", "mysql"] {
+        let desk = Desk::new();
+        let (ledger, code) = ingest(&desk, POSTGRES, "a.tsv", &["--dialect", dialect]);
+        assert_eq!((code, &ledger["total"]["inserted"]), (0, &Value::from(2)), "{ledger}");
+        assert_eq!(ledger["warnings"], serde_json::json!({}));
+        let rows = rows(&desk);
+        assert_eq!(rows[0]["data"], r#"{"t":"a\nb","q":"say \"hi\""}"#);
+        assert_eq!(rows[0]["c"], "tab\there, backslash \\ and\nline");
+        assert_eq!((&rows[1]["e"], &rows[1]["c"]), (&Value::Null, &Value::Null));
+    }
+}
+
+#[test]
+fn text_of_postgresql_that_is_not_declared_is_told() {
+    let desk = Desk::new();
+    let (ledger, _) = ingest(&desk, &POSTGRES.replace("\t\\N\t{}", "\t\t{}"), "a.tsv", &[]);
+    assert_eq!(ledger["warnings"]["null_mark"], 1, "{ledger}");
+    assert_eq!(ledger["warnings"]["backslash_escape"], 1);
+}
+
+#[test]
+fn nulls_of_clickhouse_are_those_without_quotes() {
+    let text = "\"session_id\",\"started_at\",\"ended_at\",\"source_details_phone_number\",\"variables_category\",\"data\"\n\
+                \"n1\",\"2026-11-20 10:00:00.000001\",\"2026-11-20 10:05:00.000000\",\\N,\\N,\"{\"\"a\"\":\"\"\\\\N\"\"}\"\n\
+                \"n2\",\"2026-11-20 11:00:00.000000\",\\N,\"+12025550143\",\"\\N\",\"{}\"\n";
+    for flags in [["--dialect", "clickhouse-csv"], ["--null-mark", "\\N"]] {
+        let desk = Desk::new();
+        assert_eq!(ingest(&desk, text, "a.csv", &flags).1, 0);
+        let rows = rows(&desk);
+        assert_eq!((&rows[0]["c"], &rows[0]["data"]), (&Value::Null, &Value::from(r#"{"a":"\\N"}"#)));
+        assert_eq!((&rows[1]["e"], &rows[1]["c"]), (&Value::Null, &Value::from("\\N")));
+    }
+}
+
+#[test]
+fn a_file_of_ours_with_marks_of_null_is_read_back() {
+    let desk = Desk::with_lake();
+    let sql = "select * from workflow_sessions where variables_category is null or communication_type is null";
+    let text = desk.query(sql, &["--csv", "--null", "\\N"]).fine();
+    let other = Desk::new();
+    assert_eq!(ingest(&other, &text, "a.csv", &["--null-mark", "\\N"]).1, 0);
+    let back = "select * from workflow_sessions order by session_id";
+    let was = format!("{sql} order by session_id");
+    assert_eq!(other.query(back, &["--csv"]).fine(), desk.query(&was, &["--csv"]).fine());
+}
+
+#[test]
+fn quotes_escaped_by_backslashes_are_read_where_declared_and_named_where_not() {
+    let text = "Session Id,Started At,Ended At,Data,Variables - Category\n\
+                b1,2026-11-20T10:00:00Z,,\"{\\\"a\\\":1}\",ok\n\
+                b2,2026-11-20T10:00:00Z,,\"{\\\"a\\\":1,\\\"b\\\":\\\"x,y\\\"}\",ok\n\
+                b3,2026-11-20T10:00:00Z,,\"{\"\"a\"\":1}\",ok\n\
+                b4,2026-11-20T10:00:00Z,,\"[\\\"home\\\",\\\"work\\\"]\",ok\n\
+                b5,2026-11-20T10:00:00Z,,\"C:\\\",ok\n";
+    for dialect in ["spark", "mysql-csv"] {
+        let desk = Desk::new();
+        assert_eq!(ingest(&desk, text, "a.csv", &["--dialect", dialect]).1, 0);
+        let data: Vec<Value> = rows(&desk).into_iter().map(|row| row["data"].clone()).collect();
+        let expected = [r#"{"a":1}"#, r#"{"a":1,"b":"x,y"}"#, r#"{"a":1}"#, r#"["home","work"]"#, r"C:\"];
+        assert_eq!(data, expected);
+    }
+    let desk = Desk::new();
+    let (ledger, code) = ingest(&desk, text, "a.csv", &[]);
+    assert_eq!(code, 3, "{ledger}");
+    let reason = desk.value("select reason from quarantine where line = 2", &[]);
+    assert!(reason.contains("escaped by backslashes") && reason.contains("--dialect spark"), "{reason}");
+    // What was put aside is read under the dialect that is declared now.
+    let again = desk.run(&["ingest", "--replay-quarantine", "--dialect", "spark"]).fine();
+    assert!(again.contains("+ 0 quarantined"), "{again}");
+    assert_eq!(desk.value("select count(*) from workflow_sessions", &[]), "5");
+}
+
+#[test]
+fn a_german_spreadsheet_has_its_delimiter_dates_and_commas() {
+    let text = "\u{feff}sep=;\r\nSession Id;Started At;Ended At;Time in Workflow\r\n\
+                e1;20.11.2026 11:00;20.11.2026 11:05;300,5\r\ne2;20.11.2026 12:00:01;;1.234,5\r\n";
+    let desk = Desk::new();
+    let flags = ["--dialect", "excel-de", "--time-zone", "Europe/Berlin"];
+    assert_eq!(ingest(&desk, text, "a.csv", &flags).1, 0);
+    let rows = rows(&desk);
+    assert_eq!((&rows[0]["s"], &rows[0]["t"]), (&Value::from("2026-11-20T10:00:00Z"), &Value::from(300.5)));
+    assert_eq!((&rows[1]["s"], &rows[1]["t"]), (&Value::from("2026-11-20T11:00:01Z"), &Value::from(1234.5)));
+    assert_eq!(rows[1]["e"], Value::Null);
+    // The line that names the delimiter is no header without the dialect either.
+    let desk = Desk::new();
+    let text = "sep=|\nSession Id|Started At\nx|2026-11-20T10:00:00Z\n";
+    assert_eq!(ingest(&desk, text, "a.csv", &[]).0["total"]["inserted"], 1);
+}
+
+#[test]
+fn compact_dates_are_dates_and_what_no_session_can_have_is_told() {
+    let text = "Session Id,Started At,Ended At\nc1,20261120100000,20261120100500\nc2,20261120,\n\
+                c3,1970-01-02T00:00:00Z,\nc4,2026-11-20T10:00:00Z,9999-12-31T00:00:00Z\nc5,2026-11-20T10:00:00Z,9999-12-31 23:59:59\n";
+    let desk = Desk::new();
+    let (ledger, code) = ingest(&desk, text, "a.csv", &[]);
+    assert_eq!((code, &ledger["warnings"]["implausible_time"]), (0, &Value::from(3)), "{ledger}");
+    let read = rows(&desk);
+    assert_eq!((&read[0]["s"], &read[0]["e"]), (&"2026-11-20T10:00:00Z".into(), &"2026-11-20T10:05:00Z".into()));
+    assert_eq!(read[1]["s"], "2026-11-20T00:00:00Z");
+    let desk = Desk::new();
+    let (ledger, _) = ingest(&desk, text, "a.csv", &["--no-end", "9999-12-31"]);
+    assert_eq!(ledger["warnings"]["implausible_time"], 1);
+    assert_eq!(desk.value("select count(*) from workflow_sessions where ended_at is null", &[]), "4");
+}
+
+#[test]
+fn what_is_declared_wrongly_is_refused_by_name() {
+    let desk = Desk::new();
+    for (flags, words) in [
+        (["--dialect", "orakel"], "unknown --dialect \"orakel\""),
+        (["--delimiter", "ab"], "--delimiter \"ab\" is no delimiter"),
+        (["--no-end", "never"], "--no-end \"never\" is not a date"),
+    ] {
+        let told = desk.run(&[&["ingest", "data/workflow_sessions.csv"], &flags[..]].concat()).fails(2);
+        assert!(told.contains(words), "{told}");
+    }
+}
