@@ -4,7 +4,7 @@
 //! object costs itself only, as long as its brackets and quotes pair up. An array that does not end, or that has something
 //! other than commas between its elements, is refused whole: where its records are cannot be told.
 
-use memchr::{memchr, memchr2};
+use memchr::{memchr, memchr2, memmem};
 
 use super::cut::{Splitter, Step};
 use crate::error::Result;
@@ -71,14 +71,27 @@ pub(super) fn blanks(bytes: &[u8]) -> usize {
     bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count()
 }
 
-/// Cuts JSON lines. Lines of blanks are skipped.
+/// Cuts JSON lines. Lines of blanks are skipped. A line may hold several objects, one after the other (`}{`): some delivery
+/// services write nothing between records.
 pub(super) struct LineSplitter {
     max_record_bytes: usize,
+    /// Bytes at the start of the window that are known to hold no line end.
+    without_newline: usize,
 }
 
 impl LineSplitter {
     pub(super) fn new(max_record_bytes: usize) -> Self {
-        Self { max_record_bytes }
+        Self { max_record_bytes, without_newline: 0 }
+    }
+
+    /// Returns where the first of several objects on a line ends, and where the next one starts.
+    fn first_of_several(&self, line: &[u8]) -> Option<(usize, usize)> {
+        // Most lines hold one object, and looking for the seam is a tenth of looking for the end. The seam may also stand in a text.
+        let looked_at = line.get(..self.max_record_bytes.saturating_add(2)).unwrap_or(line);
+        memmem::find(looked_at, b"}{").or_else(|| memmem::find(looked_at, b"} {"))?;
+        let end = Scanner::default().feed(looked_at)?;
+        let next = end + blanks(line.get(end..)?);
+        (line.first() == Some(&b'{') && line.get(next) == Some(&b'{')).then_some((end, next))
     }
 }
 
@@ -87,7 +100,16 @@ impl Splitter for LineSplitter {
         if window.is_empty() {
             return Ok(if at_end { Step::End } else { Step::More });
         }
-        let (mut end, next) = match memchr(b'\n', window) {
+        let known = std::mem::take(&mut self.without_newline).min(window.len());
+        let newline = memchr(b'\n', window.get(known..).unwrap_or_default()).map(|at| known + at);
+        let line_end = newline.unwrap_or(window.len());
+        if let Some((end, next)) = self.first_of_several(window.get(..line_end).unwrap_or_default())
+            && end <= self.max_record_bytes
+        {
+            self.without_newline = line_end - next;
+            return Ok(Step::Record { start: 0, end, next, fault: None });
+        }
+        let (mut end, next) = match newline {
             Some(at) => (at, at + 1),
             None if at_end => (window.len(), window.len()),
             None if window.len() > self.max_record_bytes.saturating_add(1) => return Ok(Step::TooLong { start: 0 }),
@@ -270,6 +292,16 @@ mod tests {
         assert_eq!(cut_all(ArraySplitter::new(20), &text).unwrap(), ["too long", "{}", "too long"]);
         let text = format!("{long}\n{{}}\n{long}");
         assert_eq!(cut_all(LineSplitter::new(20), &text).unwrap(), ["too long", "{}", "too long"]);
+    }
+
+    #[test]
+    fn a_line_may_hold_several_objects() {
+        let text = "{\"a\":1}{\"b\":\"}{\"} {\"c\":{}}\n{\"d\":\"}{\"}\n\n{\"e\":1}{\"f\":1}";
+        let expected = ["{\"a\":1}", "{\"b\":\"}{\"}", "{\"c\":{}}", "{\"d\":\"}{\"}", "{\"e\":1}", "{\"f\":1}"];
+        assert_eq!(cut_all(LineSplitter::new(100), text).unwrap(), expected);
+        // What is broken costs its line and not the next.
+        assert_eq!(cut_all(LineSplitter::new(100), "{\"a\":\"}{\n{}").unwrap(), ["{\"a\":\"}{", "{}"]);
+        assert_eq!(cut_all(LineSplitter::new(8), "{\"a\":1}{\"b\":1}{}").unwrap(), ["{\"a\":1}", "{\"b\":1}", "{}"]);
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! Reads JSON records into rows: objects by their keys, arrays by the headers of their page.
 //!
 //! Values are taken as they stand: a text is unescaped, a nested object or array is kept as the exact piece of the input, a
-//! number keeps its digits. Of a key that stands twice in an object the first counts, as for the SQL functions. A key that is
+//! number keeps its digits. Of a key that stands twice in an object the first counts, as for the SQL functions, and the row is
+//! counted as odd. A key that is
 //! missing is an absent column; two keys that mean the same column are a fault, since which of them was meant is not ours
 //! to guess. Values nest to a depth of 200.
 
@@ -126,6 +127,8 @@ pub(super) struct JsonRows<'m> {
     keys: Vec<Key>,
     by_name: HashMap<String, usize>,
     record_number: u64,
+    /// Whether the record has a key twice.
+    repeated_key: bool,
     pieces: Vec<(HeaderMatch, Piece)>,
     scratch: String,
     extra: String,
@@ -139,6 +142,7 @@ impl<'m> JsonRows<'m> {
             keys: Vec::new(),
             by_name: HashMap::new(),
             record_number: 0,
+            repeated_key: false,
             pieces: Vec::new(),
             scratch: String::new(),
             extra: String::new(),
@@ -170,6 +174,7 @@ impl<'m> JsonRows<'m> {
 
     fn start(&mut self) {
         self.record_number += 1;
+        self.repeated_key = false;
         self.pieces.clear();
         self.scratch.clear();
         self.extra.clear();
@@ -193,6 +198,7 @@ impl<'m> JsonRows<'m> {
             row.set(*target, piece.cell(record, &self.scratch));
         }
         row.extra = end_members(&mut self.extra);
+        row.repeated_key = self.repeated_key;
         Ok(row)
     }
 
@@ -211,6 +217,7 @@ impl<'m> JsonRows<'m> {
             let target = key.target;
             *column = target_name(target);
             let repeated = std::mem::replace(&mut key.seen_in, self.record_number) == self.record_number;
+            self.repeated_key |= repeated;
             let peek = reader.parser.peek()?;
             if repeated || (target == HeaderMatch::Unknown && self.extra_wanted == Extra::Drop) {
                 reader.parser.known_skip(peek)?;

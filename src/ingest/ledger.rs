@@ -153,6 +153,7 @@ impl fmt::Display for Warning {
             Self::ImplausibleTime => "start or end before 1990 or more than a day after the export (--no-end DATE reads an end as none)",
             Self::NullMark => "\\N, NULL, NA, NaN or None without quotes, kept as text (--null-mark TEXT reads it as null)",
             Self::BackslashEscape => "escapes by backslashes, kept as they came (--dialect postgres-text, mysql or clickhouse-tsv reads them)",
+            Self::RepeatedKey => "a key twice in one record, of which the first value was taken",
             Self::UnknownColumn => "unknown columns",
         })
     }

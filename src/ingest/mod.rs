@@ -91,6 +91,8 @@ pub enum Warning {
     NullMark,
     /// A field outside quotes with escapes by backslashes, where none are declared.
     BackslashEscape,
+    /// A JSON record with a key twice, of which the first value counts.
+    RepeatedKey,
     /// A column that is none of ours.
     UnknownColumn,
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::cut::{Splitter, Step};
 use super::json::{Scanner, blanks, element};
 use super::layout::Layout;
+use super::values::quoted;
 use crate::error::{Error, Place, Result};
 
 /// Longest part of a page that is held in memory to find its headers or the end of a value that is none of ours.
@@ -43,6 +44,8 @@ enum State {
 pub(super) struct PageSplitter {
     state: State,
     in_array: bool,
+    /// Whether the page that is being read had a list of records.
+    has_records: bool,
     /// The headers of the page that is being read.
     layout: Option<Arc<Layout>>,
     /// Those of the page before; mostly the same.
@@ -58,6 +61,7 @@ impl PageSplitter {
         Self {
             state: State::Outside,
             in_array: false,
+            has_records: false,
             layout: None,
             last_layout: None,
             scanner: Scanner::default(),
@@ -69,6 +73,7 @@ impl PageSplitter {
 
     fn start_page(&mut self) {
         self.layout = None;
+        self.has_records = false;
         self.state = State::MemberFirst;
     }
 
@@ -93,7 +98,14 @@ impl PageSplitter {
                 };
             }
             self.state = State::RecordFirst;
+            self.has_records = true;
             return Ok(Step::Skip(value_at + 1));
+        }
+        if is_key(key, RECORDS_KEY) {
+            let Some(length) = value_length(window, value_at) else { return Ok(more()) };
+            let value = String::from_utf8_lossy(window.get(value_at..value_at + length).unwrap_or_default());
+            let message = format!("the records of a page are {} and no list", quoted(&value));
+            return Ok(Step::Broken { at, message });
         }
         let Some(length) = value_length(window, value_at) else { return Ok(more()) };
         self.state = State::MemberAfter;
@@ -150,6 +162,9 @@ impl Splitter for PageSplitter {
                 (State::MemberFirst | State::MemberAfter, b'}') => {
                     if self.layout.is_none() {
                         return Ok(no_headers(at));
+                    }
+                    if !self.has_records {
+                        return broken("a page without records");
                     }
                     self.end_page();
                 }

@@ -87,6 +87,8 @@ pub(super) struct Row<'a> {
     pub(super) null_mark: bool,
     /// Whether a field without quotes has escapes by backslashes, and none are declared.
     pub(super) backslash: bool,
+    /// Whether a key stood twice in the record, so that a value was left out.
+    pub(super) repeated_key: bool,
 }
 
 impl<'a> Row<'a> {
@@ -203,7 +205,12 @@ impl<'r> RowBuilder<'r> {
             Ok(times) => times,
             Err(fault) => return Ok(Err(fault)),
         };
-        let mut warned = Warned { null_mark: row.null_mark, backslash: row.backslash, ..Warned::default() };
+        let mut warned = Warned {
+            null_mark: row.null_mark,
+            backslash: row.backslash,
+            repeated_key: row.repeated_key,
+            ..Warned::default()
+        };
         let mut texts = [None; COLUMNS.len()];
         for ((column, cell), text) in COLUMNS.iter().zip(cells).zip(&mut texts) {
             *text = match column.kind {
@@ -441,6 +448,7 @@ struct Warned {
     phone_differs: bool,
     null_mark: bool,
     backslash: bool,
+    repeated_key: bool,
 }
 
 impl Warned {
@@ -460,6 +468,7 @@ impl Warned {
             (times.implausible, Warning::ImplausibleTime),
             (self.null_mark, Warning::NullMark),
             (self.backslash, Warning::BackslashEscape),
+            (self.repeated_key, Warning::RepeatedKey),
         ] {
             if odd {
                 *warnings.entry(warning).or_default() += 1;

@@ -1,10 +1,10 @@
 //! The command line as its users and their scripts meet it.
 
-mod dialects;
 mod exit_codes;
 mod ingest;
 mod lakes;
 mod other_commands;
+mod other_tools;
 mod output;
 mod query;
 mod settings;

@@ -1,4 +1,4 @@
-//! Delimited text as other tools write it: read right where its dialect is declared, told where it is not.
+//! Exports as other tools write them: read right where its dialect is declared, told where it is not.
 
 use serde_json::Value;
 
@@ -142,4 +142,44 @@ fn what_is_declared_wrongly_is_refused_by_name() {
         let told = desk.run(&[&["ingest", "data/workflow_sessions.csv"], &flags[..]].concat()).fails(2);
         assert!(told.contains(words), "{told}");
     }
+}
+
+#[test]
+fn json_objects_with_nothing_between_them_are_records_of_their_own() {
+    let text = r#"{"session_id":"f1","started_at":"2026-11-20T10:00:00Z"}{"session_id":"f2","started_at":"2026-11-20T10:01:00Z","data":{"a":"}{"}}{"session_id":"f3","started_at":"2026-11-20T10:02:00Z"}"#;
+    for name in ["a.json", "a.ndjson", "a.txt"] {
+        let desk = Desk::new();
+        let (ledger, code) = ingest(&desk, &format!("{text}\n{}", text.replace("\"f", "\"g")), name, &[]);
+        assert_eq!((code, &ledger["total"]["inserted"]), (0, &Value::from(6)), "{name} {ledger}");
+        assert_eq!(desk.value("select data ->> 'a' from workflow_sessions where session_id = 'f2'", &[]), "}{");
+    }
+}
+
+#[test]
+fn a_key_that_stands_twice_is_told() {
+    let text = "{\"session_id\":\"k1\",\"started_at\":\"2026-11-20T10:00:00Z\",\"version_id\":\"a\",\"version_id\":\"b\"}\n\
+                {\"session_id\":\"k2\",\"started_at\":\"2026-11-20T10:00:00Z\",\"x\":1,\"x\":2}\n\
+                {\"session_id\":\"k3\",\"started_at\":\"2026-11-20T10:00:00Z\"}\n";
+    let desk = Desk::new();
+    let (ledger, _) = ingest(&desk, text, "a.ndjson", &[]);
+    assert_eq!(ledger["warnings"]["repeated_key"], 2, "{ledger}");
+    assert_eq!(desk.value("select version_id from workflow_sessions where session_id = 'k1'", &[]), "a");
+}
+
+#[test]
+fn a_page_without_a_list_of_records_is_refused_and_not_taken_for_empty() {
+    let headers = r#""columnHeaders":[{"name":"Session Id","type":"string"},{"name":"Started At","type":"datetime"}]"#;
+    for (rest, words) in [
+        (r#","records":{"error":"try again"}"#, "the records of a page are"),
+        (r#","records":null"#, "the records of a page are \"null\" and no list"),
+        ("", "a page without records"),
+        (r#","record":[["a","2026-11-20T10:00:00Z"]]"#, "a page without records"),
+    ] {
+        let desk = Desk::new();
+        let (ledger, code) = ingest(&desk, &format!("{{{headers}{rest}}}"), "a.json", &[]);
+        let refused = ledger["files"][0]["refused"].as_str().unwrap();
+        assert!(code == 3 && refused.contains(words), "{refused}");
+    }
+    let desk = Desk::new();
+    assert_eq!(ingest(&desk, &format!("{{{headers},\"records\":[]}}"), "a.json", &[]).1, 0, "an empty page is one");
 }
