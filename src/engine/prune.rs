@@ -19,12 +19,12 @@ struct FileStatistics<'a> {
 }
 
 impl FileStatistics<'_> {
-    fn bounds(&self, column: &Column, bound: fn(&ColumnStatistics) -> Option<&ScalarValue>) -> Option<ArrayRef> {
+    fn bounds(&self, column: &Column, bound: fn(&ColumnStatistics) -> Option<ScalarValue>) -> Option<ArrayRef> {
         let field = self.schema.field_with_name(&column.name).ok()?;
         let null = ScalarValue::try_from(field.data_type()).ok()?;
         let values = self.files.iter().map(|file| {
             let known = file.columns.get(&column.name).and_then(bound);
-            known.filter(|value| value.data_type() == *field.data_type()).unwrap_or(&null).clone()
+            known.filter(|value| value.data_type() == *field.data_type()).unwrap_or_else(|| null.clone())
         });
         ScalarValue::iter_to_array(values).ok()
     }
@@ -32,11 +32,11 @@ impl FileStatistics<'_> {
 
 impl PruningStatistics for FileStatistics<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, |statistics| statistics.minimum.as_ref())
+        self.bounds(column, ColumnStatistics::lower_bound)
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, |statistics| statistics.maximum.as_ref())
+        self.bounds(column, ColumnStatistics::upper_bound)
     }
 
     fn num_containers(&self) -> usize {

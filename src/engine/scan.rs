@@ -178,12 +178,12 @@ fn file_statistics(file: &DataFile, schema: &SchemaRef) -> Statistics {
             let mut statistics = ColumnStatistics::new_unknown();
             if let Some(known) = file.columns.get(field.name()) {
                 // Bounds may be cut or rounded by a foreign writer: they prune, but are no answers.
-                let bound = |value: &Option<datafusion::common::ScalarValue>| match value {
-                    Some(value) if value.data_type() == *field.data_type() => Precision::Inexact(value.clone()),
+                let bound = |value: Option<datafusion::common::ScalarValue>| match value {
+                    Some(value) if value.data_type() == *field.data_type() => Precision::Inexact(value),
                     _ => Precision::Absent,
                 };
-                statistics.min_value = bound(&known.minimum);
-                statistics.max_value = bound(&known.maximum);
+                statistics.min_value = bound(known.lower_bound());
+                statistics.max_value = bound(known.upper_bound());
                 if let Some(nulls) = known.null_count {
                     statistics.null_count = Precision::Exact(nulls as usize);
                 }

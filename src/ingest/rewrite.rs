@@ -99,10 +99,10 @@ fn may_hold(file: &DataFile, liveness: Liveness) -> bool {
     }
 }
 
-/// Returns the least start in a file, in microseconds, if the log knows it.
+/// Returns an instant that no start in a file is before, in microseconds, if the log knows it.
 fn first_started_at(file: &DataFile) -> Option<i64> {
-    match &file.columns.get("started_at")?.minimum {
-        Some(ScalarValue::TimestampMicrosecond(instant, _)) => *instant,
+    match file.columns.get("started_at")?.lower_bound()? {
+        ScalarValue::TimestampMicrosecond(instant, _) => instant,
         _ => None,
     }
 }

@@ -3,6 +3,7 @@
 //! - `cli`: the command line as a user types it
 //! - `cli_page`: docs/cli.md is what the commands say of themselves
 //! - `concurrency`: several writers and readers at once
+//! - `foreign_logs`: logs whose statistics another writer cut or left out
 //! - `imports`: who may import whom
 //! - `ingest`: what becomes of records: order, repetition, quarantine, replay
 //! - `lake`: what is on disk: files, statistics, log, checkpoints, damage, kills
@@ -22,6 +23,7 @@
 mod cli;
 mod cli_page;
 mod concurrency;
+mod foreign_logs;
 mod imports;
 mod ingest;
 mod lake;

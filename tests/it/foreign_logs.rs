@@ -1,0 +1,102 @@
+//! Logs as other writers leave them: statistics cut to milliseconds, in part, or not at all.
+
+use std::path::Path;
+
+use serde_json::{Value, json};
+use sessionlake::lake::Lake;
+
+use crate::lakes::{files_in, lake_in, query, source, take};
+
+/// Makes a lake of three sessions, a file each, and changes the `add` actions of its log.
+async fn lake_with(folder: &Path, change: impl Fn(&mut Value)) -> Lake {
+    let lake = lake_in(folder);
+    let rows = [
+        "a,2026-11-20T10:00:00.000001Z,2026-11-20T10:05:00.123456Z,workflow-1",
+        "b,2026-11-20T10:04:53.080758Z,2026-11-20T10:09:00.999999Z,workflow-2",
+        "old,1969-12-31T23:59:58.000500Z,1969-12-31T23:59:59.000500Z,workflow-3",
+    ];
+    for (index, row) in rows.iter().enumerate() {
+        let path = folder.join(format!("{index}.csv"));
+        std::fs::write(&path, format!("Session Id,Started At,Ended At,Workflow Id\n{row}\n")).unwrap();
+        take(&lake, &[source(&path, 1)]).await;
+    }
+    for commit in files_in(&folder.join("lake/workflow_sessions/_delta_log"), ".json") {
+        let actions = std::fs::read_to_string(&commit).unwrap();
+        let changed = actions.lines().map(|line| {
+            let mut action: Value = serde_json::from_str(line).unwrap();
+            if let Some(add) = action.get_mut("add") {
+                let mut statistics = serde_json::from_str(add["stats"].as_str().unwrap()).unwrap();
+                change(&mut statistics);
+                add["stats"] = if statistics.is_null() { Value::Null } else { json!(statistics.to_string()) };
+            }
+            action.to_string() + "\n"
+        });
+        let changed: String = changed.collect();
+        std::fs::write(&commit, changed).unwrap();
+    }
+    lake
+}
+
+/// Cuts statistics as Spark does: instants to milliseconds, texts to so many characters.
+fn cut(statistics: &mut Value) {
+    for bounds in ["minValues", "maxValues"] {
+        for (name, value) in statistics[bounds].as_object_mut().unwrap() {
+            let Some(text) = value.as_str() else { continue };
+            *value = match name.as_str() {
+                "started_at" | "ended_at" | "_exported_at" => json!(format!("{}Z", &text[..23])),
+                _ => json!(text.chars().take(9).collect::<String>()),
+            };
+        }
+    }
+}
+
+async fn count(lake: &Lake, filter: &str) -> String {
+    query(lake, &format!("select count(*) from workflow_sessions where {filter}")).await.remove(0)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_are_found_where_another_writer_cut_or_left_out_statistics() {
+    let changes: [fn(&mut Value); 5] = [
+        cut,
+        |statistics| drop(statistics.as_object_mut().unwrap().remove("numRecords")),
+        |statistics| drop(statistics.as_object_mut().unwrap().remove("nullCount")),
+        |statistics| *statistics = json!({}),
+        |statistics| *statistics = Value::Null,
+    ];
+    for (index, change) in changes.into_iter().enumerate() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake_with(folder.path(), change).await;
+        for (filter, rows) in [
+            ("started_at = '2026-11-20T10:04:53.080758Z'", "1"),
+            ("started_at > '2026-11-20T10:04:53.080Z'", "1"),
+            ("started_at >= '2026-11-20T10:04:53.080500Z'", "1"),
+            ("started_at between '2026-11-20T10:04:53.080500Z' and '2026-11-20T10:04:53.080900Z'", "1"),
+            ("not started_at <= '2026-11-20T10:04:53.080Z'", "1"),
+            ("started_at >= '2026-11-20T10:04:53.081Z'", "0"),
+            ("ended_at >= '2026-11-20T10:09:00.999500Z'", "1"),
+            ("started_at = '1969-12-31T23:59:58.000500Z'", "1"),
+            ("started_at < '1969-12-31T23:59:58.000501Z'", "1"),
+            ("workflow_id = 'workflow-2'", "1"),
+            ("workflow_id > 'workflow-2'", "1"),
+            ("ended_at is null", "0"),
+            ("true", "3"),
+        ] {
+            assert_eq!(count(&lake, filter).await, rows, "change {index}: {filter}");
+        }
+        let all = "select max(started_at), min(started_at), count(ended_at) from workflow_sessions";
+        assert_eq!(query(&lake, all).await, ["2026-11-20T10:04:53.080758Z|1969-12-31T23:59:58.000500Z|3"]);
+        for (order, id) in [("desc", "b"), ("asc", "old")] {
+            let sql = format!("select session_id from workflow_sessions order by started_at {order} limit 1");
+            assert_eq!(query(&lake, &sql).await, [id], "change {index}");
+        }
+
+        // An export that corrects one of the sessions meets it, and the others stay.
+        let later = folder.path().join("later.csv");
+        let row = "b,2026-11-20T10:04:53.080758Z,2026-11-20T10:10:00.000001Z,workflow-9";
+        std::fs::write(&later, format!("Session Id,Started At,Ended At,Workflow Id\n{row}\n")).unwrap();
+        let ledger = take(&lake, &[source(&later, 2)]).await;
+        assert_eq!((ledger.total.updated, ledger.total.inserted), (1, 0), "change {index}");
+        let rows = "select session_id, workflow_id from workflow_sessions order by started_at";
+        assert_eq!(query(&lake, rows).await, ["old|workflow-3", "a|workflow-1", "b|workflow-9"], "change {index}");
+    }
+}
