@@ -38,6 +38,11 @@ pub(super) fn push_json(output: &mut String, array: &dyn Array, row: usize) -> R
         DataType::Utf8 => push_json_string(output, array.as_string::<i32>().value(row)),
         DataType::LargeUtf8 => push_json_string(output, array.as_string::<i64>().value(row)),
         DataType::Utf8View => push_json_string(output, array.as_string_view().value(row)),
+        // Bytes that are text are stored as text, and must come back as the same from quarantine.
+        DataType::Binary => push_bytes(output, array, row, array.as_binary::<i32>().value(row))?,
+        DataType::LargeBinary => push_bytes(output, array, row, array.as_binary::<i64>().value(row))?,
+        DataType::BinaryView => push_bytes(output, array, row, array.as_binary_view().value(row))?,
+        DataType::FixedSizeBinary(_) => push_bytes(output, array, row, array.as_fixed_size_binary().value(row))?,
         DataType::Duration(unit) => push_number(output, &(ticks(array, row)? as f64 / per_second(*unit)).to_string()),
         kind if kind.is_numeric() => push_number(output, &display(array, row)?),
         _ => push_json_string(output, &display(array, row)?),
@@ -85,6 +90,14 @@ pub(super) fn display(array: &dyn Array, row: usize) -> Result<String> {
 fn ticks(array: &dyn Array, row: usize) -> Result<i64> {
     let ticks = cast(&array.slice(row, 1), &DataType::Int64)?;
     Ok(ticks.as_primitive::<Int64Type>().value(0))
+}
+
+fn push_bytes(output: &mut String, array: &dyn Array, row: usize, bytes: &[u8]) -> Result<()> {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => push_json_string(output, text),
+        Err(_) => push_json_string(output, &display(array, row)?),
+    }
+    Ok(())
 }
 
 fn push_number(output: &mut String, text: &str) {

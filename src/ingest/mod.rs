@@ -31,6 +31,7 @@ mod keys;
 mod layout;
 mod pages;
 mod parquet_rows;
+mod parquet_types;
 mod quarantine;
 mod requarantine;
 mod resolve;
@@ -50,6 +51,8 @@ mod damage_tests;
 mod format_tests;
 #[cfg(test)]
 mod parquet_tests;
+#[cfg(test)]
+mod parquet_types_tests;
 
 pub use convert::Converter;
 pub use dialect::{DateOrder, Declared, Escape, PRESETS};

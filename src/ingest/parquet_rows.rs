@@ -1,7 +1,8 @@
 //! Reads Parquet files: columns of any reasonable type, by the same rules as text.
 //!
 //! A column is cast once a batch to one of a few shapes, and each of its values then goes through the rules that a text export
-//! goes through. A timestamp with a zone is an instant; one without is local in the declared zone, as zone-less text is.
+//! goes through. A timestamp with a zone is an instant, and so is one of 96 bits; another without is local in the declared zone, as
+//! zone-less text is.
 //!
 //! The Parquet crate checks what it reads, yet not everything: about one in two hundred of randomly damaged footers and pages
 //! makes it or Arrow's schema reader panic. That is caught here and is an error of the file like others.
@@ -10,7 +11,9 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use ::parquet::arrow::arrow_reader::{ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder};
+use ::parquet::arrow::arrow_reader::{
+    ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
+};
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, Float64Array, StringViewArray, StringViewBuilder};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{DataType, Date64Type, Float64Type, Int32Type, Int64Type, TimeUnit};
@@ -19,6 +22,7 @@ use arrow::record_batch::RecordBatch;
 use super::arrow_json::{display, per_second, push_json, push_row};
 use super::json_rows::Extra;
 use super::layout::Layout;
+use super::parquet_types::{Leaves, look_through};
 use super::rows::{Cell, Fault, Row, RowBuilder};
 use super::values::{end_members, start_member};
 use crate::error::{Error, Place, Result};
@@ -36,6 +40,7 @@ pub(super) struct ParquetInput {
     name: String,
     rows_total: u64,
     rows_read: u64,
+    leaves: Leaves,
 }
 
 /// Rows of a Parquet file.
@@ -44,26 +49,53 @@ pub(super) struct ParquetBlock {
     pub(super) batch: RecordBatch,
     /// Number of the first row, from 1.
     pub(super) first_row: u64,
+    leaves: Leaves,
 }
 
 impl ParquetInput {
     /// Reads the footer; returns the headers too.
     pub(super) fn open(file: File, name: &str) -> Result<(Self, Vec<String>)> {
         guarded(name, || {
-            let builder = ParquetRecordBatchReaderBuilder::try_new(file).map_err(|error| refused(name, &error))?;
-            let headers: Vec<String> = builder.schema().fields().iter().map(|field| field.name().clone()).collect();
-            if builder.schema().fields().iter().any(|field| !shallow(field.data_type(), MAX_TYPE_DEPTH)) {
+            let broken = |error| refused(name, &error);
+            let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(broken)?;
+            let headers: Vec<String> = metadata.schema().fields().iter().map(|field| field.name().clone()).collect();
+            if metadata.schema().fields().iter().any(|field| !shallow(field.data_type(), MAX_TYPE_DEPTH)) {
                 return Err(Error::input(Place::file(name), format!("types nest more than {MAX_TYPE_DEPTH} deep")));
             }
+            let (leaves, schema) = look_through(metadata.schema(), metadata.parquet_schema());
+            let metadata = match schema {
+                Some(schema) => {
+                    let options = ArrowReaderOptions::new().with_schema(schema);
+                    ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options).map_err(broken)?
+                }
+                None => metadata,
+            };
+            let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, metadata);
             let groups = builder.metadata().row_groups();
             let rows: i64 = groups.iter().map(|group| group.num_rows().max(0)).fold(0, i64::saturating_add);
             let bytes: i64 = groups.iter().map(|group| group.total_byte_size().max(0)).fold(0, i64::saturating_add);
             let row_bytes = (bytes / rows.max(1)).max(1);
             let batch_rows = usize::try_from((BATCH_BYTES / row_bytes).clamp(64, 8192)).unwrap_or(64);
-            let reader = builder.with_batch_size(batch_rows).build().map_err(|error| refused(name, &error))?;
-            let input = Self { reader, name: name.to_owned(), rows_total: rows.unsigned_abs(), rows_read: 0 };
+            let reader = builder.with_batch_size(batch_rows).build().map_err(broken)?;
+            let rows_total = rows.unsigned_abs();
+            let input = Self { reader, name: name.to_owned(), rows_total, rows_read: 0, leaves };
             Ok((input, headers))
         })
+    }
+
+    /// Refuses VARIANT in columns that would be stored: what is inside of it is no value that anyone asks for.
+    pub(super) fn refuse_variants(&self, layout: &Layout, extra: Extra) -> Result<()> {
+        for ((variant, name), target) in
+            self.leaves.variants.iter().zip(&layout.headers.names).zip(&layout.headers.matches)
+        {
+            if *variant && (*target != HeaderMatch::Unknown || extra == Extra::Keep) {
+                let message = format!("the column {name:?} is a VARIANT, which is not read");
+                return Err(Error::input(Place::file(&self.name), message).with_hint(
+                    "write the column as JSON text when exporting: in DuckDB cast it to JSON (column::json), in Spark to_json(column)",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// Returns the next rows, or `None` at the end.
@@ -79,7 +111,7 @@ impl ParquetInput {
         };
         let first_row = self.rows_read + 1;
         self.rows_read += batch.num_rows() as u64;
-        Ok(Some(ParquetBlock { batch, first_row }))
+        Ok(Some(ParquetBlock { batch, first_row, leaves: self.leaves.clone() }))
     }
 
     /// Returns the part of the rows that has been read, from 0 to 1.
@@ -115,7 +147,8 @@ fn shallow(kind: &DataType, left: usize) -> bool {
 /// A column in one of the shapes that values are taken from.
 enum Values {
     Text(StringViewArray),
-    Bytes(BinaryViewArray),
+    /// Bytes, and how many each value has where all have as many.
+    Bytes(BinaryViewArray, Option<i32>),
     Number(Float64Array),
     Instants(Vec<Option<i64>>),
     LocalInstants(Vec<Option<i64>>),
@@ -141,8 +174,11 @@ impl Values {
         };
         Ok(match (kind, column.data_type()) {
             (_, data_type) if data_type.is_nested() => Self::Nested(Arc::clone(column)),
-            (_, DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_)) => {
-                Self::Bytes(strictly(column, &DataType::BinaryView)?.as_binary_view().clone())
+            (_, DataType::FixedSizeBinary(width)) => {
+                Self::Bytes(strictly(column, &DataType::BinaryView)?.as_binary_view().clone(), Some(*width))
+            }
+            (_, DataType::Binary | DataType::LargeBinary | DataType::BinaryView) => {
+                Self::Bytes(strictly(column, &DataType::BinaryView)?.as_binary_view().clone(), None)
             }
             (Kind::Timestamp, DataType::Timestamp(unit, zone)) => {
                 let ticks = strictly(column, &DataType::Int64)?;
@@ -183,10 +219,16 @@ impl Values {
             Self::Instants(micros) => or_null(micros.get(row).copied().flatten().map(Cell::Instant)),
             Self::LocalInstants(micros) => or_null(micros.get(row).copied().flatten().map(Cell::LocalInstant)),
             Self::Nested(_) => or_null(json.map(Cell::Nested)),
-            Self::Bytes(array) if array.is_null(row) => Ok(Cell::Null),
-            Self::Bytes(array) => match std::str::from_utf8(array.value(row)) {
+            Self::Bytes(array, _) if array.is_null(row) => Ok(Cell::Null),
+            Self::Bytes(array, fixed) => match std::str::from_utf8(array.value(row)) {
                 Ok(text) => Ok(Cell::Text(text)),
-                Err(error) => Err(Fault::record(format!("not UTF-8 at byte {}", error.valid_up_to()))),
+                Err(error) => {
+                    let reason = format!("not UTF-8 at byte {}", error.valid_up_to());
+                    Err(Fault::record(match fixed {
+                        Some(width) => format!("{width} bytes of binary and no text ({reason}): export it as text"),
+                        None => reason,
+                    }))
+                }
             },
         }
     }
@@ -237,7 +279,7 @@ pub(super) fn convert_rows(
     max_record_bytes: usize,
     builder: &mut RowBuilder<'_>,
 ) -> Result<Vec<RejectedRow>> {
-    let columns = block.batch.columns();
+    let columns = &block.leaves.readable(block.batch.columns())?;
     let mut values = Vec::with_capacity(columns.len());
     for (column, target) in columns.iter().zip(&layout.headers.matches) {
         values.push(if *target == HeaderMatch::Unknown { None } else { Some(Values::new(column, *target)?) });

@@ -196,6 +196,7 @@ impl Reader {
         };
         let (input, headers) = ParquetInput::open(handle, &file.name)?;
         let layout = Layout::new(&headers, &options.header_map, Place::file(&file.name))?;
+        input.refuse_variants(&layout, converter.extra)?;
         converter.format = InputFormat::Parquet;
         converter.layout = Some(Arc::new(layout));
         let notes = Vec::new();

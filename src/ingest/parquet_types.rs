@@ -1,0 +1,198 @@
+//! What the types of a Parquet file say beyond those that Arrow reads them as: instants of 96 bits, UUIDs, and VARIANT.
+//!
+//! INT96 has no type of its own in Arrow. It is read as an instant in microseconds: Spark, Impala and Hive write instants into it,
+//! and nanoseconds, which it is read as by default, wrap round before 1677 and after 2262. UUIDs are sixteen bytes that become the text
+//! that every other export has. VARIANT is a struct of binary codes, which nobody wants in place of the value.
+//!
+//! Leaf columns are numbered as Parquet does, depth first, which is also the order of the leaves of the Arrow types.
+
+use std::sync::Arc;
+
+use ::parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
+use ::parquet::schema::types::{SchemaDescriptor, Type};
+use arrow::array::{
+    Array, ArrayRef, AsArray, FixedSizeBinaryArray, FixedSizeListArray, GenericListArray, GenericListViewArray,
+    MapArray, OffsetSizeTrait, StringViewArray, StringViewBuilder, StructArray,
+};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+
+use crate::error::Result;
+
+/// What is special of a file's leaf columns.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Leaves {
+    /// Whether each leaf is a UUID; empty if none is.
+    uuids: Arc<[bool]>,
+    /// Whether each column, at the top, is or holds a VARIANT.
+    pub(super) variants: Vec<bool>,
+}
+
+/// Looks through the types of a file. Returns what is special of them, and the schema to read it with if that differs.
+pub(super) fn look_through(schema: &Schema, parquet: &SchemaDescriptor) -> (Leaves, Option<SchemaRef>) {
+    let mut walk = Walk { parquet, leaf: 0, uuids: Vec::new(), instants: false };
+    let fields: Fields = schema.fields().iter().map(|field| walk.field(field)).collect();
+    let uuids: Arc<[bool]> = if walk.uuids.contains(&true) { walk.uuids.into() } else { Arc::default() };
+    let variants = parquet.root_schema().get_fields().iter().map(|field| holds_variant(field)).collect();
+    let changed = walk.instants.then(|| Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())));
+    (Leaves { uuids, variants }, changed)
+}
+
+struct Walk<'p> {
+    parquet: &'p SchemaDescriptor,
+    leaf: usize,
+    uuids: Vec<bool>,
+    instants: bool,
+}
+
+impl Walk<'_> {
+    fn field(&mut self, field: &FieldRef) -> FieldRef {
+        let kind = match field.data_type() {
+            DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| self.field(field)).collect()),
+            DataType::List(item) => DataType::List(self.field(item)),
+            DataType::LargeList(item) => DataType::LargeList(self.field(item)),
+            DataType::ListView(item) => DataType::ListView(self.field(item)),
+            DataType::LargeListView(item) => DataType::LargeListView(self.field(item)),
+            DataType::FixedSizeList(item, length) => DataType::FixedSizeList(self.field(item), *length),
+            DataType::Map(entries, sorted) => DataType::Map(self.field(entries), *sorted),
+            other => self.leaf(field, other),
+        };
+        if kind == *field.data_type() {
+            Arc::clone(field)
+        } else {
+            Arc::new(field.as_ref().clone().with_data_type(kind))
+        }
+    }
+
+    fn leaf(&mut self, field: &Field, kind: &DataType) -> DataType {
+        let column = self.parquet.columns().get(self.leaf);
+        self.leaf += 1;
+        let logical = column.is_some_and(|column| matches!(column.logical_type_ref(), Some(LogicalType::Uuid)));
+        self.uuids.push(logical || field.extension_type_name() == Some("arrow.uuid"));
+        match column {
+            Some(column) if column.physical_type() == PhysicalType::INT96 => {
+                self.instants = true;
+                DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+            }
+            _ => kind.clone(),
+        }
+    }
+}
+
+/// Whether a type is or holds a VARIANT: by its logical type, or by the struct that it is stored as, which some writers do not mark.
+fn holds_variant(node: &Type) -> bool {
+    if matches!(node.get_basic_info().logical_type_ref(), Some(LogicalType::Variant(_))) {
+        return true;
+    }
+    if node.is_primitive() {
+        return false;
+    }
+    let binary = |name: &str| node.get_fields().iter().any(|field| field.name() == name && is_binary(field));
+    let typed = node.get_fields().iter().any(|field| field.name() == "typed_value");
+    (binary("metadata") && (binary("value") || typed)) || node.get_fields().iter().any(|field| holds_variant(field))
+}
+
+fn is_binary(node: &Type) -> bool {
+    let info = node.get_basic_info();
+    node.is_primitive()
+        && node.get_physical_type() == PhysicalType::BYTE_ARRAY
+        && info.logical_type_ref().is_none()
+        && info.converted_type() == ConvertedType::NONE
+}
+
+impl Leaves {
+    /// Writes UUIDs as text, wherever they stand in the columns of a batch; all else stays as it is.
+    pub(super) fn readable(&self, columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
+        if self.uuids.is_empty() {
+            return Ok(columns.to_vec());
+        }
+        let mut leaf = 0;
+        columns.iter().map(|column| self.column(column, &mut leaf)).collect()
+    }
+
+    fn column(&self, array: &ArrayRef, leaf: &mut usize) -> Result<ArrayRef> {
+        Ok(match array.data_type() {
+            DataType::Struct(_) => self.members(array.as_struct(), leaf)?,
+            DataType::List(field) => self.list(array.as_list::<i32>(), field, leaf)?,
+            DataType::LargeList(field) => self.list(array.as_list::<i64>(), field, leaf)?,
+            DataType::ListView(field) => self.list_view(array.as_list_view::<i32>(), field, leaf)?,
+            DataType::LargeListView(field) => self.list_view(array.as_list_view::<i64>(), field, leaf)?,
+            DataType::FixedSizeList(field, length) => {
+                let list = array.as_fixed_size_list();
+                let values = self.column(list.values(), leaf)?;
+                let field = retyped(field, &values);
+                Arc::new(FixedSizeListArray::try_new(field, *length, values, list.nulls().cloned())?)
+            }
+            DataType::Map(field, sorted) => {
+                let map = array.as_map();
+                let entries = self.members(map.entries(), leaf)?;
+                let field = retyped(field, &entries);
+                let entries = entries.as_struct().clone();
+                Arc::new(MapArray::try_new(field, map.offsets().clone(), entries, map.nulls().cloned(), *sorted)?)
+            }
+            kind => {
+                let is_uuid = self.uuids.get(*leaf).copied().unwrap_or(false);
+                *leaf += 1;
+                match kind {
+                    DataType::FixedSizeBinary(16) if is_uuid => Arc::new(texts(array.as_fixed_size_binary())?),
+                    DataType::Dictionary(_, value) if is_uuid && **value == DataType::FixedSizeBinary(16) => {
+                        let dictionary = array.as_any_dictionary();
+                        dictionary.with_values(Arc::new(texts(dictionary.values().as_fixed_size_binary())?))
+                    }
+                    _ => Arc::clone(array),
+                }
+            }
+        })
+    }
+
+    fn members(&self, array: &StructArray, leaf: &mut usize) -> Result<ArrayRef> {
+        if array.num_columns() == 0 {
+            return Ok(Arc::new(array.clone()));
+        }
+        let columns = array.columns().iter().map(|column| self.column(column, leaf)).collect::<Result<Vec<_>>>()?;
+        let fields: Fields =
+            array.fields().iter().zip(&columns).map(|(field, column)| retyped(field, column)).collect();
+        Ok(Arc::new(StructArray::try_new(fields, columns, array.nulls().cloned())?))
+    }
+
+    fn list<O: OffsetSizeTrait>(
+        &self,
+        list: &GenericListArray<O>,
+        field: &FieldRef,
+        leaf: &mut usize,
+    ) -> Result<ArrayRef> {
+        let values = self.column(list.values(), leaf)?;
+        let (field, offsets) = (retyped(field, &values), list.offsets().clone());
+        Ok(Arc::new(GenericListArray::try_new(field, offsets, values, list.nulls().cloned())?))
+    }
+
+    fn list_view<O: OffsetSizeTrait>(
+        &self,
+        list: &GenericListViewArray<O>,
+        field: &FieldRef,
+        leaf: &mut usize,
+    ) -> Result<ArrayRef> {
+        let values = self.column(list.values(), leaf)?;
+        let (field, offsets, sizes) = (retyped(field, &values), list.offsets().clone(), list.sizes().clone());
+        Ok(Arc::new(GenericListViewArray::try_new(field, offsets, sizes, values, list.nulls().cloned())?))
+    }
+}
+
+fn retyped(field: &FieldRef, array: &ArrayRef) -> FieldRef {
+    match field.data_type() == array.data_type() {
+        true => Arc::clone(field),
+        false => Arc::new(field.as_ref().clone().with_data_type(array.data_type().clone())),
+    }
+}
+
+/// Writes UUIDs as 36 lower-case characters.
+fn texts(uuids: &FixedSizeBinaryArray) -> Result<StringViewArray> {
+    let mut texts = StringViewBuilder::with_capacity(uuids.len());
+    let mut buffer = uuid::Uuid::encode_buffer();
+    for value in uuids {
+        match value.and_then(|bytes| uuid::Uuid::from_slice(bytes).ok()) {
+            Some(uuid) => texts.try_append_value(uuid.hyphenated().encode_lower(&mut buffer))?,
+            None => texts.append_null(),
+        }
+    }
+    Ok(texts.finish())
+}

@@ -1,0 +1,138 @@
+//! Writes Parquet files of types that Arrow has no writer for, and reads them back.
+
+use std::sync::Arc;
+
+use ::parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int96, Int96Type};
+use ::parquet::file::properties::WriterProperties;
+use ::parquet::file::writer::SerializedFileWriter;
+use ::parquet::schema::parser::parse_message_type;
+use chrono_tz::Tz;
+
+use super::format_tests::{options, read_with};
+use super::*;
+
+/// The Julian day of 1970-01-01.
+const EPOCH_DAY: u32 = 2_440_588;
+
+enum Leaf {
+    Text(&'static str),
+    Bytes(Vec<u8>),
+    /// Days since 1970-01-01, nanoseconds of the day.
+    Instant(u32, u64),
+}
+
+/// Writes one row: leaves in order, each defined to this level.
+fn one_row(message: &str, leaves: Vec<(Leaf, i16)>) -> Vec<u8> {
+    let schema = Arc::new(parse_message_type(message).unwrap());
+    let mut bytes = Vec::new();
+    let mut file = SerializedFileWriter::new(&mut bytes, schema, Arc::new(WriterProperties::default())).unwrap();
+    let mut group = file.next_row_group().unwrap();
+    for (leaf, level) in leaves {
+        let mut column = group.next_column().unwrap().unwrap();
+        let level = [level];
+        let levels = Some(level.as_slice());
+        match leaf {
+            Leaf::Text(text) => column.typed::<ByteArrayType>().write_batch(&[ByteArray::from(text)], levels, None),
+            Leaf::Bytes(bytes) => {
+                let value = FixedLenByteArray::from(bytes);
+                column.typed::<FixedLenByteArrayType>().write_batch(&[value], levels, None)
+            }
+            Leaf::Instant(day, nanos) => {
+                let mut value = Int96::new();
+                value.set_data(nanos as u32, (nanos >> 32) as u32, EPOCH_DAY.wrapping_add(day));
+                column.typed::<Int96Type>().write_batch(&[value], levels, None)
+            }
+        }
+        .unwrap();
+        column.close().unwrap();
+    }
+    group.close().unwrap();
+    file.close().unwrap();
+    bytes
+}
+
+#[test]
+fn instants_of_96_bits_are_instants_in_any_zone_and_do_not_wrap_round() {
+    let message = "message m { optional binary session_id (STRING); optional int96 started_at; optional int96 ended_at;
+        optional group data { optional int96 at; } optional int96 seen; }";
+    // 9999-12-31, the last day that most tools know, and 0001-01-01.
+    let (last, first) = (2_932_896, (-719_162_i32) as u32);
+    let bytes = one_row(
+        message,
+        vec![
+            (Leaf::Text("s1"), 1),
+            (Leaf::Instant(20_777, 36_000_000_001_000), 1),
+            (Leaf::Instant(last, 0), 1),
+            (Leaf::Instant(first, 0), 2),
+            (Leaf::Instant(last, 86_399_999_999_000), 1),
+        ],
+    );
+    for time_zone in [Tz::UTC, Tz::Europe__Berlin] {
+        let read = read_with("x", &bytes, &ReadOptions { time_zone, keep_extra: true, ..options() }).unwrap();
+        assert!(read.faults().is_empty(), "{:?}", read.faults());
+        // 2026-11-20T10:00:00.000001Z
+        assert_eq!(read.times("started_at"), [Some(20_777 * 86_400_000_000 + 36_000_000_001)]);
+        assert_eq!(read.times("ended_at"), [Some(i64::from(last) * 86_400_000_000)]);
+        assert_eq!(read.texts("data"), [Some(r#"{"at":"0001-01-01T00:00:00Z"}"#)]);
+        assert_eq!(read.texts("_extra"), [Some(r#"{"seen":"9999-12-31T23:59:59.999999Z"}"#)]);
+    }
+}
+
+#[test]
+fn uuids_are_their_text_wherever_they_stand() {
+    let id: Vec<u8> = (0..16).map(|n| n * 16 + 10).collect();
+    let text = "0a1a2a3a-4a5a-6a7a-8a9a-aabacadaeafa";
+    let message =
+        "message m { optional fixed_len_byte_array(16) session_id (UUID); optional binary started_at (STRING);
+        optional group data { optional fixed_len_byte_array(16) ref (UUID); }
+        optional fixed_len_byte_array(16) call (UUID); }";
+    let row = |start| {
+        let leaves = vec![
+            (Leaf::Bytes(id.clone()), 1),
+            (Leaf::Text(start), 1),
+            (Leaf::Bytes(id.clone()), 2),
+            (Leaf::Bytes(id.clone()), 1),
+        ];
+        one_row(message, leaves)
+    };
+    let kept = ReadOptions { keep_extra: true, ..options() };
+    let read = read_with("x", &row("2026-11-20T10:00:00Z"), &kept).unwrap();
+    assert_eq!(read.texts("session_id"), [Some(text)]);
+    assert_eq!(read.texts("data"), [Some(format!(r#"{{"ref":"{text}"}}"#).as_str())]);
+    assert_eq!(read.texts("_extra"), [Some(format!(r#"{{"call":"{text}"}}"#).as_str())]);
+    // In quarantine too, so that a replay finds the same session.
+    let read = read_with("x", &row("someday"), &kept).unwrap();
+    let raw = format!(r#"{{"session_id":"{text}","started_at":"someday","data":{{"ref":"{text}"}},"call":"{text}"}}"#);
+    assert_eq!(String::from_utf8_lossy(&read.rejects[0].raw), raw);
+    let again = replay(&read.contexts[0], raw.replace("someday", "2026-11-20").as_bytes(), &kept).unwrap();
+    assert_eq!(again.rows.num_rows(), 1);
+}
+
+#[test]
+fn other_bytes_of_one_length_are_told_as_what_they_are() {
+    let message = "message m { optional fixed_len_byte_array(2) session_id; optional binary started_at (STRING); }";
+    let row = |id: &[u8]| one_row(message, vec![(Leaf::Bytes(id.to_vec()), 1), (Leaf::Text("2026-11-20"), 1)]);
+    assert_eq!(read_with("x", &row(b"s1"), &options()).unwrap().texts("session_id"), [Some("s1")]);
+    let read = read_with("x", &row(b"\xff1"), &options()).unwrap();
+    let reason = "2 bytes of binary and no text (not UTF-8 at byte 0): export it as text";
+    assert_eq!(read.faults(), [(Some(1), None, Some("session_id"), reason)]);
+}
+
+#[test]
+fn variant_is_refused_by_name_where_it_would_be_stored() {
+    let message = |name: &str| {
+        format!(
+            "message m {{ optional binary session_id (STRING); optional binary started_at (STRING);
+             optional group {name} {{ optional binary metadata; optional binary value; }} }}"
+        )
+    };
+    let row = |name: &str| {
+        let leaves = ["s1", "2026-11-20", "\u{1}", "\u{c}"].into_iter().zip([1, 1, 2, 2]);
+        one_row(&message(name), leaves.map(|(text, level)| (Leaf::Text(text), level)).collect())
+    };
+    let error = read_with("x", &row("data"), &options()).unwrap_err();
+    assert_eq!(error.to_string(), "x: the column \"data\" is a VARIANT, which is not read");
+    assert!(error.hint().unwrap().contains("to_json(column)"));
+    assert_eq!(read_with("x", &row("other"), &options()).unwrap().texts("session_id"), [Some("s1")]);
+    assert!(read_with("x", &row("other"), &ReadOptions { keep_extra: true, ..options() }).is_err());
+}
