@@ -97,20 +97,28 @@ pub(super) fn cut(window: &[u8], at_end: bool, dialect: Dialect) -> Cut {
             Closing::AtEnd(quote) => quote,
             Closing::Missing => return fault(window, true, dialect, "a quoted field is never closed"),
         };
-        match byte(quote + 1) {
-            None => return whole(window, dialect, None),
-            Some(next) if next == dialect.delimiter => {}
-            Some(next) if next == dialect.newline => return line(window, quote + 1, dialect, None),
-            Some(b'\r') if dialect.newline == b'\n' => match byte(quote + 2) {
-                Some(b'\n') => return line(window, quote + 2, dialect, None),
-                None if at_end => return whole(window, dialect, None),
-                None => return Cut::More,
-                Some(_) => return fault(window, at_end, dialect, "text after a closing quote"),
-            },
-            Some(_) => return fault(window, at_end, dialect, "text after a closing quote"),
+        if let Some(cut) = behind_quote(window, quote, at_end, dialect) {
+            return cut;
         }
         at = quote + 2;
     }
+}
+
+/// Says what ends behind the quote that closes a field: the record, or `None` where another field follows.
+#[inline]
+pub(super) fn behind_quote(window: &[u8], quote: usize, at_end: bool, dialect: Dialect) -> Option<Cut> {
+    Some(match window.get(quote + 1).copied() {
+        None => whole(window, dialect, None),
+        Some(next) if next == dialect.delimiter => return None,
+        Some(next) if next == dialect.newline => line(window, quote + 1, dialect, None),
+        Some(b'\r') if dialect.newline == b'\n' => match window.get(quote + 2) {
+            Some(b'\n') => line(window, quote + 2, dialect, None),
+            None if at_end => whole(window, dialect, None),
+            None => Cut::More,
+            Some(_) => fault(window, at_end, dialect, "text after a closing quote"),
+        },
+        Some(_) => fault(window, at_end, dialect, "text after a closing quote"),
+    })
 }
 
 /// The quote that closes a field.

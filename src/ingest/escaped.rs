@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2};
 
-use super::csv::{Cut, Dialect, fault, line, whole};
+use super::csv::{Cut, Dialect, behind_quote, fault, line, whole};
 use super::dialect::Escape;
 
 /// Finds the end of the record at the start of `window`.
@@ -71,18 +71,10 @@ fn cut_quoted(window: &[u8], at_end: bool, dialect: Dialect, closing: Closing) -
             None if at_end => return fault(window, true, dialect, "a quoted field is never closed"),
             _ => return Cut::More,
         };
-        match byte(quote + 1) {
-            None => return whole(window, dialect, None),
-            Some(next) if next == dialect.delimiter => at = quote + 2,
-            Some(next) if next == dialect.newline => return line(window, quote + 1, dialect, None),
-            Some(b'\r') if dialect.newline == b'\n' => match byte(quote + 2) {
-                Some(b'\n') => return line(window, quote + 2, dialect, None),
-                None if at_end => return whole(window, dialect, None),
-                None => return Cut::More,
-                Some(_) => return fault(window, at_end, dialect, "text after a closing quote"),
-            },
-            Some(_) => return fault(window, at_end, dialect, "text after a closing quote"),
+        if let Some(cut) = behind_quote(window, quote, at_end, dialect) {
+            return cut;
         }
+        at = quote + 2;
     }
 }
 
