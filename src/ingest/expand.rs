@@ -1,7 +1,8 @@
 //! Turns the arguments of an ingest into input files: files, folders, globs and `-`.
 //!
 //! The order is the order of the arguments, and by name within a folder or glob, so that the same call reads the same files
-//! in the same order everywhere. Hidden files and files of unknown endings are skipped in folders, never when they are named.
+//! in the same order everywhere. Hidden files, names that begin with an underscore and files of unknown endings are skipped in
+//! folders, never when they are named.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,13 +15,17 @@ use crate::error::{Error, Result, io_error};
 /// Folders nested deeper than this are refused: a loop of links is more likely than a tree of that depth.
 const MAX_FOLDER_DEPTH: usize = 64;
 
-/// Lists the input files that the arguments mean: files, folders (recursively, files of known endings in name order, hidden
-/// ones skipped), glob patterns, and `-` for standard input.
+/// The folder of a Delta table's log.
+const DELTA_LOG: &str = "_delta_log";
+
+/// Lists the input files that the arguments mean: files, folders (recursively, files of known endings in name order, those that begin
+/// with a point or an underscore skipped), glob patterns, and `-` for standard input.
 ///
 /// A name that exists is that file or folder, even if it looks like a pattern.
 ///
 /// # Errors
-/// An argument that matches nothing, a broken pattern, `-` twice, or a folder that cannot be read.
+/// An argument that matches nothing, a broken pattern, `-` twice, a folder that cannot be read, or one that is a Delta table: rows that
+/// were removed from it would come back.
 pub fn expand(arguments: &[String]) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     for argument in arguments {
@@ -92,7 +97,16 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<SourceFile>) -> Result<()> 
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(io_error(folder))? {
         let entry = entry.map_err(io_error(folder))?;
-        if !entry.file_name().to_string_lossy().starts_with('.') {
+        if entry.file_name() == DELTA_LOG {
+            return Err(Error::usage(format!(
+                "folder {folder:?} is a Delta table, whose files are not all of its newest version"
+            ))
+            .with_hint(
+                "write the table's rows into one Parquet file with an engine that reads Delta, and take that in",
+            ));
+        }
+        // Names that begin so are those of other programs' own files: _temporary, _SUCCESS, .crc.
+        if !entry.file_name().to_string_lossy().starts_with(['.', '_']) {
             entries.push(entry);
         }
     }
@@ -154,6 +168,23 @@ mod tests {
         let folder =
             folder(&["b.csv", "a.json.gz", "sub/c.ndjson.zst", ".hidden.csv", "README.md", "z.parquet", ".git/x.csv"]);
         assert_eq!(names(&folder, ""), ["a.json.gz", "b.csv", "sub/c.ndjson.zst", "z.parquet"]);
+    }
+
+    #[test]
+    fn what_other_programs_keep_beside_their_files_is_left_out() {
+        let folder = folder(&["a.csv", "_temporary/b.csv", "_started.json", "sub/_x.csv", "sub/c.csv"]);
+        assert_eq!(names(&folder, ""), ["a.csv", "sub/c.csv"]);
+        assert_eq!(names(&folder, "/_started.json"), ["_started.json"]);
+    }
+
+    #[test]
+    fn a_delta_table_is_no_folder_of_files() {
+        let folder = folder(&["t/a.parquet", "t/_delta_log/00000000000000000000.json"]);
+        for argument in ["", "/t", "/*"] {
+            let error = expand(&[format!("{}{argument}", folder.path().to_str().unwrap())]).unwrap_err();
+            assert!(error.to_string().contains("is a Delta table"), "{error}");
+            assert!(error.hint().is_some());
+        }
     }
 
     #[test]
