@@ -37,27 +37,30 @@ pub(super) fn is_known_name(name: &str) -> bool {
     ending(name) != Ending::Unknown
 }
 
-/// Tells the format of an input, or says why it has none. `text` is as much of its start as is at hand, decompressed and
+/// Tells the format of an input, or returns `None` where its name promises another. `text` is as much of its start as is at hand, decompressed and
 /// decoded. Parquet's first bytes win over the name; otherwise the name decides, and the text between the shapes of JSON.
-pub(super) fn detect(name: &str, text: &[u8]) -> Result<InputFormat, String> {
+pub(super) fn detect(name: &str, text: &[u8]) -> Option<InputFormat> {
     if text.starts_with(PARQUET_MAGIC) {
-        return Ok(InputFormat::Parquet);
+        return Some(InputFormat::Parquet);
     }
     match ending(name) {
-        Ending::Csv => Ok(InputFormat::Csv),
-        Ending::Tsv => Ok(InputFormat::Tsv),
-        Ending::Parquet => Err("not a Parquet file: it does not start with PAR1".to_owned()),
-        Ending::JsonLines => Ok(json_shape(text).unwrap_or(InputFormat::Ndjson)),
-        Ending::Json if blanks(text) == text.len() => Ok(InputFormat::Ndjson),
-        Ending::Json => {
-            json_shape(text).ok_or_else(|| "not JSON: it starts with neither an object nor an array".to_owned())
-        }
-        Ending::Unknown => Ok(json_shape(text).unwrap_or(InputFormat::Csv)),
+        Ending::Csv => Some(InputFormat::Csv),
+        Ending::Tsv => Some(InputFormat::Tsv),
+        Ending::Parquet => None,
+        Ending::JsonLines => Some(json_shape(text).unwrap_or(InputFormat::Ndjson)),
+        Ending::Json if blanks(text) == text.len() => Some(InputFormat::Ndjson),
+        Ending::Json => json_shape(text),
+        Ending::Unknown => Some(json_shape(text).unwrap_or(InputFormat::Csv)),
     }
 }
 
+/// Says what the name of a file that is none promises.
+pub(super) fn promised(name: &str) -> &'static str {
+    if ending(name) == Ending::Parquet { "a Parquet file" } else { "JSON" }
+}
+
 /// Tells the shapes of JSON apart, or returns `None` for text that is none of them.
-fn json_shape(text: &[u8]) -> Option<InputFormat> {
+pub(super) fn json_shape(text: &[u8]) -> Option<InputFormat> {
     if looks_like_pages(text) {
         return Some(InputFormat::Pages);
     }
@@ -105,9 +108,9 @@ mod tests {
             ("a.csv", "PAR1\u{15}", Parquet),
             ("export", "", Csv),
         ] {
-            assert_eq!(detect(name, text.as_bytes()), Ok(format), "{name} {text:?}");
+            assert_eq!(detect(name, text.as_bytes()), Some(format), "{name} {text:?}");
         }
-        assert!(detect("a.parquet", b"PK").is_err());
-        assert!(detect("a.json", b"<html>").is_err());
+        assert_eq!(detect("a.parquet", b"PK"), None);
+        assert_eq!(detect("a.json", b"<html>"), None);
     }
 }

@@ -185,10 +185,10 @@ fn files_that_are_not_what_they_claim_are_refused_whole() {
         ("x.csv", "\na,b\n", "x.csv:2: no column for session_id (\"Session Id\")"),
         ("x.csv", "id,\"Started At\n", "x.csv:1: broken header: a quoted field is never closed"),
         ("x.csv", "id,sessionId,Started At\n", "x.csv:1: headers \"id\" and \"sessionId\" both mean session_id"),
-        ("x.parquet", "id", "x.parquet: not a Parquet file: it does not start with PAR1"),
+        ("x.parquet", "id", "x.parquet: not a Parquet file: it starts as text does"),
         ("x.json", "[{\"id\":1}\n,", "x.json:2: the JSON array ends early"),
-        ("x.json", "{\"records\":[[1]]}", "x.json:1: a page without columnHeaders"),
-        ("x.json", "hello", "x.json: not JSON: it starts with neither an object nor an array"),
+        ("x.json", "{\"records\":[[1]]}", "x.json:1: page 1: a page without columnHeaders"),
+        ("x.json", "hello", "x.json: not JSON: it starts as text does"),
     ] {
         let error = read_with(name, text.as_bytes(), &options()).unwrap_err();
         assert!(matches!(error, Error::Input { .. }));
@@ -456,4 +456,63 @@ proptest::proptest! {
             proptest::prop_assert_eq!(&read.warnings, &expected.warnings, "{:?}", format);
         }
     }
+}
+
+fn refused(name: &str, bytes: &[u8], options: &ReadOptions) -> (String, String) {
+    let error = read_with(name, bytes, options).unwrap_err();
+    (error.to_string(), error.hint().unwrap_or_default().to_owned())
+}
+
+#[test]
+fn other_kinds_of_file_are_named_inside_of_compressed_data_and_under_a_declared_format_too() {
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    packed.write_all(b"X\n\0\0\0\x03\0\x04\x02\0").unwrap();
+    let packed = packed.finish().unwrap();
+    let csv = ReadOptions { format: Some(InputFormat::Csv), ..options() };
+    for options in [&options(), &csv] {
+        let (message, hint) = refused("a.rds", &packed, options);
+        assert_eq!(message, "a.rds: is an R object (.rds), which is not read");
+        assert!(hint.contains("readRDS('a.rds')"), "{hint}");
+    }
+    let (message, _) = refused("a.parquet", b"SQLite format 3\0", &options());
+    assert_eq!(message, "a.parquet: is a SQLite database, which is not read");
+}
+
+#[test]
+fn what_a_name_or_flag_promises_wrongly_is_told_with_what_it_seems_to_be() {
+    let json = "{\"sessionId\":\"a\",\"startedAt\":\"2026-01-01T00:00:00Z\"}\n";
+    let parquet = ReadOptions { format: Some(InputFormat::Parquet), ..options() };
+    for (message, hint) in [refused("a.parquet", CSV.as_bytes(), &options()), refused("-", CSV.as_bytes(), &parquet)] {
+        assert!(message.ends_with("not a Parquet file: it starts as text does"), "{message}");
+        assert_eq!(hint, "if it is text, read it with --input-format csv");
+    }
+    let (_, hint) = refused("a.parquet", json.as_bytes(), &options());
+    assert_eq!(hint, "if it is JSON, read it with --input-format ndjson");
+    let (message, hint) = refused("a.csv", json.as_bytes(), &options());
+    assert_eq!(message, "a.csv: not delimited text: it starts as JSON does");
+    assert_eq!(hint, "if it is JSON, read it with --input-format ndjson");
+    assert_eq!(refused("a.parquet", b"", &options()).0, "a.parquet: not a Parquet file: the file is empty");
+    let little: Vec<u8> = CSV.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let (message, hint) = refused("a.csv", &little, &options());
+    assert_eq!(message, "a.csv: is text in UTF-16 without a byte order mark, which is not read");
+    assert_eq!(hint, "declare the character set with --encoding utf-16");
+    let utf_16 = ReadOptions { encoding: Encoding::Utf16, ..options() };
+    assert_eq!(read_with("a.csv", &little, &utf_16).unwrap().rows.num_rows(), 3);
+    let (message, hint) = refused("a.csv", CSV.as_bytes(), &utf_16);
+    assert!(message.starts_with("a.csv: is not UTF-16"), "{message}");
+    assert!(hint.starts_with("leave out --encoding"), "{hint}");
+    let (message, hint) = refused("a.csv", b"a,\x01\x02\x03\x04\n", &options());
+    assert!(message.contains("binary data of a kind that is not known"), "{message}");
+    assert!(!hint.contains("--map"), "{hint}");
+}
+
+#[test]
+fn a_page_that_cannot_be_read_is_named_by_its_number() {
+    let good = "{\"columnHeaders\":[\"Session Id\",\"Started At\"],\"records\":[]}";
+    let error = |text: String| read_with("a.json", text.as_bytes(), &options()).unwrap_err().to_string();
+    let said =
+        error(format!("{good}{{\"columnHeaders\":[\"Session Id\",\"Started At\"],\"records\":{{\"error\":1}}}}"));
+    assert!(said.contains("page 2: the records of a page are"), "{said}");
+    let said = error(format!("[{good},{good},{{\"columnHeaders\":[\"x\"],\"records\":[]}}]"));
+    assert!(said.contains("page 3: no column for"), "{said}");
 }

@@ -28,6 +28,7 @@ mod fingerprint;
 mod json;
 mod json_rows;
 mod keys;
+mod kinds;
 mod layout;
 mod pages;
 mod parquet_rows;

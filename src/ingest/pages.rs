@@ -46,6 +46,8 @@ pub(super) struct PageSplitter {
     in_array: bool,
     /// Whether the page that is being read had a list of records.
     has_records: bool,
+    /// Number of the page that is being read, from 1.
+    page: u64,
     /// The headers of the page that is being read.
     layout: Option<Arc<Layout>>,
     /// Those of the page before; mostly the same.
@@ -62,6 +64,7 @@ impl PageSplitter {
             state: State::Outside,
             in_array: false,
             has_records: false,
+            page: 0,
             layout: None,
             last_layout: None,
             scanner: Scanner::default(),
@@ -74,6 +77,7 @@ impl PageSplitter {
     fn start_page(&mut self) {
         self.layout = None;
         self.has_records = false;
+        self.page += 1;
         self.state = State::MemberFirst;
     }
 
@@ -134,6 +138,25 @@ impl PageSplitter {
 
 impl Splitter for PageSplitter {
     fn step(&mut self, window: &[u8], at_end: bool) -> Result<Step> {
+        let between = [State::Outside, State::ArrayFirst, State::ArrayNext, State::ArrayAfter];
+        match self.step_of_page(window, at_end) {
+            Ok(Step::Broken { at, message }) if !between.contains(&self.state) => {
+                Ok(Step::Broken { at, message: format!("page {}: {message}", self.page) })
+            }
+            Err(Error::Input { place, message, hint }) => {
+                Err(Error::Input { place, message: format!("page {}: {message}", self.page), hint })
+            }
+            other => other,
+        }
+    }
+
+    fn skip(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.scanner.feed(bytes)
+    }
+}
+
+impl PageSplitter {
+    fn step_of_page(&mut self, window: &[u8], at_end: bool) -> Result<Step> {
         let mut at = 0;
         loop {
             at += blanks(window.get(at..).unwrap_or_default());
@@ -183,10 +206,6 @@ impl Splitter for PageSplitter {
             }
             at += 1;
         }
-    }
-
-    fn skip(&mut self, bytes: &[u8]) -> Option<usize> {
-        self.scanner.feed(bytes)
     }
 }
 

@@ -15,11 +15,12 @@ use super::Warnings;
 use super::convert::Converter;
 use super::csv::{self, CsvSplitter, Cut, Dialect, Fields};
 use super::cut::{BLOCK_BYTES, Cutter, Splitter, TextBlock, Window};
-use super::detect::{PARQUET_MAGIC, detect};
+use super::detect::{PARQUET_MAGIC, detect, promised};
 use super::dialect::{Declared, Escape};
 use super::escaped::EscapedFields;
 use super::json::{ArraySplitter, LineSplitter};
 use super::json_rows::Extra;
+use super::kinds::{KIND_BYTES, Suspicion, mismatched, refuse_foreign, refuse_foreign_text};
 use super::layout::Layout;
 use super::pages::PageSplitter;
 use super::parquet_rows::{ParquetBlock, ParquetInput};
@@ -135,16 +136,15 @@ impl Reader {
         if matches!(options.format, None | Some(InputFormat::Parquet)) && is_parquet {
             return Self::open_parquet(bytes, file, options, converter);
         }
-        if options.format == Some(InputFormat::Parquet) {
-            return Err(Error::input(Place::file(&file.name), "not a Parquet file: it does not start with PAR1"));
-        }
+        refuse_foreign(bytes.look_at(KIND_BYTES)?, &file.name, options.encoding)?;
         let mut window = Window::open(TextStream::new(bytes, options.encoding))?;
         skip_byte_order_mark(&mut window, options.encoding, &file.name)?;
+        refuse_foreign_text(window.unread(), &file.name)?;
         converter.format = match options.format {
+            Some(InputFormat::Parquet) => return Err(mismatched(window.unread(), &file.name, "a Parquet file")),
             Some(format) => format,
-            None => {
-                detect(&file.name, window.unread()).map_err(|message| Error::input(Place::file(&file.name), message))?
-            }
+            None => detect(&file.name, window.unread())
+                .ok_or_else(|| mismatched(window.unread(), &file.name, promised(&file.name)))?,
         };
         let notes = Vec::new();
         let max = options.max_record_bytes;
@@ -154,7 +154,9 @@ impl Reader {
                 let declared = &converter.declared;
                 let declared = Declared { delimiter: declared.delimiter.or(named), ..declared.clone() };
                 converter.dialect = Dialect::detect(window.unread(), converter.format, &declared);
-                let layout = read_header(&mut window, converter.dialect, file, options)?;
+                let suspicion = Suspicion::of(window.unread());
+                let layout = read_header(&mut window, converter.dialect, file, options)
+                    .map_err(|error| suspicion.explain(error, &file.name))?;
                 converter.layout = Some(Arc::new(layout));
                 Box::new(CsvSplitter::new(converter.dialect, max))
             }

@@ -165,7 +165,21 @@ impl ByteStream {
             std::io::ErrorKind::UnexpectedEof => format!("the {what} data ends early"),
             _ => format!("broken {what} data: {error}"),
         };
-        Error::input(Place::file(&self.name), message).with_hint("nothing of this file is stored; fetch it again")
+        let file = match self.name.as_str() {
+            "-" => "FILE",
+            name => name,
+        };
+        // What the library says of frames that are whole, but ask for more than it is given.
+        let hint = match error.to_string().as_str() {
+            said if said.contains("requires too much memory") => {
+                format!("it was packed with a window of more than 128 MiB: unpack it with zstd -d --long=31 {file:?}")
+            }
+            said if said.contains("Dictionary mismatch") => {
+                format!("it was packed with a dictionary: unpack it with zstd -d -D DICTIONARY {file:?}")
+            }
+            _ => "nothing of this file is stored; fetch it again".to_owned(),
+        };
+        Error::input(Place::file(&self.name), message).with_hint(hint)
     }
 
     /// Reads what is left and returns length and hash of the file as stored.
@@ -297,6 +311,25 @@ mod tests {
                 assert!(matches!(error, Error::Input { .. }), "{error}");
             }
         }
+    }
+
+    #[test]
+    fn frames_of_zstd_that_ask_for_much_memory_are_told_how_to_be_unpacked() {
+        let mut encoder = zstd::stream::write::Encoder::new(Vec::new(), 1).unwrap();
+        encoder.long_distance_matching(true).unwrap();
+        encoder.window_log(28).unwrap();
+        encoder.write_all(&[b'x'; 100]).unwrap();
+        let error = text(encoder.finish().unwrap(), Encoding::Utf8).unwrap_err();
+        assert!(
+            error.hint().unwrap().ends_with("unpack it with zstd -d --long=31 \"in\""),
+            "{error} {:?}",
+            error.hint()
+        );
+        let dictionary =
+            zstd::dict::from_samples(&(0..2000).map(|n| format!("{n},{n},some text")).collect::<Vec<_>>(), 2000);
+        let mut packed = zstd::bulk::Compressor::with_dictionary(1, &dictionary.unwrap()).unwrap();
+        let error = text(packed.compress(b"7,7,some text").unwrap(), Encoding::Utf8).unwrap_err();
+        assert!(error.hint().unwrap().contains("-D DICTIONARY"), "{error} {:?}", error.hint());
     }
 
     #[test]
