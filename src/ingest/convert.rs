@@ -5,7 +5,8 @@
 
 use std::sync::Arc;
 
-use super::Encoding;
+use arrow::array::RecordBatch;
+
 use super::csv::{Dialect, field_of};
 use super::cut::{Span, TextBlock};
 use super::delimited::{RecordFields, has_backslashed_quote};
@@ -17,6 +18,7 @@ use super::reader::{Block, Payload, ReadBatch, Reject};
 use super::replay::Context;
 use super::rows::{Fault, Row, RowBuilder, Rules};
 use super::source::InputFormat;
+use super::{Encoding, Warnings};
 use crate::error::{Error, Result};
 
 /// Turns the blocks of one file into batches.
@@ -123,15 +125,13 @@ impl Converter {
                 });
             }
         }
-        let unknown_columns = match &reader {
-            RecordReader::Objects(rows) => rows.unknown_keys().map(str::to_owned).collect(),
-            RecordReader::Csv(_) | RecordReader::Arrays { .. } => {
-                layout.iter().flat_map(|layout| layout.headers.unknown()).map(str::to_owned).collect()
-            }
+        let (slots, unknown_columns) = match &reader {
+            RecordReader::Objects(rows) => (seen(rows.slots()), rows.unknown_keys().map(str::to_owned).collect()),
+            RecordReader::Csv(_) | RecordReader::Arrays { .. } => of_layout(layout),
         };
         let (rows, warnings) = builder.finish()?;
         let context = Context::of(self, layout).to_json().into();
-        Ok(ReadBatch { rows, rejects, warnings, unknown_columns, context })
+        Ok(self.batch(rows, rejects, warnings, (slots, unknown_columns), context))
     }
 
     /// Adds to why a record is broken what may be declared to read it.
@@ -181,7 +181,32 @@ impl Converter {
             })
             .collect();
         let (rows, warnings) = builder.finish()?;
-        let unknown_columns = layout.headers.unknown().map(str::to_owned).collect();
-        Ok(ReadBatch { rows, rejects, warnings, unknown_columns, context: self.context().into() })
+        Ok(self.batch(rows, rejects, warnings, of_layout(Some(layout)), self.context().into()))
     }
+
+    /// Adds to what the records have what the names of folders have.
+    fn batch(
+        &self,
+        rows: RecordBatch,
+        rejects: Vec<Reject>,
+        warnings: Warnings,
+        (slots, mut unknown_columns): (u32, Vec<String>),
+        context: Arc<str>,
+    ) -> ReadBatch {
+        let folders = &self.rules.folders;
+        unknown_columns.extend(folders.unknown().map(str::to_owned));
+        let columns_seen = slots | seen(folders.slots());
+        ReadBatch { rows, rejects, warnings, columns_seen, unknown_columns, context }
+    }
+}
+
+/// Returns a bit for each slot.
+fn seen(slots: impl Iterator<Item = usize>) -> u32 {
+    slots.fold(0, |seen, slot| seen | (1 << slot))
+}
+
+/// Returns the columns of a layout: ours as bits, the others by name.
+fn of_layout(layout: Option<&Layout>) -> (u32, Vec<String>) {
+    let unknown = layout.iter().flat_map(|layout| layout.headers.unknown()).map(str::to_owned).collect();
+    (seen(layout.iter().flat_map(|layout| layout.slots())), unknown)
 }

@@ -154,6 +154,11 @@ impl<'m> JsonRows<'m> {
         self.keys.iter().filter(|key| key.target == HeaderMatch::Unknown).map(|key| key.name.as_str())
     }
 
+    /// Lists what the keys fill, as [`slot`] numbers it.
+    pub(super) fn slots(&self) -> impl Iterator<Item = usize> {
+        self.keys.iter().filter_map(|key| slot(key.target))
+    }
+
     /// Reads an object into a row; `line` is where it starts.
     pub(super) fn read_object<'a>(&'a mut self, record: &'a str, line: u64) -> Result<Row<'a>, Fault> {
         self.start();

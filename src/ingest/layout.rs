@@ -1,5 +1,7 @@
 //! The headers of one input, matched and checked.
 
+use super::folders::FolderColumns;
+use super::rows::slot;
 use super::values::push_json_string;
 use crate::error::{Error, Place, Result};
 use crate::schema::{COLUMNS, HeaderMatch, Headers, match_headers};
@@ -17,8 +19,13 @@ impl Layout {
     /// Matches the headers of an input.
     ///
     /// # Errors
-    /// Two headers for one column, or none for a required one: the input is not an export of workflow sessions.
-    pub(super) fn new(names: &[String], map: &[(String, String)], place: Place) -> Result<Self> {
+    /// Two headers for one column, or none for a required one that no folder gives either: the input is not an export of workflow sessions.
+    pub(super) fn new(
+        names: &[String],
+        map: &[(String, String)],
+        folders: &FolderColumns,
+        place: Place,
+    ) -> Result<Self> {
         // A broken map is the caller's fault whatever the input looks like.
         match_headers::<&str>(&[], map)?;
         let headers = match_headers(names, map).map_err(|error| {
@@ -26,7 +33,7 @@ impl Layout {
             Error::Input { place: place.clone(), message: error.to_string(), hint }
         })?;
         for column in COLUMNS.iter().filter(|column| column.required) {
-            if headers.position(column.name).is_none() {
+            if headers.position(column.name).is_none() && !folders.give(column.name) {
                 let listed = names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
                 return Err(Error::input(place, format!("no column for {} ({:?})", column.name, column.documented))
                     .with_hint(format!(
@@ -37,6 +44,11 @@ impl Layout {
         }
         let extra_keys = extra_keys(&headers.names);
         Ok(Self { headers, extra_keys })
+    }
+
+    /// Lists what the headers fill, as [`slot`] numbers it.
+    pub(super) fn slots(&self) -> impl Iterator<Item = usize> {
+        self.headers.matches.iter().filter_map(|target| slot(*target))
     }
 
     /// Names the column at a position: ours by its SQL name, others by their header.
@@ -82,7 +94,7 @@ mod tests {
 
     fn layout(names: &[&str]) -> Result<Layout> {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        Layout::new(&names, &[], Place::file("x.csv"))
+        Layout::new(&names, &[], &FolderColumns::default(), Place::file("x.csv"))
     }
 
     #[test]

@@ -25,6 +25,7 @@ mod detect;
 mod dialect;
 mod escaped;
 mod fingerprint;
+mod folders;
 mod json;
 mod json_rows;
 mod keys;

@@ -8,6 +8,7 @@
 use std::sync::Arc;
 
 use super::cut::{Splitter, Step};
+use super::folders::FolderColumns;
 use super::json::{Scanner, blanks, element};
 use super::layout::Layout;
 use super::values::quoted;
@@ -55,11 +56,12 @@ pub(super) struct PageSplitter {
     scanner: Scanner,
     name: String,
     map: Vec<(String, String)>,
+    folders: FolderColumns,
     max_record_bytes: usize,
 }
 
 impl PageSplitter {
-    pub(super) fn new(name: &str, map: &[(String, String)], max_record_bytes: usize) -> Self {
+    pub(super) fn new(name: &str, map: &[(String, String)], folders: &FolderColumns, max_record_bytes: usize) -> Self {
         Self {
             state: State::Outside,
             in_array: false,
@@ -70,6 +72,7 @@ impl PageSplitter {
             scanner: Scanner::default(),
             name: name.to_owned(),
             map: map.to_vec(),
+            folders: folders.clone(),
             max_record_bytes,
         }
     }
@@ -128,7 +131,7 @@ impl PageSplitter {
         })?;
         let layout = match &self.last_layout {
             Some(last) if last.headers.names == names => Arc::clone(last),
-            _ => Arc::new(Layout::new(&names, &self.map, Place::file(&self.name))?),
+            _ => Arc::new(Layout::new(&names, &self.map, &self.folders, Place::file(&self.name))?),
         };
         self.last_layout = Some(Arc::clone(&layout));
         self.layout = Some(Arc::clone(&layout));

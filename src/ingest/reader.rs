@@ -18,6 +18,7 @@ use super::cut::{BLOCK_BYTES, Cutter, Splitter, TextBlock, Window};
 use super::detect::{PARQUET_MAGIC, detect, promised};
 use super::dialect::{Declared, Escape};
 use super::escaped::EscapedFields;
+use super::folders::FolderColumns;
 use super::json::{ArraySplitter, LineSplitter};
 use super::json_rows::Extra;
 use super::kinds::{KIND_BYTES, Suspicion, mismatched, refuse_foreign, refuse_foreign_text};
@@ -39,6 +40,8 @@ pub struct ReadBatch {
     pub rejects: Vec<Reject>,
     /// Oddities of the good rows. [`super::Warning::UnknownColumn`] is not among them: see `unknown_columns`.
     pub warnings: Warnings,
+    /// The documented columns that the rows have, a bit each in the order of [`crate::schema::COLUMNS`].
+    pub columns_seen: u32,
     /// Columns that are none of ours, as the input spells them. The batches of a file mostly name the same ones; the caller
     /// unites them and counts.
     pub unknown_columns: Vec<String>,
@@ -131,7 +134,7 @@ impl Reader {
     pub(super) fn from_stream(mut bytes: ByteStream, file: &SourceFile, options: &ReadOptions) -> Result<Self> {
         // A broken --map is an error even for inputs without a single header.
         match_headers::<&str>(&[], &options.header_map)?;
-        let mut converter = converter(file, options);
+        let mut converter = converter(file, options)?;
         let is_parquet = bytes.look_at(PARQUET_MAGIC.len())? == PARQUET_MAGIC;
         if matches!(options.format, None | Some(InputFormat::Parquet)) && is_parquet {
             return Self::open_parquet(bytes, file, options, converter);
@@ -155,14 +158,16 @@ impl Reader {
                 let declared = Declared { delimiter: declared.delimiter.or(named), ..declared.clone() };
                 converter.dialect = Dialect::detect(window.unread(), converter.format, &declared);
                 let suspicion = Suspicion::of(window.unread());
-                let layout = read_header(&mut window, converter.dialect, file, options)
-                    .map_err(|error| suspicion.explain(error, &file.name))?;
+                let layout =
+                    read_header(&mut window, &converter, file).map_err(|error| suspicion.explain(error, &file.name))?;
                 converter.layout = Some(Arc::new(layout));
                 Box::new(CsvSplitter::new(converter.dialect, max))
             }
             InputFormat::Ndjson => Box::new(LineSplitter::new(max)),
             InputFormat::JsonArray => Box::new(ArraySplitter::new(max)),
-            InputFormat::Pages => Box::new(PageSplitter::new(&file.name, &options.header_map, max)),
+            InputFormat::Pages => {
+                Box::new(PageSplitter::new(&file.name, &options.header_map, &converter.rules.folders, max))
+            }
             InputFormat::Parquet => return Err(Error::internal("Parquet read as text")),
         };
         let cutter = Cutter::new(window, splitter, converter.layout.clone(), &file.name);
@@ -197,7 +202,7 @@ impl Reader {
             }
         };
         let (input, headers) = ParquetInput::open(handle, &file.name)?;
-        let layout = Layout::new(&headers, &options.header_map, Place::file(&file.name))?;
+        let layout = Layout::new(&headers, &options.header_map, &converter.rules.folders, Place::file(&file.name))?;
         input.refuse_variants(&layout, converter.extra)?;
         converter.format = InputFormat::Parquet;
         converter.layout = Some(Arc::new(layout));
@@ -253,8 +258,8 @@ impl Reader {
     }
 }
 
-fn converter(file: &SourceFile, options: &ReadOptions) -> Converter {
-    Converter {
+fn converter(file: &SourceFile, options: &ReadOptions) -> Result<Converter> {
+    Ok(Converter {
         format: InputFormat::Csv,
         encoding: options.encoding,
         dialect: Dialect { delimiter: b',', newline: b'\n', escape: options.declared.escape },
@@ -265,6 +270,8 @@ fn converter(file: &SourceFile, options: &ReadOptions) -> Converter {
             exported_at_us: options.exported_at_us,
             default_exported_at_us: file.modified_us.unwrap_or(options.fallback_exported_at_us),
             source: file.name.clone(),
+            folders: FolderColumns::of(&file.name, &options.header_map)?,
+            keep_extra: options.keep_extra,
             decimal_comma: options.declared.decimal_comma,
             dates: options.declared.dates,
             no_end_days: options.no_end_days.clone(),
@@ -272,7 +279,7 @@ fn converter(file: &SourceFile, options: &ReadOptions) -> Converter {
         header_map: options.header_map.clone(),
         extra: if options.keep_extra { Extra::Keep } else { Extra::Drop },
         max_record_bytes: options.max_record_bytes,
-    }
+    })
 }
 
 fn skip_byte_order_mark(window: &mut Window, encoding: Encoding, name: &str) -> Result<()> {
@@ -314,7 +321,8 @@ fn header_names(header: &str, dialect: Dialect) -> Vec<String> {
 }
 
 /// Reads the header line of a CSV or TSV input, which is the first that is not empty.
-fn read_header(window: &mut Window, dialect: Dialect, file: &SourceFile, options: &ReadOptions) -> Result<Layout> {
+fn read_header(window: &mut Window, converter: &Converter, file: &SourceFile) -> Result<Layout> {
+    let dialect = converter.dialect;
     let place = |line| Place::file(&file.name).line(line);
     loop {
         match csv::cut(window.unread(), window.at_end(), dialect) {
@@ -334,9 +342,9 @@ fn read_header(window: &mut Window, dialect: Dialect, file: &SourceFile, options
                 })?;
                 let names = header_names(header, dialect);
                 window.consume(next);
-                return Layout::new(&names, &options.header_map, place(line));
+                return Layout::new(&names, &converter.header_map, &converter.rules.folders, place(line));
             }
-            Cut::More if window.unread().len() > options.max_record_bytes.max(BLOCK_BYTES) => {
+            Cut::More if window.unread().len() > converter.max_record_bytes.max(BLOCK_BYTES) => {
                 let message = format!("the header has no end within {} bytes", window.unread().len());
                 return Err(Error::input(Place::file(&file.name), message));
             }

@@ -12,6 +12,7 @@ use super::convert::Converter;
 use super::csv::{Cut, Dialect, cut};
 use super::cut::{KEPT_BYTES, Span, TextBlock};
 use super::dialect::Declared;
+use super::folders::FolderColumns;
 use super::json_rows::Extra;
 use super::layout::Layout;
 use super::reader::{Block, Payload, ReadBatch};
@@ -83,9 +84,10 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
         .time_zone
         .parse()
         .map_err(|_| Error::input(place.clone(), format!("unknown time zone {:?}", context.time_zone)))?;
+    let folders = FolderColumns::of(&context.source, &options.header_map)?;
     let layout = match (&context.headers, context.format) {
         // A row of Parquet comes back as an object, which has its headers in itself.
-        (Some(headers), _) => Some(Arc::new(Layout::new(headers, &options.header_map, place)?)),
+        (Some(headers), _) => Some(Arc::new(Layout::new(headers, &options.header_map, &folders, place)?)),
         (None, InputFormat::Ndjson | InputFormat::JsonArray | InputFormat::Parquet) => {
             crate::schema::match_headers::<&str>(&[], &options.header_map)?;
             None
@@ -110,6 +112,8 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
             exported_at_us: options.exported_at_us.or(context.exported_at_us),
             default_exported_at_us: context.default_exported_at_us,
             source: context.source,
+            folders,
+            keep_extra: options.keep_extra,
             decimal_comma: declared.decimal_comma,
             dates: declared.dates,
             no_end_days,

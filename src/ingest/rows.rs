@@ -3,6 +3,7 @@
 //! - Empty text is null. In a JSON column so is the bare word `null`; in others that word is text.
 //! - Session id and start are required. A start, end, export time or number that cannot be read rejects the row.
 //! - JSON that is none is kept as it is, with a warning. Action Data may be a bare word without one.
+//! - A column that the input does not have may stand in the name of a folder ([`super::folders`]).
 //! - Communication types get their documented spelling; unknown ones are kept, with a warning.
 //! - An absent phone number comes from Source Details, an absent time in workflow from start and end. A column that is there
 //!   and empty stays null.
@@ -17,6 +18,7 @@ use arrow::record_batch::RecordBatch;
 use chrono_tz::Tz;
 
 use super::dialect::{DateOrder, iso_of, with_decimal_point};
+use super::folders::FolderColumns;
 use super::time::{
     Instant, TimeFault, day_of, in_range, instant_of_number, is_plausible, parse_instant, resolve_local,
 };
@@ -105,6 +107,15 @@ impl<'a> Row<'a> {
             None => {}
         }
     }
+
+    /// Returns whether the input has no such column.
+    pub(super) fn is_absent(&self, target: HeaderMatch) -> bool {
+        match slot(target) {
+            Some(EXPORTED_AT_SLOT) => self.exported_at == Cell::Absent,
+            Some(index) => self.cells.get(index) == Some(&Cell::Absent),
+            None => false,
+        }
+    }
 }
 
 const EXPORTED_AT_SLOT: usize = COLUMNS.len();
@@ -151,6 +162,10 @@ pub(super) struct Rules {
     pub(super) default_exported_at_us: i64,
     /// The file's name for `_source`.
     pub(super) source: String,
+    /// The columns in the names of the file's folders.
+    pub(super) folders: FolderColumns,
+    /// Whether folders' columns that are none of ours are kept.
+    pub(super) keep_extra: bool,
     /// Whether numbers have a decimal comma.
     pub(super) decimal_comma: bool,
     /// The order of dates that are not ISO 8601.
@@ -174,6 +189,7 @@ pub(super) struct RowBuilder<'r> {
     rows: usize,
     warnings: Warnings,
     phone_scratch: String,
+    extra_scratch: String,
 }
 
 impl<'r> RowBuilder<'r> {
@@ -192,11 +208,23 @@ impl<'r> RowBuilder<'r> {
             rows: 0,
             warnings: Warnings::new(),
             phone_scratch: String::new(),
+            extra_scratch: String::new(),
         }
     }
 
     /// Appends a row, or says why it cannot be stored.
     pub(super) fn push(&mut self, row: &Row<'_>) -> Result<Result<(), Fault>> {
+        let rules = self.rules;
+        if rules.folders.is_empty() {
+            return self.push_whole(row);
+        }
+        let mut extra = std::mem::take(&mut self.extra_scratch);
+        let pushed = self.push_whole(&rules.folders.fill(row, rules.keep_extra, &mut extra));
+        self.extra_scratch = extra;
+        pushed
+    }
+
+    fn push_whole(&mut self, row: &Row<'_>) -> Result<Result<(), Fault>> {
         let cells = &row.cells;
         if let Err(fault) = check_session_id(cells[SESSION_ID]) {
             return Ok(Err(fault));

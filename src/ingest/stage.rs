@@ -25,7 +25,7 @@ use super::reader::{Block, FileSummary, ReadBatch, Reader, Reject};
 use super::runs::RunStore;
 use super::source::{ReadOptions, SourceFile};
 use crate::error::{Error, Result};
-use crate::schema;
+use crate::schema::{self, COLUMNS};
 
 /// The column that numbers the rows of a run; it never leaves the run.
 pub const ORDINAL: &str = "_ordinal";
@@ -84,6 +84,8 @@ pub struct Staged {
     pub stretches: Vec<(u64, u32)>,
     /// One entry a file.
     pub files: Vec<FileLedger>,
+    /// The documented columns that the rows of each file have: [`ReadBatch::columns_seen`] of all its blocks.
+    columns_seen: Vec<u32>,
     /// Rejects of all files, refused ones included.
     pub rejects: RejectStore,
 }
@@ -281,6 +283,7 @@ fn collect(
                         quarantine::batch(&input.name, &rejects, exported_at_us, quarantined_at_us, &read.context)?;
                     staged.rejects.push(file, &batch)?;
                 }
+                staged.columns_seen[file as usize] |= read.columns_seen;
                 push_counted(&mut staged, file, &read, content)?;
             }
             Message::End { file, outcome } => end_file(&mut staged.files[file as usize], outcome)?,
@@ -328,6 +331,7 @@ impl Staged {
             runs: RunStore::new(run_schema(), limits.memory_bytes / 2)?,
             rows: 0,
             stretches: Vec::new(),
+            columns_seen: vec![0; files.len()],
             files,
             rejects: RejectStore::new(),
         })
@@ -336,15 +340,35 @@ impl Staged {
     /// Ends the taking in: sorts what is in memory, and settles the ledgers.
     pub fn seal(&mut self) {
         self.runs.seal();
-        for ledger in &mut self.files {
+        for (ledger, seen) in self.files.iter_mut().zip(&self.columns_seen) {
             if ledger.refused.is_some() {
                 ledger.counts = Default::default();
                 ledger.warnings = Default::default();
-            } else if !ledger.unknown_columns.is_empty() {
+                continue;
+            }
+            if !ledger.unknown_columns.is_empty() {
                 ledger.warnings.insert(Warning::UnknownColumn, ledger.unknown_columns.len() as u64);
+            }
+            // Nothing is seen of records that come out of quarantine: what they lack was told of their files.
+            if *seen != 0 {
+                ledger.notes.extend(missing_columns(*seen));
             }
         }
     }
+}
+
+/// Says which documented columns no row of a file has; those that are made from others then ([`super::rows`]) are not missed.
+fn missing_columns(seen: u32) -> Option<String> {
+    let has =
+        |name: &str| COLUMNS.iter().position(|column| column.name == name).is_some_and(|at| seen & (1 << at) != 0);
+    let made = |name: &str| match name {
+        "time_in_workflow" => has("ended_at"),
+        "source_details_phone_number" => has("source_details"),
+        _ => false,
+    };
+    let missing = COLUMNS.iter().map(|column| column.name).filter(|name| !has(name) && !made(name));
+    let missing: Vec<&str> = missing.collect();
+    (!missing.is_empty()).then(|| format!("no column for {}", missing.join(", ")))
 }
 
 fn end_file(ledger: &mut FileLedger, outcome: Result<FileSummary>) -> Result<()> {
@@ -410,6 +434,7 @@ mod tests {
                     ),
                     rejects: Vec::new(),
                     warnings: Default::default(),
+                    columns_seen: 0,
                     unknown_columns: (0..700).map(|n| format!("{}", block * 500 + n)).collect(),
                     context: Default::default(),
                 };

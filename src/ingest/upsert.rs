@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::decide::decide;
+use super::folders::folder_hash;
 use super::ledger::{FileLedger, Ledger};
 use super::rewrite;
 use super::sightings;
@@ -92,9 +93,14 @@ pub async fn ingest(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) 
 }
 
 /// Names the application transaction by which a file is known again: the same bytes, exported at the same time, read in the
-/// same way.
+/// same way, in folders of the same columns.
 fn transaction_name(content_hash: &str, input: &SourceFile, options: &ReadOptions) -> String {
-    format!("sessionlake:file:{content_hash}:{}:{:016x}", options.export_time_us(input), options.fingerprint())
+    let (exported_us, fingerprint) = (options.export_time_us(input), options.fingerprint());
+    let mut name = format!("sessionlake:file:{content_hash}:{exported_us}:{fingerprint:016x}");
+    if let Some(folders) = folder_hash(&input.name) {
+        name.push_str(&format!(":{folders:016x}"));
+    }
+    name
 }
 
 pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {

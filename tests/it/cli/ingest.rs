@@ -103,6 +103,7 @@ fn all_or_nothing_commits_nothing_where_a_record_is_bad() {
       2 rows: phone number differs from Source Details
       3 rows: time in workflow more than a second off from ended − started
     data/broken/missing_session_id.csv: 5 rows read, 2 of them bad; nothing was stored
+      no column for action_data, current_workflow_item_id, source_details_phone_number, source_details, variables_category, variables_sub_category, version_id, workflow_id
     nothing was committed
     ");
     assert_eq!(ran.err, "error: 2 records are bad, more than --max-bad 0; nothing was committed\n");

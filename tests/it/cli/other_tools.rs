@@ -183,3 +183,78 @@ fn a_page_without_a_list_of_records_is_refused_and_not_taken_for_empty() {
     let desk = Desk::new();
     assert_eq!(ingest(&desk, &format!("{{{headers},\"records\":[]}}"), "a.json", &[]).1, 0, "an empty page is one");
 }
+
+#[test]
+fn columns_in_the_names_of_folders_are_columns_of_their_files() {
+    let desk = Desk::new();
+    let phone = "t/communication_type=phone/day=2026-11-20";
+    desk.write(&format!("{phone}/a.csv"), "session_id,started_at\np1,2026-11-20T10:00:00Z\n");
+    desk.write(
+        "t/communication_type=Email/b.ndjson",
+        "{\"session_id\":\"e1\",\"started_at\":\"2026-11-20T10:00:00Z\",\"colour\":\"red\"}\n\
+         {\"session_id\":\"e2\",\"started_at\":\"2026-11-20T10:00:00Z\",\"communication_type\":\"Task\"}\n",
+    );
+    desk.write("t/started_at=2026-11-20 10%3A00%3A00/c.csv", "session_id\ns1\n");
+    desk.write(
+        "t/variables_category=__HIVE_DEFAULT_PARTITION__/c.csv",
+        "session_id,started_at\nn1,2026-11-20T10:00:00Z\n",
+    );
+    let ran = desk.run(&["ingest", "--keep-extra", "--format", "json", "--exported-at", EXPORTED, "t"]);
+    let ledger: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!((ran.code, &ledger["total"]["inserted"]), (0, &Value::from(5)), "{ledger}");
+    let unknown: Vec<&Value> =
+        ledger["files"].as_array().unwrap().iter().map(|file| &file["unknown_columns"]).collect();
+    assert_eq!(unknown, [&serde_json::json!(["colour"]), &serde_json::json!(["day"]), &Value::Null, &Value::Null]);
+    // A record of quarantine is read with the columns of its folders too.
+    desk.write(
+        "communication_type=Video/d.csv",
+        &format!("session_id,started_at\nv1,2026-11-20T10:00:00Z{}\n", " ".repeat(3000)),
+    );
+    let ran = desk.run(&["ingest", "--max-record-bytes", "2KB", "--exported-at", EXPORTED, "communication_type=Video"]);
+    assert_eq!(ran.code, 3, "{}", ran.out);
+    assert_eq!(desk.run(&["ingest", "--replay-quarantine"]).code, 0);
+    let out = desk.query(
+        "select session_id, communication_type as t, cast(started_at as varchar) as s, variables_category as c, _extra as x \
+         from stored_sessions order by 1",
+        &["--format", "csv"],
+    );
+    assert_eq!(
+        out.fine(),
+        "session_id,t,s,c,x\n\
+         e1,Email,2026-11-20T10:00:00Z,,\"{\"\"colour\"\":\"\"red\"\"}\"\n\
+         e2,Task,2026-11-20T10:00:00Z,,\n\
+         n1,,2026-11-20T10:00:00Z,,\n\
+         p1,Phone,2026-11-20T10:00:00Z,,\"{\"\"day\"\":\"\"2026-11-20\"\"}\"\n\
+         s1,,2026-11-20T10:00:00Z,,\n\
+         v1,Video,2026-11-20T10:00:00Z,,\n"
+    );
+}
+
+#[test]
+fn the_same_file_in_two_folders_of_other_columns_is_two_files() {
+    let desk = Desk::new();
+    for kind in ["Phone", "Email"] {
+        desk.write(&format!("{kind}/session_id={kind}/a.csv"), "started_at\n2026-11-20T10:00:00Z\n");
+        let ran = desk.run(&["ingest", "--format", "json", "--exported-at", EXPORTED, kind]);
+        assert!(ran.out.contains("\"inserted\": 1"), "{}", ran.out);
+    }
+    let again = desk.run(&["ingest", "--exported-at", EXPORTED, "Email"]);
+    assert!(again.out.contains("already in version"), "{}", again.out);
+}
+
+#[test]
+fn missing_columns_are_told_and_those_made_from_others_are_not() {
+    let desk = Desk::new();
+    let (ledger, _) = ingest(
+        &desk,
+        "session_id,started_at,ended_at,action_data,action_type,communication_type,source_details,data\ns,2026-11-20T10:00:00Z,,,,,,\n",
+        "a.csv",
+        &[],
+    );
+    let note = ledger["files"][0]["notes"][0].as_str().unwrap();
+    assert!(note.starts_with("no column for ") && note.contains("variables_category"), "{note}");
+    assert!(
+        !note.contains("time_in_workflow") && !note.contains("phone_number") && !note.contains("action_type"),
+        "{note}"
+    );
+}

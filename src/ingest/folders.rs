@@ -1,0 +1,176 @@
+//! Columns that stand in the names of a file's folders, as Hive, Spark and others lay out partitioned tables:
+//! `communication_type=Phone/part-0.parquet`.
+//!
+//! The name of a file, as the user gave it, is all that they are read from, so that a replay of quarantine finds them again. What stands
+//! in the file itself counts more than the name of a folder.
+
+use std::path::{Component, Path};
+
+use percent_encoding::percent_decode_str;
+
+use super::rows::{Cell, Row, slot};
+use super::values::{end_members, push_json_string, start_member};
+use crate::error::{Error, Place, Result};
+use crate::schema::{COLUMNS, HeaderMatch, match_headers};
+
+/// The value that Hive and those after it write for null.
+const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
+
+/// The columns in the names of a file's folders.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct FolderColumns(Vec<FolderColumn>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct FolderColumn {
+    name: String,
+    target: HeaderMatch,
+    value: Option<String>,
+}
+
+/// Lists the `key=value` among the folders of a file's name, outermost first, with escapes such as `%3A` decoded.
+fn pairs(file: &str) -> Vec<(String, Option<String>)> {
+    let folders = Path::new(file).parent().into_iter().flat_map(Path::components);
+    let decoded = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
+    let pair = |folder: Component<'_>| {
+        let Component::Normal(folder) = folder else { return None };
+        let (key, value) = folder.to_str()?.split_once('=')?;
+        (!key.is_empty()).then(|| (decoded(key), (value != NULL).then(|| decoded(value))))
+    };
+    folders.filter_map(pair).collect()
+}
+
+/// Returns what tells two files of the same bytes apart that lie in folders of different columns; `None` for most, whose folders have none.
+pub(super) fn folder_hash(file: &str) -> Option<u64> {
+    let pairs = pairs(file);
+    (!pairs.is_empty()).then(|| xxhash_rust::xxh3::xxh3_64(format!("{pairs:?}").as_bytes()))
+}
+
+impl FolderColumns {
+    /// Reads the columns in a file's name; `map` is what the user said with `--map`.
+    ///
+    /// # Errors
+    /// Two folders that mean one column, or a map that names no column of ours.
+    pub(super) fn of(file: &str, map: &[(String, String)]) -> Result<Self> {
+        let pairs = pairs(file);
+        let names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+        let headers = match_headers(&names, map)
+            .map_err(|error| Error::input(Place::file(file), format!("of the names of folders: {error}")))?;
+        let column = |((name, value), target): ((String, Option<String>), &HeaderMatch)| FolderColumn {
+            name,
+            target: *target,
+            value,
+        };
+        Ok(Self(pairs.into_iter().zip(&headers.matches).map(column).collect()))
+    }
+
+    /// Returns whether there are none, as for most files.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Returns whether they give a value to a column of ours.
+    pub(super) fn give(&self, column: &str) -> bool {
+        self.0.iter().any(|folder| match folder.target {
+            HeaderMatch::Column(index) => COLUMNS.get(index).is_some_and(|known| known.name == column),
+            _ => false,
+        })
+    }
+
+    /// Lists what they fill, as [`slot`] numbers it.
+    pub(super) fn slots(&self) -> impl Iterator<Item = usize> {
+        self.0.iter().filter_map(|folder| slot(folder.target))
+    }
+
+    /// Lists those that are none of ours.
+    pub(super) fn unknown(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter(|folder| folder.target == HeaderMatch::Unknown).map(|folder| folder.name.as_str())
+    }
+
+    /// Gives a row the columns that it does not have itself; `keep_extra` says whether those that are none of ours are kept too.
+    pub(super) fn fill<'a>(&'a self, row: &Row<'a>, keep_extra: bool, extra: &'a mut String) -> Row<'a> {
+        let mut filled = *row;
+        extra.clear();
+        if keep_extra && self.unknown().next().is_some() {
+            let own = row.extra.unwrap_or_default();
+            extra.push_str(own.strip_suffix('}').unwrap_or_default());
+            for folder in self.0.iter().filter(|folder| folder.target == HeaderMatch::Unknown) {
+                let Some(value) = &folder.value else { continue };
+                let mut key = String::new();
+                push_json_string(&mut key, &folder.name);
+                key.push(':');
+                if !has_member(own, &folder.name) {
+                    start_member(extra, &key);
+                    push_json_string(extra, value);
+                }
+            }
+            filled.extra = end_members(extra);
+        }
+        for folder in &self.0 {
+            if filled.is_absent(folder.target) {
+                filled.set(folder.target, folder.value.as_deref().map_or(Cell::Null, Cell::Text));
+            }
+        }
+        filled
+    }
+}
+
+/// Returns whether an object has a member of this name at its top; empty text has none.
+fn has_member(object: &str, name: &str) -> bool {
+    let mut parser = jiter::Jiter::new(object.as_bytes());
+    let mut next = parser.next_object();
+    while let Ok(Some(key)) = next {
+        if key == name {
+            return true;
+        }
+        if parser.next_skip().is_err() {
+            return false;
+        }
+        next = parser.next_key();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_with_an_equals_sign_are_columns_and_files_are_none() {
+        let named = |name: &str, value: &str| (name.to_owned(), Some(value.to_owned()));
+        assert_eq!(
+            pairs("a/communication_type=Phone/b/day=2026-11-20/x=1.csv"),
+            [named("communication_type", "Phone"), named("day", "2026-11-20")]
+        );
+        assert_eq!(
+            pairs("t/started_at=2026-11-20 10%3A00%3A00/a%20b=c=d/x.csv"),
+            [named("started_at", "2026-11-20 10:00:00"), named("a b", "c=d")]
+        );
+        assert_eq!(pairs("category=__HIVE_DEFAULT_PARTITION__/x.csv"), [("category".to_owned(), None)]);
+        assert_eq!(pairs("category=/x.csv"), [named("category", "")]);
+        for none in ["-", "x.csv", "k=v", "=v/x.csv", "../a/x.csv"] {
+            assert_eq!(pairs(none), [], "{none}");
+            assert_eq!(folder_hash(none), None);
+        }
+        assert_ne!(folder_hash("a=1/x"), folder_hash("a=2/x"));
+        assert_eq!(folder_hash("a=1/x"), folder_hash("elsewhere/a=1/y"));
+    }
+
+    #[test]
+    fn two_folders_of_one_column_are_an_error_that_names_them() {
+        let error = FolderColumns::of("category=a/Category=b/x.csv", &[]).unwrap_err();
+        assert!(error.to_string().contains("both mean"), "{error}");
+    }
+
+    #[test]
+    fn a_rows_own_members_stand_before_those_of_folders() {
+        let folders = FolderColumns::of("day=1/hour=\"2/x.csv", &[]).unwrap();
+        let filled = |own| {
+            let mut extra = String::new();
+            let mut row = Row::default();
+            row.extra = own;
+            folders.fill(&row, true, &mut extra).extra.map(str::to_owned)
+        };
+        assert_eq!(filled(None).unwrap(), r#"{"day":"1","hour":"\"2"}"#);
+        assert_eq!(filled(Some(r#"{"a":{"hour":3},"day":0}"#)).unwrap(), r#"{"a":{"hour":3},"day":0,"hour":"\"2"}"#);
+    }
+}
