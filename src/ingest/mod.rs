@@ -98,6 +98,8 @@ pub enum Warning {
     BackslashEscape,
     /// A JSON record with a key twice, of which the first value counts.
     RepeatedKey,
+    /// JSON with half a surrogate pair, which is read as U+FFFD; kept as it came.
+    LoneSurrogate,
     /// A column that is none of ours.
     UnknownColumn,
 }
