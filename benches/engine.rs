@@ -42,6 +42,7 @@ fn read_options() -> ReadOptions {
         fallback_exported_at_us: NOW_US,
         declared: Default::default(),
         no_end_days: Vec::new(),
+        records: None,
     }
 }
 

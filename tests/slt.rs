@@ -52,6 +52,7 @@ async fn lake() -> &'static Lake {
                 fallback_exported_at_us: as_of.timestamp_micros(),
                 declared: Default::default(),
                 no_end_days: Vec::new(),
+                records: None,
             },
             max_bad: 0,
             all_or_nothing: false,

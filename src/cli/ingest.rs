@@ -10,7 +10,7 @@ use clap::{Args as ClapArgs, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sessionlake::ingest::{
     self, DateOrder, Declared, Encoding, IngestOptions, InputFormat, Ledger, Limits, PRESETS, Progress, ReadOptions,
-    SourceFile,
+    RecordsPath, SourceFile,
 };
 use sessionlake::lake::Lake;
 use sessionlake::lake::layout::LEAF_BUDGET;
@@ -91,6 +91,9 @@ pub struct ReadArgs {
     /// A day that stands for no end, as --no-end 9999-12-31: sessions that end on it are running; may be given again
     #[arg(long, value_name = "DATE")]
     no_end: Vec<String>,
+    /// Where in a JSON document the list of its records is, as --records '$.data'
+    #[arg(long, value_name = "PATH")]
+    records: Option<String>,
     /// Says which column a header means, as --map "Their Header=session_id"; may be given again
     #[arg(long, value_name = "HEADER=COLUMN")]
     map: Vec<String>,
@@ -228,6 +231,7 @@ impl ReadArgs {
             fallback_exported_at_us: settings.engine.as_of.timestamp_micros(),
             declared,
             no_end_days: no_end_days.collect::<Result<_>>()?,
+            records: self.records.as_deref().map(RecordsPath::parse).transpose()?,
         })
     }
 }

@@ -85,14 +85,14 @@ impl Converter {
             (InputFormat::Csv | InputFormat::Tsv, Some(layout)) => {
                 RecordReader::Csv(RecordFields::new(layout, self.dialect, &self.declared))
             }
-            (InputFormat::Pages, Some(layout)) => {
+            (InputFormat::Pages | InputFormat::Ndjson | InputFormat::JsonArray, Some(layout)) => {
                 RecordReader::Arrays { layout, rows: JsonRows::new(&self.header_map, self.extra) }
             }
             (InputFormat::Csv | InputFormat::Tsv | InputFormat::Pages, None) => {
                 return Err(Error::internal("records without headers"));
             }
             // A replayed row of a Parquet file is a JSON object.
-            (InputFormat::Ndjson | InputFormat::JsonArray | InputFormat::Parquet, _) => {
+            (InputFormat::Ndjson | InputFormat::JsonArray, None) | (InputFormat::Parquet, _) => {
                 RecordReader::Objects(JsonRows::new(&self.header_map, self.extra))
             }
         };

@@ -41,6 +41,7 @@ pub(super) fn options() -> ReadOptions {
         fallback_exported_at_us: EXPORTED_US,
         declared: Default::default(),
         no_end_days: Vec::new(),
+        records: None,
     }
 }
 
@@ -269,7 +270,7 @@ fn pages_have_headers_of_their_own_in_any_order() {
         assert_eq!(read.texts("source_details"), [None, Some("{}")]);
         assert_eq!(read.unknown_columns, ["X"]);
         let reasons: Vec<_> = read.rejects.iter().map(|reject| reject.reason.as_str()).collect();
-        assert_eq!(reasons, ["2 values where columnHeaders has 5", "not a JSON array of values"]);
+        assert_eq!(reasons, ["2 values where 5 have names", "not a JSON array of values"]);
         assert_eq!(read.rejects[0].raw, br#"["b","2026-02-09T10:00:00Z"]"#);
         assert_eq!(read.rejects[0].line, Some(2));
     }

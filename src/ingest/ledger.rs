@@ -154,7 +154,6 @@ impl fmt::Display for Warning {
             Self::NullMark => "\\N, NULL, NA, NaN or None without quotes, kept as text (--null-mark TEXT reads it as null)",
             Self::BackslashEscape => "escapes by backslashes, kept as they came (--dialect postgres-text, mysql or clickhouse-tsv reads them)",
             Self::RepeatedKey => "a key twice in one record, of which the first value was taken",
-            Self::LoneSurrogate => "half a surrogate pair in JSON, kept as it came and read as U+FFFD",
             Self::UnknownColumn => "unknown columns",
         })
     }

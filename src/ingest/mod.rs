@@ -5,7 +5,7 @@
 //! Records that cannot be stored come out beside the rows, and [`replay()`] reads one again. What becomes of the rows is
 //! decided by `upsert`.
 //!
-//! Inside: `stream` is bytes, `cut` drives the splitters of `csv`, `json` and `pages`, `layout` is matched headers, and `rows`
+//! Inside: `stream` is bytes, `cut` drives the splitters of `csv`, `json`, `pages` and `wrapped`, `layout` is matched headers, and `rows`
 //! has the rules that every format's values go through, with `time` and `values` for single ones.
 
 pub mod convert;
@@ -46,6 +46,7 @@ mod stream;
 mod time;
 mod upsert;
 mod values;
+mod wrapped;
 
 #[cfg(test)]
 mod damage_tests;
@@ -55,6 +56,8 @@ mod format_tests;
 mod parquet_tests;
 #[cfg(test)]
 mod parquet_types_tests;
+#[cfg(test)]
+mod wrapped_tests;
 
 pub use convert::Converter;
 pub use dialect::{DateOrder, Declared, Escape, PRESETS};
@@ -70,6 +73,7 @@ pub use source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
 pub use stage::{Limits, Progress};
 pub use time::day_of_date;
 pub use upsert::{IngestOptions, ingest};
+pub use wrapped::RecordsPath;
 
 use std::collections::BTreeMap;
 
@@ -98,8 +102,6 @@ pub enum Warning {
     BackslashEscape,
     /// A JSON record with a key twice, of which the first value counts.
     RepeatedKey,
-    /// JSON with half a surrogate pair, which is read as U+FFFD; kept as it came.
-    LoneSurrogate,
     /// A column that is none of ours.
     UnknownColumn,
 }

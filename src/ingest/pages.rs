@@ -13,7 +13,6 @@ use super::json::{Scanner, blanks, element};
 use super::layout::Layout;
 use super::values::quoted;
 use crate::error::{Error, Place, Result};
-use crate::shred::without_lone_surrogates;
 
 /// Longest part of a page that is held in memory to find its headers or the end of a value that is none of ours.
 pub(super) const PAGE_BYTES: usize = 256 * 1024 * 1024;
@@ -229,7 +228,7 @@ fn unfinished(window: &[u8], at: usize, at_end: bool) -> Step {
     if at > 0 { Step::Skip(at) } else { Step::More }
 }
 
-fn value_length(window: &[u8], at: usize) -> Option<usize> {
+pub(super) fn value_length(window: &[u8], at: usize) -> Option<usize> {
     Scanner::default().feed(window.get(at..)?)
 }
 
@@ -238,7 +237,7 @@ fn is_key(key: &[u8], name: &str) -> bool {
 }
 
 /// Reads a key; returns it without its quotes, and where its value starts.
-fn key_at(window: &[u8], at: usize) -> Option<(&[u8], usize)> {
+pub(super) fn key_at(window: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let end = at + value_length(window, at)?;
     let key = window.get(at + 1..end - 1)?;
     let mut value_at = end + blanks(window.get(end..)?);
@@ -283,9 +282,7 @@ fn headers_behind(window: &[u8], mut at: usize) -> Behind {
 }
 
 fn header_names(json: &[u8]) -> Option<Vec<String>> {
-    let read = |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).ok();
-    let mended = || without_lone_surrogates(std::str::from_utf8(json).ok()?);
-    let value = read(json).or_else(|| read(mended()?.as_bytes()))?;
+    let value: serde_json::Value = serde_json::from_slice(json).ok()?;
     value
         .as_array()?
         .iter()

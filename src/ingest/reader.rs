@@ -28,6 +28,7 @@ use super::parquet_rows::{ParquetBlock, ParquetInput};
 use super::rows::Rules;
 use super::source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
 use super::stream::{ByteStream, TextStream};
+use super::wrapped::{self, WrappedSplitter};
 use crate::error::{Error, Place, Result, io_error};
 use crate::schema::match_headers;
 
@@ -137,12 +138,22 @@ impl Reader {
         let mut converter = converter(file, options)?;
         let is_parquet = bytes.look_at(PARQUET_MAGIC.len())? == PARQUET_MAGIC;
         if matches!(options.format, None | Some(InputFormat::Parquet)) && is_parquet {
+            if options.records.is_some() {
+                return Err(records_of_other(file, "Parquet"));
+            }
             return Self::open_parquet(bytes, file, options, converter);
         }
         refuse_foreign(bytes.look_at(KIND_BYTES)?, &file.name, options.encoding)?;
         let mut window = Window::open(TextStream::new(bytes, options.encoding))?;
         skip_byte_order_mark(&mut window, options.encoding, &file.name)?;
         refuse_foreign_text(window.unread(), &file.name)?;
+        let may_be_wrapped = matches!(options.format, None | Some(InputFormat::Ndjson | InputFormat::JsonArray));
+        if options.records.is_none()
+            && may_be_wrapped
+            && let Some(shape) = wrapped::find(window.unread(), &options.header_map)
+        {
+            return Err(shape.refuse(&file.name));
+        }
         converter.format = match options.format {
             Some(InputFormat::Parquet) => return Err(mismatched(window.unread(), &file.name, "a Parquet file")),
             Some(format) => format,
@@ -152,6 +163,10 @@ impl Reader {
         let notes = Vec::new();
         let max = options.max_record_bytes;
         let splitter: Box<dyn Splitter> = match converter.format {
+            format if options.records.is_some() => {
+                converter.format = InputFormat::JsonArray;
+                wrapped_splitter(format, file, options, &converter.rules.folders)?
+            }
             InputFormat::Csv | InputFormat::Tsv => {
                 let named = take_separator_line(&mut window);
                 let declared = &converter.declared;
@@ -280,6 +295,29 @@ fn converter(file: &SourceFile, options: &ReadOptions) -> Result<Converter> {
         extra: if options.keep_extra { Extra::Keep } else { Extra::Drop },
         max_record_bytes: options.max_record_bytes,
     })
+}
+
+/// Returns what cuts documents with their records inside.
+fn wrapped_splitter(
+    format: InputFormat,
+    file: &SourceFile,
+    options: &ReadOptions,
+    folders: &FolderColumns,
+) -> Result<Box<dyn Splitter>> {
+    match (&options.records, format) {
+        (Some(path), InputFormat::Ndjson | InputFormat::JsonArray | InputFormat::Pages) => {
+            Ok(Box::new(WrappedSplitter::new(path, &file.name, &options.header_map, folders, options.max_record_bytes)))
+        }
+        _ => Err(records_of_other(file, "no JSON")),
+    }
+}
+
+fn records_of_other(file: &SourceFile, what: &str) -> Error {
+    Error::input(
+        Place::file(&file.name),
+        format!("is {what}, and --records says where in a JSON document the records are"),
+    )
+    .with_hint("take it in by a run of its own, without --records")
 }
 
 fn skip_byte_order_mark(window: &mut Window, encoding: Encoding, name: &str) -> Result<()> {

@@ -8,6 +8,7 @@ use chrono_tz::Tz;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::dialect::Declared;
+use super::wrapped::RecordsPath;
 use crate::error::{Result, io_error};
 
 /// One input, not yet opened.
@@ -109,17 +110,24 @@ pub struct ReadOptions {
     pub declared: Declared,
     /// Days, since the Unix epoch in the declared zone, that stand for no end: a session that ends on one of them is running.
     pub no_end_days: Vec<i64>,
+    /// Where in a JSON document its records are, where they are not at its top.
+    pub records: Option<RecordsPath>,
 }
 
 impl ReadOptions {
     /// Hashes the options that decide what a file's bytes mean: read in another way, a file is another input. A format that is
     /// named is mostly the one that is told from the bytes, and a wrong one is refused; it does not count.
     pub fn fingerprint(&self) -> u64 {
-        let Self { encoding, time_zone, header_map, keep_extra, max_record_bytes, declared, no_end_days, .. } = self;
+        let Self {
+            encoding, time_zone, header_map, keep_extra, max_record_bytes, declared, no_end_days, records, ..
+        } = self;
         let mut text = format!("{encoding:?} {time_zone} {header_map:?} {keep_extra} {max_record_bytes}");
         // Where nothing is declared the hash is what it was before anything could be, so that a file is known again.
         if !declared.is_default() || !no_end_days.is_empty() {
             text.push_str(&format!(" {declared:?} {no_end_days:?}"));
+        }
+        if let Some(records) = records {
+            text.push_str(&format!(" {records}"));
         }
         xxhash_rust::xxh3::xxh3_64(text.as_bytes())
     }

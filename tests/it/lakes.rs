@@ -89,6 +89,7 @@ pub fn options() -> IngestOptions {
             fallback_exported_at_us: NOW_US,
             declared: Default::default(),
             no_end_days: Vec::new(),
+            records: None,
         },
         max_bad: 0,
         all_or_nothing: false,

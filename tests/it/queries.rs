@@ -129,6 +129,7 @@ impl TestLake {
                 fallback_exported_at_us: as_of().timestamp_micros(),
                 declared: Default::default(),
                 no_end_days: Vec::new(),
+                records: None,
             },
             max_bad: 1,
             all_or_nothing: true,

@@ -52,10 +52,9 @@ impl ScalarUDFImpl for JsonValue {
         let mut paths = Parsed::new(&paths, |text| Path::parse(text).ok());
         let mut buffer = String::new();
         let mut values = StringViewBuilder::with_capacity(call.rows);
-        let mut mended = String::new();
         for row in 0..call.rows {
             let raw = match (documents.get(row), paths.get(row)) {
-                (Some(json), Some(path)) => match pick(path, json, &mut mended) {
+                (Some(json), Some(path)) => match pick(path, json) {
                     Picked::One(raw) => Some(raw),
                     _ => None,
                 },

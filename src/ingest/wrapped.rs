@@ -1,0 +1,526 @@
+//! Cuts JSON documents that hold their records in a list somewhere inside, as `{"meta":{…},"data":[{…},{…}]}`.
+//!
+//! Where the list is must be said (`--records '$.data'`); what a document without that looks like is told by [`find`]. An input
+//! holds one such document, or many: after each other, one a line, or in an array. The documents are read from front to back and
+//! nothing but the record at hand is held in memory; what stands beside the list is got past piece by piece. Records are objects,
+//! or lists of values whose names stand before them in the document (ClickHouse's `meta`, pandas' `columns`, `columnHeaders`).
+
+use std::sync::Arc;
+
+use super::cut::{Splitter, Step};
+use super::folders::FolderColumns;
+use super::json::{Scanner, blanks, element};
+use super::layout::Layout;
+use super::pages::{key_at, value_length};
+use super::values::quoted;
+use crate::error::{Error, Place, Result};
+use crate::schema::{COLUMNS, HeaderMatch, match_headers};
+
+/// Longest list of names that is looked at, in bytes; a longer one is taken for something else.
+const NAMES_BYTES: usize = 1024 * 1024;
+
+/// Longest key of a document, in bytes.
+const KEY_BYTES: usize = 64 * 1024;
+
+/// How many members of a document an error names.
+const NAMED_MEMBERS: usize = 12;
+
+/// Keys under which the names of values stand that records give without them.
+const NAME_KEYS: [&str; 5] = ["meta", "columns", "columnHeaders", "headers", "fields"];
+
+/// How deep a list of records is looked for where nobody said where it is.
+const SEARCHED_DEPTH: usize = 4;
+
+/// Where in a JSON document its records are: a list below some keys, as `$.data` or `$.result.items`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordsPath {
+    keys: Vec<String>,
+}
+
+impl RecordsPath {
+    /// Reads a path: `$.data`, `$.result.items`, `$["a key"]`; the dollar may be left out.
+    ///
+    /// # Errors
+    /// What is none, or names a place in a list.
+    pub fn parse(text: &str) -> Result<Self> {
+        let none = || {
+            Error::usage(format!("--records {text:?} is not the place of a list")).with_hint(
+                "write the keys that lead to it, as --records '$.data' or --records '$.result[\"my items\"]'",
+            )
+        };
+        let trimmed = text.trim();
+        let mut rest = trimmed.strip_prefix('$').unwrap_or(trimmed);
+        let mut first = rest.len() == trimmed.len();
+        let mut keys = Vec::new();
+        while !rest.is_empty() {
+            if let Some(quoted) = rest.strip_prefix('[') {
+                let quote = quoted.chars().next().filter(|c| matches!(c, '"' | '\'')).ok_or_else(none)?;
+                let (key, after) = quoted.get(1..).and_then(|rest| rest.split_once(quote)).ok_or_else(none)?;
+                keys.push(key.to_owned());
+                rest = after.strip_prefix(']').ok_or_else(none)?;
+            } else {
+                let plain = match rest.strip_prefix('.') {
+                    Some(plain) => plain,
+                    None if first => rest,
+                    None => return Err(none()),
+                };
+                let (key, after) = plain.split_at(plain.find(['.', '[']).unwrap_or(plain.len()));
+                if key.is_empty() || key.contains(['*', '?', '@', '(', ']']) {
+                    return Err(none());
+                }
+                keys.push(key.to_owned());
+                rest = after;
+            }
+            first = false;
+        }
+        if keys.is_empty() { Err(none()) } else { Ok(Self { keys }) }
+    }
+
+    /// Writes the first keys as a path.
+    fn upto(&self, count: usize) -> String {
+        path_of(self.keys.iter().take(count).map(String::as_str))
+    }
+}
+
+impl std::fmt::Display for RecordsPath {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.upto(self.keys.len()))
+    }
+}
+
+/// Writes keys as a path that [`RecordsPath::parse`] reads.
+fn path_of<'a>(keys: impl Iterator<Item = &'a str>) -> String {
+    let mut path = "$".to_owned();
+    for key in keys {
+        let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
+        match (plain, key.contains('"')) {
+            (true, _) => path.push_str(&format!(".{key}")),
+            (false, false) => path.push_str(&format!("[\"{key}\"]")),
+            (false, true) => path.push_str(&format!("['{key}']")),
+        }
+    }
+    path
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Between documents.
+    Outside,
+    /// In an array of documents, before an element.
+    ArrayFirst,
+    ArrayNext,
+    /// In an array of documents, behind an element.
+    ArrayAfter,
+    /// In an object, before a member.
+    MemberFirst,
+    MemberNext,
+    /// In the value of a member that is none of ours.
+    Passing,
+    /// In an object, behind a member.
+    MemberAfter,
+    /// In the list, before a record.
+    RecordFirst,
+    RecordNext,
+    /// In the list, behind a record.
+    RecordAfter,
+}
+
+/// Cuts the records out of documents.
+pub(super) struct WrappedSplitter {
+    state: State,
+    in_array: bool,
+    path: RecordsPath,
+    /// How many keys of the path lead to the object that is being read.
+    depth: usize,
+    /// How many keys of the path the document was found to have, and the other keys beside the first that is missing.
+    reached: usize,
+    beside: Vec<String>,
+    /// Whether the document had the list.
+    found: bool,
+    /// The names that stood in the document so far, and the headers made of them.
+    names: Option<Vec<String>>,
+    layout: Option<Arc<Layout>>,
+    last_layout: Option<Arc<Layout>>,
+    scanner: Scanner,
+    name: String,
+    map: Vec<(String, String)>,
+    folders: FolderColumns,
+    max_record_bytes: usize,
+}
+
+impl WrappedSplitter {
+    pub(super) fn new(
+        path: &RecordsPath,
+        name: &str,
+        map: &[(String, String)],
+        folders: &FolderColumns,
+        max_record_bytes: usize,
+    ) -> Self {
+        Self {
+            state: State::Outside,
+            in_array: false,
+            path: path.clone(),
+            depth: 0,
+            reached: 0,
+            beside: Vec::new(),
+            found: false,
+            names: None,
+            layout: None,
+            last_layout: None,
+            scanner: Scanner::default(),
+            name: name.to_owned(),
+            map: map.to_vec(),
+            folders: folders.clone(),
+            max_record_bytes,
+        }
+    }
+
+    fn start_document(&mut self) {
+        self.depth = 0;
+        self.reached = 0;
+        self.beside.clear();
+        self.found = false;
+        self.names = None;
+        self.layout = None;
+        self.state = State::MemberFirst;
+    }
+
+    /// Leaves an object; says what is missing where it was a document without the list.
+    fn end_object(&mut self, at: usize) -> Option<Step> {
+        if self.depth > 0 {
+            self.depth -= 1;
+            self.state = State::MemberAfter;
+            return None;
+        }
+        if !self.found {
+            let beside = match self.beside.as_slice() {
+                [] => "nothing".to_owned(),
+                keys => {
+                    let above = self.path.keys.iter().take(self.reached).map(String::as_str);
+                    let all = keys.iter().map(|key| path_of(above.clone().chain([key.as_str()])));
+                    all.collect::<Vec<_>>().join(", ")
+                }
+            };
+            let missing = self.path.upto(self.reached + 1);
+            return Some(Step::Broken { at, message: format!("nothing stands at {missing}; there is {beside}") });
+        }
+        self.state = if self.in_array { State::ArrayAfter } else { State::Outside };
+        None
+    }
+
+    /// Reads the key of a member that starts at `at`, and what is needed of its value.
+    fn member(&mut self, window: &[u8], at: usize, at_end: bool) -> Step {
+        let unfinished = || match () {
+            () if at_end => Step::Broken { at, message: "the document ends early".to_owned() },
+            () if window.len() - at > KEY_BYTES => Step::Broken { at, message: "a key has no end".to_owned() },
+            () if at > 0 => Step::Skip(at),
+            () => Step::More,
+        };
+        let Some((key, value_at)) = key_at(window, at) else { return unfinished() };
+        let Some(first) = window.get(value_at) else { return unfinished() };
+        let key = unescaped(key);
+        let is_last = self.depth + 1 == self.path.keys.len();
+        if !self.found && self.path.keys.get(self.depth) == Some(&key) {
+            match (is_last, first) {
+                (true, b'[') => {
+                    self.found = true;
+                    self.state = State::RecordFirst;
+                    return Step::Skip(value_at + 1);
+                }
+                (false, b'{') => {
+                    self.depth += 1;
+                    self.reached = self.reached.max(self.depth);
+                    self.beside.clear();
+                    self.state = State::MemberFirst;
+                    return Step::Skip(value_at + 1);
+                }
+                _ => {
+                    let place = self.path.upto(self.depth + 1);
+                    let (what, wanted) = (described(window, value_at), if is_last { "list" } else { "object" });
+                    return Step::Broken { at: value_at, message: format!("{place} is {what} and no {wanted}") };
+                }
+            }
+        }
+        if self.depth == self.reached && self.beside.len() < NAMED_MEMBERS {
+            self.beside.push(key.clone());
+        }
+        if self.names.is_none() && NAME_KEYS.contains(&key.as_str()) && *first == b'[' {
+            let end = (value_at + NAMES_BYTES).min(window.len());
+            match value_length(window.get(..end).unwrap_or_default(), value_at) {
+                Some(length) => {
+                    self.names = names_of(window.get(value_at..value_at + length).unwrap_or_default());
+                    self.state = State::MemberAfter;
+                    return Step::Skip(value_at + length);
+                }
+                None if end < value_at + NAMES_BYTES => {
+                    return match () {
+                        () if at_end => Step::Broken { at, message: "the document ends early".to_owned() },
+                        () if at > 0 => Step::Skip(at),
+                        () => Step::More,
+                    };
+                }
+                None => {}
+            }
+        }
+        self.state = State::Passing;
+        self.scanner = Scanner::default();
+        Step::Skip(value_at)
+    }
+
+    /// Reads the record that starts at `at`.
+    fn record(&mut self, window: &[u8], at: usize, at_end: bool) -> Result<Step> {
+        // Values without names are read by the names that the document has, and objects by their keys.
+        if window.get(at) == Some(&b'[') && self.layout.is_none() {
+            let Some(names) = self.names.take() else {
+                let message = format!(
+                    "the records at {} are lists, and no list of their names (meta, columns, columnHeaders, headers or fields) \
+                     stands before them",
+                    self.path
+                );
+                return Ok(Step::Broken { at, message });
+            };
+            let layout = match &self.last_layout {
+                Some(last) if last.headers.names == names => Arc::clone(last),
+                _ => Arc::new(Layout::new(&names, &self.map, &self.folders, Place::file(&self.name))?),
+            };
+            self.last_layout = Some(Arc::clone(&layout));
+            self.layout = Some(Arc::clone(&layout));
+            return Ok(Step::Layout(layout, at));
+        }
+        let step = element(window, at, at_end, self.max_record_bytes);
+        if matches!(step, Step::Record { .. } | Step::TooLong { .. }) {
+            self.state = State::RecordAfter;
+            self.scanner = Scanner::default();
+        }
+        Ok(step)
+    }
+}
+
+impl Splitter for WrappedSplitter {
+    fn step(&mut self, window: &[u8], at_end: bool) -> Result<Step> {
+        let mut at = 0;
+        loop {
+            if self.state == State::Passing && at < window.len() {
+                let rest = window.get(at..).unwrap_or_default();
+                return Ok(match self.scanner.feed(rest) {
+                    Some(length) => {
+                        self.state = State::MemberAfter;
+                        Step::Skip(at + length)
+                    }
+                    None => Step::Skip(window.len()),
+                });
+            }
+            at += blanks(window.get(at..).unwrap_or_default());
+            let broken = |message: &str| Ok(Step::Broken { at, message: message.to_owned() });
+            let Some(byte) = window.get(at) else {
+                return match self.state {
+                    _ if at > 0 => Ok(Step::Skip(at)),
+                    _ if !at_end => Ok(Step::More),
+                    State::Outside => Ok(Step::End),
+                    _ => broken("the document ends early"),
+                };
+            };
+            match (self.state, byte) {
+                (State::Outside, b'[') => {
+                    self.in_array = true;
+                    self.state = State::ArrayFirst;
+                }
+                (State::Outside | State::ArrayFirst | State::ArrayNext, b'{') => self.start_document(),
+                (State::ArrayAfter, b',') => self.state = State::ArrayNext,
+                (State::ArrayFirst | State::ArrayAfter, b']') => {
+                    self.in_array = false;
+                    self.state = State::Outside;
+                }
+                (State::MemberFirst | State::MemberNext, b'"') => return Ok(self.member(window, at, at_end)),
+                (State::MemberAfter, b',') => self.state = State::MemberNext,
+                (State::MemberFirst | State::MemberAfter, b'}') => {
+                    if let Some(missing) = self.end_object(at) {
+                        return Ok(missing);
+                    }
+                }
+                (State::RecordAfter, b',') => self.state = State::RecordNext,
+                (State::RecordFirst | State::RecordAfter, b']') => self.state = State::MemberAfter,
+                (State::RecordFirst | State::RecordNext, byte) if !matches!(byte, b',' | b']' | b'}') => {
+                    return self.record(window, at, at_end);
+                }
+                (State::Outside | State::ArrayFirst | State::ArrayNext, _) => {
+                    return Ok(Step::Broken {
+                        at,
+                        message: format!("no JSON object with {} in it starts here", self.path),
+                    });
+                }
+                _ => return broken("the document is not JSON here"),
+            }
+            at += 1;
+        }
+    }
+
+    fn skip(&mut self, bytes: &[u8]) -> Option<usize> {
+        self.scanner.feed(bytes)
+    }
+}
+
+/// Returns a key as text.
+fn unescaped(key: &[u8]) -> String {
+    let text = String::from_utf8_lossy(key);
+    if !key.contains(&b'\\') {
+        return text.into_owned();
+    }
+    serde_json::from_str(&format!("\"{text}\"")).unwrap_or_else(|_| text.into_owned())
+}
+
+/// Says what a value is, in a few words.
+fn described(window: &[u8], at: usize) -> String {
+    match window.get(at) {
+        Some(b'{') => "an object".to_owned(),
+        Some(b'[') => "a list".to_owned(),
+        _ => {
+            let end = (at + 4096).min(window.len());
+            let seen = window.get(..end).unwrap_or_default();
+            let length = value_length(seen, at).unwrap_or(end - at);
+            quoted(&String::from_utf8_lossy(seen.get(at..at + length).unwrap_or_default()))
+        }
+    }
+}
+
+/// Reads a list of names: texts, or objects with a `name`.
+fn names_of(json: &[u8]) -> Option<Vec<String>> {
+    let list: Vec<serde_json::Value> = serde_json::from_slice(json).ok()?;
+    let name = |value: &serde_json::Value| value.as_str().or_else(|| value.get("name")?.as_str()).map(str::to_owned);
+    list.iter().map(name).collect::<Option<Vec<_>>>().filter(|names| !names.is_empty())
+}
+
+/// What a document is that holds its records inside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Shape {
+    /// A list of records at a path.
+    List(String),
+    /// Columns, each a list or an object of the values of all records (true for lists), at a path.
+    Columns(String, bool),
+    /// Objects, each a record, under keys that number or name them, at a path.
+    Keyed(String),
+}
+
+impl Shape {
+    /// Says what the input is, and what reads it.
+    pub(super) fn refuse(&self, name: &str) -> Error {
+        let error = |message: String| Error::input(Place::file(name), message);
+        let jq = |path: &str| if path == "$" { ".".to_owned() } else { path.trim_start_matches('$').to_owned() };
+        match self {
+            Self::List(path) => {
+                error(format!("the records are not at the top of the document, but in a list at {path}"))
+                    .with_hint(format!("read them with --records '{path}'"))
+            }
+            Self::Columns(path, lists) => {
+                let rows = if *lists { "range(first(.[]) | length)" } else { "(first(.[]) | keys_unsorted[])" };
+                let what = if path == "$" { "the document holds" } else { "the document holds, at its place," };
+                error(format!("{what} columns with the values of all sessions, not records ({path})")).with_hint(format!(
+                    "jq -c '{} | . as $all | {rows} as $row | $all | map_values(.[$row])' FILE > FILE.ndjson makes records of them",
+                    jq(path)
+                ))
+            }
+            Self::Keyed(path) => {
+                error(format!("the records are not in a list, but each under a key of its own ({path})"))
+                    .with_hint(format!("jq -c '{} | .[]' FILE > FILE.ndjson makes records of them", jq(path)))
+            }
+        }
+    }
+}
+
+/// Finds the records in a document that was not said to hold them inside. Nothing is found where the document's first object may
+/// be a record itself: where it has a session id or a start.
+pub(super) fn find(text: &[u8], map: &[(String, String)]) -> Option<Shape> {
+    let mut at = blanks(text);
+    if text.get(at) == Some(&b'[') {
+        at += 1;
+        at += blanks(text.get(at..)?);
+    }
+    if text.get(at) != Some(&b'{') {
+        return None;
+    }
+    search(text, at, map, &mut Vec::new())
+}
+
+fn search(text: &[u8], at: usize, map: &[(String, String)], path: &mut Vec<String>) -> Option<Shape> {
+    let members = members_of(text, at);
+    let place = path_of(path.iter().map(String::as_str));
+    let of_required = |member: &&(String, usize)| is_required(&member.0, map);
+    let required: Vec<Option<&u8>> = members.iter().filter(of_required).map(|(_, at)| text.get(*at)).collect();
+    if !required.is_empty() {
+        return match required.as_slice() {
+            [Some(b'['), Some(b'[')] => Some(Shape::Columns(place, true)),
+            [Some(b'{'), Some(b'{')] if !members.iter().filter(of_required).any(|(_, at)| is_extended(text, *at)) => {
+                Some(Shape::Columns(place, false))
+            }
+            _ => None,
+        };
+    }
+    // A page says where its records are, and may say so behind them.
+    if path.is_empty() && members.iter().any(|(key, _)| key.eq_ignore_ascii_case("columnHeaders")) {
+        return None;
+    }
+    let has_names = members.iter().any(|(key, _)| NAME_KEYS.contains(&key.as_str()));
+    for (key, value_at) in &members {
+        let first_at = value_at + 1 + blanks(text.get(value_at + 1..).unwrap_or_default());
+        path.push(key.clone());
+        let found = match (text.get(*value_at), text.get(first_at)) {
+            (Some(b'['), Some(b'{')) if has_required(text, first_at, map) => {
+                Some(Shape::List(path_of(path.iter().map(String::as_str))))
+            }
+            (Some(b'['), Some(b'[')) if has_names && !NAME_KEYS.contains(&key.as_str()) => {
+                Some(Shape::List(path_of(path.iter().map(String::as_str))))
+            }
+            (Some(b'{'), Some(b'"')) if has_required(text, *value_at, map) && !is_columns(text, *value_at, map) => {
+                Some(Shape::Keyed(place.clone()))
+            }
+            (Some(b'{'), Some(b'"')) if path.len() < SEARCHED_DEPTH => search(text, *value_at, map, path),
+            _ => None,
+        };
+        path.pop();
+        if found.is_some() {
+            return found;
+        }
+    }
+    None
+}
+
+fn is_required(key: &str, map: &[(String, String)]) -> bool {
+    let headers = match_headers(&[key], map).ok();
+    let found = headers.and_then(|headers| headers.matches.first().copied());
+    matches!(found, Some(HeaderMatch::Column(index)) if COLUMNS.get(index).is_some_and(|column| column.required))
+}
+
+/// Returns whether an object has both columns that a session cannot lack.
+fn has_required(text: &[u8], at: usize, map: &[(String, String)]) -> bool {
+    members_of(text, at).iter().filter(|(key, _)| is_required(key, map)).count() >= 2
+}
+
+fn is_columns(text: &[u8], at: usize, map: &[(String, String)]) -> bool {
+    matches!(search(text, at, map, &mut Vec::new()), Some(Shape::Columns(..)))
+}
+
+/// Returns whether a value is an object with one key that begins with a dollar: a value with its type, and no column.
+fn is_extended(text: &[u8], at: usize) -> bool {
+    members_of(text, at).first().is_some_and(|(key, _)| key.starts_with('$'))
+}
+
+/// Lists the members of an object, as far as they are in the text: keys and where the values start.
+fn members_of(text: &[u8], at: usize) -> Vec<(String, usize)> {
+    let mut members = Vec::new();
+    let mut at = at;
+    loop {
+        at += 1;
+        at += blanks(text.get(at..).unwrap_or_default());
+        if text.get(at) != Some(&b'"') {
+            return members;
+        }
+        let Some((key, value_at)) = key_at(text, at) else { return members };
+        members.push((unescaped(key), value_at));
+        let Some(length) = value_length(text, value_at) else { return members };
+        at = value_at + length;
+        at += blanks(text.get(at..).unwrap_or_default());
+        if text.get(at) != Some(&b',') {
+            return members;
+        }
+    }
+}

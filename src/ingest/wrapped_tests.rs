@@ -1,0 +1,198 @@
+//! Documents with their records inside: what is read of them, its places, and what is said where there is none.
+
+use arrow::array::AsArray;
+
+use super::format_tests::{options, read_with};
+use super::wrapped::RecordsPath;
+use super::{ReadOptions, replay};
+use crate::error::Error;
+
+fn at(path: &str) -> ReadOptions {
+    ReadOptions { records: Some(RecordsPath::parse(path).unwrap()), ..options() }
+}
+
+fn ids(text: &str, options: &ReadOptions) -> Vec<String> {
+    let outcome = read_with("a.json", text.as_bytes(), options).unwrap();
+    assert!(outcome.rejects.is_empty(), "{:?}", outcome.rejects);
+    let ids = outcome.rows.column_by_name("session_id").unwrap();
+    ids.as_string_view().iter().map(|id| id.unwrap().to_owned()).collect()
+}
+
+fn refused(text: &str, options: &ReadOptions) -> (String, String) {
+    let error = read_with("a.json", text.as_bytes(), options).unwrap_err();
+    assert!(matches!(error, Error::Input { .. }), "{error}");
+    (error.to_string(), error.hint().unwrap_or_default().to_owned())
+}
+
+const RECORD: &str = r#"{"session_id":"w1","started_at":"2026-11-20T10:00:00Z","data":{"a":[1]}}"#;
+const OTHER: &str = r#"{"session_id":"w2","started_at":"2026-11-20T11:00:00Z"}"#;
+
+#[test]
+fn a_path_is_read_and_written_the_same() {
+    for (text, written) in [
+        ("$.data", "$.data"),
+        ("data", "$.data"),
+        ("$.result.items", "$.result.items"),
+        ("result['my items']", "$.result[\"my items\"]"),
+        ("$[\"a.b\"].c", "$[\"a.b\"].c"),
+        ("$['say \"hi\"']", "$['say \"hi\"']"),
+    ] {
+        let path = RecordsPath::parse(text).unwrap();
+        assert_eq!(path.to_string(), written, "{text}");
+        assert_eq!(RecordsPath::parse(written).unwrap(), path);
+    }
+    for text in ["", "$", "$.", "$.a..b", "$.a[0]", "$.a[*]", "$.*", "$a", "$['a", "$['a'"] {
+        assert!(RecordsPath::parse(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn records_are_read_where_they_are() {
+    for text in [
+        format!(r#"{{"meta":{{"data":[7]}},"data":[{RECORD},{OTHER}],"next":""}}"#),
+        format!(" {{ \"rows\" : 2 ,\n \"data\" :\n [\n {RECORD} ,\n {OTHER} ]\n}}\n"),
+        // Pages: after each other, one a line, in an array.
+        format!(r#"{{"data":[{RECORD}],"x":1}}{{"data":[]}} {{"x":"]","data":[{OTHER}]}}"#),
+        format!(r#"[{{"data":[{RECORD}]}},{{"data":[{OTHER}]}}]"#),
+        // What pandas writes for orient=table.
+        format!(r#"{{"schema":{{"fields":[{{"name":"index","type":"integer"}}]}},"data":[{RECORD},{OTHER}]}}"#),
+    ] {
+        assert_eq!(ids(&text, &at("$.data")), ["w1", "w2"], "{text}");
+    }
+    let deep =
+        format!(r#"{{"a":{{"result":[]}},"result":{{"x":{{}},"my items":[{RECORD},{OTHER}],"y":[]}},"z":"}}"}}"#);
+    assert_eq!(ids(&deep, &at("$.result['my items']")), ["w1", "w2"]);
+    assert_eq!(ids(r#"{"data":[]}"#, &at("$.data")).len(), 0);
+}
+
+#[test]
+fn lists_of_values_have_the_names_that_stand_before_them() {
+    for (text, path) in [
+        (
+            r#"{"meta":[{"name":"session_id","type":"String"},{"name":"started_at","type":"String"}],
+            "data":[["w1","2026-11-20T10:00:00Z"],["w2","2026-11-20T11:00:00Z"]],"rows":2}"#,
+            "$.data",
+        ),
+        (
+            r#"{"columns":["session_id","started_at"],"index":[0,1],"data":[["w1",1800000000000],["w2",1800000000000]]}"#,
+            "$.data",
+        ),
+        (r#"{"r":{"columns":["started_at","id"],"rows":[[1800000000000,"w1"],[1800000000000,"w2"]]}}"#, "$.r.rows"),
+    ] {
+        assert_eq!(ids(text, &at(path)), ["w1", "w2"], "{text}");
+    }
+    let (message, _) = refused(r#"{"data":[["w1",1]],"columns":["session_id","started_at"]}"#, &at("$.data"));
+    assert!(message.contains("the records at $.data are lists, and no list of their names"), "{message}");
+}
+
+#[test]
+fn a_place_that_has_no_list_is_an_error_that_says_what_is_there() {
+    for (text, path, message) in [
+        (r#"{"meta":1,"rows":[],"a b":2}"#, "$.data", r#"nothing stands at $.data; there is $.meta, $.rows, $["a b"]"#),
+        ("{}", "$.data", "nothing stands at $.data; there is nothing"),
+        (
+            r#"{"data":{"items":[],"n":1},"x":1}"#,
+            "$.data.rows",
+            "nothing stands at $.data.rows; there is $.data.items, $.data.n",
+        ),
+        (r#"{"data":null}"#, "$.data", r#"$.data is "null" and no list"#),
+        (r#"{"data":{"error":"no"}}"#, "$.data", "$.data is an object and no list"),
+        (r#"{"data":"x"}"#, "$.data", r#"$.data is "\"x\"" and no list"#),
+        (r#"{"data":[]}"#, "$.data.items", "$.data is a list and no object"),
+        ("7", "$.data", "no JSON object with $.data in it starts here"),
+        (r#"{"data":[{}"#, "$.data", "the document ends early"),
+        (r#"{"data":[{}]"#, "$.data", "the document ends early"),
+        (r#"{"x":"abc"#, "$.data", "the document ends early"),
+        (r#"{"data":[{} {}]}"#, "$.data", "the document is not JSON here"),
+    ] {
+        let (said, _) = refused(text, &ReadOptions { format: Some(super::InputFormat::Ndjson), ..at(path) });
+        assert!(said.ends_with(message), "{text}: {said}");
+    }
+}
+
+#[test]
+fn without_the_place_the_error_names_it() {
+    for (text, place) in [
+        (format!(r#"{{"meta":{{"total":2}},"data":[{RECORD}],"next":""}}"#), "$.data"),
+        (format!("{{\n\"data\": [\n{RECORD}]}}"), "$.data"),
+        (format!(r#"{{"records":[{RECORD}]}}"#), "$.records"),
+        (format!(r#"[{{"items":[{RECORD}]}}]"#), "$.items"),
+        (format!(r#"{{"a":{{"b":{{"list of":[{RECORD}]}}}}}}"#), r#"$.a.b["list of"]"#),
+        (r#"{"columns":["session_id","started_at"],"index":[0],"data":[["w1",5]]}"#.to_owned(), "$.data"),
+        (r#"{"meta":[{"name":"session_id"}],"data":[["w1"]]}"#.to_owned(), "$.data"),
+    ] {
+        let (message, hint) = refused(&text, &options());
+        assert!(message.ends_with(&format!("in a list at {place}")), "{message}");
+        assert_eq!(hint, format!("read them with --records '{place}'"));
+    }
+    // The window of the first megabyte may end inside of the list.
+    let long = format!(r#"{{"data":[{}]}}"#, vec![RECORD; 20_000].join(","));
+    assert!(refused(&long, &options()).0.ends_with("$.data"));
+}
+
+#[test]
+fn documents_of_columns_and_of_keyed_records_are_named() {
+    let columns = r#"{"session_id":{"0":"w1"},"started_at":{"0":"2026-11-20"}}"#;
+    let (message, hint) = refused(columns, &options());
+    assert!(message.contains("columns with the values of all sessions"), "{message}");
+    assert!(hint.contains("keys_unsorted[]") && hint.starts_with("jq -c '. | "), "{hint}");
+    let (_, hint) = refused(r#"{"session_id":["w1"],"started_at":["2026-11-20"]}"#, &options());
+    assert!(hint.contains("range(first(.[]) | length)"), "{hint}");
+    let (_, hint) = refused(r#"{"meta":[],"data":{"session_id":["w1"],"started_at":["x"]}}"#, &options());
+    assert!(hint.starts_with("jq -c '.data | "), "{hint}");
+    let (message, hint) = refused(&format!(r#"{{"0":{RECORD},"1":{OTHER}}}"#), &options());
+    assert!(message.contains("each under a key of its own"), "{message}");
+    assert_eq!(hint, "jq -c '. | .[]' FILE > FILE.ndjson makes records of them");
+}
+
+#[test]
+fn what_may_be_a_record_is_read_as_one() {
+    for text in [
+        RECORD.to_owned(),
+        format!("{RECORD}\n{OTHER}"),
+        format!("[{RECORD},{OTHER}]"),
+        format!(r#"{{"session_id":"x","data":[{RECORD}]}}"#),
+        r#"{"started_at":{"$date":5},"session_id":{"$oid":"5"}}"#.to_owned(),
+        r#"{"data":[{"a":1}],"source":{}}"#.to_owned(),
+        r#"{"data":[[1]]}"#.to_owned(),
+        r#"{"records":[["w1",5]],"columnHeaders":["session_id","started_at"]}"#.to_owned(),
+    ] {
+        assert!(read_with("a.json", text.as_bytes(), &options()).is_ok(), "{text}");
+    }
+}
+
+#[test]
+fn records_have_their_places_and_can_be_replayed() {
+    let text = format!("{{\"x\":{{}},\n\"data\":[{RECORD},\n  {{\"session_id\":\"w3\"}},\n{OTHER}]}}");
+    let outcome = read_with("a.json", text.as_bytes(), &at("$.data")).unwrap();
+    let reject = &outcome.rejects[0];
+    assert_eq!((reject.line, reject.raw.as_slice()), (Some(3), br#"{"session_id":"w3"}"#.as_slice()));
+    assert_eq!(reject.byte_offset, text.find("{\"session_id\":\"w3\"}").map(|at| at as u64));
+    let mapped = ReadOptions { header_map: vec![("begin".into(), "started_at".into())], ..options() };
+    let raw = br#"{"session_id":"w3","begin":"2026-11-20"}"#;
+    assert_eq!(replay(&outcome.contexts[0], raw, &mapped).unwrap().rows.num_rows(), 1);
+
+    let text = r#"{"columns":["session_id","begun"],"data":[["w1",1800000000000],["w2",null]]}"#;
+    let mapped = ReadOptions { header_map: vec![("begun".into(), "started_at".into())], ..at("$.data") };
+    let outcome = read_with("a.json", text.as_bytes(), &mapped).unwrap();
+    assert_eq!((outcome.rows.num_rows(), outcome.rejects.len()), (1, 1));
+    assert_eq!(replay(&outcome.contexts[0], br#"["w2",1800000000000]"#, &mapped).unwrap().rows.num_rows(), 1);
+}
+
+#[test]
+fn a_long_record_costs_itself_and_what_stands_beside_the_list_may_be_long() {
+    let long = format!(r#"{{"session_id":"x","started_at":5,"data":"{}"}}"#, "]}".repeat(3_000_000));
+    let beside = "\\\"]}".repeat(1_000_000);
+    let text = format!(r#"{{"x":"{beside}","data":[{RECORD},{long},{OTHER}],"y":["{beside}"]}}"#);
+    let outcome = read_with("a.json", text.as_bytes(), &at("$.data")).unwrap();
+    assert_eq!((outcome.rows.num_rows(), outcome.rejects.len()), (2, 1));
+    assert!(outcome.rejects[0].truncated);
+}
+
+#[test]
+fn the_place_of_records_is_refused_for_what_is_no_json() {
+    for (name, text) in [("a.csv", "session_id,started_at\n"), ("a.json", "PAR1xxxxPAR1")] {
+        let error = read_with(name, text.as_bytes(), &at("$.data")).unwrap_err();
+        assert!(error.to_string().contains("--records says where in a JSON document"), "{error}");
+    }
+}
