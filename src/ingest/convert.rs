@@ -3,6 +3,7 @@
 //! A converter has all it needs and changes nothing, so that several threads may convert blocks of one file at once; the
 //! batches are the same whichever thread made them.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -99,6 +100,7 @@ impl Converter {
         // Checking the block at once is several times faster than record by record; only a block with a bad byte needs that.
         let whole = std::str::from_utf8(&block.bytes).ok();
         let mut builder = RowBuilder::new(&self.rules, block.spans.len());
+        let mut lines = Vec::with_capacity(block.spans.len());
         let mut rejects = Vec::new();
         for span in &block.spans {
             let raw = block.bytes.get(span.start..span.end).unwrap_or_default();
@@ -114,15 +116,16 @@ impl Converter {
                 Ok(row) => builder.push(&row)?,
                 Err(fault) => Err(fault),
             };
-            if let Err(fault) = outcome {
-                rejects.push(Reject {
+            match outcome {
+                Ok(()) => lines.push(span.line),
+                Err(fault) => rejects.push(Reject {
                     line: Some(span.line),
                     byte_offset: Some(block.offset + span.start as u64),
                     column: fault.column,
                     reason: fault.reason,
                     raw: raw.to_vec(),
                     truncated: span.truncated,
-                });
+                }),
             }
         }
         let (slots, unknown_columns) = match &reader {
@@ -131,7 +134,7 @@ impl Converter {
         };
         let (rows, warnings) = builder.finish()?;
         let context = Context::of(self, layout).to_json().into();
-        Ok(self.batch(rows, rejects, warnings, (slots, unknown_columns), context))
+        Ok(self.batch((rows, lines), rejects, warnings, (slots, unknown_columns), context))
     }
 
     /// Adds to why a record is broken what may be declared to read it.
@@ -169,6 +172,9 @@ impl Converter {
         let rejected = guarded(&self.rules.source, || {
             convert_rows(block, layout, self.extra, self.max_record_bytes, &mut builder)
         })?;
+        let refused: HashSet<u64> = rejected.iter().map(|row| row.number).collect();
+        let numbers = block.first_row..block.first_row + block.batch.num_rows() as u64;
+        let lines = numbers.filter(|number| !refused.contains(number)).collect();
         let rejects = rejected
             .into_iter()
             .map(|row| Reject {
@@ -181,13 +187,13 @@ impl Converter {
             })
             .collect();
         let (rows, warnings) = builder.finish()?;
-        Ok(self.batch(rows, rejects, warnings, of_layout(Some(layout)), self.context().into()))
+        Ok(self.batch((rows, lines), rejects, warnings, of_layout(Some(layout)), self.context().into()))
     }
 
     /// Adds to what the records have what the names of folders have.
     fn batch(
         &self,
-        rows: RecordBatch,
+        (rows, lines): (RecordBatch, Vec<u64>),
         rejects: Vec<Reject>,
         warnings: Warnings,
         (slots, mut unknown_columns): (u32, Vec<String>),
@@ -196,7 +202,7 @@ impl Converter {
         let folders = &self.rules.folders;
         unknown_columns.extend(folders.unknown().map(str::to_owned));
         let columns_seen = slots | seen(folders.slots());
-        ReadBatch { rows, rejects, warnings, columns_seen, unknown_columns, context }
+        ReadBatch { rows, lines, rejects, warnings, columns_seen, unknown_columns, context }
     }
 }
 

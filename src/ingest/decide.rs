@@ -1,6 +1,6 @@
 //! Decides, against one snapshot, which incoming rows are stored and which stored rows give way.
 //!
-//! Only keys are looked at: of the stored files the five columns that make a key, of the rows of this run what the key store
+//! Only keys are looked at: of the stored files the seven columns that make a key, of the rows of this run what the key store
 //! kept. Memory: a filter of at most two bytes an incoming row, keys in bounded batches, one partition of keys at a time, a bit an
 //! incoming row, and four bytes a stored row that gives way.
 
@@ -11,6 +11,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use futures::StreamExt;
 
+use super::Warning;
 use super::fingerprint::KeyColumns;
 use super::keys::{Key, KeyStore, PARTITIONS, RowPlace, SessionFilter};
 use super::ledger::FileLedger;
@@ -32,25 +33,59 @@ pub struct Decision {
     pub removed: BTreeMap<u32, Vec<u32>>,
     /// Stored states seen again: content hash and instant.
     pub sightings: Vec<(i64, i64)>,
+    /// What gives way to another session under its id.
+    pub same_id: SameId,
     /// The ledgers of the files, with the outcomes counted.
     pub files: Vec<FileLedger>,
+}
+
+/// Rows that give way to another session under the same id.
+#[derive(Default)]
+pub struct SameId {
+    /// A bit for every incoming row; empty where there is none.
+    incoming: Vec<u64>,
+    /// Stored rows, by index of their file, in order.
+    pub stored: BTreeMap<u32, Vec<u32>>,
+}
+
+impl SameId {
+    /// Says whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.incoming.is_empty() && self.stored.is_empty()
+    }
+
+    /// Says whether an incoming row gives way.
+    pub fn gives_way(&self, ordinal: u64) -> bool {
+        bit(&self.incoming, ordinal)
+    }
+}
+
+fn bit(bits: &[u64], at: u64) -> bool {
+    bits.get((at / 64) as usize).is_some_and(|word| word & 1 << (at % 64) != 0)
 }
 
 impl Decision {
     /// Says whether an incoming row is stored.
     pub fn wins(&self, ordinal: u64) -> bool {
-        self.winners.get((ordinal / 64) as usize).is_some_and(|word| word & 1 << (ordinal % 64) != 0)
+        bit(&self.winners, ordinal)
     }
 
     fn take(&mut self, resolution: Resolution, staged: &Staged) {
         for (ordinal, outcome) in resolution.outcomes {
-            let counts = &mut self.files[staged.file_of(ordinal)].counts;
+            let file = staged.file_of(ordinal);
+            let counts = &mut self.files[file].counts;
             match outcome {
                 Outcome::Inserted => counts.inserted += 1,
                 Outcome::Updated => counts.updated += 1,
                 Outcome::Unchanged => counts.unchanged += 1,
                 Outcome::Superseded => counts.superseded += 1,
                 Outcome::Duplicate => counts.duplicate += 1,
+                Outcome::OtherSession => counts.quarantined += 1,
+            }
+            if outcome == Outcome::OtherSession {
+                self.warn(file);
+                self.same_id.incoming.resize(self.winners.len(), 0);
+                self.same_id.incoming[(ordinal / 64) as usize] |= 1 << (ordinal % 64);
             }
             if matches!(outcome, Outcome::Inserted | Outcome::Updated) {
                 self.winners[(ordinal / 64) as usize] |= 1 << (ordinal % 64);
@@ -59,7 +94,15 @@ impl Decision {
         for (file, row) in resolution.removed {
             self.removed.entry(file).or_default().push(row);
         }
+        for (file, row, ordinal) in resolution.other_sessions {
+            self.warn(staged.file_of(ordinal));
+            self.same_id.stored.entry(file).or_default().push(row);
+        }
         self.sightings.extend(resolution.sightings);
+    }
+
+    fn warn(&mut self, file: usize) {
+        *self.files[file].warnings.entry(Warning::SameId).or_default() += 1;
     }
 }
 
@@ -110,6 +153,7 @@ pub async fn decide(
             decision.take(resolve(&mut keys, &sightings), &staged);
         }
         decision.removed.values_mut().for_each(|rows| rows.sort_unstable());
+        decision.same_id.stored.values_mut().for_each(|rows| rows.sort_unstable());
         Ok(decision)
     })
     .await
@@ -136,7 +180,15 @@ async fn stored_keys(
     limits: &Limits,
 ) -> Result<KeyStore> {
     let keys = Arc::new(Mutex::new(KeyStore::new(limits.memory_bytes / 4)));
-    let schema = projected(&["session_id", "ended_at", EXPORTED_AT, "time_in_workflow", CONTENT_HASH])?;
+    let schema = projected(&[
+        "session_id",
+        "workflow_id",
+        "started_at",
+        "ended_at",
+        EXPORTED_AT,
+        "time_in_workflow",
+        CONTENT_HASH,
+    ])?;
     let mut lookups = futures::stream::iter(snapshot.files.iter().cloned().enumerate())
         .map(|(index, file)| {
             let (store, schema) = (table.store(), Arc::clone(&schema));

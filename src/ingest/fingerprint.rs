@@ -2,7 +2,7 @@
 
 use arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Float64Type, TimestampMicrosecondType};
-use xxhash_rust::xxh3::{xxh3_64_with_seed, xxh3_128};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
 
 use super::keys::{Key, RowPlace, sortable_seconds};
 use crate::error::{Error, Result};
@@ -69,6 +69,8 @@ fn named<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a arrow::array::Arr
 /// The columns that keys are made of.
 pub struct KeyColumns<'a> {
     session_id: &'a StringViewArray,
+    workflow_id: &'a StringViewArray,
+    started_at: &'a TimestampMicrosecondArray,
     ended_at: &'a TimestampMicrosecondArray,
     exported_at: &'a TimestampMicrosecondArray,
     time_in_workflow: &'a Float64Array,
@@ -83,6 +85,8 @@ impl<'a> KeyColumns<'a> {
     pub fn of(batch: &'a RecordBatch, content: &'a Int64Array) -> Result<Self> {
         Ok(Self {
             session_id: named(batch, "session_id")?.as_string_view(),
+            workflow_id: named(batch, "workflow_id")?.as_string_view(),
+            started_at: named(batch, "started_at")?.as_primitive(),
             ended_at: named(batch, "ended_at")?.as_primitive(),
             exported_at: named(batch, EXPORTED_AT)?.as_primitive(),
             time_in_workflow: named(batch, "time_in_workflow")?.as_primitive(),
@@ -105,6 +109,16 @@ impl<'a> KeyColumns<'a> {
             time_in_workflow: sortable_seconds(
                 self.time_in_workflow.is_valid(row).then(|| self.time_in_workflow.value(row)),
             ),
+            started_s: if self.started_at.is_valid(row) {
+                self.started_at.value(row).div_euclid(1_000_000) as u32
+            } else {
+                0
+            },
+            // The hash of a workflow must not be that of none.
+            workflow: match self.workflow_id.is_valid(row) {
+                true => (xxh3_64(self.workflow_id.value(row).as_bytes()) as u16).max(1),
+                false => 0,
+            },
             ended: self.ended_at.is_valid(row),
             place,
         }

@@ -154,6 +154,7 @@ impl fmt::Display for Warning {
             Self::NullMark => "\\N, NULL, NA, NaN or None without quotes, kept as text (--null-mark TEXT reads it as null)",
             Self::BackslashEscape => "escapes by backslashes, kept as they came (--dialect postgres-text, mysql or clickhouse-tsv reads them)",
             Self::RepeatedKey => "a key twice in one record, of which the first value was taken",
+            Self::SameId => "a session id that another session has, too; what gave way is in quarantine",
             Self::UnknownColumn => "unknown columns",
         })
     }

@@ -40,6 +40,7 @@ mod resolve;
 mod rewrite;
 mod rows;
 mod runs;
+mod same_id;
 mod sightings;
 mod stage;
 mod stream;
@@ -102,6 +103,8 @@ pub enum Warning {
     BackslashEscape,
     /// A JSON record with a key twice, of which the first value counts.
     RepeatedKey,
+    /// Another session has the session id, and what gave way is in quarantine.
+    SameId,
     /// A column that is none of ours.
     UnknownColumn,
 }

@@ -37,6 +37,8 @@ use crate::schema::match_headers;
 pub struct ReadBatch {
     /// The good rows, in input order: the columns of [`crate::schema::stored_schema`] except `_content_hash`.
     pub rows: RecordBatch,
+    /// The line of each good row in the file, from 1; for Parquet the row's number.
+    pub lines: Vec<u64>,
     /// What could not be stored, in input order.
     pub rejects: Vec<Reject>,
     /// Oddities of the good rows. [`super::Warning::UnknownColumn`] is not among them: see `unknown_columns`.

@@ -22,6 +22,8 @@ pub enum Outcome {
     Superseded,
     /// A copy of another row of this run.
     Duplicate,
+    /// Lost against another session under the same id, and no state of it.
+    OtherSession,
 }
 
 /// What is to be done for the sessions of one partition.
@@ -31,6 +33,8 @@ pub struct Resolution {
     pub outcomes: Vec<(u64, Outcome)>,
     /// Stored rows that give way: file and row.
     pub removed: Vec<(u32, u32)>,
+    /// Those of `removed` that are no state of the session which they give way to, and the row of this run that takes the place of each.
+    pub other_sessions: Vec<(u32, u32, u64)>,
     /// Stored states that were seen again: content hash and instant.
     pub sightings: Vec<(i64, i64)>,
 }
@@ -111,11 +115,15 @@ fn resolve_session(group: &[Key], sightings: &HashMap<i64, i64>, resolution: &mu
     let Some(winner) = (0..states.len()).max_by_key(|&i| states[i].best.rank()) else { return };
     for (index, state) in states.iter().enumerate() {
         if index != winner {
+            let same = state.best.is_same_session(&states[winner].best);
             if let Some((_, ordinal)) = state.incoming {
-                resolution.outcomes.push((ordinal, Outcome::Superseded));
+                resolution.outcomes.push((ordinal, if same { Outcome::Superseded } else { Outcome::OtherSession }));
             }
             if let Some((_, file, row)) = state.stored {
                 resolution.removed.push((file, row));
+                if let (false, Some((_, ordinal))) = (same, states[winner].incoming) {
+                    resolution.other_sessions.push((file, row, ordinal));
+                }
             }
             continue;
         }
@@ -193,7 +201,8 @@ mod tests {
         let ended = content % 3 == 0;
         let time_in_workflow = (content % 5) as u64;
         let content = content + 1000 * session as i64;
-        Key { session, content, seen_us, time_in_workflow, ended, place: RowPlace::Incoming(0) }
+        let place = RowPlace::Incoming(0);
+        Key { session, content, seen_us, time_in_workflow, started_s: 0, workflow: 0, ended, place }
     }
 
     #[test]
@@ -219,6 +228,23 @@ mod tests {
         assert_eq!(model.ingest(&[ended]), [Outcome::Updated]);
         assert_eq!(model.ingest(&[running]), [Outcome::Superseded]);
         assert_eq!(model.ingest(&[ended, ended]), [Outcome::Unchanged, Outcome::Duplicate]);
+    }
+
+    #[test]
+    fn another_session_under_one_id_is_no_state_that_is_superseded() {
+        let (mut first, mut second, mut third) = (state(1, 3, 1), state(1, 6, 2), state(1, 9, 3));
+        (first.started_s, second.started_s, third.started_s) = (10, u32::MAX, 11);
+        let mut model = Model::default();
+        assert_eq!(model.ingest(&[first, second]), [Outcome::OtherSession, Outcome::Inserted]);
+        // What starts a second apart is one session, of which a stored row gives way too.
+        assert_eq!(Model::default().ingest(&[first, third]), [Outcome::Superseded, Outcome::Inserted]);
+        let stored = Key { place: RowPlace::Stored { file: 4, row: 2 }, ..second };
+        let incoming = Key { place: RowPlace::Incoming(7), ..third };
+        let resolution = resolve(&mut [stored, incoming], &HashMap::new());
+        assert_eq!((resolution.removed, resolution.other_sessions), (vec![(4, 2)], vec![(4, 2, 7)]));
+        // A workflow that is not named is no other one.
+        (first.workflow, second.started_s, second.workflow) = (1, 10, 2);
+        assert!(!first.is_same_session(&second) && first.is_same_session(&Key { workflow: 0, ..second }));
     }
 
     fn export() -> impl Strategy<Value = Vec<Key>> {

@@ -147,13 +147,14 @@ fn of_liveness(batch: &RecordBatch, liveness: Liveness) -> Result<RecordBatch> {
 
 /// Keeps the winners of a batch of a run, in the columns that the lake stores.
 fn select(decision: &Decision, batch: &RecordBatch) -> Result<RecordBatch> {
-    let ordinal_column = batch.schema().index_of(ORDINAL)?;
-    let ordinals = batch.column(ordinal_column).as_primitive::<UInt64Type>();
+    let stored = schema::stored_schema();
+    let ordinals = batch.column(batch.schema().index_of(ORDINAL)?).as_primitive::<UInt64Type>();
     let mask: BooleanArray = ordinals.values().iter().map(|ordinal| Some(decision.wins(*ordinal))).collect();
     let selected = filter_record_batch(batch, &mask)?;
     // A few rows would keep the text of all rows in memory for as long as a row group is being filled.
     let selected = if selected.num_rows() * 2 < batch.num_rows() { compact(&selected)? } else { selected };
     let mut columns = selected.columns().to_vec();
-    columns.remove(ordinal_column);
-    Ok(RecordBatch::try_new(schema::stored_schema(), columns)?)
+    // The numbers of a run stand behind what the lake stores.
+    columns.truncate(stored.fields().len());
+    Ok(RecordBatch::try_new(stored, columns)?)
 }

@@ -30,14 +30,17 @@ use crate::schema::{self, COLUMNS};
 /// The column that numbers the rows of a run; it never leaves the run.
 pub const ORDINAL: &str = "_ordinal";
 
+/// The column with the line of a row in its file, or its number there; it never leaves the run either.
+pub const LINE: &str = "_line";
+
 /// Unknown columns that a ledger names at most: JSON whose keys are ids would otherwise name as many as it has records.
 const UNKNOWN_COLUMNS: usize = 1_000;
 
-/// Returns the schema of rows in a run: what the lake stores, and the row's number.
+/// Returns the schema of rows in a run: what the lake stores, the row's number in the run and its line in the file.
 pub fn run_schema() -> SchemaRef {
     let stored = schema::stored_schema();
-    let ordinal = Arc::new(Field::new(ORDINAL, DataType::UInt64, true));
-    Arc::new(Schema::new(stored.fields().iter().cloned().chain([ordinal]).collect::<Vec<_>>()))
+    let numbers = [ORDINAL, LINE].map(|name| Arc::new(Field::new(name, DataType::UInt64, true)));
+    Arc::new(Schema::new(stored.fields().iter().cloned().chain(numbers).collect::<Vec<_>>()))
 }
 
 /// How far a run has come.
@@ -308,7 +311,7 @@ fn push_counted(staged: &mut Staged, file: u32, read: &ReadBatch, content: Int64
             ledger.unknown_columns.truncate(UNKNOWN_COLUMNS);
         }
     }
-    push_rows(staged, file, &read.rows, content)
+    push_rows(staged, file, read, content)
 }
 
 /// Takes a converted block of a file.
@@ -392,7 +395,8 @@ fn end_file(ledger: &mut FileLedger, outcome: Result<FileSummary>) -> Result<()>
     Ok(())
 }
 
-fn push_rows(staged: &mut Staged, file: u32, batch: &RecordBatch, content: Int64Array) -> Result<()> {
+fn push_rows(staged: &mut Staged, file: u32, read: &ReadBatch, content: Int64Array) -> Result<()> {
+    let batch = &read.rows;
     let rows = batch.num_rows();
     if rows == 0 {
         return Ok(());
@@ -410,6 +414,7 @@ fn push_rows(staged: &mut Staged, file: u32, batch: &RecordBatch, content: Int64
     let mut arrays: Vec<ArrayRef> = batch.columns().to_vec();
     arrays.push(Arc::new(content));
     arrays.push(Arc::new(ordinals));
+    arrays.push(Arc::new(UInt64Array::from(read.lines.clone())));
     staged.runs.push(RecordBatch::try_new(Arc::clone(staged.runs.schema()), arrays)?)
 }
 
@@ -432,6 +437,7 @@ mod tests {
                     rows: RecordBatch::new_empty(
                         schema::stored_schema().project(&(0..17).collect::<Vec<_>>()).unwrap().into(),
                     ),
+                    lines: Vec::new(),
                     rejects: Vec::new(),
                     warnings: Default::default(),
                     columns_seen: 0,

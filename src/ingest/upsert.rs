@@ -13,6 +13,7 @@ use super::decide::decide;
 use super::folders::folder_hash;
 use super::ledger::{FileLedger, Ledger};
 use super::rewrite;
+use super::same_id;
 use super::sightings;
 use super::source::{ReadOptions, SourceFile};
 use super::stage::{Limits, Staged, stage};
@@ -249,6 +250,11 @@ impl Run {
             let snapshot = table.snapshot()?;
             let mut decision = decide(lake, table, &snapshot, &self.staged, limits).await?;
             let mut ledger = Ledger::of(decision.files.clone());
+            if self.options.stops(&decision.files) {
+                return Ok(Ledger { stopped: true, ..ledger });
+            }
+            let same_id = std::mem::take(&mut decision.same_id);
+            same_id::keep(lake, table, &snapshot, same_id, &self.staged, &self.options).await?;
             let mut sightings = std::mem::take(&mut decision.sightings);
             // The first attempt has recorded nearly all that a second one finds.
             sightings.retain(|sighting| !recorded.contains(sighting));

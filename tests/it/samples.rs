@@ -52,7 +52,7 @@ const SAMPLES: &[(&str, &[&str], Becomes)] = &[
     ("broken/bad_footer.parquet", &[], Refused("broken Parquet file")),
     ("broken/no_footer.parquet", &[], Refused("broken Parquet file")),
     ("broken/cut_off.json", &[], Refused("the JSON ends early")),
-    ("broken/binary.csv", &[], Refused("not UTF-8")),
+    ("broken/binary.csv", &[], Refused("is binary data")),
 ];
 
 #[test]

@@ -258,3 +258,47 @@ fn missing_columns_are_told_and_those_made_from_others_are_not() {
         "{note}"
     );
 }
+
+#[test]
+fn of_sessions_under_one_id_one_stays_and_the_others_are_kept_aside_with_their_lines() {
+    let desk = Desk::new();
+    let text = "Session Id,Started At,Ended At,Workflow Id\n\
+                3.91E+16,2026-11-20T10:00:00Z,2026-11-20T10:05:00Z,w\n\
+                3.91E+16,2026-11-20T12:00:00Z,2026-11-20T12:07:00Z,w\n\
+                3.91E+16,2026-11-20T12:00:00.4Z,2026-11-20T12:09:00Z,other\n\
+                028d0101,2026-11-20T10:00:00Z,2026-11-20T10:05:00Z,w\n\
+                028d0101,2026-11-20T10:00:00.5Z,2026-11-20T10:06:00Z,\n";
+    let (ledger, code) = ingest(&desk, text, "a.csv", &["--all-or-nothing"]);
+    assert_eq!((code, &ledger["version"], &ledger["stopped"]), (3, &Value::Null, &Value::from(true)), "{ledger}");
+    let (ledger, code) = ingest(&desk, text, "a.csv", &[]);
+    let total = &ledger["total"];
+    assert_eq!((code, &total["inserted"], &total["superseded"]), (3, &Value::from(2), &Value::from(1)), "{ledger}");
+    assert_eq!((&total["quarantined"], &ledger["warnings"]["same_id"]), (&Value::from(2), &Value::from(2)), "{ledger}");
+    let aside = "select file, line, \"column\", raw ->> 'session_id' as id, raw ->> 'ended_at' as ended, reason like 'another session%' as told \
+                 from quarantine order by line nulls last, ended";
+    let aside = |desk: &Desk| desk.query(aside, &["--format", "csv"]).fine().split_once("\n").unwrap().1.to_owned();
+    assert_eq!(
+        aside(&desk),
+        "a.csv,2,session_id,3.91E+16,2026-11-20T10:05:00Z,true\n\
+         a.csv,3,session_id,3.91E+16,2026-11-20T12:07:00Z,true\n"
+    );
+    // A later export of another session takes the place of the stored one, which is kept aside too, and once.
+    let later = "Session Id,Started At,Ended At\n3.91E+16,2026-11-20T15:00:00Z,2026-11-20T15:05:00Z\n";
+    desk.write("b.csv", later);
+    let ran = desk.run(&["ingest", "--format", "json", "--exported-at", "2026-11-22T00:00:00Z", "b.csv"]);
+    let ledger: Value = serde_json::from_str(&ran.out).unwrap();
+    assert_eq!(
+        (ran.code, &ledger["total"]["updated"], &ledger["warnings"]["same_id"]),
+        (0, &Value::from(1), &Value::from(1))
+    );
+    let with_stored = aside(&desk);
+    assert!(with_stored.ends_with("\na.csv,,session_id,3.91E+16,2026-11-20T12:09:00Z,true\n"), "{with_stored}");
+    // The first ones again, in a file of other bytes: what lost is known.
+    let (ledger, code) = ingest(&desk, &format!("{text}\n"), "a.csv", &[]);
+    assert_eq!(
+        (code, &ledger["total"]["quarantined"], &ledger["total"]["inserted"]),
+        (3, &Value::from(3), &Value::from(0))
+    );
+    assert_eq!(desk.run(&["ingest", "--replay-quarantine"]).code, 3);
+    assert_eq!(aside(&desk).lines().count(), 6);
+}
