@@ -12,6 +12,7 @@ use jiter::{Jiter, Peek};
 
 use super::arguments::{self, Call, Kind, Parameters};
 use super::reference::SESSIONS;
+use super::without_lone_surrogates;
 
 const PARAMETERS: Parameters = Parameters::required(&[("action_data", Kind::Text)]);
 
@@ -34,13 +35,8 @@ impl Default for ActionName {
 pub(super) fn action_name(text: &str) -> Option<Cow<'_, str>> {
     let text = text.trim();
     match text.as_bytes().first()? {
-        b'{' => object_name(text).map(Cow::Owned),
-        b'"' => {
-            let mut jiter = Jiter::new(text.as_bytes());
-            let name = jiter.next_str().ok()?.trim().to_owned();
-            jiter.finish().ok()?;
-            (!name.is_empty()).then_some(Cow::Owned(name))
-        }
+        b'{' => of_json(text, object_name).map(Cow::Owned),
+        b'"' => of_json(text, string_name).map(Cow::Owned),
         _ => bare_word(text).then_some(Cow::Borrowed(text)),
     }
 }
@@ -67,6 +63,19 @@ impl Member {
             None => Self::Other(is_first.then(|| name.to_owned())),
         }
     }
+}
+
+/// Finds the name in a JSON text, in which half a surrogate pair is read as U+FFFD.
+fn of_json(text: &str, read: impl Fn(&str) -> Option<String>) -> Option<String> {
+    read(text).or_else(|| read(&without_lone_surrogates(text)?))
+}
+
+/// Finds the name in a string.
+fn string_name(text: &str) -> Option<String> {
+    let mut jiter = Jiter::new(text.as_bytes());
+    let name = jiter.next_str().ok()?.trim().to_owned();
+    jiter.finish().ok()?;
+    (!name.is_empty()).then_some(name)
 }
 
 /// Finds the name in an object: the text of a naming member, else the only member's own name.
@@ -180,6 +189,10 @@ mod tests {
             ("two words", None),
             (r#"{"action": "end""#, None),
             (r#"{"action": "end"} x"#, None),
+            (r#""say\ud83d""#, Some("say\u{fffd}")),
+            (r#"{"note": "\ude00", "action": "end"}"#, Some("end")),
+            (r#"{"say\ud83d": {}}"#, Some("say\u{fffd}")),
+            (r#"{"note": "\ude00", "action": "end""#, None),
         ] {
             assert_eq!(action_name(text).as_deref(), name, "{text}");
         }

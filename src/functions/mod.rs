@@ -16,11 +16,13 @@ mod json;
 mod mask_email;
 mod phone;
 pub mod reference;
+mod surrogates;
 mod text_function;
 mod texts;
 mod time;
 
 pub use json::{elements_function, plain_path};
+pub use surrogates::without_lone_surrogates;
 pub use text_function::{ACTION_NAME, EMAIL_DOMAIN, TextFunction};
 
 use std::sync::Arc;

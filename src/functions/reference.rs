@@ -144,8 +144,9 @@ argument may be a column or a literal.
 
 const JSON_INTRODUCTION: &str = "\
 Every `key` is a name, or an index from 0 (negative from the end); several keys go step by step into the document. The first of
-several equal names counts, and a document is read only as far as needed. In PostgreSQL's manner `->` and `->>` bind more tightly
-than comparisons.
+several equal names counts, and a document is read only as far as needed. For half a surrogate pair (`\"\\ud83d\"` alone, which the
+grammar of JSON allows) they and the functions above read U+FFFD. In PostgreSQL's manner `->` and `->>` bind more tightly than
+comparisons.
 ";
 
 /// A function or operator, as a list shows it.

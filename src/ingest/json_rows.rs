@@ -1,7 +1,7 @@
 //! Reads JSON records into rows: objects by their keys, arrays by the headers of their page.
 //!
 //! Values are taken as they stand: a text is unescaped, a nested object or array is kept as the exact piece of the input, a
-//! number keeps its digits. Of a key that stands twice in an object the first counts, as for the SQL functions, and the row is
+//! number keeps its digits. Half a surrogate pair in a text is U+FFFD there, and stays as it came in a nested value. Of a key that stands twice in an object the first counts, as for the SQL functions, and the row is
 //! counted as odd. A key that is
 //! missing is an absent column; two keys that mean the same column are a fault, since which of them was meant is not ours
 //! to guess. Values nest to a depth of 200.
@@ -16,6 +16,7 @@ use super::rows::{Cell, Fault, Row, slot};
 use super::values::{end_members, offset_within, push_json_string, start_member};
 use crate::schema::{HeaderMatch, match_headers};
 use crate::shred::plain_json::skip_value;
+use crate::shred::without_lone_surrogates;
 
 /// What is done with columns that are none of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,15 +81,18 @@ impl From<JiterError> for Misread {
 
 /// The parser of a record, which may leave parts of it out.
 struct Reader<'r> {
+    /// The record as it came.
     record: &'r str,
+    /// What is read of it: the same, but for halves of surrogate pairs.
+    read: &'r str,
     parser: Jiter<'r>,
     /// Where in the record the parser began.
     base: usize,
 }
 
 impl<'r> Reader<'r> {
-    fn new(record: &'r str) -> Self {
-        Self { record, parser: Jiter::new(record.as_bytes()), base: 0 }
+    fn new(record: &'r str, read: &'r str) -> Self {
+        Self { record, read, parser: Jiter::new(read.as_bytes()), base: 0 }
     }
 
     /// Returns where in the record the parser is.
@@ -98,9 +102,9 @@ impl<'r> Reader<'r> {
 
     /// Goes past an object or an array.
     fn skip_nested(&mut self, peek: Peek) -> Result<(), JiterError> {
-        match skip_value(self.record.as_bytes(), self.index()) {
+        match skip_value(self.read.as_bytes(), self.index()) {
             Some(end) => {
-                self.parser = Jiter::new(self.record.as_bytes().get(end..).unwrap_or_default());
+                self.parser = Jiter::new(self.read.as_bytes().get(end..).unwrap_or_default());
                 self.base = end;
                 Ok(())
             }
@@ -161,20 +165,39 @@ impl<'m> JsonRows<'m> {
 
     /// Reads an object into a row; `line` is where it starts.
     pub(super) fn read_object<'a>(&'a mut self, record: &'a str, line: u64) -> Result<Row<'a>, Fault> {
-        self.start();
-        let mut column = None;
-        let mut reader = Reader::new(record);
-        let members = self.members(&mut reader, &mut column).map_err(|misread| reader.placed(misread));
-        self.row(members, record, line, column)
+        self.read(record, line, Self::members)
     }
 
     /// Reads an array into a row, its values in the order of the headers; `line` is where it starts.
     pub(super) fn read_array<'a>(&'a mut self, record: &'a str, layout: &Layout, line: u64) -> Result<Row<'a>, Fault> {
-        self.start();
+        self.read(record, line, |rows, reader, column| rows.elements(reader, layout, column))
+    }
+
+    fn read<'a>(
+        &'a mut self,
+        record: &'a str,
+        line: u64,
+        read: impl Fn(&mut Self, &mut Reader<'_>, &mut Option<&'static str>) -> Result<(), Misread>,
+    ) -> Result<Row<'a>, Fault> {
         let mut column = None;
-        let mut reader = Reader::new(record);
-        let elements = self.elements(&mut reader, layout, &mut column).map_err(|misread| reader.placed(misread));
-        self.row(elements, record, line, column)
+        let mut read = |rows: &mut Self, text: &str| {
+            rows.start();
+            column = None;
+            let mut reader = Reader::new(record, text);
+            read(rows, &mut reader, &mut column).map_err(|misread| reader.placed(misread))
+        };
+        let mut result = read(self, record);
+        let mut mended = None;
+        if matches!(result, Err(Misread::Json(_))) {
+            // The parser refuses half a surrogate pair, which is JSON all the same.
+            mended = without_lone_surrogates(record);
+            if let Some(mended) = &mended {
+                result = read(self, mended);
+            }
+        }
+        let mut row = self.row(result, record, line, column)?;
+        row.lone_surrogate = mended.is_some();
+        Ok(row)
     }
 
     fn start(&mut self) {
@@ -309,7 +332,7 @@ impl<'m> JsonRows<'m> {
             }
             Peek::String => {
                 let text = reader.parser.known_str()?;
-                Ok(match offset_within(reader.record, text) {
+                Ok(match offset_within(reader.read, text) {
                     Some(at) => Piece::Text(at..at + text.len()),
                     None => {
                         let before = self.scratch.len();

@@ -155,6 +155,7 @@ impl fmt::Display for Warning {
             Self::BackslashEscape => "escapes by backslashes, kept as they came (--dialect postgres-text, mysql or clickhouse-tsv reads them)",
             Self::RepeatedKey => "a key twice in one record, of which the first value was taken",
             Self::SameId => "a session id that another session has, too; what gave way is in quarantine",
+            Self::LoneSurrogate => "half a surrogate pair in JSON, kept as it came and read as U+FFFD",
             Self::UnknownColumn => "unknown columns",
         })
     }

@@ -105,6 +105,8 @@ pub enum Warning {
     RepeatedKey,
     /// Another session has the session id, and what gave way is in quarantine.
     SameId,
+    /// JSON with half a surrogate pair, which is read as U+FFFD; kept as it came.
+    LoneSurrogate,
     /// A column that is none of ours.
     UnknownColumn,
 }

@@ -13,6 +13,7 @@ use super::json::{Scanner, blanks, element};
 use super::layout::Layout;
 use super::values::quoted;
 use crate::error::{Error, Place, Result};
+use crate::shred::without_lone_surrogates;
 
 /// Longest part of a page that is held in memory to find its headers or the end of a value that is none of ours.
 pub(super) const PAGE_BYTES: usize = 256 * 1024 * 1024;
@@ -282,7 +283,9 @@ fn headers_behind(window: &[u8], mut at: usize) -> Behind {
 }
 
 fn header_names(json: &[u8]) -> Option<Vec<String>> {
-    let value: serde_json::Value = serde_json::from_slice(json).ok()?;
+    let read = |json: &[u8]| serde_json::from_slice::<serde_json::Value>(json).ok();
+    let mended = || without_lone_surrogates(std::str::from_utf8(json).ok()?);
+    let value = read(json).or_else(|| read(mended()?.as_bytes()))?;
     value
         .as_array()?
         .iter()

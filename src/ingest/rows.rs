@@ -22,7 +22,7 @@ use super::folders::FolderColumns;
 use super::time::{
     Instant, TimeFault, day_of, in_range, instant_of_number, is_plausible, parse_instant, resolve_local,
 };
-use super::values::{SourcePhone, communication_type, is_json, parse_number, quoted, same_phone, source_phone};
+use super::values::{Json, SourcePhone, communication_type, parse_number, quoted, same_phone, source_phone};
 use super::{Warning, Warnings};
 use crate::error::Result;
 use crate::schema::{COLUMNS, CONTENT_HASH, EXPORTED_AT, HeaderMatch, Kind, stored_schema};
@@ -91,6 +91,8 @@ pub(super) struct Row<'a> {
     pub(super) backslash: bool,
     /// Whether a key stood twice in the record, so that a value was left out.
     pub(super) repeated_key: bool,
+    /// Whether the record is JSON with half a surrogate pair in it.
+    pub(super) lone_surrogate: bool,
 }
 
 impl<'a> Row<'a> {
@@ -237,6 +239,7 @@ impl<'r> RowBuilder<'r> {
             null_mark: row.null_mark,
             backslash: row.backslash,
             repeated_key: row.repeated_key,
+            lone_surrogate: row.lone_surrogate,
             ..Warned::default()
         };
         let mut texts = [None; COLUMNS.len()];
@@ -249,7 +252,7 @@ impl<'r> RowBuilder<'r> {
         }
         for index in [ACTION_DATA, DATA] {
             if let (Some(text), Cell::Text(_)) = (texts[index], cells[index]) {
-                warned.invalid_json |= !acceptable_json(index, text);
+                warned.see(json_cell(index, text));
             }
         }
         if let Some(text) = texts[COMMUNICATION_TYPE] {
@@ -260,8 +263,9 @@ impl<'r> RowBuilder<'r> {
         }
         let mut scratch = std::mem::take(&mut self.phone_scratch);
         if let Some(details) = texts[SOURCE_DETAILS] {
-            match source_phone(details, &mut scratch) {
-                SourcePhone::NotJson => warned.invalid_json = true,
+            let (phone, json) = source_phone(details, &mut scratch);
+            warned.see(json);
+            match phone {
                 SourcePhone::None => {}
                 SourcePhone::Number(number) => match (cells[PHONE_NUMBER], texts[PHONE_NUMBER]) {
                     (Cell::Absent, _) => texts[PHONE_NUMBER] = Some(number),
@@ -360,9 +364,9 @@ fn is_null_word(text: &str) -> bool {
 }
 
 /// Action Data may be a bare word such as `end`; what starts like JSON must be JSON there too.
-fn acceptable_json(index: usize, text: &str) -> bool {
+fn json_cell(index: usize, text: &str) -> Json {
     let bare = index == ACTION_DATA && !matches!(text.trim_ascii_start().as_bytes().first(), Some(b'{' | b'[' | b'"'));
-    bare || is_json(text)
+    if bare { Json::Sound } else { Json::of(text) }
 }
 
 /// The times of a row.
@@ -477,9 +481,16 @@ struct Warned {
     null_mark: bool,
     backslash: bool,
     repeated_key: bool,
+    lone_surrogate: bool,
 }
 
 impl Warned {
+    /// Notes what a JSON cell is.
+    fn see(&mut self, json: Json) {
+        self.invalid_json |= json == Json::Broken;
+        self.lone_surrogate |= json == Json::Halved;
+    }
+
     fn count(&self, times: &Times, warnings: &mut Warnings) {
         let elapsed = times.ended_us.map(|ended_us| seconds_between(times.started_us, ended_us));
         let off = match (elapsed, times.seconds) {
@@ -497,6 +508,7 @@ impl Warned {
             (self.null_mark, Warning::NullMark),
             (self.backslash, Warning::BackslashEscape),
             (self.repeated_key, Warning::RepeatedKey),
+            (self.lone_surrogate, Warning::LoneSurrogate),
         ] {
             if odd {
                 *warnings.entry(warning).or_default() += 1;

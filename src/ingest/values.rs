@@ -3,6 +3,7 @@
 use jiter::{Jiter, Peek};
 
 use crate::shred::plain_json::is_plain_json;
+use crate::shred::without_lone_surrogates;
 
 /// Longest part of a bad value that a message quotes, in characters.
 const QUOTED_CHARS: usize = 100;
@@ -49,48 +50,76 @@ pub(super) fn same_phone(a: &str, b: &str) -> bool {
     a == b || a.bytes().filter(digits).eq(b.bytes().filter(digits))
 }
 
-/// Returns whether text is JSON to the parser that the SQL functions use, which nests to a depth of 200.
-pub(super) fn is_json(text: &str) -> bool {
-    if is_plain_json(text.as_bytes()) {
-        return true;
+/// What a text is to the parser that the SQL functions use, which nests to a depth of 200.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Json {
+    /// JSON.
+    Sound,
+    /// JSON with half a surrogate pair, for which the functions read U+FFFD.
+    Halved,
+    /// No JSON.
+    Broken,
+}
+
+impl Json {
+    /// Tells whether a text is JSON.
+    pub(super) fn of(text: &str) -> Self {
+        if is_plain_json(text.as_bytes()) {
+            return Self::Sound;
+        }
+        let is_json = |text: &str| {
+            let mut parser = Jiter::new(text.as_bytes());
+            parser.next_skip().is_ok() && parser.finish().is_ok()
+        };
+        match is_json(text) {
+            true => Self::Sound,
+            false if without_lone_surrogates(text).is_some_and(|text| is_json(&text)) => Self::Halved,
+            false => Self::Broken,
+        }
     }
-    let mut parser = Jiter::new(text.as_bytes());
-    parser.next_skip().is_ok() && parser.finish().is_ok()
 }
 
 /// What Source Details say about the phone number.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum SourcePhone<'a> {
-    /// The text is not JSON.
-    NotJson,
-    /// JSON without a phone number.
+    /// None, or the text is not JSON.
     None,
     /// The number, as it stands there.
     Number(&'a str),
 }
 
 /// Finds the phone number in Source Details: a text or number under `phoneNumber`, else `phone_number`, else `phone`, at the
-/// top of the object. Of a key that stands there twice the first counts. `scratch` takes a text that had to be unescaped.
-pub(super) fn source_phone<'a>(json: &'a str, scratch: &'a mut String) -> SourcePhone<'a> {
+/// top of the object. Of a key that stands there twice the first counts. `scratch` takes a text that had to be unescaped. Says too what
+/// the text is.
+pub(super) fn source_phone<'a>(json: &'a str, scratch: &'a mut String) -> (SourcePhone<'a>, Json) {
     const KEYS: [&str; 3] = ["phoneNumber", "phone_number", "phone"];
     let mut best: Option<(usize, Found)> = None;
-    let Some(()) = walk(json, &mut |rank, found, text| {
-        if best.as_ref().is_none_or(|(known, _)| rank < *known) {
-            if matches!(found, Found::Unescaped) {
-                scratch.clear();
-                scratch.push_str(text);
+    let mut is_walked = |json: &str| {
+        best = None;
+        let walked = walk(json, &mut |rank, found, text| {
+            if best.as_ref().is_none_or(|(known, _)| rank < *known) {
+                if matches!(found, Found::Unescaped) {
+                    scratch.clear();
+                    scratch.push_str(text);
+                }
+                best = Some((rank, found));
             }
-            best = Some((rank, found));
-        }
-    }) else {
-        return SourcePhone::NotJson;
+        });
+        walked.is_some()
+    };
+    let kind = match is_walked(json) {
+        true => Json::Sound,
+        // What is a slice of the mended text is the same of the text itself.
+        false if without_lone_surrogates(json).is_some_and(|json| is_walked(&json)) => Json::Halved,
+        false => return (SourcePhone::None, Json::Broken),
     };
     let number = match best {
-        None => return SourcePhone::None,
+        None => return (SourcePhone::None, kind),
         Some((_, Found::Slice(start, end))) => json.get(start..end).unwrap_or_default(),
         Some((_, Found::Unescaped)) => scratch.as_str(),
     };
-    return if number.trim_ascii().is_empty() { SourcePhone::None } else { SourcePhone::Number(number) };
+    let phone = if number.trim_ascii().is_empty() { SourcePhone::None } else { SourcePhone::Number(number) };
+    return (phone, kind);
 
     enum Found {
         Slice(usize, usize),
@@ -202,10 +231,10 @@ mod tests {
     #[test]
     fn phone_numbers_are_found_at_the_top_of_source_details_only() {
         let scratch = &mut String::new();
-        let number = SourcePhone::Number("+1202");
+        let number = (SourcePhone::Number("+1202"), Json::Sound);
         assert_eq!(source_phone(r#"{"channel":"phone","phoneNumber":"+1202"}"#, scratch), number);
         assert_eq!(source_phone(r#"{"phone":"1","phone_number":"\u002b1202"}"#, scratch), number);
-        assert_eq!(source_phone(r#"{"phoneNumber":12025550143}"#, scratch), SourcePhone::Number("12025550143"));
+        assert_eq!(source_phone(r#"{"phoneNumber":12025550143}"#, scratch).0, SourcePhone::Number("12025550143"));
         assert_eq!(source_phone(r#"{"phone":"+1202","phone":"other"}"#, scratch), number);
         for none in [
             r#"{"a":{"phone":"1"}}"#,
@@ -216,10 +245,17 @@ mod tests {
             r#"{"phone":""}"#,
             r#"{"phone":[1]}"#,
         ] {
-            assert_eq!(source_phone(none, scratch), SourcePhone::None, "{none}");
+            assert_eq!(source_phone(none, scratch), (SourcePhone::None, Json::Sound), "{none}");
         }
         for broken in ["api", "{", r#"{"phone":"1"} x"#, r#"{"phone":"1",}"#, ""] {
-            assert_eq!(source_phone(broken, scratch), SourcePhone::NotJson, "{broken}");
+            assert_eq!(source_phone(broken, scratch), (SourcePhone::None, Json::Broken), "{broken}");
+        }
+        for (halved, number) in [
+            (r#"{"note":"\ud83d","phone":"+1202"}"#, "+1202"),
+            (r#"{"phone":"\u002b1202","note":"\ude00"}"#, "+1202"),
+            (r#"{"phone":"12\ud83d"}"#, "12\u{fffd}"),
+        ] {
+            assert_eq!(source_phone(halved, scratch), (SourcePhone::Number(number), Json::Halved), "{halved}");
         }
     }
 
@@ -238,8 +274,15 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_no_json_and_no_overflow() {
-        assert!(is_json(&format!("{}{}", "[".repeat(150), "]".repeat(150))));
-        assert!(!is_json(&"[".repeat(1_000_000)));
+        assert_eq!(Json::of(&format!("{}{}", "[".repeat(150), "]".repeat(150))), Json::Sound);
+        assert_eq!(Json::of(&"[".repeat(1_000_000)), Json::Broken);
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_is_json() {
+        assert_eq!(Json::of(r#"{"a":"\ud83d\ude00","b":1e400}"#), Json::Sound);
+        assert_eq!(Json::of(r#"{"a":"\ud83d","b":1}"#), Json::Halved);
+        assert_eq!(Json::of(r#"{"a":"\ud83d","b":1"#), Json::Broken);
     }
 
     proptest! {

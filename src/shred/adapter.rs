@@ -43,7 +43,7 @@ fn parsed(text: &str) -> Option<Arc<Manifest>> {
     if kept.len() >= KEPT_MANIFESTS && !kept.contains_key(&hash) {
         kept.clear();
     }
-    kept.entry(hash).or_insert_with(|| Manifest::parse(text).map(Arc::new)).clone()
+    kept.entry(hash).or_insert_with(|| Manifest::parse(text).map(|it| Arc::new(it.without_misread()))).clone()
 }
 
 impl PhysicalExprAdapterFactory for ShredAdapterFactory {
@@ -164,7 +164,7 @@ impl ShredAdapter {
             None => (wanted.text.downcast_ref::<Column>()?.name().to_owned(), Vec::new()),
         };
         // The columns of a file whose manifest is not read may mean something else.
-        self.manifest()?;
+        self.manifest()?.columns.get(&column)?;
         let name = computed_name(&column, &path, wanted.function);
         let index = self.physical.index_of(&name).ok()?;
         let values: Arc<dyn PhysicalExpr> = Arc::new(Column::new(&name, index));

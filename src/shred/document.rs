@@ -4,23 +4,27 @@
 //! going back, and a look-up reads a document only as far as it must. On a sound document one pass in order does the same as
 //! many look-ups: a quick one where nothing is unusual (`plain`), else one by the parser of the functions. On a document that breaks
 //! off, or nests deeper than the parser skips, the pass is thrown away and `Walker::exact` looks every key up by skipping over
-//! its elder siblings, as the functions do.
+//! its elder siblings, as the functions do. Like them it reads U+FFFD for half a surrogate pair.
 //!
 //! `data` mostly holds the very text of `source_details` once more (in every one of 131,072 sound generated rows). It is walked there
 //! again all the same: it is a tenth of `data`, so going round it would save a fiftieth of an ingest at most, against a
 //! comparison, and answers taken from another document.
 
+mod numbers;
 mod plain;
 
 use std::collections::HashMap;
 use std::ops::Range;
 
-use jiter::{Jiter, JiterResult, NumberAny, NumberInt, Peek};
+use jiter::{Jiter, JiterResult, Peek};
+
+use numbers::number;
 
 use super::elements::Arrays;
 use super::leaf::{BROKEN, CONTAINER, Kind, Leaf, NULL, below, coded_pool_key, is_index};
 use super::manifest::PathNode;
 use super::pools::{MAX_POOLED_BYTES, Pools};
+use crate::functions::without_lone_surrogates;
 
 /// Objects deeper than this are skipped: their paths are unknown to the manifest, and have no leaves.
 pub const MAX_DEPTH: usize = 8;
@@ -263,21 +267,35 @@ impl Walker {
     /// Walks one document; [`Walker::values`] then has what was taken.
     pub fn walk(&mut self, text: &str) {
         self.begin();
-        if brackets(text.as_bytes()) < MANY_BRACKETS {
-            if self.plain(text).is_some() {
-                return;
-            }
-            self.begin_again();
-            if self.fast(text).is_ok() {
-                return;
-            }
-            self.begin_again();
+        if self.is_walked(text) {
+            return;
         }
+        // What is taken by its place is in the same place of the document itself.
+        let mended = without_lone_surrogates(text);
+        if mended.as_deref().is_some_and(|text| self.is_walked(text)) {
+            return;
+        }
+        let text = mended.as_deref().unwrap_or(text);
         self.nodes[0].kinds |= BROKEN;
         let mut jiter = Jiter::new(text.as_bytes());
         if let Ok(Peek::Object) = jiter.peek() {
             self.exact(text, &mut jiter, 0, 0);
         }
+    }
+
+    /// Walks a document in one pass; one that is broken or may be deep is not, and nothing is taken.
+    fn is_walked(&mut self, text: &str) -> bool {
+        if brackets(text.as_bytes()) < MANY_BRACKETS {
+            if self.plain(text).is_some() {
+                return true;
+            }
+            self.begin_again();
+            if self.fast(text).is_ok() {
+                return true;
+            }
+        }
+        self.begin_again();
+        false
     }
 
     fn begin(&mut self) {
@@ -543,46 +561,4 @@ fn brackets(text: &[u8]) -> usize {
     // The bit in which `[` and `{` differ is set in both.
     let count = |piece: &[u8]| piece.iter().map(|byte| u8::from(byte | 0x20 == b'{')).sum::<u8>();
     text.chunks(128).map(|piece| usize::from(count(piece))).sum()
-}
-
-/// Reads an integer of so few digits that it cannot overflow, written in the usual way; the text is known to be a number.
-fn short_integer(raw: &str) -> Option<i64> {
-    let digits = raw.strip_prefix('-').unwrap_or(raw);
-    let is_usual = digits.len() <= 18 && !digits.starts_with('0') && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if is_usual { raw.parse().ok() } else { None }
-}
-
-/// Sorts a number by whether its value tells its text.
-fn number(text: &str, place: Range<usize>) -> Taken {
-    let raw = text.get(place.clone()).unwrap_or_default();
-    if let Some(integer) = short_integer(raw) {
-        return Taken::Integer(integer);
-    }
-    let mut jiter = Jiter::new(raw.as_bytes());
-    match jiter.peek().and_then(|peek| jiter.known_number(peek)) {
-        // Writing and comparing is for numbers alone, and a small part of the walk.
-        Ok(NumberAny::Int(NumberInt::Int(integer))) if integer_is(integer, raw) => Taken::Integer(integer),
-        Ok(NumberAny::Float(float)) if float.is_finite() && float_is(float, raw) => Taken::Float(float),
-        _ => Taken::RawNumber(place.start, place.end),
-    }
-}
-
-fn integer_is(integer: i64, raw: &str) -> bool {
-    // Leading zeros do not parse, so only the sign of zero can differ.
-    let digits = raw.strip_prefix('-').unwrap_or(raw);
-    digits.bytes().all(|byte| byte.is_ascii_digit()) && (integer != 0 || raw == "0")
-}
-
-fn float_is(float: f64, raw: &str) -> bool {
-    use std::fmt::Write;
-    /// Compares what is written with what is expected, without a buffer.
-    struct Matcher<'a>(&'a str);
-    impl Write for Matcher<'_> {
-        fn write_str(&mut self, written: &str) -> std::fmt::Result {
-            self.0 = self.0.strip_prefix(written).ok_or(std::fmt::Error)?;
-            Ok(())
-        }
-    }
-    let mut matcher = Matcher(raw);
-    write!(matcher, "{float}").is_ok() && matcher.0.is_empty()
 }

@@ -23,6 +23,7 @@ use super::document::Walker;
 use super::manifest::PathNode;
 use super::plain_json::{blanks, skip_value};
 use crate::error::{Error, Result};
+use crate::functions::without_lone_surrogates;
 
 /// Elements of an array at most: so few that the numbers of all elements of a row group fit into the offsets of a list.
 pub const MAX_ELEMENTS: usize = 10_000;
@@ -172,6 +173,15 @@ pub(super) fn cut(array: &str, ranges: &mut Vec<Range<usize>>) -> JiterResult<()
     if cut_plain(array.as_bytes(), ranges).is_some() {
         return Ok(());
     }
+    let Err(error) = cut_parsed(array, ranges) else { return Ok(()) };
+    match without_lone_surrogates(array) {
+        Some(mended) => cut_parsed(&mended, ranges),
+        None => Err(error),
+    }
+}
+
+/// Finds the elements of an array by the parser of the functions.
+fn cut_parsed(array: &str, ranges: &mut Vec<Range<usize>>) -> JiterResult<()> {
     ranges.clear();
     let mut jiter = Jiter::new(array.as_bytes());
     let mut element = jiter.next_array()?;

@@ -9,7 +9,10 @@ use super::leaf::{BROKEN, CONTAINER, coded_pool_key, pool_key};
 /// The key of the manifest among the footer's key/value pairs.
 pub const MANIFEST_KEY: &str = "sessionlake.shred";
 /// What manifests mean changes with this number; one of a higher number is not read.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
+/// The first version whose files were written from documents in which U+FFFD is read for half a surrogate pair. Before, such documents
+/// counted as broken.
+const READS_LONE_SURROGATES: u32 = 3;
 
 /// The paths of a file's JSON columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +106,15 @@ impl Manifest {
     /// Reads a manifest; one that cannot be read, or is of a later version, is none, and the file's text is parsed.
     pub fn parse(text: &str) -> Option<Self> {
         serde_json::from_str(text).ok().filter(|manifest: &Self| manifest.version <= VERSION)
+    }
+
+    /// Leaves out the columns of an older file whose documents may be read in another way today, so that their text is parsed.
+    #[must_use]
+    pub(super) fn without_misread(mut self) -> Self {
+        if self.version < READS_LONE_SURROGATES {
+            self.columns.retain(|_, root| root.kinds & BROKEN == 0);
+        }
+        self
     }
 
     /// Writes the manifest, as of this version.
@@ -207,6 +219,19 @@ mod tests {
         assert!(Manifest::parse(&text).is_some() && Manifest::parse(r#"{"columns":{}}"#).is_some());
         let later = text.replace(&format!("\"v\":{VERSION}"), &format!("\"v\":{}", VERSION + 1));
         assert!(later != text && Manifest::parse(&later).is_none());
+    }
+
+    #[test]
+    fn columns_of_an_older_file_with_broken_documents_are_left_to_the_text() {
+        let columns =
+            r#""columns":{"data":{"n":0,"k":128,"p":{"a":{"n":1,"k":1,"l":true}}},"source_details":{"n":0,"k":64}}"#;
+        let read = |version: &str| Manifest::parse(&format!("{{{version}{columns}}}")).unwrap().without_misread();
+        for version in ["", "\"v\":2,"] {
+            let older = read(version);
+            assert_eq!(older.find("data", &["a".into()]), PathState::Unknown);
+            assert_eq!(older.find("source_details", &["a".into()]), PathState::Absent);
+        }
+        assert!(matches!(read("\"v\":3,").find("data", &["a".into()]), PathState::Present(_)));
     }
 
     #[test]

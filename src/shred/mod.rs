@@ -29,3 +29,5 @@ pub use adapter::ShredAdapterFactory;
 pub use leaf::{Kind, LeafSet};
 pub use manifest::{MANIFEST_KEY, Manifest};
 pub use shredder::FileShredder;
+
+pub use crate::functions::without_lone_surrogates;

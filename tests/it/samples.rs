@@ -41,7 +41,7 @@ const SAMPLES: &[(&str, &[&str], Becomes)] = &[
     ("broken/invalid_utf8.csv", &[], Taken(3, 0, 1, &[])),
     ("broken/oversized_record.csv", &[], Taken(4, 0, 0, &[])),
     ("broken/oversized_record.csv", &["--max-record-bytes", "4096"], Taken(3, 0, 1, &[])),
-    ("broken/broken_lines.ndjson", &[], Taken(2, 0, 7, &[])),
+    ("broken/broken_lines.ndjson", &[], Taken(3, 0, 6, &[("invalid_json", 1), ("lone_surrogate", 1)])),
     ("broken/deep_nesting.ndjson", &[], Taken(1, 0, 1, &[])),
     ("broken/bad_records.pages.json", &[], Taken(2, 0, 4, &[])),
     ("broken/not_gzip.csv.gz", &[], Taken(3, 0, 0, &[])),

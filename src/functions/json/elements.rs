@@ -16,17 +16,16 @@ use datafusion::logical_expr::{
     ColumnarValue, ExpressionPlacement, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
     Volatility,
 };
-use datafusion_functions_json::udfs;
 
-use super::text;
+use super::plain;
 
 static FUNCTIONS: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| {
     [
-        ("json_elements_str", Arc::clone(&text::GET_STR)),
-        ("json_elements_text", Arc::clone(&text::AS_TEXT)),
-        ("json_elements_int", udfs::json_get_int_udf()),
-        ("json_elements_float", udfs::json_get_float_udf()),
-        ("json_elements_bool", udfs::json_get_bool_udf()),
+        ("json_elements_str", Arc::clone(&plain::GET_STR)),
+        ("json_elements_text", Arc::clone(&plain::AS_TEXT)),
+        ("json_elements_int", Arc::clone(&plain::GET_INT)),
+        ("json_elements_float", Arc::clone(&plain::GET_FLOAT)),
+        ("json_elements_bool", Arc::clone(&plain::GET_BOOL)),
     ]
     .into_iter()
     .map(|(name, getter)| {
@@ -78,7 +77,7 @@ impl ScalarUDFImpl for Elements {
         let documents = documents.to_array(args.number_rows)?;
         let arrays = match documents.data_type() {
             DataType::List(_) => documents,
-            _ => call(&udfs::json_get_array_udf(), documents, path, &args.config_options)?,
+            _ => call(&plain::GET_ARRAY, documents, path, &args.config_options)?,
         };
         let arrays = arrays.as_list::<i32>();
         let values = call(&self.getter, Arc::clone(arrays.values()), inside, &args.config_options)?;

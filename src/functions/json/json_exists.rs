@@ -51,9 +51,10 @@ impl ScalarUDFImpl for JsonExists {
         let (documents, paths) = (call.text(0)?, call.text(1)?);
         let mut paths = Parsed::new(&paths, |text| Path::parse(text).ok());
         let mut values = BooleanBuilder::with_capacity(call.rows);
+        let mut mended = String::new();
         for row in 0..call.rows {
             values.append_option(match (documents.get(row), paths.get(row)) {
-                (Some(json), Some(path)) => match pick(path, json) {
+                (Some(json), Some(path)) => match pick(path, json, &mut mended) {
                     Picked::Broken => None,
                     Picked::Nothing => Some(false),
                     Picked::One(_) | Picked::Many(_) => Some(true),

@@ -51,9 +51,10 @@ impl ScalarUDFImpl for JsonQuery {
         let (documents, paths) = (call.text(0)?, call.text(1)?);
         let mut paths = Parsed::new(&paths, |text| Path::parse(text).ok());
         let mut values = StringViewBuilder::with_capacity(call.rows);
+        let mut mended = String::new();
         for row in 0..call.rows {
             let picked = match (documents.get(row), paths.get(row)) {
-                (Some(json), Some(path)) => pick(path, json),
+                (Some(json), Some(path)) => pick(path, json, &mut mended),
                 _ => Picked::Nothing,
             };
             match picked {

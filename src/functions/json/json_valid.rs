@@ -12,6 +12,7 @@ use jiter::{Jiter, JiterResult};
 
 use crate::functions::arguments::{self, Call, Kind, Parameters};
 use crate::functions::reference::JSON;
+use crate::functions::without_lone_surrogates;
 
 const PARAMETERS: Parameters = Parameters::required(&[("json", Kind::Text)]);
 
@@ -25,6 +26,11 @@ impl Default for JsonValid {
     fn default() -> Self {
         Self { signature: arguments::signature(Volatility::Immutable) }
     }
+}
+
+/// Tells whether a text is JSON by its grammar, which half a surrogate pair satisfies.
+fn is_valid(json: &str) -> bool {
+    read(json).is_ok() || without_lone_surrogates(json).is_some_and(|json| read(&json).is_ok())
 }
 
 /// Reads a whole document; an error is broken text.
@@ -52,7 +58,7 @@ impl ScalarUDFImpl for JsonValid {
         let documents = call.text(0)?;
         let mut values = BooleanBuilder::with_capacity(call.rows);
         for row in 0..call.rows {
-            values.append_option(documents.get(row).map(|json| read(json).is_ok()));
+            values.append_option(documents.get(row).map(is_valid));
         }
         call.result(Arc::new(values.finish()))
     }
@@ -71,7 +77,7 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
         JSON,
         "json_valid(json)",
         "Tells whether a text is one JSON value and nothing else. `NaN` and `Infinity` are not JSON, nor is the empty text; \
-         values nested more than 200 deep count as not valid.",
+         values nested more than 200 deep count as not valid. Half a surrogate pair (`\"\\ud83d\"`) is valid by the grammar.",
         &[("json", "Any text.")],
         "SELECT json_valid('{\"a\": 1}'), json_valid('{\"a\": 1'), json_valid('end');\n-- true, false, false",
     )
@@ -84,27 +90,43 @@ mod tests {
 
     #[test]
     fn texts_are_told_apart() {
-        for json in ["{}", " [1, 2.5e3] ", "null", "\"x\"", "-0", r#"{"a": {"b": [null]}}"#] {
-            assert!(read(json).is_ok(), "{json}");
-        }
-        for text in ["", " ", "end", "{", "[1,]", "NaN", "Infinity", "01", "{}{}", "{'a':1}", "\"a\nb\"", "\u{feff}{}"]
+        for json in
+            ["{}", " [1, 2.5e3] ", "null", "\"x\"", "-0", r#"{"a": {"b": [null]}}"#, r#"["\ud83d", {"\ude00": 1}]"#]
         {
-            assert!(read(text).is_err(), "{text:?}");
+            assert!(is_valid(json), "{json}");
+        }
+        for text in [
+            "",
+            " ",
+            "end",
+            "{",
+            "[1,]",
+            "NaN",
+            "Infinity",
+            "01",
+            "{}{}",
+            "{'a':1}",
+            "\"a\nb\"",
+            "\u{feff}{}",
+            r#"["\ud83d",]"#,
+            r#""\ud83d\q""#,
+        ] {
+            assert!(!is_valid(text), "{text:?}");
         }
     }
 
     #[test]
     fn depth_is_limited() {
         let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
-        assert!(read(&nested(150)).is_ok());
-        assert!(read(&nested(1_000_000)).is_err());
+        assert!(is_valid(&nested(150)));
+        assert!(!is_valid(&nested(1_000_000)));
     }
 
     proptest! {
         #[test]
         fn what_serde_writes_is_valid(keys in prop::collection::vec(".{0,5}", 0..4), number in any::<f64>()) {
             let json = serde_json::json!({ "keys": keys, "number": number });
-            prop_assert!(read(&json.to_string()).is_ok());
+            prop_assert!(is_valid(&json.to_string()));
         }
     }
 }

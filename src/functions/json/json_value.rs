@@ -52,9 +52,10 @@ impl ScalarUDFImpl for JsonValue {
         let mut paths = Parsed::new(&paths, |text| Path::parse(text).ok());
         let mut buffer = String::new();
         let mut values = StringViewBuilder::with_capacity(call.rows);
+        let mut mended = String::new();
         for row in 0..call.rows {
             let raw = match (documents.get(row), paths.get(row)) {
-                (Some(json), Some(path)) => match pick(path, json) {
+                (Some(json), Some(path)) => match pick(path, json, &mut mended) {
                     Picked::One(raw) => Some(raw),
                     _ => None,
                 },

@@ -5,6 +5,8 @@
 //! broken behind it still answers, and the first of several equal names counts. Any other path needs the whole document: it
 //! is built as a tree, queried, and the picked nodes are found again in the text.
 //!
+//! In place of half a surrogate pair U+FFFD is read: the slices are then those of the document with `\ufffd` for it.
+//!
 //! Limits: documents that nest deeper than jiter's 200 levels count as broken.
 
 use std::collections::HashMap;
@@ -13,6 +15,7 @@ use jiter::{Jiter, JiterResult, Peek};
 use serde_json::{Map, Number, Value};
 
 use super::path::{Path, Step};
+use crate::functions::without_lone_surrogates;
 
 /// Deepest document; jiter skips values with the same limit.
 const MAX_DEPTH: usize = 200;
@@ -30,8 +33,21 @@ pub(crate) enum Picked<'a> {
     Many(Vec<&'a str>),
 }
 
-/// Picks what a path points at.
-pub(crate) fn pick<'a>(path: &Path, json: &'a str) -> Picked<'a> {
+/// Picks what a path points at; `mended` holds the document if it has half a surrogate pair where it is read.
+pub(crate) fn pick<'a>(path: &Path, json: &'a str, mended: &'a mut String) -> Picked<'a> {
+    match pick_in(path, json) {
+        Picked::Broken => match without_lone_surrogates(json) {
+            Some(other) => {
+                *mended = other;
+                pick_in(path, mended)
+            }
+            None => Picked::Broken,
+        },
+        picked => picked,
+    }
+}
+
+fn pick_in<'a>(path: &Path, json: &'a str) -> Picked<'a> {
     match &path.steps {
         Some(steps) => follow(steps, json).unwrap_or(Picked::Broken),
         None => query(path, json).unwrap_or(Picked::Broken),
@@ -49,7 +65,10 @@ pub(crate) fn scalar_text<'a>(raw: &'a str, buffer: &'a mut String) -> Option<&'
                 return Some(inside);
             }
             buffer.clear();
-            buffer.push_str(Jiter::new(raw.as_bytes()).next_str().ok()?);
+            match Jiter::new(raw.as_bytes()).next_str() {
+                Ok(text) => buffer.push_str(text),
+                Err(_) => buffer.push_str(Jiter::new(without_lone_surrogates(raw)?.as_bytes()).next_str().ok()?),
+            }
             Some(buffer)
         }
         b'n' | b'{' | b'[' => None,
@@ -231,12 +250,12 @@ mod tests {
     use proptest::prelude::*;
 
     fn picked<'a>(path: &str, json: &'a str) -> Picked<'a> {
-        pick(&Path::parse(path).unwrap(), json)
+        pick_in(&Path::parse(path).unwrap(), json)
     }
 
     /// The same path, forced through the tree.
     fn picked_in_tree<'a>(path: &str, json: &'a str) -> Picked<'a> {
-        pick(&Path { steps: None, ..Path::parse(path).unwrap() }, json)
+        pick_in(&Path { steps: None, ..Path::parse(path).unwrap() }, json)
     }
 
     #[test]
@@ -270,6 +289,26 @@ mod tests {
     }
 
     #[test]
+    fn half_a_surrogate_pair_is_read_as_the_replacement_character() {
+        let json = r#"{"a":"x\ud83dy","k\ude00":[1,"\ud83d"],"b":"still here","c":[{"t":"\ud83d","n":1.50}]}"#;
+        for (path, text) in [
+            ("$.a", Picked::One(r#""x\ufffdy""#)),
+            ("$.b", Picked::One("\"still here\"")),
+            ("$['k\u{fffd}'][0]", Picked::One("1")),
+            ("$.c[?@.t == '\u{fffd}'].n", Picked::One("1.50")),
+            ("$..n", Picked::One("1.50")),
+            ("$['a','b']", Picked::Many(vec![r#""x\ufffdy""#, "\"still here\""])),
+            ("$.z", Picked::Nothing),
+        ] {
+            let path = Path::parse(path).unwrap();
+            assert_eq!(pick(&path, json, &mut String::new()), text);
+            let cut = json.get(..json.len() - 1).unwrap();
+            let is_read = path.steps.is_some() && text != Picked::Nothing;
+            assert_eq!(pick(&path, cut, &mut String::new()), if is_read { text } else { Picked::Broken });
+        }
+    }
+
+    #[test]
     fn deep_documents_are_broken_rather_than_fatal() {
         let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
         assert_eq!(picked("$.a", &deep), Picked::Broken);
@@ -290,7 +329,8 @@ mod tests {
             ("null", None),
             ("{}", None),
             ("[1]", None),
-            (r#""\ud800""#, None),
+            (r#""\ud800""#, Some("\u{fffd}")),
+            (r#""\ud800\q""#, None),
         ] {
             assert_eq!(scalar_text(raw, &mut buffer), text, "{raw}");
         }

@@ -1,7 +1,7 @@
 //! Reads JSON text: JSONPath (RFC 9535) functions, validity, and the path operators.
 //!
 //! `path` compiles a path, `lookup` finds what it picks in a document. The plain `json_get_*` functions are those of
-//! datafusion-functions-json, the ones that return text wrapped by `text`; `operators` plans `->`, `->>`, `#>`, `#>>` and `?` as
+//! datafusion-functions-json, wrapped by `plain`; `operators` plans `->`, `->>`, `#>`, `#>>` and `?` as
 //! calls of them, and `rewrite` makes one call of several. `elements` has the functions that the optimizer calls on whole arrays.
 
 mod elements;
@@ -12,8 +12,8 @@ mod json_value;
 mod lookup;
 mod operators;
 mod path;
+mod plain;
 mod rewrite;
-mod text;
 
 pub use elements::elements_function;
 pub(crate) use json_exists::JsonExists;
@@ -32,20 +32,20 @@ use datafusion_functions_json::udfs;
 
 use super::arguments::{self, Kind, Parameters};
 
-/// Lists the functions of datafusion-functions-json, those that return text in our wrapping.
+/// Lists the functions of datafusion-functions-json, those that read JSON text in our wrapping.
 pub(crate) fn plain_functions() -> Vec<Arc<ScalarUDF>> {
     vec![
-        Arc::clone(&text::AS_TEXT),
-        Arc::clone(&text::GET_STR),
-        Arc::clone(&text::GET_JSON),
-        udfs::json_get_int_udf(),
-        udfs::json_get_float_udf(),
-        udfs::json_get_bool_udf(),
-        udfs::json_get_array_udf(),
-        udfs::json_get_udf(),
-        udfs::json_contains_udf(),
-        udfs::json_length_udf(),
-        udfs::json_object_keys_udf(),
+        Arc::clone(&plain::AS_TEXT),
+        Arc::clone(&plain::GET_STR),
+        Arc::clone(&plain::GET_JSON),
+        Arc::clone(&plain::GET_INT),
+        Arc::clone(&plain::GET_FLOAT),
+        Arc::clone(&plain::GET_BOOL),
+        Arc::clone(&plain::GET_ARRAY),
+        Arc::clone(&plain::GET),
+        Arc::clone(&plain::CONTAINS),
+        Arc::clone(&plain::LENGTH),
+        Arc::clone(&plain::OBJECT_KEYS),
         udfs::json_from_scalar_udf(),
         udfs::json_union_to_text_udf(),
     ]

@@ -13,9 +13,8 @@ use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::{Alias, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
-use datafusion_functions_json::udfs::{json_contains_udf, json_get_udf};
 
-use super::text;
+use super::plain;
 
 /// Plans the operators.
 #[derive(Debug, Default)]
@@ -23,13 +22,13 @@ pub(crate) struct OperatorPlanner;
 
 impl ExprPlanner for OperatorPlanner {
     fn plan_binary_op(&self, raw: RawBinaryExpr, _schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let as_text = || Arc::clone(&text::AS_TEXT);
+        let (get, as_text) = (|| Arc::clone(&plain::GET), || Arc::clone(&plain::AS_TEXT));
         let (func, operator, takes_path) = match raw.op {
-            BinaryOperator::Arrow => (json_get_udf(), "->", false),
+            BinaryOperator::Arrow => (get(), "->", false),
             BinaryOperator::LongArrow => (as_text(), "->>", false),
-            BinaryOperator::HashArrow => (json_get_udf(), "#>", true),
+            BinaryOperator::HashArrow => (get(), "#>", true),
             BinaryOperator::HashLongArrow => (as_text(), "#>>", true),
-            BinaryOperator::Question => (json_contains_udf(), "?", false),
+            BinaryOperator::Question => (Arc::clone(&plain::CONTAINS), "?", false),
             _ => return Ok(PlannerResult::Original(raw)),
         };
         let literal = if takes_path { literal_steps(&raw.right, operator)? } else { None };

@@ -13,9 +13,8 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{Cast, ScalarFunction, TryCast};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
 use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
-use datafusion_functions_json::udfs;
 
-use super::text;
+use super::plain;
 
 /// The functions into which a `json_get` that is their first argument can be drawn.
 const DRAWS_IN: [&str; 7] =
@@ -52,16 +51,16 @@ impl FunctionRewrite for JsonCalls {
 /// Returns the call that reads a value of this type, in place of a `json_get` that is to be cast to it.
 fn typed(value: &Expr, to: &DataType) -> Option<Expr> {
     let call = json_get(value)?;
-    let func: Arc<ScalarUDF> = match to {
-        DataType::Boolean => udfs::json_get_bool_udf(),
-        DataType::Int64 | DataType::Int32 => udfs::json_get_int_udf(),
+    let func: &Arc<ScalarUDF> = match to {
+        DataType::Boolean => &plain::GET_BOOL,
+        DataType::Int64 | DataType::Int32 => &plain::GET_INT,
         DataType::Float64 | DataType::Float32 | DataType::Decimal128(..) | DataType::Decimal256(..) => {
-            udfs::json_get_float_udf()
+            &plain::GET_FLOAT
         }
-        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => Arc::clone(&text::AS_TEXT),
+        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => &plain::AS_TEXT,
         _ => return None,
     };
-    Some(Expr::ScalarFunction(ScalarFunction { func, args: call.args.clone() }))
+    Some(Expr::ScalarFunction(ScalarFunction { func: Arc::clone(func), args: call.args.clone() }))
 }
 
 /// Puts the cast around a call again, unless the call is of that type already: a narrower type may refuse a value.

@@ -31,8 +31,8 @@ use datafusion::physical_expr::expressions::CastExpr;
 
 pub use either::Either;
 use either::are_near;
-use read::Column;
 pub use read::Reading;
+use read::{Column, Document};
 use skim::Skimmer;
 pub use walk::Step;
 use walk::Trie;
@@ -218,10 +218,11 @@ impl Plan {
                 continue;
             }
             places.fill(None);
-            self.trie.find(&mut skimmer, text, &mut places);
+            let mended = self.trie.find(&mut skimmer, text, &mut places);
+            let document = Document { text, read: mended.as_deref().unwrap_or(text), view: documents.views()[row] };
             for (column, (path, _)) in columns.iter_mut().zip(&self.columns) {
                 if let Some(place) = places[*path] {
-                    column.append(row, text, documents.views()[row], place);
+                    column.append(row, document, place);
                 }
             }
         }

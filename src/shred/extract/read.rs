@@ -113,24 +113,21 @@ impl Column {
         self.rows = rows;
     }
 
-    /// Appends what is read at a place of the document of a row, which `view` shows. Rows come in order, each once at most.
-    pub(super) fn append(&mut self, row: usize, document: &str, view: u128, place: Place) {
+    /// Appends what is read at a place of the document of a row. Rows come in order, each once at most.
+    pub(super) fn append(&mut self, row: usize, document: Document<'_>, place: Place) {
         self.pad(row);
         self.rows = row + 1;
-        let value = Value::at(document, place);
+        let value = Value::at(document.read, place);
         match &mut self.values {
             Values::Views { views, nulls } => {
-                let shown = value.and_then(|value| show(view, place.start, value.text));
+                let shown = value.and_then(|value| document.show(place.start..place.start + value.text.len()));
                 nulls.append(shown.is_some());
                 views.push(shown.unwrap_or_default());
             }
             Values::Elements { views, lists, ranges } => {
-                let array = value.filter(|value| value.text.starts_with('[') && cut(value.text, ranges).is_ok());
-                let shown = array.and_then(|array| {
-                    let element =
-                        |range: &Range<usize>| show(view, place.start + range.start, &array.text[range.clone()]);
-                    ranges.iter().map(element).collect::<Option<Vec<u128>>>()
-                });
+                let is_cut = value.is_some_and(|it| it.text.starts_with('[') && cut(it.text, ranges).is_ok());
+                let element = |range: &Range<usize>| document.show(place.start + range.start..place.start + range.end);
+                let shown = is_cut.then(|| ranges.iter().map(element).collect::<Option<Vec<u128>>>()).flatten();
                 if let Some(shown) = shown {
                     lists.append(row, shown.len());
                     views.extend(shown);
@@ -171,11 +168,24 @@ impl Column {
     }
 }
 
-/// Returns a view of a part of a document that a view shows; `None` beyond what views can show.
-fn show(document: u128, start: usize, part: &str) -> Option<u128> {
-    let document = ByteView::from(document);
-    let offset = document.offset.checked_add(u32::try_from(start).ok()?)?;
-    Some(make_view(part.as_bytes(), document.buffer_index, offset))
+/// A document of a column.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Document<'a> {
+    /// Its text.
+    pub text: &'a str,
+    /// What is read of it: the same, but for halves of surrogate pairs.
+    pub read: &'a str,
+    /// The view of the text.
+    pub view: u128,
+}
+
+impl Document<'_> {
+    /// Returns a view of a part; `None` beyond what views can show.
+    fn show(self, part: Range<usize>) -> Option<u128> {
+        let document = ByteView::from(self.view);
+        let offset = document.offset.checked_add(u32::try_from(part.start).ok()?)?;
+        Some(make_view(self.text.get(part)?.as_bytes(), document.buffer_index, offset))
+    }
 }
 
 /// A value in its document.

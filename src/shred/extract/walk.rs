@@ -3,7 +3,7 @@
 //! What is found is what each look-up of datafusion-functions-json finds by itself: the first of several equal keys counts, there
 //! is no going back, a key that spells a number is an index in an array, and a look-up reads no further than it must. On a sound
 //! document one walk in order (`skim`) finds the same. Where the walk meets an error or something odd, what it found is thrown away,
-//! and every path is looked up alone, by the parser of the functions and as they do.
+//! and every path is looked up alone, by the parser of the functions and as they do. For half a surrogate pair both read U+FFFD.
 
 use std::fmt;
 
@@ -12,6 +12,7 @@ use jiter::{Jiter, JiterResult, Peek};
 use memchr::memmem::Finder;
 
 use super::skim::Skimmer;
+use crate::functions::without_lone_surrogates;
 
 /// Documents on which a search for the keys' own text is tried first.
 const TRIED_DOCUMENTS: usize = 64;
@@ -154,13 +155,24 @@ impl Trie {
         node.below.iter().map(|path| (*path, self.paths[*path].get(node.depth..).unwrap_or_default()))
     }
 
-    /// Finds the values at all paths; `places`, one for each path, comes in empty.
-    pub fn find(&self, skimmer: &mut Skimmer, document: &str, places: &mut [Option<Place>]) {
-        if skimmer.find(self, document, places).is_err() {
-            for (place, path) in places.iter_mut().zip(&self.paths) {
-                *place = look_up(document, path);
+    /// Finds the values at all paths; `places`, one for each path, comes in empty. Returns the document as it was read, in the same
+    /// places, if it has half a surrogate pair.
+    pub fn find(&self, skimmer: &mut Skimmer, document: &str, places: &mut [Option<Place>]) -> Option<String> {
+        if skimmer.find(self, document, places).is_ok() {
+            return None;
+        }
+        let mended = without_lone_surrogates(document);
+        let document = mended.as_deref().unwrap_or(document);
+        if mended.is_some() {
+            places.fill(None);
+            if skimmer.find(self, document, places).is_ok() {
+                return mended;
             }
         }
+        for (place, path) in places.iter_mut().zip(&self.paths) {
+            *place = look_up(document, path);
+        }
+        mended
     }
 
     /// Makes a filter for the documents of one batch.

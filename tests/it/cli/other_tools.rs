@@ -166,6 +166,92 @@ fn a_key_that_stands_twice_is_told() {
     assert_eq!(desk.value("select version_id from workflow_sessions where session_id = 'k1'", &[]), "a");
 }
 
+/// Two texts that end within a character, each in its own way, and one with a whole pair; what is behind them is to be found.
+const HALVED: [(&str, &str); 4] = [
+    ("l1", r#"{"first":"ok","lone":"x\ud83dy","after":"still here","n":5}"#),
+    ("l2", r#"{"first":"ok","low":"\ude00","after":"still here","n":5}"#),
+    ("l3", r#"{"first":"ok","pair":"\ud83d\ude00","after":"still here","n":5}"#),
+    ("l8", r#"{"first":"ok","k\ud83d":[{"t":"\ude00"}],"after":"still here"}"#),
+];
+
+/// Asks a lake of the texts whose halves are read as U+FFFD.
+fn assert_halves_are_read(desk: &Desk) {
+    let all =
+        "select session_id s, data->>'after' a, json_get_int(data, 'n') n, data as d from workflow_sessions order by 1";
+    let rows: Vec<Value> = serde_json::from_str(&desk.query(all, &["--format", "json"]).fine()).unwrap();
+    let found: Vec<_> = rows.iter().map(|row| (row["s"].as_str().unwrap(), row["d"].as_str().unwrap())).collect();
+    assert_eq!(found, HALVED, "the texts are as they came");
+    assert!(rows.iter().all(|row| row["a"] == "still here"), "{rows:?}");
+    let numbers: Vec<_> = rows.iter().map(|row| row["n"].as_i64()).collect();
+    assert_eq!(numbers, [Some(5), Some(5), Some(5), None]);
+    for (question, answer) in [
+        ("select data->>'lone' from workflow_sessions where session_id = 'l1'", "x\u{fffd}y"),
+        ("select data->>'low' from workflow_sessions where session_id = 'l2'", "\u{fffd}"),
+        ("select data->>'pair' from workflow_sessions where session_id = 'l3'", "\u{1f600}"),
+        ("select count(*) from workflow_sessions where data->>'after' = 'still here'", "4"),
+        ("select count(*) from workflow_sessions where json_get_str(data, 'low') = chr(65533)", "1"),
+        (
+            "select data #>> array['k' || chr(65533), '0', 't'] from workflow_sessions where session_id = 'l8'",
+            "\u{fffd}",
+        ),
+        ("select count(*) from workflow_sessions where json_valid(data)", "4"),
+    ] {
+        assert_eq!(desk.value(question, &[]), answer, "{question}");
+    }
+}
+
+#[test]
+fn half_a_surrogate_pair_is_stored_as_it_came_and_read_as_the_replacement_character() {
+    let lines: String = HALVED
+        .iter()
+        .map(|(id, data)| {
+            format!("{{\"session_id\":\"{id}\",\"started_at\":\"2026-11-20T10:00:00Z\",\"data\":{data}}}\n")
+        })
+        .collect();
+    let array = format!("[{}]", lines.trim_end().replace('\n', ","));
+    let cells: String = HALVED
+        .iter()
+        .map(|(id, data)| format!("{id},2026-11-20T10:00:00Z,\"{}\"\n", data.replace('"', "\"\"")))
+        .collect();
+    let csv = format!("session_id,started_at,data\n{cells}");
+    let records: Vec<_> =
+        HALVED.iter().map(|(id, data)| format!("[\"{id}\",\"2026-11-20T10:00:00Z\",{data}]")).collect();
+    let page = format!(
+        "{{\"columnHeaders\":[{{\"name\":\"Session Id\"}},{{\"name\":\"Started At\"}},{{\"name\":\"Data\",\"note\":\"\\ud83d\"}}],\"records\":[{}]}}",
+        records.join(",")
+    );
+    for (name, text) in [("a.ndjson", &lines), ("a.json", &array), ("a.csv", &csv), ("page.json", &page)] {
+        let desk = Desk::new();
+        let (ledger, code) = ingest(&desk, text, name, &[]);
+        assert_eq!((code, &ledger["total"]["inserted"]), (0, &Value::from(4)), "{name} {ledger}");
+        assert_eq!(ledger["warnings"], serde_json::json!({ "lone_surrogate": 3 }), "{name} {ledger}");
+        assert_halves_are_read(&desk);
+    }
+}
+
+#[test]
+fn half_a_surrogate_pair_in_other_columns_is_read_too() {
+    let text = concat!(
+        r#"{"session_id":"a","started_at":"2026-11-20T10:00:00Z","variables_category":"x\ud83d","source_details":{"name":"\ude00","phone":"+1202"},"other":["\ud83d"]}"#,
+        "\n",
+        r#"{"session_id":"b","started_at":"2026-11-20T10:00:00Z","data":{"a":"\ud83d"},"version_id":tru}"#,
+        "\n",
+    );
+    let desk = Desk::new();
+    let (ledger, code) = ingest(&desk, text, "a.ndjson", &["--keep-extra"]);
+    assert_eq!((code, &ledger["total"]["quarantined"]), (3, &Value::from(1)), "{ledger}");
+    for (question, answer) in [
+        ("select variables_category from workflow_sessions", "x\u{fffd}"),
+        (r#"select source_details = '{"name":"\ude00","phone":"+1202"}' from workflow_sessions"#, "true"),
+        ("select source_details_phone_number from workflow_sessions", "+1202"),
+        (r#"select _extra = '{"other":["\ud83d"]}' from stored_sessions"#, "true"),
+        ("select _extra #>> '{other,0}' from stored_sessions", "\u{fffd}"),
+        ("select reason from quarantine", "broken JSON at column 93: expected ident"),
+    ] {
+        assert_eq!(desk.value(question, &[]), answer, "{question}");
+    }
+}
+
 #[test]
 fn a_page_without_a_list_of_records_is_refused_and_not_taken_for_empty() {
     let headers = r#""columnHeaders":[{"name":"Session Id","type":"string"},{"name":"Started At","type":"datetime"}]"#;

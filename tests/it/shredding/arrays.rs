@@ -35,6 +35,8 @@ const ODD_ARRAYS: &[&str] = &[
     r#"[{"t":"menu"},oops]"#,
     r#"[{"t":"menu"},{"t":"\q","n":1}]"#,
     r#"[{"t":"menu"},{"n":1,"t":"\ud800"}]"#,
+    r#"[{"t":"x\ud83d","n":1,"o":{"k":"\ude00"}},"\ud83d",{"t":"a longer text behind half a pair","k\ud83d":1}]"#,
+    r#"[{"t":"\ud83d","n":1},{"t":"\q"}]"#,
     r#"[{"n":"\q","t":"behind"},{"t":"menu" "n":1}]"#,
     r#"[{"t":"menu"},]"#,
     r#"[,{"t":"menu"}]"#,

@@ -59,6 +59,14 @@ const NASTY: &[&str] = &[
     r#"{"d":{"skip":"\q"},"a":"after a bad escape that is skipped","b":{"c":30}}"#,
     r#"{"unknown":"\q","a":"after","b":{"c":31},"d":7}"#,
     r#"{"b":{"unknown":"\ud800\u","c":32},"a":"later"}"#,
+    r#"{"a":"x\ud83dy","b":{"c":33,"unknown":"\ude00"},"d":1.5,"e":true}"#,
+    r#"{"unknown":"\ude00\ud83d","a":"\ud83d\ude00\ud83d","b":{"c":"\ude00"},"d":"after"}"#,
+    r#"{"k\ud83d":1,"k\ude00":2,"a":"after the keys","b":{"c":[1,"\ud83d",{"a":"\ude00"}]}}"#,
+    r#"{"a":{"z":"\ud83d","y":"a longer text behind half a pair"},"b":[{"c":"\ud83d"},34],"d":["\ud83d","\ud83d\ude00"]}"#,
+    r#"{"unknown":"\ud83d","a":"half and cut","b":{"c":35},"d":"cu"#,
+    r#"{"a":"half and a bad escape","unknown":"\ud83d","b":{"c":36,"deep":"\q"},"d":37}"#,
+    r#"["\ud83d",{"a":38}]"#,
+    r#""\ud83d""#,
 ];
 
 /// Keys that paths are made of; all documents use some of them.
@@ -80,6 +88,8 @@ pub const PATHS: &[&[&str]] = &[
     &["nowhere"],
     &["b", "nowhere"],
     &["unknown"],
+    &["k\u{fffd}"],
+    &["b", "unknown"],
     &["k", "k", "k", "k", "k", "k", "k", "k", "k"],
     &["mail"],
     &["copy"],
@@ -94,6 +104,7 @@ const MAILS: &[&str] = &[
     "\"\\u0066@ex\\u0061mple.com\"",
     "\" g@x.de \"",
     "\"no address\"",
+    "\"\\ud83d@ex\\u0061mple.com\"",
     "\"h@x.de\",\"mail\":\"second@example.com\"",
     "12",
     "null",
@@ -117,6 +128,8 @@ pub const ACTIONS: &[Option<&str>] = &[
     Some("{\"type\":\"\\u0065nd\"}"),
     Some("{\"name\":\"end\""),
     Some("{\"webhook\":{}}"),
+    Some("{\"note\":\"\\ude00\",\"action\":\"end\"}"),
+    Some("\"say\\ud83d\""),
     Some("17"),
     None,
 ];
@@ -153,6 +166,8 @@ impl Random {
             "\"12\"",
             "\"true\"",
             "\"é\\n\"",
+            "\"half \\ud83d of a pair\"",
+            "\"\\ude00\"",
             "12345678901234567890",
             "\"long text that is not so very short at all, really\"",
         ];
@@ -167,7 +182,8 @@ impl Random {
     }
 
     fn object(&mut self, depth: usize) -> String {
-        const KEYS: &[&str] = &["a", "b", "c", "d", "e", "a.b", "a/b", "", "0", "z", "deep", "unknown", "k"];
+        const KEYS: &[&str] =
+            &["a", "b", "c", "d", "e", "a.b", "a/b", "", "0", "z", "deep", "unknown", "k", "k\\ud83d"];
         let members: Vec<_> =
             (0..self.below(6)).map(|_| format!("\"{}\":{}", self.pick(KEYS), self.value(depth))).collect();
         format!("{{{}}}", members.join(if self.below(9) == 0 { " , " } else { "," }))
