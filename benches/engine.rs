@@ -51,7 +51,13 @@ fn export(folder: &Path, format: GenerateFormat, sessions: u64) -> SourceFile {
     options.format = format;
     let path: PathBuf = generate(&options, &|_, _| {}).unwrap().files[0].path.clone();
     let size_bytes = std::fs::metadata(&path).unwrap().len();
-    SourceFile { name: "export".to_owned(), path: Some(path), size_bytes: Some(size_bytes), modified_us: None }
+    SourceFile {
+        name: "export".to_owned(),
+        path: Some(path),
+        size_bytes: Some(size_bytes),
+        modified_us: None,
+        member: None,
+    }
 }
 
 /// Reads and converts a whole export.

@@ -18,10 +18,12 @@ enum Ending {
     Unknown,
 }
 
+/// Endings of compressed files.
+const PACKED: [&str; 7] = [".gz", ".gzip", ".zst", ".zstd", ".bz2", ".xz", ".lz4"];
+
 fn ending(name: &str) -> Ending {
     let lower = name.to_ascii_lowercase();
-    let unpacked =
-        [".gz", ".gzip", ".zst", ".zstd"].iter().find_map(|packed| lower.strip_suffix(packed)).unwrap_or(&lower);
+    let unpacked = PACKED.iter().find_map(|packed| lower.strip_suffix(packed)).unwrap_or(&lower);
     match unpacked.rsplit_once('.').map(|(_, ending)| ending) {
         Some("csv") => Ending::Csv,
         Some("tsv" | "tab") => Ending::Tsv,
@@ -35,6 +37,14 @@ fn ending(name: &str) -> Ending {
 /// Returns whether files of this name are read when their folder is.
 pub(super) fn is_known_name(name: &str) -> bool {
     ending(name) != Ending::Unknown
+}
+
+/// Returns whether files of this name are archives: zip, or tar in any compression.
+pub(super) fn is_archive_name(name: &str) -> bool {
+    let lower = name.to_ascii_lowercase();
+    let unpacked = PACKED.iter().find_map(|packed| lower.strip_suffix(packed)).unwrap_or(&lower);
+    let is_zip = lower.ends_with(".zip");
+    is_zip || [".tar", ".tgz", ".tbz2", ".tbz", ".txz", ".tzst"].iter().any(|ending| unpacked.ends_with(ending))
 }
 
 /// Tells the format of an input, or returns `None` where its name promises another. `text` is as much of its start as is at hand, decompressed and
@@ -92,6 +102,9 @@ mod tests {
             ("a.csv", "{", Csv),
             ("a.CSV.gz", "a,b", Csv),
             ("a.tsv.zst", "a\tb", Tsv),
+            ("a.tsv.bz2", "a\tb", Tsv),
+            ("a.ndjson.xz", "", Ndjson),
+            ("a.ndjson.lz4", "", Ndjson),
             ("a.ndjson", "{\"a\":1}\n", Ndjson),
             ("a.jsonl", "", Ndjson),
             ("a.json", "", Ndjson),

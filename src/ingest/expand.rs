@@ -1,4 +1,4 @@
-//! Turns the arguments of an ingest into input files: files, folders, globs and `-`.
+//! Turns the arguments of an ingest into input files: files, folders, globs and `-`; an archive stands for the files inside of it.
 //!
 //! The order is the order of the arguments, and by name within a folder or glob, so that the same call reads the same files
 //! in the same order everywhere. Hidden files, names that begin with an underscore and files of unknown endings are skipped in
@@ -8,7 +8,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
-use super::detect::is_known_name;
+use super::archive::members;
+use super::detect::{is_archive_name, is_known_name};
 use super::source::SourceFile;
 use crate::error::{Error, Result, io_error};
 
@@ -33,7 +34,13 @@ pub fn expand(arguments: &[String]) -> Result<Vec<SourceFile>> {
             if files.iter().any(|file: &SourceFile| file.path.is_none()) {
                 return Err(Error::usage("standard input is named twice"));
             }
-            files.push(SourceFile { name: "-".to_owned(), path: None, size_bytes: None, modified_us: None });
+            files.push(SourceFile {
+                name: "-".to_owned(),
+                path: None,
+                size_bytes: None,
+                modified_us: None,
+                member: None,
+            });
             continue;
         }
         let before = files.len();
@@ -44,10 +51,10 @@ pub fn expand(arguments: &[String]) -> Result<Vec<SourceFile>> {
                 walk(path, 0, &mut files)?;
                 if files.len() == before {
                     return Err(not_found(format!("no input files in folder {argument:?}"))
-                        .with_hint("in a folder only files that end in .csv, .tsv, .json, .ndjson, .jsonl or .parquet are read, also with .gz or .zst behind; name others one by one"));
+                        .with_hint("in a folder only files that end in .csv, .tsv, .json, .ndjson, .jsonl or .parquet are read, also with .gz, .zst, .bz2, .xz or .lz4 behind, and archives that end in .zip, .tar or .tgz; name others one by one"));
                 }
             }
-            Ok(_) => files.push(describe(path)?),
+            Ok(_) => push(path, &mut files)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound && is_pattern(argument) => {
                 expand_pattern(argument, &mut files)?;
                 if files.len() == before {
@@ -84,8 +91,20 @@ fn expand_pattern(pattern: &str, files: &mut Vec<SourceFile>) -> Result<()> {
         if path.is_dir() {
             walk(&path, 0, files)?;
         } else {
-            files.push(describe(&path)?);
+            push(&path, files)?;
         }
+    }
+    Ok(())
+}
+
+/// Adds a file, or the files inside of it if it is an archive.
+fn push(path: &Path, files: &mut Vec<SourceFile>) -> Result<()> {
+    let file = describe(path)?;
+    // What can be read only once, a pipe, is no archive.
+    let inside = if file.size_bytes.is_some() { members(&file, path)? } else { None };
+    match inside {
+        Some(inside) => files.extend(inside),
+        None => files.push(file),
     }
     Ok(())
 }
@@ -116,8 +135,9 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<SourceFile>) -> Result<()> 
         // Links to folders are not followed: they may lead in circles.
         if entry.file_type().map_err(io_error(&path))?.is_dir() {
             walk(&path, depth + 1, files)?;
-        } else if is_known_name(&path.to_string_lossy()) && !path.is_dir() {
-            files.push(describe(&path)?);
+        } else if (is_known_name(&path.to_string_lossy()) || is_archive_name(&path.to_string_lossy())) && !path.is_dir()
+        {
+            push(&path, files)?;
         }
     }
     Ok(())
@@ -137,6 +157,7 @@ fn describe(path: &Path) -> Result<SourceFile> {
         path: Some(path.to_owned()),
         size_bytes: regular.then_some(metadata.len()),
         modified_us,
+        member: None,
     })
 }
 

@@ -9,9 +9,9 @@ use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
 use chrono_tz::Tz;
 
+use super::packed::ByteStream;
 use super::parquet_tests::parquet_bytes;
 use super::rows::read_schema;
-use super::stream::ByteStream;
 use super::*;
 use crate::error::{Error, Result};
 
@@ -46,7 +46,7 @@ pub(super) fn options() -> ReadOptions {
 }
 
 pub(super) fn read_with(name: &str, bytes: &[u8], options: &ReadOptions) -> Result<Outcome> {
-    let file = SourceFile { name: name.to_owned(), path: None, size_bytes: None, modified_us: None };
+    let file = SourceFile { name: name.to_owned(), path: None, size_bytes: None, modified_us: None, member: None };
     let stream = ByteStream::new(Box::new(Cursor::new(bytes.to_vec())), name)?;
     let mut reader = Reader::from_stream(stream, &file, options)?;
     let converter = reader.converter();
@@ -198,7 +198,13 @@ fn files_that_are_not_what_they_claim_are_refused_whole() {
     let error = read_with("x.parquet", b"PAR1 and then nothing", &options()).unwrap_err();
     assert!(error.to_string().starts_with("x.parquet: broken Parquet file: "), "{error}");
     let folder = tempfile::tempdir().unwrap();
-    let file = SourceFile { name: "d".into(), path: Some(folder.path().into()), size_bytes: None, modified_us: None };
+    let file = SourceFile {
+        name: "d".into(),
+        path: Some(folder.path().into()),
+        size_bytes: None,
+        modified_us: None,
+        member: None,
+    };
     assert_eq!(Reader::open(&file, &options()).unwrap_err().to_string(), "d: is a folder, not a file");
 }
 

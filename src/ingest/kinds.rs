@@ -234,16 +234,15 @@ fn told(start: &[u8]) -> Option<(&'static str, Hint)> {
     match start {
         [b'P', b'K', 3, 4, ..] => Some(told_zip(start)),
         [b'P', b'K', 5, 6, ..] => Some(("a zip archive without files", "make it again: nothing is inside")),
-        [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', b'S', b'Y', ..]
-        | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90, ..] => {
-            Some(("bzip2 data", "unpack it (bzip2 -dk {file}) and ingest what comes out"))
-        }
-        [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
-            Some(("xz data", "unpack it (xz -dk {file}) and ingest what comes out"))
-        }
-        [0x04, 0x22, 0x4d, 0x18, ..] => Some(("lz4 data", "unpack it (lz4 -dk {file}) and ingest what comes out")),
-        [0x1f, 0x8b, 8, ..] => Some(("gzip data inside of compressed data", UNPACK_TWICE)),
-        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some(("zstd data inside of compressed data", UNPACK_TWICE)),
+        // One layer of these is unpacked already.
+        [0x1f, 0x8b, 8, ..]
+        | [0x28, 0xb5, 0x2f, 0xfd, ..]
+        | [0xfd, b'7', b'z', b'X', b'Z', 0, ..]
+        | [0x04, 0x22, 0x4d, 0x18, ..]
+        | [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', b'S', b'Y', ..] => Some((
+            "compressed data inside of compressed data",
+            "it was packed twice: unpack it and ingest what comes out",
+        )),
         // Five bytes of properties and eight of a length, which mostly is not known.
         [0x5d, 0, 0, _, _, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, ..] => {
             Some(("lzma data", "unpack it (unlzma -k {file}) and ingest what comes out"))
@@ -264,12 +263,13 @@ fn told(start: &[u8]) -> Option<(&'static str, Hint)> {
             "a DuckDB database",
             "write its table as Parquet: duckdb -readonly {file} -c \"copy TABLE to 'sessions.parquet'\"",
         )),
-        _ if is_tar(start) => Some(("a tar archive", "unpack it (tar -xf {file}) and ingest the files inside")),
+        _ if is_tar(start) => Some((
+            "a tar archive",
+            "archives are not read from standard input or out of each other: write it into a file and name that",
+        )),
         _ => None,
     }
 }
-
-const UNPACK_TWICE: Hint = "it was packed twice: unpack it and ingest what comes out";
 
 fn told_zip(start: &[u8]) -> (&'static str, Hint) {
     let name = start.get(30..).unwrap_or_default();
@@ -284,10 +284,18 @@ fn told_zip(start: &[u8]) -> (&'static str, Hint) {
     if office.iter().any(|first| name.starts_with(first)) {
         return ("an Excel workbook or another Office file", WORKBOOK_HINT);
     }
-    ("a zip archive", "unpack it (unzip {file}) and ingest the files inside")
+    (
+        "a zip archive",
+        "archives are not read from standard input or out of each other: write it into a file and name that",
+    )
 }
 
 const WORKBOOK_HINT: Hint = "save the sheet as CSV in UTF-8 in a spreadsheet program, and ingest that";
+
+/// Whether a file of this name makes the zip that it is in a document of an office program.
+pub(super) fn is_workbook_member(name: &str) -> bool {
+    matches!(name, "[Content_Types].xml" | "mimetype")
+}
 
 /// Whether a byte stands in no text of any character set but UTF-16.
 fn is_binary(byte: u8) -> bool {
@@ -295,7 +303,7 @@ fn is_binary(byte: u8) -> bool {
 }
 
 /// Whether bytes begin with a header of tar: its checksum says so, also where a writer of the first kind left out the magic word.
-fn is_tar(start: &[u8]) -> bool {
+pub(super) fn is_tar(start: &[u8]) -> bool {
     let (Some(block), Some(stored)) = (start.get(..512), start.get(148..156)) else { return false };
     let digits = std::str::from_utf8(stored).unwrap_or_default().trim_matches(['\0', ' ']);
     let Ok(stored_sum) = u64::from_str_radix(digits, 8) else { return false };
@@ -377,15 +385,15 @@ mod tests {
         let zip = |first: &str| [b"PK\x03\x04", [0; 26].as_slice(), first.as_bytes()].concat();
         let ods = zip("mimetypeapplication/vnd.oasis.opendocument.spreadsheet");
         for (start, what, hint) in [
-            (zip("a.csv"), "a zip archive", "unzip x"),
+            (zip("a.csv"), "a zip archive", "into a file"),
             (zip("[Content_Types].xml"), "an Excel workbook", "as CSV"),
             (zip("xl/workbook.xml"), "an Excel workbook", "as CSV"),
             (ods, "an OpenDocument spreadsheet", "as CSV"),
-            (tar_header(true), "a tar archive", "tar -xf x"),
-            (tar_header(false), "a tar archive", "tar -xf x"),
-            (b"BZh91AY&SY\x01".to_vec(), "bzip2 data", "bzip2 -dk x"),
-            (b"\xfd7zXZ\x00\x00\x04".to_vec(), "xz data", "xz -dk x"),
-            (b"\x04\x22\x4d\x18\x64".to_vec(), "lz4 data", "lz4 -dk x"),
+            (tar_header(true), "a tar archive", "into a file"),
+            (tar_header(false), "a tar archive", "into a file"),
+            (b"BZh91AY&SY\x01".to_vec(), "compressed data inside", "packed twice"),
+            (b"\xfd7zXZ\x00\x00\x04".to_vec(), "compressed data inside", "packed twice"),
+            (b"\x04\x22\x4d\x18\x64".to_vec(), "compressed data inside", "packed twice"),
             (b"\x5d\0\0\x80\0\xff\xff\xff\xff\xff\xff\xff\xff\0".to_vec(), "lzma data", "unlzma -k x"),
             (b"\xff\x06\x00\x00sNaPpY".to_vec(), "snappy data", "snzip -dk x"),
             (b"7z\xbc\xaf\x27\x1c".to_vec(), "a 7z archive", "7z x x"),
@@ -404,7 +412,7 @@ mod tests {
             (b"X\n\0\0\0\x03".to_vec(), "an R object", "readRDS('x')"),
             (b"\0\0\0\0\0\0\0\0DUCK".to_vec(), "a DuckDB database", "duckdb -readonly x"),
             (b"PGDMP\x01".to_vec(), "a dump of pg_dump", "pg_restore"),
-            (b"\x1f\x8b\x08\x00".to_vec(), "gzip data inside of compressed data", "packed twice"),
+            (b"\x1f\x8b\x08\x00".to_vec(), "compressed data inside", "packed twice"),
             (b"\n<!DOCTYPE html>".to_vec(), "an HTML page", "log-in page"),
             (b"<?xml version".to_vec(), "an XML document", "CSV"),
             (b"-- MySQL dump 10.19".to_vec(), "a dump in SQL", "CSV or Parquet"),

@@ -5,8 +5,8 @@
 //! Records that cannot be stored come out beside the rows, and [`replay()`] reads one again. What becomes of the rows is
 //! decided by `upsert`.
 //!
-//! Inside: `stream` is bytes, `cut` drives the splitters of `csv`, `json`, `pages` and `wrapped`, `layout` is matched headers, and `rows`
-//! has the rules that every format's values go through, with `time` and `values` for single ones.
+//! Inside: `packed` is bytes, `stream` is text, `cut` drives the splitters of `csv`, `json`, `pages` and `wrapped`, `layout` is matched
+//! headers, and `rows` has the rules that every format's values go through, with `time` and `values` for single ones.
 
 pub mod convert;
 pub mod expand;
@@ -15,6 +15,7 @@ pub mod reader;
 pub mod replay;
 pub mod source;
 
+mod archive;
 mod arrow_json;
 mod bytes;
 mod csv;
@@ -26,11 +27,13 @@ mod dialect;
 mod escaped;
 mod fingerprint;
 mod folders;
+mod frames;
 mod json;
 mod json_rows;
 mod keys;
 mod kinds;
 mod layout;
+mod packed;
 mod pages;
 mod parquet_rows;
 mod parquet_types;
@@ -50,6 +53,8 @@ mod values;
 mod wrapped;
 
 #[cfg(test)]
+mod archive_tests;
+#[cfg(test)]
 mod damage_tests;
 #[cfg(test)]
 mod format_tests;
@@ -60,6 +65,7 @@ mod parquet_types_tests;
 #[cfg(test)]
 mod wrapped_tests;
 
+pub use archive::Member;
 pub use convert::Converter;
 pub use dialect::{DateOrder, Declared, Escape, PRESETS};
 pub use expand::expand;

@@ -23,11 +23,12 @@ use super::json::{ArraySplitter, LineSplitter};
 use super::json_rows::Extra;
 use super::kinds::{KIND_BYTES, Suspicion, mismatched, refuse_foreign, refuse_foreign_text};
 use super::layout::Layout;
+use super::packed::ByteStream;
 use super::pages::PageSplitter;
 use super::parquet_rows::{ParquetBlock, ParquetInput};
 use super::rows::Rules;
 use super::source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
-use super::stream::{ByteStream, TextStream};
+use super::stream::TextStream;
 use super::wrapped::{self, WrappedSplitter};
 use crate::error::{Error, Place, Result, io_error};
 use crate::schema::match_headers;
@@ -131,7 +132,9 @@ impl Reader {
     /// # Errors
     /// The file cannot be read, is not what it claims to be, or has no column for a session id or a start.
     pub fn open(file: &SourceFile, options: &ReadOptions) -> Result<Self> {
-        Self::from_stream(ByteStream::open(file)?, file, options)
+        let mut reader = Self::from_stream(ByteStream::open(file)?, file, options)?;
+        reader.notes.extend(file.member.iter().filter_map(|member| member.note.clone()));
+        Ok(reader)
     }
 
     pub(super) fn from_stream(mut bytes: ByteStream, file: &SourceFile, options: &ReadOptions) -> Result<Self> {
@@ -199,7 +202,7 @@ impl Reader {
         mut converter: Converter,
     ) -> Result<Self> {
         let (handle, summary) = match &file.path {
-            Some(path) if bytes.is_plain() && path.is_file() => {
+            Some(path) if bytes.is_plain() && path.is_file() && file.member.is_none() => {
                 let content_hash = content_hash(path)?;
                 let handle = File::open(path).map_err(io_error(&file.name))?;
                 let bytes = handle.metadata().map_err(io_error(&file.name))?.len();

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use chrono_tz::Tz;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::archive::Member;
 use super::dialect::Declared;
 use super::wrapped::RecordsPath;
 use crate::error::{Result, io_error};
@@ -22,16 +23,19 @@ pub struct SourceFile {
     pub size_bytes: Option<u64>,
     /// Modification time in microseconds since the Unix epoch, if known.
     pub modified_us: Option<i64>,
+    /// Where it stands inside of an archive, if it does; `path` is then the archive's.
+    pub member: Option<Member>,
 }
 
 impl SourceFile {
-    /// Hashes the file as [`content_hash`] does, or returns `None` where reading it would use it up (standard input, pipes).
+    /// Hashes the file as [`content_hash`] does, a member of an archive by what comes out of it, or returns `None` where reading it would use it up (standard input, pipes).
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn content_hash(&self) -> Result<Option<u128>> {
-        match &self.path {
-            Some(path) if path.is_file() => content_hash(path).map(Some),
+        match (&self.path, &self.member) {
+            (Some(path), Some(member)) => hash_all(member.open(path, &self.name)?, &self.name).map(Some),
+            (Some(path), None) if path.is_file() => content_hash(path).map(Some),
             _ => Ok(None),
         }
     }
@@ -42,15 +46,18 @@ impl SourceFile {
 /// # Errors
 /// The file cannot be read.
 pub fn content_hash(path: &Path) -> Result<u128> {
-    let mut file = File::open(path).map_err(io_error(path))?;
+    hash_all(File::open(path).map_err(io_error(path))?, path)
+}
+
+fn hash_all(mut input: impl Read, name: impl AsRef<Path>) -> Result<u128> {
     let mut hash = Xxh3::new();
     let mut buffer = vec![0; 256 * 1024];
     loop {
-        match file.read(&mut buffer) {
+        match input.read(&mut buffer) {
             Ok(0) => return Ok(hash.digest128()),
             Ok(length) => hash.update(buffer.get(..length).unwrap_or_default()),
             Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(io_error(path)(error)),
+            Err(error) => return Err(io_error(name.as_ref())(error)),
         }
     }
 }

@@ -1,198 +1,16 @@
-//! The bytes of one input: counted and hashed as stored, decompressed, and decoded to UTF-8.
+//! The text of one input, decoded to UTF-8.
 //!
-//! Compression is told by the first bytes, never by the name: a `.gz` that a download tool has unpacked already reads all the
-//! same. Text in another character set becomes UTF-8 here, before records are cut, so that every format needs only one.
-
-use std::fs::File;
-use std::io::{BufReader, Read};
+//! Text in another character set becomes UTF-8 here, before records are cut, so that every format needs only one.
 
 use encoding_rs::{Decoder, DecoderResult, UTF_16LE, WINDOWS_1252};
-use flate2::bufread::MultiGzDecoder;
-use xxhash_rust::xxh3::Xxh3;
 
-use super::source::{Encoding, SourceFile};
-use crate::error::{Error, Place, Result, io_error};
-
-const READ_BYTES: usize = 256 * 1024;
+use super::packed::{ByteStream, READ_BYTES};
+use super::source::Encoding;
+use crate::error::Result;
 
 /// A byte that UTF-8 never has: stands where the declared character set has no meaning for the bytes that came, so that the
 /// record it is in is rejected and no other.
 pub(super) const BROKEN_BYTE: u8 = 0xff;
-
-/// The input as stored, counted and hashed on the way through.
-struct Stored {
-    input: Box<dyn Read + Send>,
-    /// Bytes that were looked at to tell the compression, not yet handed on.
-    looked_at: Vec<u8>,
-    hash: Box<Xxh3>,
-    bytes: u64,
-}
-
-impl Stored {
-    fn read_counted(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        let length = self.input.read(buffer)?;
-        self.hash.update(buffer.get(..length).unwrap_or_default());
-        self.bytes += length as u64;
-        Ok(length)
-    }
-
-    /// Reads the first bytes, up to `length`, without using them up.
-    fn look_at(&mut self, length: usize) -> std::io::Result<&[u8]> {
-        let mut buffer = vec![0; length];
-        while self.looked_at.len() < length {
-            let wanted = length - self.looked_at.len();
-            match self.read_counted(buffer.get_mut(..wanted).unwrap_or_default()) {
-                Ok(0) => break,
-                Ok(read) => self.looked_at.extend_from_slice(buffer.get(..read).unwrap_or_default()),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(&self.looked_at)
-    }
-}
-
-impl Read for Stored {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        if self.looked_at.is_empty() {
-            return self.read_counted(buffer);
-        }
-        let length = self.looked_at.as_slice().read(buffer)?;
-        self.looked_at.drain(..length);
-        Ok(length)
-    }
-}
-
-enum Packed {
-    Plain(Stored),
-    Gzip(Box<MultiGzDecoder<BufReader<Stored>>>),
-    Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<Stored>>>),
-}
-
-/// One input, decompressed.
-pub(super) struct ByteStream {
-    packed: Packed,
-    /// Decompressed bytes that were looked at, not yet handed on.
-    looked_at: Vec<u8>,
-    name: String,
-}
-
-impl ByteStream {
-    /// Opens an input and tells its compression.
-    pub(super) fn open(file: &SourceFile) -> Result<Self> {
-        let input: Box<dyn Read + Send> = match &file.path {
-            None => Box::new(std::io::stdin()),
-            Some(path) => {
-                if path.is_dir() {
-                    return Err(Error::input(Place::file(&file.name), "is a folder, not a file"));
-                }
-                Box::new(File::open(path).map_err(io_error(&file.name))?)
-            }
-        };
-        Self::new(input, &file.name)
-    }
-
-    /// Reads from any source of bytes.
-    pub(super) fn new(input: Box<dyn Read + Send>, name: &str) -> Result<Self> {
-        let mut stored = Stored { input, looked_at: Vec::new(), hash: Box::new(Xxh3::new()), bytes: 0 };
-        let magic = stored.look_at(4).map_err(io_error(name))?;
-        let packed = match *magic {
-            [0x1f, 0x8b, ..] => {
-                Packed::Gzip(Box::new(MultiGzDecoder::new(BufReader::with_capacity(READ_BYTES, stored))))
-            }
-            // A zstd frame, or one that a zstd reader has to skip.
-            [0x28, 0xb5, 0x2f, 0xfd] | [0x50..=0x5f, 0x2a, 0x4d, 0x18] => {
-                let reader = BufReader::with_capacity(READ_BYTES, stored);
-                let decoder = zstd::stream::read::Decoder::with_buffer(reader).map_err(Error::internal)?;
-                Packed::Zstd(Box::new(decoder))
-            }
-            _ => Packed::Plain(stored),
-        };
-        Ok(Self { packed, looked_at: Vec::new(), name: name.to_owned() })
-    }
-
-    /// Returns whether the bytes are the file's own.
-    pub(super) fn is_plain(&self) -> bool {
-        matches!(self.packed, Packed::Plain(_))
-    }
-
-    fn stored(&self) -> &Stored {
-        match &self.packed {
-            Packed::Plain(stored) => stored,
-            Packed::Gzip(decoder) => decoder.get_ref().get_ref(),
-            Packed::Zstd(decoder) => decoder.get_ref().get_ref(),
-        }
-    }
-
-    /// Returns how many bytes of the file, as stored, have been read.
-    pub(super) fn stored_bytes(&self) -> u64 {
-        self.stored().bytes
-    }
-
-    /// Returns the first decompressed bytes without using them up: `length`, or all there are.
-    pub(super) fn look_at(&mut self, length: usize) -> Result<&[u8]> {
-        let mut first = Vec::new();
-        self.read_into(&mut first, length)?;
-        self.looked_at = first;
-        Ok(&self.looked_at)
-    }
-
-    /// Adds up to `wanted` bytes to `buffer`; fewer only at the end of the input.
-    pub(super) fn read_into(&mut self, buffer: &mut Vec<u8>, wanted: usize) -> Result<usize> {
-        let known = self.looked_at.len().min(wanted);
-        buffer.extend(self.looked_at.drain(..known));
-        Ok(known + self.read_on(buffer, wanted - known)?)
-    }
-
-    fn read_on(&mut self, buffer: &mut Vec<u8>, wanted: usize) -> Result<usize> {
-        let wanted = wanted as u64;
-        let result = match &mut self.packed {
-            Packed::Plain(stored) => stored.take(wanted).read_to_end(buffer),
-            Packed::Gzip(decoder) => decoder.take(wanted).read_to_end(buffer),
-            Packed::Zstd(decoder) => decoder.take(wanted).read_to_end(buffer),
-        };
-        result.map_err(|error| self.read_error(&error))
-    }
-
-    /// Tells the storage's errors, which have a number of the system, from those of the decompressor.
-    fn read_error(&self, error: &std::io::Error) -> Error {
-        let what = match self.packed {
-            Packed::Gzip(_) if error.raw_os_error().is_none() => "gzip",
-            Packed::Zstd(_) if error.raw_os_error().is_none() => "zstd",
-            _ => return Error::storage(&self.name, error),
-        };
-        let message = match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => format!("the {what} data ends early"),
-            _ => format!("broken {what} data: {error}"),
-        };
-        let file = match self.name.as_str() {
-            "-" => "FILE",
-            name => name,
-        };
-        // What the library says of frames that are whole, but ask for more than it is given.
-        let hint = match error.to_string().as_str() {
-            said if said.contains("requires too much memory") => {
-                format!("it was packed with a window of more than 128 MiB: unpack it with zstd -d --long=31 {file:?}")
-            }
-            said if said.contains("Dictionary mismatch") => {
-                format!("it was packed with a dictionary: unpack it with zstd -d -D DICTIONARY {file:?}")
-            }
-            _ => "nothing of this file is stored; fetch it again".to_owned(),
-        };
-        Error::input(Place::file(&self.name), message).with_hint(hint)
-    }
-
-    /// Reads what is left and returns length and hash of the file as stored.
-    pub(super) fn finish(mut self) -> Result<(u64, u128)> {
-        let stored = match &mut self.packed {
-            Packed::Plain(stored) => stored,
-            Packed::Gzip(decoder) => decoder.get_mut().get_mut(),
-            Packed::Zstd(decoder) => decoder.get_mut().get_mut(),
-        };
-        std::io::copy(stored, &mut std::io::sink()).map_err(io_error(&self.name))?;
-        Ok((stored.bytes, stored.hash.digest128()))
-    }
-}
 
 /// A text input as UTF-8.
 pub(super) struct TextStream {
@@ -273,7 +91,10 @@ pub(super) fn decode_record(raw: &[u8], encoding: Encoding) -> Vec<u8> {
 mod tests {
     use std::io::Write;
 
+    use lz4_flex::frame::FrameInfo;
+
     use super::*;
+    use crate::error::Error;
 
     fn text(stored: Vec<u8>, encoding: Encoding) -> Result<Vec<u8>> {
         let bytes = ByteStream::new(Box::new(std::io::Cursor::new(stored)), "in")?;
@@ -289,26 +110,85 @@ mod tests {
         encoder.finish().unwrap()
     }
 
+    /// Thirty sessions as `xz -9` of XZ Utils 5.4.1 packs them.
+    const XZ: &str = "\
+        fd377a585a000004e6d6b446020021011c00000010cf58cce002f900985d0029994a7869388a2f2502b34b97c9971775e7c2bc52f2370cf6\
+        7c20b47b0253cfaa56f665db906236c389efd7d788b154de52b0af08c303c098c6dd7ab06b1331de0996d4846278b3ae6c6d320aa69c6617\
+        24c1cbdf2cd4e40c1b80cab900a61ed3795b449ebc29d5e0444fb84188af160e082eba1d6d8894ef9e18472e746aa752fe144a9e6036a097\
+        c980f9f1e9d24f29d3c04caf4a5d0000d0031b9a0bf97a830001b401fa05000026987e90b1c467fb020000000004595a";
+
+    fn sessions() -> Vec<u8> {
+        let rows = (0..30).map(|n| format!("s{n},2026-11-20T10:{n:02}:00Z\n"));
+        std::iter::once("Session Id,Started At\n".to_owned()).chain(rows).collect::<String>().into_bytes()
+    }
+
+    /// The same content in every compression.
+    fn packed(content: &[u8]) -> Vec<Vec<u8>> {
+        let mut bzip2 = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::fast());
+        bzip2.write_all(content).unwrap();
+        let lz4 = |info: FrameInfo| {
+            let mut encoder = lz4_flex::frame::FrameEncoder::with_frame_info(info, Vec::new());
+            encoder.write_all(content).unwrap();
+            encoder.finish().unwrap()
+        };
+        let info = || FrameInfo::new().block_size(lz4_flex::frame::BlockSize::Max64KB);
+        vec![
+            gzip(content),
+            zstd::encode_all(content, 1).unwrap(),
+            bzip2.finish().unwrap(),
+            lz4(info()),
+            lz4(info().content_checksum(true).block_checksums(true)),
+            lz4(info().block_mode(lz4_flex::frame::BlockMode::Linked).content_size(Some(content.len() as u64))),
+        ]
+    }
+
+    fn xz() -> Vec<u8> {
+        (0..XZ.len() / 2).map(|at| u8::from_str_radix(&XZ[at * 2..at * 2 + 2], 16).unwrap()).collect()
+    }
+
     #[test]
     fn compression_is_told_by_the_first_bytes_and_members_are_joined() {
         let content = "x".repeat(5000).into_bytes();
-        let mut twice = gzip(&content);
-        twice.extend(gzip(b"end"));
         let expected = [content.as_slice(), b"end"].concat();
-        assert_eq!(text(twice, Encoding::Utf8).unwrap(), expected);
-        let mut twice = zstd::encode_all(content.as_slice(), 1).unwrap();
-        twice.extend(zstd::encode_all(b"end".as_slice(), 1).unwrap());
-        assert_eq!(text(twice, Encoding::Utf8).unwrap(), expected);
+        for (first, second) in packed(&content).into_iter().zip(packed(b"end")) {
+            assert_eq!(text([first, second].concat(), Encoding::Utf8).unwrap(), expected);
+        }
         assert_eq!(text(expected.clone(), Encoding::Utf8).unwrap(), expected);
+        for empty in packed(b"") {
+            assert_eq!(text(empty, Encoding::Utf8).unwrap(), b"");
+        }
+        assert_eq!(text(xz(), Encoding::Utf8).unwrap(), sessions());
+        // Streams of xz may have zeros between them.
+        let twice = [xz(), vec![0; 8], xz()].concat();
+        assert_eq!(text(twice, Encoding::Utf8).unwrap(), [sessions(), sessions()].concat());
     }
 
     #[test]
     fn truncated_archives_are_errors_of_the_input() {
         let content: Vec<u8> = (0..50_000_u32).flat_map(u32::to_le_bytes).collect();
-        for stored in [gzip(&content), zstd::encode_all(content.as_slice(), 1).unwrap()] {
-            for cut in [stored.len() - 1, stored.len() / 2, 5] {
+        for (index, stored) in packed(&content).into_iter().chain([xz()]).enumerate() {
+            for cut in [stored.len() - 1, stored.len() - 4, stored.len() - 8, stored.len() / 2, 10] {
                 let error = text(stored[..cut].to_vec(), Encoding::Utf8).unwrap_err();
-                assert!(matches!(error, Error::Input { .. }), "{error}");
+                assert!(matches!(error, Error::Input { .. }), "{index} {cut}: {error}");
+            }
+        }
+    }
+
+    #[test]
+    fn no_byte_of_lz4_or_xz_can_be_lost_or_changed_without_a_word() {
+        let content = sessions();
+        let checked = packed(&content).swap_remove(4);
+        for stored in [checked, xz(), packed(&content).swap_remove(2)] {
+            for at in 0..stored.len() {
+                if at >= 10 {
+                    text(stored[..at].to_vec(), Encoding::Utf8).unwrap_err();
+                }
+                let mut changed = stored.clone();
+                changed[at] ^= 0x10;
+                match text(changed.clone(), Encoding::Utf8) {
+                    Ok(read) => assert!(read == content || read == changed, "{at}"),
+                    Err(error) => assert!(matches!(error, Error::Input { .. }), "{at}: {error}"),
+                }
             }
         }
     }

@@ -72,6 +72,7 @@ pub fn source(path: &Path, hour: i64) -> SourceFile {
         path: Some(path.to_owned()),
         size_bytes: None,
         modified_us: Some(NOW_US + hour * HOUR_US),
+        member: None,
     }
 }
 

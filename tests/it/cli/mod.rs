@@ -4,6 +4,7 @@ mod exit_codes;
 mod ingest;
 mod lakes;
 mod other_commands;
+mod other_kinds;
 mod other_tools;
 mod output;
 mod query;

@@ -1,0 +1,43 @@
+//! Exports that come packed, in archives, or as other kinds of file.
+
+use std::io::{Cursor, Write};
+
+use zip::write::SimpleFileOptions;
+
+use crate::support::{Desk, EXPORTED};
+
+const AT: [&str; 2] = ["--exported-at", EXPORTED];
+
+fn zip_of(desk: &Desk, files: &[(&str, &str)]) -> Vec<u8> {
+    let mut writer = zip::ZipWriter::new(Cursor::new(Vec::new()));
+    for (name, source) in files {
+        writer.start_file(*name, SimpleFileOptions::default()).unwrap();
+        writer.write_all(&std::fs::read(desk.path(source)).unwrap()).unwrap();
+    }
+    writer.finish().unwrap().into_inner()
+}
+
+#[test]
+fn an_archive_is_taken_in_once_and_its_bad_records_can_be_replayed() {
+    let desk = Desk::new();
+    let files = [
+        ("2026/all.csv", "data/workflow_sessions.csv"),
+        ("2026/odd.csv", "data/unusual/cp1252.csv"),
+        ("README.md", "data/README.md"),
+    ];
+    std::fs::write(desk.path("export.zip"), zip_of(&desk, &files)).unwrap();
+    let ingest = [&["ingest", "export.zip"], &AT[..]].concat();
+    let first = desk.run(&ingest);
+    assert_eq!(first.code, 3, "{}", first.err);
+    assert!(first.out.contains("export.zip/2026/all.csv: 2004 rows read = 2000 inserted"), "{}", first.out);
+    assert!(first.out.contains("  left out of the archive for their endings: \"README.md\"\n"), "{}", first.out);
+    assert!(first.out.contains("export.zip/2026/odd.csv: "), "{}", first.out);
+    let again = desk.run(&ingest).fine();
+    assert!(again.contains("export.zip/2026/all.csv: already in version 1, nothing to do\n"), "{again}");
+    assert!(again.ends_with("nothing was committed\n"), "{again}");
+    let unpacked = desk.run(&[&["ingest", "data/workflow_sessions.csv"], &AT[..]].concat()).fine();
+    assert!(unpacked.contains("already in version 1"), "{unpacked}");
+    assert_eq!(desk.value("select max(file) from quarantine", &[]), "export.zip/2026/odd.csv");
+    let replayed = desk.run(&["ingest", "--replay-quarantine", "--encoding", "cp1252"]).fine();
+    assert!(replayed.starts_with("quarantine: 1 rows read = 1 inserted"), "{replayed}");
+}
