@@ -14,6 +14,7 @@ use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
 use super::explain::{Target, explain};
+use super::scanned::error_of_value;
 use super::source::{Spot, sql_error};
 use super::{Script, Statement};
 use crate::error::{Error, SqlError};
@@ -46,6 +47,17 @@ pub fn locate_among(error: DataFusionError, script: &Script, statement: Option<&
         Recovered::Engine(error) => error,
     };
     let (root, diagnostic) = unwrap(&error);
+    let of_value = match root {
+        DataFusionError::ParquetError(inner) => error_of_value(&inner.to_string()),
+        _ => None,
+    };
+    let root = match &of_value {
+        Some(DataFusionError::ResourcesExhausted(message)) => {
+            return Error::from(DataFusionError::ResourcesExhausted(message.clone()));
+        }
+        Some(of_value) => of_value,
+        None => root,
+    };
     match root {
         DataFusionError::ResourcesExhausted(_)
         | DataFusionError::ObjectStore(_)

@@ -12,6 +12,7 @@ use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
 use super::dialect::BoundedPostgres;
+use super::operators::split_signs;
 use super::source::{Spot, Walk, sql_error};
 use super::syntax;
 use crate::error::{Result, SqlError};
@@ -68,6 +69,7 @@ pub(super) fn split(file: &str, text: &Arc<str>) -> Result<Vec<Statement>> {
     let tokens = Tokenizer::new(&dialect, text)
         .tokenize_with_location()
         .map_err(|error| syntax::tokenizer_error(file, text, &error))?;
+    let tokens = split_signs(tokens, &dialect);
     let words: Vec<TokenWithSpan> =
         tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).cloned().collect();
     check_chains(file, text, &words)?;

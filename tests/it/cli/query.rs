@@ -8,6 +8,36 @@ const SINCE: &str = "-- title: Since\n-- param: since timestamp = -7 days\n\
                      select count(*) as n from workflow_sessions where started_at >= $since\n";
 
 #[test]
+fn an_error_of_a_value_in_a_filter_of_the_scan_has_its_place_and_hint() {
+    let desk = Desk::new();
+    desk.write("s.csv", "session_id,started_at,data\nab\"1,2026-11-20T10:00:00Z,{}\n");
+    desk.run(&["ingest", "--exported-at", EXPORTED, "s.csv"]).fine();
+    let filter = "select count(*) from workflow_sessions\nwhere session_id::bigint > 0";
+    let ran = desk.query(filter, &[]);
+    let selected = desk.query("select session_id::bigint from workflow_sessions", &[]);
+    assert_eq!((ran.code, selected.code), (1, 1), "{}", ran.err);
+    assert!(ran.err.contains("cannot read \"ab\\\"1\" as integer"), "{}", ran.err);
+    assert_eq!(ran.err.lines().last(), selected.err.lines().last());
+    assert!(ran.err.starts_with("error: -c:1:1: ") || ran.err.starts_with("error: -c:2:"), "{}", ran.err);
+    let zero = desk.query("select count(*) from workflow_sessions where 1 / (length(session_id) - 4) > 0", &[]);
+    assert_eq!(zero.code, 1);
+    assert!(zero.err.contains("division by zero") && zero.err.contains("nullif"), "{}", zero.err);
+    // In a report, too.
+    desk.write("q.sql", filter);
+    let report = desk.run(&["report", "run", "q.sql", "--out", "out"]);
+    assert!(report.err.contains("cannot read") && report.err.contains("q.sql:"), "{}", report.err);
+}
+
+#[test]
+fn a_sign_may_stand_behind_an_operator_without_a_blank() {
+    let desk = Desk::new();
+    desk.write("s.csv", "session_id,started_at\na,2026-11-20T10:00:00Z\n");
+    desk.run(&["ingest", "--exported-at", EXPORTED, "s.csv"]).fine();
+    let out = desk.query("select '[1,2,3]'->>-1 as a, '[1,2,3]'->-2 as b, 3>-1 as c", &["--format", "csv"]).fine();
+    assert_eq!(out, "a,b,c\n3,2,true\n");
+}
+
+#[test]
 fn files_come_before_commands_and_folders_in_the_order_of_names() {
     let desk = Desk::with_lake();
     desk.write("reports/b.sql", "-- title: Second\nselect 'b' as x");
