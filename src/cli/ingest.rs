@@ -9,13 +9,13 @@ use chrono::Utc;
 use clap::{Args as ClapArgs, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use sessionlake::ingest::{
-    self, DateOrder, Declared, Encoding, IngestOptions, InputFormat, Ledger, Limits, PRESETS, Progress, ReadOptions,
-    RecordsPath, SourceFile,
+    self, Encoding, IngestOptions, InputFormat, Ledger, Limits, Progress, ReadOptions, RecordsPath, SourceFile,
 };
 use sessionlake::lake::Lake;
 use sessionlake::lake::layout::LEAF_BUDGET;
 use sessionlake::{Error, Result};
 
+use super::dialect::DialectArgs;
 use super::exit;
 use super::printer::{counted, print_text};
 use super::shared::{Settings, Shared, parse_size};
@@ -75,19 +75,8 @@ pub struct ReadArgs {
     /// The character set of text inputs
     #[arg(long, value_enum, default_value = "utf8")]
     encoding: EncodingArg,
-    /// The dialect of delimited text, by what wrote it: clickhouse-csv, clickhouse-tsv, excel-de, excel-us, mysql, mysql-csv,
-    /// postgres-csv, postgres-text or spark
-    #[arg(long, value_name = "NAME")]
-    dialect: Option<String>,
-    /// The character between fields of delimited text [default: told from the header]
-    #[arg(long, value_name = "CHARACTER")]
-    delimiter: Option<String>,
-    /// A text that stands for null where it is a whole field without quotes, as --null-mark '\N'; may be given again
-    #[arg(long, value_name = "TEXT")]
-    null_mark: Vec<String>,
-    /// The order of dates that are not ISO 8601 [default: iso]
-    #[arg(long, value_enum, value_name = "ORDER")]
-    date_format: Option<DateFormatArg>,
+    #[command(flatten)]
+    dialect: DialectArgs,
     /// A day that stands for no end, as --no-end 9999-12-31: sessions that end on it are running; may be given again
     #[arg(long, value_name = "DATE")]
     no_end: Vec<String>,
@@ -131,53 +120,7 @@ enum EncodingArg {
     Cp1252,
 }
 
-/// The order of a date's parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum DateFormatArg {
-    /// 2026-11-20
-    Iso,
-    /// 20.11.2026, 20/11/2026
-    #[value(alias = "uk")]
-    De,
-    /// 11/20/2026
-    Us,
-}
-
 impl ReadArgs {
-    /// Returns what is declared of delimited text, and the format that a preset is one of.
-    fn declared(&self) -> Result<(Declared, Option<InputFormat>)> {
-        let (mut declared, format) = match &self.dialect {
-            None => (Declared::default(), None),
-            Some(name) => {
-                let (declared, format) = Declared::preset(name).ok_or_else(|| {
-                    let known = PRESETS.map(|(name, writer)| format!("{name} ({writer})")).join(", ");
-                    Error::usage(format!("unknown --dialect {name:?}")).with_hint(format!("dialects are {known}"))
-                })?;
-                (declared, Some(format))
-            }
-        };
-        if let Some(text) = &self.delimiter {
-            declared.delimiter = Some(match text.as_bytes() {
-                b"\\t" | b"tab" => b'\t',
-                [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !matches!(byte, b'"' | b'\n' | b'\r') => {
-                    *byte
-                }
-                _ => {
-                    return Err(Error::usage(format!("--delimiter {text:?} is no delimiter"))
-                        .with_hint("give one character such as ';' or '|', or tab"));
-                }
-            });
-        }
-        declared.nulls.extend(self.null_mark.iter().cloned());
-        match self.date_format {
-            None => {}
-            Some(DateFormatArg::Iso) => declared.dates = DateOrder::Iso,
-            Some(DateFormatArg::De) => declared.dates = DateOrder::DayFirst,
-            Some(DateFormatArg::Us) => declared.dates = DateOrder::MonthFirst,
-        }
-        Ok((declared, format))
-    }
-
     fn options(&self, settings: &Settings) -> Result<ReadOptions> {
         let header_map = self
             .map
@@ -200,7 +143,7 @@ impl ReadArgs {
             }
             None => None,
         };
-        let (declared, preset_format) = self.declared()?;
+        let (declared, preset_format) = self.dialect.declared()?;
         let no_end_days = self.no_end.iter().map(|text| {
             ingest::day_of_date(text).ok_or_else(|| {
                 Error::usage(format!("--no-end {text:?} is not a date")).with_hint("write it as 9999-12-31")

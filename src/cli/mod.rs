@@ -7,6 +7,7 @@ mod allocator;
 mod check;
 mod config;
 mod describe;
+mod dialect;
 mod exit;
 mod generate;
 mod history;
@@ -45,7 +46,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Takes exports into the lake: the newest state of each session wins, every record is accounted for
-    Ingest(ingest::Args),
+    Ingest(Box<ingest::Args>),
     /// Runs SQL files or statements over the lake, or over exports without one
     Query(Box<query::Args>),
     /// Runs a folder of SQL files or a job, and writes a folder of reports that can be made again
@@ -104,7 +105,7 @@ fn defect(panic: &(dyn Any + Send)) -> sessionlake::Error {
 async fn run(cli: Cli) -> sessionlake::Result<u8> {
     let Cli { shared, command } = cli;
     match command {
-        Command::Ingest(args) => ingest::run(&shared, args).await,
+        Command::Ingest(args) => ingest::run(&shared, *args).await,
         Command::Query(args) => exit::or_signal(query::run(&shared, *args)).await,
         Command::Report(args) => exit::or_signal(report::run(&shared, args)).await,
         Command::Check(args) => exit::or_signal(check::run(&shared, args)).await,

@@ -8,10 +8,10 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
-use super::csv::{Dialect, field_of};
+use super::csv::field_of;
 use super::cut::{Span, TextBlock};
 use super::delimited::{RecordFields, has_backslashed_quote};
-use super::dialect::{Declared, Escape};
+use super::dialect::{Declared, Dialect};
 use super::json_rows::{Extra, JsonRows};
 use super::layout::Layout;
 use super::parquet_rows::{ParquetBlock, convert_rows, guarded};
@@ -140,7 +140,7 @@ impl Converter {
     /// Adds to why a record is broken what may be declared to read it.
     fn explained(&self, reason: &str, record: &[u8]) -> String {
         let is_csv = matches!(self.format, InputFormat::Csv | InputFormat::Tsv);
-        if is_csv && self.dialect.escape == Escape::Doubled && has_backslashed_quote(record) {
+        if is_csv && self.dialect.is_plain() && has_backslashed_quote(record) {
             return format!(
                 "{reason}; quotes are escaped by backslashes here, which --dialect spark or mysql-csv reads"
             );
@@ -150,8 +150,7 @@ impl Converter {
 
     fn undecodable(&self, block: &TextBlock, span: &Span, raw: &[u8], at: usize, layout: Option<&Layout>) -> Fault {
         let is_csv = matches!(self.format, InputFormat::Csv | InputFormat::Tsv);
-        let column =
-            layout.filter(|_| is_csv).and_then(|layout| layout.column_name(field_of(raw, at, self.dialect.delimiter)));
+        let column = layout.filter(|_| is_csv).and_then(|layout| layout.column_name(field_of(raw, at, self.dialect)));
         let offset = block.offset + (span.start + at) as u64;
         let reason = match self.encoding {
             Encoding::Utf8 => {

@@ -12,54 +12,9 @@ use memchr::{memchr, memchr2};
 use super::bytes::{QUOTES, find, matches};
 
 use super::cut::{Splitter, Step};
-use super::dialect::{Declared, Escape};
+use super::dialect::Dialect;
 use super::escaped;
-use super::source::InputFormat;
 use crate::error::Result;
-
-/// How fields and lines are separated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Dialect {
-    /// The byte between fields.
-    pub(super) delimiter: u8,
-    /// The byte that ends lines: LF (with or without a CR before it) or CR.
-    pub(super) newline: u8,
-    /// How fields are escaped.
-    pub(super) escape: Escape,
-}
-
-impl Dialect {
-    /// Tells the dialect by the header. CSV has commas, but a header without any that has semicolons or tabs is separated by
-    /// the more frequent of those; rows never have a say.
-    pub(super) fn detect(text: &[u8], format: InputFormat, declared: &Declared) -> Self {
-        let mut quoted = false;
-        let mut newline = b'\n';
-        let [mut commas, mut semicolons, mut tabs] = [0_usize; 3];
-        for (index, byte) in text.iter().enumerate() {
-            match byte {
-                b'"' => quoted = !quoted,
-                _ if quoted => {}
-                b',' => commas += 1,
-                b';' => semicolons += 1,
-                b'\t' => tabs += 1,
-                b'\r' if text.get(index + 1).is_some_and(|next| *next != b'\n') => {
-                    newline = b'\r';
-                    break;
-                }
-                b'\n' => break,
-                _ => {}
-            }
-        }
-        let delimiter = match format {
-            _ if declared.delimiter.is_some() => declared.delimiter.unwrap_or(b','),
-            InputFormat::Tsv => b'\t',
-            _ if commas > 0 || semicolons + tabs == 0 => b',',
-            _ if semicolons >= tabs => b';',
-            _ => b'\t',
-        };
-        Self { delimiter, newline, escape: declared.escape }
-    }
-}
 
 /// Where a record ends.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,7 +27,7 @@ pub(super) enum Cut {
 
 /// Finds the end of the record at the start of `window`.
 pub(super) fn cut(window: &[u8], at_end: bool, dialect: Dialect) -> Cut {
-    if dialect.escape != Escape::Doubled {
+    if !dialect.is_plain() {
         return escaped::cut(window, at_end, dialect);
     }
     let byte = |at: usize| window.get(at).copied();
@@ -216,11 +171,13 @@ pub(super) fn fault(window: &[u8], at_end: bool, dialect: Dialect, reason: &'sta
 pub(super) struct CsvSplitter {
     dialect: Dialect,
     max_record_bytes: usize,
+    /// Whether the window begins inside a comment.
+    in_comment: bool,
 }
 
 impl CsvSplitter {
     pub(super) fn new(dialect: Dialect, max_record_bytes: usize) -> Self {
-        Self { dialect, max_record_bytes }
+        Self { dialect, max_record_bytes, in_comment: false }
     }
 }
 
@@ -228,6 +185,11 @@ impl Splitter for CsvSplitter {
     fn step(&mut self, window: &[u8], at_end: bool) -> Result<Step> {
         if window.is_empty() {
             return Ok(if at_end { Step::End } else { Step::More });
+        }
+        if self.dialect.comment.is_some() && (self.in_comment || window.first() == self.dialect.comment.as_ref()) {
+            let end = memchr(self.dialect.newline, window);
+            self.in_comment = end.is_none();
+            return Ok(Step::Skip(end.map_or(window.len(), |end| end + 1)));
         }
         // Never more than one record of the longest kind and its line end is looked at: how much of the input happens to be in
         // memory must not decide whether a quote finds its partner.
@@ -387,13 +349,14 @@ impl Fields {
 }
 
 /// Says in which field of a record a byte stands, as far as its quotes tell.
-pub(super) fn field_of(record: &[u8], at: usize, delimiter: u8) -> usize {
+pub(super) fn field_of(record: &[u8], at: usize, dialect: Dialect) -> usize {
+    let has_quotes = dialect.escape.has_quotes();
     let mut quoted = false;
     let mut field = 0;
     for byte in record.get(..at).unwrap_or_default() {
         match *byte {
-            b'"' => quoted = !quoted,
-            byte if byte == delimiter && !quoted => field += 1,
+            byte if has_quotes && byte == dialect.quote => quoted = !quoted,
+            byte if byte == dialect.delimiter && !quoted => field += 1,
             _ => {}
         }
     }
@@ -404,9 +367,12 @@ pub(super) fn field_of(record: &[u8], at: usize, delimiter: u8) -> usize {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::dialect::{Declared, Escape};
+    use super::super::source::InputFormat;
     use super::*;
 
-    const COMMAS: Dialect = Dialect { delimiter: b',', newline: b'\n', escape: Escape::Doubled };
+    const COMMAS: Dialect =
+        Dialect { delimiter: b',', newline: b'\n', escape: Escape::Doubled, quote: b'"', comment: None };
 
     /// Start, end and whether there is a fault, of all records but empty lines.
     fn cut_all(text: &[u8], max_record_bytes: usize) -> Vec<(usize, usize, bool)> {

@@ -147,7 +147,8 @@ impl Window {
         (bytes, offset)
     }
 
-    fn discard(&mut self, newline: u8) {
+    /// Lets go of the consumed bytes.
+    pub(super) fn discard(&mut self, newline: u8) {
         self.line_at(0, newline);
         self.buffer.drain(..self.at);
         self.offset += self.at as u64;

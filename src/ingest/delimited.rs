@@ -2,8 +2,8 @@
 
 use memchr::memchr;
 
-use super::csv::{Dialect, Fields};
-use super::dialect::{Declared, Escape, has_backslash_escape, is_null_mark};
+use super::csv::Fields;
+use super::dialect::{Declared, Dialect, has_backslash_escape, is_null_mark};
 use super::escaped::EscapedFields;
 use super::layout::Layout;
 use super::rows::{Cell, Fault, Row};
@@ -24,7 +24,7 @@ pub(super) struct RecordFields<'c> {
 
 impl<'c> RecordFields<'c> {
     pub(super) fn new(layout: &'c Layout, dialect: Dialect, declared: &'c Declared) -> Self {
-        let looks_for_backslashes = dialect.delimiter == b'\t' && declared.escape == Escape::Doubled;
+        let looks_for_backslashes = dialect.delimiter == b'\t' && dialect.is_plain();
         let (plain, escaped, extra) = (Fields::default(), EscapedFields::default(), String::new());
         Self { layout, dialect, declared, looks_for_backslashes, plain, escaped, extra }
     }
@@ -34,13 +34,21 @@ impl<'c> RecordFields<'c> {
         let expected = self.layout.headers.names.len();
         let count = |found: usize| match found == expected {
             true => Ok(()),
+            false if !self.declared.columns.is_empty() => {
+                Err(Fault::record(format!("{found} fields where --columns names {expected}")))
+            }
             false => Err(Fault::record(format!("{found} fields where the header has {expected}"))),
         };
         let (layout, extra) = (self.layout, keep_extra.then_some(&mut self.extra));
-        if self.dialect.escape != Escape::Doubled {
+        if !self.dialect.is_plain() {
             self.escaped.split(record, self.dialect, expected);
             count(self.escaped.len())?;
-            return Ok(row_of(layout, extra, self.declared, || self.escaped.texts(record)));
+            let fields = &self.escaped;
+            let mut row = row_of(layout, extra, self.declared, || fields.texts(record));
+            if self.declared.nulls.is_empty() {
+                row.null_mark = fields.texts(record).any(|(text, quoted)| !quoted && is_null_mark(text));
+            }
+            return Ok(row);
         }
         self.plain.split(record, self.dialect.delimiter);
         count(self.plain.len())?;

@@ -5,7 +5,7 @@
 
 use super::source::InputFormat;
 
-/// How a field holds a delimiter, a line end or a quote.
+/// How a field holds a delimiter, a line end or a quote. Quotes are those of [`Declared::quote`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Escape {
@@ -20,6 +20,15 @@ pub enum Escape {
     /// Without quotes: a backslash begins an escape, and a quote is a character like others. (PostgreSQL's text format, MySQL,
     /// ClickHouse's TabSeparated.)
     Backslash,
+    /// Not at all: without quotes and escapes a field is what stands between delimiters. (SQLite's list mode, Redshift.)
+    Nothing,
+}
+
+impl Escape {
+    /// Returns whether fields may stand in quotes.
+    pub fn has_quotes(self) -> bool {
+        !matches!(self, Self::Backslash | Self::Nothing)
+    }
 }
 
 /// The order of a date's parts where it is not ISO 8601.
@@ -33,10 +42,12 @@ pub enum DateOrder {
     DayFirst,
     /// Month, day, year: `11/20/2026 11:00 AM`.
     MonthFirst,
+    /// Year, month, day with other characters between: `2026/11/20 11:00`.
+    YearFirst,
 }
 
 /// The dialect of delimited text, as far as it is declared.
-#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 #[serde(default)]
 pub struct Declared {
     /// The byte between fields, or `None` to tell it by the header.
@@ -44,62 +55,140 @@ pub struct Declared {
     pub delimiter: Option<u8>,
     /// How fields are escaped.
     pub escape: Escape,
+    /// The byte around fields in quotes, where the escape has quotes; ASCII.
+    pub quote: u8,
+    /// The byte at the start of lines that are comments, if there are such lines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub comment: Option<u8>,
+    /// Lines before the header, or before the first record of a file without one, that are no part of the table.
+    pub skip_lines: u64,
+    /// The headers of a file that has no line of them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub columns: Vec<String>,
     /// Texts that stand for null where they are a whole field without quotes.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nulls: Vec<String>,
-    /// Whether numbers have a decimal comma, and points or blanks between thousands.
+    /// Whether numbers have a decimal comma; points, blanks and apostrophes between thousands are then understood.
     pub decimal_comma: bool,
+    /// The character between thousands, where it is another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thousands: Option<char>,
     /// The order of a date's parts.
     pub dates: DateOrder,
 }
 
-/// The names of the presets, each with what writes such files.
-pub const PRESETS: [(&str, &str); 9] = [
-    ("clickhouse-csv", "ClickHouse's CSVWithNames"),
-    ("clickhouse-tsv", "ClickHouse's TabSeparatedWithNames"),
-    ("excel-de", "spreadsheets with a German locale"),
-    ("excel-us", "spreadsheets with an American locale"),
-    ("mysql", "MySQL's and MariaDB's tab-separated output"),
-    ("mysql-csv", "MySQL's and MariaDB's output with FIELDS TERMINATED BY ',' ENCLOSED BY '\"'"),
-    ("postgres-csv", "PostgreSQL's COPY with FORMAT csv"),
-    ("postgres-text", "PostgreSQL's COPY with FORMAT text"),
-    ("spark", "Spark's CSV"),
-];
+impl Default for Declared {
+    fn default() -> Self {
+        Self {
+            delimiter: None,
+            escape: Escape::Doubled,
+            quote: b'"',
+            comment: None,
+            skip_lines: 0,
+            columns: Vec::new(),
+            nulls: Vec::new(),
+            decimal_comma: false,
+            thousands: None,
+            dates: DateOrder::Iso,
+        }
+    }
+}
 
 impl Declared {
-    /// Returns the dialect of this name, and the format that it is one of.
-    pub fn preset(name: &str) -> Option<(Self, InputFormat)> {
-        let backslash_n = || vec!["\\N".to_owned()];
-        let tabs = |nulls| Self { delimiter: Some(b'\t'), escape: Escape::Backslash, nulls, ..Self::default() };
-        let commas = Self { delimiter: Some(b','), ..Self::default() };
-        Some(match name {
-            "clickhouse-csv" => (Self { nulls: backslash_n(), ..commas }, InputFormat::Csv),
-            "clickhouse-tsv" | "postgres-text" => (tabs(backslash_n()), InputFormat::Tsv),
-            // The client's --batch prints NULL where INTO OUTFILE writes \N.
-            "mysql" => (tabs(vec!["\\N".to_owned(), "NULL".to_owned()]), InputFormat::Tsv),
-            "mysql-csv" => {
-                let nulls = vec!["\\N".to_owned(), "NULL".to_owned()];
-                (Self { escape: Escape::BackslashQuoted, nulls, ..commas }, InputFormat::Csv)
-            }
-            "postgres-csv" => (commas, InputFormat::Csv),
-            "spark" => (Self { escape: Escape::BackslashQuote, ..commas }, InputFormat::Csv),
-            "excel-de" => {
-                let dates = DateOrder::DayFirst;
-                (Self { delimiter: Some(b';'), decimal_comma: true, dates, ..Self::default() }, InputFormat::Csv)
-            }
-            "excel-us" => (Self { dates: DateOrder::MonthFirst, ..commas }, InputFormat::Csv),
-            _ => return None,
-        })
-    }
-
     /// Returns whether nothing is declared.
     pub fn is_default(&self) -> bool {
         *self == Self::default()
     }
 
+    /// Returns this dialect with the parts of another where nothing is declared here.
+    pub(super) fn over(self, other: Self) -> Self {
+        let default = Self::default();
+        Self {
+            delimiter: self.delimiter.or(other.delimiter),
+            escape: if self.escape == default.escape { other.escape } else { self.escape },
+            quote: if self.quote == default.quote { other.quote } else { self.quote },
+            comment: self.comment.or(other.comment),
+            skip_lines: if self.skip_lines == 0 { other.skip_lines } else { self.skip_lines },
+            columns: if self.columns.is_empty() { other.columns } else { self.columns },
+            nulls: if self.nulls.is_empty() { other.nulls } else { self.nulls },
+            decimal_comma: self.decimal_comma || other.decimal_comma,
+            thousands: self.thousands.or(other.thousands),
+            dates: if self.dates == default.dates { other.dates } else { self.dates },
+        }
+    }
+
+    /// Returns whether numbers are written otherwise than with a decimal point alone.
+    pub(super) fn numbers(&self) -> Numbers {
+        Numbers { decimal_comma: self.decimal_comma, thousands: self.thousands }
+    }
+
     /// Returns whether a whole field without quotes stands for null.
     pub(super) fn is_null(&self, field: &str) -> bool {
         self.nulls.iter().any(|mark| mark == field)
+    }
+}
+
+/// How fields and lines are separated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Dialect {
+    /// The byte between fields.
+    pub(super) delimiter: u8,
+    /// The byte that ends lines: LF (with or without a CR before it) or CR.
+    pub(super) newline: u8,
+    /// How fields are escaped.
+    pub(super) escape: Escape,
+    /// The byte around fields in quotes, where the escape has quotes.
+    pub(super) quote: u8,
+    /// The byte that comments begin with, if there are comments.
+    pub(super) comment: Option<u8>,
+}
+
+impl Dialect {
+    /// Tells the dialect by the header. CSV has commas, but a header without any that has semicolons or tabs is separated by
+    /// the more frequent of those; rows never have a say.
+    pub(super) fn detect(text: &[u8], format: InputFormat, declared: &Declared) -> Self {
+        let mut quoted = false;
+        let mut newline = b'\n';
+        let has_quotes = declared.escape.has_quotes();
+        let [mut commas, mut semicolons, mut tabs] = [0_usize; 3];
+        for (index, byte) in text.iter().enumerate() {
+            match byte {
+                byte if has_quotes && *byte == declared.quote => quoted = !quoted,
+                _ if quoted => {}
+                b',' => commas += 1,
+                b';' => semicolons += 1,
+                b'\t' => tabs += 1,
+                b'\r' if text.get(index + 1).is_some_and(|next| *next != b'\n') => {
+                    newline = b'\r';
+                    break;
+                }
+                b'\n' => break,
+                _ => {}
+            }
+        }
+        let delimiter = match format {
+            _ if declared.delimiter.is_some() => declared.delimiter.unwrap_or(b','),
+            InputFormat::Tsv => b'\t',
+            // Without a header the first line is a row.
+            _ if !declared.columns.is_empty() => b',',
+            _ if commas > 0 || semicolons + tabs == 0 => b',',
+            _ if semicolons >= tabs => b';',
+            _ => b'\t',
+        };
+        Self { delimiter, newline, ..Self::of(declared) }
+    }
+
+    /// Returns the declared dialect, with commas where no delimiter is declared and LF at the end of lines.
+    pub(super) fn of(declared: &Declared) -> Self {
+        let delimiter = declared.delimiter.unwrap_or(b',');
+        let Declared { escape, quote, comment, .. } = *declared;
+        Self { delimiter, newline: b'\n', escape, quote, comment }
+    }
+
+    /// Returns whether fields are escaped as RFC 4180 has it.
+    #[inline]
+    pub(super) fn is_plain(self) -> bool {
+        self.escape == Escape::Doubled && self.quote == b'"'
     }
 }
 
@@ -123,17 +212,19 @@ pub(super) fn iso_of(text: &str, order: DateOrder) -> Option<String> {
     };
     let date = date.trim_end_matches(',');
     let separator = date.chars().find(|c| !c.is_ascii_digit()).filter(|c| matches!(c, '.' | '/' | '-'))?;
-    let mut parts = date.split(separator);
-    let (first, second, year) = (parts.next()?, parts.next()?, parts.next()?);
+    // Some locales close a date with the separator.
+    let mut parts = date.strip_suffix('.').unwrap_or(date).split(separator);
+    let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
+    let (day, month, year) = match order {
+        DateOrder::Iso => return None,
+        DateOrder::DayFirst => (first, second, third),
+        DateOrder::MonthFirst => (second, first, third),
+        DateOrder::YearFirst => (third, second, first),
+    };
     let digits = |part: &str, most: usize| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-    if parts.next().is_some() || !digits(first, 2) || !digits(second, 2) || !digits(year, 4) || year.len() != 4 {
+    if parts.next().is_some() || !digits(day, 2) || !digits(month, 2) || !digits(year, 4) || year.len() != 4 {
         return None;
     }
-    let (day, month) = match order {
-        DateOrder::Iso => return None,
-        DateOrder::DayFirst => (first, second),
-        DateOrder::MonthFirst => (second, first),
-    };
     let mut iso = format!("{year}-{month:0>2}-{day:0>2}");
     if time.is_empty() {
         return Some(iso);
@@ -158,27 +249,53 @@ pub(super) fn iso_of(text: &str, order: DateOrder) -> Option<String> {
     Some(iso)
 }
 
-/// Rewrites a number with a decimal comma as the usual one; `None` where its thousands are not grouped as thousands are.
-pub(super) fn with_decimal_point(text: &str) -> Option<String> {
-    let text = text.trim_ascii();
-    let (whole, fraction) = match text.split_once(',') {
-        Some((whole, fraction)) => (whole, Some(fraction)),
-        None => (text, None),
-    };
-    let mut groups = whole.split(['.', '\u{a0}', '\u{202f}', '\'', ' ']);
-    let mut number = groups.next()?.to_owned();
-    let first = number.trim_start_matches(['+', '-']).len();
-    for group in groups {
-        if group.len() != 3 || !(1..=3).contains(&first) {
-            return None;
+/// How numbers are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Numbers {
+    pub(super) decimal_comma: bool,
+    pub(super) thousands: Option<char>,
+}
+
+impl Numbers {
+    /// Returns whether numbers have a decimal point and nothing between thousands.
+    pub(super) fn are_plain(self) -> bool {
+        self == Self::default()
+    }
+
+    /// Rewrites a number as the usual one; `None` where its thousands are not grouped as thousands are.
+    pub(super) fn plain(self, text: &str) -> Option<String> {
+        let text = text.trim_ascii();
+        let mark = if self.decimal_comma { ',' } else { '.' };
+        let (whole, fraction) = match text.split_once(mark) {
+            Some((whole, fraction)) => (whole, Some(fraction)),
+            None => (text, None),
+        };
+        let between = |c: char| match self.thousands {
+            // A blank stands for those that do not break too, which is what programs write for it.
+            Some(' ') => matches!(c, ' ' | '\u{a0}' | '\u{202f}'),
+            Some('\'') => matches!(c, '\'' | '\u{2019}'),
+            Some(thousands) => c == thousands,
+            None => matches!(c, '.' | '\u{a0}' | '\u{202f}' | '\'' | '\u{2019}' | ' '),
+        };
+        let mut groups = whole.split(between);
+        let mut number = groups.next()?.to_owned();
+        let first = number.trim_start_matches(['+', '-']).len();
+        for group in groups {
+            if group.len() != 3 || !(1..=3).contains(&first) {
+                return None;
+            }
+            number.push_str(group);
         }
-        number.push_str(group);
+        if let Some(fraction) = fraction {
+            // A second mark would be taken for a decimal point where it is none.
+            if fraction.contains('.') {
+                return None;
+            }
+            number.push('.');
+            number.push_str(fraction);
+        }
+        Some(number)
     }
-    if let Some(fraction) = fraction {
-        number.push('.');
-        number.push_str(fraction);
-    }
-    Some(number)
 }
 
 #[cfg(test)]
@@ -186,16 +303,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_preset_has_a_dialect() {
-        for (name, _) in PRESETS {
-            assert!(Declared::preset(name).is_some(), "{name}");
-        }
-        assert!(Declared::preset("excel-xx").is_none());
-    }
-
-    #[test]
     fn dates_in_another_order_become_iso() {
-        use DateOrder::{DayFirst, Iso, MonthFirst};
+        use DateOrder::{DayFirst, Iso, MonthFirst, YearFirst};
         for (text, order, iso) in [
             ("20.11.2026 11:00", DayFirst, Some("2026-11-20 11:00")),
             ("20.11.2026 12:00:01", DayFirst, Some("2026-11-20 12:00:01")),
@@ -206,6 +315,9 @@ mod tests {
             ("11/20/2026 13:05 pm", MonthFirst, None),
             ("2026-11-20", DayFirst, None),
             ("20.11.26", DayFirst, None),
+            ("2026/11/20 9:05", YearFirst, Some("2026-11-20 09:05")),
+            ("2026.11.20.", YearFirst, Some("2026-11-20")),
+            ("20/11/2026", YearFirst, None),
             ("20.11.2026", Iso, None),
             ("tomorrow", DayFirst, None),
         ] {
@@ -214,18 +326,41 @@ mod tests {
     }
 
     #[test]
-    fn decimal_commas_become_points_and_thousands_must_be_thousands() {
-        for (text, number) in [
-            ("300,5", Some("300.5")),
-            ("1.234,5", Some("1234.5")),
-            ("-1.234.567", Some("-1234567")),
-            ("1 234,5", Some("1234.5")),
-            ("7", Some("7")),
-            ("1.5", None),
-            ("1234.567", None),
+    fn numbers_of_other_locales_become_usual_ones_and_thousands_must_be_thousands() {
+        let comma = Numbers { decimal_comma: true, thousands: None };
+        let dotted = Numbers { decimal_comma: true, thousands: Some('.') };
+        let blank = Numbers { decimal_comma: true, thousands: Some(' ') };
+        let english = Numbers { decimal_comma: false, thousands: Some(',') };
+        let swiss = Numbers { decimal_comma: false, thousands: Some('\'') };
+        for (text, numbers, number) in [
+            ("300,5", comma, Some("300.5")),
+            ("1.234,5", comma, Some("1234.5")),
+            ("-1.234.567", comma, Some("-1234567")),
+            ("1 234,5", comma, Some("1234.5")),
+            ("7", comma, Some("7")),
+            ("1.5", comma, None),
+            ("1234.567", comma, None),
+            ("300,5.1", comma, None),
+            ("1.234,5", dotted, Some("1234.5")),
+            ("1\u{202f}234,5", blank, Some("1234.5")),
+            ("1.234,5", blank, Some("1.234.5")),
+            ("1,234.5", english, Some("1234.5")),
+            ("1,234,567", english, Some("1234567")),
+            ("300,5", english, None),
+            ("1’234.5", swiss, Some("1234.5")),
+            ("1e3", english, Some("1e3")),
         ] {
-            assert_eq!(with_decimal_point(text).as_deref(), number, "{text}");
+            assert_eq!(numbers.plain(text).as_deref(), number, "{text}");
         }
+        assert!(Numbers::default().are_plain() && !comma.are_plain() && !english.are_plain());
+    }
+
+    #[test]
+    fn what_is_declared_now_comes_before_what_was_declared_then() {
+        let then = Declared { escape: Escape::Backslash, nulls: vec!["\\N".into()], ..Declared::default() };
+        let now = Declared { dates: DateOrder::DayFirst, ..Declared::default() };
+        let both = now.over(then);
+        assert_eq!((both.escape, both.dates, both.nulls.len()), (Escape::Backslash, DateOrder::DayFirst, 1));
     }
 
     #[test]

@@ -1,8 +1,8 @@
-//! Delimited text whose fields are escaped by backslashes, in quotes or without.
+//! Delimited text that is not escaped as RFC 4180 has it: by backslashes, in other quotes, or without quotes.
 //!
 //! [`Escape::Backslash`] has no quotes: a record ends at a line end, a field at a delimiter, unless a backslash stands before
-//! it. The other two have quotes, inside which a backslash keeps the quote behind it from closing the field; what stands
-//! outside quotes is taken as it is.
+//! it; [`Escape::Nothing`] has no such backslashes either. The others have quotes, inside which a doubled quote or one behind a
+//! backslash does not close the field; what stands outside quotes is taken as it is.
 //!
 //! A field in quotes that ends with a backslash (`"C:\"`) cannot be told from one that goes on. It is read as going on; where
 //! that leaves the record broken, it is read again as if a quote before a delimiter always closed its field.
@@ -11,19 +11,29 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2};
 
-use super::csv::{Cut, Dialect, behind_quote, fault, line, whole};
-use super::dialect::Escape;
+use super::csv::{Cut, behind_quote, fault, line, whole};
+use super::dialect::{Dialect, Escape};
 
 /// Finds the end of the record at the start of `window`.
 pub(super) fn cut(window: &[u8], at_end: bool, dialect: Dialect) -> Cut {
-    if dialect.escape == Escape::Backslash {
-        return cut_unquoted(window, at_end, dialect);
+    match dialect.escape {
+        Escape::Backslash => return cut_unquoted(window, at_end, dialect),
+        Escape::Nothing => return cut_line(window, at_end, dialect),
+        _ => {}
     }
     let strict = cut_quoted(window, at_end, dialect, Closing::Strict);
     let Cut::Record { fault: Some(_), .. } = strict else { return strict };
     match cut_quoted(window, at_end, dialect, Closing::BeforeDelimiter) {
         Cut::Record { end, next, fault: None } => Cut::Record { end, next, fault: None },
         _ => strict,
+    }
+}
+
+fn cut_line(window: &[u8], at_end: bool, dialect: Dialect) -> Cut {
+    match memchr(dialect.newline, window) {
+        Some(found) => line(window, found, dialect, None),
+        None if at_end => whole(window, dialect, None),
+        None => Cut::More,
     }
 }
 
@@ -56,7 +66,7 @@ fn cut_quoted(window: &[u8], at_end: bool, dialect: Dialect, closing: Closing) -
     let byte = |at: usize| window.get(at).copied();
     let mut at = 0;
     loop {
-        if byte(at) != Some(b'"') {
+        if byte(at) != Some(dialect.quote) {
             let rest = window.get(at..).unwrap_or_default();
             match memchr2(dialect.delimiter, dialect.newline, rest).map(|found| at + found) {
                 None if at_end => return whole(window, dialect, None),
@@ -81,10 +91,15 @@ fn cut_quoted(window: &[u8], at_end: bool, dialect: Dialect, closing: Closing) -
 /// Finds the quote that closes a field whose text begins at `at`; a quote at the window's end counts as one.
 fn closing_quote(bytes: &[u8], mut at: usize, dialect: Dialect, closing: Closing) -> Option<usize> {
     loop {
-        let found = at + memchr2(b'"', b'\\', bytes.get(at..)?)?;
+        let rest = bytes.get(at..)?;
+        let found = at
+            + match dialect.escape {
+                Escape::Doubled => memchr(dialect.quote, rest)?,
+                _ => memchr2(dialect.quote, b'\\', rest)?,
+            };
         let next = bytes.get(found + 1).copied();
-        if bytes.get(found) == Some(&b'"') {
-            if next != Some(b'"') {
+        if bytes.get(found) == Some(&dialect.quote) {
+            if next != Some(dialect.quote) {
                 return Some(found);
             }
             at = found + 2;
@@ -95,12 +110,12 @@ fn closing_quote(bytes: &[u8], mut at: usize, dialect: Dialect, closing: Closing
             None | Some(b'\r') => true,
             Some(byte) => byte == dialect.delimiter || byte == dialect.newline,
         };
-        if closing == Closing::BeforeDelimiter && next == Some(b'"') && ends(behind) {
+        if closing == Closing::BeforeDelimiter && next == Some(dialect.quote) && ends(behind) {
             return Some(found + 1);
         }
         // Spark's writer puts a backslash before quotes and backslashes, and before nothing else.
         let is_escape = match (dialect.escape, next) {
-            (Escape::BackslashQuote, Some(b'"' | b'\\')) => true,
+            (Escape::BackslashQuote, Some(next)) if next == dialect.quote || next == b'\\' => true,
             (Escape::BackslashQuote, _) => false,
             _ => true,
         };
@@ -127,9 +142,10 @@ impl EscapedFields {
     /// Takes a record apart that [`cut`] has found whole. A record that does not have the `expected` number of fields when its
     /// backslashes are read strictly is read the other way.
     pub(super) fn split(&mut self, record: &str, dialect: Dialect, expected: usize) {
-        if dialect.escape == Escape::Backslash {
-            self.split_unquoted(record, dialect.delimiter);
-            return;
+        match dialect.escape {
+            Escape::Backslash => return self.split_unquoted(record, dialect.delimiter),
+            Escape::Nothing => return self.split_bare(record, dialect.delimiter),
+            _ => {}
         }
         if !self.split_quoted(record, dialect, Closing::Strict) || self.fields.len() != expected {
             self.split_quoted(record, dialect, Closing::BeforeDelimiter);
@@ -139,6 +155,15 @@ impl EscapedFields {
     fn clear(&mut self) {
         self.fields.clear();
         self.text.clear();
+    }
+
+    fn split_bare(&mut self, record: &str, delimiter: u8) {
+        self.clear();
+        let mut start = 0;
+        for end in memchr::memchr_iter(delimiter, record.as_bytes()).chain([record.len()]) {
+            self.fields.push(Field { range: start..end, unescaped: false, quoted: false });
+            start = end + 1;
+        }
     }
 
     fn split_unquoted(&mut self, record: &str, delimiter: u8) {
@@ -156,7 +181,7 @@ impl EscapedFields {
                 }
                 found => {
                     let end = found.unwrap_or(bytes.len());
-                    self.push(record, start..end, escaped, false, unescape);
+                    self.push(record, start..end, escaped, None, unescape);
                     let Some(found) = found else { return };
                     start = found + 1;
                     at = start;
@@ -172,17 +197,21 @@ impl EscapedFields {
         let bytes = record.as_bytes();
         let mut at = 0;
         loop {
-            let (range, escaped, quoted, next) = if bytes.get(at) == Some(&b'"') {
+            let (range, escaped, quoted, next) = if bytes.get(at) == Some(&dialect.quote) {
                 let Some(quote) = closing_quote(bytes, at + 1, dialect, closing) else { return false };
                 let range = at + 1..quote;
                 let inside = bytes.get(range.clone()).unwrap_or_default();
-                (range, memchr2(b'"', b'\\', inside).is_some(), true, quote + 1)
+                (range, memchr2(dialect.quote, b'\\', inside).is_some(), Some(dialect.quote), quote + 1)
             } else {
                 let end = memchr(dialect.delimiter, bytes.get(at..).unwrap_or_default());
                 let end = end.map_or(bytes.len(), |length| at + length);
-                (at..end, false, false, end)
+                (at..end, false, None, end)
             };
-            let how = if dialect.escape == Escape::BackslashQuote { unescape_quotes } else { unescape_quoted };
+            let how = match dialect.escape {
+                Escape::Doubled => undouble,
+                Escape::BackslashQuote => unescape_quotes,
+                _ => unescape_quoted,
+            };
             self.push(record, range, escaped, quoted, how);
             match bytes.get(next) {
                 None => return true,
@@ -192,15 +221,16 @@ impl EscapedFields {
         }
     }
 
-    fn push(&mut self, record: &str, range: Range<usize>, escaped: bool, quoted: bool, how: fn(&str, &mut String)) {
+    fn push(&mut self, record: &str, range: Range<usize>, escaped: bool, quote: Option<u8>, how: Unescape) {
         let text = record.get(range.clone()).unwrap_or_default();
+        let quoted = quote.is_some();
         // The mark of null is looked for in the field as it was written.
         if !escaped || (!quoted && text == "\\N") {
             self.fields.push(Field { range, unescaped: false, quoted });
             return;
         }
         let start = self.text.len();
-        how(text, &mut self.text);
+        how(text, quote.unwrap_or_default(), &mut self.text);
         self.fields.push(Field { range: start..self.text.len(), unescaped: true, quoted });
     }
 
@@ -218,24 +248,39 @@ impl EscapedFields {
     }
 }
 
+/// Replaces the escapes of a text that stood in these quotes.
+type Unescape = fn(&str, u8, &mut String);
+
 /// Replaces all escapes. A backslash before anything that has no meaning of its own stands for that character.
-fn unescape(text: &str, output: &mut String) {
-    replace(text, output, |rest| memchr(b'\\', rest));
+fn unescape(text: &str, _: u8, output: &mut String) {
+    replace(text, b'\\', output, |rest| memchr(b'\\', rest));
 }
 
 /// Replaces all escapes and doubled quotes.
-fn unescape_quoted(text: &str, output: &mut String) {
-    replace(text, output, |rest| memchr2(b'"', b'\\', rest));
+fn unescape_quoted(text: &str, quote: u8, output: &mut String) {
+    replace(text, quote, output, |rest| memchr2(quote, b'\\', rest));
 }
 
-fn replace(text: &str, output: &mut String, find: impl Fn(&[u8]) -> Option<usize>) {
+/// Replaces doubled quotes.
+fn undouble(text: &str, quote: u8, output: &mut String) {
+    let mut rest = text;
+    while let Some(at) = memchr(quote, rest.as_bytes()) {
+        output.push_str(rest.get(..=at).unwrap_or_default());
+        rest = rest.get(at + 2..).unwrap_or_default();
+    }
+    output.push_str(rest);
+}
+
+/// Replaces escapes at the places found; a quote there is one of two, unless it is the backslash itself.
+fn replace(text: &str, quote: u8, output: &mut String, find: impl Fn(&[u8]) -> Option<usize>) {
     let mut rest = text;
     while let Some(at) = find(rest.as_bytes()) {
         output.push_str(rest.get(..at).unwrap_or_default());
         let mut behind = rest.get(at + 1..).unwrap_or_default().chars();
-        if rest.as_bytes().get(at) == Some(&b'"') {
-            output.push('"');
-            rest = behind.as_str().strip_prefix('"').unwrap_or(behind.as_str());
+        if quote != b'\\' && rest.as_bytes().get(at) == Some(&quote) {
+            let quote = char::from(quote);
+            output.push(quote);
+            rest = behind.as_str().strip_prefix(quote).unwrap_or(behind.as_str());
             continue;
         }
         match behind.next() {
@@ -256,13 +301,14 @@ fn replace(text: &str, output: &mut String, find: impl Fn(&[u8]) -> Option<usize
 }
 
 /// Replaces the escapes of quotes and of backslashes, and doubled quotes.
-fn unescape_quotes(text: &str, output: &mut String) {
+fn unescape_quotes(text: &str, quote: u8, output: &mut String) {
     let bytes = text.as_bytes();
     let mut at = 0;
     let mut copied = 0;
-    while let Some(found) = memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()).map(|found| at + found) {
+    while let Some(found) = memchr2(quote, b'\\', bytes.get(at..).unwrap_or_default()).map(|found| at + found) {
         let next = bytes.get(found + 1).copied();
-        let drops = matches!((bytes.get(found), next), (Some(b'"'), Some(b'"')) | (Some(b'\\'), Some(b'"' | b'\\')));
+        // A quote stands before a quote, a backslash before either.
+        let drops = next == Some(quote) || (next == Some(b'\\') && bytes.get(found) == Some(&b'\\'));
         if drops {
             output.push_str(text.get(copied..found).unwrap_or_default());
             copied = found + 1;
@@ -280,7 +326,7 @@ mod tests {
 
     fn dialect(escape: Escape) -> Dialect {
         let delimiter = if escape == Escape::Backslash { b'\t' } else { b',' };
-        Dialect { delimiter, newline: b'\n', escape }
+        Dialect { delimiter, newline: b'\n', escape, quote: b'"', comment: None }
     }
 
     /// The records of a text, each with its fields, or with why it is broken.
@@ -345,6 +391,26 @@ y"
         assert_eq!(read("1,\"open\n2,b\n", Escape::BackslashQuote)[0], Err("a quoted field is never closed"));
     }
 
+    #[test]
+    fn other_quotes_and_none_at_all_are_read_back() {
+        let split = |text: &str, dialect: Dialect| {
+            let mut fields = EscapedFields::default();
+            let Cut::Record { end, next, fault: None } = cut(text.as_bytes(), true, dialect) else { panic!("{text}") };
+            assert_eq!(next, text.len());
+            fields.split(&text[..end], dialect, 3);
+            fields.texts(&text[..end]).map(|(text, quoted)| (text.to_owned(), quoted)).collect::<Vec<_>>()
+        };
+        let single = Dialect { quote: b'\'', ..dialect(Escape::Doubled) };
+        let read = split("'it''s',\"a\",'x,\ny\\'\n", single);
+        assert_eq!(read, [("it's".into(), true), ("\"a\"".into(), false), ("x,\ny\\".into(), true)]);
+        let single = Dialect { quote: b'\'', ..dialect(Escape::BackslashQuoted) };
+        let read = split(r"'it\'s','''',NULL", single);
+        assert_eq!(read, [("it's".into(), true), ("'".into(), true), ("NULL".into(), false)]);
+        let bare = Dialect { delimiter: b'|', ..dialect(Escape::Nothing) };
+        let read = split("\"a|b\\|\r\n", bare);
+        assert_eq!(read, [("\"a".into(), false), ("b\\".into(), false), (String::new(), false)]);
+    }
+
     proptest! {
         #[test]
         fn written_tables_are_read_back(rows in prop::collection::vec(("[a\\\\\"\t\n\r,é]{0,8}", "[n\\\\\"\t\n,]{1,8}"), 0..6)) {
@@ -365,16 +431,24 @@ y"
         }
 
         #[test]
-        fn any_text_is_cut_without_losing_a_byte(text in "[a\\\\\"\t\n\r,]{0,40}") {
-            for escape in [Escape::Backslash, Escape::BackslashQuote, Escape::BackslashQuoted] {
+        fn any_text_is_cut_without_losing_a_byte(text in "[a\\\\\"'\t\n\r,]{0,40}") {
+            for (escape, quote) in [
+                (Escape::Backslash, b'"'),
+                (Escape::BackslashQuote, b'"'),
+                (Escape::BackslashQuoted, b'"'),
+                (Escape::BackslashQuoted, b','),
+                (Escape::Doubled, b'\''),
+                (Escape::Nothing, b'"'),
+            ] {
+                let dialect = Dialect { quote, ..dialect(escape) };
                 let mut at = 0;
                 while at < text.len() {
-                    let Cut::Record { end, next, .. } = cut(&text.as_bytes()[at..], true, dialect(escape)) else {
+                    let Cut::Record { end, next, .. } = cut(&text.as_bytes()[at..], true, dialect) else {
                         panic!("{text:?}")
                     };
                     prop_assert!(next > 0 && end <= next && next <= text.len() - at);
                     let mut fields = EscapedFields::default();
-                    fields.split(&text[at..at + end], dialect(escape), 2);
+                    fields.split(&text[at..at + end], dialect, 2);
                     at += next;
                 }
             }

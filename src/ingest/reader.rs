@@ -13,12 +13,12 @@ use arrow::record_batch::RecordBatch;
 
 use super::Warnings;
 use super::convert::Converter;
-use super::csv::{self, CsvSplitter, Cut, Dialect, Fields};
+use super::csv::CsvSplitter;
 use super::cut::{BLOCK_BYTES, Cutter, Splitter, TextBlock, Window};
 use super::detect::{PARQUET_MAGIC, detect, promised};
-use super::dialect::{Declared, Escape};
-use super::escaped::EscapedFields;
+use super::dialect::Dialect;
 use super::folders::FolderColumns;
+use super::header::read_header;
 use super::json::{ArraySplitter, LineSplitter};
 use super::json_rows::Extra;
 use super::kinds::{KIND_BYTES, Suspicion, mismatched, refuse_foreign, refuse_foreign_text};
@@ -173,13 +173,10 @@ impl Reader {
                 wrapped_splitter(format, file, options, &converter.rules.folders)?
             }
             InputFormat::Csv | InputFormat::Tsv => {
-                let named = take_separator_line(&mut window);
-                let declared = &converter.declared;
-                let declared = Declared { delimiter: declared.delimiter.or(named), ..declared.clone() };
-                converter.dialect = Dialect::detect(window.unread(), converter.format, &declared);
                 let suspicion = Suspicion::of(window.unread());
-                let layout =
+                let (dialect, layout) =
                     read_header(&mut window, &converter, file).map_err(|error| suspicion.explain(error, &file.name))?;
+                converter.dialect = dialect;
                 converter.layout = Some(Arc::new(layout));
                 Box::new(CsvSplitter::new(converter.dialect, max))
             }
@@ -282,7 +279,7 @@ fn converter(file: &SourceFile, options: &ReadOptions) -> Result<Converter> {
     Ok(Converter {
         format: InputFormat::Csv,
         encoding: options.encoding,
-        dialect: Dialect { delimiter: b',', newline: b'\n', escape: options.declared.escape },
+        dialect: Dialect::of(&options.declared),
         declared: options.declared.clone(),
         layout: None,
         rules: Rules {
@@ -292,7 +289,7 @@ fn converter(file: &SourceFile, options: &ReadOptions) -> Result<Converter> {
             source: file.name.clone(),
             folders: FolderColumns::of(&file.name, &options.header_map)?,
             keep_extra: options.keep_extra,
-            decimal_comma: options.declared.decimal_comma,
+            numbers: options.declared.numbers(),
             dates: options.declared.dates,
             no_end_days: options.no_end_days.clone(),
         },
@@ -335,63 +332,4 @@ fn skip_byte_order_mark(window: &mut Window, encoding: Encoding, name: &str) -> 
         window.consume(3);
     }
     Ok(())
-}
-
-/// Takes the line `sep=;` that spreadsheets put first, and returns its delimiter.
-fn take_separator_line(window: &mut Window) -> Option<u8> {
-    let text = window.unread();
-    let end = memchr::memchr(b'\n', text.get(..16.min(text.len()))?)?;
-    let named = match text.get(..end)?.trim_ascii_end() {
-        // A tab is white space, and so gone.
-        b"sep=" => b'\t',
-        [b's' | b'S', b'e' | b'E', b'p' | b'P', b'=', delimiter] => *delimiter,
-        _ => return None,
-    };
-    window.consume(end + 1);
-    Some(named)
-}
-
-fn header_names(header: &str, dialect: Dialect) -> Vec<String> {
-    if dialect.escape == Escape::Doubled {
-        let mut fields = Fields::default();
-        fields.split(header, dialect.delimiter);
-        return fields.texts(header).map(str::to_owned).collect();
-    }
-    let mut fields = EscapedFields::default();
-    // Zero fields is none that a header has, so that its count has no say.
-    fields.split(header, dialect, 0);
-    fields.texts(header).map(|(name, _)| name.to_owned()).collect()
-}
-
-/// Reads the header line of a CSV or TSV input, which is the first that is not empty.
-fn read_header(window: &mut Window, converter: &Converter, file: &SourceFile) -> Result<Layout> {
-    let dialect = converter.dialect;
-    let place = |line| Place::file(&file.name).line(line);
-    loop {
-        match csv::cut(window.unread(), window.at_end(), dialect) {
-            Cut::Record { end: 0, next: 0, .. } => {
-                return Err(Error::input(Place::file(&file.name), "the file is empty: it has no header"));
-            }
-            Cut::Record { end: 0, next, .. } => window.consume(next),
-            Cut::Record { end, next, fault } => {
-                let line = window.line_at(0, dialect.newline);
-                if let Some(fault) = fault {
-                    return Err(Error::input(place(line), format!("broken header: {fault}")));
-                }
-                let header = window.unread().get(..end).unwrap_or_default();
-                let header = std::str::from_utf8(header).map_err(|error| {
-                    let message = format!("the header is not UTF-8 at byte {}", error.valid_up_to() + 1);
-                    Error::input(place(line), message).with_hint("declare the character set with --encoding")
-                })?;
-                let names = header_names(header, dialect);
-                window.consume(next);
-                return Layout::new(&names, &converter.header_map, &converter.rules.folders, place(line));
-            }
-            Cut::More if window.unread().len() > converter.max_record_bytes.max(BLOCK_BYTES) => {
-                let message = format!("the header has no end within {} bytes", window.unread().len());
-                return Err(Error::input(Place::file(&file.name), message));
-            }
-            Cut::More => window.fill()?,
-        }
-    }
 }

@@ -9,9 +9,9 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::convert::Converter;
-use super::csv::{Cut, Dialect, cut};
+use super::csv::{Cut, cut};
 use super::cut::{KEPT_BYTES, Span, TextBlock};
-use super::dialect::Declared;
+use super::dialect::{Declared, Dialect};
 use super::folders::FolderColumns;
 use super::json_rows::Extra;
 use super::layout::Layout;
@@ -85,7 +85,10 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
         .parse()
         .map_err(|_| Error::input(place.clone(), format!("unknown time zone {:?}", context.time_zone)))?;
     let folders = FolderColumns::of(&context.source, &options.header_map)?;
-    let layout = match (&context.headers, context.format) {
+    let named = &options.declared.columns;
+    let is_csv = matches!(context.format, InputFormat::Csv | InputFormat::Tsv);
+    let headers = if is_csv && !named.is_empty() { Some(named) } else { context.headers.as_ref() };
+    let layout = match (headers, context.format) {
         // A row of Parquet comes back as an object, which has its headers in itself.
         (Some(headers), _) => Some(Arc::new(Layout::new(headers, &options.header_map, &folders, place)?)),
         (None, InputFormat::Ndjson | InputFormat::JsonArray | InputFormat::Parquet) => {
@@ -95,16 +98,16 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
         (None, _) => return Err(Error::input(place, "the context of a record has no headers")),
     };
     let byte = |character: Option<char>, usual: u8| character.and_then(|c| u8::try_from(c).ok()).unwrap_or(usual);
-    // What is declared now counts where anything is.
-    let declared = if options.declared.is_default() { context.declared } else { options.declared.clone() };
+    // What is declared now counts, part by part.
+    let declared = options.declared.clone().over(context.declared);
     let no_end_days = if options.no_end_days.is_empty() { context.no_end_days } else { options.no_end_days.clone() };
     let converter = Converter {
         format: context.format,
         encoding: context.encoding,
         dialect: Dialect {
-            delimiter: byte(context.delimiter, b','),
+            delimiter: options.declared.delimiter.unwrap_or(byte(context.delimiter, b',')),
             newline: byte(context.line_end, b'\n'),
-            escape: declared.escape,
+            ..Dialect::of(&declared)
         },
         layout,
         rules: Rules {
@@ -114,7 +117,7 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
             source: context.source,
             folders,
             keep_extra: options.keep_extra,
-            decimal_comma: declared.decimal_comma,
+            numbers: declared.numbers(),
             dates: declared.dates,
             no_end_days,
         },

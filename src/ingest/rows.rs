@@ -17,7 +17,7 @@ use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use chrono_tz::Tz;
 
-use super::dialect::{DateOrder, iso_of, with_decimal_point};
+use super::dialect::{DateOrder, Numbers, iso_of};
 use super::folders::FolderColumns;
 use super::time::{
     Instant, TimeFault, day_of, in_range, instant_of_number, is_plausible, parse_instant, resolve_local,
@@ -168,8 +168,8 @@ pub(super) struct Rules {
     pub(super) folders: FolderColumns,
     /// Whether folders' columns that are none of ours are kept.
     pub(super) keep_extra: bool,
-    /// Whether numbers have a decimal comma.
-    pub(super) decimal_comma: bool,
+    /// How numbers are written.
+    pub(super) numbers: Numbers,
     /// The order of dates that are not ISO 8601.
     pub(super) dates: DateOrder,
     /// Days, since the Unix epoch, that stand for no end.
@@ -444,8 +444,8 @@ fn read_number(cell: Cell<'_>, column: &'static str, rules: &Rules) -> Result<Op
     let (number, shown) = match cell {
         Cell::Absent | Cell::Null => return Ok(None),
         Cell::Text(text) if text.trim_ascii().is_empty() => return Ok(None),
-        Cell::Text(text) if rules.decimal_comma => {
-            (with_decimal_point(text).as_deref().and_then(parse_number), Shown::Text(text))
+        Cell::Text(text) if !rules.numbers.are_plain() => {
+            (rules.numbers.plain(text).as_deref().and_then(parse_number), Shown::Text(text))
         }
         Cell::Text(text) => (parse_number(text), Shown::Text(text)),
         Cell::Nested(text) => (None, Shown::Text(text)),
