@@ -116,6 +116,8 @@ fn deciding(criterion: &mut Criterion) {
             content: hashes.value(row),
             seen_us: 2,
             time_in_workflow: 1,
+            started_s: 0,
+            workflow: 0,
             ended: row % 10 != 0,
             place: RowPlace::Incoming(row as u64),
         };
