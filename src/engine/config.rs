@@ -7,6 +7,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 use datafusion::common::config::Dialect;
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
@@ -19,10 +20,13 @@ use super::explain;
 use super::in_order::InOrder;
 use super::memory::PeakPool;
 use super::operators::OwnOperators;
-use super::rules::{AsOfClock, Durations, LeavesOfElements, LeavesOfWindows};
+use super::rules::{
+    AsOfClock, Bounds, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows, with_read_intervals,
+};
 use super::scan::Leaves;
 use crate::error::{Error, Result};
 use crate::functions;
+use crate::functions::interval::{self, IntervalPlanner};
 
 /// Operators named in the message when memory runs out.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).unwrap();
@@ -126,13 +130,23 @@ impl Engine {
         let mut analyzer_rules = vec![];
         analyzer_rules.extend(state.analyzer().rules.iter().cloned());
         analyzer_rules.insert(0, Arc::new(AsOfClock::new(options.as_of, options.time_zone)));
-        let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(state.optimizer().rules.clone()));
+        analyzer_rules.insert(1, Arc::new(IntervalTexts));
+        // Last: where types meet, they have been coerced.
+        analyzer_rules.push(Arc::new(Intervals));
+        let optimizer_rules = Bounds::among(state.optimizer().rules.clone());
+        let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(optimizer_rules));
         optimizer_rules.push(Arc::new(Durations));
         state = SessionStateBuilder::new_from_existing(state)
             .with_analyzer_rules(analyzer_rules)
             .with_optimizer_rules(optimizer_rules)
             .build();
         functions::register_all(&mut state)?;
+        for aggregate in interval::aggregates() {
+            state.register_udaf(aggregate)?;
+        }
+        let mut planners = state.expr_planners().to_vec();
+        planners.insert(0, Arc::new(IntervalPlanner));
+        state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
         let context = SessionContext::new_with_state(state);
         Ok(Self { context, options, pool })
     }
@@ -157,7 +171,7 @@ impl Engine {
     /// # Errors
     /// What DataFusion says of the statement; `script` gives it a place.
     pub async fn plan(&self, statement: Statement) -> datafusion::error::Result<LogicalPlan> {
-        let plan = self.context.state().statement_to_plan(statement).await?;
+        let plan = self.context.state().statement_to_plan(with_read_intervals(statement)).await?;
         explain::with_footers(&self.context, plan).await
     }
 }

@@ -150,7 +150,7 @@ impl<S: Style> ResultWriter for Aligned<S> {
             return Ok(());
         }
         let columns: Vec<Box<dyn Values>> =
-            batch.columns().iter().map(|array| values(array.as_ref(), Form::Text, self.zone)).collect();
+            batch.columns().iter().map(|array| values(array.as_ref(), Form::People, self.zone)).collect();
         let mut raw = String::new();
         for row in 0..batch.num_rows() {
             let mut cells = Vec::with_capacity(columns.len());

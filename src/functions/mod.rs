@@ -12,6 +12,7 @@ mod arguments;
 mod coalesce;
 mod duration;
 mod email_domain;
+pub mod interval;
 mod json;
 mod mask_email;
 mod phone;
@@ -39,6 +40,10 @@ pub fn ours() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::new_from_impl(action_name::ActionName::default()),
         ScalarUDF::new_from_impl(duration::FormatDuration::default()),
         ScalarUDF::new_from_impl(duration::ParseDuration::default()),
+        ScalarUDF::new_from_impl(interval::Age::default()),
+        ScalarUDF::new_from_impl(interval::Justify::new(interval::Unit::Hours)),
+        ScalarUDF::new_from_impl(interval::Justify::new(interval::Unit::Days)),
+        ScalarUDF::new_from_impl(interval::Justify::new(interval::Unit::Both)),
         ScalarUDF::new_from_impl(time::LocalDay::default()),
         ScalarUDF::new_from_impl(time::LocalHour::default()),
         ScalarUDF::new_from_impl(time::LocalWeekday::default()),
@@ -61,6 +66,7 @@ fn replaced() -> Vec<Arc<ScalarUDF>> {
     vec![
         Arc::new(ScalarUDF::new_from_impl(time::DateTrunc::default())),
         Arc::new(ScalarUDF::new_from_impl(coalesce::Coalesce::default())),
+        Arc::new(ScalarUDF::new_from_impl(interval::DatePart::default())),
     ]
 }
 
@@ -82,5 +88,5 @@ pub fn register_all(registry: &mut dyn FunctionRegistry) -> Result<()> {
 
 /// Lists our functions, those that stand in for DataFusion's, and those of datafusion-functions-json.
 pub fn all() -> Vec<Arc<ScalarUDF>> {
-    ours().into_iter().chain(replaced()).chain(json::plain_functions()).collect()
+    ours().into_iter().chain(replaced()).chain(json::plain_functions()).chain(interval::parts()).collect()
 }

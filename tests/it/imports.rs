@@ -12,7 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("schema", &[]),
     ("functions", &[]),
     ("script", &[]),
-    ("format", &[]),
+    ("format", &["functions"]),
     ("generate", &["schema"]),
     ("shred", &["functions", "schema"]),
     ("lake", &["schema", "shred"]),

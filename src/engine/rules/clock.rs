@@ -4,7 +4,7 @@
 //! runs on every plan before any other, and puts the session's as-of instant where the clock was asked, also into
 //! `session_duration`, which measures running sessions up to it.
 
-use chrono::{DateTime, Offset, TimeZone, Utc};
+use chrono::{DateTime, NaiveTime, Offset, TimeZone, Utc};
 use chrono_tz::Tz;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
@@ -50,6 +50,12 @@ impl AsOfClock {
                 let args = args.into_iter().chain([self.instant()]).collect();
                 Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args }))
             }
+            ("age", 1) => {
+                let midnight = local.date_naive().and_time(NaiveTime::MIN).and_utc().timestamp_micros();
+                let midnight = Expr::Literal(ScalarValue::TimestampMicrosecond(Some(midnight), None), None);
+                let args = std::iter::once(midnight).chain(args).collect();
+                Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args }))
+            }
             _ => Transformed::no(Expr::ScalarFunction(ScalarFunction { func, args })),
         }
     }
@@ -64,9 +70,10 @@ pub fn reads_clock(plan: &LogicalPlan) -> Result<bool> {
     plan.apply_with_subqueries(|node| {
         node.apply_expressions(|expr| {
             expr.apply(|expr| {
-                if let Expr::ScalarFunction(ScalarFunction { func, .. }) = expr {
+                if let Expr::ScalarFunction(ScalarFunction { func, args }) = expr {
                     let name = func.name();
                     found |= CLOCK_FUNCTIONS.contains(&name) || name == "session_duration";
+                    found |= name == "age" && args.len() == 1;
                 }
                 Ok(if found { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
             })

@@ -21,11 +21,15 @@ use arrow::datatypes::{
     IntervalUnit, IntervalYearMonthType, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
+use crate::functions::interval::push_postgres;
+
 /// What the text is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
     /// A cell of its own: text without quotes.
     Text,
+    /// A cell for people: as text, but lengths of time as PostgreSQL writes them.
+    People,
     /// A value in a JSON document: text in quotes, numbers and booleans bare.
     Json,
 }
@@ -59,6 +63,10 @@ pub(super) fn values(array: &dyn Array, form: Form, zone: DisplayZone) -> Box<dy
     let bare = Quotes::None;
     // In JSON, what is not a number, a boolean or nested stands in quotes.
     let quotes = if form == Form::Json { Quotes::Double } else { Quotes::None };
+    let (push_length, push_duration): (time::PushLength, time::PushLength) = match form {
+        Form::People => (push_postgres, time::push_days_and_time),
+        Form::Text | Form::Json => (time::push_period, time::push_period),
+    };
     match array.data_type() {
         DataType::Null => Box::new(AllNull),
         DataType::Boolean => Box::new(Booleans(array.as_boolean())),
@@ -101,16 +109,18 @@ pub(super) fn values(array: &dyn Array, form: Form, zone: DisplayZone) -> Box<dy
         DataType::Date32 => primitive::<Date32Type>(array, quotes, |days, out| time::push_date(i64::from(days), out)),
         DataType::Date64 => primitive::<Date64Type>(array, quotes, time::push_date_milliseconds),
         DataType::Time32(unit) | DataType::Time64(unit) => time::times_of_day(array, *unit, quotes),
-        DataType::Duration(unit) => time::durations(array, *unit, quotes),
+        DataType::Duration(unit) => time::durations(array, *unit, quotes, push_duration),
         DataType::Interval(IntervalUnit::YearMonth) => {
-            primitive::<IntervalYearMonthType>(array, quotes, |months, out| time::push_period(months, 0, 0, out))
+            primitive::<IntervalYearMonthType>(array, quotes, move |months, out| push_length(months, 0, 0, out))
         }
-        DataType::Interval(IntervalUnit::DayTime) => primitive::<IntervalDayTimeType>(array, quotes, |value, out| {
-            time::push_period(0, value.days, i128::from(value.milliseconds) * 1_000_000, out);
-        }),
+        DataType::Interval(IntervalUnit::DayTime) => {
+            primitive::<IntervalDayTimeType>(array, quotes, move |value, out| {
+                push_length(0, value.days.into(), i128::from(value.milliseconds) * 1_000_000, out);
+            })
+        }
         DataType::Interval(IntervalUnit::MonthDayNano) => {
-            primitive::<IntervalMonthDayNanoType>(array, quotes, |value, out| {
-                time::push_period(value.months, value.days, i128::from(value.nanoseconds), out);
+            primitive::<IntervalMonthDayNanoType>(array, quotes, move |value, out| {
+                push_length(value.months, value.days.into(), i128::from(value.nanoseconds), out);
             })
         }
         DataType::Utf8 => text::strings(array.as_string::<i32>(), form),

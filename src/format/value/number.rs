@@ -13,7 +13,7 @@ pub(super) fn push_integer(value: impl Display, out: &mut String) {
 /// Appends a float with a point or an exponent, so that it stays a float when read back. JSON knows no NaN and no infinity:
 /// they become null there, `NaN`, `inf` and `-inf` elsewhere.
 pub(super) fn push_float(value: impl Debug, finite: bool, form: Form, out: &mut String) {
-    if finite || form == Form::Text {
+    if finite || form != Form::Json {
         let _ = write!(out, "{value:?}");
     } else {
         out.push_str("null");

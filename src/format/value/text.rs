@@ -20,13 +20,13 @@ impl<'a, A: ArrayAccessor<Item = &'a str>> Values for Strings<'a, A> {
 
     fn append(&self, row: usize, out: &mut String) {
         match self.form {
-            Form::Text => out.push_str(self.array.value(row)),
+            Form::Text | Form::People => out.push_str(self.array.value(row)),
             Form::Json => push_json_string(self.array.value(row), out),
         }
     }
 
     fn borrow(&self, row: usize) -> Option<&str> {
-        (self.form == Form::Text).then(|| self.array.value(row))
+        (self.form != Form::Json).then(|| self.array.value(row))
     }
 }
 

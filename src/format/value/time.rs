@@ -11,6 +11,7 @@ use chrono::{DateTime, Datelike, NaiveDate, Offset, TimeZone};
 use chrono_tz::Tz;
 
 use super::{Quotes, Values, primitive};
+use crate::functions::interval::push_postgres;
 
 const DAY_SECONDS: i64 = 86_400;
 
@@ -84,10 +85,13 @@ pub(super) fn times_of_day(array: &dyn Array, unit: TimeUnit, quotes: Quotes) ->
     }
 }
 
-/// Makes the printer of a column of durations: ISO 8601 with hours as the largest unit, as a day is not always 24 of them.
-pub(super) fn durations(array: &dyn Array, unit: TimeUnit, quotes: Quotes) -> Box<dyn Values + '_> {
+/// Appends a length of time, given in months, days and nanoseconds.
+pub(super) type PushLength = fn(i32, i64, i128, &mut String);
+
+/// Makes the printer of a column of durations: in ISO 8601 with hours as the largest unit, as a day is not always 24 of them.
+pub(super) fn durations(array: &dyn Array, unit: TimeUnit, quotes: Quotes, push: PushLength) -> Box<dyn Values + '_> {
     let scale = i128::from(1_000_000_000 / units_per_second(unit));
-    let print = move |value: i64, out: &mut String| push_period(0, 0, i128::from(value) * scale, out);
+    let print = move |value: i64, out: &mut String| push(0, 0, i128::from(value) * scale, out);
     match unit {
         TimeUnit::Second => primitive::<types::DurationSecondType>(array, quotes, print),
         TimeUnit::Millisecond => primitive::<types::DurationMillisecondType>(array, quotes, print),
@@ -185,7 +189,7 @@ pub(super) fn push_date_milliseconds(milliseconds: i64, out: &mut String) {
 
 /// Appends a length of time as ISO 8601, with a sign on each part that is negative: `P1Y2M3DT4H5M6.5S`, `PT-0.25S`, `PT0S`.
 /// Months, days and hours are not converted into each other.
-pub(super) fn push_period(months: i32, days: i32, nanoseconds: i128, out: &mut String) {
+pub(super) fn push_period(months: i32, days: i64, nanoseconds: i128, out: &mut String) {
     out.push('P');
     let mut part = |count: i128, unit: char| {
         if count != 0 {
@@ -222,6 +226,13 @@ pub(super) fn push_period(months: i32, days: i32, nanoseconds: i128, out: &mut S
         }
         out.push('S');
     }
+}
+
+/// Appends a duration as PostgreSQL writes the difference of two instants: whole days and the time that is left.
+pub(super) fn push_days_and_time(months: i32, days: i64, nanoseconds: i128, out: &mut String) {
+    let day = i128::from(DAY_SECONDS) * i128::from(NANOSECONDS);
+    let whole_days = i64::try_from(nanoseconds / day).unwrap_or(i64::MAX);
+    push_postgres(months, days.saturating_add(whole_days), nanoseconds % day, out);
 }
 
 /// Appends a fraction of a second with 3, 6 or 9 digits, whichever hold it; nothing for zero.
@@ -267,7 +278,7 @@ mod tests {
         text(|out| push_instant(seconds, nanoseconds, zone.into(), out))
     }
 
-    fn period(months: i32, days: i32, nanoseconds: i128) -> String {
+    fn period(months: i32, days: i64, nanoseconds: i128) -> String {
         text(|out| push_period(months, days, nanoseconds, out))
     }
 

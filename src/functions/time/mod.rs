@@ -16,6 +16,7 @@ pub(crate) use local_bucket::LocalBucket;
 pub(crate) use local_day::LocalDay;
 pub(crate) use local_hour::LocalHour;
 pub(crate) use local_weekday::LocalWeekday;
+pub(crate) use zone::ZoneClock;
 
 use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::ReturnFieldArgs;

@@ -1,0 +1,296 @@
+//! Groups, distinct rows and aggregates of intervals.
+//!
+//! Rows are grouped by the length of an interval. What a group shows is the least of its intervals by rank, so that `1 day` and
+//! `24:00:00` in one group give the same answer in whatever order they come. `min` and `max` are those of ranks; `sum` and `avg` of
+//! intervals those of months, days and times apart, as PostgreSQL adds; those of durations are of their counts, exact and in one
+//! step, for a duration is one number and leaves in formats that have no intervals. All of it is done by DataFusion's own
+//! aggregates below a projection that puts the intervals together again.
+
+use std::sync::Arc;
+
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::functions_aggregate::count::count_udaf;
+use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
+use datafusion::functions_aggregate::sum::sum_udaf;
+use datafusion::logical_expr::expr::{AggregateFunction, GroupingSet, WindowFunction};
+use datafusion::logical_expr::logical_plan::{Aggregate, Projection, Window};
+use datafusion::logical_expr::utils::grouping_set_to_exprlist;
+use datafusion::logical_expr::{AggregateUDF, Cast, Expr, ExprSchemable, LogicalPlan, WindowFunctionDefinition, when};
+
+use super::{INTERVAL, Part, length};
+use crate::functions::interval::{is_interval, is_length, stock};
+
+/// Distinct rows as groups, where there are intervals among them.
+pub(super) fn distinct(input: Arc<LogicalPlan>) -> Result<Transformed<LogicalPlan>> {
+    use datafusion::logical_expr::Distinct;
+    if !input.schema().fields().iter().any(|field| is_interval(field.data_type())) {
+        return Ok(Transformed::no(LogicalPlan::Distinct(Distinct::All(input))));
+    }
+    let groups = input.schema().iter().map(Expr::from).collect();
+    aggregate(Aggregate::try_new(input, groups, vec![])?)
+}
+
+/// Rewrites the groups and aggregates of a node.
+pub(super) fn aggregate(node: Aggregate) -> Result<Transformed<LogicalPlan>> {
+    let schema = Arc::clone(&node.schema);
+    let input_schema = Arc::clone(node.input.schema());
+    let is_group = |expr: &Expr| expr.get_type(&input_schema).is_ok_and(|data_type| is_interval(&data_type));
+    let groups: Vec<Expr> = grouping_set_to_exprlist(&node.group_expr)?.into_iter().cloned().collect();
+    let mut parts = Parts { made: Vec::new(), first: schema.fields().len().saturating_sub(node.aggr_expr.len()) };
+    let mut shown: Vec<Shown> = Vec::new();
+    for (index, group) in groups.iter().enumerate() {
+        shown.push(if is_group(group) {
+            let rank = Part::Rank.call(vec![unaliased(group).clone()]);
+            let least =
+                Expr::AggregateFunction(AggregateFunction::new_udf(min_udaf(), vec![rank], false, None, vec![], None));
+            Shown::Group(index, parts.add(least))
+        } else {
+            Shown::Column(index)
+        });
+    }
+    // Beside the groups, where there are sets of them, stands which set a row is of.
+    shown.extend((groups.len()..parts.first).map(Shown::Column));
+    for expr in &node.aggr_expr {
+        let made = match unaliased(expr) {
+            Expr::AggregateFunction(call) => {
+                let params = &call.params;
+                let data_type = params.args.first().map(|arg| arg.get_type(&input_schema)).transpose()?;
+                let same = |func: Arc<AggregateUDF>, args: Vec<Expr>, distinct: bool| {
+                    let mut params = params.clone();
+                    (params.args, params.distinct) = (args, distinct);
+                    Expr::AggregateFunction(AggregateFunction { func, params })
+                };
+                split(&call.func, &params.args, params.distinct, data_type.as_ref(), same)
+            }
+            _ => Split::Not,
+        };
+        shown.push(match made {
+            Split::Not => Shown::Column(parts.add(expr.clone())),
+            Split::Same(call) => Shown::Column(parts.add(named(call, expr))),
+            Split::Rank(call) => Shown::Rank(parts.add(call)),
+            Split::Sums(calls) => Shown::Sums(calls.map(|call| call.map(|call| parts.add(call)))),
+            Split::Counts(sum, count, data_type) => {
+                Shown::Counts(parts.add(sum), count.map(|count| parts.add(count)), data_type)
+            }
+        });
+    }
+    let is_changed = parts.made != node.aggr_expr || shown.iter().any(|shown| matches!(shown, Shown::Group(..)));
+    if !is_changed {
+        return Ok(Transformed::no(LogicalPlan::Aggregate(node)));
+    }
+    let by = |expr: Expr| if is_group(&expr) { length(unaliased(&expr).clone()) } else { expr };
+    let all_by = |exprs: Vec<Expr>| exprs.into_iter().map(by).collect::<Vec<_>>();
+    let group_expr = node
+        .group_expr
+        .into_iter()
+        .map(|expr| match expr {
+            Expr::GroupingSet(GroupingSet::GroupingSets(sets)) => {
+                Expr::GroupingSet(GroupingSet::GroupingSets(sets.into_iter().map(all_by).collect()))
+            }
+            Expr::GroupingSet(GroupingSet::Rollup(exprs)) => Expr::GroupingSet(GroupingSet::Rollup(all_by(exprs))),
+            Expr::GroupingSet(GroupingSet::Cube(exprs)) => Expr::GroupingSet(GroupingSet::Cube(all_by(exprs))),
+            other => by(other),
+        })
+        .collect();
+    let below = LogicalPlan::Aggregate(Aggregate::try_new(node.input, group_expr, parts.made)?);
+    project(below, &shown, &schema)
+}
+
+/// Rewrites the aggregates of a window.
+pub(super) fn window(node: Window) -> Result<Transformed<LogicalPlan>> {
+    let schema = Arc::clone(&node.schema);
+    let input_schema = Arc::clone(node.input.schema());
+    let mut parts = Parts { made: Vec::new(), first: input_schema.fields().len() };
+    let mut shown: Vec<Shown> = (0..parts.first).map(Shown::Column).collect();
+    for expr in &node.window_expr {
+        let made = match unaliased(expr) {
+            Expr::WindowFunction(call) => match &call.fun {
+                WindowFunctionDefinition::AggregateUDF(func) => {
+                    let params = &call.params;
+                    let data_type = params.args.first().map(|arg| arg.get_type(&input_schema)).transpose()?;
+                    let same = |func: Arc<AggregateUDF>, args: Vec<Expr>, distinct: bool| {
+                        let mut params = params.clone();
+                        (params.args, params.distinct) = (args, distinct);
+                        let fun = WindowFunctionDefinition::AggregateUDF(func);
+                        Expr::from(WindowFunction { fun, params })
+                    };
+                    split(func, &params.args, params.distinct, data_type.as_ref(), same)
+                }
+                WindowFunctionDefinition::WindowUDF(_) => Split::Not,
+            },
+            _ => Split::Not,
+        };
+        shown.push(match made {
+            Split::Not => Shown::Column(parts.add(expr.clone())),
+            Split::Same(call) => Shown::Column(parts.add(named(call, expr))),
+            Split::Rank(call) => Shown::Rank(parts.add(call)),
+            Split::Sums(calls) => Shown::Sums(calls.map(|call| call.map(|call| parts.add(call)))),
+            Split::Counts(sum, count, data_type) => {
+                Shown::Counts(parts.add(sum), count.map(|count| parts.add(count)), data_type)
+            }
+        });
+    }
+    if parts.made == node.window_expr {
+        return Ok(Transformed::no(LogicalPlan::Window(node)));
+    }
+    // What has no alias gets one around its sort keys where a part of them is computed once, and then has other keys than the rest.
+    let made = parts.made.into_iter().map(|expr| match expr {
+        Expr::Alias(_) => expr,
+        other => {
+            let name = other.schema_name().to_string();
+            other.alias(name)
+        }
+    });
+    let below = LogicalPlan::Window(Window::try_new(made.collect(), node.input)?);
+    project(below, &shown, &schema)
+}
+
+/// The expressions of the node below: each once.
+struct Parts {
+    made: Vec<Expr>,
+    /// The columns that the node has before them.
+    first: usize,
+}
+
+impl Parts {
+    /// Adds an expression, and returns the index of its column.
+    fn add(&mut self, expr: Expr) -> usize {
+        let index = self.made.iter().position(|made| *made == expr).unwrap_or(self.made.len());
+        if index == self.made.len() {
+            self.made.push(expr);
+        }
+        self.first + index
+    }
+}
+
+/// Where a column comes from, by indexes of the columns below.
+enum Shown {
+    /// It stays what it is.
+    Column(usize),
+    /// A group by length, and the rank of its least interval.
+    Group(usize, usize),
+    /// A rank.
+    Rank(usize),
+    /// Sums of months, days and times, and a count if it is their average.
+    Sums([Option<usize>; 4]),
+    /// A sum of counts of durations of a unit, and a count if it is their average.
+    Counts(usize, Option<usize>, DataType),
+}
+
+/// What becomes of an aggregate.
+enum Split {
+    /// It is none of ours.
+    Not,
+    /// DataFusion's own in place of ours of the same name.
+    Same(Expr),
+    /// One of ranks.
+    Rank(Expr),
+    /// Sums of months, days and times, and a count.
+    Sums([Option<Expr>; 4]),
+    /// A sum of counts of durations, and a count.
+    Counts(Expr, Option<Expr>, DataType),
+}
+
+fn split(
+    func: &Arc<AggregateUDF>,
+    args: &[Expr],
+    distinct: bool,
+    data_type: Option<&DataType>,
+    call: impl Fn(Arc<AggregateUDF>, Vec<Expr>, bool) -> Expr,
+) -> Split {
+    let own = stock(func);
+    let (Some(arg), Some(data_type)) = (args.first(), data_type) else {
+        return own.map_or(Split::Not, |stock| Split::Same(call(stock, args.to_vec(), distinct)));
+    };
+    match func.name() {
+        "min" if is_interval(data_type) => {
+            Split::Rank(call(min_udaf(), vec![Part::Rank.call(vec![arg.clone()])], false))
+        }
+        "max" if is_interval(data_type) => {
+            Split::Rank(call(max_udaf(), vec![Part::Rank.call(vec![arg.clone()])], false))
+        }
+        "sum" | "avg" if is_length(data_type) => {
+            if let DataType::Duration(_) = data_type {
+                let decimal = cast(cast(arg.clone(), DataType::Int64), DataType::Decimal128(19, 0));
+                let count = (func.name() == "avg").then(|| call(count_udaf(), vec![arg.clone()], distinct));
+                return Split::Counts(call(sum_udaf(), vec![decimal], distinct), count, data_type.clone());
+            }
+            // Of distinct lengths there are no months and days.
+            let part = |part: Part| call(sum_udaf(), vec![part.call(vec![arg.clone()])], distinct);
+            let count = (func.name() == "avg").then(|| {
+                let counted = if distinct { length(arg.clone()) } else { arg.clone() };
+                call(count_udaf(), vec![counted], distinct)
+            });
+            if distinct {
+                return Split::Sums([None, None, Some(part(Part::Length)), count]);
+            }
+            Split::Sums([Some(part(Part::Months)), Some(part(Part::Days)), Some(part(Part::Time)), count])
+        }
+        _ => own.map_or(Split::Not, |stock| Split::Same(call(stock, args.to_vec(), distinct))),
+    }
+}
+
+/// Shows the columns of the node below as those of the node that it stands for.
+fn project(below: LogicalPlan, shown: &[Shown], schema: &DFSchema) -> Result<Transformed<LogicalPlan>> {
+    let column = |index: usize| Expr::Column(Column::from(below.schema().qualified_field(index)));
+    let integer = |value: Option<i64>| Expr::Literal(ScalarValue::Int64(value), None);
+    let mut exprs = Vec::with_capacity(shown.len());
+    for (shown, (qualifier, field)) in shown.iter().zip(schema.iter()) {
+        let expr = match shown {
+            Shown::Column(index) => {
+                let (below_qualifier, below_field) = below.schema().qualified_field(*index);
+                if below_qualifier == qualifier && below_field.name() == field.name() {
+                    exprs.push(column(*index));
+                    continue;
+                }
+                column(*index)
+            }
+            Shown::Rank(index) => Part::OfRank.call(vec![column(*index)]),
+            Shown::Group(length, rank) => {
+                // A group that is rolled up has a least interval all the same.
+                let null = Expr::Literal(ScalarValue::try_from(&INTERVAL)?, None);
+                when(column(*length).is_null(), null).otherwise(Part::OfRank.call(vec![column(*rank)]))?
+            }
+            Shown::Counts(sum, count, data_type) => {
+                let number = count.map_or_else(|| integer(Some(1)), column);
+                // PostgreSQL has no nanoseconds: what has none stays without.
+                let is_fine = matches!(data_type, DataType::Duration(TimeUnit::Nanosecond));
+                let step = integer(Some(if is_fine { 1_000 } else { 1 }));
+                cast(Part::Quotient.call(vec![column(*sum), number, step]), data_type.clone())
+            }
+            Shown::Sums([months, days, times, count]) => {
+                let part =
+                    |part: &Option<usize>, otherwise: Option<i64>| part.map_or_else(|| integer(otherwise), column);
+                // Without a sum of days, they are taken out of that of times.
+                let sums = vec![part(months, Some(0)), part(days, None), part(times, None)];
+                match count {
+                    Some(count) => Part::OfAverage.call(sums.into_iter().chain([column(*count)]).collect()),
+                    None => Part::OfSums.call(sums),
+                }
+            }
+        };
+        exprs.push(expr.alias_qualified(qualifier.cloned(), field.name()));
+    }
+    Ok(Transformed::yes(LogicalPlan::Projection(Projection::try_new(exprs, Arc::new(below))?)))
+}
+
+/// Gives an expression the name that another has.
+fn named(expr: Expr, other: &Expr) -> Expr {
+    match other {
+        Expr::Alias(alias) => expr.alias_qualified(alias.relation.clone(), alias.name.clone()),
+        _ => expr,
+    }
+}
+
+fn cast(expr: Expr, to: DataType) -> Expr {
+    Expr::Cast(Cast::new(Box::new(expr), to))
+}
+
+fn unaliased(expr: &Expr) -> &Expr {
+    match expr {
+        Expr::Alias(alias) => unaliased(&alias.expr),
+        other => other,
+    }
+}
