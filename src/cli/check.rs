@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args as ClapArgs;
 use sessionlake::engine::{At, Engine};
-use sessionlake::lake::{Lake, layout};
+use sessionlake::lake::layout;
 use sessionlake::script::{self, Access, Script};
 use sessionlake::{Error, Result};
 
@@ -80,7 +80,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
 /// Opens a session on the lake, or on tables without rows where there is none.
 async fn open(settings: &Settings) -> Result<Engine> {
     let engine = Engine::new(settings.engine.clone())?;
-    let lake = Lake::at(&settings.lake)?;
+    let lake = settings.lake()?;
     if lake.open(layout::SESSIONS).await?.is_some() {
         engine.attach(&lake, At::Newest).await?;
     } else {

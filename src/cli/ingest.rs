@@ -185,7 +185,7 @@ impl ReadArgs {
 /// Inputs that are not there, storage errors, conflicts; faults inside inputs are in the ledger and in the exit code.
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
-    let lake = Lake::at(&settings.lake)?;
+    let lake = settings.lake()?;
     let inputs = ingest::expand(&args.inputs)?;
     let options = IngestOptions {
         read: args.read.options(&settings)?,

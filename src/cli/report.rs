@@ -8,7 +8,6 @@ use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewAr
 use chrono::NaiveDate;
 use clap::{Args as ClapArgs, Subcommand};
 use sessionlake::engine::LakeView;
-use sessionlake::lake::Lake;
 use sessionlake::report::{
     self, Again, HTML_ROWS, Job, MANIFEST_FILE, Manifest, OnFailure, Outcome, Privacy, ReportRecord, ReportStatus,
     Request, Stopwatch, Unit, Window, Windows,
@@ -145,7 +144,7 @@ async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
         Windows::One(window) => vec![(window, args.out.clone())],
         Windows::Each(windows) => windows.into_iter().map(|w| (Some(w), args.out.join(w.name()))).collect(),
     };
-    let lake = Lake::at(&settings.lake)?;
+    let lake = settings.lake()?;
     let view = LakeView::open(&lake, args.at.at(clock.time_zone)?, None).await?;
     let on_failure = if args.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop };
     let ((voice, _clearing), threads) = (Voice::of(shared), settings.engine.threads);

@@ -191,13 +191,21 @@ impl AtArgs {
 }
 
 impl Settings {
+    /// Names the lake, and warns of what is odd about it on stderr.
+    ///
+    /// # Errors
+    /// A URL that cannot be parsed, or whose scheme this build does not have.
+    pub fn lake(&self) -> Result<Lake> {
+        Ok(Lake::at(&self.lake)?.telling(|sentence| super::exit::note(&format!("warning: {sentence}"))))
+    }
+
     /// Opens an engine on the lake.
     ///
     /// # Errors
     /// No lake there; storage errors.
     pub async fn open(&self, at: At) -> Result<Engine> {
         let engine = Engine::new(self.engine.clone())?;
-        engine.attach(&Lake::at(&self.lake)?, at).await?;
+        engine.attach(&self.lake()?, at).await?;
         Ok(engine)
     }
 }

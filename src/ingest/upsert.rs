@@ -65,6 +65,9 @@ pub async fn ingest(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) 
         true => lake.open(layout::SESSIONS).await?,
         false => Some(lake.open_or_create(layout::SESSIONS).await?),
     };
+    if let Some(table) = &opened {
+        table.require_writable()?;
+    }
     let known = known_files(opened.as_ref(), inputs, &options).await?;
     let (read_inputs, skipped, read_options) = (inputs.to_vec(), known.clone(), options.clone());
     let staged = blocking(move || {

@@ -42,8 +42,9 @@ impl Table {
     /// it by our own hand or another engine's. The caller refreshes, computes the change anew and comes back.
     ///
     /// # Errors
-    /// [`crate::Error::Conflict`] where another writer was faster; storage errors.
+    /// [`crate::Error::Conflict`] where another writer was faster; a table that we do not write ([`Table::require_writable`]); storage errors.
     pub async fn commit(&mut self, commit: Commit) -> Result<CommitOutcome> {
+        self.require_writable()?;
         let mut actions = Vec::with_capacity(commit.added.len() + commit.removed.len());
         for file in &commit.added {
             actions.push(Action::Add(Add {
@@ -113,7 +114,8 @@ impl Table {
 
     /// Writes a checkpoint where the interval says so. One that fails is missed by nobody: the log is whole without it.
     async fn checkpoint_if_due(&self, version: Version) {
-        if !(version + 1).is_multiple_of(layout::CHECKPOINT_INTERVAL) {
+        // A damaged one is replaced at once: other engines may not be able to read without it.
+        if !(version + 1).is_multiple_of(layout::CHECKPOINT_INTERVAL) && self.hidden.is_empty() {
             return;
         }
         if let Err(error) = create_checkpoint(&self.delta, None).await {

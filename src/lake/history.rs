@@ -103,7 +103,7 @@ impl Table {
 }
 
 /// Reads the version from the name of a commit's file; checkpoints and other files of the log have none.
-fn commit_version(location: &Path) -> Option<Version> {
+pub(super) fn commit_version(location: &Path) -> Option<Version> {
     let digits = location.filename()?.strip_suffix(".json")?;
     let is_version = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
     is_version.then(|| digits.parse().ok()).flatten()

@@ -6,8 +6,11 @@
 
 pub mod cluster;
 pub mod commit;
+mod damage;
 mod encode;
+mod features;
 pub mod footer;
+mod hiding;
 pub mod history;
 pub mod layout;
 pub mod read;

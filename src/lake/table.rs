@@ -1,7 +1,7 @@
 //! Opens and creates the tables of a lake.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, SchemaRef};
 use chrono::{DateTime, Utc};
@@ -12,6 +12,9 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 use url::Url;
 
+use super::damage;
+use super::features::Facts;
+use super::hiding::{Hidden, Hiding};
 use super::layout;
 use super::snapshot::Snapshot;
 use super::store::{DurableLocal, create_folder};
@@ -28,9 +31,47 @@ pub struct Lake {
     pub name: String,
     url: Url,
     local: Option<PathBuf>,
+    teller: Teller,
+}
+
+/// What a sentence about a lake is handed to.
+type Listener = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// Hears what is odd about a lake that is read all the same, each sentence once.
+#[derive(Clone, Default)]
+struct Teller {
+    hears: Option<Listener>,
+    told: Arc<Mutex<Vec<String>>>,
+}
+
+impl std::fmt::Debug for Teller {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Teller")
+    }
+}
+
+impl Teller {
+    fn tell(&self, sentence: String) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.contains(&sentence) {
+            return;
+        }
+        tracing::warn!("{sentence}");
+        if let Some(hears) = &self.hears {
+            hears(&sentence);
+        }
+        told.push(sentence);
+    }
 }
 
 impl Lake {
+    /// Names who hears what is odd about the lake and keeps nobody from reading it, such as a damaged checkpoint.
+    #[must_use]
+    pub fn telling(mut self, hears: impl Fn(&str) + Send + Sync + 'static) -> Self {
+        self.teller.hears = Some(Arc::new(hears));
+        self
+    }
+
     /// Finds a lake by a folder or a URL (`file://`, and `s3://`, `gs://`, `az://` where built in). Nothing is read or made.
     ///
     /// # Errors
@@ -43,7 +84,7 @@ impl Lake {
                 if !url.path().ends_with('/') {
                     url.set_path(&format!("{}/", url.path()));
                 }
-                Ok(Self { name: name.to_owned(), url, local: None })
+                Ok(Self { name: name.to_owned(), url, local: None, teller: Teller::default() })
             }
             parsed => {
                 let path = match parsed {
@@ -55,7 +96,7 @@ impl Lake {
                 let path = std::path::absolute(&path).map_err(|e| Error::storage(name, e))?;
                 let url = Url::from_directory_path(&path)
                     .map_err(|()| Error::usage(format!("a lake cannot be at {name:?}")))?;
-                Ok(Self { name: name.to_owned(), url, local: Some(path) })
+                Ok(Self { name: name.to_owned(), url, local: Some(path), teller: Teller::default() })
             }
         }
     }
@@ -88,17 +129,22 @@ impl Lake {
         {
             return Ok(None);
         }
-        let mut delta = self.builder(table)?.build().map_err(|e| delta_error(&self.name, e))?;
-        match delta.load().await {
-            Ok(()) => {
-                let table = self.table(table, delta);
-                table.refuse_empty_commits().await?;
-                Ok(Some(table))
+        let hidden = Arc::<Hidden>::default();
+        let delta = self.builder(table, &hidden)?.build().map_err(|e| delta_error(&self.name, e))?;
+        let mut table = self.table(table, delta, hidden);
+        match table.delta.load().await {
+            Ok(()) => {}
+            Err(error) => {
+                // A log folder without a version: the process that made it was stopped before its first commit.
+                let nothing = matches!(error, DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_));
+                match table.read_on(None, error).await {
+                    Err(_) if nothing && !table.has_commits().await? => return Ok(None),
+                    read => read?,
+                }
             }
-            // A log folder without a version: the process that made it was stopped before its first commit.
-            Err(DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_)) => Ok(None),
-            Err(error) => Err(delta_error(&self.name, error)),
         }
+        table.refuse_empty_commits().await?;
+        Ok(Some(table))
     }
 
     /// Opens a table, and creates it first where the lake does not have it.
@@ -112,7 +158,8 @@ impl Lake {
         if let Some(folder) = &self.local {
             create_folder(&folder.join(table)).map_err(|e| Error::storage(folder.display().to_string(), e))?;
         }
-        let log_store = self.builder(table)?.build_storage().map_err(|e| delta_error(&self.name, e))?;
+        let hidden = Arc::<Hidden>::default();
+        let log_store = self.builder(table, &hidden)?.build_storage().map_err(|e| delta_error(&self.name, e))?;
         let created = deltalake::operations::create::CreateBuilder::new()
             .with_log_store(log_store)
             .with_table_name(table)
@@ -127,7 +174,7 @@ impl Lake {
             .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .await;
         match created {
-            Ok(delta) => Ok(self.table(table, delta)),
+            Ok(delta) => Ok(self.table(table, delta, hidden)),
             // Another process made it first.
             Err(error) => match self.open(table).await? {
                 Some(found) => Ok(found),
@@ -136,18 +183,19 @@ impl Lake {
         }
     }
 
-    fn table(&self, name: &'static str, delta: DeltaTable) -> Table {
+    fn table(&self, name: &'static str, delta: DeltaTable, hidden: Arc<Hidden>) -> Table {
         let folder = self.local.as_ref().map(|local| local.join(name));
-        Table { lake: self.name.clone(), name, delta, folder }
+        Table { lake: self.name.clone(), name, delta, folder, hidden, teller: self.teller.clone() }
     }
 
-    fn builder(&self, table: &str) -> Result<DeltaTableBuilder> {
+    fn builder(&self, table: &str, hidden: &Arc<Hidden>) -> Result<DeltaTableBuilder> {
         let url = self.url.join(&format!("{table}/")).map_err(|e| Error::storage(self.name.clone(), e))?;
         let builder = DeltaTableBuilder::from_url(url.clone()).map_err(|e| delta_error(&self.name, e))?;
-        Ok(match self.local {
-            Some(_) => builder.with_storage_backend(Arc::new(DurableLocal::new()), url),
-            None => builder,
-        })
+        let inner: Arc<dyn ObjectStore> = match self.local {
+            Some(_) => Arc::new(DurableLocal::new()),
+            None => builder.build_storage().map_err(|e| delta_error(&self.name, e))?.root_object_store(None),
+        };
+        Ok(builder.with_storage_backend(Arc::new(Hiding { inner, hidden: Arc::clone(hidden) }), url))
     }
 }
 
@@ -215,6 +263,8 @@ pub struct Table {
     pub name: &'static str,
     pub(super) delta: DeltaTable,
     pub(super) folder: Option<PathBuf>,
+    pub(super) hidden: Arc<Hidden>,
+    teller: Teller,
 }
 
 impl Table {
@@ -233,10 +283,77 @@ impl Table {
         self.delta.object_store()
     }
 
+    /// Reads on without the checkpoints that are damaged, where the rest of the log is whole, and tells which they are.
+    async fn read_on(&mut self, up_to: Option<Version>, error: DeltaTableError) -> Result<()> {
+        let place = format!("{}: {}/_delta_log", self.lake, self.name);
+        let found = damage::find(&self.store(), up_to).await.map_err(|e| Error::storage(place.clone(), e))?;
+        let commit = found.commit.map(|commit| format!("{} {}", commit.name, commit.what));
+        let Some(first) = found.checkpoints.first() else {
+            return Err(match commit {
+                Some(commit) => Error::storage(place, format!("{commit}: the log is damaged")),
+                None => delta_error(&self.lake, error),
+            });
+        };
+        for name in &found.hide {
+            self.hidden.hide(name);
+        }
+        let read = match up_to {
+            Some(version) => self.delta.load_version(version).await,
+            None => self.delta.load().await,
+        };
+        if let Err(error) = read {
+            let why = commit.unwrap_or_else(|| error.to_string());
+            let what = format!("{} {}, and the log is not whole without it: {why}", first.name, first.what);
+            return Err(Error::storage(place, what));
+        }
+        for checkpoint in found.checkpoints {
+            self.teller.tell(format!(
+                "{place}/{} {}; the rest of the log is whole and was read instead. Deleting this file loses nothing, and the next \
+                 commit writes a new checkpoint",
+                checkpoint.name, checkpoint.what
+            ));
+        }
+        Ok(())
+    }
+
+    /// Says whether the log has a version.
+    async fn has_commits(&self) -> Result<bool> {
+        let (store, folder) = (self.store(), object_store::path::Path::from("_delta_log"));
+        let mut entries = store.list(Some(&folder));
+        while let Some(entry) = entries.try_next().await.map_err(|e| Error::storage(self.lake.clone(), e))? {
+            if entry.location.filename().is_some_and(|name| name.starts_with(|first: char| first.is_ascii_digit())) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    fn facts(&self) -> Result<Facts> {
+        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
+        let json = |value: serde_json::Result<serde_json::Value>| value.map_err(Error::internal);
+        let protocol = json(serde_json::to_value(state.protocol()))?;
+        Ok(Facts::of(&protocol, &json(serde_json::to_value(state.metadata()))?))
+    }
+
+    /// Refuses to write where another program uses a feature of Delta that a commit of ours would break or lose.
+    ///
+    /// # Errors
+    /// The feature by its name, with what undoes it.
+    pub fn require_writable(&self) -> Result<()> {
+        match self.facts()?.unwritable() {
+            Some(words) => Err(Error::storage(format!("{}: {}", self.lake, self.name), words)),
+            None => Ok(()),
+        }
+    }
+
     /// Refuses a log with a commit without content, which reads as a version that changed nothing: a disk that lost a write
     /// leaves such files.
     async fn refuse_empty_commits(&self) -> Result<()> {
-        let first = self.version().saturating_sub(layout::CHECKPOINT_INTERVAL);
+        // Where a checkpoint is hidden, all commits were read.
+        let first = match self.hidden.is_empty() {
+            true => self.version().saturating_sub(layout::CHECKPOINT_INTERVAL),
+            false => 0,
+        };
         let folder = object_store::path::Path::from("_delta_log");
         // Commits before the newest checkpoint are not read any more.
         let offset = folder.clone().join(format!("{first:020}"));
@@ -245,8 +362,8 @@ impl Table {
         while let Some(entry) = entries.try_next().await.map_err(|e| Error::storage(self.lake.clone(), e))? {
             if entry.size == 0 && entry.location.as_ref().ends_with(".json") {
                 return Err(Error::storage(
-                    self.lake.clone(),
-                    format!("{} is empty: the log is damaged", entry.location),
+                    format!("{}: {}/{}", self.lake, self.name, entry.location),
+                    "the file is empty: the log is damaged",
                 ));
             }
         }
@@ -258,7 +375,10 @@ impl Table {
     /// # Errors
     /// Storage errors.
     pub async fn refresh(&mut self) -> Result<()> {
-        self.delta.update_state().await.map_err(|e| delta_error(&self.lake, e))
+        match self.delta.update_state().await {
+            Ok(()) => Ok(()),
+            Err(error) => self.read_on(None, error).await,
+        }
     }
 
     /// Moves to this version.
@@ -273,7 +393,10 @@ impl Table {
                 hint: Some(format!("the newest is {newest}; see select * from lake_history")),
             });
         }
-        self.delta.load_version(version).await.map_err(|e| delta_error(&self.lake, e))
+        match self.delta.load_version(version).await {
+            Ok(()) => Ok(()),
+            Err(error) => self.read_on(Some(version), error).await,
+        }
     }
 
     /// Moves to the newest version that was committed at or before this instant.
@@ -295,8 +418,11 @@ impl Table {
     /// Lists the data files of the loaded version, with their statistics.
     ///
     /// # Errors
-    /// A log whose statistics cannot be read.
+    /// A log whose statistics cannot be read; a feature of Delta that is not read, by its name, with what undoes it.
     pub fn snapshot(&self) -> Result<Snapshot> {
+        if let Some(words) = self.facts()?.unreadable() {
+            return Err(Error::storage(format!("{}: {}", self.lake, self.name), words));
+        }
         let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
         Snapshot::read(self, state)
     }

@@ -3,6 +3,7 @@
 //! - `cli`: the command line as a user types it
 //! - `cli_page`: docs/cli.md is what the commands say of themselves
 //! - `concurrency`: several writers and readers at once
+//! - `damaged_logs`: logs with damaged files, and logs that ask for more than we write
 //! - `foreign_logs`: logs whose statistics another writer cut or left out
 //! - `imports`: who may import whom
 //! - `ingest`: what becomes of records: order, repetition, quarantine, replay
@@ -24,6 +25,7 @@
 mod cli;
 mod cli_page;
 mod concurrency;
+mod damaged_logs;
 mod foreign_logs;
 mod ingest;
 mod interop;
