@@ -83,7 +83,8 @@ pub struct ReadArgs {
     /// Where in a JSON document the list of its records is, as --records '$.data'
     #[arg(long, value_name = "PATH")]
     records: Option<String>,
-    /// Says which column a header means, as --map "Their Header=session_id"; may be given again
+    /// Says which column a header means, as --map "Their Header=session_id", or that it is left out, as --map "Their Header="; may be
+    /// given again
     #[arg(long, value_name = "HEADER=COLUMN")]
     map: Vec<String>,
     /// Keeps columns that are none of ours, as JSON in the column _extra

@@ -128,13 +128,15 @@ impl Converter {
                 }),
             }
         }
-        let (slots, unknown_columns) = match &reader {
-            RecordReader::Objects(rows) => (seen(rows.slots()), rows.unknown_keys().map(str::to_owned).collect()),
+        let columns = match &reader {
+            RecordReader::Objects(rows) => {
+                (seen(rows.slots()), rows.unknown_keys().map(str::to_owned).collect(), rows.notes().collect())
+            }
             RecordReader::Csv(_) | RecordReader::Arrays { .. } => of_layout(layout),
         };
         let (rows, warnings) = builder.finish()?;
         let context = Context::of(self, layout).to_json().into();
-        Ok(self.batch((rows, lines), rejects, warnings, (slots, unknown_columns), context))
+        Ok(self.batch((rows, lines), rejects, warnings, columns, context))
     }
 
     /// Adds to why a record is broken what may be declared to read it.
@@ -195,13 +197,13 @@ impl Converter {
         (rows, lines): (RecordBatch, Vec<u64>),
         rejects: Vec<Reject>,
         warnings: Warnings,
-        (slots, mut unknown_columns): (u32, Vec<String>),
+        (slots, mut unknown_columns, notes): ColumnsOf,
         context: Arc<str>,
     ) -> ReadBatch {
         let folders = &self.rules.folders;
         unknown_columns.extend(folders.unknown().map(str::to_owned));
         let columns_seen = slots | seen(folders.slots());
-        ReadBatch { rows, lines, rejects, warnings, columns_seen, unknown_columns, context }
+        ReadBatch { rows, lines, rejects, warnings, columns_seen, unknown_columns, notes, context }
     }
 }
 
@@ -211,7 +213,11 @@ fn seen(slots: impl Iterator<Item = usize>) -> u32 {
 }
 
 /// Returns the columns of a layout: ours as bits, the others by name.
-fn of_layout(layout: Option<&Layout>) -> (u32, Vec<String>) {
+fn of_layout(layout: Option<&Layout>) -> ColumnsOf {
     let unknown = layout.iter().flat_map(|layout| layout.headers.unknown()).map(str::to_owned).collect();
-    (seen(layout.iter().flat_map(|layout| layout.slots())), unknown)
+    let notes = layout.iter().flat_map(|layout| layout.headers.notes()).collect();
+    (seen(layout.iter().flat_map(|layout| layout.slots())), unknown, notes)
 }
+
+/// What records fill, which of their columns are none of ours, and what is to be said of how they were taken.
+type ColumnsOf = (u32, Vec<String>, Vec<String>);

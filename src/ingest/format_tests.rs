@@ -185,7 +185,11 @@ fn files_that_are_not_what_they_claim_are_refused_whole() {
         ("x.csv", "", "x.csv: the file is empty: it has no header"),
         ("x.csv", "\na,b\n", "x.csv:2: no column for session_id (\"Session Id\")"),
         ("x.csv", "id,\"Started At\n", "x.csv:1: broken header: a quoted field is never closed"),
-        ("x.csv", "id,sessionId,Started At\n", "x.csv:1: headers \"id\" and \"sessionId\" both mean session_id"),
+        (
+            "x.csv",
+            "Session Id,sessionId,Started At\n",
+            "x.csv:1: headers \"Session Id\" and \"sessionId\" both mean session_id",
+        ),
         ("x.parquet", "id", "x.parquet: not a Parquet file: it starts as text does"),
         ("x.json", "[{\"id\":1}\n,", "x.json:2: the JSON array ends early"),
         ("x.json", "{\"records\":[[1]]}", "x.json:1: page 1: a page without columnHeaders"),
@@ -215,7 +219,7 @@ fn json_lines_take_values_as_they_stand() {
         "\n\n",
         r#"{"startTime":"2026-02-09","id":17,"data":"{\"k\":1}","workflowId":true,"source":{"phone":12},"colour":{"x":[1]},"commType":null}"#,
         "\n[1]\n",
-        r#"{"id":"c","sessionId":"d","startTime":"2026-02-09"}"#,
+        r#"{"session_id":"c","sessionId":"d","startTime":"2026-02-09"}"#,
         "\n",
         r#"{"id":"c","startTime":"2026-02-09""#,
         "\n",
@@ -237,7 +241,7 @@ fn json_lines_take_values_as_they_stand() {
         lines,
         [
             (4, None, "not a JSON object"),
-            (5, Some("session_id"), "keys \"id\" and \"sessionId\" both mean session_id"),
+            (5, Some("session_id"), "keys \"session_id\" and \"sessionId\" both mean session_id"),
             (6, None, "broken JSON at column 34: EOF while parsing an object"),
             (7, Some("data"), "broken JSON at column 46: expected ident"),
         ]

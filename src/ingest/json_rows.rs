@@ -14,7 +14,7 @@ use jiter::{Jiter, JiterError, LinePosition, Peek};
 use super::layout::{Layout, target_name};
 use super::rows::{Cell, Fault, Row, slot};
 use super::values::{end_members, offset_within, push_json_string, start_member};
-use crate::schema::{HeaderMatch, match_headers};
+use crate::schema::{HeaderMatch, beaten_note, match_header};
 use crate::shred::plain_json::skip_value;
 use crate::shred::without_lone_surrogates;
 
@@ -65,6 +65,21 @@ struct Key {
     extra_key: String,
     /// The last record that had it.
     seen_in: u64,
+    /// Whether it bears the name of the column, and so wins over an alias.
+    exact: bool,
+    /// The key that won over it in some record.
+    beaten_by: Option<usize>,
+}
+
+/// A value of a record, and what it fills.
+#[derive(Debug)]
+struct Taken {
+    target: HeaderMatch,
+    piece: Piece,
+    /// The key that it stood under.
+    key: usize,
+    /// Where in the record it is, as it came.
+    raw: Range<usize>,
 }
 
 /// Why a record was not read.
@@ -133,7 +148,7 @@ pub(super) struct JsonRows<'m> {
     record_number: u64,
     /// Whether the record has a key twice.
     repeated_key: bool,
-    pieces: Vec<(HeaderMatch, Piece)>,
+    pieces: Vec<Taken>,
     scratch: String,
     extra: String,
 }
@@ -155,7 +170,13 @@ impl<'m> JsonRows<'m> {
 
     /// Lists the keys that are none of ours.
     pub(super) fn unknown_keys(&self) -> impl Iterator<Item = &str> {
-        self.keys.iter().filter(|key| key.target == HeaderMatch::Unknown).map(|key| key.name.as_str())
+        let is_extra = |key: &&Key| key.target == HeaderMatch::Unknown || key.beaten_by.is_some();
+        self.keys.iter().filter(is_extra).map(|key| key.name.as_str())
+    }
+
+    /// Says which keys were taken for extra columns since another bears the name of what they would mean.
+    pub(super) fn notes(&self) -> impl Iterator<Item = String> {
+        self.keys.iter().filter_map(|key| Some(beaten_note(&key.name, &self.keys.get(key.beaten_by?)?.name)))
     }
 
     /// Lists what the keys fill, as [`slot`] numbers it.
@@ -222,8 +243,8 @@ impl<'m> JsonRows<'m> {
             }
         })?;
         let mut row = Row::default();
-        for (target, piece) in &self.pieces {
-            row.set(*target, piece.cell(record, &self.scratch));
+        for taken in &self.pieces {
+            row.set(taken.target, taken.piece.cell(record, &self.scratch));
         }
         row.extra = end_members(&mut self.extra);
         row.repeated_key = self.repeated_key;
@@ -247,12 +268,15 @@ impl<'m> JsonRows<'m> {
             let repeated = std::mem::replace(&mut key.seen_in, self.record_number) == self.record_number;
             self.repeated_key |= repeated;
             let peek = reader.parser.peek()?;
-            if repeated || (target == HeaderMatch::Unknown && self.extra_wanted == Extra::Drop) {
+            let is_left_out =
+                target == HeaderMatch::LeftOut || (target == HeaderMatch::Unknown && self.extra_wanted == Extra::Drop);
+            if repeated || is_left_out {
                 reader.parser.known_skip(peek)?;
             } else {
+                let mut target = target;
                 if let Some(slot) = slot(target) {
-                    if filled & (1 << slot) != 0 {
-                        return Err(Misread::Fault(self.two_keys(index)));
+                    if filled & (1 << slot) != 0 && !self.wins(index, reader.record)? {
+                        target = HeaderMatch::Unknown;
                     }
                     filled |= 1 << slot;
                 }
@@ -285,11 +309,11 @@ impl<'m> JsonRows<'m> {
                         self.extra.push_str(reader.record.get(start..reader.index()).unwrap_or_default());
                     }
                 }
-                None | Some(HeaderMatch::Unknown) => reader.parser.known_skip(peek)?,
+                None | Some(HeaderMatch::Unknown | HeaderMatch::LeftOut) => reader.parser.known_skip(peek)?,
                 Some(target) => {
                     *column = target_name(*target);
                     let piece = self.take(reader, peek)?;
-                    self.pieces.push((*target, piece));
+                    self.pieces.push(Taken { target: *target, piece, key: count, raw: 0..0 });
                     *column = None;
                 }
             }
@@ -315,7 +339,9 @@ impl<'m> JsonRows<'m> {
         let start = reader.index();
         let piece = self.take(reader, peek)?;
         if target != HeaderMatch::Unknown {
-            self.pieces.push((target, piece));
+            self.pieces.push(Taken { target, piece, key: index, raw: start..reader.index() });
+        } else if self.extra_wanted == Extra::Drop {
+            // A key that lost against the name of its column.
         } else if let (false, Some(key)) = (matches!(piece, Piece::Null), self.keys.get(index)) {
             start_member(&mut self.extra, &key.extra_key);
             self.extra.push_str(reader.record.get(start..reader.index()).unwrap_or_default());
@@ -360,16 +386,41 @@ impl<'m> JsonRows<'m> {
             return *index;
         }
         // The map was checked when the input was opened, so that one name alone cannot be an error.
-        let target = match_headers(&[name], self.map)
-            .ok()
-            .and_then(|headers| headers.matches.first().copied())
-            .unwrap_or(HeaderMatch::Unknown);
+        let (target, exact) = match_header(name, self.map).unwrap_or((HeaderMatch::Unknown, false));
         let mut extra_key = String::with_capacity(name.len() + 3);
         push_json_string(&mut extra_key, name);
         extra_key.push(':');
-        self.keys.push(Key { name: name.to_owned(), target, extra_key, seen_in: 0 });
+        self.keys.push(Key { name: name.to_owned(), target, extra_key, seen_in: 0, exact, beaten_by: None });
         self.by_name.insert(name.to_owned(), self.keys.len() - 1);
         self.keys.len() - 1
+    }
+
+    /// Decides between the key at `index` and the one that filled the same column already: the name of the column wins over an alias.
+    /// What loses is an extra column.
+    fn wins(&mut self, index: usize, record: &str) -> Result<bool, Misread> {
+        let filled = self.keys.get(index).and_then(|key| slot(key.target));
+        let Some(other) = self.pieces.iter().position(|taken| slot(taken.target) == filled) else { return Ok(true) };
+        let other_key = self.pieces.get(other).map_or(0, |taken| taken.key);
+        let exact = |key: usize| self.keys.get(key).is_some_and(|key| key.exact);
+        let (loser, winner) = match (exact(index), exact(other_key)) {
+            (true, false) => (other_key, index),
+            (false, true) => (index, other_key),
+            (true, true) | (false, false) => return Err(Misread::Fault(self.two_keys(index))),
+        };
+        if loser == other_key {
+            let lost = self.pieces.swap_remove(other);
+            if self.extra_wanted == Extra::Keep
+                && !matches!(lost.piece, Piece::Null)
+                && let Some(key) = self.keys.get(loser)
+            {
+                start_member(&mut self.extra, &key.extra_key);
+                self.extra.push_str(record.get(lost.raw).unwrap_or_default());
+            }
+        }
+        if let Some(key) = self.keys.get_mut(loser) {
+            key.beaten_by = Some(winner);
+        }
+        Ok(winner == index)
     }
 
     fn two_keys(&self, index: usize) -> Fault {
@@ -426,7 +477,29 @@ mod tests {
         assert_eq!(format!("{row:?}"), format!("{expected:?}"));
     }
 
+    #[test]
+    fn the_name_of_a_column_wins_over_an_alias_in_each_record() {
+        let mut rows = JsonRows::new(&[], Extra::Keep);
+        for (record, id, extra) in [
+            (r#"{"_id":{"$oid":"5"},"session_id":"x"}"#, "x", Some(r#"{"_id":{"$oid":"5"}}"#)),
+            (r#"{"session_id":"x","id":7}"#, "x", Some(r#"{"id":7}"#)),
+            (r#"{"id":"7"}"#, "7", None),
+            (r#"{"id":null,"session_id":"x"}"#, "x", None),
+        ] {
+            let row = rows.read_object(record, 1).unwrap();
+            let mut expected = Row::default();
+            expected.set(target("session_id"), Cell::Text(id));
+            expected.extra = extra;
+            assert_eq!(format!("{row:?}"), format!("{expected:?}"));
+        }
+        assert!(rows.read_object(r#"{"id":"7","_id":"8"}"#, 1).is_err());
+        assert!(rows.read_object(r#"{"Session Id":"7","session_id":"8"}"#, 1).is_err());
+        assert_eq!(rows.unknown_keys().collect::<Vec<_>>(), ["_id", "id"]);
+        let note = "column \"_id\" is taken for an extra column, since \"session_id\" is there";
+        assert_eq!(rows.notes().next().as_deref(), Some(note));
+    }
+
     fn target(name: &str) -> HeaderMatch {
-        match_headers(&[name], &[]).unwrap().matches[0]
+        match_header(name, &[]).unwrap().0
     }
 }

@@ -54,7 +54,7 @@ impl Layout {
     /// Names the column at a position: ours by its SQL name, others by their header.
     pub(super) fn column_name(&self, position: usize) -> Option<String> {
         match self.headers.matches.get(position)? {
-            HeaderMatch::Unknown => self.headers.names.get(position).cloned(),
+            HeaderMatch::Unknown | HeaderMatch::LeftOut => self.headers.names.get(position).cloned(),
             known => target_name(*known).map(str::to_owned),
         }
     }
@@ -66,7 +66,7 @@ pub(super) fn target_name(found: HeaderMatch) -> Option<&'static str> {
         HeaderMatch::Column(index) => COLUMNS.get(index).map(|column| column.name),
         HeaderMatch::TimeInWorkflowMilliseconds => Some("time_in_workflow"),
         HeaderMatch::ExportedAt => Some(crate::schema::EXPORTED_AT),
-        HeaderMatch::Unknown => None,
+        HeaderMatch::Unknown | HeaderMatch::LeftOut => None,
     }
 }
 
@@ -102,7 +102,7 @@ mod tests {
         let error = layout(&["Session Id", "colour"]).unwrap_err();
         assert_eq!(error.to_string(), "x.csv: no column for started_at (\"Started At\")");
         assert!(error.hint().unwrap().starts_with("the headers are \"Session Id\", \"colour\";"));
-        assert!(matches!(layout(&["id", "Session Id", "Started At"]), Err(Error::Input { .. })));
+        assert!(matches!(layout(&["id", "_id", "Started At"]), Err(Error::Input { .. })));
     }
 
     #[test]

@@ -16,14 +16,17 @@ use ::parquet::arrow::arrow_reader::{
 };
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, Float64Array, StringViewArray, StringViewBuilder};
 use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{DataType, Date64Type, Float64Type, Int32Type, Int64Type, TimeUnit};
+use arrow::datatypes::{
+    DataType, Date64Type, Float64Type, Int32Type, Int64Type, IntervalDayTime, IntervalDayTimeType,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, TimeUnit,
+};
 use arrow::record_batch::RecordBatch;
 
 use super::arrow_json::{display, per_second, push_json, push_row};
 use super::json_rows::Extra;
 use super::layout::Layout;
 use super::parquet_types::{Leaves, look_through};
-use super::rows::{Cell, Fault, Row, RowBuilder};
+use super::rows::{Cell, Fault, Row, RowBuilder, slot};
 use super::values::{end_members, start_member};
 use crate::error::{Error, Place, Result};
 use crate::schema::{COLUMNS, HeaderMatch, Kind};
@@ -88,7 +91,7 @@ impl ParquetInput {
         for ((variant, name), target) in
             self.leaves.variants.iter().zip(&layout.headers.names).zip(&layout.headers.matches)
         {
-            if *variant && (*target != HeaderMatch::Unknown || extra == Extra::Keep) {
+            if *variant && (slot(*target).is_some() || (*target == HeaderMatch::Unknown && extra == Extra::Keep)) {
                 let message = format!("the column {name:?} is a VARIANT, which is not read");
                 return Err(Error::input(Place::file(&self.name), message).with_hint(
                     "write the column as JSON text when exporting: in DuckDB cast it to JSON (column::json), in Spark to_json(column)",
@@ -162,7 +165,7 @@ impl Values {
             HeaderMatch::Column(index) => COLUMNS.get(index).map_or(Kind::Text, |column| column.kind),
             HeaderMatch::TimeInWorkflowMilliseconds => Kind::Seconds,
             HeaderMatch::ExportedAt => Kind::Timestamp,
-            HeaderMatch::Unknown => Kind::Text,
+            HeaderMatch::Unknown | HeaderMatch::LeftOut => Kind::Text,
         };
         let unpacked;
         let column = match column.data_type() {
@@ -200,6 +203,7 @@ impl Values {
                 let second = per_second(*unit);
                 Self::Number(ticks.as_primitive::<Int64Type>().iter().map(|tick| Some(tick? as f64 / second)).collect())
             }
+            (Kind::Seconds, DataType::Interval(unit)) => Self::Text(interval_texts(column, *unit)?),
             (Kind::Timestamp | Kind::Seconds, data_type) if data_type.is_floating() => {
                 Self::Number(strictly(column, &DataType::Float64)?.as_primitive::<Float64Type>().clone())
             }
@@ -252,6 +256,32 @@ fn displayed(column: &ArrayRef) -> Result<StringViewArray> {
     Ok(texts.finish())
 }
 
+/// Writes intervals as ISO 8601, so that those with months are told as such.
+fn interval_texts(column: &ArrayRef, unit: IntervalUnit) -> Result<StringViewArray> {
+    let text = |months: i32, days: i32, nanoseconds: i128| {
+        let months = if months == 0 { String::new() } else { format!("{months}M") };
+        let (sign, nanoseconds) = (if nanoseconds < 0 { "-" } else { "" }, nanoseconds.unsigned_abs());
+        let (seconds, fraction) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+        format!("P{months}{days}DT{sign}{seconds}.{fraction:09}S")
+    };
+    Ok(match unit {
+        IntervalUnit::YearMonth => {
+            let months = column.as_primitive::<IntervalYearMonthType>();
+            months.iter().map(|months| Some(text(months?, 0, 0))).collect()
+        }
+        IntervalUnit::DayTime => {
+            let intervals = column.as_primitive::<IntervalDayTimeType>();
+            let of = |it: IntervalDayTime| text(0, it.days, i128::from(it.milliseconds) * 1_000_000);
+            intervals.iter().map(|interval| interval.map(of)).collect()
+        }
+        IntervalUnit::MonthDayNano => {
+            let intervals = column.as_primitive::<IntervalMonthDayNanoType>();
+            let of = |it: IntervalMonthDayNano| text(it.months, it.days, i128::from(it.nanoseconds));
+            intervals.iter().map(|interval| interval.map(of)).collect()
+        }
+    })
+}
+
 /// Instants that microseconds cannot hold end up out of range, which is then said of their row.
 fn micros_of(ticks: i64, unit: TimeUnit) -> i64 {
     match unit {
@@ -282,7 +312,7 @@ pub(super) fn convert_rows(
     let columns = &block.leaves.readable(block.batch.columns())?;
     let mut values = Vec::with_capacity(columns.len());
     for (column, target) in columns.iter().zip(&layout.headers.matches) {
-        values.push(if *target == HeaderMatch::Unknown { None } else { Some(Values::new(column, *target)?) });
+        values.push(if slot(*target).is_none() { None } else { Some(Values::new(column, *target)?) });
     }
     let mut rejected = Vec::new();
     // One JSON text per column, so that a row can hold several.

@@ -49,6 +49,8 @@ pub struct ReadBatch {
     /// Columns that are none of ours, as the input spells them. The batches of a file mostly name the same ones; the caller
     /// unites them and counts.
     pub unknown_columns: Vec<String>,
+    /// What a person should know of how columns were taken, a sentence each; the batches of a file mostly say the same.
+    pub notes: Vec<String>,
     /// What [`super::replay()`] needs to know about the rejects of this batch, as a JSON object. Of files without pages all
     /// batches have the one of [`Converter::context`].
     pub context: Arc<str>,

@@ -18,7 +18,9 @@ use arrow::record_batch::RecordBatch;
 use chrono_tz::Tz;
 
 use super::dialect::{DateOrder, Numbers, iso_of};
+use super::extended::{Extended, extended, net_date};
 use super::folders::FolderColumns;
+use super::lengths::{LengthFault, parse_length};
 use super::time::{
     Instant, TimeFault, day_of, in_range, instant_of_number, is_plausible, parse_instant, resolve_local,
 };
@@ -128,7 +130,7 @@ pub(super) fn slot(target: HeaderMatch) -> Option<usize> {
         HeaderMatch::Column(index) => Some(index),
         HeaderMatch::TimeInWorkflowMilliseconds => Some(TIME_IN_WORKFLOW),
         HeaderMatch::ExportedAt => Some(EXPORTED_AT_SLOT),
-        HeaderMatch::Unknown => None,
+        HeaderMatch::Unknown | HeaderMatch::LeftOut => None,
     }
 }
 
@@ -341,6 +343,7 @@ fn repeated(text: &str, rows: usize) -> Result<StringViewArray> {
 fn check_session_id(cell: Cell<'_>) -> Result<(), Fault> {
     match cell {
         Cell::Text(id) if !id.trim_ascii().is_empty() => Ok(()),
+        Cell::Nested(value) if plain_text(cell).is_some_and(|id| id != value) => Ok(()),
         Cell::Nested(value) => {
             Err(Fault::column(COLUMNS[SESSION_ID].name, format!("session id {} is not text", quoted(value))))
         }
@@ -350,13 +353,21 @@ fn check_session_id(cell: Cell<'_>) -> Result<(), Fault> {
 
 fn plain_text(cell: Cell<'_>) -> Option<&str> {
     match cell {
-        Cell::Text(text) | Cell::Nested(text) if !text.is_empty() => Some(text),
+        Cell::Text(text) => Some(text),
+        Cell::Nested(json) => match extended(json) {
+            Some(Extended::Plain(text)) => Some(text),
+            Some(Extended::Milliseconds(_)) | None => Some(json),
+        },
         _ => None,
     }
+    .filter(|text| !text.is_empty())
 }
 
 fn json_text(cell: Cell<'_>) -> Option<&str> {
-    plain_text(cell).filter(|text| !is_null_word(text))
+    match cell {
+        Cell::Text(text) | Cell::Nested(text) if !text.is_empty() && !is_null_word(text) => Some(text),
+        _ => None,
+    }
 }
 
 fn is_null_word(text: &str) -> bool {
@@ -391,10 +402,7 @@ impl Times {
         });
         let cell = row.cells[TIME_IN_WORKFLOW];
         let recorded = !matches!(cell, Cell::Absent);
-        let mut seconds = read_number(cell, COLUMNS[TIME_IN_WORKFLOW].name, rules)?;
-        if row.milliseconds {
-            seconds = seconds.map(|milliseconds| milliseconds / 1000.0);
-        }
+        let mut seconds = read_seconds(cell, COLUMNS[TIME_IN_WORKFLOW].name, rules, row.milliseconds)?;
         if !recorded {
             seconds = ended.map(|ended| seconds_between(started.micros, ended.micros));
         }
@@ -429,8 +437,18 @@ fn read_time(cell: Cell<'_>, column: &'static str, rules: &Rules) -> Result<Opti
             let iso = iso_of(text.trim_ascii(), rules.dates);
             (parse_instant(iso.as_deref().unwrap_or(text), zone), Shown::Text(text))
         }
-        Cell::Text(text) => (parse_instant(text, zone), Shown::Text(text)),
-        Cell::Nested(text) => (Err(TimeFault::Unreadable), Shown::Text(text)),
+        Cell::Text(text) => {
+            let instant = parse_instant(text, zone).or_else(|fault| milliseconds(net_date(text).ok_or(fault)?));
+            (instant, Shown::Text(text))
+        }
+        Cell::Nested(json) => {
+            let instant = match extended(json) {
+                Some(Extended::Plain(text)) => parse_instant(text, zone),
+                Some(Extended::Milliseconds(digits)) => digits.parse().map_or(Err(TimeFault::Unreadable), milliseconds),
+                None => Err(TimeFault::Unreadable),
+            };
+            (instant, Shown::Text(json))
+        }
         Cell::Instant(micros) => {
             (in_range(micros).map(|micros| Instant { micros, ambiguous: false }), Shown::Micros(micros))
         }
@@ -440,19 +458,45 @@ fn read_time(cell: Cell<'_>, column: &'static str, rules: &Rules) -> Result<Opti
     result.map(Some).map_err(|fault| Fault::column(column, format!("{} {fault}", shown.quoted())))
 }
 
-fn read_number(cell: Cell<'_>, column: &'static str, rules: &Rules) -> Result<Option<f64>, Fault> {
-    let (number, shown) = match cell {
+fn milliseconds(milliseconds: i64) -> Result<Instant, TimeFault> {
+    let micros = milliseconds.checked_mul(1000).ok_or(TimeFault::OutOfRange)?;
+    in_range(micros).map(|micros| Instant { micros, ambiguous: false })
+}
+
+/// Reads a length of time in seconds: a number of them, or of milliseconds, or one of the spellings of [`parse_length`].
+fn read_seconds(
+    cell: Cell<'_>,
+    column: &'static str,
+    rules: &Rules,
+    is_milliseconds: bool,
+) -> Result<Option<f64>, Fault> {
+    let of_number = |number: f64| if is_milliseconds { number / 1000.0 } else { number };
+    let of_text = |text: &str| match parse_number(text) {
+        Some(number) => Ok(of_number(number)),
+        None => parse_length(text),
+    };
+    let (seconds, shown) = match cell {
         Cell::Absent | Cell::Null => return Ok(None),
         Cell::Text(text) if text.trim_ascii().is_empty() => return Ok(None),
         Cell::Text(text) if !rules.numbers.are_plain() => {
-            (rules.numbers.plain(text).as_deref().and_then(parse_number), Shown::Text(text))
+            let number = rules.numbers.plain(text).as_deref().and_then(parse_number);
+            (number.map_or_else(|| parse_length(text), |number| Ok(of_number(number))), Shown::Text(text))
         }
-        Cell::Text(text) => (parse_number(text), Shown::Text(text)),
-        Cell::Nested(text) => (None, Shown::Text(text)),
-        Cell::Instant(micros) | Cell::LocalInstant(micros) => (None, Shown::Micros(micros)),
-        Cell::Number(number) => (Some(number + 0.0).filter(|number| number.is_finite()), Shown::Number(number)),
+        Cell::Text(text) => (of_text(text), Shown::Text(text)),
+        Cell::Nested(json) => {
+            let seconds = match extended(json) {
+                Some(Extended::Plain(text)) => of_text(text),
+                Some(Extended::Milliseconds(_)) | None => Err(LengthFault::Unreadable),
+            };
+            (seconds, Shown::Text(json))
+        }
+        Cell::Instant(micros) | Cell::LocalInstant(micros) => (Err(LengthFault::Unreadable), Shown::Micros(micros)),
+        Cell::Number(number) => {
+            let seconds = Some(number + 0.0).filter(|number| number.is_finite()).map(of_number);
+            (seconds.ok_or(LengthFault::Unreadable), Shown::Number(number))
+        }
     };
-    number.map(Some).ok_or_else(|| Fault::column(column, format!("{} is not a number", shown.quoted())))
+    seconds.map(Some).map_err(|fault| Fault::column(column, format!("{} {fault}", shown.quoted())))
 }
 
 /// A bad value, to be quoted.

@@ -36,6 +36,9 @@ pub const LINE: &str = "_line";
 /// Unknown columns that a ledger names at most: JSON whose keys are ids would otherwise name as many as it has records.
 const UNKNOWN_COLUMNS: usize = 1_000;
 
+/// How many notes on the columns of its records a ledger has at most.
+const NOTES: usize = 50;
+
 /// Returns the schema of rows in a run: what the lake stores, the row's number in the run and its line in the file.
 pub fn run_schema() -> SchemaRef {
     let stored = schema::stored_schema();
@@ -311,6 +314,11 @@ fn push_counted(staged: &mut Staged, file: u32, read: &ReadBatch, content: Int64
             ledger.unknown_columns.truncate(UNKNOWN_COLUMNS);
         }
     }
+    for note in &read.notes {
+        if !ledger.notes.contains(note) && ledger.notes.len() < NOTES {
+            ledger.notes.push(note.clone());
+        }
+    }
     push_rows(staged, file, read, content)
 }
 
@@ -352,6 +360,8 @@ impl Staged {
             if !ledger.unknown_columns.is_empty() {
                 ledger.warnings.insert(Warning::UnknownColumn, ledger.unknown_columns.len() as u64);
             }
+            // So that it does not matter which block came first.
+            ledger.notes.sort();
             // Nothing is seen of records that come out of quarantine: what they lack was told of their files.
             if *seen != 0 {
                 ledger.notes.extend(missing_columns(*seen));
@@ -379,7 +389,7 @@ fn end_file(ledger: &mut FileLedger, outcome: Result<FileSummary>) -> Result<()>
         Ok(summary) => {
             ledger.bytes = summary.bytes;
             ledger.content_hash = format!("{:032x}", summary.content_hash);
-            ledger.notes = summary.notes;
+            ledger.notes.extend(summary.notes);
         }
         Err(Error::Cancelled) => return Err(Error::Cancelled),
         Err(error) => {
@@ -441,6 +451,7 @@ mod tests {
                     rejects: Vec::new(),
                     warnings: Default::default(),
                     columns_seen: 0,
+                    notes: Vec::new(),
                     unknown_columns: (0..700).map(|n| format!("{}", block * 500 + n)).collect(),
                     context: Default::default(),
                 };

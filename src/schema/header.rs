@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::columns::{COLUMNS, column};
+use super::tables::{EXPORTED_AT, SOURCE};
 use crate::error::{Error, Result};
 
 /// What a header turned out to be.
@@ -19,6 +20,8 @@ pub enum HeaderMatch {
     ExportedAt,
     /// None of ours.
     Unknown,
+    /// Left out by the user: neither ours nor kept beside.
+    LeftOut,
 }
 
 /// The headers of one input, matched.
@@ -28,12 +31,20 @@ pub struct Headers {
     pub names: Vec<String>,
     /// What each is; same length as `names`.
     pub matches: Vec<HeaderMatch>,
+    /// Headers that would mean a column by an alias, if another did not bear its name: the positions of both.
+    pub beaten: Vec<(usize, usize)>,
 }
 
 impl Headers {
     /// Returns the position of the header that holds this documented column.
     pub fn position(&self, name: &str) -> Option<usize> {
         self.matches.iter().position(|m| matches!(m, HeaderMatch::Column(i) if COLUMNS[*i].name == name))
+    }
+
+    /// Says which headers are taken for extra columns since another bears the name of what they would mean, a sentence each.
+    pub fn notes(&self) -> impl Iterator<Item = String> {
+        let name = |at: &usize| self.names.get(*at).map_or("", String::as_str);
+        self.beaten.iter().map(move |(loser, winner)| beaten_note(name(loser), name(winner)))
     }
 
     /// Lists the headers that are none of ours, in input order.
@@ -61,20 +72,37 @@ fn lookup(normalised: &str) -> HeaderMatch {
         .map_or(HeaderMatch::Unknown, HeaderMatch::Column)
 }
 
-/// Matches the headers of an input against the documented columns.
-///
-/// `map` holds what the user said with `--map "Their Header=session_id"`: the header (compared after normalising) and the
-/// SQL name of a column, or `exported_at`.
-///
-/// # Errors
-/// Two headers that mean the same column, or a map entry that names no column of ours. The documented spelling does not win
-/// over an alias: which of two was meant is not ours to guess. The message has no file name; the caller adds the place.
-pub fn match_headers<S: AsRef<str>>(headers: &[S], map: &[(String, String)]) -> Result<Headers> {
+/// Says that a column is taken for an extra one.
+pub fn beaten_note(loser: &str, winner: &str) -> String {
+    format!("column {loser:?} is taken for an extra column, since {winner:?} is there")
+}
+
+/// Returns what a header means, and whether it bears the name of it: as documented, as in SQL, or as the user mapped it.
+fn found(name: &str, mapped: &BTreeMap<String, HeaderMatch>) -> (HeaderMatch, bool) {
+    let normalised = normalise(name);
+    if let Some(target) = mapped.get(&normalised) {
+        return (*target, true);
+    }
+    // The lake's own column says what file a row came from.
+    if name.trim() == SOURCE {
+        return (HeaderMatch::Unknown, false);
+    }
+    let target = lookup(&normalised);
+    let exact = match target {
+        HeaderMatch::Column(index) => normalise(COLUMNS[index].name) == normalised,
+        HeaderMatch::ExportedAt => normalise(EXPORTED_AT) == normalised,
+        HeaderMatch::TimeInWorkflowMilliseconds | HeaderMatch::Unknown | HeaderMatch::LeftOut => false,
+    };
+    (target, exact)
+}
+
+fn mapped_targets(map: &[(String, String)]) -> Result<BTreeMap<String, HeaderMatch>> {
     let mut mapped = BTreeMap::new();
     for (theirs, ours) in map {
         let target = match column(ours) {
             Some(_) => lookup(&normalise(ours)),
             None if matches!(ours.as_str(), "exported_at" | "_exported_at") => HeaderMatch::ExportedAt,
+            None if ours.is_empty() => HeaderMatch::LeftOut,
             None => {
                 return Err(Error::usage(format!("--map names an unknown column {ours:?}"))
                     .with_hint(format!("the columns are {}", COLUMNS.map(|c| c.name).join(", "))));
@@ -82,26 +110,58 @@ pub fn match_headers<S: AsRef<str>>(headers: &[S], map: &[(String, String)]) -> 
         };
         mapped.insert(normalise(theirs), target);
     }
-    let names: Vec<String> = headers.iter().map(|h| h.as_ref().to_owned()).collect();
-    let mut matches = Vec::with_capacity(names.len());
-    let mut taken: Vec<(HeaderMatch, &str)> = Vec::new();
-    for name in &names {
-        let normalised = normalise(name);
-        let found = mapped.get(&normalised).copied().unwrap_or_else(|| lookup(&normalised));
-        if found != HeaderMatch::Unknown {
-            if let Some((_, other)) = taken.iter().find(|(m, _)| same_target(*m, found)) {
-                return Err(Error::usage(format!("headers {other:?} and {name:?} both mean {}", target_name(found)))
-                    .with_hint("give one of them another meaning with --map, or remove it from the export"));
-            }
-            taken.push((found, name));
-        }
-        matches.push(found);
-    }
-    Ok(Headers { names, matches })
+    Ok(mapped)
 }
 
-fn same_target(a: HeaderMatch, b: HeaderMatch) -> bool {
-    target_name(a) == target_name(b)
+/// Matches one header; returns too whether it bears the name of what it means, and so wins over an alias.
+///
+/// # Errors
+/// A map entry that names no column of ours.
+pub fn match_header(name: &str, map: &[(String, String)]) -> Result<(HeaderMatch, bool)> {
+    Ok(found(name, &mapped_targets(map)?))
+}
+
+/// Matches the headers of an input against the documented columns.
+///
+/// `map` holds what the user said with `--map "Their Header=session_id"`: the header (compared after normalising) and the
+/// SQL name of a column, or `exported_at`, or nothing to leave the column out. The documented name, that of SQL and what the user
+/// mapped win over an alias; what lost is an extra column, and in `beaten`.
+///
+/// # Errors
+/// Two headers that mean the same column by name, or by aliases alone, or a map entry that names no column of ours. Which of two
+/// was meant is not ours to guess. The message has no file name; the caller adds the place.
+pub fn match_headers<S: AsRef<str>>(headers: &[S], map: &[(String, String)]) -> Result<Headers> {
+    let mapped = mapped_targets(map)?;
+    let names: Vec<String> = headers.iter().map(|h| h.as_ref().to_owned()).collect();
+    let founds: Vec<(HeaderMatch, bool)> = names.iter().map(|name| found(name, &mapped)).collect();
+    let is_ours = |target: HeaderMatch| !matches!(target, HeaderMatch::Unknown | HeaderMatch::LeftOut);
+    // The header that fills each column, whether by name, and another that means it as much.
+    let mut winners: BTreeMap<&str, (usize, bool, Option<usize>)> = BTreeMap::new();
+    for (index, (target, exact)) in founds.iter().enumerate().filter(|(_, (target, _))| is_ours(*target)) {
+        let winner = winners.entry(target_name(*target)).or_insert((index, *exact, None));
+        match (winner.1, *exact) {
+            _ if winner.0 == index => {}
+            (false, true) => *winner = (index, true, None),
+            (true, false) => {}
+            (true, true) | (false, false) => winner.2 = winner.2.or(Some(index)),
+        }
+    }
+    if let Some((column, (first, _, Some(second)))) = winners.iter().find(|(_, (_, _, other))| other.is_some()) {
+        return Err(Error::usage(format!("headers {:?} and {:?} both mean {column}", names[*first], names[*second]))
+            .with_hint("give one of them another meaning with --map, or leave it out with --map \"Their Header=\""));
+    }
+    let mut matches = Vec::with_capacity(names.len());
+    let mut beaten = Vec::new();
+    for (index, (target, _)) in founds.iter().enumerate() {
+        match winners.get(target_name(*target)) {
+            Some((winner, ..)) if is_ours(*target) && *winner != index => {
+                beaten.push((index, *winner));
+                matches.push(HeaderMatch::Unknown);
+            }
+            _ => matches.push(*target),
+        }
+    }
+    Ok(Headers { names, matches, beaten })
 }
 
 fn target_name(found: HeaderMatch) -> &'static str {
@@ -109,7 +169,7 @@ fn target_name(found: HeaderMatch) -> &'static str {
         HeaderMatch::Column(index) => COLUMNS[index].name,
         HeaderMatch::TimeInWorkflowMilliseconds => "time_in_workflow",
         HeaderMatch::ExportedAt => "the export time",
-        HeaderMatch::Unknown => "nothing",
+        HeaderMatch::Unknown | HeaderMatch::LeftOut => "nothing",
     }
 }
 
@@ -146,8 +206,37 @@ mod tests {
     fn two_headers_for_one_column_are_an_error() {
         let error = match_headers(&["Session Id", "sessionId"], &[]).unwrap_err();
         assert_eq!(error.to_string(), "headers \"Session Id\" and \"sessionId\" both mean session_id");
-        let error = match_headers(&["Time in Workflow", "WORKFLOWSESSION_DURATION_MS"], &[]).unwrap_err();
+        let error = match_headers(&["durationSeconds", "WORKFLOWSESSION_DURATION_MS"], &[]).unwrap_err();
         assert!(error.to_string().ends_with("both mean time_in_workflow"));
+    }
+
+    #[test]
+    fn the_name_of_a_column_wins_over_an_alias() {
+        let headers = match_headers(&["_id", "id", "Session Id", "started_at"], &[]).unwrap();
+        assert_eq!(headers.position("session_id"), Some(2));
+        assert_eq!(headers.unknown().collect::<Vec<_>>(), ["_id", "id"]);
+        let notes: Vec<String> = headers.notes().collect();
+        assert_eq!(notes[1], "column \"id\" is taken for an extra column, since \"Session Id\" is there");
+        let headers = match_headers(&["duration_ms", "time_in_workflow", "committs", "_exported_at"], &[]).unwrap();
+        assert_eq!(headers.position("time_in_workflow"), Some(1));
+        assert_eq!(headers.matches[3], HeaderMatch::ExportedAt);
+        // What the user mapped is as good as a name, and two aliases leave a choice.
+        let map = [("Ref".to_owned(), "session_id".to_owned())];
+        assert_eq!(match_headers(&["id", "ref"], &map).unwrap().position("session_id"), Some(1));
+        assert!(match_headers(&["session_id", "ref"], &map).is_err());
+        assert!(match_headers(&["id", "_id"], &[]).is_err());
+        let headers = match_headers(&["_source", "source_details", "source"], &[]).unwrap();
+        assert_eq!(headers.position("source_details"), Some(1));
+        assert_eq!(match_headers(&["_source"], &[]).unwrap().matches, [HeaderMatch::Unknown]);
+    }
+
+    #[test]
+    fn a_column_may_be_left_out() {
+        let map = [("Data".to_owned(), String::new()), ("id".to_owned(), String::new())];
+        let headers = match_headers(&["DATA", "session_id", "id", "x"], &map).unwrap();
+        assert_eq!(headers.matches[0], HeaderMatch::LeftOut);
+        assert_eq!(headers.unknown().collect::<Vec<_>>(), ["x"]);
+        assert!(headers.beaten.is_empty());
     }
 
     #[test]

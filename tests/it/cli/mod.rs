@@ -9,5 +9,6 @@ mod other_kinds;
 mod other_tools;
 mod output;
 mod query;
+mod returning;
 mod settings;
 mod signals;
