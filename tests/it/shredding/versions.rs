@@ -1,8 +1,21 @@
-//! What is asked of JSON in a lake of several versions: each answers as it did, with leaf columns and without.
+//! What is asked of JSON in a lake of several versions, and in files that an earlier program wrote: each answers the same with leaf
+//! columns and without.
 
+use std::fs::File;
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch, StringViewArray};
+use parquet::arrow::ArrowWriter;
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::file::metadata::KeyValue;
+use parquet::file::properties::WriterProperties;
 use sessionlake::engine::{At, Leaves};
-use sessionlake::lake::{Lake, Version};
+use sessionlake::lake::write::FileLimits;
+use sessionlake::lake::{DataFile, Lake, Version};
+use sessionlake::shred::MANIFEST_KEY;
 
+use super::{answer, engine, write};
 use crate::lakes::{lake_in, open_with, rows_of, source, take};
 use crate::support::repository;
 
@@ -58,4 +71,73 @@ async fn every_version_of_a_lake_answers_the_same_with_leaves_and_without() {
     let lake = lake_in(folder.path());
     take_snapshots(&lake, &[1, 2, 3]).await;
     assert_every_version_agrees(&lake, 3).await;
+}
+
+/// Writes a file anew: as a program wrote it to which a text with half a surrogate pair was as broken as one with the escape `\q`, under a
+/// manifest of that number.
+fn as_written_before(folder: &Path, file: &DataFile, number: u32) -> DataFile {
+    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(folder.join(&file.path)).unwrap()).unwrap();
+    let manifest = reader.schema().metadata()[MANIFEST_KEY].replacen("\"v\":3", &format!("\"v\":{number}"), 1);
+    let path = format!("{number}-{}", file.path);
+    let properties = WriterProperties::builder()
+        .set_key_value_metadata(Some(vec![KeyValue::new(MANIFEST_KEY.to_owned(), manifest)]))
+        .build();
+    let schema = Arc::new(reader.schema().as_ref().clone().with_metadata(Default::default()));
+    let output = File::create(folder.join(&path)).unwrap();
+    let mut writer = ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties)).unwrap();
+    for batch in reader.build().unwrap() {
+        let batch = batch.unwrap();
+        let halved = |name: &str, column: &ArrayRef| -> ArrayRef {
+            if !["data", "action_data"].contains(&name) {
+                return Arc::clone(column);
+            }
+            let texts = column.as_string_view().iter();
+            Arc::new(texts.map(|text| text.map(|text| text.replace(r"\q", r"\u"))).collect::<StringViewArray>())
+        };
+        let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| halved(field.name(), column));
+        writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap()).unwrap();
+    }
+    writer.close().unwrap();
+    DataFile { size_bytes: folder.join(&path).metadata().unwrap().len(), path, ..file.clone() }
+}
+
+#[tokio::test]
+async fn files_of_an_earlier_program_answer_as_their_texts_do() {
+    let document = |row: usize| match row % 10 {
+        3 => format!(r#"{{"tier":"gold","lone":"x\qd83dy","after":"still here","n":{row},"e":[{{"t":"a"}}]}}"#),
+        7 => format!(
+            r#"{{"k\qde00":1,"tier":"silver","after":"still here","e":[{{"t":"b"}},{{"t":"\qd83d"}}],"n":{row}}}"#
+        ),
+        _ => format!(r#"{{"tier":"gold","after":"here","n":{row},"e":[{{"t":"a"}}]}}"#),
+    };
+    let documents: Vec<Option<String>> = (0..200).map(|row| Some(document(row))).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let limits = FileLimits { file_rows: 1_000, row_group_rows: 1_000 };
+    let [file] = write(folder.path(), &documents, 50, limits).try_into().unwrap();
+    let questions = [
+        "select session_id, data from t order by 1",
+        "select data->>'after' as v, count(*) from t group by 1 order by 1",
+        "select session_id, json_get_int(data, 'n'), json_get_str(data, 'tier'), data->>'lone' from t order by 1",
+        "select session_id from t where data->>'after' = 'still here' order by 1",
+        "select session_id from t where json_contains(data, 'lone') or json_exists(data, '$.k\u{fffd}') order by 1",
+        "select json_get_str(e, 't') as v, count(*) from (select unnest(json_get_array(data, 'e')) as e from t) group by 1 order by 1",
+        "select action_name(action_data) as v, count(*) from t group by 1 order by 1",
+    ]
+    .map(|question| vec![question.to_owned()]);
+    for number in [3, 2] {
+        let files = [as_written_before(folder.path(), &file, number)];
+        let with = engine(folder.path(), &files, Leaves::Read);
+        let without = engine(folder.path(), &files, Leaves::Ignore);
+        let mut differ = 0;
+        for question in &questions {
+            let (left, right) = (answer(&with, question).await, answer(&without, question).await);
+            assert!(!left.contains("error"), "{left}");
+            assert!(number == 3 || left == right, "{}\nwith leaves:\n{left}\nwithout:\n{right}", question[0]);
+            differ += usize::from(left != right);
+        }
+        // Under today's number the leaves are read, and lack what an earlier program did not read.
+        assert_eq!(differ > 3, number == 3, "{differ} answers differ");
+        let found = answer(&with, &["select count(*) from t where data->>'after' = 'still here'".to_owned()]).await;
+        assert_eq!(found.contains("| 40 "), number == 2, "{found}");
+    }
 }
