@@ -10,7 +10,8 @@ use crate::support::{Desk, EXPORTED};
 fn every_cell_of_a_file_of_another_tool_is_what_it_was() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("data/interop");
     let read = |name: &str| std::fs::read_to_string(folder.join(name)).unwrap();
-    let expected: Vec<Value> = read("expected.ndjson").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let expected: Vec<Value> =
+        read("expected.ndjson").lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let files: Vec<Value> = serde_json::from_str(&read("files.json")).unwrap();
     assert!(files.len() >= 10 && expected.len() >= 6);
     let columns = expected[0].as_object().unwrap().keys().cloned().collect::<Vec<_>>().join(", ");
