@@ -108,6 +108,8 @@ enum InputFormatArg {
     /// {columnHeaders, records}
     Pages,
     Parquet,
+    /// Arrow IPC, Feather
+    Arrow,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -160,6 +162,7 @@ impl ReadArgs {
                     InputFormatArg::Json => InputFormat::JsonArray,
                     InputFormatArg::Pages => InputFormat::Pages,
                     InputFormatArg::Parquet => InputFormat::Parquet,
+                    InputFormatArg::Arrow => InputFormat::Arrow,
                 })
                 .or(preset_format),
             encoding: match self.encoding {

@@ -14,7 +14,7 @@ use super::delimited::{RecordFields, has_backslashed_quote};
 use super::dialect::{Declared, Dialect};
 use super::json_rows::{Extra, JsonRows};
 use super::layout::Layout;
-use super::parquet_rows::{ParquetBlock, convert_rows, guarded};
+use super::parquet_rows::{RowsBlock, convert_rows, guarded};
 use super::reader::{Block, Payload, ReadBatch, Reject};
 use super::replay::Context;
 use super::rows::{Fault, Row, RowBuilder, Rules};
@@ -64,7 +64,7 @@ impl Converter {
     pub fn convert(&self, block: Block) -> Result<ReadBatch> {
         match block.payload {
             Payload::Text(block) => self.convert_text(&block),
-            Payload::Rows(block) => self.convert_parquet(&block),
+            Payload::Rows(block) => self.convert_arrow(&block),
         }
     }
 
@@ -92,8 +92,8 @@ impl Converter {
             (InputFormat::Csv | InputFormat::Tsv | InputFormat::Pages, None) => {
                 return Err(Error::internal("records without headers"));
             }
-            // A replayed row of a Parquet file is a JSON object.
-            (InputFormat::Ndjson | InputFormat::JsonArray, None) | (InputFormat::Parquet, _) => {
+            // A replayed row of a Parquet or Arrow file is a JSON object.
+            (InputFormat::Ndjson | InputFormat::JsonArray, None) | (InputFormat::Parquet | InputFormat::Arrow, _) => {
                 RecordReader::Objects(JsonRows::new(&self.header_map, self.extra))
             }
         };
@@ -165,12 +165,13 @@ impl Converter {
         Fault { column, reason }
     }
 
-    fn convert_parquet(&self, block: &ParquetBlock) -> Result<ReadBatch> {
+    fn convert_arrow(&self, block: &RowsBlock) -> Result<ReadBatch> {
         let Some(layout) = self.layout.as_deref() else {
             return Err(Error::internal("a Parquet file without headers"));
         };
         let mut builder = RowBuilder::new(&self.rules, block.batch.num_rows());
-        let rejected = guarded(&self.rules.source, || {
+        let kind = if self.format == InputFormat::Arrow { "Arrow" } else { "Parquet" };
+        let rejected = guarded(&self.rules.source, kind, || {
             convert_rows(block, layout, self.extra, self.max_record_bytes, &mut builder)
         })?;
         let refused: HashSet<u64> = rejected.iter().map(|row| row.number).collect();

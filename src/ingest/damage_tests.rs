@@ -5,16 +5,18 @@ use std::io::Write;
 use proptest::prelude::*;
 
 use super::format_tests::{options, read_with};
+use super::ipc_tests::file_bytes;
 use super::parquet_tests::{parquet_bytes, parquet_sample};
 use super::*;
 
-const FORMATS: [InputFormat; 6] = [
+const FORMATS: [InputFormat; 7] = [
     InputFormat::Csv,
     InputFormat::Tsv,
     InputFormat::Ndjson,
     InputFormat::JsonArray,
     InputFormat::Pages,
     InputFormat::Parquet,
+    InputFormat::Arrow,
 ];
 
 const HEADER: &[u8] = b"Session Id,Started At,Data\n";
@@ -30,6 +32,7 @@ fn good(format: InputFormat) -> Vec<u8> {
             {"records":[["2026-02-09","c"]],"columnHeaders":["Started At","id"]}"#
             .to_vec(),
         InputFormat::Parquet => parquet_bytes(&parquet_sample()),
+        InputFormat::Arrow => file_bytes(&parquet_sample(), Some(arrow::ipc::CompressionType::LZ4_FRAME)),
     }
 }
 

@@ -15,6 +15,7 @@ enum Ending {
     JsonLines,
     Json,
     Parquet,
+    Arrow,
     Unknown,
 }
 
@@ -30,6 +31,7 @@ fn ending(name: &str) -> Ending {
         Some("ndjson" | "jsonl") => Ending::JsonLines,
         Some("json") => Ending::Json,
         Some("parquet" | "pq") => Ending::Parquet,
+        Some("arrow" | "arrows" | "feather" | "ipc") => Ending::Arrow,
         _ => Ending::Unknown,
     }
 }
@@ -56,7 +58,7 @@ pub(super) fn detect(name: &str, text: &[u8]) -> Option<InputFormat> {
     match ending(name) {
         Ending::Csv => Some(InputFormat::Csv),
         Ending::Tsv => Some(InputFormat::Tsv),
-        Ending::Parquet => None,
+        Ending::Parquet | Ending::Arrow => None,
         Ending::JsonLines => Some(json_shape(text).unwrap_or(InputFormat::Ndjson)),
         Ending::Json if blanks(text) == text.len() => Some(InputFormat::Ndjson),
         Ending::Json => json_shape(text),
@@ -66,7 +68,11 @@ pub(super) fn detect(name: &str, text: &[u8]) -> Option<InputFormat> {
 
 /// Says what the name of a file that is none promises.
 pub(super) fn promised(name: &str) -> &'static str {
-    if ending(name) == Ending::Parquet { "a Parquet file" } else { "JSON" }
+    match ending(name) {
+        Ending::Parquet => "a Parquet file",
+        Ending::Arrow => "an Arrow file",
+        _ => "JSON",
+    }
 }
 
 /// Tells the shapes of JSON apart, or returns `None` for text that is none of them.

@@ -188,6 +188,7 @@ fn flag(format: InputFormat) -> &'static str {
         InputFormat::Pages => "pages",
         InputFormat::Tsv => "tsv",
         InputFormat::Parquet => "parquet",
+        InputFormat::Arrow => "arrow",
         InputFormat::Csv => "csv",
     }
 }
@@ -247,14 +248,9 @@ fn told(start: &[u8]) -> Option<(&'static str, Hint)> {
         [0x5d, 0, 0, _, _, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, ..] => {
             Some(("lzma data", "unpack it (unlzma -k {file}) and ingest what comes out"))
         }
-        [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] => Some((
-            "an Arrow IPC file",
-            "write it as Parquet: python3 -c \"import pyarrow.feather as f, pyarrow.parquet as p; p.write_table(f.read_table({text}), 'sessions.parquet')\"",
-        )),
-        [0xff, 0xff, 0xff, 0xff, _, _, 0, 0, ..] => Some((
-            "an Arrow IPC stream",
-            "write it as Parquet: python3 -c \"import pyarrow as a, pyarrow.parquet as p; p.write_table(a.ipc.open_stream({text}).read_all(), 'sessions.parquet')\"",
-        )),
+        _ if is_ipc(start) => {
+            Some(("an Arrow IPC file, which is declared to be something else", "leave out --input-format"))
+        }
         [0x80, 2..=5, ..] => Some((
             "a pickle of Python",
             "if you trust it, write it as Parquet: python3 -c \"import pandas; pandas.read_pickle({text}).to_parquet('sessions.parquet')\"",
@@ -300,6 +296,11 @@ pub(super) fn is_workbook_member(name: &str) -> bool {
 /// Whether a byte stands in no text of any character set but UTF-16.
 fn is_binary(byte: u8) -> bool {
     byte < 0x20 && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c | 0x1a | 0x1b)
+}
+
+/// Whether bytes begin an Arrow IPC file, or a stream: the mark of a message, and a length of some kilobytes.
+pub(super) fn is_ipc(start: &[u8]) -> bool {
+    matches!(start, [b'A', b'R', b'R', b'O', b'W', b'1', 0, 0, ..] | [0xff, 0xff, 0xff, 0xff, _, _, _, 0, ..])
 }
 
 /// Whether bytes begin with a header of tar: its checksum says so, also where a writer of the first kind left out the magic word.
@@ -403,8 +404,8 @@ mod tests {
             (b"%PDF-1.7".to_vec(), "a PDF document", "CSV, JSON or Parquet"),
             (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), "an Excel workbook of the old kind", "CSV in UTF-8"),
             (b"Obj\x01\x04".to_vec(), "an Avro file", "read_avro('x')"),
-            (b"ARROW1\0\0".to_vec(), "an Arrow IPC file", "read_table('x')"),
-            (b"\xff\xff\xff\xff\x90\x02\0\0".to_vec(), "an Arrow IPC stream", "open_stream('x')"),
+            (b"ARROW1\0\0".to_vec(), "an Arrow IPC file", "--input-format"),
+            (b"\xff\xff\xff\xff\x90\x02\0\0".to_vec(), "an Arrow IPC file", "--input-format"),
             (b"FEA1\0\0\0\0".to_vec(), "a Feather file of version 1", "read_table('x')"),
             (b"PARE\x15\x04".to_vec(), "an encrypted Parquet file", "without encryption"),
             (b"\x89HDF\r\n\x1a\n".to_vec(), "an HDF5 file", "read_hdf('x')"),

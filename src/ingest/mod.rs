@@ -30,6 +30,7 @@ mod fingerprint;
 mod folders;
 mod frames;
 mod header;
+mod ipc;
 mod json;
 mod json_rows;
 mod keys;
@@ -62,6 +63,8 @@ mod archive_tests;
 mod damage_tests;
 #[cfg(test)]
 mod format_tests;
+#[cfg(test)]
+mod ipc_tests;
 #[cfg(test)]
 mod parquet_tests;
 #[cfg(test)]

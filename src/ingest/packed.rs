@@ -150,10 +150,11 @@ impl ByteStream {
 
     /// Returns the first decompressed bytes without using them up: `length`, or all there are.
     pub(super) fn look_at(&mut self, length: usize) -> Result<&[u8]> {
-        let mut first = Vec::new();
-        self.read_into(&mut first, length)?;
+        let mut first = std::mem::take(&mut self.looked_at);
+        let missing = length.saturating_sub(first.len());
+        self.read_on(&mut first, missing)?;
         self.looked_at = first;
-        Ok(&self.looked_at)
+        Ok(self.looked_at.get(..length).unwrap_or(&self.looked_at))
     }
 
     /// Adds up to `wanted` bytes to `buffer`; fewer only at the end of the input.

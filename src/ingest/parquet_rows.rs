@@ -35,7 +35,7 @@ use crate::schema::{COLUMNS, HeaderMatch, Kind};
 const BATCH_BYTES: i64 = 4 * 1024 * 1024;
 
 /// Types may nest this deep; a schema is read before anything else of a file and must not overflow the stack.
-const MAX_TYPE_DEPTH: usize = 100;
+pub(super) const MAX_TYPE_DEPTH: usize = 100;
 
 /// A Parquet file under way.
 pub(super) struct ParquetInput {
@@ -46,19 +46,20 @@ pub(super) struct ParquetInput {
     leaves: Leaves,
 }
 
-/// Rows of a Parquet file.
+/// Rows of a Parquet or Arrow file.
 #[derive(Debug)]
-pub(super) struct ParquetBlock {
+pub(super) struct RowsBlock {
     pub(super) batch: RecordBatch,
     /// Number of the first row, from 1.
     pub(super) first_row: u64,
-    leaves: Leaves,
+    /// What is special of the columns.
+    pub(super) leaves: Leaves,
 }
 
 impl ParquetInput {
     /// Reads the footer; returns the headers too.
     pub(super) fn open(file: File, name: &str) -> Result<(Self, Vec<String>)> {
-        guarded(name, || {
+        guarded(name, "Parquet", || {
             let broken = |error| refused(name, &error);
             let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(broken)?;
             let headers: Vec<String> = metadata.schema().fields().iter().map(|field| field.name().clone()).collect();
@@ -86,25 +87,16 @@ impl ParquetInput {
         })
     }
 
-    /// Refuses VARIANT in columns that would be stored: what is inside of it is no value that anyone asks for.
-    pub(super) fn refuse_variants(&self, layout: &Layout, extra: Extra) -> Result<()> {
-        for ((variant, name), target) in
-            self.leaves.variants.iter().zip(&layout.headers.names).zip(&layout.headers.matches)
-        {
-            if *variant && (slot(*target).is_some() || (*target == HeaderMatch::Unknown && extra == Extra::Keep)) {
-                let message = format!("the column {name:?} is a VARIANT, which is not read");
-                return Err(Error::input(Place::file(&self.name), message).with_hint(
-                    "write the column as JSON text when exporting: in DuckDB cast it to JSON (column::json), in Spark to_json(column)",
-                ));
-            }
-        }
-        Ok(())
+    /// Returns what is special of the columns.
+    pub(super) fn leaves(&self) -> &Leaves {
+        &self.leaves
     }
 
     /// Returns the next rows, or `None` at the end.
-    pub(super) fn next_block(&mut self) -> Result<Option<ParquetBlock>> {
+    pub(super) fn next_block(&mut self) -> Result<Option<RowsBlock>> {
         let name = self.name.clone();
-        let next = guarded(&name, || self.reader.next().transpose().map_err(|error| refused(&name, &error)))?;
+        let next =
+            guarded(&name, "Parquet", || self.reader.next().transpose().map_err(|error| refused(&name, &error)))?;
         let Some(batch) = next else {
             if self.rows_read != self.rows_total {
                 let message = format!("the footer promises {} rows, but there are {}", self.rows_total, self.rows_read);
@@ -114,7 +106,7 @@ impl ParquetInput {
         };
         let first_row = self.rows_read + 1;
         self.rows_read += batch.num_rows() as u64;
-        Ok(Some(ParquetBlock { batch, first_row, leaves: self.leaves.clone() }))
+        Ok(Some(RowsBlock { batch, first_row, leaves: self.leaves.clone() }))
     }
 
     /// Returns the part of the rows that has been read, from 0 to 1.
@@ -123,16 +115,32 @@ impl ParquetInput {
     }
 }
 
+/// Refuses VARIANT in columns that would be stored: what is inside of it is no value that anyone asks for.
+pub(super) fn refuse_variants(leaves: &Leaves, layout: &Layout, extra: Extra, name: &str) -> Result<()> {
+    for ((variant, column), target) in leaves.variants.iter().zip(&layout.headers.names).zip(&layout.headers.matches) {
+        if *variant && (slot(*target).is_some() || (*target == HeaderMatch::Unknown && extra == Extra::Keep)) {
+            let message = format!("the column {column:?} is a VARIANT, which is not read");
+            return Err(Error::input(Place::file(name), message).with_hint(
+                "write the column as JSON text when exporting: in DuckDB cast it to JSON (column::json), in Spark to_json(column)",
+            ));
+        }
+    }
+    Ok(())
+}
+
 fn refused(name: &str, error: &dyn std::fmt::Display) -> Error {
     Error::input(Place::file(name), format!("broken Parquet file: {error}")).with_hint("nothing of this file is stored")
 }
 
 /// Turns a panic over damaged pages into an error of the file. The process's panic hook still runs.
-pub(super) fn guarded<T>(name: &str, read: impl FnOnce() -> Result<T>) -> Result<T> {
-    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(refused(name, &"its pages contradict each other")))
+pub(super) fn guarded<T>(name: &str, kind: &str, read: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| {
+        Err(Error::input(Place::file(name), format!("broken {kind} file: its parts contradict each other"))
+            .with_hint("nothing of this file is stored"))
+    })
 }
 
-fn shallow(kind: &DataType, left: usize) -> bool {
+pub(super) fn shallow(kind: &DataType, left: usize) -> bool {
     let Some(left) = left.checked_sub(1) else { return false };
     match kind {
         DataType::Struct(fields) => fields.iter().all(|field| shallow(field.data_type(), left)),
@@ -303,7 +311,7 @@ pub(super) struct RejectedRow {
 
 /// Converts the rows of a block.
 pub(super) fn convert_rows(
-    block: &ParquetBlock,
+    block: &RowsBlock,
     layout: &Layout,
     extra_wanted: Extra,
     max_record_bytes: usize,

@@ -78,6 +78,20 @@ impl Walk<'_> {
     }
 }
 
+/// Adds for each leaf of a field, in order, whether it is a UUID.
+fn push_uuids(field: &FieldRef, uuids: &mut Vec<bool>) {
+    match field.data_type() {
+        DataType::Struct(fields) => fields.iter().for_each(|field| push_uuids(field, uuids)),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => push_uuids(item, uuids),
+        _ => uuids.push(field.extension_type_name() == Some("arrow.uuid")),
+    }
+}
+
 /// Whether a type is or holds a VARIANT: by its logical type, or by the struct that it is stored as, which some writers do not mark.
 fn holds_variant(node: &Type) -> bool {
     if matches!(node.get_basic_info().logical_type_ref(), Some(LogicalType::Variant(_))) {
@@ -100,6 +114,15 @@ fn is_binary(node: &Type) -> bool {
 }
 
 impl Leaves {
+    /// Looks through the types of a file of Arrow's own, which names UUIDs and VARIANT as extensions.
+    pub(super) fn of_arrow(schema: &Schema) -> Self {
+        let mut uuids = Vec::new();
+        schema.fields().iter().for_each(|field| push_uuids(field, &mut uuids));
+        let is_variant = |field: &FieldRef| field.extension_type_name() == Some("arrow.parquet.variant");
+        let variants = schema.fields().iter().map(is_variant).collect();
+        Self { uuids: if uuids.contains(&true) { uuids.into() } else { Arc::default() }, variants }
+    }
+
     /// Writes UUIDs as text, wherever they stand in the columns of a batch; all else stays as it is.
     pub(super) fn readable(&self, columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
         if self.uuids.is_empty() {

@@ -19,13 +19,14 @@ use super::detect::{PARQUET_MAGIC, detect, promised};
 use super::dialect::Dialect;
 use super::folders::FolderColumns;
 use super::header::read_header;
+use super::ipc::IpcInput;
 use super::json::{ArraySplitter, LineSplitter};
 use super::json_rows::Extra;
-use super::kinds::{KIND_BYTES, Suspicion, mismatched, refuse_foreign, refuse_foreign_text};
+use super::kinds::{KIND_BYTES, Suspicion, is_ipc, mismatched, refuse_foreign, refuse_foreign_text};
 use super::layout::Layout;
 use super::packed::ByteStream;
 use super::pages::PageSplitter;
-use super::parquet_rows::{ParquetBlock, ParquetInput};
+use super::parquet_rows::{ParquetInput, RowsBlock, refuse_variants};
 use super::rows::Rules;
 use super::source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
 use super::stream::TextStream;
@@ -84,7 +85,7 @@ pub struct Block {
 #[derive(Debug)]
 pub(super) enum Payload {
     Text(TextBlock),
-    Rows(ParquetBlock),
+    Rows(RowsBlock),
 }
 
 impl Block {
@@ -120,6 +121,7 @@ pub struct Reader {
 enum Input {
     Text(Box<Cutter>),
     Parquet { input: Box<ParquetInput>, summary: FileSummary },
+    Arrow(Box<IpcInput>),
 }
 
 impl std::fmt::Debug for Reader {
@@ -150,6 +152,12 @@ impl Reader {
             }
             return Self::open_parquet(bytes, file, options, converter);
         }
+        if matches!(options.format, None | Some(InputFormat::Arrow)) && is_ipc(bytes.look_at(KIND_BYTES)?) {
+            if options.records.is_some() {
+                return Err(records_of_other(file, "Arrow"));
+            }
+            return Self::open_arrow(bytes, file, options, converter);
+        }
         refuse_foreign(bytes.look_at(KIND_BYTES)?, &file.name, options.encoding)?;
         let mut window = Window::open(TextStream::new(bytes, options.encoding))?;
         skip_byte_order_mark(&mut window, options.encoding, &file.name)?;
@@ -163,6 +171,7 @@ impl Reader {
         }
         converter.format = match options.format {
             Some(InputFormat::Parquet) => return Err(mismatched(window.unread(), &file.name, "a Parquet file")),
+            Some(InputFormat::Arrow) => return Err(mismatched(window.unread(), &file.name, "an Arrow file")),
             Some(format) => format,
             None => detect(&file.name, window.unread())
                 .ok_or_else(|| mismatched(window.unread(), &file.name, promised(&file.name)))?,
@@ -187,7 +196,7 @@ impl Reader {
             InputFormat::Pages => {
                 Box::new(PageSplitter::new(&file.name, &options.header_map, &converter.rules.folders, max))
             }
-            InputFormat::Parquet => return Err(Error::internal("Parquet read as text")),
+            InputFormat::Parquet | InputFormat::Arrow => return Err(Error::internal("columns read as text")),
         };
         let cutter = Cutter::new(window, splitter, converter.layout.clone(), &file.name);
         Ok(Self { input: Input::Text(Box::new(cutter)), converter: Arc::new(converter), notes })
@@ -222,11 +231,25 @@ impl Reader {
         };
         let (input, headers) = ParquetInput::open(handle, &file.name)?;
         let layout = Layout::new(&headers, &options.header_map, &converter.rules.folders, Place::file(&file.name))?;
-        input.refuse_variants(&layout, converter.extra)?;
+        refuse_variants(input.leaves(), &layout, converter.extra, &file.name)?;
         converter.format = InputFormat::Parquet;
         converter.layout = Some(Arc::new(layout));
         let notes = Vec::new();
         Ok(Self { input: Input::Parquet { input: Box::new(input), summary }, converter: Arc::new(converter), notes })
+    }
+
+    fn open_arrow(
+        bytes: ByteStream,
+        file: &SourceFile,
+        options: &ReadOptions,
+        mut converter: Converter,
+    ) -> Result<Self> {
+        let (input, headers) = IpcInput::open(bytes, &file.name)?;
+        let layout = Layout::new(&headers, &options.header_map, &converter.rules.folders, Place::file(&file.name))?;
+        refuse_variants(input.leaves(), &layout, converter.extra, &file.name)?;
+        converter.format = InputFormat::Arrow;
+        converter.layout = Some(Arc::new(layout));
+        Ok(Self { input: Input::Arrow(Box::new(input)), converter: Arc::new(converter), notes: Vec::new() })
     }
 
     /// Returns what converts the blocks of this file; any number of threads may share it.
@@ -247,6 +270,7 @@ impl Reader {
         Ok(match &mut self.input {
             Input::Text(cutter) => cutter.next_block()?.map(|block| Block { payload: Payload::Text(block) }),
             Input::Parquet { input, .. } => input.next_block()?.map(|block| Block { payload: Payload::Rows(block) }),
+            Input::Arrow(input) => input.next_block()?.map(|block| Block { payload: Payload::Rows(block) }),
         })
     }
 
@@ -254,6 +278,7 @@ impl Reader {
     pub fn bytes_read(&self) -> u64 {
         match &self.input {
             Input::Text(cutter) => cutter.stored_bytes(),
+            Input::Arrow(input) => input.stored_bytes(),
             Input::Parquet { input, summary } => (summary.bytes as f64 * input.progress()) as u64,
         }
     }
@@ -262,13 +287,18 @@ impl Reader {
     ///
     /// # Errors
     /// The rest of the file cannot be read.
-    pub fn finish(self) -> Result<FileSummary> {
+    pub fn finish(mut self) -> Result<FileSummary> {
         let mut summary = match self.input {
             Input::Text(cutter) => {
                 let (bytes, content_hash) = cutter.finish()?;
                 FileSummary { bytes, content_hash, ..FileSummary::default() }
             }
             Input::Parquet { summary, .. } => summary,
+            Input::Arrow(input) => {
+                let (bytes, content_hash, note) = input.finish()?;
+                self.notes.extend(note);
+                FileSummary { bytes, content_hash, ..FileSummary::default() }
+            }
         };
         let unknown = self.converter.layout.iter().flat_map(|layout| layout.headers.unknown());
         summary.unknown_columns = unknown.map(str::to_owned).collect();

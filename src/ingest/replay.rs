@@ -89,9 +89,9 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
     let is_csv = matches!(context.format, InputFormat::Csv | InputFormat::Tsv);
     let headers = if is_csv && !named.is_empty() { Some(named) } else { context.headers.as_ref() };
     let layout = match (headers, context.format) {
-        // A row of Parquet comes back as an object, which has its headers in itself.
+        // A row of Parquet or Arrow comes back as an object, which has its headers in itself.
         (Some(headers), _) => Some(Arc::new(Layout::new(headers, &options.header_map, &folders, place)?)),
-        (None, InputFormat::Ndjson | InputFormat::JsonArray | InputFormat::Parquet) => {
+        (None, InputFormat::Ndjson | InputFormat::JsonArray | InputFormat::Parquet | InputFormat::Arrow) => {
             crate::schema::match_headers::<&str>(&[], &options.header_map)?;
             None
         }

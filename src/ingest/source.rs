@@ -78,6 +78,8 @@ pub enum InputFormat {
     Pages,
     /// Apache Parquet.
     Parquet,
+    /// Arrow IPC, as a file (Feather of version 2 too) or as a stream.
+    Arrow,
 }
 
 /// The character set of a text input.

@@ -41,3 +41,18 @@ fn an_archive_is_taken_in_once_and_its_bad_records_can_be_replayed() {
     let replayed = desk.run(&["ingest", "--replay-quarantine", "--encoding", "cp1252"]).fine();
     assert!(replayed.starts_with("quarantine: 1 rows read = 1 inserted"), "{replayed}");
 }
+
+#[test]
+fn what_a_query_writes_comes_back_equal() {
+    let desk = Desk::with_lake();
+    let sql = "select * from workflow_sessions";
+    let all = "select * from workflow_sessions order by session_id";
+    let expected = desk.query(all, &["--csv"]).fine();
+    for name in ["out.arrow", "out.parquet"] {
+        desk.query(sql, &["-o", name]).fine();
+        let lake = format!("lake-{name}");
+        let out = desk.run(&[&["ingest", "--lake", &lake, name], &AT[..]].concat()).fine();
+        assert!(out.contains("2000 rows read = 2000 inserted"), "{out}");
+        assert_eq!(desk.run(&["query", "--lake", &lake, "--csv", "-c", all]).fine(), expected, "{name}");
+    }
+}
