@@ -120,12 +120,12 @@ def written():
     for call, name in [
         ("to_csv(index=False)", "pandas.csv"),
         ("to_csv(index=False, sep='\\t')", "pandas.tsv"),
-        ("to_json(orient='records', lines=True, date_unit='us')", "pandas.ndjson"),
+        ("to_json(orient='records', lines=True, date_format='epoch', date_unit='us')", "pandas.ndjson"),
         ("to_json(orient='records', date_format='iso', date_unit='us')", "pandas.json"),
         ("to_parquet()", "pandas.parquet"),
     ]:
-        inner = call[:-1] + (")" if call.endswith("()") else ")")
-        getattr(frame, inner.split("(")[0])(WORK / name, **eval(f"dict({inner.split('(', 1)[1]}"))
+        method, options = call.split("(", 1)
+        getattr(frame, method)(WORK / name, **eval(f"dict({options}"))
         yield "pandas", call, name, []
     plain = frame.assign(**{name: pd_naive(frame[name]) for name in TIMES})
     plain.to_excel(WORK / "pandas.xlsx", index=False)
