@@ -39,6 +39,12 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
+/// What is done to the folder of a log.
+type Damage = fn(&Path);
+
+/// What is done to an action of a log.
+type Change = fn(&mut Value);
+
 /// Names the lake in a folder, with a list of what is told about it.
 fn heard(folder: &Path) -> (Lake, Arc<Mutex<Vec<String>>>) {
     let told = Arc::new(Mutex::new(Vec::new()));
@@ -54,7 +60,7 @@ async fn open(lake: &Lake) -> Result<LakeView, String> {
 async fn a_log_with_a_damaged_checkpoint_is_read_without_it_and_the_next_commit_heals_it() {
     let made = tempfile::tempdir().unwrap();
     lake_of_many_versions(made.path()).await;
-    let changes: [(&str, fn(&Path), Option<&str>); 8] = [
+    let changes: [(&str, Damage, Option<&str>); 8] = [
         ("torn", |log| cut(&log.join(CHECKPOINT), 2), Some(CHECKPOINT)),
         ("empty", |log| std::fs::write(log.join(CHECKPOINT), "").unwrap(), Some(CHECKPOINT)),
         ("gone", |log| std::fs::remove_file(log.join(CHECKPOINT)).unwrap(), Some("_last_checkpoint")),
@@ -161,7 +167,7 @@ async fn lake_with_metadata(folder: &Path, change: fn(&mut Value)) -> Lake {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_commit_of_ours_would_lose_is_refused_before_anything_is_written() {
-    let changes: [(fn(&mut Value), bool, &str); 4] = [
+    let changes: [(Change, bool, &str); 4] = [
         (|m| m["partitionColumns"] = json!(["workflow_id"]), false, "partition columns (workflow_id)"),
         (|m| m["configuration"]["delta.appendOnly"] = json!("true"), true, "delta.appendOnly = false"),
         (|m| m["configuration"]["delta.enableChangeDataFeed"] = json!("true"), true, "a change data feed"),
