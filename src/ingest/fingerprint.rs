@@ -62,7 +62,11 @@ fn mixed(value: u64, seed: u64) -> u64 {
     xxh3_64_with_seed(&value.to_le_bytes(), seed)
 }
 
-fn named<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a arrow::array::ArrayRef> {
+/// Returns a column of a batch by its name.
+///
+/// # Errors
+/// A batch that lacks it.
+pub(super) fn named<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a arrow::array::ArrayRef> {
     batch.column_by_name(name).ok_or_else(|| Error::internal(format!("no column {name}")))
 }
 

@@ -18,6 +18,7 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::arrow_json::push_row;
 use super::decide::SameId;
+use super::fingerprint::named;
 use super::runs::Liveness;
 use super::stage::{LINE, ORDINAL, Staged};
 use super::upsert::{ATTEMPTS, IngestOptions, blocking, gave_up};
@@ -161,8 +162,4 @@ impl Rows {
     fn finish(self) -> Result<(Vec<WrittenFile>, String)> {
         Ok((self.writer.finish()?, format!("sessionlake:same-id:{:032x}", self.hash.digest128())))
     }
-}
-
-fn named<'a>(batch: &'a RecordBatch, name: &str) -> Result<&'a ArrayRef> {
-    batch.column_by_name(name).ok_or_else(|| Error::internal(format!("no column {name}")))
 }

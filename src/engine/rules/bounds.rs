@@ -9,13 +9,12 @@
 use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result, ScalarValue};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
+use super::{each_expression, is_comparison};
 use crate::functions::interval::Part;
 
 /// The rule of DataFusion that folds constants; ours follows it, before filters are pushed down.
@@ -44,16 +43,7 @@ impl OptimizerRule for Bounds {
     }
 
     fn rewrite(&self, plan: LogicalPlan, _config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        let mut schema = merge_schema(&plan.inputs());
-        if let LogicalPlan::TableScan(scan) = &plan {
-            schema = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
-        }
-        let names = NamePreserver::new(&plan);
-        plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let replaced = expr.transform_up(|expr| Ok(with_bound(expr, &schema)))?;
-            Ok(if replaced.transformed { replaced.update_data(|expr| name.restore(expr)) } else { replaced })
-        })
+        each_expression(plan, with_bound)
     }
 }
 
@@ -111,19 +101,8 @@ fn of_durations(comparison: &BinaryExpr, schema: &DFSchema) -> Option<BinaryExpr
 /// Compares an instant, not its distance from a constant one, with a constant.
 fn of_instants(comparison: &BinaryExpr) -> Option<BinaryExpr> {
     let (difference, op, distance) = literal_right(comparison)?;
-    let is_comparison = matches!(
-        op,
-        Operator::Eq
-            | Operator::NotEq
-            | Operator::Lt
-            | Operator::LtEq
-            | Operator::Gt
-            | Operator::GtEq
-            | Operator::IsDistinctFrom
-            | Operator::IsNotDistinctFrom
-    );
     let Expr::BinaryExpr(BinaryExpr { left, op: Operator::Minus, right }) = difference else { return None };
-    if !is_comparison {
+    if !is_comparison(op) {
         return None;
     }
     let distance = count(distance)?;

@@ -7,9 +7,47 @@ mod elements;
 mod intervals;
 mod window;
 
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result};
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
+
 pub use bounds::Bounds;
 pub use clock::{AsOfClock, reads_clock};
 pub use durations::Durations;
 pub use elements::LeavesOfElements;
 pub use intervals::{IntervalTexts, Intervals, with_read_intervals};
 pub use window::LeavesOfWindows;
+
+/// Rewrites every expression of a plan's node, inner ones first, with the schema of what they read; the names of the node's columns stay.
+fn each_expression(
+    plan: LogicalPlan,
+    mut rewrite: impl FnMut(Expr, &DFSchema) -> Transformed<Expr>,
+) -> Result<Transformed<LogicalPlan>> {
+    let mut schema = merge_schema(&plan.inputs());
+    if let LogicalPlan::TableScan(scan) = &plan {
+        schema = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
+    }
+    let names = NamePreserver::new(&plan);
+    plan.map_expressions(|expr| {
+        let name = names.save(&expr);
+        let replaced = expr.transform_up(|expr| Ok(rewrite(expr, &schema)))?;
+        Ok(if replaced.transformed { replaced.update_data(|expr| name.restore(expr)) } else { replaced })
+    })
+}
+
+/// Says whether an operator compares two values.
+fn is_comparison(op: Operator) -> bool {
+    matches!(
+        op,
+        Operator::Eq
+            | Operator::NotEq
+            | Operator::Lt
+            | Operator::LtEq
+            | Operator::Gt
+            | Operator::GtEq
+            | Operator::IsDistinctFrom
+            | Operator::IsNotDistinctFrom
+    )
+}

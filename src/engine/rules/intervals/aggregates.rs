@@ -66,15 +66,7 @@ pub(super) fn aggregate(node: Aggregate) -> Result<Transformed<LogicalPlan>> {
             }
             _ => Split::Not,
         };
-        shown.push(match made {
-            Split::Not => Shown::Column(parts.add(expr.clone())),
-            Split::Same(call) => Shown::Column(parts.add(named(call, expr))),
-            Split::Rank(call) => Shown::Rank(parts.add(call)),
-            Split::Sums(calls) => Shown::Sums(calls.map(|call| call.map(|call| parts.add(call)))),
-            Split::Counts(sum, count, data_type) => {
-                Shown::Counts(parts.add(sum), count.map(|count| parts.add(count)), data_type)
-            }
-        });
+        shown.push(parts.show(made, expr));
     }
     let is_changed = parts.made != node.aggr_expr || shown.iter().any(|shown| matches!(shown, Shown::Group(..)));
     if !is_changed {
@@ -122,15 +114,7 @@ pub(super) fn window(node: Window) -> Result<Transformed<LogicalPlan>> {
             },
             _ => Split::Not,
         };
-        shown.push(match made {
-            Split::Not => Shown::Column(parts.add(expr.clone())),
-            Split::Same(call) => Shown::Column(parts.add(named(call, expr))),
-            Split::Rank(call) => Shown::Rank(parts.add(call)),
-            Split::Sums(calls) => Shown::Sums(calls.map(|call| call.map(|call| parts.add(call)))),
-            Split::Counts(sum, count, data_type) => {
-                Shown::Counts(parts.add(sum), count.map(|count| parts.add(count)), data_type)
-            }
-        });
+        shown.push(parts.show(made, expr));
     }
     if parts.made == node.window_expr {
         return Ok(Transformed::no(LogicalPlan::Window(node)));
@@ -162,6 +146,19 @@ impl Parts {
             self.made.push(expr);
         }
         self.first + index
+    }
+
+    /// Adds what an expression was split into, and says where its value comes from.
+    fn show(&mut self, made: Split, expr: &Expr) -> Shown {
+        match made {
+            Split::Not => Shown::Column(self.add(expr.clone())),
+            Split::Same(call) => Shown::Column(self.add(named(call, expr))),
+            Split::Rank(call) => Shown::Rank(self.add(call)),
+            Split::Sums(calls) => Shown::Sums(calls.map(|call| call.map(|call| self.add(call)))),
+            Split::Counts(sum, count, data_type) => {
+                Shown::Counts(self.add(sum), count.map(|count| self.add(count)), data_type)
+            }
+        }
     }
 }
 
