@@ -137,6 +137,82 @@ fn a_part_of_a_file_is_refused_and_a_stream_that_may_be_one_is_noted() {
     assert_eq!(noted, [0, 0, 2, 3]);
 }
 
+/// Writes a file of several batches.
+fn file_of(batches: &[RecordBatch]) -> Vec<u8> {
+    let mut writer = FileWriter::try_new(Vec::new(), &batches[0].schema()).unwrap();
+    batches.iter().for_each(|batch| writer.write(batch).unwrap());
+    writer.finish().unwrap();
+    writer.into_inner().unwrap()
+}
+
+/// Returns the bytes in a file's footer that say where its batches are, and where they stand.
+fn blocks(file: &[u8]) -> Vec<([u8; 24], usize)> {
+    let behind = file.len() - 10;
+    let length = i32::from_le_bytes(file[behind..behind + 4].try_into().unwrap()) as usize;
+    let footer = arrow::ipc::root_as_footer(&file[behind - length..behind]).unwrap();
+    let place =
+        |block: &arrow::ipc::Block| behind - length + memchr::memmem::find(&file[behind - length..], &block.0).unwrap();
+    footer.recordBatches().unwrap().iter().map(|block| (block.0, place(block))).collect()
+}
+
+#[test]
+fn a_file_is_read_by_its_footer_whatever_stands_before_its_batches() {
+    // A file has one dictionary a column.
+    let whole = typed(&IDS);
+    let mut file = file_of(&[whole.slice(0, 2), whole.slice(0, 0), whole.slice(2, 1)]);
+    assert_eq!(read_with("x", &file, &options()).unwrap().texts("session_id"), IDS.map(Some));
+    // The mark and the length of the schema, which polars leaves out.
+    file[8..16].fill(0);
+    for name in ["x.arrow", "-"] {
+        let read = read_with(name, &file, &options()).unwrap();
+        assert_eq!(read.texts("session_id"), IDS.map(Some));
+        assert_eq!(read.texts("communication_type"), [Some("Phone"); 3]);
+        assert_eq!((read.summary.bytes, read.summary.notes.len()), (file.len() as u64, 0));
+    }
+    // The batches in the order of the footer.
+    let [(first, at), _, (last, behind)] = blocks(&file)[..] else { panic!() };
+    file[at..at + 24].copy_from_slice(&last);
+    file[behind..behind + 24].copy_from_slice(&first);
+    assert_eq!(read_with("x", &file, &options()).unwrap().texts("session_id"), [IDS[2], IDS[0], IDS[1]].map(Some));
+}
+
+#[test]
+fn footers_that_cannot_be_are_refused_before_memory_is_taken() {
+    let whole = typed(&IDS);
+    let file = file_of(&[whole.slice(0, 2), whole.slice(2, 1)]);
+    let [(first, at), (_, behind)] = blocks(&file)[..] else { panic!() };
+    let refusal = |edit: &dyn Fn(&mut Vec<u8>)| {
+        let mut bytes = file.clone();
+        edit(&mut bytes);
+        let error = read_with("x.arrow", &bytes, &options()).unwrap_err();
+        assert!(matches!(error, Error::Input { .. }), "{error}");
+        error.to_string()
+    };
+    let far = refusal(&|bytes| bytes[at..at + 8].copy_from_slice(&(1_i64 << 50).to_le_bytes()));
+    assert_eq!(far, "x.arrow: broken Arrow file: its footer names a block outside of the file");
+    let before = refusal(&|bytes| bytes[at..at + 8].copy_from_slice(&(-8_i64).to_le_bytes()));
+    assert_eq!(before, far);
+    for length in [1 << 50, -1, i64::MAX] {
+        let long = refusal(&|bytes| bytes[at + 16..at + 24].copy_from_slice(&i64::to_le_bytes(length)));
+        assert_eq!(long, "x.arrow: broken Arrow file: its blocks are longer than the file");
+    }
+    // A block in place of another, so that one would be read twice.
+    assert!(
+        refusal(&|bytes| {
+            bytes[at + 16..at + 24].copy_from_slice(&(file.len() as i64 / 2).to_le_bytes());
+            bytes[behind..behind + 24].copy_from_slice(&first);
+        })
+        .contains("its blocks are longer than the file")
+    );
+    let end = file.len() - 10;
+    for length in [i32::MAX, -1, 0x7fff] {
+        let wrong = refusal(&|bytes| bytes[end..end + 4].copy_from_slice(&length.to_le_bytes()));
+        assert_eq!(wrong, "x.arrow: broken Arrow file: its footer has no right length");
+    }
+    let early = refusal(&|bytes| bytes.truncate(end));
+    assert_eq!(early, "x.arrow: broken Arrow file: it ends early: a file of Arrow ends with a footer");
+}
+
 #[test]
 fn an_export_without_rows_is_read_as_such() {
     let empty = typed(&[]);

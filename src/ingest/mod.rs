@@ -31,6 +31,8 @@ mod folders;
 mod frames;
 mod header;
 mod ipc;
+mod ipc_file;
+mod ipc_stream;
 mod json;
 mod json_rows;
 mod keys;

@@ -19,7 +19,7 @@ use super::detect::{PARQUET_MAGIC, detect, promised};
 use super::dialect::Dialect;
 use super::folders::FolderColumns;
 use super::header::read_header;
-use super::ipc::IpcInput;
+use super::ipc::{FILE_MAGIC, IpcInput};
 use super::json::{ArraySplitter, LineSplitter};
 use super::json_rows::Extra;
 use super::kinds::{KIND_BYTES, Suspicion, is_ipc, mismatched, refuse_foreign, refuse_foreign_text};
@@ -202,33 +202,13 @@ impl Reader {
         Ok(Self { input: Input::Text(Box::new(cutter)), converter: Arc::new(converter), notes })
     }
 
-    /// Parquet is read from its end, so what is not a plain file is first copied into a temporary one.
     fn open_parquet(
-        mut bytes: ByteStream,
+        bytes: ByteStream,
         file: &SourceFile,
         options: &ReadOptions,
         mut converter: Converter,
     ) -> Result<Self> {
-        let (handle, summary) = match &file.path {
-            Some(path) if bytes.is_plain() && path.is_file() && file.member.is_none() => {
-                let content_hash = content_hash(path)?;
-                let handle = File::open(path).map_err(io_error(&file.name))?;
-                let bytes = handle.metadata().map_err(io_error(&file.name))?.len();
-                (handle, FileSummary { bytes, content_hash, ..FileSummary::default() })
-            }
-            _ => {
-                let failed = || io_error("temporary copy of a Parquet file");
-                let mut copy = tempfile::tempfile().map_err(failed())?;
-                let mut buffer = Vec::new();
-                while bytes.read_into(&mut buffer, BLOCK_BYTES)? > 0 {
-                    copy.write_all(&buffer).map_err(failed())?;
-                    buffer.clear();
-                }
-                copy.rewind().map_err(failed())?;
-                let (bytes, content_hash) = bytes.finish()?;
-                (copy, FileSummary { bytes, content_hash, ..FileSummary::default() })
-            }
-        };
+        let (handle, summary) = seekable(bytes, file)?;
         let (input, headers) = ParquetInput::open(handle, &file.name)?;
         let layout = Layout::new(&headers, &options.header_map, &converter.rules.folders, Place::file(&file.name))?;
         refuse_variants(input.leaves(), &layout, converter.extra, &file.name)?;
@@ -239,12 +219,17 @@ impl Reader {
     }
 
     fn open_arrow(
-        bytes: ByteStream,
+        mut bytes: ByteStream,
         file: &SourceFile,
         options: &ReadOptions,
         mut converter: Converter,
     ) -> Result<Self> {
-        let (input, headers) = IpcInput::open(bytes, &file.name)?;
+        let (input, headers) = if bytes.look_at(FILE_MAGIC.len())? == FILE_MAGIC {
+            let (handle, summary) = seekable(bytes, file)?;
+            IpcInput::open_file(handle, summary, &file.name)?
+        } else {
+            IpcInput::open_stream(bytes, &file.name)?
+        };
         let layout = Layout::new(&headers, &options.header_map, &converter.rules.folders, Place::file(&file.name))?;
         refuse_variants(input.leaves(), &layout, converter.extra, &file.name)?;
         converter.format = InputFormat::Arrow;
@@ -294,17 +279,37 @@ impl Reader {
                 FileSummary { bytes, content_hash, ..FileSummary::default() }
             }
             Input::Parquet { summary, .. } => summary,
-            Input::Arrow(input) => {
-                let (bytes, content_hash, note) = input.finish()?;
-                self.notes.extend(note);
-                FileSummary { bytes, content_hash, ..FileSummary::default() }
-            }
+            Input::Arrow(input) => input.finish()?,
         };
         let unknown = self.converter.layout.iter().flat_map(|layout| layout.headers.unknown());
         summary.unknown_columns = unknown.map(str::to_owned).collect();
-        summary.notes = self.notes;
+        summary.notes.append(&mut self.notes);
         Ok(summary)
     }
+}
+
+/// Makes a file of an input that is read from its end: what is not a plain file is first copied into a temporary one.
+fn seekable(mut bytes: ByteStream, file: &SourceFile) -> Result<(File, FileSummary)> {
+    if let Some(path) = &file.path
+        && bytes.is_plain()
+        && path.is_file()
+        && file.member.is_none()
+    {
+        let content_hash = content_hash(path)?;
+        let handle = File::open(path).map_err(io_error(&file.name))?;
+        let bytes = handle.metadata().map_err(io_error(&file.name))?.len();
+        return Ok((handle, FileSummary { bytes, content_hash, ..FileSummary::default() }));
+    }
+    let failed = || io_error("temporary copy of a file that is read from its end");
+    let mut copy = tempfile::tempfile().map_err(failed())?;
+    let mut buffer = Vec::new();
+    while bytes.read_into(&mut buffer, BLOCK_BYTES)? > 0 {
+        copy.write_all(&buffer).map_err(failed())?;
+        buffer.clear();
+    }
+    copy.rewind().map_err(failed())?;
+    let (bytes, content_hash) = bytes.finish()?;
+    Ok((copy, FileSummary { bytes, content_hash, ..FileSummary::default() }))
 }
 
 fn converter(file: &SourceFile, options: &ReadOptions) -> Result<Converter> {
