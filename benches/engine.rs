@@ -34,7 +34,7 @@ fn read_options() -> ReadOptions {
     ReadOptions {
         format: None,
         encoding: Encoding::Utf8,
-        time_zone: chrono_tz::Tz::UTC,
+        time_zone: sessionlake::zones::Tz::UTC,
         header_map: Vec::new(),
         keep_extra: false,
         max_record_bytes: 1 << 24,
@@ -186,7 +186,7 @@ fn scanning(criterion: &mut Criterion) {
         ingest(&lake, std::slice::from_ref(&file), options).await.unwrap();
         let engine = Engine::new(EngineOptions {
             as_of: chrono::DateTime::from_timestamp_micros(NOW_US).unwrap(),
-            time_zone: chrono_tz::Tz::UTC,
+            time_zone: sessionlake::zones::Tz::UTC,
             memory_limit_bytes: 1 << 30,
             spill_limit_bytes: 1 << 30,
             temporary_folder: None,

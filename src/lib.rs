@@ -9,6 +9,8 @@
 pub mod error;
 pub mod schema;
 
+pub mod zones;
+
 pub mod ingest;
 
 pub mod shred;

@@ -16,7 +16,6 @@ use arrow::datatypes::DataType;
 use arrow::record_batch::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
@@ -24,6 +23,7 @@ use datafusion::prelude::SessionContext;
 use sessionlake::engine::{At, Engine, EngineOptions, Leaves};
 use sessionlake::ingest::{Encoding, IngestOptions, Limits, ReadOptions, expand, ingest};
 use sessionlake::lake::Lake;
+use sessionlake::zones::Tz;
 use sqllogictest::{AsyncDB, DBOutput, DefaultColumnType, Runner};
 use tokio::sync::OnceCell;
 

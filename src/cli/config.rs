@@ -14,6 +14,7 @@ use sessionlake::{Error, Result};
 pub struct Config {
     pub lake: Option<String>,
     pub time_zone: Option<String>,
+    pub zoneinfo: Option<PathBuf>,
     pub memory_limit: Option<String>,
     pub spill_limit: Option<String>,
     pub temp_dir: Option<PathBuf>,
@@ -51,6 +52,7 @@ impl Config {
         Self {
             lake: self.lake.or(other.lake),
             time_zone: self.time_zone.or(other.time_zone),
+            zoneinfo: self.zoneinfo.or(other.zoneinfo),
             memory_limit: self.memory_limit.or(other.memory_limit),
             spill_limit: self.spill_limit.or(other.spill_limit),
             temp_dir: self.temp_dir.or(other.temp_dir),

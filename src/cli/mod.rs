@@ -21,12 +21,14 @@ mod shared;
 mod workers;
 
 use std::any::Any;
+use std::io::Write;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use futures::FutureExt;
 
+use sessionlake::zones;
 use shared::Shared;
 
 /// Keeps histories of workflow sessions in a lake, and runs SQL files over them.
@@ -69,6 +71,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
+        Err(error) if error.kind() == clap::error::ErrorKind::DisplayVersion => return version(),
         Err(error) => {
             // clap prints help and version to stdout, everything else to stderr; both may meet a closed pipe.
             let _ = error.print();
@@ -93,6 +96,34 @@ pub fn main() -> ExitCode {
     }
 }
 
+/// Prints the version, and the release of the rules of time zones. The folder that a flag names counts: clap has stopped at
+/// `--version`, and has not read it.
+fn version() -> ExitCode {
+    let mut args = std::env::args_os().skip(1);
+    let mut folder = std::env::var_os("SESSIONLAKE_ZONEINFO");
+    while let Some(arg) = args.next() {
+        if arg == "--zoneinfo" {
+            folder = args.next();
+        } else if let Some(given) = arg.to_str().and_then(|arg| arg.strip_prefix("--zoneinfo=")) {
+            folder = Some(given.into());
+        }
+    }
+    let folder = folder.map(std::path::PathBuf::from).or_else(|| config::Config::load().ok()?.zoneinfo);
+    if let Some(Err(error)) = folder.map(|folder| zones::use_folder(&folder)) {
+        return exit::report(&error);
+    }
+    let mut out = std::io::stdout().lock();
+    // The pipe may be closed.
+    let _ = writeln!(
+        out,
+        "sessionlake {}\ntime zones {}, {}",
+        env!("CARGO_PKG_VERSION"),
+        zones::release(),
+        zones::origin()
+    );
+    ExitCode::from(exit::FINE)
+}
+
 /// Describes a panic, which is a defect of ours or a stored file whose content contradicts itself.
 fn defect(panic: &(dyn Any + Send)) -> sessionlake::Error {
     let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
@@ -104,6 +135,9 @@ fn defect(panic: &(dyn Any + Send)) -> sessionlake::Error {
 
 async fn run(cli: Cli) -> sessionlake::Result<u8> {
     let Cli { shared, command } = cli;
+    if !matches!(command, Command::Completions(_) | Command::Man(_)) {
+        shared.use_zoneinfo()?;
+    }
     match command {
         Command::Ingest(args) => ingest::run(&shared, *args).await,
         Command::Query(args) => exit::or_signal(query::run(&shared, *args)).await,

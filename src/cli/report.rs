@@ -412,6 +412,7 @@ fn details(manifest: &Manifest, record: &ReportRecord) -> Result<RecordBatch> {
         ("lake version".to_owned(), manifest.lake.version.to_string()),
         ("as of".to_owned(), manifest.as_of.to_rfc3339()),
         ("time zone".to_owned(), manifest.time_zone.clone()),
+        ("release of time zones".to_owned(), manifest.time_zone_release.clone()),
         ("rows".to_owned(), record.rows.to_string()),
     ];
     if !record.hidden_parameters.is_empty() {

@@ -5,10 +5,10 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use clap::{Args, ValueEnum};
 use sessionlake::engine::{At, Engine, EngineOptions, Leaves, default_memory_limit};
 use sessionlake::lake::Lake;
+use sessionlake::zones::{self, Tz, ZoneFault};
 use sessionlake::{Error, Result};
 
 use super::config::Config;
@@ -51,6 +51,9 @@ pub struct Shared {
     /// The zone of local days, of display, and of times in exports that have none, such as Europe/Berlin [default: UTC]
     #[arg(long, global = true, value_name = "ZONE", env = "SESSIONLAKE_TIME_ZONE")]
     time_zone: Option<String>,
+    /// Takes the rules of time zones from this folder, made as /usr/share/zoneinfo is [default: the newest at hand]
+    #[arg(long, global = true, value_name = "FOLDER", env = "SESSIONLAKE_ZONEINFO")]
+    zoneinfo: Option<PathBuf>,
     /// Memory that a run may hold before it spills, such as 2GB or 50% [default: 70%]
     #[arg(long, global = true, value_name = "SIZE", env = "SESSIONLAKE_MEMORY_LIMIT")]
     memory_limit: Option<String>,
@@ -147,6 +150,18 @@ impl Shared {
         })
     }
 
+    /// Takes the rules of time zones from the folder that a flag, the environment or a configuration file names. To be called before
+    /// any zone is looked up.
+    ///
+    /// # Errors
+    /// A folder without zone data, or a configuration file that is wrong.
+    pub fn use_zoneinfo(&self) -> Result<()> {
+        match self.zoneinfo.clone().or(Config::load()?.zoneinfo) {
+            Some(folder) => zones::use_folder(&folder),
+            None => Ok(()),
+        }
+    }
+
     /// The lake that a flag or the environment names.
     pub fn named_lake(&self) -> Option<&str> {
         self.lake.as_deref()
@@ -212,9 +227,14 @@ impl Settings {
 
 /// Finds a zone by its IANA name.
 fn parse_zone(name: &str) -> Result<Tz> {
-    name.parse().map_err(|_| {
-        Error::usage(format!("unknown time zone {name:?}"))
-            .with_hint("zones have IANA names such as UTC, Europe/Berlin or America/New_York")
+    name.parse().map_err(|fault| match fault {
+        ZoneFault::Unknown => {
+            Error::usage(format!("unknown time zone {name:?}")).with_hint(match zones::nearest(name) {
+                Some(name) => format!("did you mean {name:?}?"),
+                None => "zones have IANA names such as UTC, Europe/Berlin or America/New_York".to_owned(),
+            })
+        }
+        fault => Error::usage(format!("time zone {name:?}: {fault}")),
     })
 }
 
@@ -290,7 +310,7 @@ mod tests {
 
     #[test]
     fn instants_may_be_local() {
-        let berlin = Tz::Europe__Berlin;
+        let berlin = Tz::named("Europe/Berlin").unwrap();
         let midnight = parse_instant("--as-of", "2026-11-21", berlin).unwrap();
         assert_eq!(midnight.to_rfc3339(), "2026-11-20T23:00:00+00:00");
         // The hour that the clocks skip.

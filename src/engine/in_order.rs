@@ -157,7 +157,7 @@ mod tests {
     async fn plan(sql: &str) -> String {
         let options = EngineOptions {
             as_of: chrono::DateTime::UNIX_EPOCH,
-            time_zone: chrono_tz::Tz::UTC,
+            time_zone: crate::zones::Tz::UTC,
             memory_limit_bytes: 64 << 20,
             spill_limit_bytes: 64 << 20,
             temporary_folder: None,

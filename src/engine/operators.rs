@@ -62,7 +62,7 @@ pub(super) fn boxed(operator: Option<impl ExecutionPlan + 'static>) -> Option<No
 pub(super) fn engine(execution: super::Execution) -> super::Engine {
     let options = super::EngineOptions {
         as_of: chrono::DateTime::UNIX_EPOCH,
-        time_zone: chrono_tz::Tz::UTC,
+        time_zone: crate::zones::Tz::UTC,
         memory_limit_bytes: 64 << 20,
         spill_limit_bytes: 64 << 20,
         temporary_folder: None,

@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::zones::Tz;
 use arrow::array::Array;
-use chrono_tz::Tz;
 
 use super::value::{DisplayZone, Form, Values, values};
 

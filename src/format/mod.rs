@@ -31,9 +31,9 @@ use std::io::Write;
 use std::path::Path;
 use std::str::FromStr;
 
+use crate::zones::Tz;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
-use chrono_tz::Tz;
 
 use crate::{Error, Result};
 

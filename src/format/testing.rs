@@ -309,7 +309,8 @@ mod tests {
 
     #[test]
     fn a_zone_changes_instants_and_leaves_local_times() {
-        let options = FormatOptions { time_zone: chrono_tz::Europe::Berlin, ..FormatOptions::default() };
+        let options =
+            FormatOptions { time_zone: crate::zones::Tz::named("Europe/Berlin").unwrap(), ..FormatOptions::default() };
         let times = TimestampMicrosecondArray::from(vec![1_782_864_000_500_000]);
         let rows =
             batch([("local", Arc::new(times.clone()) as _), ("instant", Arc::new(times.with_timezone("UTC")) as _)]);

@@ -293,7 +293,7 @@ mod tests {
     fn every_example_gives_what_it_shows() {
         let options = EngineOptions {
             as_of: chrono::DateTime::UNIX_EPOCH,
-            time_zone: chrono_tz::Tz::UTC,
+            time_zone: crate::zones::Tz::UTC,
             memory_limit_bytes: 64 << 20,
             spill_limit_bytes: 0,
             temporary_folder: None,

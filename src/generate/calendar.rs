@@ -8,6 +8,7 @@ use chrono::{DateTime, Datelike, NaiveDate, NaiveTime, Timelike};
 
 use super::random::{Purpose, Random};
 use crate::error::{Error, Result};
+use crate::zones::Tz;
 
 const HOUR_US: i64 = 3_600_000_000;
 /// Microseconds of a day.
@@ -45,12 +46,14 @@ impl Calendar {
         if first.year() < 1970 || last_year == 0 || last_year > 9999 {
             return Err(Error::usage(format!("the period from {first_day} must lie in the years 1970 to 9999")));
         }
+        // A folder of zones that a user names may lack it.
+        let new_york = Tz::named("America/New_York").unwrap_or(Tz::UTC);
         let mut total = 0;
         let cumulated = (0..i64::from(days) * 24)
             .filter_map(|hour| DateTime::from_timestamp_micros(first_us + hour * HOUR_US))
             .zip(0_u64..)
             .map(|(instant, index)| {
-                let local = instant.with_timezone(&chrono_tz::America::New_York);
+                let local = instant.with_timezone(&new_york);
                 let rhythm = HOURS[local.hour() as usize] * WEEKDAYS[local.weekday().num_days_from_monday() as usize];
                 let noise = 85 + Random::new(seed, Purpose::Rhythm, index).below(31);
                 // One day in about 40 is busier: an outage, a bill run.
@@ -136,7 +139,7 @@ mod tests {
         for index in 0..20_000 {
             let local = DateTime::from_timestamp_micros(calendar.start_us(index))
                 .unwrap()
-                .with_timezone(&chrono_tz::America::New_York);
+                .with_timezone(&Tz::named("America/New_York").unwrap());
             noon += u32::from(local.hour() == 11);
             night += u32::from(local.hour() == 3);
             monday += u32::from(local.weekday() == chrono::Weekday::Mon);

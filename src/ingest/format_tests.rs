@@ -3,11 +3,11 @@
 use std::io::{Cursor, Write};
 use std::sync::Arc;
 
+use crate::zones::Tz;
 use arrow::array::{ArrayRef, AsArray, StringArray, TimestampSecondArray};
 use arrow::compute::concat_batches;
 use arrow::datatypes::{Float64Type, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use chrono_tz::Tz;
 
 use super::packed::ByteStream;
 use super::parquet_tests::parquet_bytes;
@@ -371,7 +371,7 @@ fn oddities_are_counted_once_a_row() {
         2,2024-07-01,2024-06-30,-86400,+1203,\"{\"\"phone\"\":\"\"+1202\"\"}\",\n\
         3,2024-07-01,2024-07-02,86398.9,,\"{\"\"phone\"\":\"\"+1202\"\"}\",{\n\
         4,2024-07-01,,1e3, ,{,{\n";
-    let berlin = ReadOptions { time_zone: Tz::Europe__Berlin, ..options() };
+    let berlin = ReadOptions { time_zone: Tz::named("Europe/Berlin").unwrap(), ..options() };
     let read = read_with("x.csv", text.as_bytes(), &berlin).unwrap();
     assert_eq!(read.rows.num_rows(), 4);
     assert_eq!(read.texts("source_details_phone_number")[2], None, "the export has the column, and it is empty");

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::Write;
 use std::sync::Arc;
 
+use crate::zones::Tz;
 use arrow::array::{
     ArrayRef, DictionaryArray, FixedSizeBinaryArray, StringArray, StringViewArray, TimestampSecondArray,
 };
@@ -11,7 +12,6 @@ use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit};
 use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
 use arrow::record_batch::RecordBatch;
-use chrono_tz::Tz;
 
 use super::format_tests::{options, read_with};
 use super::parquet_tests::parquet_sample;
@@ -39,7 +39,7 @@ const COMPRESSIONS: [Option<CompressionType>; 3] =
 
 #[test]
 fn files_and_streams_of_arrow_go_by_the_rules_of_parquet() {
-    let berlin = ReadOptions { time_zone: Tz::Europe__Berlin, keep_extra: true, ..options() };
+    let berlin = ReadOptions { time_zone: Tz::named("Europe/Berlin").unwrap(), keep_extra: true, ..options() };
     let batch = parquet_sample();
     let mut inputs: Vec<Vec<u8>> = COMPRESSIONS.iter().map(|compression| file_bytes(&batch, *compression)).collect();
     inputs.extend(COMPRESSIONS.map(|compression| stream_bytes(std::slice::from_ref(&batch), compression)));

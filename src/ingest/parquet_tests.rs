@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
+use crate::zones::Tz;
 use arrow::array::{
     ArrayRef, AsArray, BinaryArray, Date32Array, Decimal128Array, DictionaryArray, DurationMillisecondArray,
     Float64Array, Int64Array, LargeStringArray, ListArray, StringArray, TimestampNanosecondArray, TimestampSecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimestampMicrosecondType};
 use arrow::record_batch::RecordBatch;
-use chrono_tz::Tz;
 
 use super::format_tests::{options, read_with};
 use super::*;
@@ -45,7 +45,7 @@ pub(super) fn parquet_sample() -> RecordBatch {
 
 #[test]
 fn parquet_goes_by_the_same_rules_as_text() {
-    let berlin = ReadOptions { time_zone: Tz::Europe__Berlin, keep_extra: true, ..options() };
+    let berlin = ReadOptions { time_zone: Tz::named("Europe/Berlin").unwrap(), keep_extra: true, ..options() };
     let bytes = parquet_bytes(&parquet_sample());
     for stored in [bytes.clone(), zstd::encode_all(bytes.as_slice(), 1).unwrap()] {
         let read = read_with("x.parquet", &stored, &berlin).unwrap();

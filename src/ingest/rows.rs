@@ -12,10 +12,10 @@
 
 use std::sync::Arc;
 
+use crate::zones::Tz;
 use arrow::array::{ArrayRef, Float64Builder, StringViewArray, StringViewBuilder, TimestampMicrosecondBuilder};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use chrono_tz::Tz;
 
 use super::dialect::{DateOrder, Numbers, iso_of};
 use super::extended::{Extended, extended, net_date};

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use chrono_tz::Tz;
+use crate::zones::Tz;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::archive::Member;

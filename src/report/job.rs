@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use crate::zones::Tz;
 use chrono::NaiveDate;
-use chrono_tz::Tz;
 use datafusion::common::{ParamValues, ScalarValue};
 use serde::Deserialize;
 use serde_json::Value;

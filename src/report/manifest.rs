@@ -44,6 +44,9 @@ pub struct Manifest {
     pub as_of: DateTime<Utc>,
     /// The zone of local days, by its IANA name.
     pub time_zone: String,
+    /// The release of the rules of time zones, such as `2026f`; empty in runs of earlier versions.
+    #[serde(skip_serializing_if = "String::is_empty", default)]
+    pub time_zone_release: String,
     /// The stretch of time that the run looked at.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub window: Option<Window>,
@@ -303,6 +306,7 @@ mod tests {
             lake: LakeRecord { uri: "/lake".to_owned(), version: 3, quarantine_version: None },
             as_of: DateTime::UNIX_EPOCH,
             time_zone: "UTC".to_owned(),
+            time_zone_release: "2026f".to_owned(),
             window: None,
             privacy: Privacy::Kept,
             redaction_rules: Vec::new(),

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use chrono_tz::Tz;
+use crate::zones::Tz;
 
 use super::html::{self, Page, Section, Status};
 use super::job::Privacy;

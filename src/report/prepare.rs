@@ -19,6 +19,7 @@ use super::veil::{Masked, Veil, Veiled};
 use crate::engine::{Engine, EngineOptions, Execution, LakeView, SessionScanExec, TABLES, reads_clock};
 use crate::error::{Error, Result};
 use crate::script::{self, Access, Clock, Script, Statement};
+use crate::zones;
 
 /// What all reports of a run share.
 #[derive(Clone)]
@@ -200,6 +201,7 @@ fn fingerprint(
         "files": files,
         "as-of": clock,
         "time-zone": recipe.engine.time_zone.name(),
+        "time-zone-release": zones::release(),
         "privacy": recipe.privacy,
         "html-rows": recipe.html_rows,
     });

@@ -27,6 +27,7 @@ use super::window::{self, Window};
 use crate::engine::{EngineOptions, LakeView};
 use crate::error::{Error, Result, io_error};
 use crate::script;
+use crate::zones;
 
 /// Rows that the page shows of each report unless told otherwise.
 pub const HTML_ROWS: usize = 1_000;
@@ -364,6 +365,7 @@ fn empty_manifest(request: &Request) -> Manifest {
         },
         as_of: request.engine.as_of,
         time_zone: request.engine.time_zone.name().to_owned(),
+        time_zone_release: zones::release().to_owned(),
         window: request.window,
         privacy: request.privacy,
         redaction_rules: rules,

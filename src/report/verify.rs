@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use chrono_tz::Tz;
+use crate::zones::{self, Tz};
 use serde_json::Value;
 
 use super::manifest::{Manifest, ReportRecord, ReportStatus};
@@ -193,6 +193,11 @@ pub async fn verify(folder: &Path, again: &Again, progress: Progress<'_>) -> Res
             Some(_) => differences.push(format!("{} comes out with other bytes", output.file)),
             None => differences.push(format!("{} does not come out again", output.file)),
         }
+    }
+    // Other rules of zones need not have changed anything; where something differs, they may be why.
+    let (then, now) = (&manifest.time_zone_release, zones::release());
+    if !differences.is_empty() && !then.is_empty() && then != now {
+        differences.push(format!("the run was made with time zones of release {then}, these are of {now}"));
     }
     Ok(Verdict { files, differences, failed })
 }

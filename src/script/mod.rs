@@ -15,7 +15,7 @@
 //! let script = parse("recent.sql", text)?;
 //! assert_eq!(script.header.title.as_deref(), Some("Recent"));
 //! assert_eq!(script.statements[1].text(), "select 'a;b'");
-//! let clock = Clock { as_of: chrono::DateTime::UNIX_EPOCH, time_zone: chrono_tz::UTC };
+//! let clock = Clock { as_of: chrono::DateTime::UNIX_EPOCH, time_zone: sessionlake::zones::Tz::UTC };
 //! let values = bind(&script, &BTreeMap::new(), &clock)?;
 //! # Ok::<(), sessionlake::Error>(())
 //! ```

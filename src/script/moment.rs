@@ -8,10 +8,10 @@
 
 use std::fmt::Display;
 
+use crate::zones::Tz;
 use chrono::{
     DateTime, Datelike, Days, Duration, Months, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone, Timelike, Utc,
 };
-use chrono_tz::Tz;
 
 /// The clock of a run: no code below the command line reads another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -182,9 +182,9 @@ proptest! {
     }
 
     #[test]
-    fn a_local_day_begins_before_it_ends_and_holds_now(seconds in 0_i64..4_000_000_000, zone in 0_usize..chrono_tz::TZ_VARIANTS.len()) {
+    fn a_local_day_begins_before_it_ends_and_holds_now(seconds in 0_i64..4_000_000_000, zone in prop::sample::select(Tz::all())) {
         let as_of = DateTime::from_timestamp(seconds, 0).unwrap();
-        let clock = Clock { as_of, time_zone: chrono_tz::TZ_VARIANTS[zone] };
+        let clock = Clock { as_of, time_zone: zone };
         for unit in ["day", "week", "month", "quarter", "year"] {
             let start = Moment::parse(&format!("start of {unit}")).unwrap().instant(&clock).unwrap();
             let end = Moment::parse(&format!("end of {unit}")).unwrap().instant(&clock).unwrap();

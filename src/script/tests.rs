@@ -138,7 +138,10 @@ fn control_characters_of_a_file_do_not_reach_the_terminal() {
 }
 
 fn clock() -> Clock {
-    Clock { as_of: "2026-05-13T12:30:00Z".parse().unwrap(), time_zone: chrono_tz::Europe::Berlin }
+    Clock {
+        as_of: "2026-05-13T12:30:00Z".parse().unwrap(),
+        time_zone: crate::zones::Tz::named("Europe/Berlin").unwrap(),
+    }
 }
 
 fn given(values: Value) -> BTreeMap<String, Value> {

@@ -82,7 +82,7 @@ pub fn options() -> IngestOptions {
         read: ReadOptions {
             format: None,
             encoding: Encoding::Utf8,
-            time_zone: chrono_tz::Tz::UTC,
+            time_zone: sessionlake::zones::Tz::UTC,
             header_map: Vec::new(),
             keep_extra: false,
             max_record_bytes: 1 << 20,
@@ -132,7 +132,7 @@ pub async fn open(lake: &Lake, at: At) -> sessionlake::Result<Engine> {
 pub async fn open_with(lake: &Lake, at: At, leaves: Leaves) -> sessionlake::Result<Engine> {
     let engine = Engine::new(EngineOptions {
         as_of: DateTime::from_timestamp_micros(NOW_US).unwrap(),
-        time_zone: chrono_tz::Tz::UTC,
+        time_zone: sessionlake::zones::Tz::UTC,
         memory_limit_bytes: 256 << 20,
         spill_limit_bytes: 1 << 30,
         temporary_folder: None,

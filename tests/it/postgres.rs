@@ -10,11 +10,11 @@ use std::path::Path;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
-use chrono_tz::Tz;
 use datafusion::sql::parser::DFParserBuilder;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use sessionlake::engine::{Engine, EngineOptions, Leaves};
 use sessionlake::functions::interval::Part;
+use sessionlake::zones::Tz;
 
 /// Answers one statement as psql writes it; rows separated by ` ; `, columns by ` | `.
 async fn answer(engine: &Engine, sql: &str) -> datafusion::error::Result<String> {

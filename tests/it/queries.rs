@@ -9,10 +9,9 @@ use std::io::Write;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use chrono::{DateTime, Utc};
-use chrono_tz::Tz;
 use datafusion::physical_plan::common::collect;
 use serde_json::{Value, json};
 use sessionlake::engine::{At, Engine, EngineOptions};
@@ -20,10 +19,11 @@ use sessionlake::format::{self, FormatOptions, OutputFormat};
 use sessionlake::ingest::{self, Encoding, IngestOptions, Limits, ReadOptions};
 use sessionlake::lake::Lake;
 use sessionlake::script::{self, Access, Clock, Script};
+use sessionlake::zones::Tz;
 use tempfile::TempDir;
 
 const AS_OF: &str = "2026-11-21T00:00:00Z";
-const NEW_YORK: Tz = Tz::America__New_York;
+static NEW_YORK: LazyLock<Tz> = LazyLock::new(|| Tz::named("America/New_York").unwrap());
 
 /// A query with parameters of its own: query, name of the variant, time zone, parameters.
 type Variant = (&'static str, &'static str, Tz, Value);
@@ -44,14 +44,14 @@ fn variants() -> Vec<Variant> {
         ),
         ("containment_rate", "without_short", utc, json!({ "exclude_under": "30s" })),
         ("drop_off_items", "all_ends", utc, json!({ "include_terminal": "true" })),
-        ("duration_percentiles", "days_in_new_york", NEW_YORK, json!({ "by": "day" })),
+        ("duration_percentiles", "days_in_new_york", *NEW_YORK, json!({ "by": "day" })),
         ("duration_percentiles", "wrong_by", utc, json!({ "by": "colour" })),
         ("ivr_abandonment", "without_short", utc, json!({ "exclude_under": "10s", "workflow": "wf_billing" })),
         ("new_vs_returning", "weeks", utc, json!({ "interval": "1 week" })),
         ("repeat_callers", "in_full", utc, json!({ "within": "8 days", "min_repeats": "2", "show_numbers": "yes" })),
         ("repeat_rate_by_outcome", "a_week", utc, json!({ "within": "1 week" })),
         ("stuck_sessions", "an_hour", utc, json!({ "longer_than": "1h" })),
-        ("transfer_rate", "weeks_in_new_york", NEW_YORK, json!({ "interval": "1 week" })),
+        ("transfer_rate", "weeks_in_new_york", *NEW_YORK, json!({ "interval": "1 week" })),
         ("true_containment", "eight_days", utc, json!({ "within": "8 days", "workflow": "wf_billing" })),
         ("variable_breakdown", "tier_name", utc, json!({ "path": "$.variables.customer_tier.name" })),
         (
@@ -61,9 +61,9 @@ fn variants() -> Vec<Variant> {
             json!({ "workflow": "wf_billing", "baseline": "ver_b1", "candidate": "ver_b2" }),
         ),
         // The day on which New York's clocks go back: 25 hours.
-        ("volume_by_interval", "clocks_go_back", NEW_YORK, json!({ "since": "2026-11-01", "until": "2026-11-02" })),
-        ("volume_heat_map", "new_york", NEW_YORK, json!({})),
-        ("volume_trend", "new_york", NEW_YORK, json!({})),
+        ("volume_by_interval", "clocks_go_back", *NEW_YORK, json!({ "since": "2026-11-01", "until": "2026-11-02" })),
+        ("volume_heat_map", "new_york", *NEW_YORK, json!({})),
+        ("volume_trend", "new_york", *NEW_YORK, json!({})),
     ]
 }
 
@@ -310,8 +310,8 @@ fn every_query_answers_over_the_sample_alike_on_any_number_of_threads() {
         let lake = TestLake::of("data/workflow_sessions.csv").await;
         for name in names("queries", ".sql") {
             let script = query(&name);
-            let one = answer(&lake.engine(NEW_YORK, 1).await, &script, &json!({})).await.unwrap();
-            let three = answer(&lake.engine(NEW_YORK, 3).await, &script, &json!({})).await.unwrap();
+            let one = answer(&lake.engine(*NEW_YORK, 1).await, &script, &json!({})).await.unwrap();
+            let three = answer(&lake.engine(*NEW_YORK, 3).await, &script, &json!({})).await.unwrap();
             assert!(one.lines().count() > 1, "{name} has no row");
             assert_eq!(difference(&name, &one, &three), None);
         }

@@ -149,7 +149,7 @@ fn shifted(instant: &ScalarValue, by: i64) -> Option<ScalarValue> {
 mod tests {
     use std::num::NonZeroUsize;
 
-    use chrono_tz::Tz;
+    use crate::zones::Tz;
     use datafusion::arrow::util::pretty::pretty_format_batches;
     use datafusion::sql::parser::DFParser;
 

@@ -4,8 +4,8 @@
 //! runs on every plan before any other, and puts the session's as-of instant where the clock was asked, also into
 //! `session_duration`, which measures running sessions up to it.
 
+use crate::zones::Tz;
 use chrono::{DateTime, NaiveTime, Offset, TimeZone, Utc};
-use chrono_tz::Tz;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue};

@@ -5,10 +5,10 @@
 
 use std::fmt::Write;
 
+use crate::zones::Tz;
 use arrow::array::{Array, types};
 use arrow::datatypes::TimeUnit;
 use chrono::{DateTime, Datelike, NaiveDate, Offset, TimeZone};
-use chrono_tz::Tz;
 
 use super::{Quotes, Values, primitive};
 use crate::functions::interval::push_postgres;

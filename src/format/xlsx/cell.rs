@@ -5,11 +5,11 @@
 
 use std::borrow::Cow;
 
+use crate::zones::Tz;
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Int64Type, TimeUnit};
 use chrono::{DateTime, Offset, TimeZone};
-use chrono_tz::Tz;
 
 use super::style::Style;
 use crate::format::value::{DisplayZone, Form, Values, values};

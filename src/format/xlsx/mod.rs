@@ -13,9 +13,9 @@ mod tests;
 
 use std::fmt::Write;
 
+use crate::zones::Tz;
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use chrono_tz::Tz;
 
 use self::cell::{Cell, Column, unpacked};
 use self::package::Package;

@@ -75,7 +75,8 @@ fn values_come_back_in_their_types() {
         ("list", Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1)]), None])) as _),
         ("channel", Arc::new(vec![Some("Phone"), None].into_iter().collect::<DictionaryArray<Int8Type>>()) as _),
     ]);
-    let options = FormatOptions { time_zone: chrono_tz::Europe::Berlin, ..FormatOptions::default() };
+    let options =
+        FormatOptions { time_zone: crate::zones::Tz::named("Europe/Berlin").unwrap(), ..FormatOptions::default() };
     let bytes = render(&options, &[rows]);
     let range = sheet(&bytes, "Result");
     let cell = |row: u32, column: u32| range.get_value((row, column)).cloned().unwrap_or(Data::Empty);

@@ -22,6 +22,7 @@ use datafusion::common::{Result, plan_err};
 use datafusion::logical_expr::ReturnFieldArgs;
 
 use super::arguments::{self, Kind, Parameters};
+use crate::zones::{self, Tz};
 
 /// The parameters of the functions of an instant and a zone.
 const PARAMETERS: Parameters = Parameters::required(&[("ts", Kind::Instant), ("zone", Kind::Text)]);
@@ -37,7 +38,7 @@ const ZONE_MEANING: &str = "IANA time zone, such as `Europe/Berlin`. An unknown 
 /// Checks a literal zone while planning.
 fn check_zone(function: &str, args: &ReturnFieldArgs<'_>, index: usize) -> Result<()> {
     match arguments::literal_text(args, index) {
-        Some(text) if zone::parse(text).is_none() => match zone::nearest(text) {
+        Some(text) if Tz::named(text).is_none() => match zones::nearest(text) {
             Some(name) => plan_err!("{function}: unknown time zone {text:?}; hint: did you mean {name:?}?"),
             None => plan_err!("{function}: unknown time zone {text:?}; hint: zones are named like \"Europe/Berlin\""),
         },

@@ -1,13 +1,12 @@
 //! What a zone's clocks show at an instant, at the price of an array look-up.
 //!
-//! chrono-tz searches its table of transitions anew for each instant. A [`ZoneClock`] remembers, for each UTC day it was asked
+//! [`Tz`] searches its table of changes anew for each instant. A [`ZoneClock`] remembers, for each UTC day it was asked
 //! about, the offset and where in the day it changes; rows of one batch mostly share a few days.
 //!
 //! Limits: a zone that changed its offset twice within one UTC day would be seen as changing once; none in the database does.
 
+use crate::zones::Tz;
 use chrono::{DateTime, Offset, TimeZone};
-use chrono_tz::{TZ_VARIANTS, Tz};
-use datafusion::common::utils::datafusion_strsim::levenshtein;
 
 /// Microseconds in a second.
 pub(crate) const SECOND_US: i64 = 1_000_000;
@@ -20,33 +19,6 @@ const MAX_INSTANT_US: i64 = 8_200_000_000_000 * SECOND_US;
 
 /// Days that a clock remembers; a power of two. A year and a half of days, 16 KiB.
 const REMEMBERED_DAYS: usize = 512;
-
-/// Names that differ from a zone's in more letters than this are not taken for a slip.
-const MAX_SLIPS: usize = 4;
-
-/// Finds a zone by its IANA name, in the exact spelling first, then without regard to case.
-pub(crate) fn parse(name: &str) -> Option<Tz> {
-    let name = name.trim();
-    name.parse().ok().or_else(|| TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(name)).copied())
-}
-
-/// Finds the zone whose name is nearest to a misspelt one: the whole name, or its city alone.
-pub(crate) fn nearest(name: &str) -> Option<&'static str> {
-    let wanted = name.trim().to_lowercase().replace(' ', "_");
-    if wanted.is_empty() || wanted.len() > 64 {
-        return None;
-    }
-    TZ_VARIANTS
-        .iter()
-        .map(|zone| {
-            let full = zone.name().to_lowercase();
-            let city = full.rsplit('/').next().unwrap_or(&full);
-            (levenshtein(&full, &wanted).min(levenshtein(city, &wanted)), zone.name())
-        })
-        .min_by_key(|(slips, _)| *slips)
-        .filter(|(slips, _)| *slips <= MAX_SLIPS.min(wanted.len() / 2))
-        .map(|(_, name)| name)
-}
 
 /// The offsets of one UTC day, in microseconds.
 #[derive(Debug, Clone, Copy)]
@@ -73,7 +45,7 @@ impl ZoneClock {
 
     /// Makes the clock of a zone by its name; `None` if there is no such zone.
     pub(crate) fn named(name: &str) -> Option<Self> {
-        parse(name).map(Self::new)
+        Tz::named(name).map(Self::new)
     }
 
     /// Returns the local time at an instant, in microseconds as if the zone were UTC; `None` beyond the calendar.
@@ -197,26 +169,8 @@ pub(crate) mod tests {
     ];
 
     #[test]
-    fn zones_are_found_in_any_case() {
-        assert_eq!(parse("europe/berlin"), Some(Tz::Europe__Berlin));
-        assert_eq!(parse(" UTC "), Some(Tz::UTC));
-        assert_eq!(parse("Mars/Olympus"), None);
-        assert_eq!(parse(""), None);
-    }
-
-    #[test]
-    fn a_slip_finds_the_nearest_zone() {
-        assert_eq!(nearest("Europe/Berln"), Some("Europe/Berlin"));
-        assert_eq!(nearest("berlin"), Some("Europe/Berlin"));
-        assert_eq!(nearest("New York"), Some("America/New_York"));
-        assert_eq!(nearest("qqqqqqqqqqqqqqqq"), None);
-        assert_eq!(nearest(""), None);
-        assert_eq!(nearest(&"x".repeat(1_000)), None);
-    }
-
-    #[test]
     fn changes_are_found_to_the_second() {
-        let mut clock = ZoneClock::new(Tz::Europe__Berlin);
+        let mut clock = ZoneClock::new(Tz::named("Europe/Berlin").unwrap());
         let change = us("2026-03-29T01:00:00Z");
         assert_eq!(clock.offset_us(change - 1), 3_600 * SECOND_US);
         assert_eq!(clock.offset_us(change), 7_200 * SECOND_US);
@@ -255,8 +209,8 @@ pub(crate) mod tests {
 
     proptest! {
         #[test]
-        fn the_clock_agrees_with_chrono_tz(
-            zone in prop::sample::select(TZ_VARIANTS.to_vec()),
+        fn the_clock_agrees_with_its_zone(
+            zone in prop::sample::select(Tz::all()),
             seconds in prop::collection::vec(-2_000_000_000_i64..4_000_000_000, 1..50),
         ) {
             let mut clock = ZoneClock::new(zone);

@@ -6,11 +6,11 @@
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 
+use crate::zones::Tz;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
 use chrono::{DateTime, Offset, TimeZone};
-use chrono_tz::Tz;
 
 use super::scale;
 use super::spec::{ChartKind, ChartSpec, is_number};

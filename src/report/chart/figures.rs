@@ -1,8 +1,8 @@
 //! Large figures: what a number chart shows, as text.
 
+use crate::zones::Tz;
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::DataType;
-use chrono_tz::Tz;
 
 use super::data::Column;
 use super::scale::{self, Unit, grouped};

@@ -17,8 +17,8 @@ mod words;
 #[cfg(test)]
 mod tests;
 
+use crate::zones::Tz;
 use arrow::array::RecordBatch;
-use chrono_tz::Tz;
 
 pub use figures::{Figure, figures};
 pub use spec::{ChartKind, ChartSpec};

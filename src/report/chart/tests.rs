@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use crate::zones::Tz;
 use arrow::array::*;
 use arrow::datatypes::*;
-use chrono_tz::Tz;
 use proptest::prelude::*;
 
 use super::*;
@@ -198,7 +198,7 @@ fn instants_are_placed_in_the_zone() {
     let times = TimestampMicrosecondArray::from(vec![instant]).with_timezone("UTC");
     let rows = batch(vec![("at", Arc::new(times) as ArrayRef), ("n", numbers(&[Some(1.0)]))]);
     let spec = ChartSpec::parse("bar x=at y=n").unwrap();
-    let chart = svg(&spec, "t", &[rows], chrono_tz::America::New_York).unwrap();
+    let chart = svg(&spec, "t", &[rows], crate::zones::Tz::named("America/New_York").unwrap()).unwrap();
     assert!(chart.svg.contains("<title>30 Sep 2026 20:00: 1</title>"), "{}", chart.svg);
 }
 

@@ -16,9 +16,9 @@ use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::Write;
 
+use crate::zones::Tz;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use chrono_tz::Tz;
 
 use self::escape::Escaped;
 use super::chart::{self, ChartSpec};

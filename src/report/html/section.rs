@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use chrono_tz::Tz;
+use crate::zones::Tz;
 
 use super::escape::Escaped;
 use super::summary::{badge, figure_list, link, links, shown_rows};

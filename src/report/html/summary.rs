@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::zones::Tz;
 use arrow::array::RecordBatch;
-use chrono_tz::Tz;
 
 use super::escape::{Escaped, file_address, is_safe_link};
 use super::{Page, Placed, Status};

@@ -5,10 +5,10 @@
 
 use std::fmt::Write;
 
+use crate::zones::Tz;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Schema};
-use chrono_tz::Tz;
 
 use super::Section;
 use super::escape::{Escaped, shortened};

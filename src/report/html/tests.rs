@@ -191,7 +191,7 @@ fn demo() -> Page {
 
 fn render(page: &Page) -> String {
     let mut bytes = Vec::new();
-    write(page, chrono_tz::Europe::Berlin, &mut bytes).unwrap();
+    write(page, crate::zones::Tz::named("Europe/Berlin").unwrap(), &mut bytes).unwrap();
     String::from_utf8(bytes).unwrap()
 }
 

@@ -349,7 +349,7 @@ fn every_type_that_holds_text_is_gone_through() {
     assert_eq!(found.schema(), batch.schema());
     let cells = |name: &str| {
         let array = found.column_by_name(name).unwrap();
-        let cells = crate::format::Cells::new(array, chrono_tz::Tz::UTC);
+        let cells = crate::format::Cells::new(array, crate::zones::Tz::UTC);
         (0..3).map(|row| cells.text(row).unwrap_or_default().into_owned()).collect::<Vec<_>>()
     };
     for name in ["utf8", "large", "view", "dictionary", "union"] {

@@ -12,3 +12,4 @@ mod query;
 mod returning;
 mod settings;
 mod signals;
+mod zones;

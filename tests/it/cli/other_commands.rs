@@ -152,7 +152,9 @@ fn the_manual_page_and_the_version_are_printed() {
         assert!(page.contains(&format!(".TH sessionlake-{command} 1")), "{page}");
     }
     desk.run(&["man", "nonsense"]).fails(2);
-    assert_eq!(desk.run(&["--version"]).fine(), format!("sessionlake {}\n", env!("CARGO_PKG_VERSION")));
+    let version = desk.run(&["--version"]).fine();
+    assert!(version.starts_with(&format!("sessionlake {}\ntime zones ", env!("CARGO_PKG_VERSION"))), "{version}");
+    assert_eq!(desk.run(&["-V"]).fine(), version);
 }
 
 #[test]

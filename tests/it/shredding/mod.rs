@@ -22,13 +22,13 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray, new_null_array};
 use arrow::util::pretty::pretty_format_batches;
 use chrono::DateTime;
-use chrono_tz::Tz;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use object_store::local::LocalFileSystem;
 use sessionlake::engine::{Engine, EngineOptions, LakeTable, Leaves};
 use sessionlake::lake::write::FileLimits;
 use sessionlake::lake::{DataFile, FileWriter, Output};
 use sessionlake::schema;
+use sessionlake::zones::Tz;
 use url::Url;
 
 use documents::{ACTIONS, Random, copied, documents, rare_documents};

