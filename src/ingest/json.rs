@@ -151,6 +151,11 @@ impl ArraySplitter {
     pub(super) fn new(max_record_bytes: usize) -> Self {
         Self { state: ArrayState::Outside, scanner: Scanner::default(), max_record_bytes }
     }
+
+    /// Goes on behind an element of an array.
+    pub(super) fn behind_element(max_record_bytes: usize) -> Self {
+        Self { state: ArrayState::After, ..Self::new(max_record_bytes) }
+    }
 }
 
 impl Splitter for ArraySplitter {

@@ -39,6 +39,7 @@ mod keys;
 mod kinds;
 mod layout;
 mod lengths;
+mod lists;
 mod packed;
 mod pages;
 mod parquet_rows;

@@ -24,6 +24,7 @@ use super::json::{ArraySplitter, LineSplitter};
 use super::json_rows::Extra;
 use super::kinds::{KIND_BYTES, Suspicion, is_ipc, mismatched, refuse_foreign, refuse_foreign_text};
 use super::layout::Layout;
+use super::lists;
 use super::packed::ByteStream;
 use super::pages::PageSplitter;
 use super::parquet_rows::{ParquetInput, RowsBlock, refuse_variants};
@@ -178,7 +179,18 @@ impl Reader {
         };
         let notes = Vec::new();
         let max = options.max_record_bytes;
+        let lists = match converter.format {
+            InputFormat::Ndjson | InputFormat::JsonArray if options.records.is_none() => {
+                lists::open(&mut window, &converter, file)?
+            }
+            _ => None,
+        };
         let splitter: Box<dyn Splitter> = match converter.format {
+            _ if let Some(lists) = lists => {
+                converter.format = lists.format;
+                converter.layout = Some(Arc::new(lists.layout));
+                lists.splitter
+            }
             format if options.records.is_some() => {
                 converter.format = InputFormat::JsonArray;
                 wrapped_splitter(format, file, options, &converter.rules.folders)?
@@ -345,7 +357,7 @@ fn wrapped_splitter(
 ) -> Result<Box<dyn Splitter>> {
     match (&options.records, format) {
         (Some(path), InputFormat::Ndjson | InputFormat::JsonArray | InputFormat::Pages) => {
-            Ok(Box::new(WrappedSplitter::new(path, &file.name, &options.header_map, folders, options.max_record_bytes)))
+            Ok(Box::new(WrappedSplitter::new(path, &file.name, options, folders)))
         }
         _ => Err(records_of_other(file, "no JSON")),
     }

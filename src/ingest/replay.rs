@@ -86,8 +86,13 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
         .map_err(|_| Error::input(place.clone(), format!("unknown time zone {:?}", context.time_zone)))?;
     let folders = FolderColumns::of(&context.source, &options.header_map)?;
     let named = &options.declared.columns;
-    let is_csv = matches!(context.format, InputFormat::Csv | InputFormat::Tsv);
-    let headers = if is_csv && !named.is_empty() { Some(named) } else { context.headers.as_ref() };
+    let may_be_named = match context.format {
+        InputFormat::Csv | InputFormat::Tsv => true,
+        // Lists of values, which objects are not.
+        InputFormat::Ndjson | InputFormat::JsonArray => context.headers.is_some(),
+        _ => false,
+    };
+    let headers = if may_be_named && !named.is_empty() { Some(named) } else { context.headers.as_ref() };
     let layout = match (headers, context.format) {
         // A row of Parquet or Arrow comes back as an object, which has its headers in itself.
         (Some(headers), _) => Some(Arc::new(Layout::new(headers, &options.header_map, &folders, place)?)),

@@ -2,8 +2,9 @@
 //!
 //! Where the list is must be said (`--records '$.data'`); what a document without that looks like is told by [`find`]. An input
 //! holds one such document, or many: after each other, one a line, or in an array. The documents are read from front to back and
-//! nothing but the record at hand is held in memory; what stands beside the list is got past piece by piece. Records are objects,
-//! or lists of values whose names stand before them in the document (ClickHouse's `meta`, pandas' `columns`, `columnHeaders`).
+//! nothing but the record at hand is held in memory; what stands beside the list is got past piece by piece. A path may lead through
+//! lists (`$.data[*].rows`): each object of them must then have the rest of it. Records are objects, or lists of values whose names
+//! stand before them in the document (ClickHouse's `meta`, pandas' `columns`, `columnHeaders`), in the first list, or in `--columns`.
 
 use std::sync::Arc;
 
@@ -11,7 +12,9 @@ use super::cut::{Splitter, Step};
 use super::folders::FolderColumns;
 use super::json::{Scanner, blanks, element};
 use super::layout::Layout;
+use super::lists;
 use super::pages::{key_at, value_length};
+use super::source::ReadOptions;
 use super::values::quoted;
 use crate::error::{Error, Place, Result};
 use crate::schema::{COLUMNS, HeaderMatch, match_headers};
@@ -31,17 +34,32 @@ const NAME_KEYS: [&str; 5] = ["meta", "columns", "columnHeaders", "headers", "fi
 /// How deep a list of records is looked for where nobody said where it is.
 const SEARCHED_DEPTH: usize = 4;
 
-/// Where in a JSON document its records are: a list below some keys, as `$.data` or `$.result.items`.
+/// Where in a JSON document its records are: a list below some keys, as `$.data` or `$.groups[*].items`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordsPath {
-    keys: Vec<String>,
+    keys: Vec<Key>,
+}
+
+/// A step of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Key {
+    name: String,
+    /// Whether a list stands under it, each of whose objects is gone into.
+    each: bool,
+}
+
+impl Key {
+    fn new(name: impl Into<String>) -> Self {
+        Self { name: name.into(), each: false }
+    }
 }
 
 impl RecordsPath {
-    /// Reads a path: `$.data`, `$.result.items`, `$["a key"]`; the dollar may be left out.
+    /// Reads a path: `$.data`, `$.result.items`, `$["a key"]`, `$.groups[*].items`; the dollar may be left out, and so may `[*]` at the
+    /// end, since the list itself is meant.
     ///
     /// # Errors
-    /// What is none, or names a place in a list.
+    /// What is none, or names one place in a list.
     pub fn parse(text: &str) -> Result<Self> {
         let none = || {
             Error::usage(format!("--records {text:?} is not the place of a list")).with_hint(
@@ -53,10 +71,19 @@ impl RecordsPath {
         let mut first = rest.len() == trimmed.len();
         let mut keys = Vec::new();
         while !rest.is_empty() {
-            if let Some(quoted) = rest.strip_prefix('[') {
+            if let Some(after) = rest.strip_prefix("[*]") {
+                // Documents may stand in an array anyway.
+                if let Some(key) = keys.last_mut() {
+                    let key: &mut Key = key;
+                    if std::mem::replace(&mut key.each, true) {
+                        return Err(none());
+                    }
+                }
+                rest = after;
+            } else if let Some(quoted) = rest.strip_prefix('[') {
                 let quote = quoted.chars().next().filter(|c| matches!(c, '"' | '\'')).ok_or_else(none)?;
                 let (key, after) = quoted.get(1..).and_then(|rest| rest.split_once(quote)).ok_or_else(none)?;
-                keys.push(key.to_owned());
+                keys.push(Key::new(key));
                 rest = after.strip_prefix(']').ok_or_else(none)?;
             } else {
                 let plain = match rest.strip_prefix('.') {
@@ -68,17 +95,22 @@ impl RecordsPath {
                 if key.is_empty() || key.contains(['*', '?', '@', '(', ']']) {
                     return Err(none());
                 }
-                keys.push(key.to_owned());
+                keys.push(Key::new(key));
                 rest = after;
             }
             first = false;
         }
-        if keys.is_empty() { Err(none()) } else { Ok(Self { keys }) }
+        match keys.last_mut() {
+            Some(last) => last.each = false,
+            None => return Err(none()),
+        }
+        Ok(Self { keys })
     }
 
-    /// Writes the first keys as a path.
+    /// Writes the first keys as a path, without the sign that each object of a list is meant at its end.
     fn upto(&self, count: usize) -> String {
-        path_of(self.keys.iter().take(count).map(String::as_str))
+        let path = path_of(self.keys.iter().take(count));
+        path.strip_suffix("[*]").map_or(path.clone(), str::to_owned)
     }
 }
 
@@ -89,15 +121,16 @@ impl std::fmt::Display for RecordsPath {
 }
 
 /// Writes keys as a path that [`RecordsPath::parse`] reads.
-fn path_of<'a>(keys: impl Iterator<Item = &'a str>) -> String {
+fn path_of<'a>(keys: impl Iterator<Item = &'a Key>) -> String {
     let mut path = "$".to_owned();
-    for key in keys {
+    for Key { name: key, each } in keys {
         let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
         match (plain, key.contains('"')) {
             (true, _) => path.push_str(&format!(".{key}")),
             (false, false) => path.push_str(&format!("[\"{key}\"]")),
             (false, true) => path.push_str(&format!("['{key}']")),
         }
+        path.push_str(if *each { "[*]" } else { "" });
     }
     path
 }
@@ -111,6 +144,11 @@ enum State {
     ArrayNext,
     /// In an array of documents, behind an element.
     ArrayAfter,
+    /// In a list of objects that are gone into, before one of them.
+    EachFirst,
+    EachNext,
+    /// In such a list, behind an object.
+    EachAfter,
     /// In an object, before a member.
     MemberFirst,
     MemberNext,
@@ -135,8 +173,12 @@ pub(super) struct WrappedSplitter {
     /// How many keys of the path the document was found to have, and the other keys beside the first that is missing.
     reached: usize,
     beside: Vec<String>,
-    /// Whether the document had the list.
+    /// Whether the document had the list, or a list of objects that are gone into.
     found: bool,
+    /// Whether the list is still looked for, in the document or in the object of a list that is being read.
+    open: bool,
+    /// What `--columns` says of values without names.
+    columns: Vec<String>,
     /// The names that stood in the document so far, and the headers made of them.
     names: Option<Vec<String>>,
     layout: Option<Arc<Layout>>,
@@ -149,13 +191,7 @@ pub(super) struct WrappedSplitter {
 }
 
 impl WrappedSplitter {
-    pub(super) fn new(
-        path: &RecordsPath,
-        name: &str,
-        map: &[(String, String)],
-        folders: &FolderColumns,
-        max_record_bytes: usize,
-    ) -> Self {
+    pub(super) fn new(path: &RecordsPath, file: &str, options: &ReadOptions, folders: &FolderColumns) -> Self {
         Self {
             state: State::Outside,
             in_array: false,
@@ -164,14 +200,16 @@ impl WrappedSplitter {
             reached: 0,
             beside: Vec::new(),
             found: false,
+            open: true,
+            columns: options.declared.columns.clone(),
             names: None,
             layout: None,
             last_layout: None,
             scanner: Scanner::default(),
-            name: name.to_owned(),
-            map: map.to_vec(),
+            name: file.to_owned(),
+            map: options.header_map.clone(),
             folders: folders.clone(),
-            max_record_bytes,
+            max_record_bytes: options.max_record_bytes,
         }
     }
 
@@ -180,31 +218,43 @@ impl WrappedSplitter {
         self.reached = 0;
         self.beside.clear();
         self.found = false;
+        self.open = true;
         self.names = None;
         self.layout = None;
         self.state = State::MemberFirst;
     }
 
+    /// Goes into an object of a list on the path.
+    fn start_each(&mut self) {
+        self.depth += 1;
+        self.reached = self.depth;
+        self.beside.clear();
+        self.open = true;
+        self.state = State::MemberFirst;
+    }
+
     /// Leaves an object; says what is missing where it was a document without the list.
     fn end_object(&mut self, at: usize) -> Option<Step> {
-        if self.depth > 0 {
-            self.depth -= 1;
-            self.state = State::MemberAfter;
-            return None;
-        }
-        if !self.found {
+        let of_list = self.depth > 0 && self.path.keys.get(self.depth - 1).is_some_and(|key| key.each);
+        if if of_list { self.open } else { self.depth == 0 && !self.found } {
             let beside = match self.beside.as_slice() {
                 [] => "nothing".to_owned(),
                 keys => {
-                    let above = self.path.keys.iter().take(self.reached).map(String::as_str);
-                    let all = keys.iter().map(|key| path_of(above.clone().chain([key.as_str()])));
+                    let above = self.path.keys.iter().take(self.reached);
+                    let all = keys.iter().map(|key| path_of(above.clone().chain([&Key::new(key)])));
                     all.collect::<Vec<_>>().join(", ")
                 }
             };
             let missing = self.path.upto(self.reached + 1);
             return Some(Step::Broken { at, message: format!("nothing stands at {missing}; there is {beside}") });
         }
-        self.state = if self.in_array { State::ArrayAfter } else { State::Outside };
+        self.state = match (self.depth, of_list) {
+            (0, _) if self.in_array => State::ArrayAfter,
+            (0, _) => State::Outside,
+            (_, true) => State::EachAfter,
+            (_, false) => State::MemberAfter,
+        };
+        self.depth = self.depth.saturating_sub(1);
         None
     }
 
@@ -220,14 +270,21 @@ impl WrappedSplitter {
         let Some(first) = window.get(value_at) else { return unfinished() };
         let key = unescaped(key);
         let is_last = self.depth + 1 == self.path.keys.len();
-        if !self.found && self.path.keys.get(self.depth) == Some(&key) {
-            match (is_last, first) {
-                (true, b'[') => {
+        if let Some(step) = self.path.keys.get(self.depth).filter(|step| self.open && step.name == key) {
+            match (is_last, step.each, first) {
+                (true, _, b'[') => {
                     self.found = true;
+                    self.open = false;
                     self.state = State::RecordFirst;
                     return Step::Skip(value_at + 1);
                 }
-                (false, b'{') => {
+                (false, true, b'[') => {
+                    self.found = true;
+                    self.open = false;
+                    self.state = State::EachFirst;
+                    return Step::Skip(value_at + 1);
+                }
+                (false, false, b'{') => {
                     self.depth += 1;
                     self.reached = self.reached.max(self.depth);
                     self.beside.clear();
@@ -236,7 +293,8 @@ impl WrappedSplitter {
                 }
                 _ => {
                     let place = self.path.upto(self.depth + 1);
-                    let (what, wanted) = (described(window, value_at), if is_last { "list" } else { "object" });
+                    let wanted = if is_last || step.each { "list" } else { "object" };
+                    let what = described(window, value_at);
                     return Step::Broken { at: value_at, message: format!("{place} is {what} and no {wanted}") };
                 }
             }
@@ -271,13 +329,29 @@ impl WrappedSplitter {
     fn record(&mut self, window: &[u8], at: usize, at_end: bool) -> Result<Step> {
         // Values without names are read by the names that the document has, and objects by their keys.
         if window.get(at) == Some(&b'[') && self.layout.is_none() {
-            let Some(names) = self.names.take() else {
-                let message = format!(
-                    "the records at {} are lists, and no list of their names (meta, columns, columnHeaders, headers or fields) \
-                     stands before them",
-                    self.path
-                );
-                return Ok(Step::Broken { at, message });
+            let first = element(window, at, at_end, self.max_record_bytes);
+            let in_first = match first {
+                Step::Record { end, .. } => {
+                    lists::names_of(window.get(at..end).unwrap_or_default(), &self.map).map(|names| (names, end))
+                }
+                _ if self.names.is_some() || !self.columns.is_empty() => None,
+                other => return Ok(other),
+            };
+            let (names, next) = match (self.names.take(), in_first) {
+                (Some(names), _) => (names, at),
+                (None, _) if !self.columns.is_empty() => (self.columns.clone(), at),
+                (None, Some((names, end))) => {
+                    self.state = State::RecordAfter;
+                    (names, end)
+                }
+                (None, None) => {
+                    let message = format!(
+                        "the records at {} are lists, and no list of their names (meta, columns, columnHeaders, headers or fields) \
+                         stands before them, nor does the first of them hold their names; --columns can name them",
+                        self.path
+                    );
+                    return Ok(Step::Broken { at, message });
+                }
             };
             let layout = match &self.last_layout {
                 Some(last) if last.headers.names == names => Arc::clone(last),
@@ -285,7 +359,7 @@ impl WrappedSplitter {
             };
             self.last_layout = Some(Arc::clone(&layout));
             self.layout = Some(Arc::clone(&layout));
-            return Ok(Step::Layout(layout, at));
+            return Ok(Step::Layout(layout, next));
         }
         let step = element(window, at, at_end, self.max_record_bytes);
         if matches!(step, Step::Record { .. } | Step::TooLong { .. }) {
@@ -330,6 +404,16 @@ impl Splitter for WrappedSplitter {
                 (State::ArrayFirst | State::ArrayAfter, b']') => {
                     self.in_array = false;
                     self.state = State::Outside;
+                }
+                (State::EachFirst | State::EachNext, b'{') => self.start_each(),
+                (State::EachAfter, b',') => self.state = State::EachNext,
+                (State::EachFirst | State::EachAfter, b']') => self.state = State::MemberAfter,
+                (State::EachFirst | State::EachNext, _) => {
+                    let list = self.path.upto(self.depth + 1);
+                    return Ok(Step::Broken {
+                        at,
+                        message: format!("{} stands in the list {list}, which is of objects", described(window, at)),
+                    });
                 }
                 (State::MemberFirst | State::MemberNext, b'"') => return Ok(self.member(window, at, at_end)),
                 (State::MemberAfter, b',') => self.state = State::MemberNext,
@@ -405,7 +489,10 @@ impl Shape {
     /// Says what the input is, and what reads it.
     pub(super) fn refuse(&self, name: &str) -> Error {
         let error = |message: String| Error::input(Place::file(name), message);
-        let jq = |path: &str| if path == "$" { ".".to_owned() } else { path.trim_start_matches('$').to_owned() };
+        let jq = |path: &str| match path.trim_start_matches('$') {
+            "" => ".".to_owned(),
+            below => below.replace("[*]", "[]"),
+        };
         match self {
             Self::List(path) => {
                 error(format!("the records are not at the top of the document, but in a list at {path}"))
@@ -441,9 +528,9 @@ pub(super) fn find(text: &[u8], map: &[(String, String)]) -> Option<Shape> {
     search(text, at, map, &mut Vec::new())
 }
 
-fn search(text: &[u8], at: usize, map: &[(String, String)], path: &mut Vec<String>) -> Option<Shape> {
+fn search(text: &[u8], at: usize, map: &[(String, String)], path: &mut Vec<Key>) -> Option<Shape> {
     let members = members_of(text, at);
-    let place = path_of(path.iter().map(String::as_str));
+    let place = path_of(path.iter());
     let of_required = |member: &&(String, usize)| is_required(&member.0, map);
     let required: Vec<Option<&u8>> = members.iter().filter(of_required).map(|(_, at)| text.get(*at)).collect();
     if !required.is_empty() {
@@ -462,13 +549,18 @@ fn search(text: &[u8], at: usize, map: &[(String, String)], path: &mut Vec<Strin
     let has_names = members.iter().any(|(key, _)| NAME_KEYS.contains(&key.as_str()));
     for (key, value_at) in &members {
         let first_at = value_at + 1 + blanks(text.get(value_at + 1..).unwrap_or_default());
-        path.push(key.clone());
+        path.push(Key::new(key));
         let found = match (text.get(*value_at), text.get(first_at)) {
-            (Some(b'['), Some(b'{')) if has_required(text, first_at, map) => {
-                Some(Shape::List(path_of(path.iter().map(String::as_str))))
+            (Some(b'['), Some(b'{')) if has_required(text, first_at, map) => Some(Shape::List(path_of(path.iter()))),
+            (Some(b'['), Some(b'{')) if path.len() < SEARCHED_DEPTH => {
+                path.iter_mut().rev().take(1).for_each(|key| key.each = true);
+                // What is found beside the records of a list, as in a session without a start, is no list of them.
+                search(text, first_at, map, path).filter(|shape| matches!(shape, Shape::List(_)))
             }
-            (Some(b'['), Some(b'[')) if has_names && !NAME_KEYS.contains(&key.as_str()) => {
-                Some(Shape::List(path_of(path.iter().map(String::as_str))))
+            (Some(b'['), Some(b'['))
+                if names_stand(text, first_at, has_names, map) && !NAME_KEYS.contains(&key.as_str()) =>
+            {
+                Some(Shape::List(path_of(path.iter())))
             }
             (Some(b'{'), Some(b'"')) if has_required(text, *value_at, map) && !is_columns(text, *value_at, map) => {
                 Some(Shape::Keyed(place.clone()))
@@ -482,6 +574,12 @@ fn search(text: &[u8], at: usize, map: &[(String, String)], path: &mut Vec<Strin
         }
     }
     None
+}
+
+/// Returns whether the names of the values of lists stand before the first list, or in it.
+fn names_stand(text: &[u8], first_at: usize, before: bool, map: &[(String, String)]) -> bool {
+    let first = || text.get(first_at..first_at + value_length(text, first_at)?);
+    before || first().is_some_and(|first| lists::names_of(first, map).is_some())
 }
 
 fn is_required(key: &str, map: &[(String, String)]) -> bool {

@@ -36,12 +36,16 @@ fn a_path_is_read_and_written_the_same() {
         ("result['my items']", "$.result[\"my items\"]"),
         ("$[\"a.b\"].c", "$[\"a.b\"].c"),
         ("$['say \"hi\"']", "$['say \"hi\"']"),
+        ("$.data[*].rows", "$.data[*].rows"),
+        ("a[*]['b c'][*].d", "$.a[*][\"b c\"][*].d"),
+        ("$.data[*]", "$.data"),
+        ("$[*].data", "$.data"),
     ] {
         let path = RecordsPath::parse(text).unwrap();
         assert_eq!(path.to_string(), written, "{text}");
         assert_eq!(RecordsPath::parse(written).unwrap(), path);
     }
-    for text in ["", "$", "$.", "$.a..b", "$.a[0]", "$.a[*]", "$.*", "$a", "$['a", "$['a'"] {
+    for text in ["", "$", "$.", "$.a..b", "$.a[0]", "$.a[*][*]", "$[*]", "$.*", "$a", "$['a", "$['a'"] {
         assert!(RecordsPath::parse(text).is_err(), "{text}");
     }
 }
@@ -81,8 +85,53 @@ fn lists_of_values_have_the_names_that_stand_before_them() {
     ] {
         assert_eq!(ids(text, &at(path)), ["w1", "w2"], "{text}");
     }
+    // In the first list, or declared.
+    let text =
+        r#"{"range":"A1:B3","values":[ ["Session Id","Started At"], ["w1",1800000000000],["w2",1800000000000]]}"#;
+    assert_eq!(ids(text, &at("$.values")), ["w1", "w2"]);
+    let (message, hint) = refused(text, &options());
+    assert!(message.ends_with("in a list at $.values") && hint.contains("'$.values'"), "{message}");
+    let mut named = at("$.values");
+    named.declared.columns = vec!["session_id".to_owned(), "started_at".to_owned()];
+    assert_eq!(ids(r#"{"values":[["w1",1800000000000],["w2",1800000000000]]}"#, &named), ["w1", "w2"]);
     let (message, _) = refused(r#"{"data":[["w1",1]],"columns":["session_id","started_at"]}"#, &at("$.data"));
     assert!(message.contains("the records at $.data are lists, and no list of their names"), "{message}");
+}
+
+#[test]
+fn a_path_may_lead_through_lists() {
+    for (text, path) in [
+        (
+            format!(
+                r#"{{"pages":[{{"n":1,"rows":[{RECORD}]}}, {{"rows":[],"n":2}},{{"rows":[{OTHER}]}}],"x":[{{}}]}}"#
+            ),
+            "$.pages[*].rows",
+        ),
+        (
+            format!(r#"{{"a":[{{"b":[{{"c":{{"d":[{RECORD}]}}}}]}},{{"b":[]}},{{"b":[{{"c":{{"d":[{OTHER}]}}}}]}}]}}"#),
+            "$.a[*].b[*].c.d",
+        ),
+        (format!(r#"[{{"a":[{{"b":[{RECORD}]}}]}},{{"a":[{{"b":[{OTHER}]}}]}}]"#), "$[*].a[*].b[*]"),
+        (r#"{"a":[{"columns":["id","started_at"],"b":[["w1",5],["w2",5]]}]}"#.to_owned(), "$.a[*].b"),
+    ] {
+        assert_eq!(ids(&text, &at(path)), ["w1", "w2"], "{text}");
+        let (message, hint) = refused(&text, &options());
+        let place = RecordsPath::parse(path).unwrap().to_string();
+        assert!(message.ends_with(&format!("in a list at {place}")), "{message}");
+        assert_eq!(hint, format!("read them with --records '{place}'"));
+    }
+    assert_eq!(ids(r#"{"pages":[]}"#, &at("$.pages[*].rows")).len(), 0);
+    for (text, message) in [
+        (format!(r#"{{"a":[{{"b":[{RECORD}]}},{{"c":1}}]}}"#), "nothing stands at $.a[*].b; there is $.a[*].c"),
+        (r#"{"a":[{"b":null}]}"#.to_owned(), r#"$.a[*].b is "null" and no list"#),
+        (r#"{"a":{"b":[]}}"#.to_owned(), "$.a is an object and no list"),
+        (r#"{"a":[7]}"#.to_owned(), r#""7" stands in the list $.a, which is of objects"#),
+        (r#"{"c":[7]}"#.to_owned(), "nothing stands at $.a; there is $.c"),
+        (r#"{"a":[{"b":[]}"#.to_owned(), "the document ends early"),
+    ] {
+        let (said, _) = refused(&text, &at("$.a[*].b"));
+        assert!(said.ends_with(message), "{text}: {said}");
+    }
 }
 
 #[test]
