@@ -53,6 +53,7 @@ async fn lake() -> &'static Lake {
                 declared: Default::default(),
                 no_end_days: Vec::new(),
                 records: None,
+                sheet: None,
             },
             max_bad: 0,
             all_or_nothing: false,

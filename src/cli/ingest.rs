@@ -83,6 +83,9 @@ pub struct ReadArgs {
     /// Where in a JSON document the list of its records is, as --records '$.data'
     #[arg(long, value_name = "PATH")]
     records: Option<String>,
+    /// The sheet of a workbook that is read, by its name or number [default: the first that names columns]
+    #[arg(long, value_name = "NAME|NUMBER")]
+    sheet: Option<String>,
     /// Says which column a header means, as --map "Their Header=session_id", or that it is left out, as --map "Their Header="; may be
     /// given again
     #[arg(long, value_name = "HEADER=COLUMN")]
@@ -110,6 +113,10 @@ enum InputFormatArg {
     Parquet,
     /// Arrow IPC, Feather
     Arrow,
+    /// A sheet of an Excel workbook
+    Xlsx,
+    /// A sheet of an OpenDocument spreadsheet
+    Ods,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -163,6 +170,8 @@ impl ReadArgs {
                     InputFormatArg::Pages => InputFormat::Pages,
                     InputFormatArg::Parquet => InputFormat::Parquet,
                     InputFormatArg::Arrow => InputFormat::Arrow,
+                    InputFormatArg::Xlsx => InputFormat::Xlsx,
+                    InputFormatArg::Ods => InputFormat::Ods,
                 })
                 .or(preset_format),
             encoding: match self.encoding {
@@ -179,6 +188,7 @@ impl ReadArgs {
             declared,
             no_end_days: no_end_days.collect::<Result<_>>()?,
             records: self.records.as_deref().map(RecordsPath::parse).transpose()?,
+            sheet: self.sheet.clone(),
         })
     }
 }

@@ -28,7 +28,7 @@ use super::source::SourceFile;
 use crate::error::{Error, Place, Result, io_error};
 
 /// Members that an archive may have: lists of more are bombs rather than exports.
-const MAX_MEMBERS: usize = 100_000;
+pub(super) const MAX_MEMBERS: usize = 100_000;
 
 /// Bytes that the headers of one member of a tar may have, long names included.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
@@ -282,12 +282,7 @@ impl Member {
                 return Err(Error::input(Place::file(name), message.clone()).with_hint(hint.clone()));
             }
             Inside::Zip { start, packed_bytes, bytes, crc, is_deflated } => {
-                let packed = BufReader::with_capacity(READ_BYTES, file(*start)?.take(*packed_bytes));
-                let content: Box<dyn Read + Send> = match is_deflated {
-                    true => Box::new(DeflateDecoder::new(packed)),
-                    false => Box::new(packed),
-                };
-                Box::new(Whole { content, left: *bytes, crc: Some((Crc::new(), *crc)) })
+                unpacked(file(*start)?.take(*packed_bytes), *bytes, *crc, *is_deflated)
             }
             Inside::Tar { start, bytes, is_packed: false, .. } => {
                 Box::new(Whole { content: file(*start)?, left: *bytes, crc: None })
@@ -305,6 +300,21 @@ impl Member {
             }
         })
     }
+}
+
+/// Unpacks a file of a zip, which must have as many bytes as the zip says, and the checksum.
+pub(super) fn unpacked(
+    packed: impl Read + Send + 'static,
+    bytes: u64,
+    crc: u32,
+    is_deflated: bool,
+) -> Box<dyn Read + Send> {
+    let packed = BufReader::with_capacity(READ_BYTES, packed);
+    let content: Box<dyn Read + Send> = match is_deflated {
+        true => Box::new(DeflateDecoder::new(packed)),
+        false => Box::new(packed),
+    };
+    Box::new(Whole { content, left: bytes, crc: Some((Crc::new(), crc)) })
 }
 
 /// A compressed archive that goes back when it has been read from.

@@ -86,10 +86,15 @@ impl Converter {
             (InputFormat::Csv | InputFormat::Tsv, Some(layout)) => {
                 RecordReader::Csv(RecordFields::new(layout, self.dialect, &self.declared))
             }
-            (InputFormat::Pages | InputFormat::Ndjson | InputFormat::JsonArray, Some(layout)) => {
-                RecordReader::Arrays { layout, rows: JsonRows::new(&self.header_map, self.extra) }
-            }
-            (InputFormat::Csv | InputFormat::Tsv | InputFormat::Pages, None) => {
+            (
+                InputFormat::Pages
+                | InputFormat::Ndjson
+                | InputFormat::JsonArray
+                | InputFormat::Xlsx
+                | InputFormat::Ods,
+                Some(layout),
+            ) => RecordReader::Arrays { layout, rows: JsonRows::new(&self.header_map, self.extra) },
+            (InputFormat::Csv | InputFormat::Tsv | InputFormat::Pages | InputFormat::Xlsx | InputFormat::Ods, None) => {
                 return Err(Error::internal("records without headers"));
             }
             // A replayed row of a Parquet or Arrow file is a JSON object.
@@ -102,6 +107,8 @@ impl Converter {
         let mut builder = RowBuilder::new(&self.rules, block.spans.len());
         let mut lines = Vec::with_capacity(block.spans.len());
         let mut rejects = Vec::new();
+        // Rows of a sheet have numbers only.
+        let has_offsets = !matches!(self.format, InputFormat::Xlsx | InputFormat::Ods);
         for span in &block.spans {
             let raw = block.bytes.get(span.start..span.end).unwrap_or_default();
             let text = match &span.fault {
@@ -120,7 +127,7 @@ impl Converter {
                 Ok(()) => lines.push(span.line),
                 Err(fault) => rejects.push(Reject {
                     line: Some(span.line),
-                    byte_offset: Some(block.offset + span.start as u64),
+                    byte_offset: has_offsets.then_some(block.offset + span.start as u64),
                     column: fault.column,
                     reason: fault.reason,
                     raw: raw.to_vec(),

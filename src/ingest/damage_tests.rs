@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use super::format_tests::{options, read_with};
 use super::ipc_tests::file_bytes;
 use super::parquet_tests::{parquet_bytes, parquet_sample};
+use super::sheets::tests::{ods_sample, xlsx_sample};
 use super::*;
 
-const FORMATS: [InputFormat; 7] = [
+const FORMATS: [InputFormat; 9] = [
     InputFormat::Csv,
     InputFormat::Tsv,
     InputFormat::Ndjson,
@@ -17,6 +18,8 @@ const FORMATS: [InputFormat; 7] = [
     InputFormat::Pages,
     InputFormat::Parquet,
     InputFormat::Arrow,
+    InputFormat::Xlsx,
+    InputFormat::Ods,
 ];
 
 const HEADER: &[u8] = b"Session Id,Started At,Data\n";
@@ -33,6 +36,8 @@ fn good(format: InputFormat) -> Vec<u8> {
             .to_vec(),
         InputFormat::Parquet => parquet_bytes(&parquet_sample()),
         InputFormat::Arrow => file_bytes(&parquet_sample(), Some(arrow::ipc::CompressionType::LZ4_FRAME)),
+        InputFormat::Xlsx => xlsx_sample(),
+        InputFormat::Ods => ods_sample(),
     }
 }
 
@@ -77,7 +82,7 @@ fn edits() -> impl Strategy<Value = Vec<(usize, u8, u8)>> {
 
 #[test]
 fn undamaged_samples_are_read_whole() {
-    for (format, records) in FORMATS.into_iter().zip([3, 2, 3, 3, 3, 3]) {
+    for (format, records) in FORMATS.into_iter().zip([3, 2, 3, 3, 3, 3, 3, 3, 3]) {
         let options = ReadOptions { format: Some(format), ..options() };
         assert_eq!(survive(&good(format), &options), records, "{format:?}");
     }

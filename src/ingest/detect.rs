@@ -16,6 +16,8 @@ enum Ending {
     Json,
     Parquet,
     Arrow,
+    Xlsx,
+    Ods,
     Unknown,
 }
 
@@ -32,6 +34,8 @@ fn ending(name: &str) -> Ending {
         Some("json") => Ending::Json,
         Some("parquet" | "pq") => Ending::Parquet,
         Some("arrow" | "arrows" | "feather" | "ipc") => Ending::Arrow,
+        Some("xlsx" | "xlsm") => Ending::Xlsx,
+        Some("ods") => Ending::Ods,
         _ => Ending::Unknown,
     }
 }
@@ -58,7 +62,7 @@ pub(super) fn detect(name: &str, text: &[u8]) -> Option<InputFormat> {
     match ending(name) {
         Ending::Csv => Some(InputFormat::Csv),
         Ending::Tsv => Some(InputFormat::Tsv),
-        Ending::Parquet | Ending::Arrow => None,
+        Ending::Parquet | Ending::Arrow | Ending::Xlsx | Ending::Ods => None,
         Ending::JsonLines => Some(json_shape(text).unwrap_or(InputFormat::Ndjson)),
         Ending::Json if blanks(text) == text.len() => Some(InputFormat::Ndjson),
         Ending::Json => json_shape(text),
@@ -71,6 +75,8 @@ pub(super) fn promised(name: &str) -> &'static str {
     match ending(name) {
         Ending::Parquet => "a Parquet file",
         Ending::Arrow => "an Arrow file",
+        Ending::Xlsx => "an XLSX workbook",
+        Ending::Ods => "an OpenDocument spreadsheet",
         _ => "JSON",
     }
 }

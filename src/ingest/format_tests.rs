@@ -42,6 +42,7 @@ pub(super) fn options() -> ReadOptions {
         declared: Default::default(),
         no_end_days: Vec::new(),
         records: None,
+        sheet: None,
     }
 }
 

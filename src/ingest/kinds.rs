@@ -32,8 +32,8 @@ const BEGINNINGS: &[(&[u8], &str, Hint)] = &[
     (b"%PDF-", "a PDF document", "export the sessions as CSV, JSON or Parquet where the document was made"),
     (
         b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
-        "an Excel workbook of the old kind (.xls), or one with a password",
-        "open it in a spreadsheet program and save it as CSV in UTF-8",
+        "a document of an older office program (an Excel workbook, .xls, or another), or one with a password",
+        "open it in a spreadsheet program and save it as .xlsx, or as CSV in UTF-8",
     ),
     (
         b"Obj\x01",
@@ -189,6 +189,8 @@ fn flag(format: InputFormat) -> &'static str {
         InputFormat::Tsv => "tsv",
         InputFormat::Parquet => "parquet",
         InputFormat::Arrow => "arrow",
+        InputFormat::Xlsx => "xlsx",
+        InputFormat::Ods => "ods",
         InputFormat::Csv => "csv",
     }
 }
@@ -272,13 +274,13 @@ fn told_zip(start: &[u8]) -> (&'static str, Hint) {
     let mimetype = b"mimetypeapplication/vnd.oasis.opendocument.";
     if name.starts_with(mimetype) {
         return match name.get(mimetype.len()..).is_some_and(|kind| kind.starts_with(b"spreadsheet")) {
-            true => ("an OpenDocument spreadsheet", WORKBOOK_HINT),
+            true => ("an OpenDocument spreadsheet, which is declared to be something else", WORKBOOK_HINT),
             false => ("an OpenDocument file that is no spreadsheet", "export the sessions as CSV, JSON or Parquet"),
         };
     }
     let office: [&[u8]; 4] = [b"[Content_Types].xml", b"_rels/", b"docProps/", b"xl/"];
     if office.iter().any(|first| name.starts_with(first)) {
-        return ("an Excel workbook or another Office file", WORKBOOK_HINT);
+        return ("an Excel workbook or another Office file, which is declared to be something else", WORKBOOK_HINT);
     }
     (
         "a zip archive",
@@ -286,7 +288,7 @@ fn told_zip(start: &[u8]) -> (&'static str, Hint) {
     )
 }
 
-const WORKBOOK_HINT: Hint = "save the sheet as CSV in UTF-8 in a spreadsheet program, and ingest that";
+const WORKBOOK_HINT: Hint = "leave out --input-format";
 
 /// Whether a file of this name makes the zip that it is in a document of an office program.
 pub(super) fn is_workbook_member(name: &str) -> bool {
@@ -387,9 +389,9 @@ mod tests {
         let ods = zip("mimetypeapplication/vnd.oasis.opendocument.spreadsheet");
         for (start, what, hint) in [
             (zip("a.csv"), "a zip archive", "into a file"),
-            (zip("[Content_Types].xml"), "an Excel workbook", "as CSV"),
-            (zip("xl/workbook.xml"), "an Excel workbook", "as CSV"),
-            (ods, "an OpenDocument spreadsheet", "as CSV"),
+            (zip("[Content_Types].xml"), "an Excel workbook", "--input-format"),
+            (zip("xl/workbook.xml"), "an Excel workbook", "--input-format"),
+            (ods, "an OpenDocument spreadsheet", "--input-format"),
             (tar_header(true), "a tar archive", "into a file"),
             (tar_header(false), "a tar archive", "into a file"),
             (b"BZh91AY&SY\x01".to_vec(), "compressed data inside", "packed twice"),
@@ -402,7 +404,7 @@ mod tests {
             (b"ORC\n\x03\x00\x00".to_vec(), "an ORC file", "read_table('x')"),
             (b"SQLite format 3\0".to_vec(), "a SQLite database", "sqlite3 -header -csv x "),
             (b"%PDF-1.7".to_vec(), "a PDF document", "CSV, JSON or Parquet"),
-            (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), "an Excel workbook of the old kind", "CSV in UTF-8"),
+            (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), "a document of an older office program", "CSV in UTF-8"),
             (b"Obj\x01\x04".to_vec(), "an Avro file", "read_avro('x')"),
             (b"ARROW1\0\0".to_vec(), "an Arrow IPC file", "--input-format"),
             (b"\xff\xff\xff\xff\x90\x02\0\0".to_vec(), "an Arrow IPC file", "--input-format"),

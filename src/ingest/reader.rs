@@ -28,12 +28,23 @@ use super::lists;
 use super::packed::ByteStream;
 use super::pages::PageSplitter;
 use super::parquet_rows::{ParquetInput, RowsBlock, refuse_variants};
+use super::places;
 use super::rows::Rules;
+use super::sheets::{self, SheetInput};
 use super::source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
 use super::stream::TextStream;
-use super::wrapped::{self, WrappedSplitter};
+use super::wrapped::WrappedSplitter;
 use crate::error::{Error, Place, Result, io_error};
 use crate::schema::match_headers;
+
+/// What begins a zip, which a workbook is.
+const ZIP_MAGIC: &[u8] = b"PK\x03\x04";
+
+/// What begins the container that older office programs, and encrypted workbooks, are in.
+const CONTAINER_MAGIC: [u8; 8] = *b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
+
+/// Bytes before the list of streams of such a container that are looked at.
+const MAX_CONTAINER_BYTES: usize = 64 << 20;
 
 /// Rows of one block, converted.
 #[derive(Debug, Clone)]
@@ -123,6 +134,7 @@ enum Input {
     Text(Box<Cutter>),
     Parquet { input: Box<ParquetInput>, summary: FileSummary },
     Arrow(Box<IpcInput>),
+    Sheet { input: Box<SheetInput>, summary: FileSummary },
 }
 
 impl std::fmt::Debug for Reader {
@@ -159,20 +171,29 @@ impl Reader {
             }
             return Self::open_arrow(bytes, file, options, converter);
         }
-        refuse_foreign(bytes.look_at(KIND_BYTES)?, &file.name, options.encoding)?;
+        let start = bytes.look_at(KIND_BYTES)?.to_vec();
+        if matches!(options.format, None | Some(InputFormat::Xlsx | InputFormat::Ods)) && start.starts_with(ZIP_MAGIC) {
+            return Self::open_sheet(bytes, &start, file, options, converter);
+        }
+        refuse_container(&mut bytes, &start, &file.name)?;
+        refuse_foreign(&start, &file.name, options.encoding)?;
         let mut window = Window::open(TextStream::new(bytes, options.encoding))?;
         skip_byte_order_mark(&mut window, options.encoding, &file.name)?;
         refuse_foreign_text(window.unread(), &file.name)?;
         let may_be_wrapped = matches!(options.format, None | Some(InputFormat::Ndjson | InputFormat::JsonArray));
         if options.records.is_none()
             && may_be_wrapped
-            && let Some(shape) = wrapped::find(window.unread(), &options.header_map)
+            && let Some(shape) = places::find(window.unread(), &options.header_map)
         {
             return Err(shape.refuse(&file.name));
         }
         converter.format = match options.format {
             Some(InputFormat::Parquet) => return Err(mismatched(window.unread(), &file.name, "a Parquet file")),
             Some(InputFormat::Arrow) => return Err(mismatched(window.unread(), &file.name, "an Arrow file")),
+            Some(InputFormat::Xlsx) => return Err(mismatched(window.unread(), &file.name, "an XLSX workbook")),
+            Some(InputFormat::Ods) => {
+                return Err(mismatched(window.unread(), &file.name, "an OpenDocument spreadsheet"));
+            }
             Some(format) => format,
             None => detect(&file.name, window.unread())
                 .ok_or_else(|| mismatched(window.unread(), &file.name, promised(&file.name)))?,
@@ -208,7 +229,9 @@ impl Reader {
             InputFormat::Pages => {
                 Box::new(PageSplitter::new(&file.name, &options.header_map, &converter.rules.folders, max))
             }
-            InputFormat::Parquet | InputFormat::Arrow => return Err(Error::internal("columns read as text")),
+            InputFormat::Parquet | InputFormat::Arrow | InputFormat::Xlsx | InputFormat::Ods => {
+                return Err(Error::internal("columns read as text"));
+            }
         };
         let cutter = Cutter::new(window, splitter, converter.layout.clone(), &file.name);
         Ok(Self { input: Input::Text(Box::new(cutter)), converter: Arc::new(converter), notes })
@@ -249,6 +272,30 @@ impl Reader {
         Ok(Self { input: Input::Arrow(Box::new(input)), converter: Arc::new(converter), notes: Vec::new() })
     }
 
+    fn open_sheet(
+        bytes: ByteStream,
+        start: &[u8],
+        file: &SourceFile,
+        options: &ReadOptions,
+        mut converter: Converter,
+    ) -> Result<Self> {
+        if options.records.is_some() {
+            return Err(records_of_other(file, "a workbook or another zip"));
+        }
+        let (handle, summary) = seekable(bytes, file)?;
+        let Some((input, format)) = SheetInput::open(handle, &file.name, options, &converter.rules.folders)? else {
+            refuse_foreign(start, &file.name, options.encoding)?;
+            return Err(Error::internal("a zip that is none"));
+        };
+        converter.format = format;
+        converter.layout = Some(input.layout());
+        Ok(Self {
+            input: Input::Sheet { input: Box::new(input), summary },
+            converter: Arc::new(converter),
+            notes: Vec::new(),
+        })
+    }
+
     /// Returns what converts the blocks of this file; any number of threads may share it.
     pub fn converter(&self) -> Arc<Converter> {
         Arc::clone(&self.converter)
@@ -268,6 +315,7 @@ impl Reader {
             Input::Text(cutter) => cutter.next_block()?.map(|block| Block { payload: Payload::Text(block) }),
             Input::Parquet { input, .. } => input.next_block()?.map(|block| Block { payload: Payload::Rows(block) }),
             Input::Arrow(input) => input.next_block()?.map(|block| Block { payload: Payload::Rows(block) }),
+            Input::Sheet { input, .. } => input.next_block()?.map(|block| Block { payload: Payload::Text(block) }),
         })
     }
 
@@ -277,6 +325,7 @@ impl Reader {
             Input::Text(cutter) => cutter.stored_bytes(),
             Input::Arrow(input) => input.stored_bytes(),
             Input::Parquet { input, summary } => (summary.bytes as f64 * input.progress()) as u64,
+            Input::Sheet { input, summary } => (summary.bytes as f64 * input.progress()) as u64,
         }
     }
 
@@ -292,6 +341,10 @@ impl Reader {
             }
             Input::Parquet { summary, .. } => summary,
             Input::Arrow(input) => input.finish()?,
+            Input::Sheet { input, summary } => {
+                self.notes.extend(input.notes());
+                summary
+            }
         };
         let unknown = self.converter.layout.iter().flat_map(|layout| layout.headers.unknown());
         summary.unknown_columns = unknown.map(str::to_owned).collect();
@@ -322,6 +375,25 @@ fn seekable(mut bytes: ByteStream, file: &SourceFile) -> Result<(File, FileSumma
     copy.rewind().map_err(failed())?;
     let (bytes, content_hash) = bytes.finish()?;
     Ok((copy, FileSummary { bytes, content_hash, ..FileSummary::default() }))
+}
+
+/// Says what stands in the container of older office programs: its list of streams is where its start says.
+fn refuse_container(bytes: &mut ByteStream, start: &[u8], name: &str) -> Result<()> {
+    let (Some(shift), Some(sector)) = (start.get(30), start.get(48..52).and_then(<[u8]>::first_chunk)) else {
+        return Ok(());
+    };
+    if !start.starts_with(&CONTAINER_MAGIC) || !matches!(*shift, 9 | 12) {
+        return Ok(());
+    }
+    let at = (u64::from(u32::from_le_bytes(*sector)) + 1) << *shift;
+    let Some(at) = usize::try_from(at).ok().filter(|at| *at <= MAX_CONTAINER_BYTES) else { return Ok(()) };
+    let directory = bytes.look_at(at + 4096)?.get(at..).unwrap_or_default();
+    match sheets::told_container(directory) {
+        Some("password") => Err(sheets::with_password(name)),
+        Some(what) => Err(Error::input(Place::file(name), format!("is {what}, which is not read"))
+            .with_hint("open it in a spreadsheet program and save it as .xlsx, or as CSV in UTF-8")),
+        None => Ok(()),
+    }
 }
 
 fn converter(file: &SourceFile, options: &ReadOptions) -> Result<Converter> {

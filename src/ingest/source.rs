@@ -80,6 +80,10 @@ pub enum InputFormat {
     Parquet,
     /// Arrow IPC, as a file (Feather of version 2 too) or as a stream.
     Arrow,
+    /// A workbook of Excel 2007 and later.
+    Xlsx,
+    /// An OpenDocument spreadsheet.
+    Ods,
 }
 
 /// The character set of a text input.
@@ -121,6 +125,8 @@ pub struct ReadOptions {
     pub no_end_days: Vec<i64>,
     /// Where in a JSON document its records are, where they are not at its top.
     pub records: Option<RecordsPath>,
+    /// The sheet of a workbook, by name or by number from 1; `None` is the first that names columns.
+    pub sheet: Option<String>,
 }
 
 impl ReadOptions {
@@ -128,7 +134,16 @@ impl ReadOptions {
     /// named is mostly the one that is told from the bytes, and a wrong one is refused; it does not count.
     pub fn fingerprint(&self) -> u64 {
         let Self {
-            encoding, time_zone, header_map, keep_extra, max_record_bytes, declared, no_end_days, records, ..
+            encoding,
+            time_zone,
+            header_map,
+            keep_extra,
+            max_record_bytes,
+            declared,
+            no_end_days,
+            records,
+            sheet,
+            ..
         } = self;
         let mut text = format!("{encoding:?} {time_zone} {header_map:?} {keep_extra} {max_record_bytes}");
         // Where nothing is declared the hash is what it was before anything could be, so that a file is known again.
@@ -137,6 +152,9 @@ impl ReadOptions {
         }
         if let Some(records) = records {
             text.push_str(&format!(" {records}"));
+        }
+        if let Some(sheet) = sheet {
+            text.push_str(&format!(" sheet {sheet:?}"));
         }
         xxhash_rust::xxh3::xxh3_64(text.as_bytes())
     }

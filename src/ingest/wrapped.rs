@@ -1,6 +1,6 @@
 //! Cuts JSON documents that hold their records in a list somewhere inside, as `{"meta":{…},"data":[{…},{…}]}`.
 //!
-//! Where the list is must be said (`--records '$.data'`); what a document without that looks like is told by [`find`]. An input
+//! Where the list is must be said (`--records '$.data'`); what a document without that looks like is told by [`super::places`]. An input
 //! holds one such document, or many: after each other, one a line, or in an array. The documents are read from front to back and
 //! nothing but the record at hand is held in memory; what stands beside the list is got past piece by piece. A path may lead through
 //! lists (`$.data[*].rows`): each object of them must then have the rest of it. Records are objects, or lists of values whose names
@@ -17,7 +17,6 @@ use super::pages::{key_at, value_length};
 use super::source::ReadOptions;
 use super::values::quoted;
 use crate::error::{Error, Place, Result};
-use crate::schema::{COLUMNS, HeaderMatch, match_headers};
 
 /// Longest list of names that is looked at, in bytes; a longer one is taken for something else.
 const NAMES_BYTES: usize = 1024 * 1024;
@@ -29,10 +28,7 @@ const KEY_BYTES: usize = 64 * 1024;
 const NAMED_MEMBERS: usize = 12;
 
 /// Keys under which the names of values stand that records give without them.
-const NAME_KEYS: [&str; 5] = ["meta", "columns", "columnHeaders", "headers", "fields"];
-
-/// How deep a list of records is looked for where nobody said where it is.
-const SEARCHED_DEPTH: usize = 4;
+pub(super) const NAME_KEYS: [&str; 5] = ["meta", "columns", "columnHeaders", "headers", "fields"];
 
 /// Where in a JSON document its records are: a list below some keys, as `$.data` or `$.groups[*].items`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,14 +38,14 @@ pub struct RecordsPath {
 
 /// A step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Key {
+pub(super) struct Key {
     name: String,
     /// Whether a list stands under it, each of whose objects is gone into.
-    each: bool,
+    pub(super) each: bool,
 }
 
 impl Key {
-    fn new(name: impl Into<String>) -> Self {
+    pub(super) fn new(name: impl Into<String>) -> Self {
         Self { name: name.into(), each: false }
     }
 }
@@ -121,7 +117,7 @@ impl std::fmt::Display for RecordsPath {
 }
 
 /// Writes keys as a path that [`RecordsPath::parse`] reads.
-fn path_of<'a>(keys: impl Iterator<Item = &'a Key>) -> String {
+pub(super) fn path_of<'a>(keys: impl Iterator<Item = &'a Key>) -> String {
     let mut path = "$".to_owned();
     for Key { name: key, each } in keys {
         let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
@@ -445,7 +441,7 @@ impl Splitter for WrappedSplitter {
 }
 
 /// Returns a key as text.
-fn unescaped(key: &[u8]) -> String {
+pub(super) fn unescaped(key: &[u8]) -> String {
     let text = String::from_utf8_lossy(key);
     if !key.contains(&b'\\') {
         return text.into_owned();
@@ -472,153 +468,4 @@ fn names_of(json: &[u8]) -> Option<Vec<String>> {
     let list: Vec<serde_json::Value> = serde_json::from_slice(json).ok()?;
     let name = |value: &serde_json::Value| value.as_str().or_else(|| value.get("name")?.as_str()).map(str::to_owned);
     list.iter().map(name).collect::<Option<Vec<_>>>().filter(|names| !names.is_empty())
-}
-
-/// What a document is that holds its records inside.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Shape {
-    /// A list of records at a path.
-    List(String),
-    /// Columns, each a list or an object of the values of all records (true for lists), at a path.
-    Columns(String, bool),
-    /// Objects, each a record, under keys that number or name them, at a path.
-    Keyed(String),
-}
-
-impl Shape {
-    /// Says what the input is, and what reads it.
-    pub(super) fn refuse(&self, name: &str) -> Error {
-        let error = |message: String| Error::input(Place::file(name), message);
-        let jq = |path: &str| match path.trim_start_matches('$') {
-            "" => ".".to_owned(),
-            below => below.replace("[*]", "[]"),
-        };
-        match self {
-            Self::List(path) => {
-                error(format!("the records are not at the top of the document, but in a list at {path}"))
-                    .with_hint(format!("read them with --records '{path}'"))
-            }
-            Self::Columns(path, lists) => {
-                let rows = if *lists { "range(first(.[]) | length)" } else { "(first(.[]) | keys_unsorted[])" };
-                let what = if path == "$" { "the document holds" } else { "the document holds, at its place," };
-                error(format!("{what} columns with the values of all sessions, not records ({path})")).with_hint(format!(
-                    "jq -c '{} | . as $all | {rows} as $row | $all | map_values(.[$row])' FILE > FILE.ndjson makes records of them",
-                    jq(path)
-                ))
-            }
-            Self::Keyed(path) => {
-                error(format!("the records are not in a list, but each under a key of its own ({path})"))
-                    .with_hint(format!("jq -c '{} | .[]' FILE > FILE.ndjson makes records of them", jq(path)))
-            }
-        }
-    }
-}
-
-/// Finds the records in a document that was not said to hold them inside. Nothing is found where the document's first object may
-/// be a record itself: where it has a session id or a start.
-pub(super) fn find(text: &[u8], map: &[(String, String)]) -> Option<Shape> {
-    let mut at = blanks(text);
-    if text.get(at) == Some(&b'[') {
-        at += 1;
-        at += blanks(text.get(at..)?);
-    }
-    if text.get(at) != Some(&b'{') {
-        return None;
-    }
-    search(text, at, map, &mut Vec::new())
-}
-
-fn search(text: &[u8], at: usize, map: &[(String, String)], path: &mut Vec<Key>) -> Option<Shape> {
-    let members = members_of(text, at);
-    let place = path_of(path.iter());
-    let of_required = |member: &&(String, usize)| is_required(&member.0, map);
-    let required: Vec<Option<&u8>> = members.iter().filter(of_required).map(|(_, at)| text.get(*at)).collect();
-    if !required.is_empty() {
-        return match required.as_slice() {
-            [Some(b'['), Some(b'[')] => Some(Shape::Columns(place, true)),
-            [Some(b'{'), Some(b'{')] if !members.iter().filter(of_required).any(|(_, at)| is_extended(text, *at)) => {
-                Some(Shape::Columns(place, false))
-            }
-            _ => None,
-        };
-    }
-    // A page says where its records are, and may say so behind them.
-    if path.is_empty() && members.iter().any(|(key, _)| key.eq_ignore_ascii_case("columnHeaders")) {
-        return None;
-    }
-    let has_names = members.iter().any(|(key, _)| NAME_KEYS.contains(&key.as_str()));
-    for (key, value_at) in &members {
-        let first_at = value_at + 1 + blanks(text.get(value_at + 1..).unwrap_or_default());
-        path.push(Key::new(key));
-        let found = match (text.get(*value_at), text.get(first_at)) {
-            (Some(b'['), Some(b'{')) if has_required(text, first_at, map) => Some(Shape::List(path_of(path.iter()))),
-            (Some(b'['), Some(b'{')) if path.len() < SEARCHED_DEPTH => {
-                path.iter_mut().rev().take(1).for_each(|key| key.each = true);
-                // What is found beside the records of a list, as in a session without a start, is no list of them.
-                search(text, first_at, map, path).filter(|shape| matches!(shape, Shape::List(_)))
-            }
-            (Some(b'['), Some(b'['))
-                if names_stand(text, first_at, has_names, map) && !NAME_KEYS.contains(&key.as_str()) =>
-            {
-                Some(Shape::List(path_of(path.iter())))
-            }
-            (Some(b'{'), Some(b'"')) if has_required(text, *value_at, map) && !is_columns(text, *value_at, map) => {
-                Some(Shape::Keyed(place.clone()))
-            }
-            (Some(b'{'), Some(b'"')) if path.len() < SEARCHED_DEPTH => search(text, *value_at, map, path),
-            _ => None,
-        };
-        path.pop();
-        if found.is_some() {
-            return found;
-        }
-    }
-    None
-}
-
-/// Returns whether the names of the values of lists stand before the first list, or in it.
-fn names_stand(text: &[u8], first_at: usize, before: bool, map: &[(String, String)]) -> bool {
-    let first = || text.get(first_at..first_at + value_length(text, first_at)?);
-    before || first().is_some_and(|first| lists::names_of(first, map).is_some())
-}
-
-fn is_required(key: &str, map: &[(String, String)]) -> bool {
-    let headers = match_headers(&[key], map).ok();
-    let found = headers.and_then(|headers| headers.matches.first().copied());
-    matches!(found, Some(HeaderMatch::Column(index)) if COLUMNS.get(index).is_some_and(|column| column.required))
-}
-
-/// Returns whether an object has both columns that a session cannot lack.
-fn has_required(text: &[u8], at: usize, map: &[(String, String)]) -> bool {
-    members_of(text, at).iter().filter(|(key, _)| is_required(key, map)).count() >= 2
-}
-
-fn is_columns(text: &[u8], at: usize, map: &[(String, String)]) -> bool {
-    matches!(search(text, at, map, &mut Vec::new()), Some(Shape::Columns(..)))
-}
-
-/// Returns whether a value is an object with one key that begins with a dollar: a value with its type, and no column.
-fn is_extended(text: &[u8], at: usize) -> bool {
-    members_of(text, at).first().is_some_and(|(key, _)| key.starts_with('$'))
-}
-
-/// Lists the members of an object, as far as they are in the text: keys and where the values start.
-fn members_of(text: &[u8], at: usize) -> Vec<(String, usize)> {
-    let mut members = Vec::new();
-    let mut at = at;
-    loop {
-        at += 1;
-        at += blanks(text.get(at..).unwrap_or_default());
-        if text.get(at) != Some(&b'"') {
-            return members;
-        }
-        let Some((key, value_at)) = key_at(text, at) else { return members };
-        members.push((unescaped(key), value_at));
-        let Some(length) = value_length(text, value_at) else { return members };
-        at = value_at + length;
-        at += blanks(text.get(at..).unwrap_or_default());
-        if text.get(at) != Some(&b',') {
-            return members;
-        }
-    }
 }

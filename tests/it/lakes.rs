@@ -91,6 +91,7 @@ pub fn options() -> IngestOptions {
             declared: Default::default(),
             no_end_days: Vec::new(),
             records: None,
+            sheet: None,
         },
         max_bad: 0,
         all_or_nothing: false,

@@ -130,6 +130,7 @@ impl TestLake {
                 declared: Default::default(),
                 no_end_days: Vec::new(),
                 records: None,
+                sheet: None,
             },
             max_bad: 1,
             all_or_nothing: true,

@@ -19,6 +19,7 @@ const DIGITS: usize = 15;
 const DAY_SECONDS: f64 = 86_400.0;
 /// Days from Excel's origin to the epoch.
 const EPOCH_DAYS: f64 = 25_569.0;
+const EPOCH_SECONDS: i128 = 25_569 * 86_400;
 /// 1900-03-01. Excel counts a 29 February 1900 that never was, so days before are off by one.
 const FIRST_DAY: f64 = 61.0;
 /// The day after 9999-12-31.
@@ -106,6 +107,10 @@ impl<'a> Column<'a> {
             Kind::Time { units, per_second, form } => {
                 let value = units.as_primitive::<Int64Type>().value(row);
                 match days(value, *per_second, *form) {
+                    // All digits, where a reader may otherwise take some for what it is used to round to.
+                    Some((days, style @ (Style::InstantParts | Style::TimeParts | Style::DurationParts))) => {
+                        Cell::Number(Cow::Owned(format!("{days:.12}")), style)
+                    }
                     Some((days, style)) => Cell::Number(Cow::Owned(days.to_string()), style),
                     None => Cell::Text(text),
                 }
@@ -175,7 +180,10 @@ fn days(value: i64, per_second: i64, form: TimeForm) -> Option<(f64, Style)> {
         TimeForm::Instant(zone) => {
             let instant = DateTime::from_timestamp(seconds, 0)?.naive_utc();
             let offset = zone.map_or(0, |zone| zone.offset_from_utc_datetime(&instant).fix().local_minus_utc());
-            let days = (seconds + i64::from(offset)) as f64 / DAY_SECONDS + fraction / DAY_SECONDS + EPOCH_DAYS;
+            // One division of whole numbers rounds once: a sum of parts may be a microsecond off.
+            let parts =
+                (i128::from(seconds) + i128::from(offset) + EPOCH_SECONDS) * i128::from(per_second) + i128::from(part);
+            let days = parts as f64 / (DAY_SECONDS * per_second as f64);
             let style = styles(Style::Instant, Style::InstantParts);
             (FIRST_DAY..LAST_DAY).contains(&days).then_some((days, style))
         }
