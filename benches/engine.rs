@@ -43,6 +43,8 @@ fn read_options() -> ReadOptions {
         declared: Default::default(),
         no_end_days: Vec::new(),
         records: None,
+        sheet: None,
+        strict: false,
     }
 }
 

@@ -54,6 +54,7 @@ async fn lake() -> &'static Lake {
                 no_end_days: Vec::new(),
                 records: None,
                 sheet: None,
+                strict: false,
             },
             max_bad: 0,
             all_or_nothing: false,

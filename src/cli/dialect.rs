@@ -1,7 +1,7 @@
 //! Flags that declare the dialect of delimited text.
 
 use clap::{Args as ClapArgs, ValueEnum};
-use sessionlake::ingest::{DateOrder, Declared, Escape, InputFormat, LOCALES, PRESETS};
+use sessionlake::ingest::{DateFormat, Declared, Escape, InputFormat, LOCALES, PRESETS};
 use sessionlake::{Error, Result};
 
 /// What is declared of delimited text.
@@ -39,9 +39,10 @@ pub struct DialectArgs {
     /// The character between the thousands of numbers, as --thousands-mark '.'
     #[arg(long, value_name = "MARK")]
     thousands_mark: Option<String>,
-    /// The order of dates that are not ISO 8601 [default: iso]
-    #[arg(long, value_enum, value_name = "ORDER")]
-    date_format: Option<DateFormatArg>,
+    /// How dates and times are written that are not ISO 8601: iso, de or uk (20.11.2026, 20/11/2026), us (11/20/2026 11:00 AM), jp
+    /// (2026/11/20), excel-serial, excel-serial-1904 or julian (numbers of days), or a pattern such as '%d-%b-%Y %H:%M:%S' [default: iso]
+    #[arg(long, value_name = "FORMAT")]
+    date_format: Option<String>,
 }
 
 /// How characters with a meaning are escaped.
@@ -53,20 +54,6 @@ enum EscapeArg {
     Backslash,
     /// By a backslash before quotes and backslashes alone, as Spark does
     BackslashQuote,
-}
-
-/// The order of a date's parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum DateFormatArg {
-    /// 2026-11-20
-    Iso,
-    /// 20.11.2026, 20/11/2026
-    #[value(alias = "uk")]
-    De,
-    /// 11/20/2026
-    Us,
-    /// 2026/11/20
-    Jp,
 }
 
 impl DialectArgs {
@@ -100,12 +87,8 @@ impl DialectArgs {
         declared.columns.extend(self.columns.iter().map(|name| name.trim().to_owned()));
         declared.nulls.extend(self.null_mark.iter().cloned());
         self.declare_numbers(&mut declared)?;
-        match self.date_format {
-            None => {}
-            Some(DateFormatArg::Iso) => declared.dates = DateOrder::Iso,
-            Some(DateFormatArg::De) => declared.dates = DateOrder::DayFirst,
-            Some(DateFormatArg::Us) => declared.dates = DateOrder::MonthFirst,
-            Some(DateFormatArg::Jp) => declared.dates = DateOrder::YearFirst,
+        if let Some(text) = &self.date_format {
+            declared.dates = DateFormat::parse(text)?;
         }
         Ok((declared, format))
     }

@@ -93,6 +93,10 @@ pub struct ReadArgs {
     /// Keeps columns that are none of ours, as JSON in the column _extra
     #[arg(long)]
     keep_extra: bool,
+    /// Refuses a file whole that has the marks of another dialect than it is read in: marks of null and escapes that are not declared,
+    /// dates and numbers that another flag reads
+    #[arg(long)]
+    strict: bool,
     /// Longest record; a longer one is quarantined [default: 16MiB]
     #[arg(long, value_name = "SIZE")]
     max_record_bytes: Option<String>,
@@ -189,6 +193,7 @@ impl ReadArgs {
             no_end_days: no_end_days.collect::<Result<_>>()?,
             records: self.records.as_deref().map(RecordsPath::parse).transpose()?,
             sheet: self.sheet.clone(),
+            strict: self.strict,
         })
     }
 }

@@ -18,6 +18,7 @@ use super::parquet_rows::{RowsBlock, convert_rows, guarded};
 use super::reader::{Block, Payload, ReadBatch, Reject};
 use super::replay::Context;
 use super::rows::{Fault, Row, RowBuilder, Rules};
+use super::signs::Sign;
 use super::source::InputFormat;
 use super::{Encoding, Warnings};
 use crate::error::{Error, Result};
@@ -112,7 +113,7 @@ impl Converter {
         for span in &block.spans {
             let raw = block.bytes.get(span.start..span.end).unwrap_or_default();
             let text = match &span.fault {
-                Some(reason) => Err(Fault::record(self.explained(reason, raw))),
+                Some(reason) => Err(self.explained(reason, raw)),
                 None => match whole {
                     Some(whole) => Ok(whole.get(span.start..span.end).unwrap_or_default()),
                     None => std::str::from_utf8(raw)
@@ -132,6 +133,7 @@ impl Converter {
                     reason: fault.reason,
                     raw: raw.to_vec(),
                     truncated: span.truncated,
+                    sign: fault.sign,
                 }),
             }
         }
@@ -147,14 +149,14 @@ impl Converter {
     }
 
     /// Adds to why a record is broken what may be declared to read it.
-    fn explained(&self, reason: &str, record: &[u8]) -> String {
+    fn explained(&self, reason: &str, record: &[u8]) -> Fault {
         let is_csv = matches!(self.format, InputFormat::Csv | InputFormat::Tsv);
         if is_csv && self.dialect.is_plain() && has_backslashed_quote(record) {
-            return format!(
-                "{reason}; quotes are escaped by backslashes here, which --dialect spark or mysql-csv reads"
-            );
+            let sign = Sign::backslashed_quote();
+            let reason = format!("{reason}; quotes are escaped by backslashes here, which {} reads", sign.flag);
+            return Fault { sign: Some(Box::new(sign)), ..Fault::record(reason) };
         }
-        reason.to_owned()
+        Fault::record(reason)
     }
 
     fn undecodable(&self, block: &TextBlock, span: &Span, raw: &[u8], at: usize, layout: Option<&Layout>) -> Fault {
@@ -169,7 +171,7 @@ impl Converter {
             Encoding::Utf16 => format!("not UTF-16: half a character at byte offset {offset} of the text"),
             Encoding::Cp1252 => format!("not code page 1252 at byte offset {offset} of the text"),
         };
-        Fault { column, reason }
+        Fault { column, ..Fault::record(reason) }
     }
 
     fn convert_arrow(&self, block: &RowsBlock) -> Result<ReadBatch> {
@@ -193,6 +195,7 @@ impl Converter {
                 reason: row.fault.reason,
                 raw: row.json.into_bytes(),
                 truncated: false,
+                sign: row.fault.sign,
             })
             .collect();
         let (rows, warnings) = builder.finish()?;

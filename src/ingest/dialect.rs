@@ -3,6 +3,7 @@
 //! Nothing of this is guessed. A file whose marks speak of another dialect than the declared one is read as declared, and the
 //! ledger says so with a count and the flag that reads it otherwise.
 
+use super::dates::DateFormat;
 use super::source::InputFormat;
 
 /// How a field holds a delimiter, a line end or a quote. Quotes are those of [`Declared::quote`].
@@ -29,21 +30,6 @@ impl Escape {
     pub fn has_quotes(self) -> bool {
         !matches!(self, Self::Backslash | Self::Nothing)
     }
-}
-
-/// The order of a date's parts where it is not ISO 8601.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DateOrder {
-    /// Year, month, day, as ISO 8601 has it.
-    #[default]
-    Iso,
-    /// Day, month, year: `20.11.2026 11:00`, `20/11/2026`.
-    DayFirst,
-    /// Month, day, year: `11/20/2026 11:00 AM`.
-    MonthFirst,
-    /// Year, month, day with other characters between: `2026/11/20 11:00`.
-    YearFirst,
 }
 
 /// The dialect of delimited text, as far as it is declared.
@@ -73,8 +59,8 @@ pub struct Declared {
     /// The character between thousands, where it is another.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub thousands: Option<char>,
-    /// The order of a date's parts.
-    pub dates: DateOrder,
+    /// How dates are written.
+    pub dates: DateFormat,
 }
 
 impl Default for Declared {
@@ -89,7 +75,7 @@ impl Default for Declared {
             nulls: Vec::new(),
             decimal_comma: false,
             thousands: None,
-            dates: DateOrder::Iso,
+            dates: DateFormat::Iso,
         }
     }
 }
@@ -204,51 +190,6 @@ pub(super) fn has_backslash_escape(field: &str) -> bool {
         .any(|at| matches!(bytes.get(at + 1), Some(b't' | b'n' | b'r' | b'\\' | b'"')) && bytes.len() > 2)
 }
 
-/// Writes a date in another order as ISO 8601, with the time behind it; `None` where it is none of that order.
-pub(super) fn iso_of(text: &str, order: DateOrder) -> Option<String> {
-    let (date, time) = match text.split_once([' ', 'T']) {
-        Some((date, time)) => (date, time.trim_ascii()),
-        None => (text, ""),
-    };
-    let date = date.trim_end_matches(',');
-    let separator = date.chars().find(|c| !c.is_ascii_digit()).filter(|c| matches!(c, '.' | '/' | '-'))?;
-    // Some locales close a date with the separator.
-    let mut parts = date.strip_suffix('.').unwrap_or(date).split(separator);
-    let (first, second, third) = (parts.next()?, parts.next()?, parts.next()?);
-    let (day, month, year) = match order {
-        DateOrder::Iso => return None,
-        DateOrder::DayFirst => (first, second, third),
-        DateOrder::MonthFirst => (second, first, third),
-        DateOrder::YearFirst => (third, second, first),
-    };
-    let digits = |part: &str, most: usize| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-    if parts.next().is_some() || !digits(day, 2) || !digits(month, 2) || !digits(year, 4) || year.len() != 4 {
-        return None;
-    }
-    let mut iso = format!("{year}-{month:0>2}-{day:0>2}");
-    if time.is_empty() {
-        return Some(iso);
-    }
-    let lower = time.to_ascii_lowercase();
-    let (clock, half) = match (lower.strip_suffix("am"), lower.strip_suffix("pm")) {
-        (Some(clock), _) => (clock.trim_ascii_end(), Some(0)),
-        (_, Some(clock)) => (clock.trim_ascii_end(), Some(12)),
-        _ => (time, None),
-    };
-    let (hour, rest) = clock.split_once(':')?;
-    if !digits(hour, 2) {
-        return None;
-    }
-    let hour: u32 = hour.parse().ok()?;
-    let hour = match half {
-        Some(half) if (1..=12).contains(&hour) => hour % 12 + half,
-        Some(_) => return None,
-        None => hour,
-    };
-    iso.push_str(&format!(" {hour:02}:{rest}"));
-    Some(iso)
-}
-
 /// How numbers are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Numbers {
@@ -303,29 +244,6 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_in_another_order_become_iso() {
-        use DateOrder::{DayFirst, Iso, MonthFirst, YearFirst};
-        for (text, order, iso) in [
-            ("20.11.2026 11:00", DayFirst, Some("2026-11-20 11:00")),
-            ("20.11.2026 12:00:01", DayFirst, Some("2026-11-20 12:00:01")),
-            ("1/2/2026", DayFirst, Some("2026-02-01")),
-            ("1/2/2026", MonthFirst, Some("2026-01-02")),
-            ("11/20/2026, 1:05:09 PM", MonthFirst, Some("2026-11-20 13:05:09")),
-            ("11/20/2026 12:05 am", MonthFirst, Some("2026-11-20 00:05")),
-            ("11/20/2026 13:05 pm", MonthFirst, None),
-            ("2026-11-20", DayFirst, None),
-            ("20.11.26", DayFirst, None),
-            ("2026/11/20 9:05", YearFirst, Some("2026-11-20 09:05")),
-            ("2026.11.20.", YearFirst, Some("2026-11-20")),
-            ("20/11/2026", YearFirst, None),
-            ("20.11.2026", Iso, None),
-            ("tomorrow", DayFirst, None),
-        ] {
-            assert_eq!(iso_of(text, order).as_deref(), iso, "{text}");
-        }
-    }
-
-    #[test]
     fn numbers_of_other_locales_become_usual_ones_and_thousands_must_be_thousands() {
         let comma = Numbers { decimal_comma: true, thousands: None };
         let dotted = Numbers { decimal_comma: true, thousands: Some('.') };
@@ -358,9 +276,9 @@ mod tests {
     #[test]
     fn what_is_declared_now_comes_before_what_was_declared_then() {
         let then = Declared { escape: Escape::Backslash, nulls: vec!["\\N".into()], ..Declared::default() };
-        let now = Declared { dates: DateOrder::DayFirst, ..Declared::default() };
+        let now = Declared { dates: DateFormat::DayFirst, ..Declared::default() };
         let both = now.over(then);
-        assert_eq!((both.escape, both.dates, both.nulls.len()), (Escape::Backslash, DateOrder::DayFirst, 1));
+        assert_eq!((both.escape, both.dates, both.nulls.len()), (Escape::Backslash, DateFormat::DayFirst, 1));
     }
 
     #[test]

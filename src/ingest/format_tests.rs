@@ -43,6 +43,7 @@ pub(super) fn options() -> ReadOptions {
         no_end_days: Vec::new(),
         records: None,
         sheet: None,
+        strict: false,
     }
 }
 

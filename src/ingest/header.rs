@@ -6,15 +6,26 @@ use super::cut::{BLOCK_BYTES, Window};
 use super::dialect::{Declared, Dialect};
 use super::escaped::EscapedFields;
 use super::layout::Layout;
+use super::signs::{Sign, SignKind};
 use super::source::SourceFile;
 use crate::error::{Error, Place, Result};
 use crate::schema::{HeaderMatch, match_headers};
+
+/// What stands before the first record.
+pub(super) struct Header {
+    pub(super) dialect: Dialect,
+    pub(super) layout: Layout,
+    /// What a person should know of it.
+    pub(super) note: Option<String>,
+    /// What of it another dialect would explain.
+    pub(super) sign: Option<Sign>,
+}
 
 /// Reads up to the first record, and tells how fields are separated and which columns they are.
 ///
 /// # Errors
 /// No header, a broken one, or one without the required columns.
-pub(super) fn read_header(window: &mut Window, converter: &Converter, file: &SourceFile) -> Result<(Dialect, Layout)> {
+pub(super) fn read_header(window: &mut Window, converter: &Converter, file: &SourceFile) -> Result<Header> {
     let (map, folders, max) = (&converter.header_map, &converter.rules.folders, converter.max_record_bytes);
     let mut named = take_separator_line(window);
     // That line is one of those to be skipped.
@@ -30,6 +41,14 @@ pub(super) fn read_header(window: &mut Window, converter: &Converter, file: &Sou
         named = take_separator_line(window).or(named);
     }
     skip_comments(window, converter.declared.comment)?;
+    // A line that is skipped by a declaration contradicts none.
+    let is_left_out = lines < converter.declared.skip_lines && converter.declared.skip_lines > 0;
+    let contradicting =
+        named.filter(|_| !is_left_out).zip(converter.declared.delimiter).filter(|(named, it)| named != it);
+    let made = |dialect, layout| {
+        let (note, sign) = contradicting.map(|(named, declared)| contradiction(named, declared)).unzip();
+        Header { dialect, layout, note, sign }
+    };
     let declared = Declared { delimiter: converter.declared.delimiter.or(named), ..converter.declared.clone() };
     let dialect = Dialect::detect(window.unread(), converter.format, &declared);
     let place = |line| Place::file(&file.name).line(line);
@@ -37,7 +56,7 @@ pub(super) fn read_header(window: &mut Window, converter: &Converter, file: &Sou
         let layout = Layout::new(&declared.columns, map, folders, Place::file(&file.name)).map_err(|error| {
             error.with_hint("--columns names the columns of a file without a header, in their order")
         })?;
-        return Ok((dialect, layout));
+        return Ok(made(dialect, layout));
     }
     loop {
         match csv::cut(window.unread(), window.at_end(), dialect) {
@@ -60,9 +79,14 @@ pub(super) fn read_header(window: &mut Window, converter: &Converter, file: &Sou
                 })?;
                 let names = header_names(header, dialect);
                 window.consume(next);
-                let layout = Layout::new(&names, map, folders, place(line))
-                    .map_err(|error| if knows_none(&names, map) { no_header(error) } else { error })?;
-                return Ok((dialect, layout));
+                let layout = Layout::new(&names, map, folders, place(line)).map_err(|error| {
+                    match (named, names.as_slice()) {
+                        (Some(named), [only]) => misnamed(error, named, dialect.delimiter, only),
+                        _ if knows_none(&names, map) => no_header(error),
+                        _ => error,
+                    }
+                })?;
+                return Ok(made(dialect, layout));
             }
             Cut::More if window.unread().len() > max.max(BLOCK_BYTES) => {
                 let message = format!("the header has no end within {} bytes", window.unread().len());
@@ -83,6 +107,33 @@ fn no_header(error: Error) -> Error {
     let more = "a file without a line of headers is read with --columns session_id,started_at,…, and lines before the header are \
                 left out with --skip-lines N";
     error.with_hint(format!("{hint}; {more}"))
+}
+
+/// Says that a line `sep=` and the declared delimiter are two.
+fn contradiction(named: u8, declared: u8) -> (String, Sign) {
+    let (named, declared) = (char::from(named), char::from(declared));
+    let note = format!("a line sep= names {named:?} as the delimiter, and the declared {declared:?} was taken");
+    (note, Sign { kind: SignKind::Separator, flag: "--skip-lines 1".to_owned() })
+}
+
+/// Explains a header of one field by the line `sep=` before it, where the one that was taken is not the one that the header has.
+fn misnamed(error: Error, named: u8, taken: u8, header: &str) -> Error {
+    let has = |delimiter: u8| header.contains(char::from(delimiter));
+    if named != taken && has(named) {
+        return error.with_hint(format!(
+            "a line sep= names {:?} as the delimiter, and {:?} was declared: leave the declaration out",
+            char::from(named),
+            char::from(taken)
+        ));
+    }
+    match [b',', b';', b'\t', b'|'].into_iter().find(|delimiter| has(*delimiter)) {
+        Some(other) => error.with_hint(format!(
+            "a line sep= names {:?} as the delimiter, which the header does not have: declare {:?} with --delimiter",
+            char::from(named),
+            char::from(other)
+        )),
+        None => error,
+    }
 }
 
 /// Takes the line `sep=;` that spreadsheets put first, and returns its delimiter.

@@ -239,7 +239,7 @@ impl<'m> JsonRows<'m> {
         read.map_err(|error| match error {
             Misread::Fault(fault) => fault,
             Misread::Json(error) => {
-                Fault { column: column.map(str::to_owned), reason: broken_json(&error, record, line) }
+                Fault { column: column.map(str::to_owned), ..Fault::record(broken_json(&error, record, line)) }
             }
         })?;
         let mut row = Row::default();

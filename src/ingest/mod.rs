@@ -20,6 +20,8 @@ mod arrow_json;
 mod bytes;
 mod csv;
 mod cut;
+mod dates;
+mod day_numbers;
 mod decide;
 mod delimited;
 mod detect;
@@ -55,9 +57,11 @@ mod runs;
 mod same_id;
 mod sheets;
 mod sightings;
+mod signs;
 mod stage;
 mod stream;
 mod time;
+mod typed;
 mod upsert;
 mod values;
 mod wrapped;
@@ -79,7 +83,8 @@ mod wrapped_tests;
 
 pub use archive::Member;
 pub use convert::Converter;
-pub use dialect::{DateOrder, Declared, Escape};
+pub use dates::{DateFormat, DatePattern};
+pub use dialect::{Declared, Escape};
 pub use expand::expand;
 pub use fingerprint::{content_hashes, session_hash};
 pub use keys::{Key, RowPlace};
@@ -89,6 +94,7 @@ pub use reader::{Block, FileSummary, ReadBatch, Reader, Reject};
 pub use replay::replay;
 pub use requarantine::replay_quarantine;
 pub use resolve::{Outcome, Resolution, resolve};
+pub use signs::{Sign, SignKind};
 pub use source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
 pub use stage::{Limits, Progress};
 pub use time::day_of_date;
@@ -116,6 +122,8 @@ pub enum Warning {
     AmbiguousLocalTime,
     /// A start or an end before 1990, or more than a day after the export.
     ImplausibleTime,
+    /// A start or an end that is a number of days, as spreadsheets and Julian days count them, and was read as seconds.
+    DayNumber,
     /// A field outside quotes that is what some tools write for null, where nothing is declared to stand for it.
     NullMark,
     /// A field outside quotes with escapes by backslashes, where none are declared.

@@ -1,6 +1,7 @@
 //! Dialects of delimited text by the name of what writes them.
 
-use super::dialect::{DateOrder, Declared, Escape};
+use super::dates::DateFormat;
+use super::dialect::{Declared, Escape};
 use super::source::InputFormat;
 
 /// The names of the presets, each with what writes such files. Those of spreadsheets are in [`LOCALES`] as well.
@@ -26,33 +27,33 @@ pub const PRESETS: [(&str, &str); 17] = [
 
 /// How spreadsheets of a locale write delimited text: the ending of `excel-`, the delimiter, whether numbers have a decimal comma,
 /// the character between thousands, and the order of dates. As Windows has them.
-pub const LOCALES: [(&str, u8, bool, char, DateOrder); 26] = [
-    ("at", b';', true, ' ', DateOrder::DayFirst),
-    ("au", b',', false, ',', DateOrder::DayFirst),
-    ("be", b';', true, '.', DateOrder::DayFirst),
-    ("br", b';', true, '.', DateOrder::DayFirst),
-    ("ca", b',', false, ',', DateOrder::Iso),
-    ("ch", b';', false, '\'', DateOrder::DayFirst),
-    ("cn", b',', false, ',', DateOrder::YearFirst),
-    ("cz", b';', true, ' ', DateOrder::DayFirst),
-    ("de", b';', true, '.', DateOrder::DayFirst),
-    ("dk", b';', true, '.', DateOrder::DayFirst),
-    ("es", b';', true, '.', DateOrder::DayFirst),
-    ("fr", b';', true, ' ', DateOrder::DayFirst),
-    ("gb", b',', false, ',', DateOrder::DayFirst),
-    ("ie", b',', false, ',', DateOrder::DayFirst),
-    ("in", b',', false, ',', DateOrder::DayFirst),
-    ("it", b';', true, '.', DateOrder::DayFirst),
-    ("jp", b',', false, ',', DateOrder::YearFirst),
-    ("nl", b';', true, '.', DateOrder::DayFirst),
-    ("no", b';', true, ' ', DateOrder::DayFirst),
-    ("nz", b',', false, ',', DateOrder::DayFirst),
-    ("pl", b';', true, ' ', DateOrder::DayFirst),
-    ("pt", b';', true, ' ', DateOrder::DayFirst),
-    ("ru", b';', true, ' ', DateOrder::DayFirst),
-    ("se", b';', true, ' ', DateOrder::Iso),
-    ("tr", b';', true, '.', DateOrder::DayFirst),
-    ("us", b',', false, ',', DateOrder::MonthFirst),
+pub const LOCALES: [(&str, u8, bool, char, DateFormat); 26] = [
+    ("at", b';', true, ' ', DateFormat::DayFirst),
+    ("au", b',', false, ',', DateFormat::DayFirst),
+    ("be", b';', true, '.', DateFormat::DayFirst),
+    ("br", b';', true, '.', DateFormat::DayFirst),
+    ("ca", b',', false, ',', DateFormat::Iso),
+    ("ch", b';', false, '\'', DateFormat::DayFirst),
+    ("cn", b',', false, ',', DateFormat::YearFirst),
+    ("cz", b';', true, ' ', DateFormat::DayFirst),
+    ("de", b';', true, '.', DateFormat::DayFirst),
+    ("dk", b';', true, '.', DateFormat::DayFirst),
+    ("es", b';', true, '.', DateFormat::DayFirst),
+    ("fr", b';', true, ' ', DateFormat::DayFirst),
+    ("gb", b',', false, ',', DateFormat::DayFirst),
+    ("ie", b',', false, ',', DateFormat::DayFirst),
+    ("in", b',', false, ',', DateFormat::DayFirst),
+    ("it", b';', true, '.', DateFormat::DayFirst),
+    ("jp", b',', false, ',', DateFormat::YearFirst),
+    ("nl", b';', true, '.', DateFormat::DayFirst),
+    ("no", b';', true, ' ', DateFormat::DayFirst),
+    ("nz", b',', false, ',', DateFormat::DayFirst),
+    ("pl", b';', true, ' ', DateFormat::DayFirst),
+    ("pt", b';', true, ' ', DateFormat::DayFirst),
+    ("ru", b';', true, ' ', DateFormat::DayFirst),
+    ("se", b';', true, ' ', DateFormat::Iso),
+    ("tr", b';', true, '.', DateFormat::DayFirst),
+    ("us", b',', false, ',', DateFormat::MonthFirst),
 ];
 
 impl Declared {

@@ -31,6 +31,7 @@ use super::parquet_rows::{ParquetInput, RowsBlock, refuse_variants};
 use super::places;
 use super::rows::Rules;
 use super::sheets::{self, SheetInput};
+use super::signs::Sign;
 use super::source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
 use super::stream::TextStream;
 use super::wrapped::WrappedSplitter;
@@ -86,6 +87,8 @@ pub struct Reject {
     pub raw: Vec<u8>,
     /// Whether `raw` is not the whole record. Such a record cannot be replayed.
     pub truncated: bool,
+    /// The flag that reads it, if one is known that does.
+    pub sign: Option<Box<Sign>>,
 }
 
 /// Whole records of a file, about 1 MiB of them, not yet converted.
@@ -121,6 +124,8 @@ pub struct FileSummary {
     pub unknown_columns: Vec<String>,
     /// What a person should know of the file as a whole, a sentence each.
     pub notes: Vec<String>,
+    /// What of the file as a whole another dialect would explain.
+    pub signs: Vec<Sign>,
 }
 
 /// Reads one input.
@@ -128,6 +133,7 @@ pub struct Reader {
     input: Input,
     converter: Arc<Converter>,
     notes: Vec<String>,
+    signs: Vec<Sign>,
 }
 
 enum Input {
@@ -198,7 +204,7 @@ impl Reader {
             None => detect(&file.name, window.unread())
                 .ok_or_else(|| mismatched(window.unread(), &file.name, promised(&file.name)))?,
         };
-        let notes = Vec::new();
+        let (mut notes, mut signs) = (Vec::new(), Vec::new());
         let max = options.max_record_bytes;
         let lists = match converter.format {
             InputFormat::Ndjson | InputFormat::JsonArray if options.records.is_none() => {
@@ -218,10 +224,12 @@ impl Reader {
             }
             InputFormat::Csv | InputFormat::Tsv => {
                 let suspicion = Suspicion::of(window.unread());
-                let (dialect, layout) =
+                let header =
                     read_header(&mut window, &converter, file).map_err(|error| suspicion.explain(error, &file.name))?;
-                converter.dialect = dialect;
-                converter.layout = Some(Arc::new(layout));
+                converter.dialect = header.dialect;
+                converter.layout = Some(Arc::new(header.layout));
+                notes.extend(header.note);
+                signs.extend(header.sign);
                 Box::new(CsvSplitter::new(converter.dialect, max))
             }
             InputFormat::Ndjson => Box::new(LineSplitter::new(max)),
@@ -234,7 +242,7 @@ impl Reader {
             }
         };
         let cutter = Cutter::new(window, splitter, converter.layout.clone(), &file.name);
-        Ok(Self { input: Input::Text(Box::new(cutter)), converter: Arc::new(converter), notes })
+        Ok(Self { input: Input::Text(Box::new(cutter)), converter: Arc::new(converter), notes, signs })
     }
 
     fn open_parquet(
@@ -249,8 +257,8 @@ impl Reader {
         refuse_variants(input.leaves(), &layout, converter.extra, &file.name)?;
         converter.format = InputFormat::Parquet;
         converter.layout = Some(Arc::new(layout));
-        let notes = Vec::new();
-        Ok(Self { input: Input::Parquet { input: Box::new(input), summary }, converter: Arc::new(converter), notes })
+        let input = Input::Parquet { input: Box::new(input), summary };
+        Ok(Self { input, converter: Arc::new(converter), notes: Vec::new(), signs: Vec::new() })
     }
 
     fn open_arrow(
@@ -269,7 +277,8 @@ impl Reader {
         refuse_variants(input.leaves(), &layout, converter.extra, &file.name)?;
         converter.format = InputFormat::Arrow;
         converter.layout = Some(Arc::new(layout));
-        Ok(Self { input: Input::Arrow(Box::new(input)), converter: Arc::new(converter), notes: Vec::new() })
+        let input = Input::Arrow(Box::new(input));
+        Ok(Self { input, converter: Arc::new(converter), notes: Vec::new(), signs: Vec::new() })
     }
 
     fn open_sheet(
@@ -288,11 +297,13 @@ impl Reader {
             return Err(Error::internal("a zip that is none"));
         };
         converter.format = format;
+        converter.rules.iso_beside = true;
         converter.layout = Some(input.layout());
         Ok(Self {
             input: Input::Sheet { input: Box::new(input), summary },
             converter: Arc::new(converter),
             notes: Vec::new(),
+            signs: Vec::new(),
         })
     }
 
@@ -349,6 +360,7 @@ impl Reader {
         let unknown = self.converter.layout.iter().flat_map(|layout| layout.headers.unknown());
         summary.unknown_columns = unknown.map(str::to_owned).collect();
         summary.notes.append(&mut self.notes);
+        summary.signs = self.signs;
         Ok(summary)
     }
 }
@@ -411,7 +423,8 @@ fn converter(file: &SourceFile, options: &ReadOptions) -> Result<Converter> {
             folders: FolderColumns::of(&file.name, &options.header_map)?,
             keep_extra: options.keep_extra,
             numbers: options.declared.numbers(),
-            dates: options.declared.dates,
+            dates: options.declared.dates.clone(),
+            iso_beside: false,
             no_end_days: options.no_end_days.clone(),
         },
         header_map: options.header_map.clone(),

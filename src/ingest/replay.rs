@@ -123,7 +123,11 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
             folders,
             keep_extra: options.keep_extra,
             numbers: declared.numbers(),
-            dates: declared.dates,
+            dates: declared.dates.clone(),
+            iso_beside: matches!(
+                context.format,
+                InputFormat::Parquet | InputFormat::Arrow | InputFormat::Xlsx | InputFormat::Ods
+            ),
             no_end_days,
         },
         declared,

@@ -17,14 +17,14 @@ use arrow::array::{ArrayRef, Float64Builder, StringViewArray, StringViewBuilder,
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
-use super::dialect::{DateOrder, Numbers, iso_of};
-use super::extended::{Extended, extended, net_date};
+use super::dates::DateFormat;
+use super::dialect::Numbers;
+use super::extended::{Extended, extended};
 use super::folders::FolderColumns;
-use super::lengths::{LengthFault, parse_length};
-use super::time::{
-    Instant, TimeFault, day_of, in_range, instant_of_number, is_plausible, parse_instant, resolve_local,
-};
-use super::values::{Json, SourcePhone, communication_type, parse_number, quoted, same_phone, source_phone};
+use super::signs::Sign;
+use super::time::{Instant, day_of, is_plausible};
+use super::typed::{is_day_number, read_seconds, read_time};
+use super::values::{Json, SourcePhone, communication_type, quoted, same_phone, source_phone};
 use super::{Warning, Warnings};
 use crate::error::Result;
 use crate::schema::{COLUMNS, CONTENT_HASH, EXPORTED_AT, HeaderMatch, Kind, stored_schema};
@@ -141,17 +141,19 @@ pub(super) struct Fault {
     pub(super) column: Option<String>,
     /// Why.
     pub(super) reason: String,
+    /// What would read it, if that is known.
+    pub(super) sign: Option<Box<Sign>>,
 }
 
 impl Fault {
     /// A fault of the record as a whole.
     pub(super) fn record(reason: impl Into<String>) -> Self {
-        Self { column: None, reason: reason.into() }
+        Self { column: None, reason: reason.into(), sign: None }
     }
 
     /// A fault of one column.
     pub(super) fn column(column: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { column: Some(column.into()), reason: reason.into() }
+        Self { column: Some(column.into()), reason: reason.into(), sign: None }
     }
 }
 
@@ -172,8 +174,11 @@ pub(super) struct Rules {
     pub(super) keep_extra: bool,
     /// How numbers are written.
     pub(super) numbers: Numbers,
-    /// The order of dates that are not ISO 8601.
-    pub(super) dates: DateOrder,
+    /// How dates are written.
+    pub(super) dates: DateFormat,
+    /// Whether instants may be ISO 8601 beside a pattern: in sheets, whose cells have types, and in rows of typed columns that come back
+    /// out of the quarantine as JSON.
+    pub(super) iso_beside: bool,
     /// Days, since the Unix epoch, that stand for no end.
     pub(super) no_end_days: Vec<i64>,
 }
@@ -235,6 +240,7 @@ impl<'r> RowBuilder<'r> {
         }
         let times = match Times::read(row, self.rules) {
             Ok(times) => times,
+            Err(fault) if row.null_mark => return Ok(Err(explained_by_null(fault, cells))),
             Err(fault) => return Ok(Err(fault)),
         };
         let mut warned = Warned {
@@ -374,6 +380,21 @@ fn is_null_word(text: &str) -> bool {
     text.len() < 64 && text.trim_ascii() == "null"
 }
 
+/// Names the flag that reads a mark of null, where one stands in the column at fault.
+fn explained_by_null(fault: Fault, cells: &[Cell<'_>]) -> Fault {
+    let index = COLUMNS.iter().position(|column| Some(column.name) == fault.column.as_deref());
+    let sign = match index.and_then(|index| cells.get(index)) {
+        Some(Cell::Text(text)) => Sign::of_null(text),
+        _ => None,
+    };
+    match sign {
+        Some(sign) => {
+            Fault { reason: format!("{}; {} reads it", fault.reason, sign.flag), sign: Some(Box::new(sign)), ..fault }
+        }
+        None => fault,
+    }
+}
+
 /// Action Data may be a bare word such as `end`; what starts like JSON must be JSON there too.
 fn json_cell(index: usize, text: &str) -> Json {
     let bare = index == ACTION_DATA && !matches!(text.trim_ascii_start().as_bytes().first(), Some(b'{' | b'[' | b'"'));
@@ -391,6 +412,8 @@ struct Times {
     ambiguous: bool,
     /// Whether the start or the end is before 1990 or more than a day behind the export.
     implausible: bool,
+    /// Whether such a one is a number as days are counted by.
+    day_number: bool,
 }
 
 impl Times {
@@ -412,6 +435,9 @@ impl Times {
         };
         let all = [Some(started), ended, exported];
         let exported_us = exported.map_or(rules.default_exported_at_us, |instant| instant.micros);
+        let implausible = |instant: Option<Instant>| instant.is_some_and(|it| !is_plausible(it.micros, exported_us));
+        let (started_odd, ended_odd) = (implausible(Some(started)), implausible(ended));
+        let is_day_number = |index: usize| is_day_number(row.cells.get(index).copied().unwrap_or_default(), rules);
         Ok(Self {
             started_us: started.micros,
             ended_us: ended.map(|instant| instant.micros),
@@ -419,101 +445,14 @@ impl Times {
             exported_us,
             recorded,
             ambiguous: all.iter().flatten().any(|instant| instant.ambiguous),
-            implausible: [Some(started), ended].iter().flatten().any(|it| !is_plausible(it.micros, exported_us)),
+            implausible: started_odd || ended_odd,
+            day_number: (started_odd && is_day_number(STARTED_AT)) || (ended_odd && is_day_number(ENDED_AT)),
         })
     }
 }
 
 fn seconds_between(from_us: i64, to_us: i64) -> f64 {
     (to_us - from_us) as f64 / 1e6
-}
-
-fn read_time(cell: Cell<'_>, column: &'static str, rules: &Rules) -> Result<Option<Instant>, Fault> {
-    let zone = rules.time_zone;
-    let (result, shown) = match cell {
-        Cell::Absent | Cell::Null => return Ok(None),
-        Cell::Text(text) if text.trim_ascii().is_empty() => return Ok(None),
-        Cell::Text(text) if rules.dates != DateOrder::Iso => {
-            let iso = iso_of(text.trim_ascii(), rules.dates);
-            (parse_instant(iso.as_deref().unwrap_or(text), zone), Shown::Text(text))
-        }
-        Cell::Text(text) => {
-            let instant = parse_instant(text, zone).or_else(|fault| milliseconds(net_date(text).ok_or(fault)?));
-            (instant, Shown::Text(text))
-        }
-        Cell::Nested(json) => {
-            let instant = match extended(json) {
-                Some(Extended::Plain(text)) => parse_instant(text, zone),
-                Some(Extended::Milliseconds(digits)) => digits.parse().map_or(Err(TimeFault::Unreadable), milliseconds),
-                None => Err(TimeFault::Unreadable),
-            };
-            (instant, Shown::Text(json))
-        }
-        Cell::Instant(micros) => {
-            (in_range(micros).map(|micros| Instant { micros, ambiguous: false }), Shown::Micros(micros))
-        }
-        Cell::LocalInstant(micros) => (resolve_local(micros, zone), Shown::Micros(micros)),
-        Cell::Number(number) => (instant_of_number(number), Shown::Number(number)),
-    };
-    result.map(Some).map_err(|fault| Fault::column(column, format!("{} {fault}", shown.quoted())))
-}
-
-fn milliseconds(milliseconds: i64) -> Result<Instant, TimeFault> {
-    let micros = milliseconds.checked_mul(1000).ok_or(TimeFault::OutOfRange)?;
-    in_range(micros).map(|micros| Instant { micros, ambiguous: false })
-}
-
-/// Reads a length of time in seconds: a number of them, or of milliseconds, or one of the spellings of [`parse_length`].
-fn read_seconds(
-    cell: Cell<'_>,
-    column: &'static str,
-    rules: &Rules,
-    is_milliseconds: bool,
-) -> Result<Option<f64>, Fault> {
-    let of_number = |number: f64| if is_milliseconds { number / 1000.0 } else { number };
-    let of_text = |text: &str| match parse_number(text) {
-        Some(number) => Ok(of_number(number)),
-        None => parse_length(text),
-    };
-    let (seconds, shown) = match cell {
-        Cell::Absent | Cell::Null => return Ok(None),
-        Cell::Text(text) if text.trim_ascii().is_empty() => return Ok(None),
-        Cell::Text(text) if !rules.numbers.are_plain() => {
-            let number = rules.numbers.plain(text).as_deref().and_then(parse_number);
-            (number.map_or_else(|| parse_length(text), |number| Ok(of_number(number))), Shown::Text(text))
-        }
-        Cell::Text(text) => (of_text(text), Shown::Text(text)),
-        Cell::Nested(json) => {
-            let seconds = match extended(json) {
-                Some(Extended::Plain(text)) => of_text(text),
-                Some(Extended::Milliseconds(_)) | None => Err(LengthFault::Unreadable),
-            };
-            (seconds, Shown::Text(json))
-        }
-        Cell::Instant(micros) | Cell::LocalInstant(micros) => (Err(LengthFault::Unreadable), Shown::Micros(micros)),
-        Cell::Number(number) => {
-            let seconds = Some(number + 0.0).filter(|number| number.is_finite()).map(of_number);
-            (seconds.ok_or(LengthFault::Unreadable), Shown::Number(number))
-        }
-    };
-    seconds.map(Some).map_err(|fault| Fault::column(column, format!("{} {fault}", shown.quoted())))
-}
-
-/// A bad value, to be quoted.
-enum Shown<'a> {
-    Text(&'a str),
-    Micros(i64),
-    Number(f64),
-}
-
-impl Shown<'_> {
-    fn quoted(&self) -> String {
-        match self {
-            Self::Text(text) => quoted(text),
-            Self::Micros(micros) => format!("\"{micros} microseconds\""),
-            Self::Number(number) => format!("\"{number}\""),
-        }
-    }
 }
 
 /// What is odd about one row.
@@ -549,6 +488,7 @@ impl Warned {
             (off, Warning::TimeInWorkflowOff),
             (times.ambiguous, Warning::AmbiguousLocalTime),
             (times.implausible, Warning::ImplausibleTime),
+            (times.day_number, Warning::DayNumber),
             (self.null_mark, Warning::NullMark),
             (self.backslash, Warning::BackslashEscape),
             (self.repeated_key, Warning::RepeatedKey),

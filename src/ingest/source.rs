@@ -127,6 +127,8 @@ pub struct ReadOptions {
     pub records: Option<RecordsPath>,
     /// The sheet of a workbook, by name or by number from 1; `None` is the first that names columns.
     pub sheet: Option<String>,
+    /// Whether a file with the marks of another dialect is refused whole.
+    pub strict: bool,
 }
 
 impl ReadOptions {

@@ -23,6 +23,7 @@ use super::ledger::{FileLedger, add_warnings};
 use super::quarantine;
 use super::reader::{Block, FileSummary, ReadBatch, Reader, Reject};
 use super::runs::RunStore;
+use super::signs::{Signs, refusal};
 use super::source::{ReadOptions, SourceFile};
 use crate::error::{Error, Result};
 use crate::schema::{self, COLUMNS};
@@ -92,6 +93,8 @@ pub struct Staged {
     pub files: Vec<FileLedger>,
     /// The documented columns that the rows of each file have: [`ReadBatch::columns_seen`] of all its blocks.
     columns_seen: Vec<u32>,
+    /// What of each file another dialect would explain.
+    signs: Vec<Signs>,
     /// Rejects of all files, refused ones included.
     pub rejects: RejectStore,
 }
@@ -292,9 +295,15 @@ fn collect(
                 staged.columns_seen[file as usize] |= read.columns_seen;
                 push_counted(&mut staged, file, &read, content)?;
             }
-            Message::End { file, outcome } => end_file(&mut staged.files[file as usize], outcome)?,
+            Message::End { file, outcome } => {
+                let file = file as usize;
+                end_file(&mut staged.files[file], &mut staged.signs[file], outcome)?;
+            }
         }
         (limits.progress)(progress);
+    }
+    if options.strict {
+        staged.refuse_other_dialects();
     }
     staged.seal();
     Ok(staged)
@@ -306,6 +315,12 @@ fn push_counted(staged: &mut Staged, file: u32, read: &ReadBatch, content: Int64
     let rejects = read.rejects.len() as u64;
     ledger.counts.rows_read += read.rows.num_rows() as u64 + rejects;
     ledger.counts.quarantined += rejects;
+    for sign in read.rejects.iter().filter_map(|reject| reject.sign.as_deref()) {
+        match staged.signs[file as usize].get_mut(sign) {
+            Some(count) => *count += 1,
+            None => drop(staged.signs[file as usize].insert(sign.clone(), 1)),
+        }
+    }
     add_warnings(&mut ledger.warnings, &read.warnings);
     for name in &read.unknown_columns {
         if let Err(place) = ledger.unknown_columns.binary_search(name) {
@@ -343,9 +358,19 @@ impl Staged {
             rows: 0,
             stretches: Vec::new(),
             columns_seen: vec![0; files.len()],
+            signs: vec![Signs::new(); files.len()],
             files,
             rejects: RejectStore::new(),
         })
+    }
+
+    /// Refuses the files that have the marks of another dialect.
+    fn refuse_other_dialects(&mut self) {
+        for (ledger, signs) in self.files.iter_mut().zip(&self.signs) {
+            if ledger.is_taken() {
+                ledger.refused = refusal(&ledger.file, signs, &ledger.warnings);
+            }
+        }
     }
 
     /// Ends the taking in: sorts what is in memory, and settles the ledgers.
@@ -384,9 +409,10 @@ fn missing_columns(seen: u32) -> Option<String> {
     (!missing.is_empty()).then(|| format!("no column for {}", missing.join(", ")))
 }
 
-fn end_file(ledger: &mut FileLedger, outcome: Result<FileSummary>) -> Result<()> {
+fn end_file(ledger: &mut FileLedger, signs: &mut Signs, outcome: Result<FileSummary>) -> Result<()> {
     match outcome {
         Ok(summary) => {
+            signs.extend(summary.signs.into_iter().map(|sign| (sign, 1)));
             ledger.bytes = summary.bytes;
             ledger.content_hash = format!("{:032x}", summary.content_hash);
             ledger.notes.extend(summary.notes);

@@ -92,6 +92,7 @@ pub fn options() -> IngestOptions {
             no_end_days: Vec::new(),
             records: None,
             sheet: None,
+            strict: false,
         },
         max_bad: 0,
         all_or_nothing: false,

@@ -131,6 +131,7 @@ impl TestLake {
                 no_end_days: Vec::new(),
                 records: None,
                 sheet: None,
+                strict: false,
             },
             max_bad: 1,
             all_or_nothing: true,

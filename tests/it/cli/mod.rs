@@ -12,4 +12,5 @@ mod query;
 mod returning;
 mod settings;
 mod signals;
+mod strict;
 mod zones;
