@@ -1,4 +1,7 @@
 //! The functions of one text whose values data files may hold in columns of their own.
+//!
+//! None of them depends on data that comes with a library and is renewed with it, as the numbering plans of `phone_e164` are: what
+//! such a function gives is always computed from the text.
 
 use std::borrow::Cow;
 

@@ -17,7 +17,7 @@ use super::{answer, batch, engine, write, write_batches};
 const ONE_FILE: FileLimits = FileLimits { file_rows: 10_000, row_group_rows: 10_000 };
 
 /// A text that hardly compresses.
-fn words(row: usize) -> String {
+pub fn words(row: usize) -> String {
     let words = (1..13).map(|word| format!("{:x}", (row * 13 + word).wrapping_mul(0x9E37_79B9_7F4A_7C15)));
     words.collect::<Vec<_>>().join(" ")
 }

@@ -5,7 +5,8 @@ use std::fs::File;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, RecordBatch, StringViewArray};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringViewArray};
+use arrow::datatypes::Schema;
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::file::metadata::KeyValue;
@@ -15,6 +16,7 @@ use sessionlake::lake::write::FileLimits;
 use sessionlake::lake::{DataFile, Lake, Version};
 use sessionlake::shred::MANIFEST_KEY;
 
+use super::plans::words;
 use super::{answer, engine, write};
 use crate::lakes::{lake_in, open_with, rows_of, source, take};
 use crate::support::repository;
@@ -73,32 +75,52 @@ async fn every_version_of_a_lake_answers_the_same_with_leaves_and_without() {
     assert_every_version_agrees(&lake, 3).await;
 }
 
-/// Writes a file anew: as a program wrote it to which a text with half a surrogate pair was as broken as one with the escape `\q`, under a
-/// manifest of that number.
-fn as_written_before(folder: &Path, file: &DataFile, number: u32) -> DataFile {
+/// Writes a file anew, under a name with this in front, with another manifest and other columns.
+fn rewritten(
+    folder: &Path,
+    file: &DataFile,
+    name: &str,
+    manifest: impl Fn(&str) -> String,
+    column: impl Fn(&str, &ArrayRef) -> (String, ArrayRef),
+) -> DataFile {
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(folder.join(&file.path)).unwrap()).unwrap();
-    let manifest = reader.schema().metadata()[MANIFEST_KEY].replacen("\"v\":3", &format!("\"v\":{number}"), 1);
-    let path = format!("{number}-{}", file.path);
+    let manifest = manifest(&reader.schema().metadata()[MANIFEST_KEY]);
+    let path = format!("{name}-{}", file.path);
     let properties = WriterProperties::builder()
         .set_key_value_metadata(Some(vec![KeyValue::new(MANIFEST_KEY.to_owned(), manifest)]))
         .build();
-    let schema = Arc::new(reader.schema().as_ref().clone().with_metadata(Default::default()));
     let output = File::create(folder.join(&path)).unwrap();
-    let mut writer = ArrowWriter::try_new(output, Arc::clone(&schema), Some(properties)).unwrap();
+    let mut writer = None;
     for batch in reader.build().unwrap() {
         let batch = batch.unwrap();
-        let halved = |name: &str, column: &ArrayRef| -> ArrayRef {
-            if !["data", "action_data"].contains(&name) {
-                return Arc::clone(column);
-            }
-            let texts = column.as_string_view().iter();
-            Arc::new(texts.map(|text| text.map(|text| text.replace(r"\q", r"\u"))).collect::<StringViewArray>())
-        };
-        let columns = schema.fields().iter().zip(batch.columns()).map(|(field, column)| halved(field.name(), column));
-        writer.write(&RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap()).unwrap();
+        let columns = batch.schema_ref().fields().iter().zip(batch.columns());
+        let columns = columns.map(|(field, values)| {
+            let (name, values) = column(field.name(), values);
+            (field.as_ref().clone().with_name(name), values)
+        });
+        let (fields, columns): (Vec<_>, Vec<_>) = columns.unzip();
+        let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+        let writer = writer.get_or_insert_with(|| {
+            ArrowWriter::try_new(output.try_clone().unwrap(), batch.schema(), Some(properties.clone())).unwrap()
+        });
+        writer.write(&batch).unwrap();
     }
-    writer.close().unwrap();
+    writer.unwrap().close().unwrap();
     DataFile { size_bytes: folder.join(&path).metadata().unwrap().len(), path, ..file.clone() }
+}
+
+/// Writes a file anew: as a program wrote it to which a text with half a surrogate pair was as broken as one with the escape `\q`, under a
+/// manifest of that number.
+fn as_written_before(folder: &Path, file: &DataFile, number: u32) -> DataFile {
+    let manifest = |text: &str| text.replacen("\"v\":3", &format!("\"v\":{number}"), 1);
+    rewritten(folder, file, &number.to_string(), manifest, |name, column| {
+        if !["data", "action_data"].contains(&name) {
+            return (name.to_owned(), Arc::clone(column));
+        }
+        let texts = column.as_string_view().iter();
+        let texts = texts.map(|text| text.map(|text| text.replace(r"\q", r"\u"))).collect::<StringViewArray>();
+        (name.to_owned(), Arc::new(texts))
+    })
 }
 
 #[tokio::test]
@@ -139,5 +161,37 @@ async fn files_of_an_earlier_program_answer_as_their_texts_do() {
         assert_eq!(differ > 3, number == 3, "{differ} answers differ");
         let found = answer(&with, &["select count(*) from t where data->>'after' = 'still here'".to_owned()]).await;
         assert_eq!(found.contains("| 40 "), number == 2, "{found}");
+    }
+}
+
+#[tokio::test]
+async fn what_functions_of_another_version_gave_is_computed_from_the_text() {
+    let document =
+        |row: usize| format!(r#"{{"mail":"{:x}@mail{}.example.com","note":"{}"}}"#, row * 7_919, row % 5, words(row));
+    let documents: Vec<Option<String>> = (0..3_000).map(|row| Some(document(row))).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let limits = FileLimits { file_rows: 10_000, row_group_rows: 10_000 };
+    let [file] = write(folder.path(), &documents, 8, limits).try_into().unwrap();
+    let questions = [
+        "select email_domain(json_get_str(data, 'mail')) as v, count(*) from t group by 1 order by 1",
+        "select action_name(action_data) as v, count(*) from t group by 1 order by 1 nulls first",
+    ]
+    .map(|question| vec![question.to_owned()]);
+    for version in ["1", "0", "2"] {
+        let file = rewritten(folder.path(), &file, version, str::to_owned, |name, column| {
+            let Some(function) = name.strip_suffix(".1").filter(|_| name.contains("#=")) else {
+                return (name.to_owned(), Arc::clone(column));
+            };
+            let wrong = StringViewArray::from_iter_values(vec!["wrong"; column.len()]);
+            (format!("{function}.{version}"), Arc::new(wrong))
+        });
+        let with = engine(folder.path(), std::slice::from_ref(&file), Leaves::Read);
+        let without = engine(folder.path(), std::slice::from_ref(&file), Leaves::Ignore);
+        for question in &questions {
+            let (left, right) = (answer(&with, question).await, answer(&without, question).await);
+            assert!(!right.contains("error") && !right.contains("wrong"), "{right}");
+            assert_eq!(left.contains("wrong"), version == "1", "version {version}: {left}");
+            assert!(version == "1" || left == right, "version {version}: {left} is not {right}");
+        }
     }
 }
