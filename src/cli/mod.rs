@@ -96,7 +96,7 @@ pub fn main() -> ExitCode {
     }
 }
 
-/// Prints the version, and the release of the rules of time zones. The folder that a flag names counts: clap has stopped at
+/// Prints the version, and the releases of the rules of time zones and of the plans of phone numbers. The folder that a flag names counts: clap has stopped at
 /// `--version`, and has not read it.
 fn version() -> ExitCode {
     let mut args = std::env::args_os().skip(1);
@@ -116,10 +116,11 @@ fn version() -> ExitCode {
     // The pipe may be closed.
     let _ = writeln!(
         out,
-        "sessionlake {}\ntime zones {}, {}",
+        "sessionlake {}\ntime zones {}, {}\nphone numbers {}, of libphonenumber",
         env!("CARGO_PKG_VERSION"),
         zones::release(),
-        zones::origin()
+        zones::origin(),
+        sessionlake::functions::PHONE_METADATA_RELEASE
     );
     ExitCode::from(exit::FINE)
 }

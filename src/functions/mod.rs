@@ -23,6 +23,7 @@ mod texts;
 mod time;
 
 pub use json::{elements_function, plain_path};
+pub use phone::METADATA_RELEASE as PHONE_METADATA_RELEASE;
 pub use surrogates::without_lone_surrogates;
 pub use text_function::{ACTION_NAME, EMAIL_DOMAIN, TextFunction};
 

@@ -10,6 +10,7 @@
 //! - `lake`: what is on disk: files, statistics, log, checkpoints, damage, kills
 //! - `lakes`: small states, exports and lakes that the others use
 //! - `pages`: the data model and the invariants on the pages are those of the code
+//! - `phones`: phone numbers of all countries, as libphonenumber reads them
 //! - `postgres`: the answers of statements that a PostgreSQL server was asked too
 //! - `python`: the lake read and changed by other engines
 //! - `queries`: the queries that ship, each with its expected answers
@@ -32,6 +33,7 @@ mod interop;
 mod lake;
 mod lakes;
 mod pages;
+mod phones;
 mod postgres;
 mod python;
 mod queries;

@@ -9,7 +9,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::numbering::{self, Libphonenumber};
+use super::numbering;
 use crate::functions::arguments::{self, Call, Kind, Parameters};
 use crate::functions::reference::CONTACTS;
 
@@ -35,12 +35,13 @@ impl Default for MaskPhone {
 
 /// Masks a phone number; text that is none loses every letter and digit but the last two digits.
 fn mask_phone(text: &str) -> String {
-    if let Some(number) = numbering::read(&Libphonenumber, text, None)
-        && number.national.len() >= FEWEST_DIGITS
-    {
-        let hidden = number.national.len() - SHOWN_DIGITS;
-        let shown = number.national.get(hidden..).unwrap_or_default();
-        return format!("+{}{}{shown}", number.country_code, "*".repeat(hidden));
+    if let Some(number) = numbering::read(text, None) {
+        let national = number.national();
+        if national.len() >= FEWEST_DIGITS {
+            let hidden = national.len() - SHOWN_DIGITS;
+            let shown = national.get(hidden..).unwrap_or_default();
+            return format!("+{}{}{shown}", number.country_code, "*".repeat(hidden));
+        }
     }
     let digits = text.chars().filter(char::is_ascii_digit).count();
     let mut left = digits;
@@ -106,6 +107,8 @@ mod tests {
         for (text, masked) in [
             ("+12025550143", "+1********43"),
             ("+49 (0)30 901820", "+49******20"),
+            ("+49 30 901820 ext. 1234", "+49******20"),
+            ("tel:+39-06-698-83145", "+39********45"),
             ("202-555-0143", "***-***-**43"),
             ("anonymous", "*********"),
             ("sip:alice@example.com", "***:*****@*******.***"),

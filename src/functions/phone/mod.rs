@@ -1,8 +1,10 @@
-//! Normalises and masks phone numbers. `numbering` holds what is known of numbering plans, behind a trait.
+//! Normalises and masks phone numbers. `numbering` reads them by the world's numbering plans.
 
 mod mask_phone;
 mod numbering;
 mod phone_e164;
+
+pub use numbering::METADATA_RELEASE;
 
 pub(crate) use mask_phone::MaskPhone;
 pub(crate) use phone_e164::PhoneE164;

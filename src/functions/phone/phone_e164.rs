@@ -1,5 +1,6 @@
 //! `phone_e164(text [, region])`: a phone number in E.164.
 
+use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::StringViewBuilder;
@@ -9,7 +10,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
 
-use super::numbering::{self, Libphonenumber, Region};
+use super::numbering::{self, Region};
 use crate::functions::arguments::{self, Call, Kind, Parameters, Parsed};
 use crate::functions::reference::CONTACTS;
 
@@ -56,6 +57,7 @@ impl ScalarUDFImpl for PhoneE164 {
         let codes = if call.len() > 1 { Some(call.text(1)?) } else { None };
         let mut regions = codes.as_ref().map(|codes| Parsed::new(codes, Region::parse));
         let mut numbers = StringViewBuilder::with_capacity(call.rows);
+        let mut written = String::new();
         for row in 0..call.rows {
             let region = match &mut regions {
                 None => Some(None),
@@ -63,10 +65,18 @@ impl ScalarUDFImpl for PhoneE164 {
                 Some(regions) => regions.get(row).map(|region| Some(*region)),
             };
             let number = match (texts.get(row), region) {
-                (Some(text), Some(region)) => numbering::read(&Libphonenumber, text, region),
+                (Some(text), Some(region)) => numbering::read(text, region),
                 _ => None,
             };
-            numbers.append_option(number.map(|number| number.e164()));
+            match number {
+                None => numbers.append_null(),
+                Some(number) => {
+                    written.clear();
+                    // Writing to a text does not fail.
+                    let _ = write!(written, "{number}");
+                    numbers.append_value(&written);
+                }
+            }
         }
         call.result(Arc::new(numbers.finish()))
     }
@@ -80,10 +90,12 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     arguments::document(
         CONTACTS,
         "phone_e164(text [, region])",
-        "Returns a phone number in E.164, `+` and digits. Spaces, dots, dashes, slashes, brackets and `tel:` are dropped. \
-         Without a region only numbers with a leading `+` are read; with one, national numbers and its international prefix \
-         too. The number need not be in service: only its country code and length are checked. Null for anything else, such \
-         as `anonymous` or a SIP address.",
+        "Returns a phone number in E.164, `+` and digits, as libphonenumber reads it. It may be written in any way: national or \
+         international, with spaces and punctuation, a trunk 0 in brackets, an international prefix of the region (`00`, `011`), \
+         letters (`1-800-FLOWERS`), digits of other scripts, or as a `tel:` URI. An extension is left out, since E.164 has none: \
+         the result is that of the number without it. Without a region only numbers with a country code are read; with one, \
+         national numbers too. The trunk prefix is taken off by the rules of the number's own country. The number need not be \
+         in service, nor of a length that its country has. Null for anything else, such as `anonymous` or a SIP address.",
         &[
             ("text", "The number as it came."),
             (
@@ -92,7 +104,8 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
                  planning error if it is a literal, and gives null if it comes from a column.",
             ),
         ],
-        "SELECT phone_e164('+1 (202) 555-0143'), phone_e164('030 901820', 'DE');\n-- +12025550143, +4930901820",
+        "SELECT phone_e164('+1 (202) 555-0143 ext. 12'), phone_e164('030 901820', 'DE'), phone_e164('+49 151 23456789', 'US');\n\
+         -- +12025550143, +4930901820, +4915123456789",
     )
 });
 

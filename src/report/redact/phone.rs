@@ -4,6 +4,8 @@
 //! numbering plans then tell whether they are a number. Dates, amounts, addresses of machines and ids are told by their own
 //! forms first.
 
+use rlibphonenumber::PHONE_NUMBER_UTIL;
+
 use super::key::Key;
 
 /// Digits of the shortest number that is told by its form.
@@ -345,7 +347,8 @@ fn is_north_american(digits: &str) -> bool {
 
 /// Returns whether digits are a valid international number.
 fn is_valid(digits: &str) -> bool {
-    phonenumber::parse(None, format!("+{digits}")).is_ok_and(|number| phonenumber::is_valid(&number))
+    let number = PHONE_NUMBER_UTIL.parse(format!("+{digits}"), None);
+    number.is_ok_and(|number| PHONE_NUMBER_UTIL.is_valid_number(&number))
 }
 
 /// Returns whether three groups side by side are a date.

@@ -154,6 +154,8 @@ fn the_manual_page_and_the_version_are_printed() {
     desk.run(&["man", "nonsense"]).fails(2);
     let version = desk.run(&["--version"]).fine();
     assert!(version.starts_with(&format!("sessionlake {}\ntime zones ", env!("CARGO_PKG_VERSION"))), "{version}");
+    let numbers = format!("\nphone numbers {}, of libphonenumber\n", sessionlake::functions::PHONE_METADATA_RELEASE);
+    assert!(version.ends_with(&numbers), "{version}");
     assert_eq!(desk.run(&["-V"]).fine(), version);
 }
 
