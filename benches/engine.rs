@@ -59,6 +59,7 @@ fn export(folder: &Path, format: GenerateFormat, sessions: u64) -> SourceFile {
         size_bytes: Some(size_bytes),
         modified_us: None,
         member: None,
+        delta: None,
     }
 }
 

@@ -121,6 +121,8 @@ enum InputFormatArg {
     Xlsx,
     /// A sheet of an OpenDocument spreadsheet
     Ods,
+    /// The folder of a Delta table: its newest version
+    Delta,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -176,6 +178,7 @@ impl ReadArgs {
                     InputFormatArg::Arrow => InputFormat::Arrow,
                     InputFormatArg::Xlsx => InputFormat::Xlsx,
                     InputFormatArg::Ods => InputFormat::Ods,
+                    InputFormatArg::Delta => InputFormat::Delta,
                 })
                 .or(preset_format),
             encoding: match self.encoding {

@@ -160,6 +160,7 @@ fn chosen(archive: &SourceFile, found: Vec<Found>) -> Vec<SourceFile> {
             size_bytes: Some(member.bytes),
             modified_us: member.modified_us.or(archive.modified_us),
             member: Some(Member { inside, note: note.take() }),
+            delta: None,
         }
     });
     inputs.collect()

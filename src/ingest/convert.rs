@@ -99,7 +99,8 @@ impl Converter {
                 return Err(Error::internal("records without headers"));
             }
             // A replayed row of a Parquet or Arrow file is a JSON object.
-            (InputFormat::Ndjson | InputFormat::JsonArray, None) | (InputFormat::Parquet | InputFormat::Arrow, _) => {
+            (InputFormat::Ndjson | InputFormat::JsonArray, None)
+            | (InputFormat::Parquet | InputFormat::Arrow | InputFormat::Delta, _) => {
                 RecordReader::Objects(JsonRows::new(&self.header_map, self.extra))
             }
         };
@@ -214,7 +215,8 @@ impl Converter {
         let folders = &self.rules.folders;
         unknown_columns.extend(folders.unknown().map(str::to_owned));
         let columns_seen = slots | seen(folders.slots());
-        ReadBatch { rows, lines, rejects, warnings, columns_seen, unknown_columns, notes, context }
+        let source = self.rules.source.as_str().into();
+        ReadBatch { source, rows, lines, rejects, warnings, columns_seen, unknown_columns, notes, context }
     }
 }
 

@@ -35,6 +35,7 @@ fn good(format: InputFormat) -> Vec<u8> {
             {"records":[["2026-02-09","c"]],"columnHeaders":["Started At","id"]}"#
             .to_vec(),
         InputFormat::Parquet => parquet_bytes(&parquet_sample()),
+        InputFormat::Delta => Vec::new(),
         InputFormat::Arrow => file_bytes(&parquet_sample(), Some(arrow::ipc::CompressionType::LZ4_FRAME)),
         InputFormat::Xlsx => xlsx_sample(),
         InputFormat::Ods => ods_sample(),

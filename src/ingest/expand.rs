@@ -1,4 +1,5 @@
-//! Turns the arguments of an ingest into input files: files, folders, globs and `-`; an archive stands for the files inside of it.
+//! Turns the arguments of an ingest into input files: files, folders, globs and `-`; an archive stands for the files inside of it, and the
+//! folder of a Delta table is one input.
 //!
 //! The order is the order of the arguments, and by name within a folder or glob, so that the same call reads the same files
 //! in the same order everywhere. Hidden files, names that begin with an underscore and files of unknown endings are skipped in
@@ -9,15 +10,15 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::archive::members;
+use super::delta::Delta;
 use super::detect::{is_archive_name, is_known_name};
 use super::source::SourceFile;
 use crate::error::{Error, Result, io_error};
+use crate::lake::foreign::is_table;
+use crate::lake::layout;
 
 /// Folders nested deeper than this are refused: a loop of links is more likely than a tree of that depth.
 const MAX_FOLDER_DEPTH: usize = 64;
-
-/// The folder of a Delta table's log.
-const DELTA_LOG: &str = "_delta_log";
 
 /// Lists the input files that the arguments mean: files, folders (recursively, files of known endings in name order, those that begin
 /// with a point or an underscore skipped), glob patterns, and `-` for standard input.
@@ -25,8 +26,8 @@ const DELTA_LOG: &str = "_delta_log";
 /// A name that exists is that file or folder, even if it looks like a pattern.
 ///
 /// # Errors
-/// An argument that matches nothing, a broken pattern, `-` twice, a folder that cannot be read, or one that is a Delta table: rows that
-/// were removed from it would come back.
+/// An argument that matches nothing, a broken pattern, `-` twice, a folder that cannot be read, or files that are a part of a table of Delta,
+/// Iceberg or Hudi: rows that were removed from it would come back.
 pub fn expand(arguments: &[String]) -> Result<Vec<SourceFile>> {
     let mut files = Vec::new();
     for argument in arguments {
@@ -40,6 +41,7 @@ pub fn expand(arguments: &[String]) -> Result<Vec<SourceFile>> {
                 size_bytes: None,
                 modified_us: None,
                 member: None,
+                delta: None,
             });
             continue;
         }
@@ -48,6 +50,9 @@ pub fn expand(arguments: &[String]) -> Result<Vec<SourceFile>> {
         // Links are followed here: the user named this path.
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => {
+                if !is_table(path) {
+                    require_outside_of_tables(path)?;
+                }
                 walk(path, 0, &mut files)?;
                 if files.len() == before {
                     return Err(not_found(format!("no input files in folder {argument:?}"))
@@ -83,11 +88,17 @@ fn expand_pattern(pattern: &str, files: &mut Vec<SourceFile>) -> Result<()> {
     let paths = glob::glob_with(pattern, options).map_err(|error| {
         Error::usage(format!("broken pattern {pattern:?}: {} at character {}", error.msg, error.pos + 1))
     })?;
+    let mut known_parent: Option<PathBuf> = None;
     for path in paths {
         let path = path.map_err(|error| {
             let context = error.path().display().to_string();
             Error::storage(context, std::io::Error::from(error))
         })?;
+        let parent = path.parent().unwrap_or(&path);
+        if known_parent.as_deref() != Some(parent) {
+            require_outside_of_tables(&path)?;
+            known_parent = Some(parent.to_owned());
+        }
         if path.is_dir() {
             walk(&path, 0, files)?;
         } else {
@@ -113,16 +124,26 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<SourceFile>) -> Result<()> 
     if depth > MAX_FOLDER_DEPTH {
         return Err(Error::usage(format!("folders are nested more than {MAX_FOLDER_DEPTH} deep at {folder:?}")));
     }
+    if is_table(folder) {
+        files.push(SourceFile {
+            name: folder.to_string_lossy().into_owned(),
+            path: Some(folder.to_owned()),
+            size_bytes: None,
+            modified_us: None,
+            member: None,
+            delta: Some(Delta::Folder),
+        });
+        return Ok(());
+    }
+    refuse_other_tables(folder)?;
+    // Beside the sessions a lake has tables of its own.
+    let is_lake = is_table(&folder.join(layout::SESSIONS));
+    let beside = [layout::QUARANTINE, layout::SIGHTINGS];
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(io_error(folder))? {
         let entry = entry.map_err(io_error(folder))?;
-        if entry.file_name() == DELTA_LOG {
-            return Err(Error::usage(format!(
-                "folder {folder:?} is a Delta table, whose files are not all of its newest version"
-            ))
-            .with_hint(
-                "write the table's rows into one Parquet file with an engine that reads Delta, and take that in",
-            ));
+        if is_lake && beside.iter().any(|table| entry.file_name() == *table) && is_table(&entry.path()) {
+            continue;
         }
         // Names that begin so are those of other programs' own files: _temporary, _SUCCESS, .crc.
         if !entry.file_name().to_string_lossy().starts_with(['.', '_']) {
@@ -143,6 +164,38 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<SourceFile>) -> Result<()> 
     Ok(())
 }
 
+/// Refuses what lies inside of a Delta table: not all files there are of its newest version.
+fn require_outside_of_tables(path: &Path) -> Result<()> {
+    let absolute = std::path::absolute(path).map_err(io_error(path))?;
+    match absolute.ancestors().skip(1).find(|folder| is_table(folder)) {
+        Some(table) => Err(Error::usage(format!(
+            "{path:?} is a part of the Delta table {table:?}, whose files are not all of its newest version"
+        ))
+        .with_hint("name the table's folder to take in its newest version, or files in it one by one")),
+        None => Ok(()),
+    }
+}
+
+/// Refuses folders with the tables of other formats, for the same reason.
+fn refuse_other_tables(folder: &Path) -> Result<()> {
+    if folder.join(".hoodie").is_dir() {
+        return Err(Error::usage(format!("folder {folder:?} is a Hudi table, which is not read"))
+            .with_hint("write its rows into a Parquet file with Spark, and take that in"));
+    }
+    let is_described = |entry: fs::DirEntry| entry.file_name().to_string_lossy().ends_with(".metadata.json");
+    let mut described = fs::read_dir(folder.join("metadata")).into_iter().flatten().flatten();
+    if described.any(is_described) {
+        let text = folder.to_string_lossy().replace(['\'', '"'], "?");
+        return Err(Error::usage(format!("folder {folder:?} is an Iceberg table, which is not read")).with_hint(
+            format!(
+                "write its rows into a Parquet file and take that in: duckdb -c \"install iceberg; load iceberg; \
+             copy (from iceberg_scan('{text}')) to 'sessions.parquet'\""
+            ),
+        ));
+    }
+    Ok(())
+}
+
 fn describe(path: &Path) -> Result<SourceFile> {
     let metadata = fs::metadata(path).map_err(io_error(path))?;
     // Pipes and devices report neither a length nor a time that mean anything.
@@ -158,6 +211,7 @@ fn describe(path: &Path) -> Result<SourceFile> {
         size_bytes: regular.then_some(metadata.len()),
         modified_us,
         member: None,
+        delta: None,
     })
 }
 
@@ -199,13 +253,40 @@ mod tests {
     }
 
     #[test]
-    fn a_delta_table_is_no_folder_of_files() {
+    fn a_delta_table_is_one_input_and_no_folder_of_files() {
         let folder = folder(&["t/a.parquet", "t/_delta_log/00000000000000000000.json"]);
         for argument in ["", "/t", "/*"] {
-            let error = expand(&[format!("{}{argument}", folder.path().to_str().unwrap())]).unwrap_err();
-            assert!(error.to_string().contains("is a Delta table"), "{error}");
-            assert!(error.hint().is_some());
+            let files = expand(&[format!("{}{argument}", folder.path().to_str().unwrap())]).unwrap();
+            assert_eq!((files.len(), &files[0].delta), (1, &Some(Delta::Folder)), "{argument}");
+            assert_eq!(files[0].path, Some(folder.path().join("t")));
         }
+        for argument in ["/t/*.parquet", "/t/_delta_log", "/t/*"] {
+            let error = expand(&[format!("{}{argument}", folder.path().to_str().unwrap())]).unwrap_err();
+            assert!(error.to_string().contains("is a part of the Delta table"), "{error}");
+            assert!(error.hint().unwrap().starts_with("name the table's folder"));
+        }
+        assert_eq!(names(&folder, "/t/a.parquet"), ["t/a.parquet"]);
+    }
+
+    #[test]
+    fn of_a_lake_the_sessions_are_read() {
+        let log = "_delta_log/00000000000000000000.json";
+        let tables = ["workflow_sessions", "quarantine", "sightings"].map(|table| format!("{table}/{log}"));
+        let folder = folder(&[&tables[0], &tables[1], &tables[2], "x.csv"]);
+        assert_eq!(names(&folder, ""), ["workflow_sessions", "x.csv"]);
+    }
+
+    #[test]
+    fn tables_of_other_formats_are_named() {
+        for (file, words) in
+            [("t/metadata/v1.metadata.json", "is an Iceberg table"), ("t/.hoodie/hoodie.properties", "is a Hudi table")]
+        {
+            let folder = folder(&["t/a.parquet", file]);
+            let error = expand(&[folder.path().to_str().unwrap().to_owned()]).unwrap_err();
+            assert!(error.to_string().contains(words), "{error}");
+        }
+        let folder = folder(&["metadata/a.json"]);
+        assert_eq!(names(&folder, ""), ["metadata/a.json"]);
     }
 
     #[test]

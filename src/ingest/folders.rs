@@ -11,20 +11,24 @@ use percent_encoding::percent_decode_str;
 use super::rows::{Cell, Row, slot};
 use super::values::{end_members, push_json_string, start_member};
 use crate::error::{Error, Place, Result};
+use crate::lake::foreign::PartitionValue;
 use crate::schema::{COLUMNS, HeaderMatch, match_headers};
 
 /// The value that Hive and those after it write for null.
 const NULL: &str = "__HIVE_DEFAULT_PARTITION__";
 
-/// The columns in the names of a file's folders.
+/// The columns in the names of a file's folders, or those that the log of a Delta table has in their place.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct FolderColumns(Vec<FolderColumn>);
+pub(super) struct FolderColumns {
+    columns: Vec<FolderColumn>,
+    /// Whether something else than the file's name has told of them.
+    is_told: bool,
+}
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct FolderColumn {
-    name: String,
     target: HeaderMatch,
-    value: Option<String>,
+    value: PartitionValue,
 }
 
 /// Lists the `key=value` among the folders of a file's name, outermost first, with escapes such as `%3A` decoded.
@@ -39,6 +43,12 @@ fn pairs(file: &str) -> Vec<(String, Option<String>)> {
     folders.filter_map(pair).collect()
 }
 
+/// Lists the columns in the names of folders; `path` ends with one.
+pub(super) fn folder_values(path: &str) -> Vec<PartitionValue> {
+    let value = |(name, value)| PartitionValue { name, value, bare: false };
+    pairs(&format!("{path}/-")).into_iter().map(value).collect()
+}
+
 /// Returns what tells two files of the same bytes apart that lie in folders of different columns; `None` for most, whose folders have none.
 pub(super) fn folder_hash(file: &str) -> Option<u64> {
     let pairs = pairs(file);
@@ -51,26 +61,35 @@ impl FolderColumns {
     /// # Errors
     /// Two folders that mean one column, or a map that names no column of ours.
     pub(super) fn of(file: &str, map: &[(String, String)]) -> Result<Self> {
-        let pairs = pairs(file);
-        let names: Vec<&str> = pairs.iter().map(|(name, _)| name.as_str()).collect();
+        let folder = Path::new(file).parent().and_then(Path::to_str).unwrap_or_default();
+        Ok(Self { is_told: false, ..Self::of_values(file, folder_values(folder), map)? })
+    }
+
+    /// Takes columns that something else than the file's name has told of.
+    ///
+    /// # Errors
+    /// As [`Self::of`].
+    pub(super) fn of_values(file: &str, values: Vec<PartitionValue>, map: &[(String, String)]) -> Result<Self> {
+        let names: Vec<&str> = values.iter().map(|value| value.name.as_str()).collect();
         let headers = match_headers(&names, map)
             .map_err(|error| Error::input(Place::file(file), format!("of the names of folders: {error}")))?;
-        let column = |((name, value), target): ((String, Option<String>), &HeaderMatch)| FolderColumn {
-            name,
-            target: *target,
-            value,
-        };
-        Ok(Self(pairs.into_iter().zip(&headers.matches).map(column).collect()))
+        let columns = values.into_iter().zip(headers.matches).map(|(value, target)| FolderColumn { target, value });
+        Ok(Self { columns: columns.collect(), is_told: true })
+    }
+
+    /// Lists the columns, unless the file's name alone tells of them.
+    pub(super) fn told(&self) -> Option<Vec<PartitionValue>> {
+        self.is_told.then(|| self.columns.iter().map(|column| column.value.clone()).collect())
     }
 
     /// Returns whether there are none, as for most files.
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.columns.is_empty()
     }
 
     /// Returns whether they give a value to a column of ours.
     pub(super) fn give(&self, column: &str) -> bool {
-        self.0.iter().any(|folder| match folder.target {
+        self.columns.iter().any(|folder| match folder.target {
             HeaderMatch::Column(index) => COLUMNS.get(index).is_some_and(|known| known.name == column),
             _ => false,
         })
@@ -78,12 +97,13 @@ impl FolderColumns {
 
     /// Lists what they fill, as [`slot`] numbers it.
     pub(super) fn slots(&self) -> impl Iterator<Item = usize> {
-        self.0.iter().filter_map(|folder| slot(folder.target))
+        self.columns.iter().filter_map(|folder| slot(folder.target))
     }
 
     /// Lists those that are none of ours.
     pub(super) fn unknown(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().filter(|folder| folder.target == HeaderMatch::Unknown).map(|folder| folder.name.as_str())
+        let unknown = self.columns.iter().filter(|folder| folder.target == HeaderMatch::Unknown);
+        unknown.map(|folder| folder.value.name.as_str())
     }
 
     /// Gives a row the columns that it does not have itself; `keep_extra` says whether those that are none of ours are kept too.
@@ -93,21 +113,24 @@ impl FolderColumns {
         if keep_extra && self.unknown().next().is_some() {
             let own = row.extra.unwrap_or_default();
             extra.push_str(own.strip_suffix('}').unwrap_or_default());
-            for folder in self.0.iter().filter(|folder| folder.target == HeaderMatch::Unknown) {
-                let Some(value) = &folder.value else { continue };
+            for folder in self.columns.iter().filter(|folder| folder.target == HeaderMatch::Unknown) {
+                let PartitionValue { name, value: Some(value), bare } = &folder.value else { continue };
                 let mut key = String::new();
-                push_json_string(&mut key, &folder.name);
+                push_json_string(&mut key, name);
                 key.push(':');
-                if !has_member(own, &folder.name) {
+                if !has_member(own, name) {
                     start_member(extra, &key);
-                    push_json_string(extra, value);
+                    match bare {
+                        true => extra.push_str(value),
+                        false => push_json_string(extra, value),
+                    }
                 }
             }
             filled.extra = end_members(extra);
         }
-        for folder in &self.0 {
+        for folder in &self.columns {
             if filled.is_absent(folder.target) {
-                filled.set(folder.target, folder.value.as_deref().map_or(Cell::Null, Cell::Text));
+                filled.set(folder.target, folder.value.value.as_deref().map_or(Cell::Null, Cell::Text));
             }
         }
         filled

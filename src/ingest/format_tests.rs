@@ -48,7 +48,14 @@ pub(super) fn options() -> ReadOptions {
 }
 
 pub(super) fn read_with(name: &str, bytes: &[u8], options: &ReadOptions) -> Result<Outcome> {
-    let file = SourceFile { name: name.to_owned(), path: None, size_bytes: None, modified_us: None, member: None };
+    let file = SourceFile {
+        name: name.to_owned(),
+        path: None,
+        size_bytes: None,
+        modified_us: None,
+        member: None,
+        delta: None,
+    };
     let stream = ByteStream::new(Box::new(Cursor::new(bytes.to_vec())), name)?;
     let mut reader = Reader::from_stream(stream, &file, options)?;
     let converter = reader.converter();
@@ -210,6 +217,7 @@ fn files_that_are_not_what_they_claim_are_refused_whole() {
         size_bytes: None,
         modified_us: None,
         member: None,
+        delta: None,
     };
     assert_eq!(Reader::open(&file, &options()).unwrap_err().to_string(), "d: is a folder, not a file");
 }

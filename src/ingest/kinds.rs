@@ -191,6 +191,7 @@ fn flag(format: InputFormat) -> &'static str {
         InputFormat::Arrow => "arrow",
         InputFormat::Xlsx => "xlsx",
         InputFormat::Ods => "ods",
+        InputFormat::Delta => "delta",
         InputFormat::Csv => "csv",
     }
 }

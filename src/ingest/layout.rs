@@ -13,6 +13,8 @@ pub(super) struct Layout {
     pub(super) headers: Headers,
     /// For each header the start of its member in `_extra`: `"name":`. Of headers with one name the later get a number.
     pub(super) extra_keys: Vec<String>,
+    /// The column whose members go into `_extra` as they are.
+    pub(super) spliced: Option<usize>,
 }
 
 impl Layout {
@@ -43,7 +45,15 @@ impl Layout {
             }
         }
         let extra_keys = extra_keys(&headers.names);
-        Ok(Self { headers, extra_keys })
+        Ok(Self { headers, extra_keys, spliced: None })
+    }
+
+    /// Makes the members of a column that is none of ours those of `_extra`.
+    pub(super) fn splice(&mut self, name: &str) {
+        self.spliced = self.headers.names.iter().position(|known| known == name);
+        if let Some(target) = self.spliced.and_then(|at| self.headers.matches.get_mut(at)) {
+            *target = HeaderMatch::LeftOut;
+        }
     }
 
     /// Lists what the headers fill, as [`slot`] numbers it.

@@ -11,14 +11,17 @@ use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
+use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
-use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, Float64Array, StringViewArray, StringViewBuilder};
+use arrow::array::{
+    Array, ArrayRef, AsArray, BinaryViewArray, Float64Array, NullArray, StringViewArray, StringViewBuilder,
+};
 use arrow::compute::{CastOptions, cast, cast_with_options};
 use arrow::datatypes::{
-    DataType, Date64Type, Float64Type, Int32Type, Int64Type, IntervalDayTime, IntervalDayTimeType,
-    IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, TimeUnit,
+    DataType, Date64Type, Field, FieldRef, Float64Type, Int32Type, Int64Type, IntervalDayTime, IntervalDayTimeType,
+    IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, Schema, TimeUnit,
 };
 use arrow::record_batch::RecordBatch;
 
@@ -27,7 +30,7 @@ use super::json_rows::Extra;
 use super::layout::Layout;
 use super::parquet_types::{Leaves, look_through};
 use super::rows::{Cell, Fault, Row, RowBuilder, slot};
-use super::values::{end_members, start_member};
+use super::values::{Json, end_members, push_json_string, start_member};
 use crate::error::{Error, Place, Result};
 use crate::schema::{COLUMNS, HeaderMatch, Kind};
 
@@ -44,6 +47,8 @@ pub(super) struct ParquetInput {
     rows_total: u64,
     rows_read: u64,
     leaves: Leaves,
+    /// Columns to be added to those of the file, which are null.
+    null_columns: Vec<String>,
 }
 
 /// Rows of a Parquet or Arrow file.
@@ -57,16 +62,19 @@ pub(super) struct RowsBlock {
 }
 
 impl ParquetInput {
-    /// Reads the footer; returns the headers too.
-    pub(super) fn open(file: File, name: &str) -> Result<(Self, Vec<String>)> {
+    /// Reads the footer; returns the headers too. Of the file's columns those are read that `wanted` says yes to.
+    pub(super) fn open(file: File, name: &str, wanted: &dyn Fn(&str) -> bool) -> Result<(Self, Vec<String>)> {
         guarded(name, "Parquet", || {
             let broken = |error| refused(name, &error);
             let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(broken)?;
-            let headers: Vec<String> = metadata.schema().fields().iter().map(|field| field.name().clone()).collect();
+            let wanted: Vec<bool> = metadata.schema().fields().iter().map(|field| wanted(field.name())).collect();
+            let headers = metadata.schema().fields().iter().zip(&wanted).filter(|(_, wanted)| **wanted);
+            let headers: Vec<String> = headers.map(|(field, _)| field.name().clone()).collect();
             if metadata.schema().fields().iter().any(|field| !shallow(field.data_type(), MAX_TYPE_DEPTH)) {
                 return Err(Error::input(Place::file(name), format!("types nest more than {MAX_TYPE_DEPTH} deep")));
             }
             let (leaves, schema) = look_through(metadata.schema(), metadata.parquet_schema());
+            let leaves = leaves.only(metadata.parquet_schema(), &wanted);
             let metadata = match schema {
                 Some(schema) => {
                     let options = ArrowReaderOptions::new().with_schema(schema);
@@ -80,9 +88,18 @@ impl ParquetInput {
             let bytes: i64 = groups.iter().map(|group| group.total_byte_size().max(0)).fold(0, i64::saturating_add);
             let row_bytes = (bytes / rows.max(1)).max(1);
             let batch_rows = usize::try_from((BATCH_BYTES / row_bytes).clamp(64, 8192)).unwrap_or(64);
+            let builder = match headers.len() == wanted.len() {
+                true => builder,
+                false => {
+                    let roots = wanted.iter().enumerate().filter(|(_, wanted)| **wanted).map(|(root, _)| root);
+                    let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+                    builder.with_projection(mask)
+                }
+            };
             let reader = builder.with_batch_size(batch_rows).build().map_err(broken)?;
             let rows_total = rows.unsigned_abs();
-            let input = Self { reader, name: name.to_owned(), rows_total, rows_read: 0, leaves };
+            let null_columns = Vec::new();
+            let input = Self { reader, name: name.to_owned(), rows_total, rows_read: 0, leaves, null_columns };
             Ok((input, headers))
         })
     }
@@ -90,6 +107,24 @@ impl ParquetInput {
     /// Returns what is special of the columns.
     pub(super) fn leaves(&self) -> &Leaves {
         &self.leaves
+    }
+
+    /// Adds the columns from this position on, which the file does not have.
+    pub(super) fn add_null_columns(&mut self, headers: &[String], from: usize) {
+        self.null_columns = headers.get(from..).unwrap_or_default().to_vec();
+    }
+
+    fn with_null_columns(&self, batch: RecordBatch) -> Result<RecordBatch> {
+        if self.null_columns.is_empty() {
+            return Ok(batch);
+        }
+        let mut fields: Vec<FieldRef> = batch.schema().fields().iter().cloned().collect();
+        let mut columns = batch.columns().to_vec();
+        for name in &self.null_columns {
+            fields.push(Arc::new(Field::new(name, DataType::Null, true)));
+            columns.push(Arc::new(NullArray::new(batch.num_rows())));
+        }
+        Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
     }
 
     /// Returns the next rows, or `None` at the end.
@@ -106,6 +141,7 @@ impl ParquetInput {
         };
         let first_row = self.rows_read + 1;
         self.rows_read += batch.num_rows() as u64;
+        let batch = self.with_null_columns(batch)?;
         Ok(Some(RowsBlock { batch, first_row, leaves: self.leaves.clone() }))
     }
 
@@ -322,6 +358,8 @@ pub(super) fn convert_rows(
     for (column, target) in columns.iter().zip(&layout.headers.matches) {
         values.push(if slot(*target).is_none() { None } else { Some(Values::new(column, *target)?) });
     }
+    let spliced = layout.spliced.and_then(|at| columns.get(at)).map(|column| strictly(column, &DataType::Utf8View));
+    let spliced = spliced.transpose()?;
     let mut rejected = Vec::new();
     // One JSON text per column, so that a row can hold several.
     let mut nested = vec![String::new(); columns.len()];
@@ -336,6 +374,11 @@ pub(super) fn convert_rows(
             }
         }
         extra.clear();
+        if let Some(texts) = &spliced
+            && texts.is_valid(index)
+        {
+            splice_members(&mut extra, texts.as_string_view().value(index));
+        }
         if extra_wanted == Extra::Keep {
             for ((target, key), column) in layout.headers.matches.iter().zip(&layout.extra_keys).zip(columns) {
                 if *target == HeaderMatch::Unknown && column.is_valid(index) {
@@ -358,6 +401,19 @@ pub(super) fn convert_rows(
         }
     }
     Ok(rejected)
+}
+
+/// Adds the members of an object to one that is being written; a text that is no object becomes a member of its own.
+fn splice_members(object: &mut String, text: &str) {
+    let members = text.trim_ascii().strip_prefix('{').and_then(|text| text.strip_suffix('}')).map(str::trim_ascii);
+    match members {
+        Some("") => {}
+        Some(members) if Json::of(text) != Json::Broken => start_member(object, members),
+        _ => {
+            start_member(object, "\"_extra\":");
+            push_json_string(object, text);
+        }
+    }
 }
 
 fn read_row<'a>(

@@ -123,6 +123,19 @@ impl Leaves {
         Self { uuids: if uuids.contains(&true) { uuids.into() } else { Arc::default() }, variants }
     }
 
+    /// Keeps what is said of these columns at the top, of whose leaves `parquet` knows.
+    pub(super) fn only(&self, parquet: &SchemaDescriptor, wanted: &[bool]) -> Self {
+        let is_wanted = |root: usize| wanted.get(root).copied().unwrap_or(false);
+        let uuids = self.uuids.iter().enumerate();
+        let uuids =
+            uuids.filter(|(leaf, _)| *leaf < parquet.num_columns() && is_wanted(parquet.get_column_root_idx(*leaf)));
+        let variants = self.variants.iter().enumerate().filter(|(root, _)| is_wanted(*root));
+        Self {
+            uuids: uuids.map(|(_, uuid)| *uuid).collect(),
+            variants: variants.map(|(_, variant)| *variant).collect(),
+        }
+    }
+
     /// Writes UUIDs as text, wherever they stand in the columns of a batch; all else stays as it is.
     pub(super) fn readable(&self, columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
         if self.uuids.is_empty() {

@@ -50,6 +50,8 @@ const MAX_CONTAINER_BYTES: usize = 64 << 20;
 /// Rows of one block, converted.
 #[derive(Debug, Clone)]
 pub struct ReadBatch {
+    /// The file that the rows came from: of a Delta table a data file.
+    pub source: Arc<str>,
     /// The good rows, in input order: the columns of [`crate::schema::stored_schema`] except `_content_hash`.
     pub rows: RecordBatch,
     /// The line of each good row in the file, from 1; for Parquet the row's number.
@@ -155,6 +157,11 @@ impl Reader {
     /// # Errors
     /// The file cannot be read, is not what it claims to be, or has no column for a session id or a start.
     pub fn open(file: &SourceFile, options: &ReadOptions) -> Result<Self> {
+        if let Some(live) = file.live() {
+            live.require(&file.name)?;
+        } else if file.delta.is_some() {
+            return Err(Error::input(Place::file(&file.name), "is a Delta table, a folder of files"));
+        }
         let mut reader = Self::from_stream(ByteStream::open(file)?, file, options)?;
         reader.notes.extend(file.member.iter().filter_map(|member| member.note.clone()));
         Ok(reader)
@@ -164,7 +171,19 @@ impl Reader {
         // A broken --map is an error even for inputs without a single header.
         match_headers::<&str>(&[], &options.header_map)?;
         let mut converter = converter(file, options)?;
+        let is_live = file.live().is_some();
+        if options.format == Some(InputFormat::Delta) && !is_live {
+            return Err(Error::input(Place::file(&file.name), "is no Delta table, as is declared")
+                .with_hint("name the folder that has a _delta_log, or leave out --input-format"));
+        }
         let is_parquet = bytes.look_at(PARQUET_MAGIC.len())? == PARQUET_MAGIC;
+        if is_live {
+            refuse_foreign(bytes.look_at(KIND_BYTES)?, &file.name, Encoding::Utf8)?;
+            return match is_parquet {
+                true => Self::open_parquet(bytes, file, options, converter),
+                false => Err(mismatched(bytes.look_at(KIND_BYTES)?, &file.name, "a Parquet file")),
+            };
+        }
         if matches!(options.format, None | Some(InputFormat::Parquet)) && is_parquet {
             if options.records.is_some() {
                 return Err(records_of_other(file, "Parquet"));
@@ -237,7 +256,7 @@ impl Reader {
             InputFormat::Pages => {
                 Box::new(PageSplitter::new(&file.name, &options.header_map, &converter.rules.folders, max))
             }
-            InputFormat::Parquet | InputFormat::Arrow | InputFormat::Xlsx | InputFormat::Ods => {
+            InputFormat::Parquet | InputFormat::Arrow | InputFormat::Xlsx | InputFormat::Ods | InputFormat::Delta => {
                 return Err(Error::internal("columns read as text"));
             }
         };
@@ -251,9 +270,31 @@ impl Reader {
         options: &ReadOptions,
         mut converter: Converter,
     ) -> Result<Self> {
-        let (handle, summary) = seekable(bytes, file)?;
-        let (input, headers) = ParquetInput::open(handle, &file.name)?;
-        let layout = Layout::new(&headers, &options.header_map, &converter.rules.folders, Place::file(&file.name))?;
+        let (input, layout) = match file.live() {
+            None => {
+                let (handle, summary) = seekable(bytes, file)?;
+                let (input, headers) = ParquetInput::open(handle, &file.name, &|_| true)?;
+                let layout =
+                    Layout::new(&headers, &options.header_map, &converter.rules.folders, Place::file(&file.name))?;
+                ((input, summary), layout)
+            }
+            Some(live) => {
+                let handle = File::open(&live.file.path).map_err(io_error(&file.name))?;
+                let bytes = handle.metadata().map_err(io_error(&file.name))?.len();
+                let (mut input, stored) = ParquetInput::open(handle, &file.name, &|name| live.column(name).is_some())?;
+                let mut headers: Vec<String> =
+                    stored.iter().filter_map(|name| live.column(name)).map(str::to_owned).collect();
+                headers.extend(live.missing(&stored));
+                input.add_null_columns(&headers, stored.len());
+                let mut layout =
+                    Layout::new(&headers, &options.header_map, &converter.rules.folders, Place::file(&file.name))?;
+                if let (Some(name), Extra::Keep) = (live.spliced(), converter.extra) {
+                    layout.splice(name);
+                }
+                ((input, FileSummary { bytes, ..FileSummary::default() }), layout)
+            }
+        };
+        let (input, summary) = input;
         refuse_variants(input.leaves(), &layout, converter.extra, &file.name)?;
         converter.format = InputFormat::Parquet;
         converter.layout = Some(Arc::new(layout));
@@ -420,7 +461,10 @@ fn converter(file: &SourceFile, options: &ReadOptions) -> Result<Converter> {
             exported_at_us: options.exported_at_us,
             default_exported_at_us: file.modified_us.unwrap_or(options.fallback_exported_at_us),
             source: file.name.clone(),
-            folders: FolderColumns::of(&file.name, &options.header_map)?,
+            folders: match file.live() {
+                Some(live) => live.constants(&file.name, &options.header_map)?,
+                None => FolderColumns::of(&file.name, &options.header_map)?,
+            },
             keep_extra: options.keep_extra,
             numbers: options.declared.numbers(),
             dates: options.declared.dates.clone(),

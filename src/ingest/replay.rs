@@ -20,6 +20,7 @@ use super::rows::Rules;
 use super::source::{Encoding, InputFormat, ReadOptions};
 use super::stream::decode_record;
 use crate::error::{Error, Place, Result};
+use crate::lake::foreign::PartitionValue;
 
 /// What a record needs beside itself to be read.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,6 +35,9 @@ pub(super) struct Context {
     line_end: Option<char>,
     #[serde(skip_serializing_if = "Option::is_none")]
     headers: Option<Vec<String>>,
+    /// The values that the log of a Delta table has of its file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    values: Option<Vec<PartitionValue>>,
     #[serde(default, skip_serializing_if = "Declared::is_default")]
     declared: Declared,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -56,6 +60,7 @@ impl Context {
             delimiter: is_csv.then(|| char::from(converter.dialect.delimiter)),
             line_end: is_csv.then(|| char::from(converter.dialect.newline)),
             headers: layout.map(|layout| layout.headers.names.clone()),
+            values: converter.rules.folders.told(),
             declared: converter.declared.clone(),
             no_end_days: converter.rules.no_end_days.clone(),
             exported_at_us: converter.rules.exported_at_us,
@@ -84,7 +89,10 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
         .time_zone
         .parse()
         .map_err(|_| Error::input(place.clone(), format!("unknown time zone {:?}", context.time_zone)))?;
-    let folders = FolderColumns::of(&context.source, &options.header_map)?;
+    let folders = match context.values {
+        Some(values) => FolderColumns::of_values(&context.source, values, &options.header_map)?,
+        None => FolderColumns::of(&context.source, &options.header_map)?,
+    };
     let named = &options.declared.columns;
     let may_be_named = match context.format {
         InputFormat::Csv | InputFormat::Tsv => true,

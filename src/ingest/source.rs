@@ -8,6 +8,7 @@ use crate::zones::Tz;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::archive::Member;
+use super::delta::Delta;
 use super::dialect::Declared;
 use super::wrapped::RecordsPath;
 use crate::error::{Result, io_error};
@@ -25,14 +26,20 @@ pub struct SourceFile {
     pub modified_us: Option<i64>,
     /// Where it stands inside of an archive, if it does; `path` is then the archive's.
     pub member: Option<Member>,
+    /// What it is of a Delta table, if it is anything of one; `path` is a table's folder then, or a data file.
+    pub delta: Option<Delta>,
 }
 
 impl SourceFile {
-    /// Hashes the file as [`content_hash`] does, a member of an archive by what comes out of it, or returns `None` where reading it would use it up (standard input, pipes).
+    /// Hashes the file as [`content_hash`] does, a member of an archive by what comes out of it, a Delta table by what makes it this version
+    /// of it, or returns `None` where reading it would use it up (standard input, pipes).
     ///
     /// # Errors
     /// The file cannot be read.
     pub fn content_hash(&self) -> Result<Option<u128>> {
+        if let Some(Delta::Table(table)) = &self.delta {
+            return Ok(Some(table.identity));
+        }
         match (&self.path, &self.member) {
             (Some(path), Some(member)) => hash_all(member.open(path, &self.name)?, &self.name).map(Some),
             (Some(path), None) if path.is_file() => content_hash(path).map(Some),
@@ -84,6 +91,8 @@ pub enum InputFormat {
     Xlsx,
     /// An OpenDocument spreadsheet.
     Ods,
+    /// A folder with a Delta table, whose data files are Parquet.
+    Delta,
 }
 
 /// The character set of a text input.

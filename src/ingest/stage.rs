@@ -232,6 +232,28 @@ fn cut_file(
     work: &SyncSender<Work>,
     messages: &SyncSender<Message>,
 ) -> Result<FileSummary> {
+    let Some(parts) = input.data_files(read)? else { return cut_part(file, input, read, work, messages) };
+    let content_hash = input.content_hash()?.unwrap_or_default();
+    let mut summary = FileSummary { content_hash, notes: input.table_notes(), ..FileSummary::default() };
+    for part in &parts {
+        let read = cut_part(file, part, read, work, messages)?;
+        summary.bytes += read.bytes;
+        for note in read.notes {
+            if !summary.notes.contains(&note) && summary.notes.len() < NOTES {
+                summary.notes.push(note);
+            }
+        }
+    }
+    Ok(summary)
+}
+
+fn cut_part(
+    file: u32,
+    input: &SourceFile,
+    read: &ReadOptions,
+    work: &SyncSender<Work>,
+    messages: &SyncSender<Message>,
+) -> Result<FileSummary> {
     let mut reader = Reader::open(input, read)?;
     let converter = reader.converter();
     let mut reported = 0;
@@ -289,7 +311,7 @@ fn collect(
                     let rejects: Vec<&Reject> = read.rejects.iter().collect();
                     let exported_at_us = options.export_time_us(input);
                     let batch =
-                        quarantine::batch(&input.name, &rejects, exported_at_us, quarantined_at_us, &read.context)?;
+                        quarantine::batch(&read.source, &rejects, exported_at_us, quarantined_at_us, &read.context)?;
                     staged.rejects.push(file, &batch)?;
                 }
                 staged.columns_seen[file as usize] |= read.columns_seen;
@@ -470,6 +492,7 @@ mod tests {
             let mut staged = Staged::empty(vec![FileLedger::default()], &limits).unwrap();
             for block in order {
                 let read = ReadBatch {
+                    source: Default::default(),
                     rows: RecordBatch::new_empty(
                         schema::stored_schema().project(&(0..17).collect::<Vec<_>>()).unwrap().into(),
                     ),

@@ -10,6 +10,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::decide::decide;
+use super::delta::opened_tables;
 use super::folders::folder_hash;
 use super::ledger::{FileLedger, Ledger};
 use super::rewrite;
@@ -60,6 +61,7 @@ impl IngestOptions {
 /// Storage errors, temporary space that runs out, another writer that is always faster, or a run stopped from outside. Faults of
 /// the inputs are in the ledger.
 pub async fn ingest(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) -> Result<Ledger> {
+    let inputs = &opened_tables(inputs).await[..];
     // A lake that cannot be made is better known before gigabytes are read; but a run that may yet stop makes none.
     let opened = match options.all_or_nothing {
         true => lake.open(layout::SESSIONS).await?,

@@ -63,7 +63,7 @@ impl Table {
             .await
     }
 
-    async fn entry(
+    pub(super) async fn entry(
         &self,
         store: &std::sync::Arc<dyn ObjectStore>,
         version: Version,

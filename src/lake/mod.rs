@@ -10,6 +10,7 @@ mod damage;
 mod encode;
 mod features;
 pub mod footer;
+pub mod foreign;
 mod hiding;
 pub mod history;
 pub mod layout;

@@ -183,6 +183,14 @@ impl Lake {
         }
     }
 
+    /// Opens the folder itself as a table, which another program may have made; [`Table::load`] reads its log.
+    pub(super) fn foreign(&self) -> Result<Table> {
+        let hidden = Arc::<Hidden>::default();
+        let builder = self.builder_at(self.url.clone(), &hidden)?;
+        let delta = builder.build().map_err(|e| delta_error(&self.name, e))?;
+        Ok(self.table(".", delta, hidden))
+    }
+
     fn table(&self, name: &'static str, delta: DeltaTable, hidden: Arc<Hidden>) -> Table {
         let folder = self.local.as_ref().map(|local| local.join(name));
         Table { lake: self.name.clone(), name, delta, folder, hidden, teller: self.teller.clone() }
@@ -190,6 +198,10 @@ impl Lake {
 
     fn builder(&self, table: &str, hidden: &Arc<Hidden>) -> Result<DeltaTableBuilder> {
         let url = self.url.join(&format!("{table}/")).map_err(|e| Error::storage(self.name.clone(), e))?;
+        self.builder_at(url, hidden)
+    }
+
+    fn builder_at(&self, url: Url, hidden: &Arc<Hidden>) -> Result<DeltaTableBuilder> {
         let builder = DeltaTableBuilder::from_url(url.clone()).map_err(|e| delta_error(&self.name, e))?;
         let inner: Arc<dyn ObjectStore> = match self.local {
             Some(_) => Arc::new(DurableLocal::new()),
@@ -281,6 +293,14 @@ impl Table {
     /// The object store whose root is the table's folder.
     pub fn store(&self) -> Arc<dyn ObjectStore> {
         self.delta.object_store()
+    }
+
+    /// Reads the log of a table that was opened without it.
+    pub(super) async fn load(&mut self) -> Result<()> {
+        if let Err(error) = self.delta.load().await {
+            self.read_on(None, error).await?;
+        }
+        self.refuse_empty_commits().await
     }
 
     /// Reads on without the checkpoints that are damaged, where the rest of the log is whole, and tells which they are.

@@ -10,8 +10,8 @@ from pathlib import Path
 
 BINARY, WORK = sys.argv[1], Path(sys.argv[2])
 EXPORTED = "2026-11-21T00:00:00Z"
-# Files up to this size are kept for the tests of the project.
-KEPT_BYTES = 6_000
+# Files up to this size, and folders, are kept for the tests of the project.
+KEPT_BYTES, KEPT_FOLDER_BYTES = 6_000, 16_000
 
 COLUMNS = [
     "action_data", "communication_type", "current_workflow_item_id", "data", "ended_at", "session_id",
@@ -213,8 +213,13 @@ def main():
         failed += outcome != "equal"
         lines.append(f"| {tool} {version} | `{call}` | {' '.join(f'`{flag}`' for flag in flags)} | {outcome} |")
         path = WORK / name
-        if tool != "sessionlake" and outcome == "equal" and path.is_file() and path.stat().st_size <= KEPT_BYTES:
-            shutil.copy(path, keep / name)
+        size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
+        if tool != "sessionlake" and outcome == "equal" and size <= (KEPT_FOLDER_BYTES if path.is_dir() else KEPT_BYTES):
+            if path.is_dir():
+                shutil.rmtree(keep / name, ignore_errors=True)
+                shutil.copytree(path, keep / name)
+            else:
+                shutil.copy(path, keep / name)
             kept.append({"file": name, "tool": f"{tool} {version}", "call": call, "flags": flags})
     (keep / "files.json").write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
     (keep / "expected.ndjson").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS))

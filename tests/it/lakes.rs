@@ -73,6 +73,7 @@ pub fn source(path: &Path, hour: i64) -> SourceFile {
         size_bytes: None,
         modified_us: Some(NOW_US + hour * HOUR_US),
         member: None,
+        delta: None,
     }
 }
 

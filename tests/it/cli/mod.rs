@@ -1,5 +1,6 @@
 //! The command line as its users and their scripts meet it.
 
+mod delta_tables;
 mod dialects;
 mod exit_codes;
 mod ingest;
