@@ -80,6 +80,9 @@ const BEGINNINGS: &[(&[u8], &str, Hint)] = &[
     (b"bplist00", "a property list of macOS", "export the sessions as CSV, JSON or Parquet"),
 ];
 
+const ENCRYPTED: &str = "an encrypted Parquet file";
+const ENCRYPTED_HINT: Hint = "export it without encryption, or decrypt it where its key is, as with DuckDB: duckdb -c \"pragma add_parquet_key('k', 'KEY'); \
+                              copy (from read_parquet({text}, encryption_config = {footer_key: 'k'})) to 'sessions.parquet'\"";
 const RDS: &str = "an R object (.rds)";
 const RDS_HINT: Hint = "write it as Parquet: Rscript -e \"arrow::write_parquet(readRDS({text}), 'sessions.parquet')\"";
 const RDATA: &str = "R objects (.RData)";
@@ -93,7 +96,7 @@ const BINARY_BEGINNINGS: &[(&[u8], &str, Hint)] = &[
         "an ORC file",
         "write it as Parquet: python3 -c \"import pyarrow.orc as o, pyarrow.parquet as p; p.write_table(o.read_table({text}), 'sessions.parquet')\"",
     ),
-    (b"PARE", "an encrypted Parquet file", "export it without encryption: no keys are taken here"),
+    (b"PARE", ENCRYPTED, ENCRYPTED_HINT),
     (
         b"FEA1",
         "a Feather file of version 1",
@@ -159,6 +162,11 @@ pub(super) fn refuse_foreign_text(text: &[u8], name: &str) -> Result<()> {
         Some((_, what, hint)) => Err(refused(name, what, hint)),
         None => Ok(()),
     }
+}
+
+/// Refuses a Parquet file that is encrypted, although it begins as others do.
+pub(super) fn refuse_encrypted(name: &str) -> Error {
+    refused(name, ENCRYPTED, ENCRYPTED_HINT)
 }
 
 fn refused(name: &str, what: &str, hint: Hint) -> Error {
@@ -410,7 +418,7 @@ mod tests {
             (b"ARROW1\0\0".to_vec(), "an Arrow IPC file", "--input-format"),
             (b"\xff\xff\xff\xff\x90\x02\0\0".to_vec(), "an Arrow IPC file", "--input-format"),
             (b"FEA1\0\0\0\0".to_vec(), "a Feather file of version 1", "read_table('x')"),
-            (b"PARE\x15\x04".to_vec(), "an encrypted Parquet file", "without encryption"),
+            (b"PARE\x15\x04".to_vec(), "an encrypted Parquet file", "read_parquet('x', encryption_config"),
             (b"\x89HDF\r\n\x1a\n".to_vec(), "an HDF5 file", "read_hdf('x')"),
             (b"\x80\x05\x95".to_vec(), "a pickle of Python", "read_pickle('x')"),
             (b"X\n\0\0\0\x03".to_vec(), "an R object", "readRDS('x')"),

@@ -45,6 +45,7 @@ mod lengths;
 mod lists;
 mod packed;
 mod pages;
+mod parquet_footer;
 mod parquet_rows;
 mod parquet_types;
 mod places;
@@ -65,6 +66,7 @@ mod time;
 mod typed;
 mod upsert;
 mod values;
+mod variant;
 mod wrapped;
 
 #[cfg(test)]

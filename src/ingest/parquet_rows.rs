@@ -25,12 +25,15 @@ use arrow::datatypes::{
 };
 use arrow::record_batch::RecordBatch;
 
-use super::arrow_json::{display, per_second, push_json, push_row};
+use super::arrow_json::{display, per_second, push_json};
 use super::json_rows::Extra;
+use super::kinds::refuse_encrypted;
 use super::layout::Layout;
-use super::parquet_types::{Leaves, look_through};
+use super::parquet_footer::{intervals, is_encrypted, without_intervals};
+use super::parquet_types::{Leaves, Variants, look_through};
 use super::rows::{Cell, Fault, Row, RowBuilder, slot};
 use super::values::{Json, end_members, push_json_string, start_member};
+use super::variant::VariantTexts;
 use crate::error::{Error, Place, Result};
 use crate::schema::{COLUMNS, HeaderMatch, Kind};
 
@@ -63,17 +66,28 @@ pub(super) struct RowsBlock {
 
 impl ParquetInput {
     /// Reads the footer; returns the headers too. Of the file's columns those are read that `wanted` says yes to.
-    pub(super) fn open(file: File, name: &str, wanted: &dyn Fn(&str) -> bool) -> Result<(Self, Vec<String>)> {
+    pub(super) fn open(mut file: File, name: &str, wanted: &dyn Fn(&str) -> bool) -> Result<(Self, Vec<String>)> {
+        if is_encrypted(&mut file) {
+            return Err(refuse_encrypted(name));
+        }
         guarded(name, "Parquet", || {
             let broken = |error| refused(name, &error);
             let metadata = ArrowReaderMetadata::load(&file, ArrowReaderOptions::new()).map_err(broken)?;
+            let intervals = intervals(metadata.parquet_schema());
+            let metadata = match intervals.is_empty() {
+                true => metadata,
+                false => {
+                    let plain = without_intervals(metadata.metadata()).map_err(broken)?;
+                    ArrowReaderMetadata::try_new(Arc::new(plain), ArrowReaderOptions::new()).map_err(broken)?
+                }
+            };
             let wanted: Vec<bool> = metadata.schema().fields().iter().map(|field| wanted(field.name())).collect();
             let headers = metadata.schema().fields().iter().zip(&wanted).filter(|(_, wanted)| **wanted);
             let headers: Vec<String> = headers.map(|(field, _)| field.name().clone()).collect();
             if metadata.schema().fields().iter().any(|field| !shallow(field.data_type(), MAX_TYPE_DEPTH)) {
                 return Err(Error::input(Place::file(name), format!("types nest more than {MAX_TYPE_DEPTH} deep")));
             }
-            let (leaves, schema) = look_through(metadata.schema(), metadata.parquet_schema());
+            let (leaves, schema) = look_through(metadata.schema(), metadata.parquet_schema(), &intervals);
             let leaves = leaves.only(metadata.parquet_schema(), &wanted);
             let metadata = match schema {
                 Some(schema) => {
@@ -151,11 +165,13 @@ impl ParquetInput {
     }
 }
 
-/// Refuses VARIANT in columns that would be stored: what is inside of it is no value that anyone asks for.
+/// Refuses VARIANT inside of nested columns that would be stored: its codes are no value that anyone asks for.
 pub(super) fn refuse_variants(leaves: &Leaves, layout: &Layout, extra: Extra, name: &str) -> Result<()> {
     for ((variant, column), target) in leaves.variants.iter().zip(&layout.headers.names).zip(&layout.headers.matches) {
-        if *variant && (slot(*target).is_some() || (*target == HeaderMatch::Unknown && extra == Extra::Keep)) {
-            let message = format!("the column {column:?} is a VARIANT, which is not read");
+        if *variant == Variants::Inside
+            && (slot(*target).is_some() || (*target == HeaderMatch::Unknown && extra == Extra::Keep))
+        {
+            let message = format!("the column {column:?} has a VARIANT inside of it, which is not read there");
             return Err(Error::input(Place::file(name), message).with_hint(
                 "write the column as JSON text when exporting: in DuckDB cast it to JSON (column::json), in Spark to_json(column)",
             ));
@@ -353,7 +369,9 @@ pub(super) fn convert_rows(
     max_record_bytes: usize,
     builder: &mut RowBuilder<'_>,
 ) -> Result<Vec<RejectedRow>> {
-    let columns = &block.leaves.readable(block.batch.columns())?;
+    let mut columns = block.leaves.readable(block.batch.columns())?;
+    let variants = read_variants(&mut columns, &block.leaves)?;
+    let columns = &columns;
     let mut values = Vec::with_capacity(columns.len());
     for (column, target) in columns.iter().zip(&layout.headers.matches) {
         values.push(if slot(*target).is_none() { None } else { Some(Values::new(column, *target)?) });
@@ -380,14 +398,19 @@ pub(super) fn convert_rows(
             splice_members(&mut extra, texts.as_string_view().value(index));
         }
         if extra_wanted == Extra::Keep {
-            for ((target, key), column) in layout.headers.matches.iter().zip(&layout.extra_keys).zip(columns) {
+            let keys = layout.headers.matches.iter().zip(&layout.extra_keys);
+            for (position, ((target, key), column)) in keys.zip(columns).enumerate() {
                 if *target == HeaderMatch::Unknown && column.is_valid(index) {
                     start_member(&mut extra, key);
-                    push_json(&mut extra, column.as_ref(), index)?;
+                    push_value(&mut extra, column, &variants, position, index)?;
                 }
             }
         }
-        let outcome = match read_row(&values, layout, index, &nested, max_record_bytes) {
+        let row = match damaged_variant(&variants, layout, index, extra_wanted) {
+            Some(fault) => Err(fault),
+            None => read_row(&values, layout, index, &nested, max_record_bytes),
+        };
+        let outcome = match row {
             Ok(mut row) => {
                 row.extra = end_members(&mut extra);
                 builder.push(&row)?
@@ -396,11 +419,66 @@ pub(super) fn convert_rows(
         };
         if let Err(fault) = outcome {
             let mut json = String::new();
-            push_row(&mut json, &layout.headers.names, columns, index)?;
+            for (position, (name, column)) in layout.headers.names.iter().zip(columns).enumerate() {
+                let mut key = String::new();
+                push_json_string(&mut key, name);
+                key.push(':');
+                start_member(&mut json, &key);
+                push_value(&mut json, column, &variants, position, index)?;
+            }
+            json.push_str(if json.is_empty() { "{}" } else { "}" });
             rejected.push(RejectedRow { number: block.first_row + index as u64, fault, json });
         }
     }
     Ok(rejected)
+}
+
+/// Puts texts into the place of the columns that are VARIANT, and returns what was read of them by the columns' positions.
+fn read_variants(columns: &mut [ArrayRef], leaves: &Leaves) -> Result<Vec<Option<VariantTexts>>> {
+    let is_none = leaves.variants.iter().all(|variants| *variants != Variants::Whole);
+    if is_none {
+        return Ok(Vec::new());
+    }
+    let mut read = Vec::with_capacity(columns.len());
+    for (column, variants) in columns.iter_mut().zip(&leaves.variants) {
+        read.push(match variants {
+            Variants::Whole => {
+                let texts = VariantTexts::new(column)?;
+                *column = texts.column();
+                Some(texts)
+            }
+            Variants::None | Variants::Inside => None,
+        });
+    }
+    Ok(read)
+}
+
+/// Writes a value as JSON.
+fn push_value(
+    output: &mut String,
+    column: &ArrayRef,
+    variants: &[Option<VariantTexts>],
+    position: usize,
+    row: usize,
+) -> Result<()> {
+    match variants.get(position) {
+        Some(Some(variant)) => variant.push_json(output, row),
+        _ => push_json(output, column.as_ref(), row),
+    }
+}
+
+/// Finds a value of a row that is damaged, among those that would be stored.
+fn damaged_variant(
+    variants: &[Option<VariantTexts>],
+    layout: &Layout,
+    row: usize,
+    extra_wanted: Extra,
+) -> Option<Fault> {
+    variants.iter().zip(&layout.headers.matches).enumerate().find_map(|(position, (variant, target))| {
+        let is_stored = slot(*target).is_some() || (*target == HeaderMatch::Unknown && extra_wanted == Extra::Keep);
+        let reason = variant.as_ref().filter(|_| is_stored)?.fault(row)?;
+        Some(Fault { column: layout.column_name(position), ..Fault::record(reason) })
+    })
 }
 
 /// Adds the members of an object to one that is being written; a text that is no object becomes a member of its own.

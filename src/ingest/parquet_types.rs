@@ -1,4 +1,4 @@
-//! What the types of a Parquet file say beyond those that Arrow reads them as: instants of 96 bits, UUIDs, and VARIANT.
+//! What the types of a Parquet file say beyond those that Arrow reads them as: instants of 96 bits, UUIDs, intervals, and VARIANT.
 //!
 //! INT96 has no type of its own in Arrow. It is read as an instant in microseconds: Spark, Impala and Hive write instants into it,
 //! and nanoseconds, which it is read as by default, wrap round before 1677 and after 2262. UUIDs are sixteen bytes that become the text
@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use ::parquet::basic::{ConvertedType, LogicalType, Type as PhysicalType};
+use ::parquet::basic::{ConvertedType, LogicalType, Repetition, Type as PhysicalType};
 use ::parquet::schema::types::{SchemaDescriptor, Type};
 use arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeBinaryArray, FixedSizeListArray, GenericListArray, GenericListViewArray,
@@ -16,31 +16,60 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 
+use super::parquet_footer::intervals_of;
 use crate::error::Result;
 
 /// What is special of a file's leaf columns.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Leaves {
-    /// Whether each leaf is a UUID; empty if none is.
-    uuids: Arc<[bool]>,
-    /// Whether each column, at the top, is or holds a VARIANT.
-    pub(super) variants: Vec<bool>,
+    /// What each leaf is; empty if all are plain.
+    kinds: Arc<[Leaf]>,
+    /// Where each column, at the top, has VARIANT.
+    pub(super) variants: Vec<Variants>,
 }
 
-/// Looks through the types of a file. Returns what is special of them, and the schema to read it with if that differs.
-pub(super) fn look_through(schema: &Schema, parquet: &SchemaDescriptor) -> (Leaves, Option<SchemaRef>) {
-    let mut walk = Walk { parquet, leaf: 0, uuids: Vec::new(), instants: false };
+/// What a leaf is that its type of Arrow does not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Leaf {
+    Plain,
+    Uuid,
+    /// An INTERVAL that is read as its bytes.
+    Interval,
+}
+
+fn unless_plain(kinds: Vec<Leaf>) -> Arc<[Leaf]> {
+    if kinds.iter().all(|kind| *kind == Leaf::Plain) { Arc::default() } else { kinds.into() }
+}
+
+/// Where a column has VARIANT.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Variants {
+    /// Nowhere.
+    None,
+    /// It is one.
+    Whole,
+    /// Inside of a nested type.
+    Inside,
+}
+
+/// Looks through the types of a file, of which `intervals` says which leaves are read as bytes in place of an interval. Returns what is special
+/// of them, and the schema to read it with if that differs.
+pub(super) fn look_through(
+    schema: &Schema,
+    parquet: &SchemaDescriptor,
+    intervals: &[bool],
+) -> (Leaves, Option<SchemaRef>) {
+    let mut walk = Walk { parquet, intervals, kinds: Vec::new(), instants: false };
     let fields: Fields = schema.fields().iter().map(|field| walk.field(field)).collect();
-    let uuids: Arc<[bool]> = if walk.uuids.contains(&true) { walk.uuids.into() } else { Arc::default() };
-    let variants = parquet.root_schema().get_fields().iter().map(|field| holds_variant(field)).collect();
+    let variants = parquet.root_schema().get_fields().iter().map(|field| variants_of(field)).collect();
     let changed = walk.instants.then(|| Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())));
-    (Leaves { uuids, variants }, changed)
+    (Leaves { kinds: unless_plain(walk.kinds), variants }, changed)
 }
 
 struct Walk<'p> {
     parquet: &'p SchemaDescriptor,
-    leaf: usize,
-    uuids: Vec<bool>,
+    intervals: &'p [bool],
+    kinds: Vec<Leaf>,
     instants: bool,
 }
 
@@ -64,10 +93,13 @@ impl Walk<'_> {
     }
 
     fn leaf(&mut self, field: &Field, kind: &DataType) -> DataType {
-        let column = self.parquet.columns().get(self.leaf);
-        self.leaf += 1;
+        let column = self.parquet.columns().get(self.kinds.len());
         let logical = column.is_some_and(|column| matches!(column.logical_type_ref(), Some(LogicalType::Uuid)));
-        self.uuids.push(logical || field.extension_type_name() == Some("arrow.uuid"));
+        self.kinds.push(match self.intervals.get(self.kinds.len()) {
+            Some(true) => Leaf::Interval,
+            _ if logical || field.extension_type_name() == Some("arrow.uuid") => Leaf::Uuid,
+            _ => Leaf::Plain,
+        });
         match column {
             Some(column) if column.physical_type() == PhysicalType::INT96 => {
                 self.instants = true;
@@ -79,30 +111,57 @@ impl Walk<'_> {
 }
 
 /// Adds for each leaf of a field, in order, whether it is a UUID.
-fn push_uuids(field: &FieldRef, uuids: &mut Vec<bool>) {
+fn push_uuids(field: &FieldRef, kinds: &mut Vec<Leaf>) {
     match field.data_type() {
-        DataType::Struct(fields) => fields.iter().for_each(|field| push_uuids(field, uuids)),
+        DataType::Struct(fields) => fields.iter().for_each(|field| push_uuids(field, kinds)),
         DataType::List(item)
         | DataType::LargeList(item)
         | DataType::ListView(item)
         | DataType::LargeListView(item)
         | DataType::FixedSizeList(item, _)
-        | DataType::Map(item, _) => push_uuids(item, uuids),
-        _ => uuids.push(field.extension_type_name() == Some("arrow.uuid")),
+        | DataType::Map(item, _) => push_uuids(item, kinds),
+        _ if field.extension_type_name() == Some("arrow.uuid") => kinds.push(Leaf::Uuid),
+        _ => kinds.push(Leaf::Plain),
     }
 }
 
-/// Whether a type is or holds a VARIANT: by its logical type, or by the struct that it is stored as, which some writers do not mark.
-fn holds_variant(node: &Type) -> bool {
+/// Tells where a type has VARIANT: by its logical type, or by the struct that it is stored as, which some writers do not mark.
+fn variants_of(node: &Type) -> Variants {
     if matches!(node.get_basic_info().logical_type_ref(), Some(LogicalType::Variant(_))) {
-        return true;
+        return Variants::Whole;
     }
     if node.is_primitive() {
-        return false;
+        return Variants::None;
     }
     let binary = |name: &str| node.get_fields().iter().any(|field| field.name() == name && is_binary(field));
     let typed = node.get_fields().iter().any(|field| field.name() == "typed_value");
-    (binary("metadata") && (binary("value") || typed)) || node.get_fields().iter().any(|field| holds_variant(field))
+    let has_list = node.get_basic_info().has_repetition() && node.get_basic_info().repetition() == Repetition::REPEATED;
+    if binary("metadata") && (binary("value") || typed) && !has_list {
+        return Variants::Whole;
+    }
+    match node.get_fields().iter().all(|field| variants_of(field) == Variants::None) {
+        true => Variants::None,
+        false => Variants::Inside,
+    }
+}
+
+/// As [`variants_of`], of a type of Arrow, which names VARIANT as an extension.
+fn arrow_variants_of(field: &FieldRef) -> Variants {
+    if field.extension_type_name() == Some("arrow.parquet.variant") {
+        return Variants::Whole;
+    }
+    let is_none = |field: &FieldRef| arrow_variants_of(field) == Variants::None;
+    let all_none = match field.data_type() {
+        DataType::Struct(fields) => fields.iter().all(is_none),
+        DataType::List(item)
+        | DataType::LargeList(item)
+        | DataType::ListView(item)
+        | DataType::LargeListView(item)
+        | DataType::FixedSizeList(item, _)
+        | DataType::Map(item, _) => is_none(item),
+        _ => true,
+    };
+    if all_none { Variants::None } else { Variants::Inside }
 }
 
 fn is_binary(node: &Type) -> bool {
@@ -116,29 +175,26 @@ fn is_binary(node: &Type) -> bool {
 impl Leaves {
     /// Looks through the types of a file of Arrow's own, which names UUIDs and VARIANT as extensions.
     pub(super) fn of_arrow(schema: &Schema) -> Self {
-        let mut uuids = Vec::new();
-        schema.fields().iter().for_each(|field| push_uuids(field, &mut uuids));
-        let is_variant = |field: &FieldRef| field.extension_type_name() == Some("arrow.parquet.variant");
-        let variants = schema.fields().iter().map(is_variant).collect();
-        Self { uuids: if uuids.contains(&true) { uuids.into() } else { Arc::default() }, variants }
+        let mut kinds = Vec::new();
+        schema.fields().iter().for_each(|field| push_uuids(field, &mut kinds));
+        let variants = schema.fields().iter().map(arrow_variants_of).collect();
+        Self { kinds: unless_plain(kinds), variants }
     }
 
     /// Keeps what is said of these columns at the top, of whose leaves `parquet` knows.
     pub(super) fn only(&self, parquet: &SchemaDescriptor, wanted: &[bool]) -> Self {
         let is_wanted = |root: usize| wanted.get(root).copied().unwrap_or(false);
-        let uuids = self.uuids.iter().enumerate();
-        let uuids =
-            uuids.filter(|(leaf, _)| *leaf < parquet.num_columns() && is_wanted(parquet.get_column_root_idx(*leaf)));
+        let kinds = self.kinds.iter().enumerate();
+        let kinds = kinds
+            .filter(|(leaf, _)| *leaf < parquet.num_columns() && is_wanted(parquet.get_column_root_idx(*leaf)))
+            .map(|(_, kind)| *kind);
         let variants = self.variants.iter().enumerate().filter(|(root, _)| is_wanted(*root));
-        Self {
-            uuids: uuids.map(|(_, uuid)| *uuid).collect(),
-            variants: variants.map(|(_, variant)| *variant).collect(),
-        }
+        Self { kinds: kinds.collect(), variants: variants.map(|(_, variants)| *variants).collect() }
     }
 
-    /// Writes UUIDs as text, wherever they stand in the columns of a batch; all else stays as it is.
+    /// Writes UUIDs as text and bytes of intervals as such, wherever they stand in the columns of a batch; all else stays as it is.
     pub(super) fn readable(&self, columns: &[ArrayRef]) -> Result<Vec<ArrayRef>> {
-        if self.uuids.is_empty() {
+        if self.kinds.is_empty() {
             return Ok(columns.to_vec());
         }
         let mut leaf = 0;
@@ -166,9 +222,13 @@ impl Leaves {
                 Arc::new(MapArray::try_new(field, map.offsets().clone(), entries, map.nulls().cloned(), *sorted)?)
             }
             kind => {
-                let is_uuid = self.uuids.get(*leaf).copied().unwrap_or(false);
+                let special = self.kinds.get(*leaf).copied().unwrap_or(Leaf::Plain);
+                let is_uuid = special == Leaf::Uuid;
                 *leaf += 1;
                 match kind {
+                    DataType::FixedSizeBinary(12) if special == Leaf::Interval => {
+                        Arc::new(intervals_of(array.as_fixed_size_binary()))
+                    }
                     DataType::FixedSizeBinary(16) if is_uuid => Arc::new(texts(array.as_fixed_size_binary())?),
                     DataType::Dictionary(_, value) if is_uuid && **value == DataType::FixedSizeBinary(16) => {
                         let dictionary = array.as_any_dictionary();

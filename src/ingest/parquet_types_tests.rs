@@ -16,6 +16,7 @@ const EPOCH_DAY: u32 = 2_440_588;
 
 enum Leaf {
     Text(&'static str),
+    None,
     Bytes(Vec<u8>),
     /// Days since 1970-01-01, nanoseconds of the day.
     Instant(u32, u64),
@@ -32,6 +33,7 @@ fn one_row(message: &str, leaves: Vec<(Leaf, i16)>) -> Vec<u8> {
         let level = [level];
         let levels = Some(level.as_slice());
         match leaf {
+            Leaf::None => column.typed::<ByteArrayType>().write_batch(&[], levels, None),
             Leaf::Text(text) => column.typed::<ByteArrayType>().write_batch(&[ByteArray::from(text)], levels, None),
             Leaf::Bytes(bytes) => {
                 let value = FixedLenByteArray::from(bytes);
@@ -118,21 +120,105 @@ fn other_bytes_of_one_length_are_told_as_what_they_are() {
     assert_eq!(read.faults(), [(Some(1), None, Some("session_id"), reason)]);
 }
 
+fn with_variant(name: &str, inside: &str, leaves: &[&'static str]) -> Vec<u8> {
+    let message = format!(
+        "message m {{ optional binary session_id (STRING); optional binary started_at (STRING); optional group {name} {{ {inside} }} }}"
+    );
+    let level = if inside.contains("group") { 3 } else { 2 };
+    let leaves = leaves.iter().map(|text| (Leaf::Text(text), level));
+    one_row(&message, [(Leaf::Text("s1"), 1), (Leaf::Text("2026-11-20"), 1)].into_iter().chain(leaves).collect())
+}
+
+const VARIANT: &str = "optional binary metadata; optional binary value;";
+
 #[test]
-fn variant_is_refused_by_name_where_it_would_be_stored() {
-    let message = |name: &str| {
-        format!(
-            "message m {{ optional binary session_id (STRING); optional binary started_at (STRING);
-             optional group {name} {{ optional binary metadata; optional binary value; }} }}"
-        )
-    };
-    let row = |name: &str| {
-        let leaves = ["s1", "2026-11-20", "\u{1}", "\u{c}"].into_iter().zip([1, 1, 2, 2]);
-        one_row(&message(name), leaves.map(|(text, level)| (Leaf::Text(text), level)).collect())
-    };
-    let error = read_with("x", &row("data"), &options()).unwrap_err();
-    assert_eq!(error.to_string(), "x: the column \"data\" is a VARIANT, which is not read");
+fn variant_is_the_json_of_its_value() {
+    let kept = ReadOptions { keep_extra: true, ..options() };
+    // A name, and an object with the number 7 under it.
+    let (metadata, value) = ("\u{1}\u{1}\0\u{1}a", "\u{2}\u{1}\0\0\u{2}\u{c}\u{7}");
+    let read = read_with("x", &with_variant("data", VARIANT, &[metadata, value]), &options()).unwrap();
+    assert_eq!(read.texts("data"), [Some(r#"{"a":7}"#)]);
+    let read = read_with("x", &with_variant("other", VARIANT, &[metadata, value]), &kept).unwrap();
+    assert_eq!(read.texts("_extra"), [Some(r#"{"other":{"a":7}}"#)]);
+    // A text is itself, in quotes where it is a part of JSON.
+    let (metadata, value) = ("\u{1}\0\0", "\u{d}a\"b");
+    let read = read_with("x", &with_variant("category", VARIANT, &[metadata, value]), &options()).unwrap();
+    assert_eq!(read.texts("variables_category"), [Some("a\"b")]);
+    let read = read_with("x", &with_variant("other", VARIANT, &[metadata, value]), &kept).unwrap();
+    assert_eq!(read.texts("_extra"), [Some(r#"{"other":"a\"b"}"#)]);
+    // What stands in a column of its own counts.
+    let typed = "optional binary metadata; optional binary value; optional binary typed_value (STRING);";
+    let message = format!(
+        "message m {{ optional binary session_id (STRING); optional binary started_at (STRING); optional group data {{ {typed} }} }}"
+    );
+    let leaves = [("s1", 1), ("2026-11-20", 1), ("\u{1}\0\0", 2)].map(|(text, level)| (Leaf::Text(text), level));
+    let leaves = leaves.into_iter().chain([(Leaf::None, 1), (Leaf::Text("{\"b\":1}"), 2)]).collect();
+    assert_eq!(read_with("x", &one_row(&message, leaves), &options()).unwrap().texts("data"), [Some("{\"b\":1}")]);
+}
+
+#[test]
+fn damaged_variant_costs_its_row_where_it_would_be_stored() {
+    let bytes = |name| with_variant(name, VARIANT, &["\u{1}\0\0", "\u{3}\u{9}"]);
+    let read = read_with("x", &bytes("data"), &options()).unwrap();
+    let reason = "damaged VARIANT: it nests more than 200 deep, or is no VARIANT";
+    assert_eq!(read.faults(), [(Some(1), None, Some("data"), reason)]);
+    let raw = String::from_utf8_lossy(&read.rejects[0].raw).into_owned();
+    let codes = r#"{"metadata":"\u0001\u0000\u0000","value":"\u0003\t"}"#;
+    assert_eq!(raw, format!(r#"{{"session_id":"s1","started_at":"2026-11-20","data":{codes}}}"#));
+    assert_eq!(read_with("x", &bytes("other"), &options()).unwrap().texts("session_id"), [Some("s1")]);
+}
+
+#[test]
+fn variant_inside_of_other_columns_is_refused_by_name() {
+    let inside = format!("optional group deeper {{ {VARIANT} }}");
+    let bytes = |name| with_variant(name, &inside, &["\u{1}\0\0", "\0"]);
+    let error = read_with("x", &bytes("data"), &options()).unwrap_err();
+    assert_eq!(error.to_string(), "x: the column \"data\" has a VARIANT inside of it, which is not read there");
     assert!(error.hint().unwrap().contains("to_json(column)"));
-    assert_eq!(read_with("x", &row("other"), &options()).unwrap().texts("session_id"), [Some("s1")]);
-    assert!(read_with("x", &row("other"), &ReadOptions { keep_extra: true, ..options() }).is_err());
+    assert_eq!(read_with("x", &bytes("other"), &options()).unwrap().texts("session_id"), [Some("s1")]);
+    assert!(read_with("x", &bytes("other"), &ReadOptions { keep_extra: true, ..options() }).is_err());
+}
+
+fn with_interval(interval: [u32; 3]) -> Vec<u8> {
+    let message = "message m { optional binary session_id (STRING); optional binary started_at (STRING);
+        optional fixed_len_byte_array(12) time_in_workflow (INTERVAL);
+        optional group data { optional fixed_len_byte_array(12) wait (INTERVAL); } }";
+    let bytes = interval.map(u32::to_le_bytes).concat();
+    one_row(
+        message,
+        vec![
+            (Leaf::Text("s1"), 1),
+            (Leaf::Text("2026-11-20"), 1),
+            (Leaf::Bytes(bytes.clone()), 1),
+            (Leaf::Bytes(bytes), 2),
+        ],
+    )
+}
+
+#[test]
+fn intervals_have_months_days_and_milliseconds() {
+    let read = read_with("x", &with_interval([0, 1, 7_200_500]), &options()).unwrap();
+    assert_eq!(read.seconds(), [Some(93_600.5)]);
+    assert_eq!(read.texts("data"), [Some(r#"{"wait":"1 days 2 hours 0.500000000 secs"}"#)]);
+    let read = read_with("x", &with_interval([2, 3, 4000]), &options()).unwrap();
+    let fault = read.faults()[0];
+    assert_eq!((fault.0, fault.2), (Some(1), Some("time_in_workflow")));
+    assert!(fault.3.contains("month"), "{}", fault.3);
+    let raw = String::from_utf8_lossy(&read.rejects[0].raw).into_owned();
+    assert!(raw.ends_with(r#""data":{"wait":"2 mons 3 days 4.000000000 secs"}}"#), "{raw}");
+}
+
+#[test]
+fn a_file_with_encrypted_columns_and_a_plain_footer_is_told() {
+    let mut bytes = with_interval([0, 0, 0]);
+    let behind = bytes.len() - 8;
+    let length = u32::from_le_bytes(bytes[behind..behind + 4].try_into().unwrap());
+    // Behind the last field of the footer, the seventh, one that names AES_GCM_V1.
+    let field = [0x1c, 0x1c, 0x00, 0x00];
+    bytes.splice(behind - 1..behind - 1, field);
+    let behind = bytes.len() - 8;
+    bytes[behind..behind + 4].copy_from_slice(&(length + field.len() as u32).to_le_bytes());
+    let error = read_with("x.parquet", &bytes, &options()).unwrap_err();
+    assert_eq!(error.to_string(), "x.parquet: is an encrypted Parquet file, which is not read");
+    assert!(error.hint().unwrap().contains("read_parquet('x.parquet', encryption_config = {footer_key: 'k'})"));
 }

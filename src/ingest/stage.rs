@@ -238,6 +238,7 @@ fn cut_file(
     for part in &parts {
         let read = cut_part(file, part, read, work, messages)?;
         summary.bytes += read.bytes;
+        summary.signs.extend(read.signs);
         for note in read.notes {
             if !summary.notes.contains(&note) && summary.notes.len() < NOTES {
                 summary.notes.push(note);
