@@ -41,7 +41,7 @@ pub(super) struct IpcInput {
 
 /// Where the batches come from.
 enum Batches {
-    Stream(IpcStream),
+    Stream(Box<IpcStream>),
     File(Box<IpcFile>, FileSummary),
 }
 
@@ -49,7 +49,7 @@ impl IpcInput {
     /// Reads the schema of a stream; returns the headers too.
     pub(super) fn open_stream(stream: ByteStream, name: &str) -> Result<(Self, Vec<String>)> {
         let (stream, schema) = IpcStream::open(stream, name)?;
-        Self::new(Batches::Stream(stream), &schema, name)
+        Self::new(Batches::Stream(Box::new(stream)), &schema, name)
     }
 
     /// Reads the footer of a file; returns the headers too. `summary` is what is known of the file as stored.
