@@ -123,6 +123,8 @@ enum InputFormatArg {
     Ods,
     /// The folder of a Delta table: its newest version
     Delta,
+    /// Avro, as a file of blocks
+    Avro,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
@@ -179,6 +181,7 @@ impl ReadArgs {
                     InputFormatArg::Xlsx => InputFormat::Xlsx,
                     InputFormatArg::Ods => InputFormat::Ods,
                     InputFormatArg::Delta => InputFormat::Delta,
+                    InputFormatArg::Avro => InputFormat::Avro,
                 })
                 .or(preset_format),
             encoding: match self.encoding {

@@ -11,7 +11,7 @@ use arrow::array::RecordBatch;
 use super::csv::field_of;
 use super::cut::{Span, TextBlock};
 use super::delimited::{RecordFields, has_backslashed_quote};
-use super::dialect::{Declared, Dialect};
+use super::dialect::{Declared, Dialect, is_null_mark};
 use super::json_rows::{Extra, JsonRows};
 use super::layout::Layout;
 use super::parquet_rows::{RowsBlock, convert_rows, guarded};
@@ -51,7 +51,14 @@ impl RecordReader<'_> {
         match self {
             Self::Csv(fields) => fields.read(record, converter.extra == Extra::Keep),
             Self::Objects(rows) => rows.read_object(record, line),
-            Self::Arrays { layout, rows } => rows.read_array(record, layout, line),
+            Self::Arrays { layout, rows } => {
+                let mut row = rows.read_array(record, layout, line)?;
+                // What was pasted into a sheet has the marks of the program that it came from.
+                if matches!(converter.format, InputFormat::Xlsx | InputFormat::Ods) {
+                    row.null_mark = row.has_text(is_null_mark);
+                }
+                Ok(row)
+            }
         }
     }
 }
@@ -92,10 +99,19 @@ impl Converter {
                 | InputFormat::Ndjson
                 | InputFormat::JsonArray
                 | InputFormat::Xlsx
-                | InputFormat::Ods,
+                | InputFormat::Ods
+                | InputFormat::Avro,
                 Some(layout),
             ) => RecordReader::Arrays { layout, rows: JsonRows::new(&self.header_map, self.extra) },
-            (InputFormat::Csv | InputFormat::Tsv | InputFormat::Pages | InputFormat::Xlsx | InputFormat::Ods, None) => {
+            (
+                InputFormat::Csv
+                | InputFormat::Tsv
+                | InputFormat::Pages
+                | InputFormat::Xlsx
+                | InputFormat::Ods
+                | InputFormat::Avro,
+                None,
+            ) => {
                 return Err(Error::internal("records without headers"));
             }
             // A replayed row of a Parquet or Arrow file is a JSON object.
@@ -109,8 +125,8 @@ impl Converter {
         let mut builder = RowBuilder::new(&self.rules, block.spans.len());
         let mut lines = Vec::with_capacity(block.spans.len());
         let mut rejects = Vec::new();
-        // Rows of a sheet have numbers only.
-        let has_offsets = !matches!(self.format, InputFormat::Xlsx | InputFormat::Ods);
+        // Rows of a sheet and records of a file in blocks have numbers only.
+        let has_offsets = !matches!(self.format, InputFormat::Xlsx | InputFormat::Ods | InputFormat::Avro);
         for span in &block.spans {
             let raw = block.bytes.get(span.start..span.end).unwrap_or_default();
             let text = match &span.fault {

@@ -4,13 +4,14 @@ use std::io::Write;
 
 use proptest::prelude::*;
 
+use super::avro::tests::avro_sample;
 use super::format_tests::{options, read_with};
 use super::ipc_tests::file_bytes;
 use super::parquet_tests::{parquet_bytes, parquet_sample};
 use super::sheets::tests::{ods_sample, xlsx_sample};
 use super::*;
 
-const FORMATS: [InputFormat; 9] = [
+const FORMATS: [InputFormat; 10] = [
     InputFormat::Csv,
     InputFormat::Tsv,
     InputFormat::Ndjson,
@@ -20,6 +21,7 @@ const FORMATS: [InputFormat; 9] = [
     InputFormat::Arrow,
     InputFormat::Xlsx,
     InputFormat::Ods,
+    InputFormat::Avro,
 ];
 
 const HEADER: &[u8] = b"Session Id,Started At,Data\n";
@@ -39,6 +41,7 @@ fn good(format: InputFormat) -> Vec<u8> {
         InputFormat::Arrow => file_bytes(&parquet_sample(), Some(arrow::ipc::CompressionType::LZ4_FRAME)),
         InputFormat::Xlsx => xlsx_sample(),
         InputFormat::Ods => ods_sample(),
+        InputFormat::Avro => avro_sample(),
     }
 }
 
@@ -83,7 +86,7 @@ fn edits() -> impl Strategy<Value = Vec<(usize, u8, u8)>> {
 
 #[test]
 fn undamaged_samples_are_read_whole() {
-    for (format, records) in FORMATS.into_iter().zip([3, 2, 3, 3, 3, 3, 3, 3, 3]) {
+    for (format, records) in FORMATS.into_iter().zip([3, 2, 3, 3, 3, 3, 3, 3, 3, 3]) {
         let options = ReadOptions { format: Some(format), ..options() };
         assert_eq!(survive(&good(format), &options), records, "{format:?}");
     }

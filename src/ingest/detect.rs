@@ -18,6 +18,7 @@ enum Ending {
     Arrow,
     Xlsx,
     Ods,
+    Avro,
     Unknown,
 }
 
@@ -36,6 +37,7 @@ fn ending(name: &str) -> Ending {
         Some("arrow" | "arrows" | "feather" | "ipc") => Ending::Arrow,
         Some("xlsx" | "xlsm") => Ending::Xlsx,
         Some("ods") => Ending::Ods,
+        Some("avro") => Ending::Avro,
         _ => Ending::Unknown,
     }
 }
@@ -62,7 +64,7 @@ pub(super) fn detect(name: &str, text: &[u8]) -> Option<InputFormat> {
     match ending(name) {
         Ending::Csv => Some(InputFormat::Csv),
         Ending::Tsv => Some(InputFormat::Tsv),
-        Ending::Parquet | Ending::Arrow | Ending::Xlsx | Ending::Ods => None,
+        Ending::Parquet | Ending::Arrow | Ending::Xlsx | Ending::Ods | Ending::Avro => None,
         Ending::JsonLines => Some(json_shape(text).unwrap_or(InputFormat::Ndjson)),
         Ending::Json if blanks(text) == text.len() => Some(InputFormat::Ndjson),
         Ending::Json => json_shape(text),
@@ -77,6 +79,7 @@ pub(super) fn promised(name: &str) -> &'static str {
         Ending::Arrow => "an Arrow file",
         Ending::Xlsx => "an XLSX workbook",
         Ending::Ods => "an OpenDocument spreadsheet",
+        Ending::Avro => "an Avro file",
         _ => "JSON",
     }
 }

@@ -56,7 +56,7 @@ pub fn expand(arguments: &[String]) -> Result<Vec<SourceFile>> {
                 walk(path, 0, &mut files)?;
                 if files.len() == before {
                     return Err(not_found(format!("no input files in folder {argument:?}"))
-                        .with_hint("in a folder only files that end in .csv, .tsv, .json, .ndjson, .jsonl, .parquet, .arrow, .feather, .xlsx or .ods are read, also with .gz, .zst, .bz2, .xz or .lz4 behind, and archives that end in .zip, .tar or .tgz; name others one by one"));
+                        .with_hint("in a folder only files that end in .csv, .tsv, .json, .ndjson, .jsonl, .parquet, .arrow, .feather, .avro, .xlsx or .ods are read, also with .gz, .zst, .bz2, .xz or .lz4 behind, and archives that end in .zip, .tar or .tgz; name others one by one"));
                 }
             }
             Ok(_) => push(path, &mut files)?,

@@ -35,11 +35,7 @@ const BEGINNINGS: &[(&[u8], &str, Hint)] = &[
         "a document of an older office program (an Excel workbook, .xls, or another), or one with a password",
         "open it in a spreadsheet program and save it as .xlsx, or as CSV in UTF-8",
     ),
-    (
-        b"Obj\x01",
-        "an Avro file",
-        "write it as Parquet: duckdb -c \"install avro; load avro; copy (from read_avro({text})) to 'sessions.parquet'\"",
-    ),
+    (b"Obj\x01", "an Avro file, which is declared to be something else", "leave out --input-format"),
     (
         b"PGDMP",
         "a dump of pg_dump",
@@ -200,6 +196,7 @@ fn flag(format: InputFormat) -> &'static str {
         InputFormat::Xlsx => "xlsx",
         InputFormat::Ods => "ods",
         InputFormat::Delta => "delta",
+        InputFormat::Avro => "avro",
         InputFormat::Csv => "csv",
     }
 }
@@ -414,7 +411,7 @@ mod tests {
             (b"SQLite format 3\0".to_vec(), "a SQLite database", "sqlite3 -header -csv x "),
             (b"%PDF-1.7".to_vec(), "a PDF document", "CSV, JSON or Parquet"),
             (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), "a document of an older office program", "CSV in UTF-8"),
-            (b"Obj\x01\x04".to_vec(), "an Avro file", "read_avro('x')"),
+            (b"Obj\x01\x04".to_vec(), "an Avro file", "--input-format"),
             (b"ARROW1\0\0".to_vec(), "an Arrow IPC file", "--input-format"),
             (b"\xff\xff\xff\xff\x90\x02\0\0".to_vec(), "an Arrow IPC file", "--input-format"),
             (b"FEA1\0\0\0\0".to_vec(), "a Feather file of version 1", "read_table('x')"),
@@ -457,9 +454,9 @@ mod tests {
 
     #[test]
     fn commands_take_the_name_as_the_shell_does() {
-        let hint = |name: &str| refusal(b"Obj\x01", name).unwrap().1;
-        assert!(hint("a b.avro").contains("read_avro('a b.avro')"));
-        assert!(hint("it's.avro").contains("read_avro('FILE')"));
+        let hint = |name: &str| refusal(b"\x80\x05\x95", name).unwrap().1;
+        assert!(hint("a b.pkl").contains("read_pickle('a b.pkl')"));
+        assert!(hint("it's.pkl").contains("read_pickle('FILE')"));
         assert_eq!(filled("7z x {file}", "it's"), "7z x 'it'\\''s'");
         assert_eq!(filled("7z x {file}", "-"), "7z x FILE");
         assert_eq!(filled("7z x {file}", "-x"), "7z x ./-x");

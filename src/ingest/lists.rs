@@ -176,6 +176,14 @@ pub(super) fn name_columns<S: AsRef<str>>(names: &[S], map: &[(String, String)])
     names.iter().map(found).sum::<u32>() >= 2
 }
 
+/// Returns whether names are those of all columns that no session lacks.
+pub(super) fn name_required<S: AsRef<str>>(names: &[S], map: &[(String, String)]) -> bool {
+    let found: Vec<HeaderMatch> =
+        names.iter().filter_map(|name| Some(match_header(name.as_ref(), map).ok()?.0)).collect();
+    let mut required = COLUMNS.iter().enumerate().filter(|(_, column)| column.required);
+    required.all(|(index, _)| found.contains(&HeaderMatch::Column(index)))
+}
+
 /// Returns where the list of types behind the names ends, or `at` where there is none.
 fn behind_types(text: &[u8], at: usize, shape: Shape, count: usize) -> usize {
     let types_end = || {

@@ -6,7 +6,8 @@
 //! decided by `upsert`.
 //!
 //! Inside: `packed` is bytes, `stream` is text, `cut` drives the splitters of `csv`, `json`, `pages` and `wrapped`, `layout` is matched
-//! headers, and `rows` has the rules that every format's values go through, with `time` and `values` for single ones.
+//! headers, and `rows` has the rules that every format's values go through, with `time` and `values` for single ones. `sheets` and `avro`
+//! make text of what is none, so that their records go the way of JSON's.
 
 pub mod convert;
 pub mod expand;
@@ -17,6 +18,7 @@ pub mod source;
 
 mod archive;
 mod arrow_json;
+mod avro;
 mod bytes;
 mod csv;
 mod cut;

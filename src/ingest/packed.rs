@@ -19,7 +19,7 @@ use crate::error::{Error, Place, Result, io_error};
 pub(super) const READ_BYTES: usize = 256 * 1024;
 
 /// Memory that a dictionary of xz may take, in KiB: as much as the window of zstd may.
-const XZ_MEMORY_KIB: u32 = 160 * 1024;
+pub(super) const XZ_MEMORY_KIB: u32 = 160 * 1024;
 
 /// The input as stored, counted and hashed on the way through.
 struct Stored {
@@ -253,6 +253,6 @@ impl Read for ByteStream {
 }
 
 /// Turns a panic of a decoder over damaged data into an error. The process's panic hook still runs.
-fn guarded(read: impl FnOnce() -> std::io::Result<usize>) -> std::io::Result<usize> {
+pub(super) fn guarded(read: impl FnOnce() -> std::io::Result<usize>) -> std::io::Result<usize> {
     catch_unwind(AssertUnwindSafe(read)).unwrap_or_else(|_| Err(std::io::Error::other("it contradicts itself")))
 }

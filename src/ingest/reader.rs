@@ -12,6 +12,7 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 
 use super::Warnings;
+use super::avro::{self, AvroInput};
 use super::convert::Converter;
 use super::csv::CsvSplitter;
 use super::cut::{BLOCK_BYTES, Cutter, Splitter, TextBlock, Window};
@@ -143,6 +144,7 @@ enum Input {
     Parquet { input: Box<ParquetInput>, summary: FileSummary },
     Arrow(Box<IpcInput>),
     Sheet { input: Box<SheetInput>, summary: FileSummary },
+    Avro(Box<AvroInput>),
 }
 
 impl std::fmt::Debug for Reader {
@@ -196,6 +198,22 @@ impl Reader {
             }
             return Self::open_arrow(bytes, file, options, converter);
         }
+        if matches!(options.format, None | Some(InputFormat::Avro)) && bytes.look_at(avro::MAGIC.len())? == avro::MAGIC
+        {
+            if options.records.is_some() {
+                return Err(records_of_other(file, "Avro"));
+            }
+            let input = AvroInput::open(bytes, &file.name, options, &converter.rules.folders, converter.extra)?;
+            converter.format = InputFormat::Avro;
+            converter.rules.iso_beside = true;
+            converter.layout = Some(input.layout());
+            return Ok(Self {
+                input: Input::Avro(Box::new(input)),
+                converter: Arc::new(converter),
+                notes: Vec::new(),
+                signs: Vec::new(),
+            });
+        }
         let start = bytes.look_at(KIND_BYTES)?.to_vec();
         if matches!(options.format, None | Some(InputFormat::Xlsx | InputFormat::Ods)) && start.starts_with(ZIP_MAGIC) {
             return Self::open_sheet(bytes, &start, file, options, converter);
@@ -219,6 +237,7 @@ impl Reader {
             Some(InputFormat::Ods) => {
                 return Err(mismatched(window.unread(), &file.name, "an OpenDocument spreadsheet"));
             }
+            Some(InputFormat::Avro) => return Err(mismatched(window.unread(), &file.name, "an Avro file")),
             Some(format) => format,
             None => detect(&file.name, window.unread())
                 .ok_or_else(|| mismatched(window.unread(), &file.name, promised(&file.name)))?,
@@ -256,7 +275,12 @@ impl Reader {
             InputFormat::Pages => {
                 Box::new(PageSplitter::new(&file.name, &options.header_map, &converter.rules.folders, max))
             }
-            InputFormat::Parquet | InputFormat::Arrow | InputFormat::Xlsx | InputFormat::Ods | InputFormat::Delta => {
+            InputFormat::Parquet
+            | InputFormat::Arrow
+            | InputFormat::Xlsx
+            | InputFormat::Ods
+            | InputFormat::Avro
+            | InputFormat::Delta => {
                 return Err(Error::internal("columns read as text"));
             }
         };
@@ -367,6 +391,7 @@ impl Reader {
             Input::Text(cutter) => cutter.next_block()?.map(|block| Block { payload: Payload::Text(block) }),
             Input::Parquet { input, .. } => input.next_block()?.map(|block| Block { payload: Payload::Rows(block) }),
             Input::Arrow(input) => input.next_block()?.map(|block| Block { payload: Payload::Rows(block) }),
+            Input::Avro(input) => input.next_block()?.map(|block| Block { payload: Payload::Text(block) }),
             Input::Sheet { input, .. } => input.next_block()?.map(|block| Block { payload: Payload::Text(block) }),
         })
     }
@@ -376,6 +401,7 @@ impl Reader {
         match &self.input {
             Input::Text(cutter) => cutter.stored_bytes(),
             Input::Arrow(input) => input.stored_bytes(),
+            Input::Avro(input) => input.stored_bytes(),
             Input::Parquet { input, summary } => (summary.bytes as f64 * input.progress()) as u64,
             Input::Sheet { input, summary } => (summary.bytes as f64 * input.progress()) as u64,
         }
@@ -393,6 +419,10 @@ impl Reader {
             }
             Input::Parquet { summary, .. } => summary,
             Input::Arrow(input) => input.finish()?,
+            Input::Avro(input) => {
+                let (bytes, content_hash) = input.finish()?;
+                FileSummary { bytes, content_hash, ..FileSummary::default() }
+            }
             Input::Sheet { input, summary } => {
                 self.notes.extend(input.notes());
                 summary

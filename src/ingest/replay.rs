@@ -134,7 +134,7 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
             dates: declared.dates.clone(),
             iso_beside: matches!(
                 context.format,
-                InputFormat::Parquet | InputFormat::Arrow | InputFormat::Xlsx | InputFormat::Ods
+                InputFormat::Parquet | InputFormat::Arrow | InputFormat::Xlsx | InputFormat::Ods | InputFormat::Avro
             ),
             no_end_days,
         },

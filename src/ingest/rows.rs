@@ -112,6 +112,11 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// Returns whether one of the row's texts is such a one.
+    pub(super) fn has_text(&self, is_one: impl Fn(&str) -> bool) -> bool {
+        self.cells.iter().any(|cell| matches!(cell, Cell::Text(text) if is_one(text)))
+    }
+
     /// Returns whether the input has no such column.
     pub(super) fn is_absent(&self, target: HeaderMatch) -> bool {
         match slot(target) {

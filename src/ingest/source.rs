@@ -93,6 +93,8 @@ pub enum InputFormat {
     Ods,
     /// A folder with a Delta table, whose data files are Parquet.
     Delta,
+    /// An Avro object container file.
+    Avro,
 }
 
 /// The character set of a text input.

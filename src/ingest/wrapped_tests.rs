@@ -229,6 +229,32 @@ fn records_have_their_places_and_can_be_replayed() {
 }
 
 #[test]
+fn a_quarantined_record_with_half_a_surrogate_pair_is_replayed() {
+    let record = r#"{"session_id":"w1","begun":"2026-11-20","data":{"a":"\ud83d"},"version_id":"x\udc00"}"#;
+    let list = r#"["w1","2026-11-20",{"a":"\ud83d"},"x\udc00"]"#;
+    let names = r#"["session_id","started_at","data","version_id"]"#;
+    let mapped = ReadOptions { header_map: vec![("begun".into(), "started_at".into())], ..options() };
+    let soon = list.replace("2026-11-20", "soon");
+    for (text, raw) in [
+        (record.to_owned(), record),
+        (format!("[{record}]"), record),
+        (format!("{names}\n{soon}"), list),
+        (format!("[{names},{soon}]"), list),
+    ] {
+        let outcome = read_with("a.json", text.as_bytes(), &options()).unwrap();
+        assert_eq!((outcome.rows.num_rows(), outcome.rejects.len()), (0, 1), "{text}");
+        if raw == record {
+            assert_eq!(outcome.rejects[0].raw, raw.as_bytes(), "it is kept as it came");
+        }
+        let again = replay(&outcome.contexts[0], raw.as_bytes(), &mapped).unwrap();
+        assert!(again.rejects.is_empty(), "{text}: {:?}", again.rejects);
+        let text_of = |name: &str| again.rows.column_by_name(name).unwrap().as_string_view().value(0).to_owned();
+        assert_eq!((text_of("data").as_str(), text_of("version_id").as_str()), (r#"{"a":"\ud83d"}"#, "x\u{fffd}"));
+        assert_eq!(again.warnings.get(&super::Warning::LoneSurrogate), Some(&1));
+    }
+}
+
+#[test]
 fn a_long_record_costs_itself_and_what_stands_beside_the_list_may_be_long() {
     let long = format!(r#"{{"session_id":"x","started_at":5,"data":"{}"}}"#, "]}".repeat(3_000_000));
     let beside = "\\\"]}".repeat(1_000_000);

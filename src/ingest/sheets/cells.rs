@@ -49,7 +49,7 @@ impl Odd {
         let mut notes = Vec::new();
         if !self.errors.is_empty() {
             notes.push(format!(
-                "cells that hold an error of the spreadsheet, such as #NAME?, are null: {}",
+                "cells that hold an error of the spreadsheet, such as #NAME?, or a formula that was not computed, are null: {}",
                 of(&self.errors)
             ));
         }

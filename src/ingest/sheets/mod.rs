@@ -27,7 +27,7 @@ use self::xlsx::Workbook;
 use super::cut::{BLOCK_BYTES, KEPT_BYTES, Span, TextBlock};
 use super::folders::FolderColumns;
 use super::layout::Layout;
-use super::lists::name_columns;
+use super::lists::{name_columns, name_required};
 use super::source::{InputFormat, ReadOptions};
 use super::values::quoted;
 use crate::error::{Error, Place, Result};
@@ -40,6 +40,9 @@ const MAX_CELLS: usize = 16_384;
 
 /// Bytes of text that a row may have: a row is in memory as a whole.
 const MAX_ROW_BYTES: usize = 64 << 20;
+
+/// What stands for the value of a formula that no program has computed.
+const UNCOMPUTED: &str = "a formula that was not computed";
 
 /// Rows with something in them that are searched for the names of columns.
 const SEARCHED_ROWS: usize = 100;
@@ -134,7 +137,8 @@ type Header = Vec<(u32, String)>;
 
 /// What the first rows of a sheet are.
 enum Start {
-    Header(Header, u64),
+    /// The header, its row, and whether it names all columns that no session lacks.
+    Header(Header, u64, bool),
     /// No row names columns: the first that has something in it.
     None(SheetRow),
     Empty,
@@ -189,19 +193,22 @@ impl SheetInput {
             None => 0,
         };
         let mut chosen = None;
+        let mut partial = None;
         let mut fallback = None;
         let last = if options.sheet.is_some() { index + 1 } else { names.len().min(SEARCHED_SHEETS) };
         for index in index..last {
             match start_of(&mut open(&package, &book, index)?, options)? {
-                Start::Header(header, number) => {
+                Start::Header(header, number, true) => {
                     chosen = Some((index, header, number));
                     break;
                 }
+                // A cover sheet may have a word that is also the name of a column.
+                Start::Header(header, number, false) => partial = partial.or(Some((index, header, number))),
                 Start::None(row) => fallback = fallback.or(Some((index, row))),
                 Start::Empty => {}
             }
         }
-        let (index, header, number) = match (chosen, fallback) {
+        let (index, header, number) = match (chosen.or(partial), fallback) {
             (Some(chosen), _) => chosen,
             (None, Some((index, row))) if !options.declared.columns.is_empty() => {
                 let columns = (0..).zip(options.declared.columns.iter().cloned()).collect();
@@ -368,6 +375,7 @@ fn listed(names: &[String]) -> String {
 /// Looks for the header among the first rows of a sheet.
 fn start_of(rows: &mut Rows, options: &ReadOptions) -> Result<Start> {
     let mut first = None;
+    let mut partial = None;
     let mut seen = 0;
     while let Some(row) = rows.next()? {
         if row.number <= options.declared.skip_lines || row.is_empty() {
@@ -378,17 +386,20 @@ fn start_of(rows: &mut Rows, options: &ReadOptions) -> Result<Start> {
             let mut header: Header = named.map(|(column, value)| (*column, value.name())).collect();
             header.sort_by_key(|(column, _)| *column);
             let names: Vec<&str> = header.iter().map(|(_, name)| name.as_str()).collect();
-            if name_columns(&names, &options.header_map) {
-                return Ok(Start::Header(header, row.number));
+            if name_required(&names, &options.header_map) {
+                return Ok(Start::Header(header, row.number, true));
+            }
+            if partial.is_none() && name_columns(&names, &options.header_map) {
+                partial = Some(Start::Header(header, row.number, false));
             }
         }
         seen += 1;
         if seen == SEARCHED_ROWS || !options.declared.columns.is_empty() {
-            return Ok(Start::None(first.unwrap_or(row)));
+            return Ok(partial.unwrap_or(Start::None(first.unwrap_or(row))));
         }
         first = first.or(Some(row));
     }
-    Ok(first.map_or(Start::Empty, Start::None))
+    Ok(partial.unwrap_or(first.map_or(Start::Empty, Start::None)))
 }
 
 fn without_header(file: &str, names: &[String], index: usize, row: &SheetRow) -> Error {

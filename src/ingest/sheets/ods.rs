@@ -4,7 +4,7 @@ use quick_xml::events::{BytesStart, Event};
 
 use super::package::Package;
 use super::xml::{Xml, attribute, attributes, push_text};
-use super::{MAX_CELLS, MAX_COLUMNS, MAX_ROW_BYTES, SheetRow, Value};
+use super::{MAX_CELLS, MAX_COLUMNS, MAX_ROW_BYTES, SheetRow, UNCOMPUTED, Value};
 use crate::error::Result;
 
 /// Rows that a sheet has at most.
@@ -226,6 +226,7 @@ struct Tag {
     text: Option<String>,
     boolean: Option<String>,
     is_error: bool,
+    is_formula: bool,
     repeats: u32,
 }
 
@@ -238,6 +239,7 @@ impl Tag {
                 b"value-type" if value == "error" => tag.is_error = true,
                 b"value-type" => tag.kind = value,
                 b"value" => tag.number = Some(value),
+                b"formula" => tag.is_formula = true,
                 b"date-value" | b"time-value" => tag.time = Some(value),
                 b"string-value" => tag.text = Some(value),
                 b"boolean-value" => tag.boolean = Some(value),
@@ -262,6 +264,7 @@ impl Tag {
                 Some(text) if !text.split_whitespace().eq(shown.split_whitespace()) => text.clone(),
                 _ => shown,
             })),
+            _ if shown.is_empty() && self.is_formula => Some(Value::Error(UNCOMPUTED.to_owned())),
             // Without a kind a cell has nothing but its shape.
             _ if shown.is_empty() => None,
             _ => Some(Value::Text(shown)),

@@ -161,7 +161,7 @@ fn cells_become_what_their_columns_want() {
     assert_eq!(outcome.texts("data"), [Some(r#"{"a":"A"}"#), None, None]);
     assert_eq!(outcome.texts("version_id"), [Some("true"), None, None]);
     let notes = outcome.summary.notes.join("\n");
-    assert!(notes.contains(r#"such as #NAME?, are null: "Workflow Id" (1)"#), "{notes}");
+    assert!(notes.contains(r#"or a formula that was not computed, are null: "Workflow Id" (1)"#), "{notes}");
     assert!(notes.contains(r#"numbers of more than 15 digits"#) && notes.contains(r#""Session Id" (1)"#), "{notes}");
     assert!(notes.contains("cells in columns without a header are left out: 1"), "{notes}");
 }
@@ -210,10 +210,10 @@ fn the_first_sheet_that_names_columns_is_read_and_the_others_are_told() {
     let one = [texts(2, &["Session Id", "Started At"]), texts(3, &["a", "2026-11-20"])].concat();
     let two =
         [texts(1, &["id", "started_at"]), texts(2, &["b", "2026-11-20"]), texts(4, &["c", "2026-11-20"])].concat();
-    let cover = texts(1, &["Report of November"]);
+    let cover = texts(1, &["Report of November", "Id"]);
     let sheets = [("Cover", cover.as_str()), ("One &amp; only", &one), ("2", ""), ("Zwei", &two)];
     let ods: String = [
-        table("Cover", &cells(&["Report of November"])),
+        table("Cover", &cells(&["Report of November", "Id"])),
         table("One &amp; only", &[cells(&["Session Id", "Started At"]), cells(&["a", "2026-11-20"])].concat()),
         table("2", ""),
         table(
@@ -238,9 +238,8 @@ fn the_first_sheet_that_names_columns_is_read_and_the_others_are_told() {
         assert_eq!(message, r#"a.xlsx: has no sheet "Drei""#);
         assert_eq!(hint, r#"its sheets are "Cover", "One & only", "2", "Zwei""#);
         assert_eq!(refused(&bytes, &sheet("2")).0, r#"a.xlsx: sheet "2" has no rows"#);
-        let (message, hint) = refused(&bytes, &sheet("Cover"));
-        assert_eq!(message, r#"a.xlsx:1: no row of sheet "Cover" names columns; its first is "Report of November""#);
-        assert!(hint.contains("--columns") && hint.contains("--sheet"), "{hint}");
+        let (message, _) = refused(&bytes, &sheet("Cover"));
+        assert!(message.starts_with("a.xlsx:1: no column for started_at"), "{message}");
     }
     assert_eq!(refused(&xlsx_of(&[("S", "")], ""), &options()).0, "a.xlsx: the workbook has no rows");
 }
@@ -267,8 +266,48 @@ fn the_header_is_found_or_declared_and_rows_have_the_numbers_of_the_sheet() {
     named.declared.columns = vec!["session_id".to_owned(), "started_at".to_owned()];
     named.declared.nulls = vec!["soon".to_owned()];
     assert_eq!(read(&bytes, &named).faults(), [(Some(6), None, Some("started_at"), "no started at")]);
+    let (message, hint) = refused(&xlsx_of(&[("T", ""), ("S", &texts(8, &["x", "y"]))], ""), &options());
+    assert_eq!(message, r#"a.xlsx:8: no row of sheet "S" names columns; its first is "x", "y""#);
+    assert!(hint.contains("--columns") && hint.contains("--sheet"), "{hint}");
     let (message, _) = refused(&xlsx_of(&[("S", &texts(7, &["Session Id", "x"]))], ""), &options());
     assert!(message.starts_with("a.xlsx:7: no column for started_at"), "{message}");
+}
+
+#[test]
+fn a_formula_without_a_value_is_told() {
+    let formula = "<row r=\"2\"><c t=\"str\"><v>a</v></c><c t=\"str\"><v>2026-11-20</v></c><c><f>NOW()</f><v></v></c><c><f>1+1</f></c></row>";
+    let empty = "<row r=\"3\"><c t=\"str\"><v>b</v></c><c t=\"str\"><v>2026-11-20</v></c><c t=\"str\"><f>\"\"</f><v></v></c><c/></row>";
+    let rows =
+        [texts(1, &["id", "started_at", "ended_at", "version_id"]), formula.to_owned(), empty.to_owned()].concat();
+    let outcome = read(&xlsx_of(&[("S", &rows)], ""), &options());
+    let said = "\"a formula that was not computed\" is not a date and time";
+    assert_eq!(outcome.faults(), [(Some(2), None, Some("ended_at"), said)]);
+    assert_eq!(outcome.times("ended_at"), [None]);
+    assert_eq!(outcome.summary.notes.len(), 1, "{:?}", outcome.summary.notes);
+    let rows = [
+        cells(&["id", "started_at", "version_id"]),
+        r#"<table:table-row><table:table-cell office:value-type="string"><text:p>a</text:p></table:table-cell>
+            <table:table-cell office:value-type="date" office:date-value="2026-11-20"/><table:table-cell table:formula="of:=1+1"/></table:table-row>"#
+            .to_owned(),
+    ];
+    let outcome = read(&ods_of(&table("S", &rows.concat())), &options());
+    assert!(outcome.summary.notes[0].ends_with("or a formula that was not computed, are null: \"version_id\" (1)"));
+}
+
+#[test]
+fn a_text_that_some_programs_write_for_null_is_told() {
+    let rows = [
+        texts(1, &["id", "started_at", "version_id"]),
+        texts(2, &["a", "2026-11-20", "NULL"]),
+        texts(3, &["b", "2026-11-20", "7"]),
+    ];
+    let bytes = xlsx_of(&[("S", &rows.concat())], "");
+    let outcome = read(&bytes, &options());
+    assert_eq!(outcome.warnings.get(&super::super::Warning::NullMark), Some(&1));
+    let mut declared = options();
+    declared.declared.nulls = vec!["NULL".to_owned()];
+    let outcome = read(&bytes, &declared);
+    assert_eq!((outcome.texts("version_id"), outcome.warnings.len()), (vec![None, Some("7")], 0));
 }
 
 #[test]

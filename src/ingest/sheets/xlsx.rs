@@ -8,7 +8,7 @@ use quick_xml::events::Event;
 
 use super::package::Package;
 use super::xml::{Xml, attribute, attributes};
-use super::{MAX_CELLS, MAX_COLUMNS, MAX_ROW_BYTES, SheetRow, Value};
+use super::{MAX_CELLS, MAX_COLUMNS, MAX_ROW_BYTES, SheetRow, UNCOMPUTED, Value};
 use crate::error::Result;
 
 /// Bytes that the part with shared texts may have: the texts are in memory.
@@ -364,15 +364,18 @@ impl Rows {
     }
 
     fn cell(&mut self, tag: &Tag) -> Result<Option<Value>> {
-        let mut value = None;
+        let (mut value, mut is_formula) = (None, false);
         loop {
             let (mut plain, mut rich) = (false, false);
             match self.xml.next()? {
                 Event::Start(start) => {
                     plain = start.local_name().as_ref() == b"v";
                     rich = start.local_name().as_ref() == b"is";
+                    is_formula |= start.local_name().as_ref() == b"f";
                 }
-                Event::End(end) if end.local_name().as_ref() == b"c" => return Ok(value),
+                Event::End(end) if end.local_name().as_ref() == b"c" => {
+                    return Ok(value.or_else(|| is_formula.then(|| Value::Error(UNCOMPUTED.to_owned()))));
+                }
                 Event::Eof => return Err(self.xml.broken(&"a sheet ends early")),
                 _ => {}
             }
@@ -502,7 +505,7 @@ mod tests {
             ("46346.45833333334", 46_346.0 + 39_600.0 / 86_400.0),
             ("46346.50000138889", 46_346.0 + 43_200.12 / 86_400.0),
             ("46346.41666666668", 46_346.416_666_666_68),
-            ("46346.416666666679", 46_346.416_666_666_679),
+            ("46346.416666666679", 46_346.416_666_666_68),
             ("4.634641666666666E4", 46_346.416_666_666_66),
             ("46346", 46_346.0),
         ] {

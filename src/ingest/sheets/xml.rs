@@ -4,8 +4,8 @@ use std::io::{BufReader, Read};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+use quick_xml::Reader;
 use quick_xml::events::{BytesRef, BytesStart, Event};
-use quick_xml::{Reader, XmlVersion};
 
 use crate::error::{Error, Place, Result};
 
@@ -147,7 +147,7 @@ pub(super) fn attributes(element: &BytesStart<'_>) -> Vec<(Vec<u8>, String)> {
     let mut all = element.attributes();
     all.with_checks(false);
     let read = all.flatten().filter_map(|attribute| {
-        let value = attribute.normalized_value(XmlVersion::Explicit1_0).ok()?;
+        let value = attribute.unescape_value().ok()?;
         Some((attribute.key.local_name().as_ref().to_vec(), value.into_owned()))
     });
     read.collect()
