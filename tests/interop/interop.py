@@ -1,11 +1,16 @@
 """Writes one table with many tools, takes each file in, and compares every cell. See run.sh."""
 
+import contextlib
 import importlib.metadata
+import importlib.util
 import json
+import os
 import shutil
+import sqlite3
 import subprocess
 import sys
-from datetime import datetime, timezone
+import tempfile
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 BINARY, WORK = sys.argv[1], Path(sys.argv[2])
@@ -67,13 +72,15 @@ def instant(text):
     return text and datetime.fromisoformat(text)
 
 
-def differences(found):
+def differences(found, close_us=0):
     if len(found) != len(ROWS):
         return [f"{len(found)} rows of {len(ROWS)}"]
     wrong = []
     for have, want in zip(found, ROWS):
         for name in COLUMNS:
-            same = instant(have[name]) == instant(want[name]) if name in TIMES else have[name] == want[name]
+            same = have[name] == want[name]
+            if name in TIMES and have[name] and want[name]:
+                same = abs(instant(have[name]) - instant(want[name])) <= timedelta(microseconds=close_us)
             if not same:
                 wrong.append(f"{want['session_id']}.{name}: {have[name]!r}, not {want[name]!r}")
     return wrong
@@ -96,6 +103,8 @@ def written():
     import deltalake
     import duckdb
     import fastavro
+    import openpyxl
+    import pandas as pd
     import polars as pl
     import pyarrow.csv
     import pyarrow.feather
@@ -130,6 +139,17 @@ def written():
     plain = frame.assign(**{name: pd_naive(frame[name]) for name in TIMES})
     plain.to_excel(WORK / "pandas.xlsx", index=False)
     yield "pandas", "to_excel(index=False), times without zone", "pandas.xlsx", []
+    plain.to_excel(WORK / "pandas.ods", index=False, engine="odf")
+    yield "pandas", "to_excel(index=False, engine='odf'), times without zone", "pandas.ods", []
+    book = openpyxl.Workbook()
+    book.active.append(COLUMNS)
+    for values in plain.itertuples(index=False):
+        values = [None if pd.isna(value) else value for value in values]
+        length = values[COLUMNS.index("time_in_workflow")]
+        values[COLUMNS.index("time_in_workflow")] = None if length is None else timedelta(seconds=length)
+        book.active.append(values)
+    book.save(WORK / "openpyxl.xlsx")
+    yield "openpyxl", "append(…), lengths of time as timedelta", "openpyxl.xlsx", []
 
     pf = pl.from_arrow(arrow)
     for call, name in [
@@ -156,7 +176,12 @@ def written():
         ("TabSeparatedWithNames", "chdb.tsv", ["--dialect", "clickhouse-tsv"]),
         ("JSONEachRow", "chdb.ndjson", []),
         ("JSON", "chdb.json", ["--records", "$.data"]),
-        ("JSONCompactEachRowWithNames", "chdb_compact.ndjson", []),
+        ("JSONCompact", "chdb_compact.json", ["--records", "$.data"]),
+        ("JSONCompactEachRow", "chdb_lists.ndjson", ["--columns", ",".join(COLUMNS)]),
+        ("JSONCompactEachRowWithNames", "chdb_names.ndjson", []),
+        ("JSONCompactEachRowWithNamesAndTypes", "chdb_types.ndjson", []),
+        ("ArrowStream", "chdb.arrows", []),
+        ("Avro", "chdb.avro", []),
         ("Parquet", "chdb.parquet", []),
         ("Arrow", "chdb.arrow", []),
     ]:
@@ -179,14 +204,157 @@ def written():
             for name in COLUMNS
         ],
     }
-    with open(WORK / "fastavro.avro", "wb") as file:
-        fastavro.writer(file, schema, arrow.to_pylist())
-    yield "fastavro", "writer", "fastavro.avro", []
+    for codec in ["null", "deflate", "bzip2", "xz"]:
+        with open(WORK / f"fastavro_{codec}.avro", "wb") as file:
+            fastavro.writer(file, schema, arrow.to_pylist(), codec=codec)
+        yield "fastavro", f"writer(codec='{codec}')", f"fastavro_{codec}.avro", []
+
+    for of_tool in (postgresql, sqlite, jq, miller, libreoffice, spark):
+        yield from of_tool()
 
     run("--lake", "own", "ingest", "pyarrow.parquet", "--exported-at", EXPORTED)
     for form in ["csv", "tsv", "json", "ndjson", "parquet", "arrow", "xlsx"]:
         run("--lake", "own", "query", "-c", "select * from workflow_sessions", "-o", f"own.{form}")
         yield "sessionlake", f"query -o x.{form}", f"own.{form}", []
+
+
+def missing(tool, program):
+    """Says that a tool is left out, unless its program is there."""
+    if shutil.which(program):
+        return False
+    print(f"{tool}: left out, since {program} is not installed")
+    return True
+
+
+def program(*arguments, output=None, text=None):
+    """Runs another program; what it prints goes into a file."""
+    done = subprocess.run([str(argument) for argument in arguments], input=text, capture_output=True, text=True, cwd=WORK)
+    assert done.returncode == 0, f"{arguments}: {done.stderr}"
+    if output:
+        (WORK / output).write_text(done.stdout)
+    return done.stdout
+
+
+def postgresql():
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin")) or [Path(shutil.which("initdb") or "/").parent]
+    if not (folders[-1] / "initdb").exists():
+        return print("PostgreSQL: left out, since initdb is not installed")
+    tools = {name: folders[-1] / name for name in ("initdb", "pg_ctl", "psql")}
+    # The server does not run as root.
+    who = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+    home = Path(tempfile.mkdtemp(prefix="pg"))
+    if who:
+        shutil.chown(home, "postgres")
+    call = lambda *arguments: program(*who, *arguments)
+    call(tools["initdb"], "-D", home / "data", "-U", "postgres", "--auth=trust", "-E", "UTF8", "--no-sync")
+    call(tools["pg_ctl"], "-D", home / "data", "-w", "-s", "-l", home / "log", "-o", f"-k {home} -c listen_addresses='' -c timezone=UTC", "start")
+    try:
+        psql = lambda *arguments, text=None, output=None: program(
+            tools["psql"], "-h", home, "-U", "postgres", "-q", "-v", "ON_ERROR_STOP=1", *arguments, text=text, output=output)
+        version = "PostgreSQL " + psql("-At", "-c", "show server_version").split()[0]
+        kinds = {name: "text" for name in COLUMNS} | {name: "timestamptz" for name in TIMES} | {"time_in_workflow": "float8"}
+        psql("-c", f"create table t ({', '.join(f'{name} {kind}' for name, kind in kinds.items())})")
+        psql("-c", f"\\copy t from '{WORK / 'pyarrow.csv'}' csv header")
+        copy = lambda name, options: psql("-c", f"\\copy t to '{WORK / name}' {options}")
+        copy("postgres.csv", "csv header")
+        yield version, "\\copy t to … csv header", "postgres.csv", ["--dialect", "postgres-csv"]
+        copy("postgres.tsv", "(format text, header)")
+        yield version, "\\copy t to … (format text, header)", "postgres.tsv", ["--dialect", "postgres-text"]
+        copy("postgres.txt", "")
+        yield version, "\\copy t to …", "postgres.txt", ["--dialect", "postgres-text", "--columns", ",".join(COLUMNS)]
+        psql("--csv", "-c", "select * from t", output="psql.csv")
+        yield version, "psql --csv", "psql.csv", ["--dialect", "postgres-csv"]
+        psql("-At", "-c", "select row_to_json(t) from t", output="postgres.ndjson")
+        yield version, "row_to_json", "postgres.ndjson", []
+        psql("-At", "-c", "select json_agg(t) from t", output="postgres.json")
+        yield version, "json_agg", "postgres.json", []
+    finally:
+        call(tools["pg_ctl"], "-D", home / "data", "-m", "immediate", "-s", "stop")
+        shutil.rmtree(home)
+
+
+def sqlite():
+    if missing("SQLite", "sqlite3"):
+        return
+    version = "SQLite " + program("sqlite3", "--version").split()[0]
+    with contextlib.closing(sqlite3.connect(WORK / "sqlite.db")) as db:
+        db.execute(f"create table t ({', '.join(COLUMNS)})")
+        db.executemany(f"insert into t values ({', '.join('?' for _ in COLUMNS)})", [list(row.values()) for row in ROWS])
+        db.commit()
+    for mode, flags, ending in [
+        ("csv", ["--dialect", "sqlite"], "csv"),
+        ("json", [], "json"),
+        ("quote", ["--dialect", "sqlite-quote"], "txt"),
+    ]:
+        name = f"sqlite_{mode}.{ending}"
+        program("sqlite3", "-header", f"-{mode}", "sqlite.db", "select * from t", output=name)
+        yield version, f"-header -{mode}", name, flags
+
+
+def jq():
+    if missing("jq", "jq"):
+        return
+    version = "jq " + program("jq", "--version").strip().removeprefix("jq-")
+    (WORK / "rows.ndjson").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    rows = "(.[0] | keys_unsorted), (.[] | [.[]])"
+    program("jq", "-s", ".", "rows.ndjson", output="jq.json")
+    yield version, "-s .", "jq.json", []
+    program("jq", "-c", ".", "rows.ndjson", output="jq.ndjson")
+    yield version, "-c .", "jq.ndjson", []
+    program("jq", "-s", "{data: .}", "rows.ndjson", output="jq_wrapped.json")
+    yield version, "-s '{data: .}'", "jq_wrapped.json", ["--records", "$.data"]
+    program("jq", "-sc", rows, "rows.ndjson", output="jq_lists.ndjson")
+    yield version, "-c, lists behind their names", "jq_lists.ndjson", []
+    program("jq", "-sr", f"{rows} | @csv", "rows.ndjson", output="jq.csv")
+    yield version, "@csv", "jq.csv", []
+    program("jq", "-sr", f"{rows} | @tsv", "rows.ndjson", output="jq.tsv")
+    yield version, "@tsv", "jq.tsv", ["--escape", "backslash", "--quote", "none"]
+
+
+def miller():
+    if missing("Miller", "mlr"):
+        return
+    version = "Miller " + program("mlr", "--version").split()[-1]
+    (WORK / "rows.ndjson").write_text("".join(json.dumps(row) + "\n" for row in ROWS))
+    # As texts, or it would write the JSON in them as its own.
+    for form, name, flags in [
+        ("csv", "miller.csv", ["--null-mark", "null"]),
+        ("tsv", "miller.tsv", ["--escape", "backslash", "--quote", "none", "--null-mark", "null"]),
+        ("json", "miller.json", []),
+        ("jsonl", "miller.ndjson", []),
+    ]:
+        program("mlr", "-S", "--ijsonl", f"--o{form}", "cat", "rows.ndjson", output=name)
+        yield version, f"--o{form} cat", name, flags
+
+
+def libreoffice():
+    if missing("LibreOffice", "soffice"):
+        return
+    version = "LibreOffice " + program("soffice", "--version").split()[1]
+    for form in ("ods", "xlsx"):
+        program("soffice", f"-env:UserInstallation=file://{WORK / 'office'}", "--headless", "--convert-to", form, "--outdir", "libreoffice", "openpyxl.xlsx")
+        yield version, f"--convert-to {form}", f"libreoffice/openpyxl.{form}", []
+
+
+def spark():
+    if importlib.util.find_spec("pyspark") is None or missing("Spark", "java"):
+        return print("Spark: left out, since pyspark or java is not installed")
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").config("spark.sql.session.timeZone", "UTC").getOrCreate()
+    spark.sparkContext.setLogLevel("ERROR")
+    frame = spark.read.parquet(str(WORK / "pyarrow.parquet")).coalesce(1)
+    for form, options, flags in [
+        ("csv", {"header": True, "ignoreLeadingWhiteSpace": False, "ignoreTrailingWhiteSpace": False}, ["--dialect", "spark"]),
+        ("json", {}, []),
+        ("parquet", {}, []),
+    ]:
+        getattr(frame.write.options(**options), form)(str(WORK / f"spark_{form}"))
+        said = ", ".join(f"{key}={value}" for key, value in options.items())
+        yield "pyspark", f"write.{form}({said})", f"spark_{form}", flags
+    frame.write.partitionBy("communication_type").parquet(str(WORK / "spark_parts"))
+    yield "pyspark", "write.partitionBy(…).parquet", "spark_parts", []
+    spark.stop()
 
 
 def pd_naive(column):
@@ -204,23 +372,32 @@ def main():
     for number, (tool, call, name, flags) in enumerate(written()):
         code, out, err = run("--lake", f"lake{number}", "ingest", name, *flags, "--exported-at", EXPORTED)
         if code == 0:
-            wrong = differences(stored(f"lake{number}"))
-            outcome = "equal" if not wrong else "differs: " + "; ".join(wrong)
+            found = stored(f"lake{number}")
+            wrong = differences(found)
+            if not wrong:
+                outcome = "equal"
+            elif not differences(found, close_us=10):
+                outcome = "equal, but for the microseconds that the tool does not keep"
+            else:
+                outcome = "differs: " + "; ".join(wrong)
         else:
             outcome = "refused: " + err.strip().splitlines()[0].removeprefix("error: ") if err else out
-        version = "this version" if tool == "sessionlake" else importlib.metadata.version(tool.split()[0])
+        # Programs say their versions themselves.
+        if not tool.split()[-1][0].isdigit():
+            tool += " this version" if tool == "sessionlake" else " " + importlib.metadata.version(tool.split()[0])
         print(f"{tool} {call}: {outcome}")
-        failed += outcome != "equal"
-        lines.append(f"| {tool} {version} | `{call}` | {' '.join(f'`{flag}`' for flag in flags)} | {outcome} |")
+        failed += not outcome.startswith("equal")
+        lines.append(f"| {tool} | `{call}` | {' '.join(f'`{flag}`' for flag in flags)} | {outcome} |")
         path = WORK / name
+        kept_name = name.replace("/", "_")
         size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
-        if tool != "sessionlake" and outcome == "equal" and size <= (KEPT_FOLDER_BYTES if path.is_dir() else KEPT_BYTES):
+        if not tool.startswith("sessionlake") and outcome == "equal" and size <= (KEPT_FOLDER_BYTES if path.is_dir() else KEPT_BYTES):
             if path.is_dir():
-                shutil.rmtree(keep / name, ignore_errors=True)
-                shutil.copytree(path, keep / name)
+                shutil.rmtree(keep / kept_name, ignore_errors=True)
+                shutil.copytree(path, keep / kept_name)
             else:
-                shutil.copy(path, keep / name)
-            kept.append({"file": name, "tool": f"{tool} {version}", "call": call, "flags": flags})
+                shutil.copy(path, keep / kept_name)
+            kept.append({"file": kept_name, "tool": tool, "call": call, "flags": flags})
     (keep / "files.json").write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
     (keep / "expected.ndjson").write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in ROWS))
     page = Path("docs/interop.md")

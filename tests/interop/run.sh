@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Writes one small table with the ordinary commands of other tools, takes each file in, and compares every cell. Makes the table of
-# docs/interop.md and the files of data/interop/, which the tests read. Needs python3 with venv; not part of the tests.
+# docs/interop.md and the files of data/interop/, which the tests read. Needs python3 with venv; programs that are not installed
+# (PostgreSQL, sqlite3, jq, Miller, LibreOffice, Java for Spark) are left out by name. Not part of the tests.
 # Usage: tests/interop/run.sh [path of sessionlake, default target/debug/sessionlake]
 set -euo pipefail
 cd "$(dirname "$0")/../.."
