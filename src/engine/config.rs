@@ -21,7 +21,8 @@ use super::in_order::InOrder;
 use super::memory::PeakPool;
 use super::operators::OwnOperators;
 use super::rules::{
-    AsOfClock, Bounds, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows, with_read_intervals,
+    AsOfClock, Bounds, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows, ZonedCasts, ZonedTypes,
+    with_read_intervals, with_zone_calls,
 };
 use super::scan::Leaves;
 use crate::error::{Error, Result};
@@ -131,7 +132,9 @@ impl Engine {
         analyzer_rules.extend(state.analyzer().rules.iter().cloned());
         analyzer_rules.insert(0, Arc::new(AsOfClock::new(options.as_of, options.time_zone)));
         analyzer_rules.insert(1, Arc::new(IntervalTexts));
+        analyzer_rules.insert(2, Arc::new(ZonedTypes));
         // Last: where types meet, they have been coerced.
+        analyzer_rules.push(Arc::new(ZonedCasts));
         analyzer_rules.push(Arc::new(Intervals));
         let optimizer_rules = Bounds::among(state.optimizer().rules.clone());
         let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(optimizer_rules));
@@ -171,7 +174,7 @@ impl Engine {
     /// # Errors
     /// What DataFusion says of the statement; `script` gives it a place.
     pub async fn plan(&self, statement: Statement) -> datafusion::error::Result<LogicalPlan> {
-        let plan = self.context.state().statement_to_plan(with_read_intervals(statement)).await?;
+        let plan = self.context.state().statement_to_plan(with_zone_calls(with_read_intervals(statement))).await?;
         explain::with_footers(&self.context, plan).await
     }
 }

@@ -21,6 +21,7 @@ mod surrogates;
 mod text_function;
 mod texts;
 mod time;
+pub mod zoned;
 
 pub use json::{elements_function, plain_path};
 pub use phone::METADATA_RELEASE as PHONE_METADATA_RELEASE;
@@ -49,6 +50,7 @@ pub fn ours() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::new_from_impl(time::LocalHour::default()),
         ScalarUDF::new_from_impl(time::LocalWeekday::default()),
         ScalarUDF::new_from_impl(time::LocalBucket::default()),
+        ScalarUDF::new_from_impl(zoned::Timezone::default()),
         ScalarUDF::new_from_impl(phone::PhoneE164::default()),
         ScalarUDF::new_from_impl(phone::MaskPhone::default()),
         ScalarUDF::new_from_impl(mask_email::MaskEmail::default()),
@@ -66,6 +68,7 @@ pub fn ours() -> Vec<Arc<ScalarUDF>> {
 fn replaced() -> Vec<Arc<ScalarUDF>> {
     vec![
         Arc::new(ScalarUDF::new_from_impl(time::DateTrunc::default())),
+        Arc::new(ScalarUDF::new_from_impl(zoned::ToChar::default())),
         Arc::new(ScalarUDF::new_from_impl(coalesce::Coalesce::default())),
         Arc::new(ScalarUDF::new_from_impl(interval::DatePart::default())),
     ]
@@ -89,5 +92,11 @@ pub fn register_all(registry: &mut dyn FunctionRegistry) -> Result<()> {
 
 /// Lists our functions, those that stand in for DataFusion's, and those of datafusion-functions-json.
 pub fn all() -> Vec<Arc<ScalarUDF>> {
-    ours().into_iter().chain(replaced()).chain(json::plain_functions()).chain(interval::parts()).collect()
+    ours()
+        .into_iter()
+        .chain(replaced())
+        .chain(json::plain_functions())
+        .chain(interval::parts())
+        .chain(zoned::parts())
+        .collect()
 }

@@ -21,7 +21,7 @@ async fn answer(engine: &Engine, sql: &str) -> datafusion::error::Result<String>
     let mut parser = DFParserBuilder::new(sql).with_dialect(&PostgreSqlDialect {}).build()?;
     let plan = engine.plan(parser.parse_statement()?).await?;
     let batches = engine.context().execute_logical_plan(plan).await?.collect().await?;
-    let options = FormatOptions::new().with_null("null");
+    let options = FormatOptions::new().with_null("null").with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"));
     let mut rows = Vec::new();
     for batch in &batches {
         let mut columns = Vec::new();
@@ -76,18 +76,22 @@ fn is_same(ours: &str, theirs: &str) -> bool {
         })
 }
 
-#[tokio::test]
-async fn every_answer_is_that_of_postgresql() {
-    let engine = Engine::new(EngineOptions {
+/// Makes a session in a zone.
+fn session(time_zone: Tz) -> Engine {
+    Engine::new(EngineOptions {
         as_of: "2026-11-21T00:00:00Z".parse().unwrap(),
-        time_zone: Tz::UTC,
+        time_zone,
         memory_limit_bytes: 256 << 20,
         spill_limit_bytes: 1 << 30,
         temporary_folder: None,
         threads: NonZeroUsize::new(2).unwrap(),
         leaves: Leaves::Read,
     })
-    .unwrap();
+    .unwrap()
+}
+
+#[tokio::test]
+async fn every_answer_is_that_of_postgresql() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres");
     let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
     files.retain(|path| path.extension().is_some_and(|ending| ending == "tsv"));
@@ -97,8 +101,14 @@ async fn every_answer_is_that_of_postgresql() {
     for file in files {
         let text = std::fs::read_to_string(&file).unwrap();
         assert!(text.starts_with("# PostgreSQL "), "{}: the version is missing", file.display());
-        let lines = text.lines().enumerate().filter(|(_, line)| !line.starts_with('#') && !line.is_empty());
-        for (index, line) in lines {
+        let mut engine = session(Tz::UTC);
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
+            if let Some(zone) = line.strip_prefix("# set timezone = '") {
+                engine = session(zone.trim_end_matches('\'').parse().unwrap());
+            }
+            if line.starts_with('#') {
+                continue;
+            }
             let fields: Vec<&str> = line.split('\t').collect();
             let (sql, theirs) = (fields[0], fields.get(1).copied().unwrap_or_default());
             let ours = match answer(&engine, sql).await {

@@ -6,6 +6,7 @@ mod durations;
 mod elements;
 mod intervals;
 mod window;
+mod zones;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result};
@@ -19,6 +20,7 @@ pub use durations::Durations;
 pub use elements::LeavesOfElements;
 pub use intervals::{IntervalTexts, Intervals, with_read_intervals};
 pub use window::LeavesOfWindows;
+pub use zones::{ZonedCasts, ZonedTypes, with_zone_calls};
 
 /// Rewrites every expression of a plan's node, inner ones first, with the schema of what they read; the names of the node's columns stay.
 fn each_expression(

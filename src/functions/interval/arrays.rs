@@ -59,7 +59,7 @@ pub(super) fn lengths(array: &ArrayRef) -> Result<Decimal128Array> {
 ///
 /// # Errors
 /// A column of another type, or more days than an interval holds.
-pub(super) fn intervals(array: &ArrayRef) -> Result<IntervalMonthDayNanoArray> {
+pub(crate) fn intervals(array: &ArrayRef) -> Result<IntervalMonthDayNanoArray> {
     Ok(match array.data_type() {
         DataType::Interval(IntervalUnit::MonthDayNano) => array.as_primitive::<IntervalMonthDayNanoType>().clone(),
         DataType::Interval(IntervalUnit::YearMonth) => {

@@ -25,6 +25,7 @@ pub use text::{parse, push_postgres};
 pub use value::total_ns;
 
 pub(crate) use age::Age;
+pub(crate) use arrays::intervals;
 pub(crate) use date_part::DatePart;
 pub(crate) use justify::{Justify, Unit};
 pub(crate) use parts::all as parts;

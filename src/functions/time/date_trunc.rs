@@ -9,22 +9,36 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, FieldRef, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit, TimestampMicrosecondType};
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate};
-use datafusion::common::Result;
+use datafusion::common::{Result, exec_err, plan_err};
 use datafusion::functions::datetime::date_trunc::DateTruncFunc;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
+    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, TypeSignature,
 };
 
+use super::check_zone;
+use super::trunc_in_zone::{Unit, truncate};
 use super::zone::DAY_US;
-use crate::functions::arguments::scalar_text;
+use crate::functions::arguments::{Call, scalar_text};
+use crate::zones::Tz;
 
-/// The function: DataFusion's, but for columns of microseconds in UTC.
-#[derive(Debug, Default, PartialEq, Eq, Hash)]
+/// The function: DataFusion's, but for columns of microseconds in UTC, and for a zone as the third argument.
+#[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct DateTrunc {
     inner: DateTruncFunc,
+    signature: Signature,
+}
+
+impl Default for DateTrunc {
+    fn default() -> Self {
+        let inner = DateTruncFunc::default();
+        let theirs = inner.signature().clone();
+        let with_zone = TypeSignature::Any(3);
+        let both = TypeSignature::OneOf(vec![theirs.type_signature, with_zone]);
+        Self { inner, signature: Signature::new(both, theirs.volatility) }
+    }
 }
 
 /// A unit of no fixed length, or of one that does not begin at the epoch.
@@ -95,7 +109,7 @@ impl ScalarUDFImpl for DateTrunc {
     }
 
     fn signature(&self) -> &Signature {
-        self.inner.signature()
+        &self.signature
     }
 
     fn return_type(&self, types: &[DataType]) -> Result<DataType> {
@@ -103,10 +117,32 @@ impl ScalarUDFImpl for DateTrunc {
     }
 
     fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
+        if let [_, instant, _] = args.arg_fields {
+            if !matches!(instant.data_type(), DataType::Timestamp(_, Some(_))) {
+                return plan_err!(
+                    "date_trunc: argument 2 must be a timestamp with a zone where a zone is given, got {}",
+                    instant.data_type()
+                );
+            }
+            check_zone(self.name(), &args, 2)?;
+            return Ok(Arc::new(Field::new(self.name(), instant.data_type().clone(), true)));
+        }
         self.inner.return_field_from_args(args)
     }
 
     fn invoke_with_args(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let [ColumnarValue::Scalar(unit), instants, ColumnarValue::Scalar(zone)] = args.args.as_slice() {
+            let name = scalar_text(unit).unwrap_or_default();
+            let Some(unit) = Unit::named(name) else { return exec_err!("date_trunc: {name:?} is no unit of time") };
+            let Some(zone) = scalar_text(zone).and_then(Tz::named) else {
+                return exec_err!("date_trunc: {zone} is no time zone");
+            };
+            let call = Call::new(&args);
+            return call.result(truncate(&instants.to_array(call.rows)?, unit, zone)?);
+        }
+        if args.args.len() == 3 {
+            return exec_err!("date_trunc: the unit and the zone must be literals");
+        }
         let [ColumnarValue::Scalar(unit), ColumnarValue::Array(instants)] = args.args.as_slice() else {
             return self.inner.invoke_with_args(args);
         };
@@ -133,6 +169,10 @@ impl ScalarUDFImpl for DateTrunc {
     }
 
     fn output_ordering(&self, input: &[ExprProperties]) -> Result<SortProperties> {
+        if input.len() > 2 {
+            // Clocks that fall back over midnight show the end of a day twice.
+            return Ok(SortProperties::Unordered);
+        }
         self.inner.output_ordering(input)
     }
 
@@ -145,7 +185,6 @@ impl ScalarUDFImpl for DateTrunc {
 mod tests {
     use super::*;
     use arrow::array::Array;
-    use arrow::datatypes::Field;
     use datafusion::common::ScalarValue;
     use datafusion::common::config::ConfigOptions;
     use proptest::prelude::*;

@@ -9,6 +9,7 @@ mod local_bucket;
 mod local_day;
 mod local_hour;
 mod local_weekday;
+mod trunc_in_zone;
 mod zone;
 
 pub(crate) use date_trunc::DateTrunc;
@@ -32,11 +33,11 @@ const INSTANT_MEANING: &str = "The instant: a timestamp of any unit (UTC if it h
      that is not an instant gives null.";
 
 /// The description of the zone argument.
-const ZONE_MEANING: &str = "IANA time zone, such as `Europe/Berlin`. An unknown zone is a planning error if it is a literal, and \
+pub(super) const ZONE_MEANING: &str = "IANA time zone, such as `Europe/Berlin`. An unknown zone is a planning error if it is a literal, and \
      gives null if it comes from a column.";
 
 /// Checks a literal zone while planning.
-fn check_zone(function: &str, args: &ReturnFieldArgs<'_>, index: usize) -> Result<()> {
+pub(super) fn check_zone(function: &str, args: &ReturnFieldArgs<'_>, index: usize) -> Result<()> {
     match arguments::literal_text(args, index) {
         Some(text) if Tz::named(text).is_none() => match zones::nearest(text) {
             Some(name) => plan_err!("{function}: unknown time zone {text:?}; hint: did you mean {name:?}?"),

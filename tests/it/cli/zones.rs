@@ -26,6 +26,35 @@ fn clocks_follow_the_newest_rules() {
     assert_eq!(shown, "2026-11-20T11:30:00-07:00");
 }
 
+#[test]
+fn the_zone_of_the_session_has_one_meaning() {
+    let desk = Desk::with_lake();
+    let rows = "(values (arrow_cast('2026-11-20T22:32:06Z', 'Timestamp(Microsecond, Some(\"UTC\"))'))) as v(t)";
+    for condition in [
+        "extract(hour from t) = 23",
+        "extract(epoch from (timestamptz '2026-11-21 00:00:00.5+00' - timestamptz '2026-11-20 00:00:00+00')) = 86400.5",
+        "(timestamptz '2026-11-21 00:00:00+00' - timestamptz '2026-11-18 00:00:00+00') > interval '2 days'",
+        "t >= '2026-11-20 23:32:06' and t < '2026-11-20 23:32:07'",
+        "to_char(t, 'YYYY-MM-DD HH24') = '2026-11-20 23'",
+        "to_char(t, '%Y-%m-%d %H %z') = '2026-11-20 23 +0100'",
+        "to_timestamp(1700000000) = timestamptz '2023-11-14 22:13:20+00'",
+        "to_timestamp('2023-11-14 23:13:20') = timestamptz '2023-11-14 22:13:20+00'",
+        "to_timestamp('14.11.2023 23:13:20', '%d.%m.%Y %H:%M:%S') = timestamptz '2023-11-14 22:13:20+00'",
+        "t::date = date '2026-11-20' and date_trunc('day', t) = timestamptz '2026-11-19 23:00:00+00'",
+        "t::text = '2026-11-20T23:32:06+01:00'",
+        "concat('at ', t) = 'at 2026-11-20T23:32:06+01:00'",
+        "t + interval '1 day' = '2026-11-21 23:32:06'",
+        "t at time zone 'Asia/Tokyo' = timestamp '2026-11-21 07:32:06'",
+    ] {
+        let sql = format!("select {condition} from {rows}");
+        assert_eq!(desk.value(&sql, &["--time-zone", "Europe/Berlin"]), "true", "{condition}");
+    }
+    // One group a day and not one for all, in UTC too.
+    let days = "select count(distinct to_char(started_at, 'YYYY-MM-DD')) = count(distinct started_at::date) from workflow_sessions";
+    assert_eq!(desk.value(days, &[]), "true");
+    assert_eq!(desk.value("select extract(hour from t) from (select timestamptz '2026-11-20 14:00' as t)", &[]), "14");
+}
+
 /// Makes a folder of zones in which Berlin has Tokyo's clocks.
 fn folder(desk: &Desk) -> String {
     let folder = desk.path("zoneinfo");

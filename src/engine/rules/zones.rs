@@ -1,0 +1,520 @@
+//! Makes the session's zone the one that instants are read, cut and written in, as PostgreSQL does by its `TimeZone`.
+//!
+//! Instants are stored and typed as UTC. Two rules put functions with the zone as an argument ([`Zoned`]) where DataFusion would go by
+//! the zone in the type. [`ZonedTypes`] runs before types are coerced: `timestamptz` becomes a type of UTC, and a date or a local time
+//! that is compared with an instant an instant of the zone. [`ZonedCasts`] runs after it, when all casts are there: those between
+//! instants on one side and texts, dates, times and local times on the other become functions; `extract`, `date_trunc`, `to_char` and
+//! the sum of an instant and days get the zone. What is constant becomes a literal of UTC, so that files are left out as before.
+//!
+//! A type that names a zone other than UTC and the session's, as `arrow_cast` makes it, keeps it. Where all of it is UTC, nothing is
+//! rewritten but texts that DataFusion does not read.
+
+use std::ops::ControlFlow;
+
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::Transformed;
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::logical_expr::expr::{Between, InList, ScalarFunction};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast};
+use datafusion::optimizer::AnalyzerRule;
+use datafusion::sql::parser::Statement;
+use datafusion::sql::sqlparser::ast::{self, VisitMut, VisitorMut};
+
+use super::{each_expression, is_comparison};
+use crate::functions::zoned::{UTC, Zoned, read, zone_literal};
+use crate::zones::Tz;
+
+/// Brings instants to UTC, and dates and local times beside them to instants.
+#[derive(Debug, Default)]
+pub struct ZonedTypes;
+
+/// Puts the zone where instants are cast and taken apart.
+#[derive(Debug, Default)]
+pub struct ZonedCasts;
+
+impl AnalyzerRule for ZonedTypes {
+    fn name(&self) -> &str {
+        "zoned_types"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        let session = Session::of(config);
+        plan.transform_up_with_subqueries(|plan| match plan {
+            // The rows of VALUES have the types that they were planned with.
+            LogicalPlan::Values(_) => Ok(Transformed::no(plan)),
+            plan => each_expression(plan, |expr, schema| session.with_types(expr, schema))?
+                .map_data(LogicalPlan::recompute_schema),
+        })
+        .map(|transformed| transformed.data)
+    }
+}
+
+impl AnalyzerRule for ZonedCasts {
+    fn name(&self) -> &str {
+        "zoned_casts"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        let session = Session::of(config);
+        plan.transform_up_with_subqueries(|plan| {
+            each_expression(plan, |expr, schema| session.with_casts(expr, schema))?
+                .map_data(LogicalPlan::recompute_schema)
+        })
+        .map(|transformed| transformed.data)
+    }
+}
+
+/// The zone of a session.
+struct Session {
+    name: String,
+    zone: Tz,
+}
+
+fn is_utc(name: &str) -> bool {
+    matches!(name, "UTC" | "Etc/UTC" | "+00:00" | "Z")
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+fn is_date(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Date32 | DataType::Date64)
+}
+
+fn is_local(data_type: &DataType) -> bool {
+    is_date(data_type) || matches!(data_type, DataType::Timestamp(_, None))
+}
+
+fn cast(expr: Expr, to: &DataType, from: &DataType) -> Expr {
+    if from == to { expr } else { Expr::Cast(Cast::new(Box::new(expr), to.clone())) }
+}
+
+impl Session {
+    fn of(config: &ConfigOptions) -> Self {
+        let name = config.execution.time_zone.as_deref().unwrap_or(UTC);
+        // An offset such as +02:00 is left to Arrow, whose it is.
+        Self { name: name.to_owned(), zone: Tz::named(name).unwrap_or(Tz::UTC) }
+    }
+
+    fn is_utc(&self) -> bool {
+        self.zone == Tz::UTC
+    }
+
+    /// Returns the zone that an instant of a type is seen in; `None` where that is UTC, or an offset.
+    fn zone_of(&self, data_type: &DataType) -> Option<Tz> {
+        let DataType::Timestamp(_, Some(name)) = data_type else { return None };
+        let zone = if is_utc(name) || **name == *self.name { self.zone } else { Tz::named(name)? };
+        (zone != Tz::UTC).then_some(zone)
+    }
+
+    /// Returns a local time or a date as an instant of the zone.
+    fn instant(&self, expr: Expr, given: &DataType) -> Expr {
+        let local = DataType::Timestamp(TimeUnit::Microsecond, None);
+        let expr = if is_date(given) { cast(expr, &local, given) } else { expr };
+        Zoned::Timezone.call(vec![zone_literal(self.zone), expr])
+    }
+
+    fn with_types(&self, expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+        if self.is_utc() {
+            return match expr {
+                Expr::ScalarFunction(call) if call.func.name() == "timezone" => {
+                    self.with_instant_argument(call, schema)
+                }
+                other => Transformed::no(other),
+            };
+        }
+        let type_of = |expr: &Expr| expr.get_type(schema).ok();
+        let is_instant = |expr: &Expr| matches!(type_of(expr), Some(DataType::Timestamp(_, Some(_))));
+        let local_type = |expr: &Expr| type_of(expr).filter(is_local);
+        match expr {
+            Expr::Cast(Cast { expr, field }) => match self.in_utc(field.data_type()) {
+                Some(to) => Transformed::yes(Expr::Cast(Cast::new(expr, to))),
+                None => Transformed::no(Expr::Cast(Cast { expr, field })),
+            },
+            Expr::TryCast(TryCast { expr, field }) => match self.in_utc(field.data_type()) {
+                Some(to) => Transformed::yes(Expr::TryCast(TryCast::new(expr, to))),
+                None => Transformed::no(Expr::TryCast(TryCast { expr, field })),
+            },
+            Expr::BinaryExpr(BinaryExpr { mut left, op, mut right }) if is_comparison(op) || op == Operator::Minus => {
+                let mut is_changed = false;
+                if is_instant(&left)
+                    && let Some(given) = local_type(&right)
+                {
+                    *right = self.instant(*right, &given);
+                    is_changed = true;
+                } else if is_instant(&right)
+                    && let Some(given) = local_type(&left)
+                {
+                    *left = self.instant(*left, &given);
+                    is_changed = true;
+                }
+                Transformed::new_transformed(Expr::BinaryExpr(BinaryExpr { left, op, right }), is_changed)
+            }
+            Expr::Between(Between { mut expr, negated, mut low, mut high })
+                if [&expr, &low, &high].into_iter().any(|part| is_instant(part)) =>
+            {
+                let mut is_changed = false;
+                for part in [&mut expr, &mut low, &mut high] {
+                    if let Some(given) = local_type(part) {
+                        **part = self.instant(std::mem::take(part), &given);
+                        is_changed = true;
+                    }
+                }
+                Transformed::new_transformed(Expr::Between(Between { expr, negated, low, high }), is_changed)
+            }
+            Expr::InList(InList { expr, mut list, negated }) if is_instant(&expr) => {
+                let mut is_changed = false;
+                for part in &mut list {
+                    if let Some(given) = local_type(part) {
+                        *part = self.instant(std::mem::take(part), &given);
+                        is_changed = true;
+                    }
+                }
+                Transformed::new_transformed(Expr::InList(InList { expr, list, negated }), is_changed)
+            }
+            Expr::ScalarFunction(call) if call.func.name() == "timezone" => self.with_instant_argument(call, schema),
+            Expr::ScalarFunction(call) if call.func.name().starts_with("to_timestamp") => {
+                self.to_timestamp(call, schema)
+            }
+            other => Transformed::no(other),
+        }
+    }
+
+    /// Returns a type of instants of the session's zone as one of UTC.
+    fn in_utc(&self, data_type: &DataType) -> Option<DataType> {
+        match data_type {
+            DataType::Timestamp(unit, Some(name)) if **name == *self.name => {
+                Some(DataType::Timestamp(*unit, Some(UTC.into())))
+            }
+            _ => None,
+        }
+    }
+
+    /// Takes a text or a date in the place of an instant for one.
+    fn with_instant_argument(&self, mut call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+        let mut is_changed = false;
+        if let [_, value] = call.args.as_mut_slice() {
+            let instant = DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()));
+            match value.get_type(schema) {
+                Ok(given) if is_text(&given) => *value = cast(std::mem::take(value), &instant, &given),
+                Ok(given) if is_date(&given) => *value = self.instant(std::mem::take(value), &given),
+                _ => return Transformed::no(Expr::ScalarFunction(call)),
+            }
+            is_changed = true;
+        }
+        Transformed::new_transformed(Expr::ScalarFunction(call), is_changed)
+    }
+
+    /// Makes `to_timestamp` give instants of UTC: numbers count from the epoch wherever one is; texts and local times are the zone's.
+    fn to_timestamp(&self, mut call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+        let given = call.args.first().and_then(|first| first.get_type(schema).ok());
+        let mut utc = ConfigOptions::default();
+        utc.execution.time_zone = Some(UTC.to_owned());
+        let Some(function) = call.func.inner().with_updated_config(&utc) else {
+            return Transformed::no(Expr::ScalarFunction(call));
+        };
+        match given {
+            Some(given) if is_text(&given) => {
+                let Ok(to) = function.return_type(&[]) else { return Transformed::no(Expr::ScalarFunction(call)) };
+                let first = call.args.drain(..1).collect::<Vec<_>>();
+                let args = first.into_iter().chain([zone_literal(self.zone)]).chain(call.args).collect();
+                return Transformed::yes(Expr::Cast(Cast::new(Box::new(Zoned::Read.call(args)), to)));
+            }
+            Some(given) if is_local(&given) => {
+                if let Some(first) = call.args.first_mut() {
+                    *first = self.instant(std::mem::take(first), &given);
+                }
+            }
+            _ => {}
+        }
+        Transformed::yes(Expr::ScalarFunction(ScalarFunction { func: function.into(), args: call.args }))
+    }
+
+    fn with_casts(&self, expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+        match expr {
+            Expr::Cast(Cast { expr, field }) => {
+                let made =
+                    expr.get_type(schema).ok().and_then(|from| self.converted(&expr, &from, field.data_type(), false));
+                made.map_or_else(|| Transformed::no(Expr::Cast(Cast { expr, field })), Transformed::yes)
+            }
+            Expr::TryCast(TryCast { expr, field }) => {
+                let made =
+                    expr.get_type(schema).ok().and_then(|from| self.converted(&expr, &from, field.data_type(), true));
+                made.map_or_else(|| Transformed::no(Expr::TryCast(TryCast { expr, field })), Transformed::yes)
+            }
+            Expr::ScalarFunction(call) => self.with_zone(call, schema),
+            Expr::BinaryExpr(BinaryExpr { left, op, right }) if matches!(op, Operator::Plus | Operator::Minus) => {
+                let (Ok(left_type), Ok(right_type)) = (left.get_type(schema), right.get_type(schema)) else {
+                    return Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }));
+                };
+                let is_interval = |data_type: &DataType| matches!(data_type, DataType::Interval(_));
+                let has_days = |expr: &Expr| match expr {
+                    Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(value)), _) => {
+                        value.months != 0 || value.days != 0
+                    }
+                    _ => true,
+                };
+                if let Some(zone) = self.zone_of(&left_type)
+                    && is_interval(&right_type)
+                    && has_days(&right)
+                {
+                    let function = if op == Operator::Plus { Zoned::Add } else { Zoned::Subtract };
+                    return Transformed::yes(function.call(vec![*left, *right, zone_literal(zone)]));
+                }
+                if op == Operator::Plus
+                    && let Some(zone) = self.zone_of(&right_type)
+                    && is_interval(&left_type)
+                    && has_days(&left)
+                {
+                    return Transformed::yes(Zoned::Add.call(vec![*right, *left, zone_literal(zone)]));
+                }
+                Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right }))
+            }
+            other => Transformed::no(other),
+        }
+    }
+
+    /// Returns what a cast is; `None` where it is DataFusion's.
+    fn converted(&self, expr: &Expr, from: &DataType, to: &DataType, is_safe: bool) -> Option<Expr> {
+        if let (DataType::Timestamp(_, zone), true) = (to, is_text(from)) {
+            return self.read(expr, zone.is_some(), to, is_safe);
+        }
+        let utc = |unit: TimeUnit| DataType::Timestamp(unit, Some(UTC.into()));
+        if let Some(zone) = self.zone_of(from) {
+            let DataType::Timestamp(unit, _) = from else { return None };
+            let local = DataType::Timestamp(*unit, None);
+            let local_time = || Zoned::Timezone.call(vec![zone_literal(zone), expr.clone()]);
+            return Some(match to {
+                to if is_date(to) => {
+                    cast(Zoned::Day.call(vec![expr.clone(), zone_literal(zone)]), to, &DataType::Date32)
+                }
+                DataType::Timestamp(_, None) => cast(local_time(), to, &local),
+                DataType::Time32(_) | DataType::Time64(_) => cast(local_time(), to, &local),
+                to if is_text(to) => {
+                    cast(Zoned::Text.call(vec![expr.clone(), zone_literal(zone)]), to, &DataType::Utf8)
+                }
+                _ => return None,
+            });
+        }
+        if let Some(zone) = self.zone_of(to)
+            && is_local(from)
+        {
+            let (local, unit) = match from {
+                DataType::Timestamp(unit, None) => (expr.clone(), *unit),
+                _ => {
+                    (cast(expr.clone(), &DataType::Timestamp(TimeUnit::Microsecond, None), from), TimeUnit::Microsecond)
+                }
+            };
+            return Some(cast(Zoned::Timezone.call(vec![zone_literal(zone), local]), to, &utc(unit)));
+        }
+        None
+    }
+
+    /// Returns the instant or the local time that a text says. Literals are read at once; one that is none of ours is left to
+    /// DataFusion, which says what is wrong with it.
+    fn read(&self, expr: &Expr, is_instant: bool, to: &DataType, is_safe: bool) -> Option<Expr> {
+        let literal = match expr {
+            Expr::Literal(value, _) => value.try_as_str().flatten(),
+            _ => None,
+        };
+        let micros = |value: i64, zone: Option<&str>| {
+            let value = ScalarValue::TimestampMicrosecond(Some(value), zone.map(Into::into));
+            // An instant that the unit has no number for is an error of DataFusion's.
+            Some(Expr::Literal(value.cast_to(to).ok()?, None))
+        };
+        // What DataFusion reads without the session's zone it reads right.
+        let is_theirs = || matches!(expr, Expr::Literal(value, _) if value.cast_to(to).is_ok());
+        if !is_instant {
+            let time = read(literal?).filter(|time| time.place.is_none() && !is_theirs())?;
+            return micros(time.local_us, None);
+        }
+        let zone = match to {
+            DataType::Timestamp(_, Some(name)) if is_utc(name) || **name == *self.name => self.zone,
+            DataType::Timestamp(_, Some(name)) => Tz::named(name)?,
+            _ => return None,
+        };
+        if let Some(text) = literal {
+            if zone == Tz::UTC && is_theirs() {
+                return None;
+            }
+            return micros(read(text)?.instant_us(zone)?, Some(UTC));
+        }
+        if zone == Tz::UTC {
+            return None;
+        }
+        let function = if is_safe { Zoned::TryRead } else { Zoned::Read };
+        let made = function.call(vec![expr.clone(), zone_literal(zone)]);
+        Some(cast(made, to, &DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))))
+    }
+
+    /// Gives the zone to functions that take instants apart.
+    fn with_zone(&self, mut call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+        let place = match call.func.name() {
+            "date_part" | "date_trunc" => 1,
+            "to_char" | "to_date" | "to_local_time" => 0,
+            _ => return Transformed::no(Expr::ScalarFunction(call)),
+        };
+        let given = call.args.get(place).and_then(|value| value.get_type(schema).ok());
+        if let ("to_char", [value, _], Some(given)) = (call.func.name(), call.args.as_mut_slice(), &given)
+            && is_date(given)
+            && !self.is_utc()
+        {
+            // As PostgreSQL does: it is the instant of its midnight.
+            *value = self.instant(std::mem::take(value), given);
+            call.args.push(zone_literal(self.zone));
+            return Transformed::yes(Expr::ScalarFunction(call));
+        }
+        let zone = given.and_then(|given| self.zone_of(&given));
+        let Some(zone) = zone else { return Transformed::no(Expr::ScalarFunction(call)) };
+        let field = match call.args.first() {
+            Some(Expr::Literal(value, _)) => value.try_as_str().flatten().map(str::to_ascii_lowercase),
+            _ => None,
+        };
+        let local_of = |value: Expr| Zoned::Timezone.call(vec![zone_literal(zone), value]);
+        match (call.func.name(), call.args.as_mut_slice()) {
+            // The epoch is no local time.
+            ("date_part", [_, _]) if field.as_deref() == Some("epoch") => {
+                return Transformed::no(Expr::ScalarFunction(call));
+            }
+            ("date_part", [_, value]) => *value = local_of(std::mem::take(value)),
+            ("date_trunc" | "to_char", [_, _]) => call.args.push(zone_literal(zone)),
+            ("to_date", [value]) => {
+                return Transformed::yes(Zoned::Day.call(vec![std::mem::take(value), zone_literal(zone)]));
+            }
+            ("to_local_time", [value]) => return Transformed::yes(local_of(std::mem::take(value))),
+            _ => return Transformed::no(Expr::ScalarFunction(call)),
+        }
+        Transformed::yes(Expr::ScalarFunction(call))
+    }
+}
+
+/// Makes `t at time zone zone` the call of `timezone(zone, t)`, as PostgreSQL's grammar does.
+pub fn with_zone_calls(mut statement: Statement) -> Statement {
+    let mut node = &mut statement;
+    while let Statement::Explain(explain) = node {
+        node = &mut explain.statement;
+    }
+    match node {
+        Statement::Statement(statement) => {
+            let _ = statement.visit(&mut Calls);
+        }
+        Statement::CopyTo(copy) => {
+            if let datafusion::sql::parser::CopyToSource::Query(query) = &mut copy.source {
+                let _ = query.visit(&mut Calls);
+            }
+        }
+        _ => {}
+    }
+    statement
+}
+
+struct Calls;
+
+impl VisitorMut for Calls {
+    type Break = ();
+
+    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
+        if let ast::Expr::AtTimeZone { timestamp, time_zone } = expr {
+            let argument = |expr: &ast::Expr| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr.clone()));
+            let args = vec![argument(time_zone), argument(timestamp)];
+            *expr = ast::Expr::Function(ast::Function {
+                name: ast::ObjectName::from(vec![ast::Ident::new("timezone")]),
+                uses_odbc_syntax: false,
+                parameters: ast::FunctionArguments::None,
+                args: ast::FunctionArguments::List(ast::FunctionArgumentList {
+                    duplicate_treatment: None,
+                    args,
+                    clauses: Vec::new(),
+                }),
+                filter: None,
+                null_treatment: None,
+                over: None,
+                within_group: Vec::new(),
+            });
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use datafusion::arrow::util::pretty::pretty_format_batches;
+    use datafusion::sql::parser::DFParserBuilder;
+    use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
+
+    use super::*;
+    use crate::engine::{Engine, EngineOptions, Leaves};
+
+    /// The optimised plan, and the answer.
+    async fn answer(sql: &str, zone: &str) -> (String, String) {
+        let engine = Engine::new(EngineOptions {
+            as_of: "2026-11-21T00:00:00Z".parse().unwrap(),
+            time_zone: Tz::named(zone).unwrap(),
+            memory_limit_bytes: 64 << 20,
+            spill_limit_bytes: 0,
+            temporary_folder: None,
+            threads: NonZeroUsize::MIN,
+            leaves: Leaves::Read,
+        })
+        .unwrap();
+        let mut parser = DFParserBuilder::new(sql).with_dialect(&PostgreSqlDialect {}).build().unwrap();
+        let plan = engine.plan(parser.parse_statement().unwrap()).await.unwrap();
+        let optimized = engine.context().state().optimize(&plan).unwrap().display_indent().to_string();
+        let batches = engine.context().execute_logical_plan(plan).await.unwrap().collect().await.unwrap();
+        (optimized, pretty_format_batches(&batches).unwrap().to_string())
+    }
+
+    const ROWS: &str = "(select arrow_cast(column1, 'Timestamp(Microsecond, Some(\"UTC\"))') as t from (values \
+        ('2026-11-19T22:59:59.999999Z'), ('2026-11-19T23:00:00Z'), ('2026-11-20T22:59:59Z'), ('2026-11-20T23:00:00Z'), \
+        (null)) as v) as v";
+
+    #[tokio::test]
+    async fn bounds_in_the_sessions_zone_are_bounds_of_the_column() {
+        let start = " >= TimestampMicrosecond(1795129200000000, Some(\"UTC\"))";
+        let after = " < TimestampMicrosecond(1795215600000000, Some(\"UTC\"))";
+        for (condition, bounds, rows) in [
+            ("t >= '2026-11-20'", vec![start], 3),
+            ("t >= '2026-11-20 00:00'", vec![start], 3),
+            ("t >= timestamp '2026-11-20 00:00:00'", vec![start], 3),
+            ("t >= timestamptz '2026-11-20'", vec![start], 3),
+            ("t >= date '2026-11-20'", vec![start], 3),
+            ("'2026-11-21' > t", vec![after], 3),
+            ("t::date = date '2026-11-20'", vec![start, after], 2),
+            ("t::date = '2026-11-20'", vec![start, after], 2),
+            ("t >= date '2026-11-20' and t < date '2026-11-20' + interval '1 day'", vec![start, after], 2),
+            ("t >= current_date - interval '1 day' and t < current_date", vec![start, after], 2),
+            ("t between '2026-11-20' and '2026-11-20 23:59:59'", vec![start], 2),
+        ] {
+            let (plan, answer) =
+                answer(&format!("select count(*) as n from {ROWS} where {condition}"), "Europe/Berlin").await;
+            for bound in bounds {
+                assert!(plan.contains(bound), "{condition}\n{plan}");
+            }
+            assert!(answer.contains(&format!("| {rows} ")), "{condition}: {rows}\n{answer}\n{plan}");
+        }
+    }
+
+    #[tokio::test]
+    async fn in_utc_nothing_is_rewritten() {
+        let sql = format!(
+            "select t::date as a, t::text as b, extract(hour from t), date_trunc('day', t), t + interval '1 day', t::timestamp as c \
+             from {ROWS} where t >= '2026-11-20'"
+        );
+        let (plan, _) = answer(&sql, "UTC").await;
+        for word in ["session_", "timezone(", "local_day("] {
+            assert!(!plan.contains(word), "{plan}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_type_that_names_a_zone_is_seen_in_it_by_the_newest_rules() {
+        let sql = "select extract(hour from t), t::date as a, t::text as b from (select arrow_cast(timestamptz '2026-11-20T07:30:00Z', \
+                   'Timestamp(Microsecond, Some(\"America/Vancouver\"))') as t)";
+        let (_, answer) = answer(sql, "UTC").await;
+        assert!(answer.contains("| 0 ") && answer.contains("2026-11-20T00:30:00-07:00"), "{answer}");
+    }
+}
