@@ -31,6 +31,8 @@ pub(super) enum Extra {
 #[derive(Debug, Clone)]
 enum Piece {
     Null,
+    /// A number or a truth value.
+    Literal(Range<usize>),
     Text(Range<usize>),
     Unescaped(Range<usize>),
     Nested(Range<usize>),
@@ -41,6 +43,7 @@ impl Piece {
         let of = |source: &'a str, range: &Range<usize>| source.get(range.clone()).unwrap_or_default();
         match self {
             Self::Null => Cell::Null,
+            Self::Literal(range) => Cell::Literal(of(record, range)),
             Self::Text(range) => Cell::Text(of(record, range)),
             Self::Unescaped(range) => Cell::Text(of(scratch, range)),
             Self::Nested(range) => Cell::Nested(of(record, range)),
@@ -51,7 +54,7 @@ impl Piece {
         match self {
             Self::Null => true,
             Self::Text(range) => range.is_empty(),
-            Self::Unescaped(_) | Self::Nested(_) => false,
+            Self::Literal(_) | Self::Unescaped(_) | Self::Nested(_) => false,
         }
     }
 }
@@ -373,7 +376,7 @@ impl<'m> JsonRows<'m> {
             }
             _ => {
                 reader.parser.known_skip(peek)?;
-                Ok(Piece::Text(start..reader.index()))
+                Ok(Piece::Literal(start..reader.index()))
             }
         }
     }

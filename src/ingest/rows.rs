@@ -66,8 +66,10 @@ pub(super) enum Cell<'a> {
     Absent,
     /// Null.
     Null,
-    /// Text, or a number or truth value as its text. Empty is null.
+    /// Text. Empty is null.
     Text(&'a str),
+    /// A number or truth value of JSON as its text, which means the same in every dialect.
+    Literal(&'a str),
     /// A JSON object or array as its text, known to be JSON.
     Nested(&'a str),
     /// Microseconds since the Unix epoch.
@@ -264,7 +266,7 @@ impl<'r> RowBuilder<'r> {
             };
         }
         for index in [ACTION_DATA, DATA] {
-            if let (Some(text), Cell::Text(_)) = (texts[index], cells[index]) {
+            if let (Some(text), Cell::Text(_) | Cell::Literal(_)) = (texts[index], cells[index]) {
                 warned.see(json_cell(index, text));
             }
         }
@@ -353,7 +355,7 @@ fn repeated(text: &str, rows: usize) -> Result<StringViewArray> {
 
 fn check_session_id(cell: Cell<'_>) -> Result<(), Fault> {
     match cell {
-        Cell::Text(id) if !id.trim_ascii().is_empty() => Ok(()),
+        Cell::Text(id) | Cell::Literal(id) if !id.trim_ascii().is_empty() => Ok(()),
         Cell::Nested(value) if plain_text(cell).is_some_and(|id| id != value) => Ok(()),
         Cell::Nested(value) => {
             Err(Fault::column(COLUMNS[SESSION_ID].name, format!("session id {} is not text", quoted(value))))
@@ -364,7 +366,7 @@ fn check_session_id(cell: Cell<'_>) -> Result<(), Fault> {
 
 fn plain_text(cell: Cell<'_>) -> Option<&str> {
     match cell {
-        Cell::Text(text) => Some(text),
+        Cell::Text(text) | Cell::Literal(text) => Some(text),
         Cell::Nested(json) => match extended(json) {
             Some(Extended::Plain(text)) => Some(text),
             Some(Extended::Milliseconds(_)) | None => Some(json),
@@ -376,7 +378,9 @@ fn plain_text(cell: Cell<'_>) -> Option<&str> {
 
 fn json_text(cell: Cell<'_>) -> Option<&str> {
     match cell {
-        Cell::Text(text) | Cell::Nested(text) if !text.is_empty() && !is_null_word(text) => Some(text),
+        Cell::Text(text) | Cell::Literal(text) | Cell::Nested(text) if !text.is_empty() && !is_null_word(text) => {
+            Some(text)
+        }
         _ => None,
     }
 }

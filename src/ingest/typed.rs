@@ -2,6 +2,7 @@
 
 use super::dates::DateFormat;
 use super::day_numbers::{Epoch, local_of_number};
+use super::dialect::Numbers;
 use super::extended::{Extended, extended};
 use super::lengths::{LengthFault, parse_length};
 use super::rows::{Cell, Fault, Rules};
@@ -24,6 +25,7 @@ pub(super) fn read_time(cell: Cell<'_>, column: &'static str, rules: &Rules) -> 
             let is_iso = rules.iso_beside && matches!(text.as_bytes().get(10), None | Some(b'T'));
             (if is_iso { instant.or_else(|_| parse_instant(text, zone)) } else { instant }, Shown::Text(text))
         }
+        Cell::Literal(text) => (rules.dates.read(text, Numbers::default(), zone), Shown::Text(text)),
         Cell::Nested(json) => {
             let instant = match extended(json) {
                 Some(Extended::Plain(text)) => parse_instant(text, zone),
@@ -46,7 +48,7 @@ pub(super) fn read_time(cell: Cell<'_>, column: &'static str, rules: &Rules) -> 
     };
     result.map(Some).map_err(|fault| {
         let sign = match cell {
-            Cell::Text(text) => Sign::of_time(text, rules),
+            Cell::Text(text) | Cell::Literal(text) => Sign::of_time(text, rules),
             _ => None,
         };
         shown.fault(column, &fault.to_string(), sign)
@@ -61,7 +63,7 @@ fn milliseconds(milliseconds: i64) -> Result<Instant, TimeFault> {
 /// Returns whether an instant that cannot be one is a number by which days of our time are counted.
 pub(super) fn is_day_number(cell: Cell<'_>, rules: &Rules) -> bool {
     let number = match cell {
-        Cell::Text(text) if rules.dates == DateFormat::Iso => parse_number(text),
+        Cell::Text(text) | Cell::Literal(text) if rules.dates == DateFormat::Iso => parse_number(text),
         Cell::Number(number) if rules.dates.epoch().is_none() => Some(number),
         _ => None,
     };
@@ -90,7 +92,7 @@ pub(super) fn read_seconds(
             let number = rules.numbers.plain(text).as_deref().and_then(parse_number);
             (number.map_or_else(|| parse_length(text), |number| Ok(of_number(number))), Shown::Text(text))
         }
-        Cell::Text(text) => (of_text(text), Shown::Text(text)),
+        Cell::Text(text) | Cell::Literal(text) => (of_text(text), Shown::Text(text)),
         Cell::Nested(json) => {
             let seconds = match extended(json) {
                 Some(Extended::Plain(text)) => of_text(text),

@@ -177,6 +177,19 @@ fn what_is_put_aside_is_read_again_under_the_dialect_it_was_read_with() {
 }
 
 #[test]
+fn numbers_of_json_mean_the_same_in_every_dialect() {
+    let desk = Desk::new();
+    desk.write(
+        "a.ndjson",
+        "{\"session_id\":\"n1\",\"started_at\":\"2026-11-20T10:00:00Z\",\"time_in_workflow\":1.234}\n\
+         {\"session_id\":\"n2\",\"started_at\":1795168800.5,\"time_in_workflow\":\"1.234,5\"}\n",
+    );
+    desk.run(&["ingest", "--exported-at", EXPORTED, "--decimal-mark", ",", "a.ndjson"]).fine();
+    let expected = [("n1", "2026-11-20T10:00:00Z", 1.234), ("n2", "2026-11-20T10:00:00.500Z", 1234.5)];
+    assert_eq!(rows(&desk), expected.map(|(id, start, seconds)| json!([id, start, null, seconds, null, null])));
+}
+
+#[test]
 fn a_part_that_cannot_be_is_refused_by_name() {
     let desk = Desk::new();
     for (flags, words) in [
