@@ -45,6 +45,7 @@ fn read_options() -> ReadOptions {
         records: None,
         sheet: None,
         strict: false,
+        profile: None,
     }
 }
 

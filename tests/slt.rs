@@ -55,6 +55,7 @@ async fn lake() -> &'static Lake {
                 records: None,
                 sheet: None,
                 strict: false,
+                profile: None,
             },
             max_bad: 0,
             all_or_nothing: false,

@@ -20,7 +20,12 @@ pub struct Config {
     pub temp_dir: Option<PathBuf>,
     pub threads: Option<usize>,
     pub format: Option<String>,
+    /// Flags of reading by name, which [`super::profile`] takes apart.
+    profile: Option<toml::Table>,
 }
+
+/// The file in the working folder.
+pub const PROJECT_FILE: &str = "sessionlake.toml";
 
 impl Config {
     /// Reads the files that are there.
@@ -28,7 +33,7 @@ impl Config {
     /// # Errors
     /// A file that is not TOML, or has a key that means nothing, with its place.
     pub fn load() -> Result<Self> {
-        let project = Self::read(Path::new("sessionlake.toml"))?;
+        let project = Self::read(Path::new(PROJECT_FILE))?;
         let user = match user_file() {
             Some(path) => Self::read(&path)?,
             None => Self::default(),
@@ -37,15 +42,8 @@ impl Config {
     }
 
     fn read(path: &Path) -> Result<Self> {
-        let text = match std::fs::read_to_string(path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Self::default()),
-            Err(error) => return Err(Error::usage(format!("{}: {error}", path.display()))),
-        };
-        toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
-            Error::usage(format!("{}:{line}: {}", path.display(), error.message()))
-        })
+        let Some(text) = read_text(path)? else { return Ok(Self::default()) };
+        toml::from_str(&text).map_err(|error| broken(path, &text, &error))
     }
 
     fn over(self, other: Self) -> Self {
@@ -58,11 +56,36 @@ impl Config {
             temp_dir: self.temp_dir.or(other.temp_dir),
             threads: self.threads.or(other.threads),
             format: self.format.or(other.format),
+            profile: self.profile.or(other.profile),
         }
     }
 }
 
-fn user_file() -> Option<PathBuf> {
+/// Reads a configuration file, if it is there.
+///
+/// # Errors
+/// A file that cannot be read.
+pub fn read_text(path: &Path) -> Result<Option<String>> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::usage(format!("{}: {error}", path.display()))),
+    }
+}
+
+/// Says where a file is wrong.
+pub fn broken(path: &Path, text: &str, error: &toml::de::Error) -> Error {
+    let line = error.span().map_or(1, |span| line_of(text, span.start));
+    Error::usage(format!("{}:{line}: {}", path.display(), error.message()))
+}
+
+/// Returns the line of a place in a text, from 1.
+pub fn line_of(text: &str, at: usize) -> usize {
+    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
+}
+
+/// Names the user's own file.
+pub fn user_file() -> Option<PathBuf> {
     let folder = std::env::var_os("XDG_CONFIG_HOME")
         .filter(|value| !value.is_empty())
         .map(PathBuf::from)

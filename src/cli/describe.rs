@@ -129,7 +129,11 @@ fn function_list(only: Option<&str>) -> Result<RecordBatch> {
     listing(&["function", "syntax", "meaning"], rows)
 }
 
-fn listing(names: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<RecordBatch> {
+/// Makes a result of texts.
+///
+/// # Errors
+/// A defect of the names.
+pub fn listing(names: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<RecordBatch> {
     let rows: Vec<Vec<String>> = rows.into_iter().collect();
     let fields: Vec<_> = names.iter().map(|name| Field::new(*name, DataType::Utf8View, false)).collect();
     let columns = (0..names.len())

@@ -56,6 +56,13 @@ pub struct Args {
     format: LedgerFormat,
 }
 
+impl Args {
+    /// Returns how exports are read.
+    pub fn read_args(&mut self) -> &mut ReadArgs {
+        &mut self.read
+    }
+}
+
 /// How the ledger is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 enum LedgerFormat {
@@ -69,6 +76,15 @@ enum LedgerFormat {
 #[derive(Debug, Default, ClapArgs)]
 #[command(next_help_heading = "Reading exports")]
 pub struct ReadArgs {
+    /// Takes the flags of this section that are not given, and --time-zone, from [profile.NAME] of sessionlake.toml
+    #[arg(long, value_name = "NAME")]
+    pub profile: Option<String>,
+    /// The flags that were given on the command line, as words.
+    #[arg(skip)]
+    pub given: Vec<String>,
+    /// The flags that come from the profile, each with its place.
+    #[arg(skip)]
+    pub places: Vec<(String, String)>,
     /// The format of the inputs [default: told from names and first bytes]
     #[arg(long, value_enum, value_name = "FORMAT")]
     input_format: Option<InputFormatArg>,
@@ -139,7 +155,22 @@ enum EncodingArg {
 }
 
 impl ReadArgs {
-    fn options(&self, settings: &Settings) -> Result<ReadOptions> {
+    /// Makes options of the flags.
+    ///
+    /// # Errors
+    /// A flag whose value cannot be read.
+    pub fn options(&self, settings: &Settings) -> Result<ReadOptions> {
+        self.options_of_flags(settings).map_err(|error| match error {
+            Error::Usage { message, hint } => {
+                let place = self.places.iter().find(|(flag, _)| message.starts_with(&format!("{flag} ")));
+                let message = place.map_or(message.clone(), |(_, place)| format!("{place}: {message}"));
+                Error::Usage { message, hint }
+            }
+            error => error,
+        })
+    }
+
+    fn options_of_flags(&self, settings: &Settings) -> Result<ReadOptions> {
         let header_map = self
             .map
             .iter()
@@ -200,6 +231,7 @@ impl ReadArgs {
             records: self.records.as_deref().map(RecordsPath::parse).transpose()?,
             sheet: self.sheet.clone(),
             strict: self.strict,
+            profile: self.profile.clone(),
         })
     }
 }

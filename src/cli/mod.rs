@@ -12,8 +12,10 @@ mod exit;
 mod generate;
 mod history;
 mod ingest;
+mod inspect;
 mod man;
 mod printer;
+mod profile;
 mod query;
 mod report;
 mod report_progress;
@@ -25,7 +27,7 @@ use std::io::Write;
 use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
-use clap::{CommandFactory, Parser, Subcommand};
+use clap::{ArgMatches, CommandFactory, FromArgMatches, Parser, Subcommand};
 use futures::FutureExt;
 
 use sessionlake::zones;
@@ -49,6 +51,8 @@ struct Cli {
 enum Command {
     /// Takes exports into the lake: the newest state of each session wins, every record is accounted for
     Ingest(Box<ingest::Args>),
+    /// Shows what an ingest would make of files: format, columns, times, what is odd, and the command that takes them in
+    Inspect(Box<inspect::Args>),
     /// Runs SQL files or statements over the lake, or over exports without one
     Query(Box<query::Args>),
     /// Runs a folder of SQL files or a job, and writes a folder of reports that can be made again
@@ -67,10 +71,30 @@ enum Command {
     Man(man::ManArgs),
 }
 
+impl Cli {
+    /// Adds what a profile says of how exports are read, if one is named.
+    fn read_profile(&mut self, matches: &ArgMatches) -> sessionlake::Result<()> {
+        let read = match &mut self.command {
+            Command::Ingest(args) => args.read_args(),
+            Command::Inspect(args) => args.read_args(),
+            Command::Query(args) => args.read_args(),
+            _ => return Ok(()),
+        };
+        match matches.subcommand() {
+            Some((_, given)) => profile::complete(read, given, &mut self.shared),
+            None => Ok(()),
+        }
+    }
+}
+
 /// Runs the command line and returns its exit code.
 pub fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let parsed = Cli::command().try_get_matches().and_then(|matches| {
+        let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))?;
+        Ok((cli, matches))
+    });
+    let (cli, matches) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) if error.kind() == clap::error::ErrorKind::DisplayVersion => return version(),
         Err(error) => {
             // clap prints help and version to stdout, everything else to stderr; both may meet a closed pipe.
@@ -86,8 +110,9 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&crate::cli::exit::runtime_error(error)),
     };
-    let outcome =
-        runtime.block_on(AssertUnwindSafe(run(cli)).catch_unwind()).unwrap_or_else(|panic| Err(defect(panic.as_ref())));
+    let outcome = runtime
+        .block_on(AssertUnwindSafe(run(cli, matches)).catch_unwind())
+        .unwrap_or_else(|panic| Err(defect(panic.as_ref())));
     // A query that was stopped may still have threads at work; nobody waits for them.
     runtime.shutdown_background();
     match outcome {
@@ -134,13 +159,15 @@ fn defect(panic: &(dyn Any + Send)) -> sessionlake::Error {
     ))
 }
 
-async fn run(cli: Cli) -> sessionlake::Result<u8> {
-    let Cli { shared, command } = cli;
-    if !matches!(command, Command::Completions(_) | Command::Man(_)) {
-        shared.use_zoneinfo()?;
+async fn run(mut cli: Cli, given: ArgMatches) -> sessionlake::Result<u8> {
+    if !matches!(cli.command, Command::Completions(_) | Command::Man(_)) {
+        cli.shared.use_zoneinfo()?;
     }
+    cli.read_profile(&given)?;
+    let Cli { shared, command } = cli;
     match command {
         Command::Ingest(args) => ingest::run(&shared, *args).await,
+        Command::Inspect(args) => exit::or_signal(inspect::run(&shared, *args)).await,
         Command::Query(args) => exit::or_signal(query::run(&shared, *args)).await,
         Command::Report(args) => exit::or_signal(report::run(&shared, args)).await,
         Command::Check(args) => exit::or_signal(check::run(&shared, args)).await,

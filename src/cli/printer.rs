@@ -79,6 +79,11 @@ impl Printer {
         self.format
     }
 
+    /// Whether results go to stdout.
+    pub fn is_stdout(&self) -> bool {
+        self.file.is_none()
+    }
+
     /// Starts the next result.
     ///
     /// # Errors

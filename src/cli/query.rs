@@ -62,6 +62,13 @@ pub struct Args {
     read: ReadArgs,
 }
 
+impl Args {
+    /// Returns how exports are read.
+    pub fn read_args(&mut self) -> &mut ReadArgs {
+        &mut self.read
+    }
+}
+
 /// Values for the parameters of SQL files.
 #[derive(Debug, Default, ClapArgs)]
 pub struct ParameterArgs {

@@ -69,6 +69,12 @@ pub struct Shared {
     /// Says nothing but results and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// The flags of lake and zone that were given on the command line, as words.
+    #[arg(skip)]
+    pub given: Vec<String>,
+    /// The zone that a profile names.
+    #[arg(skip)]
+    pub profile_zone: Option<String>,
     /// When to colour
     #[arg(long, global = true, value_enum, default_value = "auto")]
     color: ColorChoice,
@@ -111,7 +117,8 @@ impl Shared {
     /// As [`Shared::settings`].
     pub fn settings_for(&self, job_zone: Option<Tz>) -> Result<Settings> {
         let config = Config::load()?;
-        let time_zone = match (self.time_zone.as_deref(), job_zone, config.time_zone.as_deref()) {
+        let kept_zone = self.profile_zone.as_deref().or(config.time_zone.as_deref());
+        let time_zone = match (self.time_zone.as_deref(), job_zone, kept_zone) {
             (Some(name), ..) | (None, None, Some(name)) => parse_zone(name)?,
             (None, Some(zone), _) => zone,
             (None, None, None) => Tz::UTC,
@@ -165,6 +172,11 @@ impl Shared {
     /// The lake that a flag or the environment names.
     pub fn named_lake(&self) -> Option<&str> {
         self.lake.as_deref()
+    }
+
+    /// Returns the flags of the lake and of the zone that were given, as words.
+    pub fn given_words(&self) -> Vec<String> {
+        self.given.clone()
     }
 
     /// How log lines look.

@@ -180,7 +180,24 @@ impl Dialect {
 
 /// Returns whether a whole field without quotes is a text that some tools write for null.
 pub(super) fn is_null_mark(field: &str) -> bool {
-    field.len() <= 4 && matches!(field, "\\N" | "NULL" | "NA" | "nan" | "NaN" | "None")
+    null_mark(field).is_some()
+}
+
+/// Returns the text that some tools write for null, where a whole field without quotes is one.
+#[inline]
+pub(super) fn null_mark(field: &str) -> Option<&'static str> {
+    if field.len() > 4 {
+        return None;
+    }
+    Some(match field {
+        "\\N" => "\\N",
+        "NULL" => "NULL",
+        "NA" => "NA",
+        "nan" => "nan",
+        "NaN" => "NaN",
+        "None" => "None",
+        _ => return None,
+    })
 }
 
 /// Returns whether a field without quotes holds an escape by a backslash.

@@ -44,6 +44,7 @@ pub(super) fn options() -> ReadOptions {
         records: None,
         sheet: None,
         strict: false,
+        profile: None,
     }
 }
 

@@ -185,7 +185,8 @@ pub(super) fn mismatched(text: &[u8], name: &str, promised: &str) -> Error {
         .with_hint(format!("if it is {seems}, read it with --input-format {flag}"))
 }
 
-fn flag(format: InputFormat) -> &'static str {
+/// Names a format as `--input-format` takes it.
+pub(super) fn flag(format: InputFormat) -> &'static str {
     match format {
         InputFormat::Ndjson => "ndjson",
         InputFormat::JsonArray => "json",

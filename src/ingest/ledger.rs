@@ -108,6 +108,9 @@ pub struct Ledger {
     /// the counts have what was read and what was bad alone.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub stopped: bool,
+    /// The name under which the options of reading are kept, if it was by a name that they were chosen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
     /// One entry a file, in the order given.
     pub files: Vec<FileLedger>,
     /// The sums over all files.

@@ -127,6 +127,24 @@ impl ByteStream {
         Ok(Self { packed, looked_at: Vec::new(), name: name.to_owned() })
     }
 
+    /// Reads from a source of bytes that are not compressed, whatever they look like.
+    pub(super) fn unpacked(input: Box<dyn Read + Send>, name: &str) -> Result<Self> {
+        let stored = Stored { input, looked_at: Vec::new(), hash: Box::new(Xxh3::new()), bytes: 0 };
+        Ok(Self { packed: Packed::Plain(stored), looked_at: Vec::new(), name: name.to_owned() })
+    }
+
+    /// Names what the bytes are compressed by.
+    pub(super) fn packing(&self) -> Option<&'static str> {
+        match self.packed {
+            Packed::Plain(_) => None,
+            Packed::Gzip(_) => Some("gzip"),
+            Packed::Zstd(_) => Some("zstd"),
+            Packed::Bzip2(_) => Some("bzip2"),
+            Packed::Xz(_) => Some("xz"),
+            Packed::Lz4(_) => Some("lz4"),
+        }
+    }
+
     /// Returns whether the bytes are the file's own.
     pub(super) fn is_plain(&self) -> bool {
         matches!(self.packed, Packed::Plain(_))
@@ -182,18 +200,13 @@ impl ByteStream {
         if error.raw_os_error().is_some() {
             return Error::storage(&self.name, error);
         }
-        let what = match self.packed {
-            Packed::Plain(_) if error.kind() == std::io::ErrorKind::Other => {
+        let Some(what) = self.packing() else {
+            return match error.kind() {
                 // What an archive says of its member.
-                return Error::input(Place::file(&self.name), error.to_string())
-                    .with_hint("nothing of this file is stored; fetch it again");
-            }
-            Packed::Plain(_) => return Error::storage(&self.name, error),
-            Packed::Gzip(_) => "gzip",
-            Packed::Zstd(_) => "zstd",
-            Packed::Bzip2(_) => "bzip2",
-            Packed::Xz(_) => "xz",
-            Packed::Lz4(_) => "lz4",
+                std::io::ErrorKind::Other => Error::input(Place::file(&self.name), error.to_string())
+                    .with_hint("nothing of this file is stored; fetch it again"),
+                _ => Error::storage(&self.name, error),
+            };
         };
         let message = match error.kind() {
             std::io::ErrorKind::UnexpectedEof => format!("the {what} data ends early"),

@@ -396,6 +396,16 @@ impl Reader {
         })
     }
 
+    /// Returns what is known so far that a person should know of the file as a whole.
+    pub(super) fn notes(&self) -> &[String] {
+        &self.notes
+    }
+
+    /// Returns what is known so far of the file as a whole that another dialect would explain.
+    pub(super) fn signs(&self) -> &[Sign] {
+        &self.signs
+    }
+
     /// Returns how many bytes of the file have been read, as stored; for Parquet a share by rows.
     pub fn bytes_read(&self) -> u64 {
         match &self.input {

@@ -1,8 +1,8 @@
 //! Reads quarantined records again.
 //!
 //! A record that was put aside comes back with the context it was read in, and under the options of now: a header map, a
-//! character set or a longest record may have been the reason. Zone and dialect are those it was read with, since nothing in
-//! a record tells when they change.
+//! character set or a longest record may have been the reason. What is not declared now is as it was declared then; zone and line ends
+//! are always those of then, since nothing in a record tells when they change.
 
 use std::sync::Arc;
 
@@ -21,6 +21,7 @@ use super::source::{Encoding, InputFormat, ReadOptions};
 use super::stream::decode_record;
 use crate::error::{Error, Place, Result};
 use crate::lake::foreign::PartitionValue;
+use crate::schema::normalise;
 
 /// What a record needs beside itself to be read.
 #[derive(Debug, Serialize, Deserialize)]
@@ -42,6 +43,10 @@ pub(super) struct Context {
     declared: Declared,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     no_end_days: Vec<i64>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    header_map: Vec<(String, String)>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    keep_extra: bool,
     /// What the user said when the file was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     exported_at_us: Option<i64>,
@@ -63,6 +68,8 @@ impl Context {
             values: converter.rules.folders.told(),
             declared: converter.declared.clone(),
             no_end_days: converter.rules.no_end_days.clone(),
+            header_map: converter.header_map.clone(),
+            keep_extra: converter.rules.keep_extra,
             exported_at_us: converter.rules.exported_at_us,
             default_exported_at_us: converter.rules.default_exported_at_us,
         }
@@ -76,8 +83,8 @@ impl Context {
 
 /// Reads one quarantined record again, with the context it was stored with and under the options of now.
 ///
-/// Of the options the header map, the character set (for a record that was read as UTF-8 and is not), `keep_extra`,
-/// `max_record_bytes` and `exported_at_us` count. The batch has one row or one reject.
+/// Of the options the header map, the character set (for a record that was read as UTF-8 and is not), `keep_extra`, what is declared,
+/// `max_record_bytes` and `exported_at_us` count before those of then. The batch has one row or one reject.
 ///
 /// # Errors
 /// The context is not one of ours, or its headers do not have the required columns under the header map.
@@ -89,9 +96,13 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
         .time_zone
         .parse()
         .map_err(|_| Error::input(place.clone(), format!("unknown time zone {:?}", context.time_zone)))?;
+    let mut header_map = context.header_map;
+    header_map.retain(|(theirs, _)| !options.header_map.iter().any(|(now, _)| normalise(now) == normalise(theirs)));
+    header_map.extend(options.header_map.iter().cloned());
+    let keep_extra = options.keep_extra || context.keep_extra;
     let folders = match context.values {
-        Some(values) => FolderColumns::of_values(&context.source, values, &options.header_map)?,
-        None => FolderColumns::of(&context.source, &options.header_map)?,
+        Some(values) => FolderColumns::of_values(&context.source, values, &header_map)?,
+        None => FolderColumns::of(&context.source, &header_map)?,
     };
     let named = &options.declared.columns;
     let may_be_named = match context.format {
@@ -103,9 +114,9 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
     let headers = if may_be_named && !named.is_empty() { Some(named) } else { context.headers.as_ref() };
     let layout = match (headers, context.format) {
         // A row of Parquet or Arrow comes back as an object, which has its headers in itself.
-        (Some(headers), _) => Some(Arc::new(Layout::new(headers, &options.header_map, &folders, place)?)),
+        (Some(headers), _) => Some(Arc::new(Layout::new(headers, &header_map, &folders, place)?)),
         (None, InputFormat::Ndjson | InputFormat::JsonArray | InputFormat::Parquet | InputFormat::Arrow) => {
-            crate::schema::match_headers::<&str>(&[], &options.header_map)?;
+            crate::schema::match_headers::<&str>(&[], &header_map)?;
             None
         }
         (None, _) => return Err(Error::input(place, "the context of a record has no headers")),
@@ -129,7 +140,7 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
             default_exported_at_us: context.default_exported_at_us,
             source: context.source,
             folders,
-            keep_extra: options.keep_extra,
+            keep_extra,
             numbers: declared.numbers(),
             dates: declared.dates.clone(),
             iso_beside: matches!(
@@ -139,8 +150,8 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
             no_end_days,
         },
         declared,
-        header_map: options.header_map.clone(),
-        extra: if options.keep_extra { Extra::Keep } else { Extra::Drop },
+        header_map,
+        extra: if keep_extra { Extra::Keep } else { Extra::Drop },
         max_record_bytes: options.max_record_bytes,
     };
     // What was read in another character set was stored as UTF-8.

@@ -50,7 +50,7 @@ pub async fn replay_quarantine(lake: &Lake, options: IngestOptions) -> Result<Le
     let files = staged.files.clone();
     let stopped = options.stops(&files);
     if stored.is_empty() || stopped {
-        return Ok(Ledger { stopped, ..Ledger::of(files) });
+        return Ok(Ledger { stopped, profile: options.read.profile.clone(), ..Ledger::of(files) });
     }
     let mut sessions = lake.open_or_create(layout::SESSIONS).await?;
     let ledger = commit_staged(lake, &mut sessions, staged, &options).await?;

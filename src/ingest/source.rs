@@ -140,6 +140,8 @@ pub struct ReadOptions {
     pub sheet: Option<String>,
     /// Whether a file with the marks of another dialect is refused whole.
     pub strict: bool,
+    /// The name under which these options are kept, for the ledger.
+    pub profile: Option<String>,
 }
 
 impl ReadOptions {

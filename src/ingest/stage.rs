@@ -419,7 +419,7 @@ impl Staged {
 }
 
 /// Says which documented columns no row of a file has; those that are made from others then ([`super::rows`]) are not missed.
-fn missing_columns(seen: u32) -> Option<String> {
+pub(super) fn missing_columns(seen: u32) -> Option<String> {
     let has =
         |name: &str| COLUMNS.iter().position(|column| column.name == name).is_some_and(|at| seen & (1 << at) != 0);
     let made = |name: &str| match name {

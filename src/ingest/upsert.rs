@@ -61,6 +61,12 @@ impl IngestOptions {
 /// Storage errors, temporary space that runs out, another writer that is always faster, or a run stopped from outside. Faults of
 /// the inputs are in the ledger.
 pub async fn ingest(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) -> Result<Ledger> {
+    let profile = options.read.profile.clone();
+    let ledger = ingest_all(lake, inputs, options).await?;
+    Ok(Ledger { profile, ..ledger })
+}
+
+async fn ingest_all(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) -> Result<Ledger> {
     let inputs = &opened_tables(inputs).await[..];
     // A lake that cannot be made is better known before gigabytes are read; but a run that may yet stop makes none.
     let opened = match options.all_or_nothing {
@@ -254,7 +260,8 @@ impl Run {
                 names.iter().zip(&files).filter(|(_, file)| file.is_taken()).map(|(name, _)| name.clone()).collect();
             let snapshot = table.snapshot()?;
             let mut decision = decide(lake, table, &snapshot, &self.staged, limits).await?;
-            let mut ledger = Ledger::of(decision.files.clone());
+            let profile = self.options.read.profile.clone();
+            let mut ledger = Ledger { profile, ..Ledger::of(decision.files.clone()) };
             if self.options.stops(&decision.files) {
                 return Ok(Ledger { stopped: true, ..ledger });
             }

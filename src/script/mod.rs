@@ -47,6 +47,7 @@ pub use diagnostics::{locate, locate_among};
 pub use files::{read_file, share_out, sql_files};
 pub use header::{Entry, Header};
 pub use moment::Clock;
+pub use names::did_you_mean;
 pub use parameters::{DefaultText, Parameter, ParameterType, bind, bind_for_plan};
 pub use split::Statement;
 

@@ -94,6 +94,7 @@ pub fn options() -> IngestOptions {
             records: None,
             sheet: None,
             strict: false,
+            profile: None,
         },
         max_bad: 0,
         all_or_nothing: false,

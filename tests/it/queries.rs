@@ -132,6 +132,7 @@ impl TestLake {
                 records: None,
                 sheet: None,
                 strict: false,
+                profile: None,
             },
             max_bad: 1,
             all_or_nothing: true,

@@ -1,0 +1,586 @@
+//! Says what an ingest would make of a file, and finds flags that read it better.
+//!
+//! The start of the file is read under the flags that were given, and again with one flag more at a time ([`suggest`]): the flag that
+//! leaves the fewest records unread, and after that the fewest that are odd, is kept, until none helps. So every suggestion has been tried
+//! on the file itself. Nothing of this is done by an ingest. Memory: the first MiB of the file, and a block of records.
+
+use std::collections::BTreeMap;
+use std::io::{Cursor, Read, Seek, Write};
+use std::sync::Arc;
+
+use arrow::array::{AsArray, RecordBatch};
+use jiter::Jiter;
+
+use super::csv::Fields;
+use super::cut::TextBlock;
+use super::delta::opened_tables;
+use super::detect::PARQUET_MAGIC;
+use super::dialect::null_mark;
+use super::ipc::FILE_MAGIC;
+use super::kinds::{KIND_BYTES, flag as format_name, is_ipc};
+use super::layout::{Layout, target_name};
+use super::ledger::add_warnings;
+use super::packed::ByteStream;
+use super::reader::{Block, Payload, ReadBatch, Reader};
+use super::signs::{Signs, refusal};
+use super::source::{InputFormat, ReadOptions, SourceFile};
+use super::stage::missing_columns;
+use super::suggest;
+use super::upsert::blocking;
+use super::{Encoding, Warnings};
+use crate::error::{Error, Result, io_error};
+use crate::schema::{COLUMNS, match_headers};
+
+/// Bytes of text that flags are tried on, decompressed.
+const TRIAL_BYTES: usize = 1 << 20;
+
+/// Bytes of a file of columns that flags are tried on at most: each try reads all of it.
+const TRIED_FILE_BYTES: u64 = 256 << 20;
+
+/// Reasons, headers and notes that are told at most: a file may have as many as it has records.
+const TOLD: usize = 10;
+const HEADERS: usize = 1_000;
+
+/// What begins a zip, which a workbook is.
+const ZIP_MAGIC: &[u8] = b"PK";
+
+/// Records whose keys are looked at, and good rows that first values are looked for in.
+const LOOKED_AT: usize = 1_000;
+
+/// What an ingest would make of a file, or of its start.
+#[derive(Debug, Clone, Default)]
+pub struct Look {
+    /// The format, where the file could be opened.
+    pub format: Option<InputFormat>,
+    /// Its name, as `--input-format` takes it.
+    pub format_name: &'static str,
+    /// The byte between fields of delimited text.
+    pub delimiter: Option<u8>,
+    /// Headers, each with the column that it fills, if it fills one.
+    pub headers: Vec<(String, Option<&'static str>)>,
+    /// Columns that the names of folders have.
+    pub in_folders: Vec<&'static str>,
+    /// Says which documented columns the records do not have, if any.
+    pub missing: Option<String>,
+    /// When the rows were exported that do not say so, in microseconds since the Unix epoch.
+    pub exported_at_us: i64,
+    /// Records read.
+    pub rows: u64,
+    /// Records that cannot be read.
+    pub bad: u64,
+    /// Why, with how many and the line of the first.
+    pub reasons: BTreeMap<String, (u64, Option<u64>)>,
+    /// What is odd about the others.
+    pub warnings: Warnings,
+    /// What a person should know of the file as a whole, a sentence each.
+    pub notes: Vec<String>,
+    /// The first good rows.
+    pub first: Option<RecordBatch>,
+    /// Why the file is refused whole, with the hint.
+    pub refused: Option<(String, Option<String>)>,
+    /// Whether all of the file was looked at.
+    pub is_whole: bool,
+    /// Whether the file is text.
+    pub is_text: bool,
+    /// What another dialect would explain.
+    pub(super) signs: Signs,
+    /// Texts without quotes that some tools write for null.
+    pub(super) marks: BTreeMap<&'static str, u64>,
+    /// Whether a field stands in quotes.
+    pub(super) has_quotes: bool,
+    /// How far records that cannot be read are from being read, summed up.
+    pub(super) distance: u64,
+    columns_seen: u32,
+    /// Bytes of the blocks that were looked at.
+    bytes: u64,
+}
+
+/// What [`inspect`] found.
+#[derive(Debug, Clone)]
+pub struct Inspection {
+    /// What becomes of the file under the options that were given.
+    pub given: Look,
+    /// What becomes of it with the flags suggested as well.
+    pub suggested: Look,
+    /// The flags suggested, each as its words.
+    pub flags: Vec<Vec<String>>,
+    /// The character set under the flags suggested.
+    pub encoding: Encoding,
+    /// What cannot be told from the file, a sentence each.
+    pub doubts: Vec<String>,
+    /// What the file is compressed by.
+    pub packing: Option<&'static str>,
+}
+
+/// Looks at the first `bytes` of a file, decompressed, or of its columns where it is one of columns, and at those blocks of records that
+/// begin in them. Standard input is kept in a temporary file as far as it is looked at.
+///
+/// # Errors
+/// The file cannot be read, or the temporary one not be written.
+pub async fn inspect(file: &SourceFile, options: &ReadOptions, bytes: u64) -> Result<Inspection> {
+    // Of a Delta table the log says what its files are.
+    let opened = opened_tables(std::slice::from_ref(file)).await;
+    let options = options.clone();
+    let file = opened.into_iter().next().ok_or_else(|| Error::internal("an input without a file"))?;
+    blocking(move || inspect_opened(&file, &options, bytes)).await
+}
+
+fn inspect_opened(file: &SourceFile, options: &ReadOptions, bytes: u64) -> Result<Inspection> {
+    if file.delta.is_some() {
+        return inspect_file(file, options, bytes, false);
+    }
+    let is_there = file.member.is_some() || file.path.as_ref().is_some_and(|path| path.is_file());
+    if is_there {
+        return inspect_file(file, options, bytes, false);
+    }
+    let mut input: Box<dyn Read> = match &file.path {
+        None => Box::new(std::io::stdin()),
+        Some(path) => Box::new(std::fs::File::open(path).map_err(io_error(&file.name))?),
+    };
+    let failed = || io_error("temporary copy of the input");
+    let mut copy = tempfile::NamedTempFile::new().map_err(failed())?;
+    let mut kept = std::io::copy(&mut (&mut input).take(bytes.max(TRIAL_BYTES as u64)), &mut copy).map_err(failed())?;
+    copy.flush().map_err(failed())?;
+    let copied = SourceFile { path: Some(copy.path().to_owned()), ..file.clone() };
+    let is_read_from_end = match ByteStream::open(&copied) {
+        Ok(mut stream) => {
+            let is_one =
+                |start: &[u8]| [PARQUET_MAGIC, FILE_MAGIC, ZIP_MAGIC].iter().any(|magic| start.starts_with(magic));
+            stream.look_at(FILE_MAGIC.len()).is_ok_and(is_one)
+        }
+        Err(_) => false,
+    };
+    let mut more = [0];
+    let mut is_cut = input.read(&mut more).map_err(io_error(&file.name))? > 0;
+    if is_cut && is_read_from_end {
+        copy.as_file_mut().seek(std::io::SeekFrom::End(0)).map_err(failed())?;
+        copy.write_all(&more).map_err(failed())?;
+        kept += 1 + std::io::copy(&mut input, &mut copy).map_err(failed())?;
+        copy.flush().map_err(failed())?;
+        is_cut = false;
+    }
+    tracing::debug!("kept {kept} bytes of {}", file.name);
+    inspect_file(&copied, options, bytes, is_cut)
+}
+
+fn inspect_file(file: &SourceFile, options: &ReadOptions, bytes: u64, is_cut: bool) -> Result<Inspection> {
+    let source = Source::open(file, options, is_cut)?;
+    let given = source.look(options, Amount::Bytes(bytes))?;
+    let mut found = Inspection {
+        suggested: given.clone(),
+        given,
+        flags: Vec::new(),
+        encoding: options.encoding,
+        doubts: Vec::new(),
+        packing: source.packing,
+    };
+    if let Some(reason) = source.untried {
+        found.doubts.push(reason.to_owned());
+        return Ok(found);
+    }
+    // What is wrong may begin behind what is tried first.
+    let start = source.look(options, Amount::Trial)?;
+    let amount = if suggest::is_clean(&start) { Amount::Bytes(bytes) } else { Amount::Trial };
+    let from = if suggest::is_clean(&start) { found.given.clone() } else { start };
+    let tried = suggest::suggest(from, options, &source.start, |options| source.look(options, amount))?;
+    if !tried.flags.is_empty() {
+        found.suggested = source.look(&tried.options, Amount::Bytes(bytes))?;
+        found.encoding = tried.options.encoding;
+        found.flags = tried.flags;
+        found.doubts.extend(tried.doubts);
+    }
+    Ok(found)
+}
+
+/// How much of a file is looked at.
+#[derive(Clone, Copy)]
+enum Amount {
+    /// What flags are tried on.
+    Trial,
+    /// Blocks that begin in the first so many bytes.
+    Bytes(u64),
+}
+
+/// A file that is looked at again and again.
+struct Source<'f> {
+    file: &'f SourceFile,
+    /// The first bytes, decompressed.
+    start: Arc<[u8]>,
+    /// Whether there are more.
+    goes_on: bool,
+    /// Whether the file is only the start of one.
+    is_cut: bool,
+    is_text: bool,
+    packing: Option<&'static str>,
+    /// Why no flags are tried.
+    untried: Option<&'static str>,
+    /// The data files of a Delta table, as inputs.
+    parts: Option<Vec<SourceFile>>,
+    /// Why there are none.
+    refused: Option<(String, Option<String>)>,
+}
+
+impl<'f> Source<'f> {
+    fn open(file: &'f SourceFile, options: &ReadOptions, is_cut: bool) -> Result<Self> {
+        let mut source = Self {
+            file,
+            start: Arc::new([]),
+            goes_on: true,
+            is_cut,
+            is_text: false,
+            packing: None,
+            untried: Some("no flags were tried: the file cannot be opened"),
+            parts: None,
+            refused: None,
+        };
+        match file.data_files(options) {
+            Ok(None) => {}
+            Ok(Some(parts)) => {
+                source.parts = Some(parts);
+                source.untried = source.untried_for_size();
+                return Ok(source);
+            }
+            Err(error @ Error::Input { .. }) => {
+                source.refused = Some((error.to_string(), error.hint().map(str::to_owned)));
+                return Ok(source);
+            }
+            Err(error) => return Err(error),
+        }
+        let mut stream = match ByteStream::open(file) {
+            Ok(stream) => stream,
+            // Told again when it is looked at.
+            Err(Error::Input { .. }) => return Ok(source),
+            Err(error) => return Err(error),
+        };
+        source.packing = stream.packing();
+        let mut start = Vec::new();
+        let read =
+            stream.read_into(&mut start, TRIAL_BYTES).and_then(|_| stream.look_at(1).map(|more| !more.is_empty()));
+        match read {
+            Ok(goes_on) => source.goes_on = goes_on || is_cut,
+            // The archive is damaged, or cut, behind what was read.
+            Err(Error::Input { .. }) => {}
+            Err(error) => return Err(error),
+        }
+        let is_other = [PARQUET_MAGIC, ZIP_MAGIC, b"Obj\x01"].iter().any(|magic| start.starts_with(magic));
+        source.is_text = !is_other && !is_ipc(start.get(..KIND_BYTES).unwrap_or(&start));
+        source.untried = source.untried_for_size();
+        source.start = start.into();
+        Ok(source)
+    }
+
+    fn untried_for_size(&self) -> Option<&'static str> {
+        let is_large = !self.is_text && self.file.size_bytes.is_some_and(|bytes| bytes > TRIED_FILE_BYTES);
+        is_large.then_some("no flags were tried: the file has more than 256 MiB")
+    }
+
+    /// Reads the file under these options.
+    fn look(&self, options: &ReadOptions, amount: Amount) -> Result<Look> {
+        // Extra columns have first values, too.
+        let options = ReadOptions {
+            keep_extra: options.keep_extra || self.is_text || self.start.starts_with(ZIP_MAGIC),
+            ..options.clone()
+        };
+        if let Some(refused) = &self.refused {
+            return Ok(Look { refused: Some(refused.clone()), ..Look::default() });
+        }
+        if let Some(parts) = &self.parts {
+            return self.look_at_parts(parts, &options, amount);
+        }
+        let in_memory = self.is_text && (matches!(amount, Amount::Trial) || !self.goes_on);
+        let opened = if in_memory {
+            ByteStream::unpacked(Box::new(Cursor::new(Arc::clone(&self.start))), &self.file.name)
+                .and_then(|bytes| Reader::from_stream(bytes, self.file, &options))
+        } else {
+            Reader::open(self.file, &options)
+        };
+        let limit = match amount {
+            Amount::Trial if in_memory => u64::MAX,
+            Amount::Trial => TRIAL_BYTES as u64,
+            Amount::Bytes(bytes) => bytes,
+        };
+        let mut look = Look { exported_at_us: options.export_time_us(self.file), ..Look::default() };
+        let ends_early = if in_memory { self.goes_on } else { self.is_cut };
+        match opened {
+            Ok(reader) => {
+                let of_archive = self.file.member.as_ref().filter(|_| in_memory).and_then(|member| member.note.clone());
+                look.notes.extend(of_archive);
+                look.read(reader, &options, limit, ends_early)?;
+            }
+            Err(error) => look.refuse(error)?,
+        }
+        if options.strict
+            && look.refused.is_none()
+            && let Some(reason) = refusal(&self.file.name, &look.signs, &look.warnings)
+        {
+            let (message, hint) = reason.split_once("\nhint: ").unwrap_or((&reason, ""));
+            look.refused = Some((message.to_owned(), Some(hint.to_owned())));
+        }
+        Ok(look)
+    }
+}
+
+impl Source<'_> {
+    /// Reads the data files of a Delta table, one after the other, until they reach the limit.
+    fn look_at_parts(&self, parts: &[SourceFile], options: &ReadOptions, amount: Amount) -> Result<Look> {
+        let limit = match amount {
+            Amount::Trial => TRIAL_BYTES as u64,
+            Amount::Bytes(bytes) => bytes,
+        };
+        let mut look = Look {
+            exported_at_us: options.export_time_us(self.file),
+            notes: self.file.table_notes(),
+            is_whole: true,
+            ..Look::default()
+        };
+        for part in parts {
+            if look.bytes >= limit || look.refused.is_some() {
+                look.is_whole = false;
+                break;
+            }
+            match Reader::open(part, options) {
+                Ok(reader) => look.read(reader, options, limit, false)?,
+                Err(error) => look.refuse(error)?,
+            }
+            if !look.is_whole {
+                break;
+            }
+        }
+        look.format = Some(InputFormat::Delta);
+        look.format_name = format_name(InputFormat::Delta);
+        Ok(look)
+    }
+}
+
+impl Look {
+    /// Reads blocks until they reach the limit. Of bytes that end early the last record is left out, since what it would be is not known.
+    fn read(&mut self, mut reader: Reader, options: &ReadOptions, limit: u64, ends_early: bool) -> Result<()> {
+        let converter = reader.converter();
+        self.format = Some(reader.format());
+        self.format_name = format_name(reader.format());
+        self.is_text = matches!(
+            self.format,
+            Some(
+                InputFormat::Csv | InputFormat::Tsv | InputFormat::Ndjson | InputFormat::JsonArray | InputFormat::Pages
+            )
+        );
+        if matches!(self.format, Some(InputFormat::Csv | InputFormat::Tsv)) {
+            self.delimiter = Some(converter.dialect.delimiter);
+        }
+        self.headers = converter.layout.iter().flat_map(|layout| headers(layout)).take(HEADERS).collect();
+        self.in_folders = converter.rules.folders.slots().filter_map(|slot| Some(COLUMNS.get(slot)?.name)).collect();
+        let is_plain = self.delimiter.is_some() && converter.dialect.is_plain();
+        let mut waiting = None::<Block>;
+        loop {
+            let next = match reader.next_block() {
+                Ok(next) => next,
+                Err(_) if ends_early => None,
+                Err(error) => return self.refuse(error),
+            };
+            let is_last = next.is_none();
+            if let Some(mut block) = waiting.take() {
+                if let (Payload::Text(text), true, true) = (&mut block.payload, is_last, ends_early) {
+                    text.spans.pop();
+                }
+                if let Payload::Text(text) = &block.payload {
+                    self.see_text(text, options, is_plain.then_some(converter.dialect.delimiter));
+                }
+                match converter.convert(block) {
+                    Ok(read) => self.take(&read),
+                    Err(error) => return self.refuse(error),
+                }
+            }
+            match next {
+                Some(block) if self.bytes < limit => {
+                    self.bytes += size_of(&block);
+                    waiting = Some(block);
+                }
+                Some(_) => {
+                    self.is_whole = false;
+                    break;
+                }
+                None => {
+                    self.is_whole = !ends_early;
+                    break;
+                }
+            }
+        }
+        self.missing = missing_columns(self.columns_seen);
+        if self.is_whole {
+            match reader.finish() {
+                Ok(summary) => {
+                    self.notes = [std::mem::take(&mut self.notes), summary.notes].concat();
+                    self.notes.dedup();
+                    self.signs.extend(summary.signs.into_iter().map(|sign| (sign, 1)));
+                }
+                Err(error) => return self.refuse(error),
+            }
+        } else {
+            self.notes.extend(reader.notes().iter().cloned());
+            self.signs.extend(reader.signs().iter().map(|sign| (sign.clone(), 1)));
+        }
+        Ok(())
+    }
+
+    fn refuse(&mut self, error: Error) -> Result<()> {
+        match error {
+            Error::Input { .. } => {
+                self.refused = Some((error.to_string(), error.hint().map(str::to_owned)));
+                Ok(())
+            }
+            error => Err(error),
+        }
+    }
+
+    fn take(&mut self, read: &ReadBatch) {
+        self.rows += (read.rows.num_rows() + read.rejects.len()) as u64;
+        self.bad += read.rejects.len() as u64;
+        self.columns_seen |= read.columns_seen;
+        for reject in &read.rejects {
+            // The values differ from record to record, what is wrong with them does not.
+            let what = without_value(&reject.reason);
+            let reason = match &reject.column {
+                Some(column) => format!("{column} {what}"),
+                None => what.to_owned(),
+            };
+            if self.reasons.len() < TOLD || self.reasons.contains_key(&reason) {
+                self.reasons.entry(reason).or_insert((0, reject.line)).0 += 1;
+            }
+            // Columns are read in this order, and the first that cannot be read is told alone.
+            self.distance += match reject.column.as_deref() {
+                Some("started_at") => 4,
+                Some("ended_at") => 3,
+                Some("time_in_workflow") => 2,
+                Some(crate::schema::EXPORTED_AT) => 1,
+                _ => 8,
+            };
+            if let Some(sign) = reject.sign.as_deref() {
+                *self.signs.entry(sign.clone()).or_default() += 1;
+            }
+        }
+        add_warnings(&mut self.warnings, &read.warnings);
+        for note in &read.notes {
+            if self.notes.len() < TOLD && !self.notes.contains(note) {
+                self.notes.push(note.clone());
+            }
+        }
+        if self.first.is_none() && read.rows.num_rows() > 0 {
+            self.first = Some(read.rows.slice(0, read.rows.num_rows().min(LOOKED_AT)));
+        }
+    }
+
+    /// Looks for marks of null in delimited text, and for the headers of records that have their own.
+    fn see_text(&mut self, block: &TextBlock, options: &ReadOptions, delimiter: Option<u8>) {
+        let records =
+            block.spans.iter().filter_map(|span| std::str::from_utf8(block.bytes.get(span.start..span.end)?).ok());
+        if let Some(delimiter) = delimiter {
+            let mut fields = Fields::default();
+            for record in records {
+                fields.split(record, delimiter);
+                for (text, is_quoted) in fields.quoted_texts(record) {
+                    self.has_quotes |= is_quoted;
+                    if let Some(mark) = null_mark(text).filter(|_| !is_quoted) {
+                        *self.marks.entry(mark).or_default() += 1;
+                    }
+                }
+            }
+        } else if let Some(layout) = &block.layout {
+            for (header, column) in headers(layout) {
+                if self.headers.len() < HEADERS && !self.headers.iter().any(|(known, _)| *known == header) {
+                    self.headers.push((header, column));
+                }
+            }
+        } else if self.delimiter.is_none() && self.rows < LOOKED_AT as u64 {
+            for key in records.take(LOOKED_AT).flat_map(keys) {
+                if self.headers.len() < HEADERS && !self.headers.iter().any(|(known, _)| *known == key) {
+                    let column = match_headers(&[&key], &options.header_map).ok();
+                    let column = column.and_then(|found| target_name(*found.matches.first()?));
+                    self.headers.push((key, column));
+                }
+            }
+        }
+    }
+
+    /// Returns the first text that a column which is none of ours has, where extra columns were kept.
+    pub fn first_extra(&self, header: &str) -> Option<String> {
+        let extra = self.first.as_ref()?.column_by_name("_extra")?.as_string_view_opt()?;
+        let values = extra.iter().flatten().find_map(|json| {
+            let mut object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).ok()?;
+            object.remove(header)
+        })?;
+        Some(match values {
+            serde_json::Value::String(text) => text,
+            other => other.to_string(),
+        })
+    }
+}
+
+/// Leaves out the value that a reason begins with, in quotes.
+fn without_value(reason: &str) -> &str {
+    let Some(rest) = reason.strip_prefix('"') else { return reason };
+    let mut is_escaped = false;
+    for (at, c) in rest.char_indices() {
+        match c {
+            _ if is_escaped => is_escaped = false,
+            '\\' => is_escaped = true,
+            '"' => return rest.get(at + 1..).unwrap_or_default().trim_start_matches(['\u{2026}', ' ']),
+            _ => {}
+        }
+    }
+    reason
+}
+
+fn size_of(block: &Block) -> u64 {
+    match &block.payload {
+        Payload::Text(block) => block.bytes.len() as u64,
+        Payload::Rows(block) => block.batch.get_array_memory_size() as u64,
+    }
+}
+
+fn headers(layout: &Layout) -> Vec<(String, Option<&'static str>)> {
+    let matches = layout.headers.matches.iter().map(|found| target_name(*found));
+    layout.headers.names.iter().cloned().zip(matches).collect()
+}
+
+/// Lists the keys at the top of an object, as far as it can be read.
+fn keys(record: &str) -> Vec<String> {
+    let mut parser = Jiter::new(record.as_bytes());
+    let mut keys = Vec::new();
+    let mut next = parser.next_object().map(|key| key.map(str::to_owned));
+    while let Ok(Some(key)) = next {
+        keys.push(key);
+        if parser.next_skip().is_err() {
+            break;
+        }
+        next = parser.next_key().map(|key| key.map(str::to_owned));
+    }
+    keys
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_counted_without_the_values_that_they_quote() {
+        for (reason, what) in [
+            (r#""soon" is not a date and time"#, "is not a date and time"),
+            (
+                r#""a\"b\\" is not a number; --thousands-mark "'" reads it"#,
+                r#"is not a number; --thousands-mark "'" reads it"#,
+            ),
+            ("\"long\"\u{2026} is not a number", "is not a number"),
+            ("3 fields where the header has 2", "3 fields where the header has 2"),
+            ("\"never closed", "\"never closed"),
+        ] {
+            assert_eq!(without_value(reason), what);
+        }
+    }
+
+    #[test]
+    fn keys_are_those_at_the_top_in_their_order() {
+        assert_eq!(keys(r#"{"b":1,"a":{"c":2},"a":3}"#), ["b", "a", "a"]);
+        assert_eq!(keys(r#"{"b":1,"#), ["b"]);
+        assert!(keys("[1]").is_empty() && keys("").is_empty());
+    }
+}

@@ -1,0 +1,260 @@
+//! Finds flags that read a file better, by trying them.
+
+use std::collections::BTreeSet;
+
+use super::dates::DateFormat;
+use super::dialect::Declared;
+use super::inspect::Look;
+use super::signs::SignKind;
+use super::source::{Encoding, InputFormat, ReadOptions};
+use super::wrapped::RecordsPath;
+use super::{Warning, day_of_date};
+use crate::error::Result;
+
+/// Flags that are added at most; each has to help.
+const ROUNDS: usize = 8;
+
+/// Lines before a header that are looked for.
+const LINES_BEFORE: u64 = 20;
+
+/// Days that stand for no end.
+const NO_ENDS: [&str; 4] = ["9999-12-31", "0001-01-01", "1900-01-01", "1970-01-01"];
+
+/// Presets, each with what stands in no file of another dialect.
+const PRESETS: [(&str, &[u8]); 14] = [
+    ("postgres-text", b"\\"),
+    ("mysql", b"\\"),
+    ("spark", b"\\\""),
+    ("mysql-csv", b"\\\""),
+    ("snowflake", b"\\,"),
+    ("redshift-escape", b"\\|"),
+    ("sqlite-quote", b"',"),
+    ("clickhouse-csv", b"\\N"),
+    ("excel-de", b";"),
+    ("excel-ch", b";"),
+    ("excel-se", b";"),
+    ("excel-us", b"/"),
+    ("excel-gb", b"/"),
+    ("excel-jp", b"/"),
+];
+
+/// What was found.
+pub(super) struct Tried {
+    /// The options with the flags.
+    pub(super) options: ReadOptions,
+    /// The flags, each as its words.
+    pub(super) flags: Vec<Vec<String>>,
+    /// What cannot be told.
+    pub(super) doubts: Vec<String>,
+}
+
+/// How badly a file is read: refused, records unread, marks of another dialect, odd values. Less is better, in this order.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+struct Score(bool, u64, u64, u64);
+
+impl Score {
+    fn of(look: &Look) -> Self {
+        let count = |kinds: &[Warning]| kinds.iter().filter_map(|kind| look.warnings.get(kind)).sum();
+        let marks: u64 = count(&[Warning::NullMark, Warning::BackslashEscape, Warning::DayNumber]);
+        let odd: u64 = count(&[
+            Warning::ImplausibleTime,
+            Warning::EndedBeforeStarted,
+            Warning::TimeInWorkflowOff,
+            Warning::InvalidJson,
+        ]);
+        let separators = look.signs.keys().filter(|sign| sign.kind == SignKind::Separator).count() as u64;
+        Self(look.refused.is_some(), look.distance, marks + separators, odd)
+    }
+}
+
+/// Returns whether nothing is wrong that a flag might help.
+pub(super) fn is_clean(look: &Look) -> bool {
+    Score::of(look) == Score::default()
+}
+
+/// Tries one flag after the other on what `look` reads, and keeps those that help.
+///
+/// # Errors
+/// What reading the file gives.
+pub(super) fn suggest(
+    mut now: Look,
+    options: &ReadOptions,
+    start: &[u8],
+    look: impl Fn(&ReadOptions) -> Result<Look>,
+) -> Result<Tried> {
+    let mut tried = Tried { options: options.clone(), flags: Vec::new(), doubts: Vec::new() };
+    for _ in 0..ROUNDS {
+        let score = Score::of(&now);
+        if score == Score::default() {
+            break;
+        }
+        let mut next: Option<(Score, Candidate, Look)> = None;
+        let mut equal = Vec::new();
+        for candidate in candidates(&now, &tried.options, start) {
+            let then = look(&candidate.options)?;
+            let reached = Score::of(&then);
+            // A flag that reads fewer records hides some.
+            let loses = !score.0 && then.rows - then.bad < now.rows - now.bad;
+            match &next {
+                _ if loses || reached >= score => {}
+                Some((least, ..)) if reached > *least => {}
+                Some((least, ..)) if reached == *least => equal.push((candidate, then)),
+                _ => {
+                    equal.clear();
+                    next = Some((reached, candidate, then));
+                }
+            }
+        }
+        let Some((_, candidate, then)) = next else { break };
+        if let Some((other, _)) = equal.iter().find(|(_, other)| other.first != then.first) {
+            let (flag, other) = (candidate.flag.join(" "), other.flag.join(" "));
+            tried.doubts.push(format!(
+                "{other} reads as many records as {flag}, with other values: the file does not tell which is right"
+            ));
+        }
+        tried.flags.push(candidate.flag);
+        tried.options = candidate.options;
+        now = then;
+    }
+    Ok(tried)
+}
+
+/// A flag that may help, and the options with it.
+struct Candidate {
+    flag: Vec<String>,
+    options: ReadOptions,
+}
+
+/// Collects candidates.
+struct Candidates<'o> {
+    options: &'o ReadOptions,
+    list: Vec<Candidate>,
+}
+
+impl Candidates<'_> {
+    fn offer(&mut self, flag: &[&str], change: impl FnOnce(&mut ReadOptions)) {
+        let mut options = self.options.clone();
+        change(&mut options);
+        self.list.push(Candidate { flag: flag.iter().map(|word| (*word).to_owned()).collect(), options });
+    }
+}
+
+fn candidates(look: &Look, options: &ReadOptions, start: &[u8]) -> Vec<Candidate> {
+    let mut list = Candidates { options, list: Vec::new() };
+    let holds = |part: &[u8]| memchr::memmem::find(start, part).is_some();
+    if options.encoding == Encoding::Utf8 {
+        if start.contains(&0) {
+            list.offer(&["--encoding", "utf-16"], |options| options.encoding = Encoding::Utf16);
+        }
+        // A character that the end of what is at hand cuts is none that is wrong.
+        let is_utf_8 = std::str::from_utf8(start).map_or_else(|error| error.error_len().is_none(), |_| true);
+        if !is_utf_8 {
+            list.offer(&["--encoding", "cp1252"], |options| options.encoding = Encoding::Cp1252);
+        }
+    }
+    offer_hinted(look, &mut list);
+    offer_dates(look, &mut list);
+    if look.warnings.contains_key(&Warning::ImplausibleTime) {
+        for day in NO_ENDS {
+            if let Some(number) = day_of_date(day).filter(|number| !options.no_end_days.contains(number)) {
+                list.offer(&["--no-end", day], |options| options.no_end_days.push(number));
+            }
+        }
+    }
+    let has_numbers = look.signs.keys().any(|sign| sign.kind == SignKind::Number);
+    if has_numbers && !options.declared.decimal_comma && options.declared.thousands.is_none() {
+        list.offer(&["--decimal-mark", ","], |options| options.declared.decimal_comma = true);
+        for (name, mark) in [(",", ','), ("'", '\''), (" ", ' ')] {
+            list.offer(&["--thousands-mark", name], |options| options.declared.thousands = Some(mark));
+        }
+    } else if has_numbers && options.declared.decimal_comma {
+        list.offer(&["--decimal-mark", "."], |options| options.declared.decimal_comma = false);
+    }
+    if matches!(look.format, None | Some(InputFormat::Csv | InputFormat::Tsv)) {
+        offer_dialects(look, options, &holds, &mut list);
+    }
+    list.list
+}
+
+/// Offers what the hint of a refused file names.
+fn offer_hinted(look: &Look, list: &mut Candidates<'_>) {
+    let Some((_, Some(hint))) = &look.refused else { return };
+    let word_behind = |flag: &str| -> Option<String> {
+        let rest = hint.split_once(flag)?.1.trim_start();
+        match rest.strip_prefix('\'') {
+            Some(quoted) => quoted.split_once('\'').map(|(word, _)| word.to_owned()),
+            None => Some(rest.split([' ', ',', ';', ')']).next()?.to_owned()),
+        }
+    };
+    if let Some(path) = word_behind("--records ")
+        && let Ok(records) = RecordsPath::parse(&path)
+    {
+        list.offer(&["--records", &path], |options| options.records = Some(records));
+    }
+    if let Some(name) = word_behind("--input-format ") {
+        let format = match name.as_str() {
+            "ndjson" => InputFormat::Ndjson,
+            "json" => InputFormat::JsonArray,
+            "pages" => InputFormat::Pages,
+            "csv" => InputFormat::Csv,
+            _ => return,
+        };
+        list.offer(&["--input-format", &name], |options| options.format = Some(format));
+    }
+}
+
+/// Offers the formats of dates that are known to read one of them.
+fn offer_dates(look: &Look, list: &mut Candidates<'_>) {
+    let mut names = BTreeSet::new();
+    for sign in look.signs.keys().filter(|sign| sign.kind == SignKind::Date) {
+        let (formats, _) = sign.flag.split_once(" --decimal-mark").unwrap_or((&sign.flag, ""));
+        let formats = formats.trim_start_matches("--date-format ").split(" or ");
+        names.extend(formats.map(|name| name.trim_matches('\'').to_owned()));
+    }
+    if look.warnings.contains_key(&Warning::DayNumber) {
+        names.extend(["excel-serial", "julian"].map(str::to_owned));
+    }
+    for name in names {
+        if let Ok(dates) = DateFormat::parse(&name) {
+            list.offer(&["--date-format", &name], |options| options.declared.dates = dates);
+        }
+    }
+}
+
+/// Offers dialects of delimited text, part by part and by name. What was declared is not undone.
+fn offer_dialects(look: &Look, options: &ReadOptions, holds: &dyn Fn(&[u8]) -> bool, list: &mut Candidates<'_>) {
+    let declared = &options.declared;
+    if declared.nulls.is_empty() && !look.marks.is_empty() {
+        let flag: Vec<&str> = look.marks.keys().flat_map(|mark| ["--null-mark", mark]).collect();
+        list.offer(&flag, |options| {
+            options.declared.nulls = look.marks.keys().map(|mark| (*mark).to_owned()).collect()
+        });
+    }
+    if declared.delimiter.is_none() && look.refused.is_some() {
+        for (name, byte) in [(",", b','), (";", b';'), ("|", b'|'), ("tab", b'\t'), (":", b':'), ("^", b'^')] {
+            list.offer(&["--delimiter", name], |options| options.declared.delimiter = Some(byte));
+        }
+    }
+    if !look.has_quotes && declared.quote == b'"' && holds(b"'") {
+        list.offer(&["--quote", "'"], |options| options.declared.quote = b'\'');
+    }
+    if declared.comment.is_none() && holds(b"#") {
+        list.offer(&["--comment", "#"], |options| options.declared.comment = Some(b'#'));
+    }
+    let contradicts = look.signs.keys().any(|sign| sign.kind == SignKind::Separator);
+    if declared.skip_lines == 0 && (look.refused.is_some() || contradicts) {
+        for lines in 1..=LINES_BEFORE {
+            list.offer(&["--skip-lines", &lines.to_string()], |options| options.declared.skip_lines = lines);
+        }
+    }
+    if declared.is_default() {
+        for (name, sign) in PRESETS {
+            if let Some((preset, format)) = Declared::preset(name).filter(|_| holds(sign)) {
+                list.offer(&["--dialect", name], |options| {
+                    options.declared = preset;
+                    options.format = options.format.or(Some(format));
+                });
+            }
+        }
+    }
+}
