@@ -21,8 +21,8 @@ use super::in_order::InOrder;
 use super::memory::PeakPool;
 use super::operators::OwnOperators;
 use super::rules::{
-    AsOfClock, Bounds, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows, ZonedCasts, ZonedTypes,
-    with_read_intervals, with_zone_calls,
+    AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows, Operators,
+    ZonedCasts, ZonedTypes, with_read_intervals, with_zone_calls,
 };
 use super::scan::Leaves;
 use crate::error::{Error, Result};
@@ -133,9 +133,11 @@ impl Engine {
         analyzer_rules.insert(0, Arc::new(AsOfClock::new(options.as_of, options.time_zone)));
         analyzer_rules.insert(1, Arc::new(IntervalTexts));
         analyzer_rules.insert(2, Arc::new(ZonedTypes));
+        analyzer_rules.insert(3, Arc::new(Casts));
         // Last: where types meet, they have been coerced.
         analyzer_rules.push(Arc::new(ZonedCasts));
         analyzer_rules.push(Arc::new(Intervals));
+        analyzer_rules.push(Arc::new(Operators));
         let optimizer_rules = Bounds::among(state.optimizer().rules.clone());
         let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(optimizer_rules));
         optimizer_rules.push(Arc::new(Durations));

@@ -16,6 +16,7 @@ pub mod interval;
 mod json;
 mod mask_email;
 mod phone;
+pub mod postgres;
 pub mod reference;
 mod surrogates;
 mod text_function;
@@ -98,5 +99,6 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
         .chain(json::plain_functions())
         .chain(interval::parts())
         .chain(zoned::parts())
+        .chain(postgres::all())
         .collect()
 }

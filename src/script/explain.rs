@@ -175,6 +175,7 @@ fn arrow(error: &ArrowError) -> Explanation {
             [Target::OnlyOperator("/".to_owned()), Target::OnlyOperator("%".to_owned())],
         )
         .hint("divide by nullif(divisor, 0) to get null instead"),
+        ArrowError::ArithmeticOverflow(message) if message.starts_with(OVERFLOW) => overflow(message),
         ArrowError::CastError(message)
         | ArrowError::ParseError(message)
         | ArrowError::ComputeError(message)
@@ -182,6 +183,25 @@ fn arrow(error: &ArrowError) -> Explanation {
         | ArrowError::ArithmeticOverflow(message) => cast(message),
         other => unknown(&other.to_string()),
     }
+}
+
+/// What Arrow says before an operation that overflows.
+const OVERFLOW: &str = "Overflow happened on: ";
+
+/// Explains an operation whose value does not fit its type.
+fn overflow(message: &str) -> Explanation {
+    let operation = message.strip_prefix(OVERFLOW).unwrap_or(message).replace("- -", "-(-");
+    let operation = if operation.starts_with("-(-") { operation + ")" } else { operation };
+    let words: Vec<&str> = operation.split_whitespace().collect();
+    let mut targets = Vec::new();
+    if let [left, operator, right] = words.as_slice() {
+        targets.extend([left, right].map(|value| Target::Literal((*value).to_owned())));
+        targets.push(Target::OnlyOperator((*operator).to_owned()));
+    } else {
+        targets.push(Target::OnlyOperator("-".to_owned()));
+    }
+    Explanation::new(format!("{operation} is out of range of its type"), targets)
+        .hint("compute with a wider type, as in a::decimal(38, 0) + b; bigint ends at 9223372036854775807")
 }
 
 fn cast(message: &str) -> Explanation {

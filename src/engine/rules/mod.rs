@@ -5,6 +5,7 @@ mod clock;
 mod durations;
 mod elements;
 mod intervals;
+mod meaning;
 mod window;
 mod zones;
 
@@ -19,6 +20,7 @@ pub use clock::{AsOfClock, reads_clock};
 pub use durations::Durations;
 pub use elements::LeavesOfElements;
 pub use intervals::{IntervalTexts, Intervals, with_read_intervals};
+pub use meaning::{Casts, Operators};
 pub use window::LeavesOfWindows;
 pub use zones::{ZonedCasts, ZonedTypes, with_zone_calls};
 

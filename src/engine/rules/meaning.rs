@@ -1,0 +1,127 @@
+//! Gives operators and casts PostgreSQL's meaning where DataFusion's is another, and no error tells.
+//!
+//! [`Casts`] runs before types are coerced, since casts that the coercion adds round nothing: a cast to an integer rounds, halves of
+//! numbers with a point away from zero and those of floats to the even number; DataFusion cuts. [`Operators`] runs after it: `+`, `-`
+//! and `*` of integers fail where they would wrap, and the pattern of `similar to` becomes an anchored regular expression.
+//!
+//! A number with a point is numeric in PostgreSQL and a float here; of an expression of such literals alone the cast rounds as that of a
+//! numeric does.
+
+use datafusion::arrow::datatypes::DataType;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::functions::math::expr_fn::round;
+use datafusion::logical_expr::expr::Like;
+use datafusion::logical_expr::expr_rewriter::NamePreserver;
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast};
+use datafusion::optimizer::AnalyzerRule;
+
+use crate::functions::postgres::{Checked, pattern, to_nearest};
+
+/// Rounds what is cast to an integer.
+#[derive(Debug, Default)]
+pub struct Casts;
+
+/// Checks the arithmetic of integers, and anchors the patterns of `similar to`.
+#[derive(Debug, Default)]
+pub struct Operators;
+
+impl AnalyzerRule for Casts {
+    fn name(&self) -> &str {
+        "rounding_casts"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        rewrite(plan, rounding)
+    }
+}
+
+impl AnalyzerRule for Operators {
+    fn name(&self) -> &str {
+        "checked_operators"
+    }
+
+    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        rewrite(plan, checked)
+    }
+}
+
+/// Rewrites every expression of a plan, inner ones first; the names of columns stay.
+fn rewrite(plan: LogicalPlan, each: fn(Expr, &DFSchema) -> Transformed<Expr>) -> Result<LogicalPlan> {
+    plan.transform_up_with_subqueries(|plan| {
+        let mut schema = merge_schema(&plan.inputs());
+        if let LogicalPlan::TableScan(scan) = &plan {
+            schema = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
+        }
+        let names = NamePreserver::new(&plan);
+        plan.map_expressions(|expr| {
+            let name = names.save(&expr);
+            let replaced = expr.transform_up(|expr| Ok(each(expr, &schema)))?;
+            Ok(if replaced.transformed { replaced.update_data(|expr| name.restore(expr)) } else { replaced })
+        })
+    })
+    .map(|transformed| transformed.data)
+}
+
+fn rounding(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    match expr {
+        Expr::Cast(Cast { expr, field }) if field.data_type().is_integer() => {
+            let rounded = rounded(*expr, schema);
+            rounded.update_data(|expr| Expr::Cast(Cast { expr: Box::new(expr), field }))
+        }
+        Expr::TryCast(TryCast { expr, field }) if field.data_type().is_integer() => {
+            let rounded = rounded(*expr, schema);
+            rounded.update_data(|expr| Expr::TryCast(TryCast { expr: Box::new(expr), field }))
+        }
+        other => Transformed::no(other),
+    }
+}
+
+/// Rounds a number that is to become an integer.
+fn rounded(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    match expr.get_type(schema) {
+        Ok(DataType::Float64) if is_numeric(&expr) => Transformed::yes(round(vec![expr])),
+        Ok(DataType::Float64 | DataType::Float32) => Transformed::yes(to_nearest(expr)),
+        // A cast to fewer digits rounds, halves away from zero.
+        Ok(DataType::Decimal128(precision, scale @ 1..)) => {
+            let digits = precision.saturating_sub(scale.unsigned_abs()).saturating_add(1).min(38);
+            Transformed::yes(Expr::Cast(Cast::new(Box::new(expr), DataType::Decimal128(digits, 0))))
+        }
+        Ok(DataType::Decimal256(precision, scale @ 1..)) => {
+            let digits = precision.saturating_sub(scale.unsigned_abs()).saturating_add(1).min(76);
+            Transformed::yes(Expr::Cast(Cast::new(Box::new(expr), DataType::Decimal256(digits, 0))))
+        }
+        _ => Transformed::no(expr),
+    }
+}
+
+/// Says whether an expression is made of literals of numbers alone, which are numeric in PostgreSQL.
+fn is_numeric(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::Float64(Some(_)) | ScalarValue::Int64(Some(_)), _) => true,
+        Expr::Negative(inner) => is_numeric(inner),
+        Expr::BinaryExpr(BinaryExpr { left, right, .. }) => is_numeric(left) && is_numeric(right),
+        _ => false,
+    }
+}
+
+fn checked(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let is_integer = |expr: &Expr| expr.get_type(schema).is_ok_and(|data_type| data_type.is_integer());
+    match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => match Checked::of(op) {
+            Some(operator) if is_integer(&left) && left.get_type(schema).ok() == right.get_type(schema).ok() => {
+                Transformed::yes(operator.call(vec![*left, *right]))
+            }
+            _ => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
+        },
+        Expr::Negative(inner) if is_integer(&inner) => Transformed::yes(Checked::Negate.call(vec![*inner])),
+        Expr::SimilarTo(Like { negated, expr, pattern: text, escape_char, case_insensitive: _ }) => {
+            let op = if negated { Operator::RegexNotMatch } else { Operator::RegexMatch };
+            let right = Box::new(pattern(*text, escape_char));
+            Transformed::yes(Expr::BinaryExpr(BinaryExpr { left: expr, op, right }))
+        }
+        other => Transformed::no(other),
+    }
+}
