@@ -100,8 +100,7 @@ async fn plan(
         return Err(refused(script, statement, &what));
     }
     let located = |error| located(error, script, statement);
-    let plan = engine.plan(statement.parsed.clone()).await.map_err(located)?;
-    let plan = plan.with_param_values(values).map_err(located)?;
+    let plan = engine.plan(statement.parsed.clone(), &values).await.map_err(located)?;
     if let datafusion::logical_expr::LogicalPlan::Ddl(datafusion::logical_expr::DdlStatement::CreateView(_)) = &plan {
         // Later statements may use the view; making it runs nothing.
         engine.context().execute_logical_plan(plan).await.map_err(located)?;

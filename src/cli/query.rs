@@ -216,8 +216,7 @@ impl Run {
             return Err(refused(script, statement, &what));
         }
         let located = |error| located(error, script, statement);
-        let plan = self.engine.plan(statement.parsed.clone()).await.map_err(located)?;
-        let plan = plan.with_param_values(values).map_err(located)?;
+        let plan = self.engine.plan(statement.parsed.clone(), &values).await.map_err(located)?;
         let by_line = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_))
             && printer.format() == OutputFormat::Table;
         let mut answer = self.workers.execute(self.engine.context().clone(), plan);

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use crate::zones::Tz;
 use chrono::{DateTime, Utc};
+use datafusion::common::ParamValues;
 use datafusion::common::config::Dialect;
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
@@ -21,10 +22,11 @@ use super::in_order::InOrder;
 use super::memory::PeakPool;
 use super::operators::OwnOperators;
 use super::rules::{
-    AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows, Operators,
-    ZonedCasts, ZonedTypes, with_read_intervals, with_zone_calls,
+    AbsentRows, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows,
+    Operators, ZonedCasts, ZonedTypes, with_read_intervals, with_zone_calls,
 };
 use super::scan::Leaves;
+use super::statement;
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::functions::interval::{self, IntervalPlanner};
@@ -134,6 +136,7 @@ impl Engine {
         analyzer_rules.insert(1, Arc::new(IntervalTexts));
         analyzer_rules.insert(2, Arc::new(ZonedTypes));
         analyzer_rules.insert(3, Arc::new(Casts));
+        analyzer_rules.insert(4, Arc::new(AbsentRows));
         // Last: where types meet, they have been coerced.
         analyzer_rules.push(Arc::new(ZonedCasts));
         analyzer_rules.push(Arc::new(Intervals));
@@ -171,13 +174,13 @@ impl Engine {
         self.pool.peak_bytes()
     }
 
-    /// Plans a statement.
+    /// Plans a statement, with the values of its parameters.
     ///
     /// # Errors
     /// What DataFusion says of the statement; `script` gives it a place.
-    pub async fn plan(&self, statement: Statement) -> datafusion::error::Result<LogicalPlan> {
+    pub async fn plan(&self, statement: Statement, values: &ParamValues) -> datafusion::error::Result<LogicalPlan> {
         let plan = self.context.state().statement_to_plan(with_zone_calls(with_read_intervals(statement))).await?;
-        explain::with_footers(&self.context, plan).await
+        statement::ready(explain::with_footers(&self.context, plan).await?, values)
     }
 }
 

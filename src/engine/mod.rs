@@ -21,7 +21,9 @@ mod readers;
 mod rules;
 mod scan;
 mod sort;
+mod statement;
 mod system;
+mod unspilled;
 mod window;
 
 pub use catalog::{At, LakeView, TABLES, TableNote};

@@ -13,6 +13,7 @@ use super::groups::FewGroupsExec;
 use super::join::IntervalJoinExec;
 use super::own::Node;
 use super::sort::PrefixSortExec;
+use super::unspilled::UnspilledJoinExec;
 use super::window::ShiftWindowExec;
 
 /// The rule; to run after all of DataFusion's own rules.
@@ -27,7 +28,8 @@ impl PhysicalOptimizerRule for OwnOperators {
             let join = || IntervalJoinExec::in_place_of(node).map(boxed);
             let groups = || FewGroupsExec::in_place_of(node).map(boxed);
             let flatten = || FlattenExec::in_place_of(node).map(boxed);
-            let all: [&dyn Fn() -> Result<Option<Node>>; 5] = [&window, &sort, &join, &groups, &flatten];
+            let unspilled = || UnspilledJoinExec::in_place_of(node).map(boxed);
+            let all: [&dyn Fn() -> Result<Option<Node>>; 6] = [&window, &sort, &join, &groups, &flatten, &unspilled];
             all.iter().find_map(|made| made().transpose()).transpose()
         })
     }

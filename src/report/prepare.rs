@@ -152,8 +152,7 @@ async fn plan(engine: &Engine, script: &Script, statement: &Statement, values: P
         return Err(script.error_at(statement, format!("the statement is {what}"), "reports only read"));
     }
     let located = |error| located(error, script, statement);
-    let plan = engine.plan(statement.parsed.clone()).await.map_err(located)?;
-    plan.with_param_values(values).map_err(located)
+    engine.plan(statement.parsed.clone(), &values).await.map_err(located)
 }
 
 fn located(error: datafusion::error::DataFusionError, script: &Script, statement: &Statement) -> Error {

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use datafusion::error::DataFusionError;
 use datafusion::sql::parser::{DFParserBuilder, Statement as ParsedStatement};
+use datafusion::sql::sqlparser::ast::Statement as Ast;
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan, Tokenizer};
 
@@ -49,10 +50,13 @@ impl Statement {
         self.placeholder_tokens().map(|(name, _)| name)
     }
 
-    /// Lists the parameters with their places.
+    /// Lists the parameters with their places, without the numbered ones of a statement that is prepared: EXECUTE gives those.
     pub(super) fn placeholder_tokens(&self) -> impl Iterator<Item = (&str, &TokenWithSpan)> {
-        self.tokens.iter().filter_map(|token| match &token.token {
-            Token::Placeholder(name) => name.strip_prefix('$').map(|name| (name, token)),
+        let is_prepared =
+            matches!(&self.parsed, ParsedStatement::Statement(ast) if matches!(**ast, Ast::Prepare { .. }));
+        let is_own = move |name: &str| is_prepared && !name.is_empty() && name.bytes().all(|b| b.is_ascii_digit());
+        self.tokens.iter().filter_map(move |token| match &token.token {
+            Token::Placeholder(name) => name.strip_prefix('$').filter(|name| !is_own(name)).map(|name| (name, token)),
             _ => None,
         })
     }

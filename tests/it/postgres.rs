@@ -10,6 +10,7 @@ use std::path::Path;
 use arrow::array::{Array, AsArray};
 use arrow::datatypes::{DataType, Int64Type};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
+use datafusion::common::ParamValues;
 use datafusion::sql::parser::DFParserBuilder;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use sessionlake::engine::{Engine, EngineOptions, Leaves};
@@ -19,7 +20,7 @@ use sessionlake::zones::Tz;
 /// Answers one statement as psql writes it; rows separated by ` ; `, columns by ` | `.
 async fn answer(engine: &Engine, sql: &str) -> datafusion::error::Result<String> {
     let mut parser = DFParserBuilder::new(sql).with_dialect(&PostgreSqlDialect {}).build()?;
-    let plan = engine.plan(parser.parse_statement()?).await?;
+    let plan = engine.plan(parser.parse_statement()?, &ParamValues::List(Vec::new())).await?;
     let batches = engine.context().execute_logical_plan(plan).await?.collect().await?;
     let options = FormatOptions::new().with_null("null").with_timestamp_format(Some("%Y-%m-%d %H:%M:%S%.f"));
     let mut rows = Vec::new();

@@ -178,8 +178,7 @@ async fn answer(engine: &Engine, script: &Script, given: &Value) -> Result<Strin
     let clock = Clock { as_of: engine.options().as_of, time_zone: engine.options().time_zone };
     let given: BTreeMap<String, Value> = serde_json::from_value(given.clone()).unwrap();
     let values = script::bind(script, &given, &clock).map_err(|error| error.to_string())?;
-    let plan = engine.plan(script.statements[0].parsed.clone()).await.map_err(failed)?;
-    let plan = plan.with_param_values(values).map_err(failed)?;
+    let plan = engine.plan(script.statements[0].parsed.clone(), &values).await.map_err(failed)?;
     let frame = engine.context().execute_logical_plan(plan).await.map_err(failed)?;
     let stream = frame.execute_stream().await.map_err(failed)?;
     let written = Written::default();
@@ -295,8 +294,7 @@ fn every_query_is_planned_and_runs_without_a_lake() {
         for name in names("queries", ".sql") {
             let script = query(&name);
             let values = script::bind_for_plan(&script, &BTreeMap::new(), &clock).unwrap();
-            let plan = engine.plan(script.statements[0].parsed.clone()).await.unwrap();
-            let plan = plan.with_param_values(values).unwrap();
+            let plan = engine.plan(script.statements[0].parsed.clone(), &values).await.unwrap();
             if let Err(error) = engine.context().state().create_physical_plan(&plan).await {
                 panic!("{name} cannot be planned: {error}");
             }

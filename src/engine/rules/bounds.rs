@@ -147,6 +147,7 @@ fn shifted(instant: &ScalarValue, by: i64) -> Option<ScalarValue> {
 
 #[cfg(test)]
 mod tests {
+    use datafusion::common::ParamValues;
     use std::num::NonZeroUsize;
 
     use crate::zones::Tz;
@@ -168,7 +169,7 @@ mod tests {
         })
         .unwrap();
         let statement = DFParser::parse_sql(sql).unwrap().pop_front().unwrap();
-        let plan = engine.plan(statement).await.unwrap();
+        let plan = engine.plan(statement, &ParamValues::List(Vec::new())).await.unwrap();
         let optimized = engine.context().state().optimize(&plan).unwrap().display_indent().to_string();
         let batches = engine.context().execute_logical_plan(plan).await.unwrap().collect().await.unwrap();
         (optimized, pretty_format_batches(&batches).unwrap().to_string())

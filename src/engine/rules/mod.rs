@@ -1,5 +1,6 @@
 //! Our rules for the optimizer, one a file.
 
+mod absent;
 mod bounds;
 mod clock;
 mod durations;
@@ -15,6 +16,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
 
+pub use absent::{AbsentRows, nullable_columns};
 pub use bounds::Bounds;
 pub use clock::{AsOfClock, reads_clock};
 pub use durations::Durations;

@@ -106,7 +106,12 @@ fn follow<'a>(steps: &[Step], json: &'a str) -> JiterResult<Picked<'a>> {
             None => return Ok(Picked::Nothing),
         }
     }
-    Ok(take(&mut jiter, peek, json)?.map_or(Picked::Broken, Picked::One))
+    let found = take(&mut jiter, peek, json)?;
+    // The root is found only where the document ends.
+    if steps.is_empty() {
+        jiter.finish()?;
+    }
+    Ok(found.map_or(Picked::Broken, Picked::One))
 }
 
 /// Steps into an object, to the first member of that name.

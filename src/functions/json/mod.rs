@@ -10,6 +10,7 @@ mod json_query;
 mod json_valid;
 mod json_value;
 mod lookup;
+mod objects;
 mod operators;
 mod path;
 mod plain;

@@ -2,18 +2,20 @@
 //!
 //! A path of `#>` and `#>>` that is a literal, as a Postgres array text or a list, ends as one literal a step: `json_as_text(json,
 //! 'a', 'b')` is the form that the scan knows how to read from a column of its own. Steps are names in objects and, where they
-//! read as a number, indexes in arrays. A result is titled as the operator is written, not as the call.
+//! read as a number, indexes in arrays; a text behind `->` and `->>` is a name only. A result is titled as the operator is written, not as
+//! the call.
 //!
 //! Limits: an array text from a column or an expression is taken for one name.
 
 use std::sync::Arc;
 
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
-use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::expr::{Alias, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
+use datafusion::logical_expr::{Expr, ExprSchemable};
 
+use super::objects::OBJECT_ONLY;
 use super::plain;
 
 /// Plans the operators.
@@ -21,7 +23,7 @@ use super::plain;
 pub(crate) struct OperatorPlanner;
 
 impl ExprPlanner for OperatorPlanner {
-    fn plan_binary_op(&self, raw: RawBinaryExpr, _schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
+    fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
         let (get, as_text) = (|| Arc::clone(&plain::GET), || Arc::clone(&plain::AS_TEXT));
         let (func, operator, takes_path) = match raw.op {
             BinaryOperator::Arrow => (get(), "->", false),
@@ -37,10 +39,38 @@ impl ExprPlanner for OperatorPlanner {
             (vec![raw.right], shown)
         });
         let title = format!("{} {operator} {shown}", written(&raw.left));
-        let args = std::iter::once(raw.left).chain(keys).collect();
+        let is_one_key = matches!(raw.op, BinaryOperator::Arrow | BinaryOperator::LongArrow);
+        let document = match keys.as_slice() {
+            [key] if is_one_key && may_spell_an_index(key, schema) => only_objects(raw.left),
+            _ => raw.left,
+        };
+        let args = std::iter::once(document).chain(keys).collect();
         let call = Expr::ScalarFunction(ScalarFunction { func, args });
         Ok(PlannerResult::Planned(Expr::Alias(Alias::new(call, None::<&str>, title))))
     }
+}
+
+/// Says whether a key is a text that would be taken for an index where there is an array.
+fn may_spell_an_index(key: &Expr, schema: &DFSchema) -> bool {
+    match key {
+        Expr::Literal(text, _) => text.try_as_str().flatten().is_some_and(|text| text.parse::<isize>().is_ok()),
+        // The type of a parameter is not known yet.
+        Expr::Placeholder(_) => false,
+        key => key.get_type(schema).is_ok_and(|data_type| data_type.is_string()),
+    }
+}
+
+/// Makes null of documents that are no objects. A document that was itself looked up is looked up as text: of a JSON value a text that
+/// begins as an object could not be told from one.
+fn only_objects(document: Expr) -> Expr {
+    let document = match document.unalias() {
+        Expr::ScalarFunction(mut call) if call.func == *plain::GET => {
+            call.func = Arc::clone(&plain::GET_JSON);
+            Expr::ScalarFunction(call)
+        }
+        other => other,
+    };
+    Expr::ScalarFunction(ScalarFunction { func: Arc::clone(&OBJECT_ONLY), args: vec![document] })
 }
 
 /// Shows an operand in a title: a column by its bare name, a literal as SQL has it.

@@ -58,6 +58,8 @@ impl Path {
             return Err(PathError { position: 1, message: format!("longer than {MAX_BYTES} bytes") });
         }
         check_cost(text)?;
+        let written = with_large_digits(text);
+        let text = written.as_str();
         let general = JsonPath::parse(text).map_err(|error| {
             let before = text.get(..error.position()).unwrap_or(text);
             PathError { position: before.chars().count() + 1, message: error.message().to_owned() }
@@ -112,6 +114,25 @@ fn check_cost(text: &str) -> Result<(), PathError> {
         before = if quote.is_some() { ' ' } else { character };
     }
     Ok(())
+}
+
+/// Writes the hexadecimal digits of escapes in capitals: serde_json_path 0.7.2 refuses a surrogate pair in small ones, which RFC 9535
+/// allows.
+fn with_large_digits(text: &str) -> String {
+    let mut written = String::with_capacity(text.len());
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        written.push(character);
+        if character != '\\' {
+            continue;
+        }
+        let Some(escaped) = characters.next() else { break };
+        written.push(escaped);
+        if escaped == 'u' {
+            written.extend(characters.by_ref().take(4).map(|digit| digit.to_ascii_uppercase()));
+        }
+    }
+    written
 }
 
 /// Reads a valid path as steps; `None` if it has anything but names without escapes and non-negative indexes.
@@ -171,6 +192,18 @@ mod tests {
         for general in ["$.*", "$..a", "$[-1]", "$[0:2]", "$['a','b']", "$[?@.a]", r"$['a\'b']", "$ .a", "$[ 0 ]"] {
             assert_eq!(steps(general), None, "{general}");
         }
+    }
+
+    #[test]
+    fn escapes_are_read_in_small_digits_too() {
+        for path in [r#"$["\ud83d\ude00"]"#, r#"$["\uD83D\uDE00"]"#, r"$['\ud83d\uDE00']"] {
+            let path = Path::parse(path).unwrap();
+            let document = serde_json::json!({ "😀": 1 });
+            assert_eq!(path.general.query(&document).all().len(), 1);
+        }
+        assert_eq!(with_large_digits(r"\\ud83d \ua"), r"\\ud83d \uA");
+        let error = Path::parse(r#"$["\ud83d"]["#).unwrap_err();
+        assert!(error.position > 1, "{error:?}");
     }
 
     #[test]

@@ -272,3 +272,36 @@ fn explain_tells_of_calls_whose_values_are_in_the_files() {
     let sql = sql.replace("explain ", "");
     assert_eq!(desk.query(&sql, &["--csv"]).fine().lines().nth(1), Some("b0.de,4,"));
 }
+
+#[test]
+fn statements_are_prepared_and_executed_with_their_own_values_and_those_of_the_file() {
+    let desk = Desk::new();
+    let sql = "prepare p(int, text) as select $1 + 1 as x, $2 as y, $who as z;\nexecute p(3, 'a'); execute p(4, null)";
+    assert_eq!(desk.query(sql, &["--csv", "--param", "who=me"]).fine(), "x,y,z\n4,a,me\n\nx,y,z\n5,,me\n",);
+    assert_eq!(desk.query("prepare p as select 1 as x; execute p; deallocate p", &["--csv"]).fine(), "x\n1\n");
+    let ran = desk.query("prepare p(int) as select $1 as x; execute p", &[]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("-c:1:") && ran.err.contains("1 parameters, but 0 provided"), "{}", ran.err);
+    desk.write("q.sql", sql);
+    desk.run(&["check", "q.sql"]).fine();
+}
+
+#[test]
+fn a_table_that_is_made_from_a_query_takes_nulls() {
+    let desk = Desk::new();
+    for made in
+        ["e(v int) as values (1)", "e as select count(*) as v from workflow_sessions", "e(v int) as values ($n)"]
+    {
+        let sql = format!("create table {made}; insert into e values (null); select count(*) - count(v) as n from e");
+        let out = desk.query(&sql, &["--write", "--csv", "--param", "n=1"]);
+        let out = if made.contains('$') { out } else { desk.query(&sql, &["--write", "--csv"]) };
+        assert_eq!(out.fine(), "count\n1\n\nn\n1\n", "{made}");
+    }
+}
+
+#[test]
+fn a_setting_of_the_parser_is_refused_since_it_comes_too_late() {
+    let ran = Desk::new().query("set datafusion.sql_parser.dialect = 'mysql'; select 1", &["--write"]);
+    assert_eq!(ran.code, 1);
+    assert!(ran.err.contains("has no effect: a file is parsed, as PostgreSQL's SQL"), "{}", ran.err);
+}
