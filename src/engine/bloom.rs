@@ -11,7 +11,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use datafusion::catalog::Session;
 use datafusion::common::Result;
-use datafusion::datasource::listing::PartitionedFile;
 use datafusion::datasource::physical_plan::ParquetFileReaderFactory;
 use datafusion::datasource::physical_plan::parquet::CachedParquetFileReaderFactory;
 use datafusion::execution::object_store::ObjectStoreUrl;
@@ -23,6 +22,7 @@ use parquet::bloom_filter::{BITSET_MIN_LENGTH, Sbbf};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use xxhash_rust::xxh64::xxh64;
 
+use super::readers::partitioned;
 use crate::lake::DataFile;
 use crate::lake::layout::BLOOM_COLUMNS;
 
@@ -99,7 +99,7 @@ struct Filters {
 impl Filters {
     /// Says whether a file may have a row group with a wanted text in every column; `None` where that cannot be told.
     async fn may_hold(&self, file: &DataFile, wanted: &[Wanted]) -> Option<bool> {
-        let file = PartitionedFile::new(file.path.clone(), file.size_bytes);
+        let file = partitioned(file);
         let mut reader = self.readers.create_reader(0, file, self.footer_hint, &ExecutionPlanMetricsSet::new()).ok()?;
         let footer = reader.get_metadata(None).await.ok()?;
         let filters = self.of(&footer, wanted)?;

@@ -46,7 +46,9 @@ pub(super) async fn with_footers(context: &SessionContext, plan: LogicalPlan) ->
     for table in tables.iter().filter_map(|table| table.downcast_ref::<LakeTable>()) {
         let store = context.runtime_env().object_store(table.store())?;
         let footers = read_footers(&store, table.files()).await?;
-        schemas.extend(table.files().iter().zip(footers).map(|(file, footer)| (file.path.clone(), footer.schema)));
+        schemas.extend(
+            table.files().iter().zip(footers).map(|(file, footer)| (file.location().to_string(), footer.schema)),
+        );
     }
     let schemas = Arc::new(schemas);
     let explained = plan.transform_down_with_subqueries(|node| {

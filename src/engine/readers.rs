@@ -22,12 +22,25 @@ use datafusion::execution::cache::cache_manager::FileMetadataCache;
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::future::BoxFuture;
-use object_store::ObjectStore;
 use object_store::path::Path;
+use object_store::{ObjectMeta, ObjectStore};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
+
+use crate::lake::DataFile;
+
+/// Names a data file to the readers of DataFusion, whose own constructor would take `%` in a name for one to be escaped.
+pub(super) fn partitioned(file: &DataFile) -> PartitionedFile {
+    PartitionedFile::new_from_meta(ObjectMeta {
+        location: file.location(),
+        last_modified: chrono::DateTime::UNIX_EPOCH,
+        size: file.size_bytes,
+        e_tag: None,
+        version: None,
+    })
+}
 
 /// The Arrow schemas of a table's files that were read before: what was learnt and can be learnt again.
 #[derive(Debug, Default)]

@@ -41,7 +41,7 @@ use futures::StreamExt;
 use super::bloom;
 use super::explain::{FileSchemas, json_sources};
 use super::prune::prune;
-use super::readers::{KnownSchemas, SessionReaders};
+use super::readers::{KnownSchemas, SessionReaders, partitioned};
 use crate::lake::{DataFile, Version};
 use crate::shred::ShredAdapterFactory;
 
@@ -167,7 +167,7 @@ impl TableProvider for LakeTable {
 }
 
 fn partitioned_file(file: &DataFile, schema: &SchemaRef) -> PartitionedFile {
-    PartitionedFile::new(file.path.clone(), file.size_bytes).with_statistics(Arc::new(file_statistics(file, schema)))
+    partitioned(file).with_statistics(Arc::new(file_statistics(file, schema)))
 }
 
 fn file_statistics(file: &DataFile, schema: &SchemaRef) -> Statistics {

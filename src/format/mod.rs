@@ -15,6 +15,7 @@ mod json;
 mod markdown;
 mod output_file;
 mod parquet_file;
+mod plain_types;
 mod sink;
 mod table;
 #[cfg(test)]

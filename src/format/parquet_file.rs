@@ -1,18 +1,19 @@
 //! Writes Parquet files: zstd, row groups bounded in rows and bytes.
 //!
-//! Arrow types are kept, views and dictionaries included: the file carries the Arrow schema. Equal column names are numbered
+//! The file carries the Arrow schema, of plain types (`plain_types`) and dictionaries. Equal column names are numbered
 //! as in JSON, since most readers address columns by name. Parquet has no unions, no empty structs and no intervals finer than
 //! milliseconds: those columns are refused by name rather than changed.
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, IntervalUnit, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, IntervalUnit, Schema, SchemaRef};
 use parquet::arrow::ArrowWriter;
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::errors::ParquetError;
 use parquet::file::properties::WriterProperties;
 
+use super::plain_types::{Dictionaries, plain_batches, plain_field};
 use super::sink::{Sink, SinkState};
 use super::{ResultWriter, Written, check_columns, unique_fields};
 use crate::{Error, Result};
@@ -24,6 +25,9 @@ const ROW_GROUP_ROWS: usize = 1_048_576;
 /// Writes one result as a Parquet file.
 pub(super) struct ParquetFileWriter {
     writer: ArrowWriter<Sink>,
+    /// The schema of the result.
+    result: SchemaRef,
+    /// The schema of the file.
     schema: SchemaRef,
     state: SinkState,
     rows: u64,
@@ -32,7 +36,10 @@ pub(super) struct ParquetFileWriter {
 impl ParquetFileWriter {
     /// Makes the writer, after a look at every column's type.
     pub(super) fn new(schema: SchemaRef, sink: Sink) -> Result<Self> {
-        let schema = Arc::new(Schema::new_with_metadata(unique_fields(&schema), schema.metadata().clone()));
+        let fields: Vec<Field> =
+            unique_fields(&schema).into_iter().map(|field| plain_field(field, Dictionaries::Stay)).collect();
+        let result = schema;
+        let schema = Arc::new(Schema::new_with_metadata(fields, result.metadata().clone()));
         if schema.fields().is_empty() {
             return Err(Error::usage("a result without columns cannot be written as parquet"));
         }
@@ -55,7 +62,7 @@ impl ParquetFileWriter {
         let state = sink.state();
         let writer = ArrowWriter::try_new(sink, Arc::clone(&schema), Some(properties))
             .map_err(|error| failed(&state, &error))?;
-        Ok(Self { writer, schema, state, rows: 0 })
+        Ok(Self { writer, result, schema, state, rows: 0 })
     }
 }
 
@@ -90,10 +97,11 @@ fn failed(state: &SinkState, error: &ParquetError) -> Error {
 
 impl ResultWriter for ParquetFileWriter {
     fn write(&mut self, batch: &RecordBatch) -> Result<()> {
-        check_columns(&self.schema, batch)?;
         // Names and metadata of the batch may differ from the schema's; types and nulls may not.
-        let batch = RecordBatch::try_new(Arc::clone(&self.schema), batch.columns().to_vec())?;
-        self.writer.write(&batch).map_err(|error| failed(&self.state, &error))?;
+        check_columns(&self.result, batch)?;
+        for batch in plain_batches(batch, &self.schema)? {
+            self.writer.write(&batch).map_err(|error| failed(&self.state, &error))?;
+        }
         self.rows += batch.num_rows() as u64;
         Ok(())
     }
@@ -159,7 +167,9 @@ mod tests {
         #[test]
         fn batches_come_back_as_they_were(batches in any_batches()) {
             let expected = concat_batches(&batches[0].schema(), &batches).unwrap();
-            prop_assert_eq!(round_trip(&batches), expected);
+            let read = round_trip(&batches);
+            let expected = plain_batches(&expected, &read.schema()).unwrap().remove(0);
+            prop_assert_eq!(read, expected);
         }
     }
 }

@@ -7,7 +7,6 @@ use arrow::datatypes::SchemaRef;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::ObjectStore;
-use object_store::path::Path;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
@@ -34,15 +33,15 @@ pub struct Footer {
 /// # Errors
 /// Storage errors; a file that is no Parquet file.
 pub async fn read_footers(store: &Arc<dyn ObjectStore>, files: &[DataFile]) -> Result<Vec<Footer>> {
-    let read = |file: &DataFile| read_footer(Arc::clone(store), file.path.clone(), file.size_bytes).boxed();
-    let footers: Vec<BoxFuture<'_, _>> = files.iter().map(read).collect();
+    let footers: Vec<BoxFuture<'_, _>> =
+        files.iter().map(|file| read_footer(Arc::clone(store), file).boxed()).collect();
     futures::stream::iter(footers).buffered(AT_ONCE).try_collect().await
 }
 
-async fn read_footer(store: Arc<dyn ObjectStore>, path: String, size_bytes: u64) -> Result<Footer> {
-    let failed = |error: ParquetError| Error::storage(path.clone(), error);
-    let mut file = StoredFile { store, path: Path::from(path.as_str()), size_bytes };
-    let metadata = file.get_metadata(None).await.map_err(failed)?;
+async fn read_footer(store: Arc<dyn ObjectStore>, file: &DataFile) -> Result<Footer> {
+    let failed = |error: ParquetError| Error::storage(file.path.clone(), error);
+    let mut stored = StoredFile { store, path: file.location(), size_bytes: file.size_bytes };
+    let metadata = stored.get_metadata(None).await.map_err(failed)?;
     let described = metadata.file_metadata();
     let schema = parquet_to_arrow_schema(described.schema_descr(), described.key_value_metadata()).map_err(failed)?;
     let mut leaf_bytes: BTreeMap<String, u64> = BTreeMap::new();

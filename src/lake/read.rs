@@ -41,7 +41,7 @@ pub async fn read_rows(
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let context = file.path.clone();
     let failed = move |error: ParquetError| Error::storage(context.clone(), error);
-    let reader = StoredFile { store, path: Path::from(file.path.as_str()), size_bytes: file.size_bytes };
+    let reader = StoredFile { store, path: file.location(), size_bytes: file.size_bytes };
     let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(failed.clone())?;
     let mask = ProjectionMask::columns(builder.parquet_schema(), schema.fields().iter().map(|f| f.name().as_str()));
     let builder = builder.with_projection(mask).with_batch_size(PAGE_ROWS);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use deltalake::table::state::DeltaTableState;
+use object_store::path::Path;
 
 use super::table::{Table, Version, delta_error};
 use crate::error::{Error, Result};
@@ -22,7 +23,7 @@ pub struct Snapshot {
 /// One data file, as the log knows it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DataFile {
-    /// The path from the table's folder.
+    /// The path from the table's folder, as people write it; see [`Self::location`].
     pub path: String,
     /// Size in bytes.
     pub size_bytes: u64,
@@ -44,6 +45,11 @@ pub struct ColumnStatistics {
 }
 
 impl DataFile {
+    /// Returns where the file is in the table's store. A name may hold `%`, which stands for itself.
+    pub fn location(&self) -> Path {
+        Path::parse(&self.path).unwrap_or_else(|_| Path::from(self.path.as_str()))
+    }
+
     /// Says whether every session in the file is still running, as far as the log knows.
     pub fn is_active(&self) -> bool {
         match (self.rows, self.columns.get("ended_at").and_then(|c| c.null_count)) {
@@ -67,7 +73,7 @@ impl Snapshot {
             let parsed = statistics.as_deref().map(serde_json::from_str::<serde_json::Value>).transpose();
             let parsed = parsed.map_err(|e| delta_error(&table.lake, e.into()))?.unwrap_or_default();
             files.push(DataFile {
-                path: view.object_store_path().to_string(),
+                path: view.path().into_owned(),
                 size_bytes: u64::try_from(view.size()).unwrap_or_default(),
                 rows: parsed.get("numRecords").and_then(serde_json::Value::as_u64),
                 columns: column_statistics(&parsed),

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, SchemaRef};
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use deltalake::kernel::transaction::{CommitProperties, TransactionError};
 use deltalake::kernel::{DataType as DeltaType, PrimitiveType, StructField, Transaction};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
@@ -15,6 +15,7 @@ use url::Url;
 use super::damage;
 use super::features::Facts;
 use super::hiding::{Hidden, Hiding};
+use super::history::HistoryEntry;
 use super::layout;
 use super::snapshot::Snapshot;
 use super::store::{DurableLocal, create_folder};
@@ -419,13 +420,14 @@ impl Table {
         }
     }
 
-    /// Moves to the newest version that was committed at or before this instant.
+    /// Moves to the newest version that was committed at or before this instant. Where the times of commits run backwards, a commit counts as
+    /// made a millisecond after the one before it, which is the rule of Delta's own readers.
     ///
     /// # Errors
     /// An instant before the first version; storage errors.
     pub async fn travel_to_time(&mut self, instant: DateTime<Utc>) -> Result<()> {
         let history = self.history().await?;
-        let found = history.iter().filter(|e| e.committed_at.is_some_and(|t| t <= instant)).map(|e| e.version).max();
+        let found = version_at(&history, instant);
         match found {
             Some(version) => self.travel_to_version(version).await,
             None => Err(Error::NotFound {
@@ -461,5 +463,44 @@ impl Table {
         // One name for all commits of ours that may remove files: a second one from the same snapshot is then a conflict
         // that deltalake sees, although it overlooks two compactions of the same files.
         Transaction::new("sessionlake:rewrite", self.version() as i64 + 1)
+    }
+}
+
+/// Finds the version that was the newest at an instant; the entries are in the order of their versions.
+fn version_at(history: &[HistoryEntry], instant: DateTime<Utc>) -> Option<Version> {
+    let mut last: Option<DateTime<Utc>> = None;
+    let mut found = None;
+    for entry in history {
+        let earliest = last.map(|last| last + TimeDelta::milliseconds(1));
+        let Some(made) = entry.committed_at.max(earliest) else { continue };
+        if made > instant {
+            break;
+        }
+        (last, found) = (Some(made), Some(entry.version));
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_of_commits_that_run_backwards_are_read_as_delta_does() {
+        let at = |seconds: i64| DateTime::from_timestamp(seconds, 0).unwrap();
+        let history: Vec<HistoryEntry> = [Some(100), Some(300), Some(200), None, Some(301)]
+            .into_iter()
+            .enumerate()
+            .map(|(version, seconds)| HistoryEntry {
+                version: version as Version,
+                committed_at: seconds.map(at),
+                operation: String::new(),
+                ledger: None,
+            })
+            .collect();
+        let found = |instant: DateTime<Utc>| version_at(&history, instant);
+        assert_eq!([99, 100, 250, 299].map(|seconds| found(at(seconds))), [None, Some(0), Some(0), Some(0)]);
+        let after = |ms: i64| found(at(300) + TimeDelta::milliseconds(ms));
+        assert_eq!([0, 1, 2, 999, 1_000].map(after), [Some(1), Some(2), Some(3), Some(3), Some(4)]);
     }
 }

@@ -100,3 +100,37 @@ async fn rows_are_found_where_another_writer_cut_or_left_out_statistics() {
         assert_eq!(query(&lake, rows).await, ["old|workflow-3", "a|workflow-1", "b|workflow-9"], "change {index}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_files_may_hold_any_sign_and_are_rewritten_like_others() {
+    // As they are on the disk, and as the log of different writers escapes them.
+    for (name, logged) in [
+        ("a%41 b%.parquet", "a%2541%20b%25.parquet"),
+        ("tier=50%/é+&x.parquet", "tier=50%25/é+&x.parquet"),
+        ("tier=50%/é+&x.parquet", "tier%3D50%25/%C3%A9%2B%26x.parquet"),
+        ("tier=a%20b/x.parquet", "tier=a%2520b/x.parquet"),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake_with(folder.path(), |_| ()).await;
+        let table = folder.path().join("lake/workflow_sessions");
+        let file = files_in(&table, ".parquet").into_iter().next().unwrap();
+        let old = file.file_name().unwrap().to_str().unwrap().to_owned();
+        std::fs::create_dir_all(table.join(name).parent().unwrap()).unwrap();
+        std::fs::rename(&file, table.join(name)).unwrap();
+        for commit in files_in(&table.join("_delta_log"), ".json") {
+            let text = std::fs::read_to_string(&commit).unwrap();
+            std::fs::write(&commit, text.replace(&old, logged)).unwrap();
+        }
+        assert_eq!(count(&lake, "true").await, "3", "{logged}");
+        assert_eq!(count(&lake, "workflow_id like 'workflow-%'").await, "3", "{logged}");
+        let later = folder.path().join("later.csv");
+        let rows = "a,2026-11-20T10:00:00.000001Z,2026-11-20T11:00:00Z,workflow-9\n\
+                    b,2026-11-20T10:04:53.080758Z,2026-11-20T11:00:00Z,workflow-9\n\
+                    old,1969-12-31T23:59:58.000500Z,2026-11-20T11:00:00Z,workflow-9";
+        std::fs::write(&later, format!("Session Id,Started At,Ended At,Workflow Id\n{rows}\n")).unwrap();
+        let ledger = take(&lake, &[source(&later, 2)]).await;
+        assert_eq!(ledger.total.updated, 3, "{logged}");
+        assert_eq!(count(&lake, "true").await, "3", "{logged}");
+        assert_eq!(count(&lake, "workflow_id = 'workflow-9'").await, "3", "{logged}");
+    }
+}

@@ -275,7 +275,7 @@ fn explain_tells_of_calls_whose_values_are_in_the_files() {
 
 #[test]
 fn statements_are_prepared_and_executed_with_their_own_values_and_those_of_the_file() {
-    let desk = Desk::new();
+    let desk = Desk::with_lake();
     let sql = "prepare p(int, text) as select $1 + 1 as x, $2 as y, $who as z;\nexecute p(3, 'a'); execute p(4, null)";
     assert_eq!(desk.query(sql, &["--csv", "--param", "who=me"]).fine(), "x,y,z\n4,a,me\n\nx,y,z\n5,,me\n",);
     assert_eq!(desk.query("prepare p as select 1 as x; execute p; deallocate p", &["--csv"]).fine(), "x\n1\n");
@@ -288,7 +288,7 @@ fn statements_are_prepared_and_executed_with_their_own_values_and_those_of_the_f
 
 #[test]
 fn a_table_that_is_made_from_a_query_takes_nulls() {
-    let desk = Desk::new();
+    let desk = Desk::with_lake();
     for made in
         ["e(v int) as values (1)", "e as select count(*) as v from workflow_sessions", "e(v int) as values ($n)"]
     {
@@ -301,7 +301,7 @@ fn a_table_that_is_made_from_a_query_takes_nulls() {
 
 #[test]
 fn a_setting_of_the_parser_is_refused_since_it_comes_too_late() {
-    let ran = Desk::new().query("set datafusion.sql_parser.dialect = 'mysql'; select 1", &["--write"]);
+    let ran = Desk::with_lake().query("set datafusion.sql_parser.dialect = 'mysql'; select 1", &["--write"]);
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("has no effect: a file is parsed, as PostgreSQL's SQL"), "{}", ran.err);
 }

@@ -1,0 +1,143 @@
+//! The types that columns have in files of Arrow and Parquet: plain ones, which every reader knows.
+//!
+//! Inside, text is in views. Outside, readers refuse them in places (daft 0.7 whole files, pandas 3 lists of them), and an Arrow type
+//! in a Parquet file's footer is an order to them to make that type. Seconds since 1970 have no unit in Parquet.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
+use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef, TimeUnit};
+
+use crate::Result;
+
+/// Bytes of text that one column of a batch may have: plain text counts them in 31 bits.
+const MOST_TEXT_BYTES: usize = 1 << 30;
+
+/// Whether dictionaries stay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Dictionaries {
+    Stay,
+    Unpacked,
+}
+
+/// Returns a field whose type is plain, as far as Arrow can make it so.
+pub(super) fn plain_field(field: Field, dictionaries: Dictionaries) -> Field {
+    let made = plain(field.data_type(), dictionaries);
+    if made != *field.data_type() && can_cast_types(field.data_type(), &made) {
+        field.with_data_type(made)
+    } else {
+        field
+    }
+}
+
+fn plain(data_type: &DataType, dictionaries: Dictionaries) -> DataType {
+    let inner = |data_type: &DataType| plain(data_type, dictionaries);
+    let item = |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(inner(field.data_type())));
+    match data_type {
+        DataType::Utf8View => DataType::Utf8,
+        DataType::BinaryView => DataType::Binary,
+        DataType::Timestamp(TimeUnit::Second, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
+        DataType::Dictionary(_, value) if dictionaries == Dictionaries::Unpacked => inner(value),
+        DataType::Dictionary(key, value) => DataType::Dictionary(key.clone(), Box::new(inner(value))),
+        DataType::List(field) | DataType::ListView(field) => DataType::List(item(field)),
+        DataType::LargeList(field) | DataType::LargeListView(field) => DataType::LargeList(item(field)),
+        DataType::FixedSizeList(field, length) => DataType::FixedSizeList(item(field), *length),
+        DataType::Struct(fields) => DataType::Struct(fields.iter().map(item).collect()),
+        DataType::Map(field, sorted) => DataType::Map(item(field), *sorted),
+        other => other.clone(),
+    }
+}
+
+/// Returns the rows of a batch with the types of a schema of plain fields, in as many batches as plain text needs.
+///
+/// # Errors
+/// A value that its plain type cannot hold, such as an instant in seconds beyond the years of microseconds.
+pub(super) fn plain_batches(batch: &RecordBatch, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
+    in_pieces(batch, schema, MOST_TEXT_BYTES)
+}
+
+fn in_pieces(batch: &RecordBatch, schema: &SchemaRef, most_text_bytes: usize) -> Result<Vec<RecordBatch>> {
+    let mut made = Vec::new();
+    let mut waiting = vec![batch.clone()];
+    while let Some(batch) = waiting.pop() {
+        let rows = batch.num_rows();
+        if rows > 1 && batch.columns().iter().any(|column| text_bytes(column) > most_text_bytes) {
+            waiting.push(batch.slice(rows / 2, rows - rows / 2));
+            waiting.push(batch.slice(0, rows / 2));
+            continue;
+        }
+        let options = CastOptions { safe: false, ..CastOptions::default() };
+        let columns: Vec<ArrayRef> = batch
+            .columns()
+            .iter()
+            .zip(schema.fields())
+            .map(|(column, field)| match column.data_type() == field.data_type() {
+                true => Ok(Arc::clone(column)),
+                false => cast_with_options(column, field.data_type(), &options),
+            })
+            .collect::<std::result::Result<_, _>>()?;
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        made.push(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?);
+    }
+    Ok(made)
+}
+
+/// Sums the bytes of a column of views; the lower half of the lower 64 bits of a view is its length.
+fn text_bytes(column: &ArrayRef) -> usize {
+    let sum = |views: &[u128]| views.iter().map(|view| (view & 0xFFFF_FFFF) as usize).sum();
+    match column.data_type() {
+        DataType::Utf8View => sum(column.as_string_view().views()),
+        DataType::BinaryView => sum(column.as_binary_view().views()),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use arrow::array::{StringViewArray, TimestampSecondArray};
+    use arrow::compute::concat_batches;
+    use arrow::datatypes::Schema;
+
+    use super::super::testing::{all_types, batch};
+    use super::*;
+
+    fn plain_schema(batch: &RecordBatch, dictionaries: Dictionaries) -> SchemaRef {
+        let fields =
+            batch.schema().fields().iter().map(|f| plain_field(f.as_ref().clone(), dictionaries)).collect::<Vec<_>>();
+        Arc::new(Schema::new(fields))
+    }
+
+    #[test]
+    fn no_view_and_no_second_is_left() {
+        for (name, array) in all_types() {
+            let rows = batch([(name.as_str(), array)]);
+            for dictionaries in [Dictionaries::Stay, Dictionaries::Unpacked] {
+                let schema = plain_schema(&rows, dictionaries);
+                let made = plain_batches(&rows, &schema).unwrap();
+                assert_eq!(made.iter().map(RecordBatch::num_rows).sum::<usize>(), rows.num_rows(), "{name}");
+                let written = format!("{:?}", schema.field(0).data_type());
+                let is_kept = written.contains("Union") || written.contains("RunEndEncoded");
+                assert!(is_kept || !written.contains("View") && !written.contains("Second)"), "{name}: {written}");
+            }
+        }
+    }
+
+    #[test]
+    fn an_instant_that_does_not_fit_is_an_error() {
+        let rows = batch([("t", Arc::new(TimestampSecondArray::from(vec![i64::MAX])) as ArrayRef)]);
+        let schema = plain_schema(&rows, Dictionaries::Stay);
+        assert!(plain_batches(&rows, &schema).is_err());
+    }
+
+    #[test]
+    fn text_that_plain_columns_cannot_count_is_written_in_pieces() {
+        let texts: StringViewArray = (0..100).map(|n| Some(format!("a text too long to be inlined {n:2}"))).collect();
+        let rows = batch([("t", Arc::new(texts) as ArrayRef)]);
+        let schema = plain_schema(&rows, Dictionaries::Stay);
+        let pieces = in_pieces(&rows, &schema, 1_000).unwrap();
+        assert_eq!(pieces.len(), 4);
+        assert_eq!(concat_batches(&schema, &pieces).unwrap(), plain_batches(&rows, &schema).unwrap().remove(0));
+        assert_eq!(in_pieces(&rows, &schema, 0).unwrap().len(), 100, "a row is never cut");
+    }
+}
