@@ -34,6 +34,15 @@ use crate::functions::interval::{self, IntervalPlanner};
 /// Operators named in the message when memory runs out.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).unwrap();
 
+/// Memory that a partition of a plan has at least: with less, more threads only take from each other.
+const PARTITION_BYTES: usize = 32 << 20;
+
+/// Memory of a partition from which on rows between partitions stay in memory.
+const ROOMY_PARTITION_BYTES: usize = 512 << 20;
+
+/// The part of a partition's memory that a sort keeps for merging, as a divisor.
+const SORT_SHARE: usize = 8;
+
 /// What a session may use, and what it sees as now.
 #[derive(Debug, Clone)]
 pub struct EngineOptions {
@@ -87,7 +96,7 @@ impl Engine {
     /// A temporary folder that cannot be used.
     pub fn with_execution(options: EngineOptions, execution: Execution) -> Result<Self> {
         let partitions = match execution {
-            Execution::Parallel => options.threads.get(),
+            Execution::Parallel => options.threads.get().min(options.memory_limit_bytes / PARTITION_BYTES).max(1),
             Execution::InOrder => 1,
         };
         let mut config = SessionConfig::new()
@@ -114,6 +123,11 @@ impl Engine {
         if let Some(folder) = &options.temporary_folder {
             disk = disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
         }
+        // Each sort takes it at once, to be sure that it can merge what it spills.
+        let settings = config.options_mut();
+        let share = options.memory_limit_bytes / partitions / SORT_SHARE;
+        settings.execution.sort_spill_reservation_bytes = settings.execution.sort_spill_reservation_bytes.min(share);
+        let spills_exchanges = options.memory_limit_bytes / partitions < ROOMY_PARTITION_BYTES;
         let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_limit_bytes), NAMED_CONSUMERS);
         let pool = Arc::new(PeakPool::new(Arc::new(pool)));
         let runtime = RuntimeEnvBuilder::new()
@@ -124,7 +138,7 @@ impl Engine {
             .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
-            .with_physical_optimizer_rule(Arc::new(OwnOperators));
+            .with_physical_optimizer_rule(Arc::new(OwnOperators { spills_exchanges }));
         if execution == Execution::InOrder {
             builder = builder.with_physical_optimizer_rule(Arc::new(InOrder));
         }

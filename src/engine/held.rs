@@ -7,9 +7,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::buffer::Buffer;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
-use datafusion::arrow::record_batch::RecordBatch;
+use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::Result;
+use datafusion::execution::memory_pool::MemoryLimit;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStreamAdapter};
@@ -54,6 +56,52 @@ pub(super) fn offset_bytes(column: &ArrayRef) -> usize {
         DataType::Boolean | DataType::Utf8View | DataType::BinaryView => 0,
         data_type if data_type.is_primitive() => 0,
         _ => copied_bytes(column),
+    }
+}
+
+/// Copies the text of a stream's batches where they refer to far more than they hold: the rows of a sorted table refer to the text of the
+/// whole table, and who merges such streams counts that for each batch. Nothing is copied where all that counts for little of the
+/// limit, or one stream is the only one.
+pub(super) fn lean(
+    stream: SendableRecordBatchStream,
+    streams: usize,
+    context: &TaskContext,
+) -> SendableRecordBatchStream {
+    let MemoryLimit::Finite(limit) = context.memory_pool().memory_limit() else { return stream };
+    if streams < 2 {
+        return stream;
+    }
+    // A merge holds two batches of each stream.
+    let most = limit / LEAST_SHARE / streams / 2;
+    let schema = stream.schema();
+    let batches = stream.map(move |batch| {
+        let batch = batch?;
+        let columns = batch.columns().iter().map(|column| copied_if_loose(column, most)).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(batch.schema(), columns, &options)?)
+    });
+    Box::pin(RecordBatchStreamAdapter::new(schema, batches))
+}
+
+/// The part of the limit that shared text may count for, as a divisor.
+const LEAST_SHARE: usize = 8;
+
+fn copied_if_loose(column: &ArrayRef, most: usize) -> ArrayRef {
+    let shared = |buffers: &[Buffer]| buffers.iter().map(Buffer::capacity).sum::<usize>();
+    match column.data_type() {
+        DataType::Utf8View => {
+            let views = column.as_string_view();
+            let shared = shared(views.data_buffers());
+            let is_loose = shared > most && shared > 2 * views.total_buffer_bytes_used();
+            if is_loose { Arc::new(views.gc()) } else { Arc::clone(column) }
+        }
+        DataType::BinaryView => {
+            let views = column.as_binary_view();
+            let shared = shared(views.data_buffers());
+            let is_loose = shared > most && shared > 2 * views.total_buffer_bytes_used();
+            if is_loose { Arc::new(views.gc()) } else { Arc::clone(column) }
+        }
+        _ => Arc::clone(column),
     }
 }
 

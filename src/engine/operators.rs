@@ -6,7 +6,9 @@ use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
 
 use super::flatten::FlattenExec;
 use super::groups::FewGroupsExec;
@@ -18,7 +20,10 @@ use super::window::ShiftWindowExec;
 
 /// The rule; to run after all of DataFusion's own rules.
 #[derive(Debug)]
-pub(super) struct OwnOperators;
+pub(super) struct OwnOperators {
+    /// Whether memory is so little that rows on their way between partitions may have to go to disk.
+    pub(super) spills_exchanges: bool,
+}
 
 impl PhysicalOptimizerRule for OwnOperators {
     fn optimize(&self, plan: Node, _config: &ConfigOptions) -> Result<Node> {
@@ -29,7 +34,9 @@ impl PhysicalOptimizerRule for OwnOperators {
             let groups = || FewGroupsExec::in_place_of(node).map(boxed);
             let flatten = || FlattenExec::in_place_of(node).map(boxed);
             let unspilled = || UnspilledJoinExec::in_place_of(node).map(boxed);
-            let all: [&dyn Fn() -> Result<Option<Node>>; 6] = [&window, &sort, &join, &groups, &flatten, &unspilled];
+            let exchange = || if self.spills_exchanges { fed_by_one(node) } else { Ok(None) };
+            let all: [&dyn Fn() -> Result<Option<Node>>; 7] =
+                [&window, &sort, &join, &groups, &flatten, &unspilled, &exchange];
             all.iter().find_map(|made| made().transpose()).transpose()
         })
     }
@@ -52,6 +59,18 @@ pub(super) fn put(plan: Node, in_place_of: impl Fn(&Node) -> Result<Option<Node>
         })
     });
     replaced.data()
+}
+
+/// Returns an exchange by hash whose rows come from one task. Several that spill into the same partition of DataFusion 55.2 may all end
+/// waiting for each other (apache/datafusion #24883); what comes before them still runs on all threads.
+fn fed_by_one(node: &Node) -> Result<Option<Node>> {
+    let Some(exchange) = node.downcast_ref::<RepartitionExec>() else { return Ok(None) };
+    let inputs = exchange.input().output_partitioning().partition_count();
+    if exchange.preserve_order() || inputs < 2 || !matches!(exchange.partitioning(), Partitioning::Hash(..)) {
+        return Ok(None);
+    }
+    let input = Arc::new(CoalescePartitionsExec::new(Arc::clone(exchange.input())));
+    Ok(Some(Arc::new(RepartitionExec::try_new(input, exchange.partitioning().clone())?)))
 }
 
 /// Returns an operator, if there is one, as a node.

@@ -206,7 +206,11 @@ mod tests {
 
     async fn answer(engine: &Engine, sql: &str) -> Result<Vec<String>, DataFusionError> {
         let context = engine.context();
-        context.sql("set datafusion.execution.batch_size = 64").await?.collect().await?;
+        let threads = engine.options().threads;
+        // So little memory would go to one partition alone.
+        for setting in ["batch_size = 64".to_owned(), format!("target_partitions = {threads}")] {
+            context.sql(&format!("set datafusion.execution.{setting}")).await?.collect().await?;
+        }
         for table in [
             "big as select value as v from generate_series(1, 300)",
             "small as select value as w from generate_series(1, 100)",

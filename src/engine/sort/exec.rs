@@ -19,7 +19,7 @@ use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStrea
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::prefix::{is_packed, sorted};
-use crate::engine::held::{MOST_OFFSET_BYTES, copied_bytes, handed_over, offset_bytes};
+use crate::engine::held::{MOST_OFFSET_BYTES, copied_bytes, handed_over, lean, offset_bytes};
 use crate::engine::own::{Node, Operator, OwnExec, Place, TakenOver};
 
 /// The operator's node.
@@ -53,6 +53,7 @@ impl Operator for PrefixSort {
 
     fn execute(&self, place: &Place, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let input = place.input()?.execute(partition, Arc::clone(&context))?;
+        let task = Arc::clone(&context);
         let reservation = MemoryConsumer::new(format!("PrefixSort[{partition}]"))
             .with_can_spill(true)
             .register(context.memory_pool());
@@ -69,7 +70,8 @@ impl Operator for PrefixSort {
             taken_over: place.taken_over.clone(),
         };
         let batches = stream::once(sort.run(input)).try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(place.stock.schema(), batches)))
+        let batches = Box::pin(RecordBatchStreamAdapter::new(place.stock.schema(), batches));
+        Ok(lean(batches, place.stock.output_partitioning().partition_count(), &task))
     }
 }
 
