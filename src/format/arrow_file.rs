@@ -13,7 +13,7 @@ use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc::writer::FileWriter;
 
-use super::plain_types::{Dictionaries, plain_batches, plain_field};
+use super::plain_types::{Target, plain_batches, plain_field};
 use super::sink::{Sink, SinkState, sink_error};
 use super::{ResultWriter, Written, check_columns, unique_fields};
 use crate::{Error, Result};
@@ -33,7 +33,7 @@ impl ArrowFileWriter {
     /// Makes the writer and writes the file's schema.
     pub(super) fn new(result: SchemaRef, sink: Sink) -> Result<Self> {
         let fields: Vec<Field> =
-            unique_fields(&result).into_iter().map(|field| plain_field(field, Dictionaries::Unpacked)).collect();
+            unique_fields(&result).into_iter().map(|field| plain_field(field, Target::Arrow)).collect();
         let schema = Arc::new(Schema::new_with_metadata(fields, result.metadata().clone()));
         let state = sink.state();
         let writer = FileWriter::try_new_buffered(sink, &schema).map_err(|error| failed(&state, &error))?;

@@ -9,21 +9,23 @@ use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef, TimeUnit};
 
-use crate::Result;
+use crate::{Error, Result};
 
 /// Bytes of text that one column of a batch may have: plain text counts them in 31 bits.
 const MOST_TEXT_BYTES: usize = 1 << 30;
 
-/// Whether dictionaries stay.
+/// The kind of file that types are made plain for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Dictionaries {
-    Stay,
-    Unpacked,
+pub(super) enum Target {
+    /// A file holds one dictionary a column, and a result may have many.
+    Arrow,
+    /// There is no instant in seconds.
+    Parquet,
 }
 
 /// Returns a field whose type is plain, as far as Arrow can make it so.
-pub(super) fn plain_field(field: Field, dictionaries: Dictionaries) -> Field {
-    let made = plain(field.data_type(), dictionaries);
+pub(super) fn plain_field(field: Field, target: Target) -> Field {
+    let made = plain(field.data_type(), target);
     if made != *field.data_type() && can_cast_types(field.data_type(), &made) {
         field.with_data_type(made)
     } else {
@@ -31,14 +33,16 @@ pub(super) fn plain_field(field: Field, dictionaries: Dictionaries) -> Field {
     }
 }
 
-fn plain(data_type: &DataType, dictionaries: Dictionaries) -> DataType {
-    let inner = |data_type: &DataType| plain(data_type, dictionaries);
+fn plain(data_type: &DataType, target: Target) -> DataType {
+    let inner = |data_type: &DataType| plain(data_type, target);
     let item = |field: &FieldRef| Arc::new(field.as_ref().clone().with_data_type(inner(field.data_type())));
     match data_type {
         DataType::Utf8View => DataType::Utf8,
         DataType::BinaryView => DataType::Binary,
-        DataType::Timestamp(TimeUnit::Second, zone) => DataType::Timestamp(TimeUnit::Microsecond, zone.clone()),
-        DataType::Dictionary(_, value) if dictionaries == Dictionaries::Unpacked => inner(value),
+        DataType::Timestamp(TimeUnit::Second, zone) if target == Target::Parquet => {
+            DataType::Timestamp(TimeUnit::Microsecond, zone.clone())
+        }
+        DataType::Dictionary(_, value) if target == Target::Arrow => inner(value),
         DataType::Dictionary(key, value) => DataType::Dictionary(key.clone(), Box::new(inner(value))),
         DataType::List(field) | DataType::ListView(field) => DataType::List(item(field)),
         DataType::LargeList(field) | DataType::LargeListView(field) => DataType::LargeList(item(field)),
@@ -74,9 +78,16 @@ fn in_pieces(batch: &RecordBatch, schema: &SchemaRef, most_text_bytes: usize) ->
             .zip(schema.fields())
             .map(|(column, field)| match column.data_type() == field.data_type() {
                 true => Ok(Arc::clone(column)),
-                false => cast_with_options(column, field.data_type(), &options),
+                false => cast_with_options(column, field.data_type(), &options).map_err(|error| {
+                    Error::usage(format!(
+                        "column {:?} cannot be written as {}: {error}",
+                        field.name(),
+                        field.data_type()
+                    ))
+                    .with_hint("cast the column to text")
+                }),
             })
-            .collect::<std::result::Result<_, _>>()?;
+            .collect::<Result<_>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
         made.push(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?);
     }
@@ -97,44 +108,50 @@ fn text_bytes(column: &ArrayRef) -> usize {
 mod tests {
     use arrow::array::{StringViewArray, TimestampSecondArray};
     use arrow::compute::concat_batches;
-    use arrow::datatypes::Schema;
+    use arrow::datatypes::{Schema, TimestampMicrosecondType};
 
     use super::super::testing::{all_types, batch};
     use super::*;
 
-    fn plain_schema(batch: &RecordBatch, dictionaries: Dictionaries) -> SchemaRef {
+    fn plain_schema(batch: &RecordBatch, target: Target) -> SchemaRef {
         let fields =
-            batch.schema().fields().iter().map(|f| plain_field(f.as_ref().clone(), dictionaries)).collect::<Vec<_>>();
+            batch.schema().fields().iter().map(|field| plain_field(field.as_ref().clone(), target)).collect::<Vec<_>>();
         Arc::new(Schema::new(fields))
     }
 
     #[test]
-    fn no_view_and_no_second_is_left() {
+    fn no_view_is_left() {
         for (name, array) in all_types() {
             let rows = batch([(name.as_str(), array)]);
-            for dictionaries in [Dictionaries::Stay, Dictionaries::Unpacked] {
-                let schema = plain_schema(&rows, dictionaries);
-                let made = plain_batches(&rows, &schema).unwrap();
-                assert_eq!(made.iter().map(RecordBatch::num_rows).sum::<usize>(), rows.num_rows(), "{name}");
+            for target in [Target::Arrow, Target::Parquet] {
+                let schema = plain_schema(&rows, target);
                 let written = format!("{:?}", schema.field(0).data_type());
                 let is_kept = written.contains("Union") || written.contains("RunEndEncoded");
-                assert!(is_kept || !written.contains("View") && !written.contains("Second)"), "{name}: {written}");
+                assert!(is_kept || !written.contains("View"), "{name}: {written}");
+                if name != "timestamp s" {
+                    let made = plain_batches(&rows, &schema).unwrap();
+                    assert_eq!(made.iter().map(RecordBatch::num_rows).sum::<usize>(), rows.num_rows(), "{name}");
+                }
             }
         }
     }
 
     #[test]
-    fn an_instant_that_does_not_fit_is_an_error() {
-        let rows = batch([("t", Arc::new(TimestampSecondArray::from(vec![i64::MAX])) as ArrayRef)]);
-        let schema = plain_schema(&rows, Dictionaries::Stay);
-        assert!(plain_batches(&rows, &schema).is_err());
+    fn seconds_get_a_unit_in_parquet_and_one_that_does_not_fit_is_an_error() {
+        let rows = |second| batch([("t", Arc::new(TimestampSecondArray::from(vec![second])) as ArrayRef)]);
+        let schema = plain_schema(&rows(1), Target::Parquet);
+        let made = plain_batches(&rows(1), &schema).unwrap().remove(0);
+        assert_eq!(made.column(0).as_primitive::<TimestampMicrosecondType>().value(0), 1_000_000);
+        let error = plain_batches(&rows(i64::MAX), &schema).unwrap_err();
+        assert!(matches!(error, Error::Usage { .. }) && error.to_string().contains("column \"t\""), "{error}");
+        assert_eq!(plain_schema(&rows(1), Target::Arrow), rows(1).schema());
     }
 
     #[test]
     fn text_that_plain_columns_cannot_count_is_written_in_pieces() {
         let texts: StringViewArray = (0..100).map(|n| Some(format!("a text too long to be inlined {n:2}"))).collect();
         let rows = batch([("t", Arc::new(texts) as ArrayRef)]);
-        let schema = plain_schema(&rows, Dictionaries::Stay);
+        let schema = plain_schema(&rows, Target::Parquet);
         let pieces = in_pieces(&rows, &schema, 1_000).unwrap();
         assert_eq!(pieces.len(), 4);
         assert_eq!(concat_batches(&schema, &pieces).unwrap(), plain_batches(&rows, &schema).unwrap().remove(0));
