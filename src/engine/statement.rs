@@ -5,10 +5,8 @@ use std::sync::Arc;
 
 use datafusion::common::ParamValues;
 use datafusion::common::plan_err;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
-use datafusion::logical_expr::expr::Placeholder;
-use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan, Statement};
+use datafusion::logical_expr::{DdlStatement, LogicalPlan, Statement};
 
 use super::rules::nullable_columns;
 
@@ -21,30 +19,12 @@ pub(super) fn ready(plan: LogicalPlan, values: &ParamValues) -> Result<LogicalPl
                 set.variable
             )
         }
-        LogicalPlan::Statement(Statement::Prepare(_)) => with_known_values(plan, values),
+        // Its arguments are its own, which EXECUTE gives.
+        LogicalPlan::Statement(Statement::Prepare(_)) => Ok(plan),
         // Where values are put in, DataFusion makes every VALUES anew.
         plan if plan.get_parameter_names()?.is_empty() => nullable_table(plan),
         plan => nullable_table(plan.with_param_values(values.clone())?),
     }
-}
-
-/// Puts the values of the file's parameters into a statement that is prepared; what is left are its own, which EXECUTE gives.
-fn with_known_values(plan: LogicalPlan, values: &ParamValues) -> Result<LogicalPlan> {
-    let replaced = plan.transform_up_with_subqueries(|node| {
-        node.map_expressions(|expr| {
-            expr.transform_up(|expr| {
-                let Expr::Placeholder(Placeholder { id, .. }) = &expr else { return Ok(Transformed::no(expr)) };
-                Ok(match values.get_placeholders_with_values(id) {
-                    Ok(value) => {
-                        let (value, metadata) = value.into_inner();
-                        Transformed::yes(Expr::Literal(value, metadata))
-                    }
-                    Err(_) => Transformed::no(expr),
-                })
-            })
-        })
-    });
-    replaced.data()
 }
 
 /// Lets every column of a table that is made from a query take nulls, as PostgreSQL does: that the first rows have none says nothing of

@@ -1,17 +1,21 @@
 //! Commits new and removed files as one version of the log.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
+use arrow::array::AsArray;
+use arrow::compute::cast;
+use arrow::datatypes::DataType;
 use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
 use deltalake::kernel::{Action, Add, Remove, Transaction};
 use deltalake::protocol::checkpoints::create_checkpoint;
 use deltalake::protocol::{DeltaOperation, SaveMode};
+use serde_json::Value;
 
 use super::history::{LEDGER_KEY, TOKEN_KEY};
 use super::layout;
 use super::table::{Table, Version, delta_error};
 use super::write::WrittenFile;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// What one version changes.
 #[derive(Debug, Default)]
@@ -35,7 +39,49 @@ pub struct CommitOutcome {
     pub version: Version,
 }
 
+fn remove(path: &str, size_bytes: u64, modified_ms: i64) -> Remove {
+    Remove {
+        path: path.to_owned(),
+        data_change: true,
+        deletion_timestamp: Some(modified_ms),
+        extended_file_metadata: Some(true),
+        partition_values: Some(HashMap::new()),
+        size: Some(size_bytes as i64),
+        tags: None,
+        deletion_vector: None,
+        base_row_id: None,
+        default_row_commit_version: None,
+    }
+}
+
 impl Table {
+    /// Refuses to take out files whose names another writer escaped in another way than deltalake does: names are compared as they stand
+    /// in the log, so that such a file would stay, and its rows would be there twice.
+    fn require_removable(&self, commit: &Commit) -> Result<()> {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
+        let odd: Vec<_> = commit.removed.iter().filter(|(path, _)| !path.chars().all(is_plain)).collect();
+        if odd.is_empty() {
+            return Ok(());
+        }
+        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
+        let batches = state.add_actions_batches(false).map_err(|e| delta_error(&self.lake, e))?;
+        let mut logged = HashSet::new();
+        for column in batches.iter().filter_map(|batch| batch.column_by_name("path")) {
+            let texts = cast(column, &DataType::Utf8View)?;
+            logged.extend(texts.as_string_view().iter().flatten().map(str::to_owned));
+        }
+        for (path, size_bytes) in odd {
+            let written =
+                serde_json::to_value(remove(path, *size_bytes, commit.modified_ms)).map_err(Error::internal)?;
+            if !written.get("path").and_then(Value::as_str).is_some_and(|name| logged.contains(name)) {
+                let words = "another program wrote the file's name into the log in a way that a commit of ours cannot take out again; \
+                             nothing was changed; what undoes it: OPTIMIZE of the program that wrote it, which names files anew";
+                return Err(Error::storage(path.clone(), words));
+            }
+        }
+        Ok(())
+    }
+
     /// Commits on top of the loaded version, and moves to the new one where it can be read back.
     ///
     /// Nothing is tried again here: the change was computed from the loaded version, so if the table moved on it is wrong, be
@@ -45,6 +91,7 @@ impl Table {
     /// [`crate::Error::Conflict`] where another writer was faster; a table that we do not write ([`Table::require_writable`]); storage errors.
     pub async fn commit(&mut self, commit: Commit) -> Result<CommitOutcome> {
         self.require_writable()?;
+        self.require_removable(&commit)?;
         let mut actions = Vec::with_capacity(commit.added.len() + commit.removed.len());
         for file in &commit.added {
             actions.push(Action::Add(Add {
@@ -62,18 +109,7 @@ impl Table {
             }));
         }
         for (path, size_bytes) in &commit.removed {
-            actions.push(Action::Remove(Remove {
-                path: path.clone(),
-                data_change: true,
-                deletion_timestamp: Some(commit.modified_ms),
-                extended_file_metadata: Some(true),
-                partition_values: Some(HashMap::new()),
-                size: Some(*size_bytes as i64),
-                tags: None,
-                deletion_vector: None,
-                base_row_id: None,
-                default_row_commit_version: None,
-            }));
+            actions.push(Action::Remove(remove(path, *size_bytes, commit.modified_ms)));
         }
         let base = self.version();
         let next = base as i64 + 1;

@@ -28,6 +28,7 @@ mod cli_page;
 mod concurrency;
 mod damaged_logs;
 mod foreign_logs;
+mod imports;
 mod ingest;
 mod interop;
 mod lake;

@@ -462,7 +462,10 @@ mod tests {
         })
         .unwrap();
         let mut parser = DFParserBuilder::new(sql).with_dialect(&PostgreSqlDialect {}).build().unwrap();
-        let plan = engine.plan(parser.parse_statement().unwrap(), &datafusion::common::ParamValues::List(Vec::new())).await.unwrap();
+        let plan = engine
+            .plan(parser.parse_statement().unwrap(), &datafusion::common::ParamValues::List(Vec::new()))
+            .await
+            .unwrap();
         let optimized = engine.context().state().optimize(&plan).unwrap().display_indent().to_string();
         let batches = engine.context().execute_logical_plan(plan).await.unwrap().collect().await.unwrap();
         (optimized, pretty_format_batches(&batches).unwrap().to_string())
