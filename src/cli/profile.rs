@@ -182,7 +182,7 @@ impl Profile {
                     None => format!("the keys are {}", names.join(", ")),
                 }));
             };
-            let values = values_of(flag, value).map_err(|what| wrong(what))?;
+            let values = values_of(flag, value).map_err(wrong)?;
             if !is_given(flag.get_id().as_str(), given) {
                 let mut flag_words = Vec::new();
                 for value in values {

@@ -112,6 +112,10 @@ pub(super) fn suggest(
                 "{other} reads as many records as {flag}, with other values: the file does not tell which is right"
             ));
         }
+        if candidate.options.encoding != tried.options.encoding && candidate.options.encoding == Encoding::Cp1252 {
+            let doubt = "cp1252 makes a letter of nearly any byte: the values show whether it is right";
+            tried.doubts.push(doubt.to_owned());
+        }
         tried.flags.push(candidate.flag);
         tried.options = candidate.options;
         now = then;
