@@ -13,6 +13,8 @@ mod held;
 mod in_order;
 mod join;
 mod json_paths;
+#[cfg(test)]
+mod limits_tests;
 mod memory;
 mod operators;
 mod own;
