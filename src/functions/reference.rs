@@ -277,7 +277,9 @@ mod tests {
             .map(str::to_owned)
             .collect();
         // What plans are rewritten with is not for queries.
-        let parts = [super::interval::parts(), super::zoned::parts(), super::postgres::all()].concat();
+        let parts =
+            [crate::functions::interval::parts(), crate::functions::zoned::parts(), crate::functions::postgres::all()]
+                .concat();
         added.retain(|name| !parts.iter().any(|part| part.name() == name));
         assert_eq!(added, listed);
     }
