@@ -277,9 +277,10 @@ mod tests {
             .map(str::to_owned)
             .collect();
         // What plans are rewritten with is not for queries.
-        let parts =
-            [crate::functions::interval::parts(), crate::functions::zoned::parts(), crate::functions::postgres::all()]
-                .concat();
+        let parts: Vec<_> = crate::functions::interval::parts()
+            .chain(crate::functions::zoned::parts())
+            .chain(crate::functions::postgres::all())
+            .collect();
         added.retain(|name| !parts.iter().any(|part| part.name() == name));
         assert_eq!(added, listed);
     }
