@@ -1,6 +1,6 @@
 //! Instants as the clocks of a zone show them: what PostgreSQL does by the time zone of the session.
 //!
-//! [`timezone`] is `at time zone`; `to_char` writes times by a pattern. The others have no documentation, as no query needs to call
+//! `timezone` is `at time zone`; `to_char` writes times by a pattern. The others have no documentation, as no query needs to call
 //! them: `engine/rules/zones` puts them, with the zone as an argument, where a plan casts instants to and from texts, dates and local
 //! times, or adds days to them. Arrow's own casts take a zone by the name in a type, and its rules of zones are old.
 //!
