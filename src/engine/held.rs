@@ -6,9 +6,9 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use datafusion::arrow::array::{Array, ArrayRef, AsArray};
+use datafusion::arrow::array::{Array, ArrayRef, AsArray, GenericByteViewArray};
 use datafusion::arrow::buffer::Buffer;
-use datafusion::arrow::datatypes::{DataType, SchemaRef};
+use datafusion::arrow::datatypes::{ByteViewType, DataType, SchemaRef};
 use datafusion::arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::Result;
 use datafusion::execution::memory_pool::MemoryLimit;
@@ -87,22 +87,18 @@ pub(super) fn lean(
 const LEAST_SHARE: usize = 8;
 
 fn copied_if_loose(column: &ArrayRef, most: usize) -> ArrayRef {
-    let shared = |buffers: &[Buffer]| buffers.iter().map(Buffer::capacity).sum::<usize>();
-    match column.data_type() {
-        DataType::Utf8View => {
-            let views = column.as_string_view();
-            let shared = shared(views.data_buffers());
-            let is_loose = shared > most && shared > 2 * views.total_buffer_bytes_used();
-            if is_loose { Arc::new(views.gc()) } else { Arc::clone(column) }
-        }
-        DataType::BinaryView => {
-            let views = column.as_binary_view();
-            let shared = shared(views.data_buffers());
-            let is_loose = shared > most && shared > 2 * views.total_buffer_bytes_used();
-            if is_loose { Arc::new(views.gc()) } else { Arc::clone(column) }
-        }
-        _ => Arc::clone(column),
-    }
+    let copied = match column.data_type() {
+        DataType::Utf8View => copy_if_loose(column.as_string_view(), most),
+        DataType::BinaryView => copy_if_loose(column.as_binary_view(), most),
+        _ => None,
+    };
+    copied.unwrap_or_else(|| Arc::clone(column))
+}
+
+fn copy_if_loose<T: ByteViewType + ?Sized>(views: &GenericByteViewArray<T>, most: usize) -> Option<ArrayRef> {
+    let shared = views.data_buffers().iter().map(Buffer::capacity).sum::<usize>();
+    let is_loose = shared > most && shared > 2 * views.total_buffer_bytes_used();
+    is_loose.then(|| Arc::new(views.gc()) as ArrayRef)
 }
 
 /// A stream as the input of a plan that runs once.

@@ -20,8 +20,10 @@ const PLANS: [&str; 8] = [
     "select t from texts where n < 500 union select t from texts where n > 2500",
 ];
 
-fn engine(threads: usize, memory_limit_bytes: usize) -> Engine {
-    Engine::new(EngineOptions {
+/// Makes an engine for tests of limits, whose plans run in as many partitions as there are threads: so little memory would go to one partition
+/// alone.
+pub(super) async fn engine(threads: usize, memory_limit_bytes: usize) -> Engine {
+    let engine = Engine::new(EngineOptions {
         as_of: chrono::DateTime::UNIX_EPOCH,
         time_zone: crate::zones::Tz::UTC,
         memory_limit_bytes,
@@ -30,16 +32,16 @@ fn engine(threads: usize, memory_limit_bytes: usize) -> Engine {
         threads: NonZeroUsize::new(threads).unwrap(),
         leaves: Leaves::Read,
     })
-    .unwrap()
+    .unwrap();
+    for setting in ["batch_size = 64".to_owned(), format!("target_partitions = {threads}")] {
+        let set = engine.context().sql(&format!("set datafusion.execution.{setting}")).await.unwrap();
+        set.collect().await.unwrap();
+    }
+    engine
 }
 
 async fn answer(engine: &Engine, sql: &str) -> Result<Vec<String>, DataFusionError> {
     let context = engine.context();
-    let threads = engine.options().threads;
-    // So little memory would go to one partition alone.
-    for setting in ["batch_size = 64".to_owned(), format!("target_partitions = {threads}")] {
-        context.sql(&format!("set datafusion.execution.{setting}")).await?.collect().await?;
-    }
     let table = "create table texts as select value as n, value % 13 as g, \
                  repeat(md5(cast(value % 700 as text)), 20) as t from generate_series(1, 3000)";
     context.sql(table).await?.collect().await?;
@@ -56,10 +58,10 @@ async fn answer(engine: &Engine, sql: &str) -> Result<Vec<String>, DataFusionErr
 async fn every_kind_of_plan_gives_the_same_rows_or_names_the_limit() {
     let (mut refused, mut answered) = (0, 0);
     for sql in PLANS {
-        let all = answer(&engine(1, 1 << 30), sql).await.unwrap();
+        let all = answer(&engine(1, 1 << 30).await, sql).await.unwrap();
         for threads in [1, 2, 8] {
             for limit in [1 << 12, 1 << 18, 1 << 20, 3 << 20, 12 << 20, 1 << 30] {
-                let engine = engine(threads, limit);
+                let engine = engine(threads, limit).await;
                 let ended = tokio::time::timeout(Duration::from_secs(60), answer(&engine, sql)).await;
                 match ended.unwrap_or_else(|_| panic!("{sql} stands still with {threads} threads in {limit} bytes")) {
                     Ok(rows) => {

@@ -171,13 +171,13 @@ impl ExecutionPlan for ResumedExec {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroUsize;
     use std::time::Duration;
 
     use datafusion::arrow::util::pretty::pretty_format_batches;
     use datafusion::error::DataFusionError;
 
-    use crate::engine::{Engine, EngineOptions, Leaves};
+    use crate::engine::Engine;
+    use crate::engine::limits_tests::engine;
 
     const JOINS: [&str; 9] = [
         "select s.v, g.w from big s join small g on s.v > g.w + 200",
@@ -191,26 +191,8 @@ mod tests {
         "select s.v, g.w from (select v from big group by v) s left join (select w from small group by w) g on s.v < g.w",
     ];
 
-    fn engine(threads: usize, memory_limit_bytes: usize) -> Engine {
-        Engine::new(EngineOptions {
-            as_of: chrono::DateTime::UNIX_EPOCH,
-            time_zone: crate::zones::Tz::UTC,
-            memory_limit_bytes,
-            spill_limit_bytes: 256 << 20,
-            temporary_folder: None,
-            threads: NonZeroUsize::new(threads).unwrap(),
-            leaves: Leaves::Read,
-        })
-        .unwrap()
-    }
-
     async fn answer(engine: &Engine, sql: &str) -> Result<Vec<String>, DataFusionError> {
         let context = engine.context();
-        let threads = engine.options().threads;
-        // So little memory would go to one partition alone.
-        for setting in ["batch_size = 64".to_owned(), format!("target_partitions = {threads}")] {
-            context.sql(&format!("set datafusion.execution.{setting}")).await?.collect().await?;
-        }
         for table in [
             "big as select value as v from generate_series(1, 300)",
             "small as select value as w from generate_series(1, 100)",
@@ -227,11 +209,11 @@ mod tests {
     async fn joins_without_keys_give_every_row_once_or_name_the_limit() {
         let mut refused = 0;
         for sql in JOINS {
-            let all = answer(&engine(1, 1 << 30), sql).await.unwrap();
+            let all = answer(&engine(1, 1 << 30).await, sql).await.unwrap();
             for (threads, limit) in
                 [1, 2, 8].into_iter().flat_map(|t| [16, 600, 1_500, 3_000, 20_000, 1 << 22].map(|l| (t, l)))
             {
-                let engine = engine(threads, limit);
+                let engine = engine(threads, limit).await;
                 let answered = tokio::time::timeout(Duration::from_secs(60), answer(&engine, sql)).await.unwrap();
                 match answered {
                     Ok(rows) => assert_eq!(rows, all, "{sql} with {threads} threads in {limit} bytes"),

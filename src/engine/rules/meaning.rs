@@ -9,15 +9,14 @@
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::functions::math::expr_fn::round;
 use datafusion::logical_expr::expr::Like;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast};
 use datafusion::optimizer::AnalyzerRule;
 
+use super::each_expression;
 use crate::functions::postgres::{Checked, pattern, to_nearest};
 
 /// Rounds what is cast to an integer.
@@ -48,21 +47,9 @@ impl AnalyzerRule for Operators {
     }
 }
 
-/// Rewrites every expression of a plan, inner ones first; the names of columns stay.
+/// Rewrites every expression of a plan and of its subqueries.
 fn rewrite(plan: LogicalPlan, each: fn(Expr, &DFSchema) -> Transformed<Expr>) -> Result<LogicalPlan> {
-    plan.transform_up_with_subqueries(|plan| {
-        let mut schema = merge_schema(&plan.inputs());
-        if let LogicalPlan::TableScan(scan) = &plan {
-            schema = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
-        }
-        let names = NamePreserver::new(&plan);
-        plan.map_expressions(|expr| {
-            let name = names.save(&expr);
-            let replaced = expr.transform_up(|expr| Ok(each(expr, &schema)))?;
-            Ok(if replaced.transformed { replaced.update_data(|expr| name.restore(expr)) } else { replaced })
-        })
-    })
-    .map(|transformed| transformed.data)
+    plan.transform_up_with_subqueries(|plan| each_expression(plan, each)).data()
 }
 
 fn rounding(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
