@@ -224,7 +224,7 @@ mod tests {
             path: written.path,
             size_bytes: written.size_bytes,
             rows: Some(written.rows),
-            columns: Default::default(),
+            ..DataFile::default()
         };
         writer.finish().unwrap().into_iter().map(file).collect()
     }

@@ -110,6 +110,9 @@ impl Engine {
         // Filters run inside the scan: other columns are decoded only for rows that pass.
         settings.execution.parquet.pushdown_filters = true;
         settings.execution.parquet.reorder_filters = true;
+        // As nanoseconds, instants that Spark writes so would end in 2262 and begin anew in 1677.
+        settings.execution.parquet.coerce_int96 = Some("us".to_owned());
+        settings.execution.parquet.coerce_int96_tz = Some("UTC".to_owned());
         if execution == Execution::InOrder {
             // Sorting the branches of a union apart and merging them takes equal rows in any order.
             settings.optimizer.repartition_sorts = false;

@@ -16,6 +16,7 @@ mod json_paths;
 #[cfg(test)]
 mod limits_tests;
 mod memory;
+mod numbers;
 mod operators;
 mod own;
 mod prune;

@@ -3,7 +3,8 @@
 //! DataFusion asks for a footer without its page index, keeps that, and reads the index of all columns anew whenever a filter may
 //! use it. A session that asks a file question after question should read it once; a process that asks once should not read what it
 //! may not need. So the index is kept from the second question on, and so is the file's Arrow schema: to make it of the footer
-//! anew, a hundred columns with leaves, is a good part of what a short question takes.
+//! anew, a hundred columns with leaves, is a good part of what a short question takes. What is kept is the footer as it is to be
+//! read ([`as_read`]).
 
 use std::collections::HashMap;
 use std::fmt;
@@ -14,11 +15,12 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use datafusion::common::Result;
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::metadata::DFParquetMetadata;
 use datafusion::datasource::physical_plan::parquet::{
-    CachedParquetFileReaderFactory, apply_file_schema_type_coercions,
+    CachedParquetFileReaderFactory, CachedParquetMetaData, apply_file_schema_type_coercions,
 };
 use datafusion::datasource::physical_plan::{FileGroup, ParquetFileReaderFactory};
-use datafusion::execution::cache::cache_manager::FileMetadataCache;
+use datafusion::execution::cache::cache_manager::{CachedFileMetadataEntry, FileMetadataCache};
 use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::future::BoxFuture;
@@ -27,9 +29,11 @@ use object_store::{ObjectMeta, ObjectStore};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::parquet_to_arrow_schema;
+use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use crate::lake::DataFile;
+use crate::lake::footer::as_read;
 
 /// Names a data file to the readers of DataFusion, whose own constructor would take `%` in a name for one to be escaped.
 pub(super) fn partitioned(file: &DataFile) -> PartitionedFile {
@@ -80,6 +84,7 @@ impl KnownSchemas {
 /// Makes the readers of a scan.
 pub(super) struct SessionReaders {
     inner: CachedParquetFileReaderFactory,
+    store: Arc<dyn ObjectStore>,
     footers: Arc<FileMetadataCache>,
     table: SchemaRef,
     known: Arc<KnownSchemas>,
@@ -94,7 +99,8 @@ impl SessionReaders {
         known: Arc<KnownSchemas>,
     ) -> Self {
         let footers = runtime.cache_manager.get_file_metadata_cache();
-        Self { inner: CachedParquetFileReaderFactory::new(store, Arc::clone(&footers)), footers, table, known }
+        let inner = CachedParquetFileReaderFactory::new(Arc::clone(&store), Arc::clone(&footers));
+        Self { inner, store, footers, table, known }
     }
 }
 
@@ -112,16 +118,19 @@ impl ParquetFileReaderFactory for SessionReaders {
         footer_hint: Option<usize>,
         metrics: &ExecutionPlanMetricsSet,
     ) -> Result<Box<dyn AsyncFileReader + Send>> {
-        let path = file.object_meta.location.clone();
+        let meta = file.object_meta.clone();
         let inner = self.inner.create_reader(partition, file, footer_hint, metrics)?;
-        let (footers, table, known) = (Arc::clone(&self.footers), Arc::clone(&self.table), Arc::clone(&self.known));
-        Ok(Box::new(SessionReader { inner, path, footers, table, known }))
+        let (store, footers) = (Arc::clone(&self.store), Arc::clone(&self.footers));
+        let (table, known) = (Arc::clone(&self.table), Arc::clone(&self.known));
+        Ok(Box::new(SessionReader { inner, meta, footer_hint, store, footers, table, known }))
     }
 }
 
 struct SessionReader {
     inner: Box<dyn AsyncFileReader + Send>,
-    path: Path,
+    meta: ObjectMeta,
+    footer_hint: Option<usize>,
+    store: Arc<dyn ObjectStore>,
     footers: Arc<FileMetadataCache>,
     table: SchemaRef,
     known: Arc<KnownSchemas>,
@@ -140,14 +149,35 @@ impl AsyncFileReader for SessionReader {
         &'a mut self,
         options: Option<&'a ArrowReaderOptions>,
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
-        if !self.footers.contains_key(&self.path) {
-            return self.inner.get_metadata(options);
+        if !self.footers.contains_key(&self.meta.location) {
+            return Box::pin(async move {
+                let read = DFParquetMetadata::new(&self.store, &self.meta)
+                    .with_metadata_size_hint(self.footer_hint)
+                    .with_page_index_policy(options.map(ArrowReaderOptions::column_index_policy))
+                    .fetch_metadata()
+                    .await;
+                let failed = |e| ParquetError::General(format!("the footer of {}: {e}", self.meta.location));
+                Ok(self.keep(read.map_err(failed)?))
+            });
         }
         let options = options.cloned().unwrap_or_default().with_page_index_policy(PageIndexPolicy::Optional);
         Box::pin(async move {
             let footer = self.inner.get_metadata(Some(&options)).await?;
-            self.known.learn(&self.path, &footer, &self.table)?;
+            let footer = self.keep(footer);
+            self.known.learn(&self.meta.location, &footer, &self.table)?;
             Ok(footer)
         })
+    }
+}
+
+impl SessionReader {
+    /// Returns a footer as it is to be read, and keeps it so for the next who asks.
+    fn keep(&self, footer: Arc<ParquetMetaData>) -> Arc<ParquetMetaData> {
+        let read = as_read(Arc::clone(&footer));
+        if !Arc::ptr_eq(&read, &footer) || !self.footers.contains_key(&self.meta.location) {
+            let kept = Arc::new(CachedParquetMetaData::new(Arc::clone(&read)));
+            self.footers.put(&self.meta.location, CachedFileMetadataEntry::new(self.meta.clone(), kept));
+        }
+        read
     }
 }

@@ -27,7 +27,7 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
 use datafusion::physical_expr::utils::conjunction_opt;
-use datafusion::physical_expr_adapter::PhysicalExprAdapterFactory;
+use datafusion::physical_expr_adapter::{DefaultPhysicalExprAdapterFactory, PhysicalExprAdapterFactory};
 use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
 use datafusion::physical_plan::metrics::MetricsSet;
@@ -40,6 +40,7 @@ use futures::StreamExt;
 
 use super::bloom;
 use super::explain::{FileSchemas, json_sources};
+use super::numbers::NumberAdapterFactory;
 use super::prune::prune;
 use super::readers::{KnownSchemas, SessionReaders, partitioned};
 use crate::lake::{DataFile, Version};
@@ -182,8 +183,12 @@ fn file_statistics(file: &DataFile, schema: &SchemaRef) -> Statistics {
                     Some(value) if value.data_type() == *field.data_type() => Precision::Inexact(value),
                     _ => Precision::Absent,
                 };
-                statistics.min_value = bound(known.lower_bound());
-                statistics.max_value = bound(known.upper_bound());
+                // DataFusion puts what all rows of a file have in the place of the column.
+                (statistics.min_value, statistics.max_value) = match known.constant.clone() {
+                    Some(constant) if constant.is_null() => (Precision::Absent, Precision::Absent),
+                    Some(constant) => (Precision::Exact(constant.clone()), Precision::Exact(constant)),
+                    None => (bound(known.lower_bound()), bound(known.upper_bound())),
+                };
                 if let Some(nulls) = known.null_count {
                     statistics.null_count = Precision::Exact(nulls as usize);
                 }
@@ -239,10 +244,10 @@ struct ScanParts {
 
 impl ScanParts {
     /// How expressions are rewritten for a file.
-    fn adapters(&self) -> Option<Arc<dyn PhysicalExprAdapterFactory>> {
+    fn adapters(&self) -> Arc<dyn PhysicalExprAdapterFactory> {
         match self.table.leaves {
-            Leaves::Read => Some(Arc::new(ShredAdapterFactory)),
-            Leaves::Ignore => None,
+            Leaves::Read => Arc::new(NumberAdapterFactory::over(ShredAdapterFactory)),
+            Leaves::Ignore => Arc::new(NumberAdapterFactory::over(DefaultPhysicalExprAdapterFactory)),
         }
     }
 
@@ -252,7 +257,7 @@ impl ScanParts {
         let files: HashMap<_, _> = self.groups.iter().flat_map(FileGroup::iter).map(|f| (f.path(), f)).collect();
         let files: Vec<&SchemaRef> = files.keys().filter_map(|path| schemas.get(path.as_ref())).collect();
         let expressions = self.projection.iter().map(|projected| &projected.expr).chain(&self.predicate);
-        let told = json_sources(expressions, &self.table.schema, &files, self.adapters()?.as_ref()).ok()?;
+        let told = json_sources(expressions, &self.table.schema, &files, self.adapters().as_ref()).ok()?;
         (!told.is_empty()).then_some(told)
     }
 
@@ -269,7 +274,7 @@ impl ScanParts {
             .with_file_groups(self.groups.clone())
             .with_statistics(self.statistics.clone())
             .with_limit(self.limit)
-            .with_expr_adapter(self.adapters())
+            .with_expr_adapter(Some(self.adapters()))
             .build())
     }
 
@@ -497,7 +502,7 @@ mod tests {
     #[tokio::test]
     async fn a_running_scan_has_the_schema_of_no_file() {
         let store = ObjectStoreUrl::parse("lake://test").unwrap();
-        let file = DataFile { path: "a.parquet".to_owned(), size_bytes: 9, rows: Some(1), columns: Default::default() };
+        let file = DataFile { path: "a.parquet".to_owned(), size_bytes: 9, rows: Some(1), ..DataFile::default() };
         let table = LakeTable::new("t", 1, store, stored_schema(), Arc::new(vec![file]), Leaves::Read);
         let scan = table.scan(&SessionContext::new().state(), None, &[], None).await.unwrap();
         let parts = &scan.downcast_ref::<SessionScanExec>().unwrap().parts;

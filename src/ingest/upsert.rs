@@ -265,6 +265,13 @@ impl Run {
             if self.options.stops(&decision.files) {
                 return Ok(Ledger { stopped: true, ..ledger });
             }
+            let removed: Vec<(String, u64)> = decision
+                .removed
+                .keys()
+                .map(|index| &snapshot.files[*index as usize])
+                .map(|file| (file.path.clone(), file.size_bytes))
+                .collect();
+            table.require_nothing_lost(&removed)?;
             let same_id = std::mem::take(&mut decision.same_id);
             same_id::keep(lake, table, &snapshot, same_id, &self.staged, &self.options).await?;
             let mut sightings = std::mem::take(&mut decision.sightings);
@@ -273,12 +280,6 @@ impl Run {
             sightings.sort_unstable();
             let sightings = Arc::new(sightings);
             sightings::record(lake, &sightings, modified_ms).await?;
-            let removed: Vec<(String, u64)> = decision
-                .removed
-                .keys()
-                .map(|index| &snapshot.files[*index as usize])
-                .map(|file| (file.path.clone(), file.size_bytes))
-                .collect();
             let temporary = tempfile::tempdir().map_err(|e| Error::storage("temporary folder", e))?;
             let output = Output::of(table, temporary.path().to_owned());
             let added = rewrite::write(table, &snapshot, decision, &self.staged, &self.options, output.clone()).await?;
@@ -344,7 +345,8 @@ mod tests {
         let path = folder.path().join(layout::SIGHTINGS).join("x.parquet");
         let written = || {
             std::fs::write(&path, "rows").unwrap();
-            vec![WrittenFile { path: "x.parquet".to_owned(), size_bytes: 4, rows: 1, statistics: Default::default() }]
+            let (path, statistics, nan) = ("x.parquet".to_owned(), Default::default(), Default::default());
+            vec![WrittenFile { path, size_bytes: 4, rows: 1, statistics, nan }]
         };
         let unsure = Error::storage("x", "the answer is lost");
         let error = start_over(&mut table, &output, written(), unsure).await.unwrap_err();

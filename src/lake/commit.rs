@@ -11,6 +11,7 @@ use deltalake::protocol::checkpoints::create_checkpoint;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::Value;
 
+use super::footer::NAN_KEY;
 use super::history::{LEDGER_KEY, TOKEN_KEY};
 use super::layout;
 use super::table::{Table, Version, delta_error};
@@ -39,6 +40,11 @@ pub struct CommitOutcome {
     pub version: Version,
 }
 
+/// Names the columns of numbers of a file that have a NaN, as its tag in the log does.
+fn nan(file: &WrittenFile) -> String {
+    file.nan.iter().map(String::as_str).collect::<Vec<_>>().join(",")
+}
+
 fn remove(path: &str, size_bytes: u64, modified_ms: i64) -> Remove {
     Remove {
         path: path.to_owned(),
@@ -55,9 +61,39 @@ fn remove(path: &str, size_bytes: u64, modified_ms: i64) -> Remove {
 }
 
 impl Table {
+    /// Refuses to take out files with values in columns of other programs: what is written of their rows has the columns of ours only.
+    ///
+    /// # Errors
+    /// The column by its name, with what undoes it; storage errors.
+    pub fn require_nothing_lost(&self, removed: &[(String, u64)]) -> Result<()> {
+        let foreign = self.foreign_columns()?;
+        if removed.is_empty() || foreign.is_empty() {
+            return Ok(());
+        }
+        let snapshot = self.snapshot()?;
+        let removed: HashSet<&str> = removed.iter().map(|(path, _)| path.as_str()).collect();
+        for file in snapshot.files.iter().filter(|file| removed.contains(file.path.as_str())) {
+            // Files of ours have no column that the log could count.
+            let has_none = |name: &&String| match file.columns.get(*name).and_then(|column| column.null_count) {
+                Some(nulls) => file.rows == Some(nulls),
+                None => file.is_ours,
+            };
+            if let Some(name) = foreign.iter().find(|name| !has_none(name)) {
+                let words = format!(
+                    "another program gave the table the column {name:?}, and an update of sessions in this file would lose what it holds; \
+                     nothing was changed; what undoes it: write_deltalake(…, mode=\"overwrite\", schema_mode=\"overwrite\") of Python's \
+                     deltalake with all rows and without the column"
+                );
+                return Err(Error::storage(format!("{}: {}/{}", self.lake, self.name, file.path), words));
+            }
+        }
+        Ok(())
+    }
+
     /// Refuses to take out files whose names another writer escaped in another way than deltalake does: names are compared as they stand
     /// in the log, so that such a file would stay, and its rows would be there twice.
     fn require_removable(&self, commit: &Commit) -> Result<()> {
+        self.require_nothing_lost(&commit.removed)?;
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
         let odd: Vec<_> = commit.removed.iter().filter(|(path, _)| !path.chars().all(is_plain)).collect();
         if odd.is_empty() {
@@ -101,7 +137,7 @@ impl Table {
                 modification_time: commit.modified_ms,
                 data_change: true,
                 stats: Some(file.statistics.to_string()),
-                tags: None,
+                tags: Some(HashMap::from([(NAN_KEY.to_owned(), Some(nan(file)))])),
                 deletion_vector: None,
                 base_row_id: None,
                 default_row_commit_version: None,

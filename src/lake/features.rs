@@ -15,6 +15,8 @@ pub(super) struct Facts {
     partition_columns: Vec<String>,
     /// Keys of the metadata of all columns.
     column_keys: Vec<String>,
+    /// The columns with their types.
+    columns: Vec<(String, Value)>,
 }
 
 /// One feature of Delta's protocol.
@@ -39,7 +41,7 @@ const FEATURES: [Feature; 12] = [
         name: "partition columns",
         listed: "",
         used: |facts| !facts.partition_columns.is_empty(),
-        reads: false,
+        reads: true,
         undo: "DeltaTable(…).restore(VERSION) of Python's deltalake, to a version before it was partitioned, or \
                write_deltalake(…, mode=\"overwrite\", schema_mode=\"overwrite\", partition_by=[]) with all its rows",
     },
@@ -142,11 +144,13 @@ impl Facts {
         listed.sort_unstable();
         listed.dedup();
         let schema = metadata.get("schemaString").and_then(Value::as_str).unwrap_or_default();
-        let mut column_keys = Vec::new();
+        let (mut column_keys, mut columns) = (Vec::new(), Vec::new());
         if let Ok(schema) = serde_json::from_str::<Value>(schema) {
             for field in schema.get("fields").and_then(Value::as_array).into_iter().flatten() {
                 let keys = field.get("metadata").and_then(Value::as_object).into_iter().flat_map(Map::keys);
                 column_keys.extend(keys.cloned());
+                let name = field.get("name").and_then(Value::as_str).unwrap_or_default();
+                columns.push((name.to_owned(), field.get("type").cloned().unwrap_or_default()));
             }
         }
         Self {
@@ -154,7 +158,40 @@ impl Facts {
             properties: metadata.get("configuration").and_then(Value::as_object).cloned().unwrap_or_default(),
             partition_columns: texts(metadata.get("partitionColumns")),
             column_keys,
+            columns,
         }
+    }
+
+    /// Says which column is not there any more, or has another type than our files would have, given the fields of the log as we make
+    /// them, and what undoes it.
+    pub(super) fn misfit(&self, ours: &Value) -> Option<String> {
+        ours.as_array()?.iter().find_map(|field| {
+            let (name, wanted) = (field.get("name")?.as_str()?, field.get("type")?.as_str()?);
+            let found = self.columns.iter().find(|(column, _)| column == name);
+            // Readers take an instant for a time without a zone.
+            let fits = |found: &Value| found == wanted || (wanted == "timestamp" && found == "timestamp_ntz");
+            match found {
+                Some((_, found)) if fits(found) => None,
+                Some((_, found)) => Some(format!(
+                    "another program gave the column {name:?} the type {found} where ours is \"{wanted}\"; nothing was changed; what undoes \
+                     it: write_deltalake(…, mode=\"overwrite\", schema_mode=\"overwrite\") of Python's deltalake with all its rows and the \
+                     column as {wanted}"
+                )),
+                None => Some(format!(
+                    "another program took the column {name:?} out of the table; nothing was changed; what undoes it: \
+                     DeltaTable(…).alter.add_columns(Field({name:?}, PrimitiveType(\"{wanted}\"))) of Python's deltalake"
+                )),
+            }
+        })
+    }
+
+    /// Names the columns that are none of ours, whose values no file of ours has.
+    pub(super) fn others<'a>(&'a self, ours: &'a Value) -> impl Iterator<Item = &'a str> {
+        let is_ours = move |name: &str| {
+            let mut fields = ours.as_array().into_iter().flatten();
+            fields.any(|field| field.get("name").and_then(Value::as_str) == Some(name))
+        };
+        self.columns.iter().map(|(name, _)| name.as_str()).filter(move |name| !is_ours(name))
     }
 
     fn property(&self, name: &str) -> Option<&str> {
@@ -226,7 +263,7 @@ mod tests {
     #[test]
     fn what_is_in_use_is_named_with_what_undoes_it() {
         for (features, properties, partitions, column, reads, words) in [
-            (&[][..], json!({}), &["workflow_id"][..], json!({}), false, "partition columns (workflow_id)"),
+            (&[][..], json!({}), &["workflow_id"][..], json!({}), true, "partition columns (workflow_id)"),
             (&[], json!({ "delta.columnMapping.mode": "name" }), &[], json!({}), false, "columnMapping.mode = none"),
             (&[], json!({}), &[], json!({ "delta.identity.start": 1 }), true, "DROP IDENTITY"),
             (&[], json!({}), &[], json!({ "delta.generationExpression": "1" }), true, "generated columns"),
@@ -242,6 +279,35 @@ mod tests {
             let facts = facts(features, properties, partitions, column);
             assert_eq!(facts.unreadable().is_none(), reads, "{words}");
             let told = facts.unwritable().unwrap();
+            assert!(told.contains(words), "{told}");
+        }
+    }
+
+    #[test]
+    fn columns_that_are_gone_or_of_another_type_are_named_with_what_undoes_it() {
+        let field = |name: &str, kind: &str| json!({ "name": name, "type": kind });
+        let ours = json!([field("session_id", "string"), field("started_at", "timestamp"), field("seconds", "double")]);
+        let facts = |fields: Value| {
+            let schema = json!({ "type": "struct", "fields": fields });
+            Facts::of(&Value::Null, &json!({ "schemaString": schema.to_string() }))
+        };
+        let all = facts(json!([
+            field("note", "string"),
+            field("seconds", "double"),
+            field("started_at", "timestamp_ntz"),
+            field("session_id", "string"),
+        ]));
+        assert_eq!(all.misfit(&ours), None);
+        assert_eq!(all.others(&ours).collect::<Vec<_>>(), ["note"]);
+        for (fields, words) in [
+            (
+                json!([field("session_id", "string"), field("started_at", "timestamp")]),
+                "Field(\"seconds\", PrimitiveType(\"double\"))",
+            ),
+            (json!([field("session_id", "long")]), "the type \"long\" where ours is \"string\""),
+            (json!([{ "name": "session_id", "type": { "type": "struct", "fields": [] } }]), "column as string"),
+        ] {
+            let told = facts(fields).misfit(&ours).unwrap();
             assert!(told.contains(words), "{told}");
         }
     }

@@ -1,4 +1,8 @@
 //! Reads what the footers of data files say of their columns: the schema with its manifest, and the bytes of leaf columns.
+//!
+//! A footer is believed by who wrote the file ([`as_read`]). Other programs carry the keys of our footers into files of their own, where
+//! they speak of other rows, and their Arrow schemas ask for types that are none of the table's. Ours have the types that our
+//! readers make, text in views, under a key of our own: many readers refuse a file whose Arrow schema names views.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -8,9 +12,11 @@ use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use parquet::arrow::async_reader::AsyncFileReader;
-use parquet::arrow::parquet_to_arrow_schema;
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, parquet_to_arrow_schema};
 use parquet::errors::ParquetError;
+use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder};
 
+use super::layout;
 use super::read::StoredFile;
 use super::snapshot::DataFile;
 use crate::error::{Error, Result};
@@ -18,6 +24,11 @@ use crate::shred::leaf::LEAF_PREFIX;
 
 /// Footers that are read at once.
 const AT_ONCE: usize = 16;
+/// The key of the types that our readers make of a file's columns, as Arrow encodes a schema.
+pub(super) const TYPES_KEY: &str = "sessionlake.arrow";
+/// The key of the names, by commas, of the columns of numbers that have a NaN. Statistics leave NaN out; without the key, as in
+/// the files of other programs and those of our earlier versions, any column may have one.
+pub const NAN_KEY: &str = "sessionlake.nan";
 
 /// What a data file's footer says of its columns.
 #[derive(Debug, Clone)]
@@ -26,6 +37,38 @@ pub struct Footer {
     pub schema: SchemaRef,
     /// Compressed bytes of each leaf column, by its name.
     pub leaf_bytes: BTreeMap<String, u64>,
+}
+
+/// Returns a footer as it is to be read: of a file of ours with the types of our readers, of another without keys.
+pub fn as_read(footer: Arc<ParquetMetaData>) -> Arc<ParquetMetaData> {
+    let file = footer.file_metadata();
+    let pairs = file.key_value_metadata().map(Vec::as_slice).unwrap_or_default();
+    let is_ours = file.created_by().is_some_and(|program| program.starts_with(layout::PROGRAM));
+    let pairs: Option<Vec<KeyValue>> = match is_ours {
+        true if pairs.iter().any(|pair| pair.key == TYPES_KEY) => {
+            let others = pairs.iter().filter(|pair| pair.key != ARROW_SCHEMA_META_KEY);
+            Some(others.map(|pair| named(pair, TYPES_KEY, ARROW_SCHEMA_META_KEY)).collect())
+        }
+        false if !pairs.is_empty() => None,
+        _ => return footer,
+    };
+    let file = FileMetaData::new(
+        file.version(),
+        file.num_rows(),
+        file.created_by().map(str::to_owned),
+        pairs,
+        file.schema_descr_ptr(),
+        file.column_orders().cloned(),
+    );
+    let mut footer = Arc::unwrap_or_clone(footer).into_builder();
+    let (columns, offsets) = (footer.take_column_index(), footer.take_offset_index());
+    let changed = ParquetMetaDataBuilder::new(file).set_row_groups(footer.take_row_groups());
+    Arc::new(changed.set_column_index(columns).set_offset_index(offsets).build())
+}
+
+fn named(pair: &KeyValue, from: &str, to: &str) -> KeyValue {
+    let key = if pair.key == from { to } else { &pair.key };
+    KeyValue::new(key.to_owned(), pair.value.clone())
 }
 
 /// Reads the footers of data files, in their order.
@@ -41,7 +84,7 @@ pub async fn read_footers(store: &Arc<dyn ObjectStore>, files: &[DataFile]) -> R
 async fn read_footer(store: Arc<dyn ObjectStore>, file: &DataFile) -> Result<Footer> {
     let failed = |error: ParquetError| Error::storage(file.path.clone(), error);
     let mut stored = StoredFile { store, path: file.location(), size_bytes: file.size_bytes };
-    let metadata = stored.get_metadata(None).await.map_err(failed)?;
+    let metadata = as_read(stored.get_metadata(None).await.map_err(failed)?);
     let described = metadata.file_metadata();
     let schema = parquet_to_arrow_schema(described.schema_descr(), described.key_value_metadata()).map_err(failed)?;
     let mut leaf_bytes: BTreeMap<String, u64> = BTreeMap::new();

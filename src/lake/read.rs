@@ -2,26 +2,29 @@
 //!
 //! Queries do not come this way; they go through the engine's scan.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::Range;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder, RecordBatch, new_null_array};
-use arrow::compute::{cast, filter_record_batch};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder, RecordBatch, new_null_array};
+use arrow::compute::{CastOptions, cast_with_options, filter_record_batch};
+use arrow::datatypes::{Float64Type, Schema, SchemaRef, TimeUnit};
 use bytes::Bytes;
+use datafusion::common::ScalarValue;
+use datafusion::datasource::physical_plan::parquet::Int96Coercer;
 use futures::future::BoxFuture;
 use futures::stream::BoxStream;
 use futures::{FutureExt, StreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
+use super::footer::as_read;
 use super::layout::PAGE_ROWS;
 use super::snapshot::DataFile;
 use crate::error::{Error, Result};
@@ -29,7 +32,8 @@ use crate::error::{Error, Result};
 /// Opens a data file as batches of these columns, in file order, leaving out the rows in `without` (sorted). A batch has the rows of
 /// one page of our own files: at most [`PAGE_ROWS`], counted from the start of each row group.
 ///
-/// Columns come in the types of `schema`; one that the file does not have is null, as for a file that another engine wrote.
+/// Columns come in the types of `schema`; one that neither the file nor the log has values of is null, as for a file that another engine
+/// wrote.
 ///
 /// # Errors
 /// Storage errors; a file that is not what the log says.
@@ -41,19 +45,23 @@ pub async fn read_rows(
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let context = file.path.clone();
     let failed = move |error: ParquetError| Error::storage(context.clone(), error);
-    let reader = StoredFile { store, path: file.location(), size_bytes: file.size_bytes };
-    let builder = ParquetRecordBatchStreamBuilder::new(reader).await.map_err(failed.clone())?;
+    let mut reader = StoredFile { store, path: file.location(), size_bytes: file.size_bytes };
+    let footer = as_read(reader.get_metadata(None).await.map_err(failed.clone())?);
+    let described = described(footer).map_err(failed.clone())?;
+    let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, described);
     let mask = ProjectionMask::columns(builder.parquet_schema(), schema.fields().iter().map(|f| f.name().as_str()));
     let builder = builder.with_projection(mask).with_batch_size(PAGE_ROWS);
     let stream = builder.build().map_err(failed.clone())?;
     // Decoders panic on some damage that they do not look for.
     let stream = AssertUnwindSafe(stream).catch_unwind();
+    let constants: BTreeMap<String, ScalarValue> =
+        file.columns.iter().filter_map(|(name, column)| Some((name.clone(), column.constant.clone()?))).collect();
     let mut leaves_out = LeavesOut { without: without.to_vec().into(), row: 0 };
     Ok(stream
         .map(move |batch| {
             let batch =
                 batch.unwrap_or_else(|_| Err(ParquetError::General("its pages contradict each other".to_owned())));
-            adapt(&leaves_out.of(batch.map_err(failed.clone())?)?, &schema)
+            adapt(&leaves_out.of(batch.map_err(failed.clone())?)?, &schema, &constants)
         })
         .boxed())
 }
@@ -116,15 +124,33 @@ impl LeavesOut {
     }
 }
 
-/// Brings a batch into a schema by the names of its columns.
-fn adapt(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
+/// Says how the columns of a file are read. Instants that Spark writes in its old way come in microseconds: as nanoseconds they would end
+/// in 2262 and begin anew in 1677.
+fn described(footer: Arc<ParquetMetaData>) -> parquet::errors::Result<ArrowReaderMetadata> {
+    let read = ArrowReaderMetadata::try_new(Arc::clone(&footer), ArrowReaderOptions::new())?;
+    let coerced = Int96Coercer::new(read.parquet_schema(), read.schema(), &TimeUnit::Microsecond)
+        .with_timezone(Some("UTC".into()))
+        .coerce();
+    match coerced {
+        Some(schema) => ArrowReaderMetadata::try_new(footer, ArrowReaderOptions::new().with_schema(Arc::new(schema))),
+        None => Ok(read),
+    }
+}
+
+/// Brings a batch into a schema by the names of its columns. A value that the type does not hold is an error: what is read so may be
+/// written again.
+fn adapt(batch: &RecordBatch, schema: &SchemaRef, constants: &BTreeMap<String, ScalarValue>) -> Result<RecordBatch> {
+    let options = CastOptions { safe: false, ..CastOptions::default() };
     let columns = schema
         .fields()
         .iter()
         .map(|field| -> Result<ArrayRef> {
+            if let Some(constant) = constants.get(field.name()) {
+                return Ok(constant.to_array_of_size(batch.num_rows())?);
+            }
             match batch.column_by_name(field.name()) {
-                Some(column) if column.data_type() == field.data_type() => Ok(Arc::clone(column)),
-                Some(column) => Ok(cast(column, field.data_type())?),
+                Some(column) if column.data_type() == field.data_type() => Ok(plain(column)),
+                Some(column) => Ok(plain(&cast_with_options(column, field.data_type(), &options)?)),
                 None => Ok(new_null_array(field.data_type(), batch.num_rows())),
             }
         })
@@ -134,9 +160,22 @@ fn adapt(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch> {
     Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }
 
+/// Makes one NaN of all that there are, and 0 of -0; other columns stay as they are.
+fn plain(column: &ArrayRef) -> ArrayRef {
+    match column.as_primitive_opt::<Float64Type>() {
+        Some(numbers) => Arc::new(numbers.unary::<_, Float64Type>(plain_number)),
+        None => Arc::clone(column),
+    }
+}
+
+/// Returns a number as it is stored: of all NaN the one without a sign, and 0 for -0, which comparisons would tell apart.
+pub fn plain_number(number: f64) -> f64 {
+    if number.is_nan() { f64::NAN } else { number + 0.0 }
+}
+
 #[cfg(test)]
 mod tests {
-    use arrow::array::{AsArray, UInt32Array};
+    use arrow::array::UInt32Array;
     use arrow::datatypes::UInt32Type;
 
     use super::*;

@@ -1,13 +1,17 @@
 //! The data files of one version, with the statistics that the log has of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use arrow::datatypes::DataType;
 use datafusion::common::ScalarValue;
+use deltalake::kernel::LogicalFileView;
 use deltalake::table::state::DeltaTableState;
 use object_store::path::Path;
 
-use super::table::{Table, Version, delta_error};
+use super::footer::NAN_KEY;
+use super::layout;
+use super::table::{Table, Version, table_schema};
 use crate::error::{Error, Result};
 use crate::schema::{COLUMNS, Kind};
 
@@ -21,7 +25,7 @@ pub struct Snapshot {
 }
 
 /// One data file, as the log knows it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct DataFile {
     /// The path from the table's folder, as people write it; see [`Self::location`].
     pub path: String,
@@ -31,6 +35,8 @@ pub struct DataFile {
     pub rows: Option<u64>,
     /// What the log knows of columns, by name.
     pub columns: BTreeMap<String, ColumnStatistics>,
+    /// Whether the file is one of ours, by the mark that the log has on it, or, if an earlier version wrote it, by its name.
+    pub is_ours: bool,
 }
 
 /// What the log knows of one column of one file.
@@ -42,6 +48,10 @@ pub struct ColumnStatistics {
     pub maximum: Option<ScalarValue>,
     /// Number of rows without a value.
     pub null_count: Option<u64>,
+    /// The value of all rows, which may be null, where the log has it in place of the file: of a column that folders stand for.
+    pub constant: Option<ScalarValue>,
+    /// Whether a row may be NaN, which is greater than every number and in no statistics.
+    pub may_be_nan: bool,
 }
 
 impl DataFile {
@@ -69,14 +79,10 @@ impl Snapshot {
                     format!("{} has a deletion vector, which sessionlake does not read", view.path()),
                 ));
             }
-            let statistics = view.stats();
-            let parsed = statistics.as_deref().map(serde_json::from_str::<serde_json::Value>).transpose();
-            let parsed = parsed.map_err(|e| delta_error(&table.lake, e.into()))?.unwrap_or_default();
             files.push(DataFile {
                 path: view.path().into_owned(),
                 size_bytes: u64::try_from(view.size()).unwrap_or_default(),
-                rows: parsed.get("numRecords").and_then(serde_json::Value::as_u64),
-                columns: column_statistics(&parsed),
+                ..described(table, &view)?
             });
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
@@ -92,6 +98,64 @@ impl Snapshot {
     pub fn size_bytes(&self) -> u64 {
         self.files.iter().map(|file| file.size_bytes).sum()
     }
+}
+
+/// Reads what the log says of a file's rows and columns. Statistics that cannot be read are none, which prunes nothing.
+fn described(table: &Table, view: &LogicalFileView) -> Result<DataFile> {
+    let statistics = view.stats();
+    let parsed: serde_json::Value =
+        statistics.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    // More rows than a file can have are no count, and neither are more nulls than rows.
+    let counted = |rows: &u64| i64::try_from(*rows).is_ok();
+    let rows = parsed.get("numRecords").and_then(serde_json::Value::as_u64).filter(counted);
+    let mut columns = column_statistics(&parsed);
+    for column in columns.values_mut() {
+        column.null_count = column.null_count.filter(|nulls| counted(nulls) && rows.is_none_or(|rows| *nulls <= rows));
+    }
+    #[expect(deprecated, reason = "nothing else tells the tags of a file")]
+    let tags = view.add_action().tags.unwrap_or_default();
+    let nan = tags.get(NAN_KEY).cloned().flatten();
+    let schema = table_schema(table.name);
+    for field in schema.fields().iter().filter(|field| field.data_type().is_floating()) {
+        let is_known = |names: &String| !names.split(',').any(|name| name == field.name());
+        columns.entry(field.name().clone()).or_default().may_be_nan = !nan.as_ref().is_some_and(is_known);
+    }
+    let values = view.partition_values_map();
+    for field in schema.fields().iter().filter(|field| values.contains_key(field.name())) {
+        let constant = constant(&values, field.name(), field.data_type())
+            .map_err(|words| Error::storage(format!("{}: {}", table.lake, view.path()), words))?;
+        let null_count = match constant.is_null() {
+            true => rows,
+            false => Some(0),
+        };
+        let bound = Some(constant.clone()).filter(|value| !value.is_null());
+        let column = ColumnStatistics {
+            minimum: bound.clone(),
+            maximum: bound,
+            null_count,
+            constant: Some(constant),
+            may_be_nan: false,
+        };
+        columns.insert(field.name().clone(), column);
+    }
+    Ok(DataFile {
+        rows,
+        columns,
+        is_ours: nan.is_some() || layout::is_named_as_ours(&view.path()),
+        ..DataFile::default()
+    })
+}
+
+/// Reads the value of a column that folders stand for, as the log has it: a text, of which the empty one is null as none is.
+fn constant(
+    values: &HashMap<String, Option<String>>,
+    name: &str,
+    data_type: &DataType,
+) -> std::result::Result<ScalarValue, String> {
+    let text = values.get(name).and_then(Option::as_deref).filter(|text| !text.is_empty());
+    let Some(text) = text else { return ScalarValue::try_from(data_type).map_err(|e| e.to_string()) };
+    ScalarValue::try_from_string(text.to_owned(), data_type)
+        .map_err(|_| format!("the log has the value {text:?} of column {name:?}, which is no {data_type}"))
 }
 
 fn column_statistics(parsed: &serde_json::Value) -> BTreeMap<String, ColumnStatistics> {
@@ -118,6 +182,9 @@ impl ColumnStatistics {
     /// Returns a value that no row is below. Delta's protocol lets writers cut what is less than a millisecond. Cutting goes downwards,
     /// but arithmetic that rounds to zero takes an instant before 1970 upwards.
     pub fn lower_bound(&self) -> Option<ScalarValue> {
+        if let Some(constant) = &self.constant {
+            return Some(constant.clone()).filter(|value| !value.is_null());
+        }
         match self.minimum.clone()? {
             ScalarValue::TimestampMicrosecond(Some(us), zone) if us <= 0 && us % 1_000 == 0 => {
                 Some(ScalarValue::TimestampMicrosecond(Some(us.saturating_sub(CUT_US)), zone))
@@ -131,6 +198,12 @@ impl ColumnStatistics {
     /// Our own writer cuts neither, but other engines rewrite our files and leave no sign in the log. A bound that is a millisecond
     /// or one character too high keeps no file but those of rows that are as near.
     pub fn upper_bound(&self) -> Option<ScalarValue> {
+        if let Some(constant) = &self.constant {
+            return Some(constant.clone()).filter(|value| !value.is_null());
+        }
+        if self.may_be_nan {
+            return None;
+        }
         match self.maximum.clone()? {
             ScalarValue::TimestampMicrosecond(Some(us), zone) if us % 1_000 == 0 => {
                 Some(ScalarValue::TimestampMicrosecond(Some(us.saturating_add(CUT_US)), zone))
@@ -161,7 +234,7 @@ fn scalar(name: &str, value: &serde_json::Value) -> Option<ScalarValue> {
 
 /// The documented columns that the log has bounds for.
 pub fn ranged_columns() -> impl Iterator<Item = &'static str> {
-    COLUMNS.iter().map(|c| c.name).filter(|name| super::layout::has_range(name))
+    COLUMNS.iter().map(|c| c.name).filter(|name| layout::has_range(name))
 }
 
 #[cfg(test)]

@@ -228,7 +228,8 @@ fn require_cloud(scheme: &str) -> Result<()> {
     })
 }
 
-fn table_schema(table: &str) -> SchemaRef {
+/// Returns the columns of a table of the lake by its name.
+pub(super) fn table_schema(table: &str) -> SchemaRef {
     match table {
         layout::QUARANTINE => schema::quarantine_schema(),
         layout::SIGHTINGS => schema::sightings_schema(),
@@ -359,12 +360,23 @@ impl Table {
     /// Refuses to write where another program uses a feature of Delta that a commit of ours would break or lose.
     ///
     /// # Errors
-    /// The feature by its name, with what undoes it.
+    /// The feature by its name, or the column that is gone or has another type, with what undoes it.
     pub fn require_writable(&self) -> Result<()> {
-        match self.facts()?.unwritable() {
+        let facts = self.facts()?;
+        match facts.unwritable().or(facts.misfit(&self.fields()?)) {
             Some(words) => Err(Error::storage(format!("{}: {}", self.lake, self.name), words)),
             None => Ok(()),
         }
+    }
+
+    /// Names the columns of other programs in the table.
+    pub(super) fn foreign_columns(&self) -> Result<Vec<String>> {
+        Ok(self.facts()?.others(&self.fields()?).map(str::to_owned).collect())
+    }
+
+    /// The table's columns as its log has them when we make it.
+    fn fields(&self) -> Result<serde_json::Value> {
+        serde_json::to_value(delta_columns(&table_schema(self.name))?).map_err(Error::internal)
     }
 
     /// Refuses a log with a commit without content, which reads as a version that changed nothing: a disk that lost a write

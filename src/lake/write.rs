@@ -17,8 +17,8 @@ use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
-use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, ArrowWriterOptions};
+use parquet::arrow::{ArrowWriter, encode_arrow_schema};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
@@ -27,6 +27,7 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::cluster::cluster_page;
 use super::encode::{Encoders, RowGroup};
+use super::footer::{NAN_KEY, TYPES_KEY};
 use super::layout;
 use super::store;
 use super::table::Table;
@@ -124,6 +125,8 @@ pub struct WrittenFile {
     pub rows: u64,
     /// The statistics for the log, in Delta's form.
     pub statistics: Value,
+    /// The columns of numbers that have a NaN, which statistics leave out.
+    pub nan: BTreeSet<String>,
 }
 
 /// How large files become.
@@ -152,6 +155,8 @@ struct OpenFile {
     writer: SerializedFileWriter<BufWriter<File>>,
     /// Takes the leaves out of the file's rows, and knows their JSON paths in the end.
     shredder: Option<FileShredder>,
+    /// The columns of numbers that have a NaN, once all rows came.
+    nan: BTreeSet<String>,
 }
 
 /// Writes one stream of rows as data files of bounded size.
@@ -168,6 +173,8 @@ pub struct FileWriter {
     /// Rows of the file and of the row group that are being filled.
     file_rows: usize,
     group_rows: usize,
+    /// The columns of numbers of the file that is being filled that have a NaN.
+    nan: BTreeSet<String>,
     /// The file that is being filled, once it is open.
     filling: Option<Filling>,
     /// Started with the first file.
@@ -202,6 +209,7 @@ impl FileWriter {
             sample: Vec::new(),
             file_rows: 0,
             group_rows: 0,
+            nan: BTreeSet::new(),
             filling: None,
             encoders: None,
             open: VecDeque::new(),
@@ -240,6 +248,7 @@ impl FileWriter {
             let rows = if is_page { cluster_page(&rows)? } else { rows };
             self.group_rows += rows.num_rows();
             self.file_rows += rows.num_rows();
+            note_nan(&rows, &mut self.nan);
             match self.filling {
                 Some(_) => self.encode(rows)?,
                 None => self.sample.push(rows),
@@ -333,12 +342,15 @@ impl FileWriter {
             shredder = Some(FileShredder::new(layout::SHREDDED_COLUMNS.to_vec(), leaves));
         }
         let varied = varied_columns(&schema, &sample, shredder.as_ref())?;
-        let options = ArrowWriterOptions::new().with_properties(layout::writer_properties(&schema, &varied));
+        let properties = layout::writer_properties(&schema, &varied);
+        // Under Arrow's own key other programs would take the types of our readers for theirs.
+        let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let file = BufWriter::with_capacity(1 << 20, file);
         let writer =
             ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options).map_err(|e| self.failed(e))?;
-        let (writer, factory) = writer.into_serialized_writer().map_err(|e| self.failed(e))?;
-        self.open.push_back(OpenFile { name, writer, shredder: shredder.clone() });
+        let (mut writer, factory) = writer.into_serialized_writer().map_err(|e| self.failed(e))?;
+        writer.append_key_value_metadata(KeyValue::new(TYPES_KEY.to_owned(), encode_arrow_schema(&schema)));
+        self.open.push_back(OpenFile { name, writer, shredder: shredder.clone(), nan: BTreeSet::new() });
         self.filling = Some(Filling { factory, schema, shredder, row_groups: 0, in_row_group: false });
         self.encoders.get_or_insert_with(|| Encoders::start(self.threads));
         sample.into_iter().try_for_each(|rows| self.encode(rows))
@@ -356,6 +368,9 @@ impl FileWriter {
     fn end_file(&mut self) {
         self.file_rows = 0;
         if self.filling.take().is_some() {
+            if let Some(file) = self.open.back_mut() {
+                file.nan = std::mem::take(&mut self.nan);
+            }
             self.jobs.push_back(Job::EndOfFile);
         }
     }
@@ -376,9 +391,11 @@ impl FileWriter {
 
     /// Closes the oldest open file, which has all its row groups.
     fn close_file(&mut self) -> Result<()> {
-        let Some(OpenFile { name, mut writer, shredder }) = self.open.pop_front() else {
+        let Some(OpenFile { name, mut writer, shredder, nan }) = self.open.pop_front() else {
             return Err(Error::internal("the end of a file that is not open"));
         };
+        let named: Vec<&str> = nan.iter().map(String::as_str).collect();
+        writer.append_key_value_metadata(KeyValue::new(NAN_KEY.to_owned(), named.join(",")));
         if let Some(shredder) = shredder {
             let manifest = shredder.manifest().to_json();
             writer.append_key_value_metadata(KeyValue::new(MANIFEST_KEY.to_owned(), manifest));
@@ -398,8 +415,8 @@ impl FileWriter {
         match written {
             Ok((metadata, size_bytes)) => {
                 let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
-                let statistics = log_statistics(&metadata, rows);
-                self.finished.push(WrittenFile { path: name, size_bytes, rows, statistics });
+                let statistics = log_statistics(&metadata, rows, &nan);
+                self.finished.push(WrittenFile { path: name, size_bytes, rows, statistics, nan });
                 Ok(())
             }
             Err(error) => {
@@ -456,6 +473,20 @@ fn varied_columns(
     Ok(columns.map(|(field, _)| field.name().clone()).collect())
 }
 
+/// Adds the names of the columns of numbers that have a NaN.
+fn note_nan(rows: &RecordBatch, nan: &mut BTreeSet<String>) {
+    for (field, column) in rows.schema_ref().fields().iter().zip(rows.columns()) {
+        let Some(numbers) = column.as_primitive_opt::<Float64Type>() else { continue };
+        // What stands where a value is null is no value.
+        if numbers.values().iter().any(|number| number.is_nan())
+            && numbers.iter().flatten().any(f64::is_nan)
+            && !nan.contains(field.name())
+        {
+            nan.insert(field.name().clone());
+        }
+    }
+}
+
 /// Adds the hashes of an array's values, of the types that dictionaries are made of.
 fn count_distinct(array: &ArrayRef, distinct: &mut HashSet<u64>) {
     match array.data_type() {
@@ -472,8 +503,9 @@ fn count_distinct(array: &ArrayRef, distinct: &mut HashSet<u64>) {
     }
 }
 
-/// Turns the footer's statistics into the log's: row count, bounds of the columns that have any, null counts.
-fn log_statistics(metadata: &ParquetMetaData, rows: u64) -> Value {
+/// Turns the footer's statistics into the log's: row count, bounds of the columns that have any, null counts. NaN is greater than every
+/// number, and no number of JSON: a column that has it has no greatest value.
+fn log_statistics(metadata: &ParquetMetaData, rows: u64, nan: &BTreeSet<String>) -> Value {
     let (mut minimums, mut maximums, mut nulls) = (Map::new(), Map::new(), Map::new());
     let descriptor = metadata.file_metadata().schema_descr();
     for (index, column) in descriptor.columns().iter().enumerate() {
@@ -490,7 +522,9 @@ fn log_statistics(metadata: &ParquetMetaData, rows: u64) -> Value {
         }
         if let Some((minimum, maximum)) = layout::has_range(name).then(|| bounds(&groups)).flatten() {
             minimums.insert(name.to_owned(), minimum);
-            maximums.insert(name.to_owned(), maximum);
+            if !nan.contains(name) {
+                maximums.insert(name.to_owned(), maximum);
+            }
         }
     }
     json!({ "numRecords": rows, "minValues": minimums, "maxValues": maximums, "nullCount": nulls })

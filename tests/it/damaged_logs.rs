@@ -168,7 +168,7 @@ async fn lake_with_metadata(folder: &Path, change: fn(&mut Value)) -> Lake {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_commit_of_ours_would_lose_is_refused_before_anything_is_written() {
     let changes: [(Change, bool, &str); 4] = [
-        (|m| m["partitionColumns"] = json!(["workflow_id"]), false, "partition columns (workflow_id)"),
+        (|m| m["partitionColumns"] = json!(["workflow_id"]), true, "partition columns (workflow_id)"),
         (|m| m["configuration"]["delta.appendOnly"] = json!("true"), true, "delta.appendOnly = false"),
         (|m| m["configuration"]["delta.enableChangeDataFeed"] = json!("true"), true, "a change data feed"),
         (|m| m["configuration"]["delta.constraints.c"] = json!("time_in_workflow > 0"), true, "drop_constraint"),

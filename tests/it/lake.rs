@@ -94,7 +94,7 @@ async fn pages_have_workflows_together_and_stay_in_the_order_of_time_when_they_a
         rows.push(batch.num_rows());
         if batch.num_rows() == layout::PAGE_ROWS {
             assert!(!starts.is_sorted());
-            let workflows = batch["workflow_id"].as_string_view().iter().collect::<Vec<_>>();
+            let workflows = batch["workflow_id"].as_string::<i32>().iter().collect::<Vec<_>>();
             assert!(workflows.is_sorted());
             for workflow in starts.chunk_by(|a, b| a <= b) {
                 assert!(workflow.len() > 1_000);
@@ -137,7 +137,7 @@ async fn files_are_sorted_compressed_and_indexed_and_the_log_says_what_is_in_the
             starts.extend_from_slice(batch["started_at"].as_primitive::<TimestampMicrosecondType>().values());
             for (field, column) in batch.schema().fields().iter().zip(batch.columns()) {
                 *nulls.entry(field.name().clone()).or_default() += column.null_count() as u64;
-                if let Some(texts) = column.as_string_view_opt() {
+                if let Some(texts) = column.as_string_opt::<i32>() {
                     for text in texts.iter().flatten() {
                         let (least, most) =
                             bounds.entry(field.name().clone()).or_insert_with(|| (text.to_owned(), text.to_owned()));

@@ -158,6 +158,16 @@ pub async fn query(lake: &Lake, sql: &str) -> Vec<String> {
     rows_of(&engine.context().sql(sql).await.unwrap().collect().await.unwrap())
 }
 
+/// Runs queries in one session on the newest version and returns the rows of each.
+pub async fn answers(lake: &Lake, statements: &[&str]) -> Vec<Vec<String>> {
+    let engine = open(lake, At::Newest).await.unwrap();
+    let mut answers = Vec::new();
+    for sql in statements {
+        answers.push(rows_of(&engine.context().sql(sql).await.unwrap().collect().await.unwrap()));
+    }
+    answers
+}
+
 /// Writes the rows of batches as text.
 pub fn rows_of(batches: &[RecordBatch]) -> Vec<String> {
     let format = FormatOptions::default().with_null("NULL");

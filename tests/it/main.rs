@@ -3,7 +3,9 @@
 //! - `cli`: the command line as a user types it
 //! - `cli_page`: docs/cli.md is what the commands say of themselves
 //! - `concurrency`: several writers and readers at once
+//! - `crafted_logs`: logs as other writers may leave them: statistics and actions of any shape
 //! - `damaged_logs`: logs with damaged files, and logs that ask for more than we write
+//! - `foreign_files`: data files of another writer: NaN, partitions, odd types, our keys in their footers
 //! - `foreign_logs`: logs whose statistics another writer cut or left out
 //! - `imports`: who may import whom
 //! - `ingest`: what becomes of records: order, repetition, quarantine, replay
@@ -26,7 +28,9 @@
 mod cli;
 mod cli_page;
 mod concurrency;
+mod crafted_logs;
 mod damaged_logs;
+mod foreign_files;
 mod foreign_logs;
 mod imports;
 mod ingest;

@@ -93,7 +93,7 @@ fn write_batches(folder: &Path, batches: &[RecordBatch], budget: usize, limits: 
         path: written.path,
         size_bytes: written.size_bytes,
         rows: Some(written.rows),
-        columns: Default::default(),
+        ..DataFile::default()
     };
     writer.finish().unwrap().into_iter().map(file).collect()
 }

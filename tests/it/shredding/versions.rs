@@ -8,10 +8,11 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringViewArray};
 use arrow::datatypes::Schema;
 use parquet::arrow::ArrowWriter;
-use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use parquet::file::metadata::KeyValue;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReaderBuilder};
+use parquet::file::metadata::{KeyValue, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
 use sessionlake::engine::{At, Leaves};
+use sessionlake::lake::footer::as_read;
 use sessionlake::lake::write::FileLimits;
 use sessionlake::lake::{DataFile, Lake, Version};
 use sessionlake::shred::MANIFEST_KEY;
@@ -83,10 +84,14 @@ fn rewritten(
     manifest: impl Fn(&str) -> String,
     column: impl Fn(&str, &ArrayRef) -> (String, ArrayRef),
 ) -> DataFile {
-    let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(folder.join(&file.path)).unwrap()).unwrap();
+    let opened = File::open(folder.join(&file.path)).unwrap();
+    let footer = ParquetMetaDataReader::new().parse_and_finish(&opened).unwrap();
+    let read = ArrowReaderMetadata::try_new(as_read(Arc::new(footer)), ArrowReaderOptions::new()).unwrap();
+    let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(opened, read);
     let manifest = manifest(&reader.schema().metadata()[MANIFEST_KEY]);
     let path = format!("{name}-{}", file.path);
     let properties = WriterProperties::builder()
+        .set_created_by("sessionlake 0.1.0".to_owned())
         .set_key_value_metadata(Some(vec![KeyValue::new(MANIFEST_KEY.to_owned(), manifest)]))
         .build();
     let output = File::create(folder.join(&path)).unwrap();
