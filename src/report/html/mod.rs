@@ -1,9 +1,11 @@
 //! Writes the results of a run as one self-contained page.
 //!
 //! No script, no font, nothing that is fetched: the page can be mailed, archived and opened offline. Values come out as text
-//! whatever they hold, and links go to files beside the page or to https only. The summary at the top says how the run went;
-//! every report has a section with chart and table. `docs/reports.md` shows how to get one.
+//! whatever they hold, and links go to files beside the page or to https only. The page goes from the whole to the detail: how the run
+//! went and its figures (`summary.rs`), the charts (`drawing.rs`), the list of reports, and a section with the rows of each
+//! (`section.rs`). `docs/reports.md` shows how to get one.
 
+mod drawing;
 pub(in crate::report) mod escape;
 mod section;
 mod summary;
@@ -99,6 +101,19 @@ struct Placed<'a> {
     chart: Option<ChartSpec>,
     /// Where its figures stand.
     figures: Figures,
+    /// What became of its chart.
+    drawing: Drawing,
+}
+
+/// What became of the chart of a report.
+#[derive(Debug)]
+enum Drawing {
+    /// The report has none, or one that stands elsewhere.
+    None,
+    /// It stands above, with the description of the report.
+    Above,
+    /// It does not fit the result.
+    Unfit(crate::Error),
 }
 
 /// Where the figures of a report stand.
@@ -131,6 +146,7 @@ pub fn write(page: &Page, time_zone: Tz, sink: &mut dyn Write) -> Result<()> {
             place: escape::place_name(&section.id, &mut taken),
             chart,
             figures: Figures::InSection,
+            drawing: Drawing::None,
         });
     }
     let at_top: HashSet<String> =
@@ -150,6 +166,16 @@ pub fn write(page: &Page, time_zone: Tz, sink: &mut dyn Write) -> Result<()> {
         chart::STYLE
     );
     summary::write(page, &reports, time_zone, &mut out);
+    for report in &mut reports {
+        report.drawing = match drawing::write(report, time_zone, &mut out) {
+            Ok(true) => Drawing::Above,
+            Ok(false) => Drawing::None,
+            Err(error) => Drawing::Unfit(error),
+        };
+        sink.write_all(out.as_bytes()).map_err(sink_error)?;
+        out.clear();
+    }
+    summary::write_index(page, &reports, &mut out);
     for report in &reports {
         section::write(report, time_zone, &mut out);
         sink.write_all(out.as_bytes()).map_err(sink_error)?;

@@ -1,4 +1,4 @@
-//! One report of the page: what it says, its chart, its table, and where it comes from.
+//! One report of the page: what it says, where its chart does not say it already, its table, and where it comes from.
 
 use std::fmt::Write;
 
@@ -6,8 +6,8 @@ use crate::zones::Tz;
 
 use super::escape::Escaped;
 use super::summary::{badge, figure_list, link, links, shown_rows};
-use super::{Figures, Placed, Status, table};
-use crate::report::chart::{self, ChartKind, ChartSpec, text};
+use super::{Drawing, Figures, Placed, Status, table};
+use crate::report::chart::{self, ChartKind, text};
 
 /// Writes a section.
 pub(super) fn write(report: &Placed<'_>, zone: Tz, out: &mut String) {
@@ -15,7 +15,7 @@ pub(super) fn write(report: &Placed<'_>, zone: Tz, out: &mut String) {
     let place = &report.place;
     let _ = write!(
         out,
-        "<section class=\"card report\" id=\"{place}\" aria-labelledby=\"{place}-h\">\n<h2 id=\"{place}-h\">{} ",
+        "<section class=\"card report\" id=\"{place}\" aria-labelledby=\"{place}.title\">\n<h2 id=\"{place}.title\">{} ",
         Escaped(&section.title)
     );
     // That all is well is said at the top.
@@ -23,7 +23,8 @@ pub(super) fn write(report: &Placed<'_>, zone: Tz, out: &mut String) {
         badge(&section.status, out);
     }
     out.push_str("</h2>\n");
-    if let Some(description) = &section.description {
+    let is_above = matches!(report.drawing, Drawing::Above);
+    if let Some(description) = section.description.as_ref().filter(|_| !is_above) {
         let _ = writeln!(out, "<p class=\"description\">{}</p>", Escaped(description));
     }
     if let Status::Failed(error) = &section.status {
@@ -36,8 +37,11 @@ pub(super) fn write(report: &Placed<'_>, zone: Tz, out: &mut String) {
     checks(report, out);
     let failed = matches!(section.status, Status::Failed(_));
     if !failed {
-        if let Some(spec) = &report.chart {
-            draw(report, spec, zone, out);
+        if let Drawing::Unfit(error) = &report.drawing {
+            not_drawn(error, out);
+        }
+        if let Err(error) = figures(report, zone, out) {
+            not_drawn(&error, out);
         }
         cut(report, out);
         notes(report, out);
@@ -73,46 +77,26 @@ fn checks(report: &Placed<'_>, out: &mut String) {
     out.push_str("</ul>\n");
 }
 
-fn draw(report: &Placed<'_>, spec: &ChartSpec, zone: Tz, out: &mut String) {
-    let section = report.section;
-    let drawn = section.drawn.as_deref().unwrap_or(&section.batches);
-    let not_drawn = |error: crate::Error, out: &mut String| {
-        let says = match error.hint() {
-            Some(hint) => format!("{error}; {hint}"),
-            None => error.to_string(),
-        };
-        let _ = writeln!(out, "<p class=\"note warn\">The chart could not be drawn: {}</p>", Escaped(&says));
-    };
-    match spec.kind {
-        ChartKind::Table => {}
-        ChartKind::Number if report.figures == Figures::AtTop => {}
-        ChartKind::Number => match chart::figures(spec, &section.batches, zone) {
-            Err(error) => not_drawn(error, out),
-            Ok(figures) if figures.is_empty() => {}
-            Ok(figures) => {
-                figure_list(&figures, out);
-                out.push_str("<p></p>\n");
-            }
-        },
-        _ => match chart::svg(spec, &section.title, drawn, zone) {
-            Err(error) => not_drawn(error, out),
-            Ok(chart) => {
-                let mut caption = chart.description;
-                let rows = shown_rows(drawn);
-                if rows < section.total_rows {
-                    let (rows, all) = (text::grouped(rows as f64), text::grouped(section.total_rows as f64));
-                    let _ = write!(caption, " Drawn from the first {rows} of {all} rows.");
-                }
-                let _ = writeln!(
-                    out,
-                    "<figure>\n<div class=\"plot\" role=\"region\" aria-label=\"Chart: {}\" tabindex=\"0\">{}</div>\n<figcaption>{}</figcaption>\n</figure>",
-                    Escaped(&section.title),
-                    chart.svg,
-                    Escaped(&caption)
-                );
-            }
-        },
+fn figures(report: &Placed<'_>, zone: Tz, out: &mut String) -> crate::Result<()> {
+    let Some(spec) = report.chart.as_ref().filter(|spec| spec.kind == ChartKind::Number) else { return Ok(()) };
+    if report.figures == Figures::AtTop {
+        return Ok(());
     }
+    let figures = chart::figures(spec, &report.section.batches, zone)?;
+    if !figures.is_empty() {
+        figure_list(&figures, out);
+        out.push_str("<p></p>\n");
+    }
+    Ok(())
+}
+
+/// Says why the chart of a report, or its figures, cannot be shown.
+fn not_drawn(error: &crate::Error, out: &mut String) {
+    let says = match error.hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    };
+    let _ = writeln!(out, "<p class=\"note warn\">The chart could not be drawn: {}</p>", Escaped(&says));
 }
 
 /// Says that rows are left out, and where they are.
@@ -167,7 +151,12 @@ fn foot(report: &Placed<'_>, out: &mut String) {
         links(&section.links, out);
         out.push_str("</span>");
     }
-    out.push_str("<a class=\"up\" href=\"#top\">Back to the summary</a></div>\n");
+    out.push_str("<span class=\"up\">");
+    if matches!(report.drawing, Drawing::Above) {
+        let title = Escaped(&section.title);
+        let _ = write!(out, "<a href=\"#{}.chart\" aria-label=\"Chart of {title}\">Chart</a> · ", report.place);
+    }
+    out.push_str("<a href=\"#top\">Back to the summary</a></span></div>\n");
 }
 
 fn origin(report: &Placed<'_>, out: &mut String) {

@@ -1,4 +1,4 @@
-//! The top of the page: how the run went, its figures, what needs a look, and the way to every report.
+//! The top of the page: how the run went, its figures, and what needs a look; and, below the charts, the way to every report.
 
 use std::fmt::Write;
 
@@ -16,7 +16,7 @@ const LONG_FIGURE: usize = 9;
 /// Characters of an error's first line at the top.
 const ERROR: usize = 160;
 
-/// Writes the header of the page and the summary.
+/// Writes the header of the page: how the run went, its figures, and what needs a look.
 pub(super) fn write(page: &Page, reports: &[Placed<'_>], zone: Tz, out: &mut String) {
     let _ = writeln!(
         out,
@@ -28,6 +28,10 @@ pub(super) fn write(page: &Page, reports: &[Placed<'_>], zone: Tz, out: &mut Str
     out.push_str("</header>\n<main id=\"content\">\n");
     figures(reports, zone, out);
     needs_a_look(reports, out);
+}
+
+/// Writes the list of reports, and what the run was made from.
+pub(super) fn write_index(page: &Page, reports: &[Placed<'_>], out: &mut String) {
     index(reports, out);
     facts(page, out);
 }

@@ -314,6 +314,21 @@ fn the_summary_says_how_the_run_went() {
 }
 
 #[test]
+fn figures_stand_before_charts_and_charts_before_the_list_and_the_rows() {
+    let html = render(&demo());
+    let at = |text: &str| html.find(text).unwrap_or_else(|| panic!("{text}"));
+    assert!(at("<ul class=\"figures\">") < at("<svg"));
+    assert!(html.rfind("<svg").unwrap() < at("<h2 id=\"reports\">"));
+    assert!(at("<h2 id=\"reports\">") < at("class=\"card report\""));
+    // Six of the ten reports have a chart that can be drawn; what failed, figures and tables have none, and nor has a result without rows.
+    assert_eq!(html.matches("class=\"card drawing\"").count(), html.matches(">Rows and files</a>").count());
+    assert_eq!(html.matches("class=\"card drawing\"").count(), html.matches("\">Chart</a>").count());
+    assert_eq!(html.matches("Weekends are low").count(), 1, "what a report says stands at its chart");
+    let links = addresses(html.split("<svg").next().unwrap()).len();
+    assert_eq!(links, 1 + 1 + 2, "the way past the top, the report of the figures, and the two that need a look");
+}
+
+#[test]
 fn rows_that_are_not_shown_are_told_and_linked() {
     let html = render(&demo());
     assert!(html.contains("This page shows the first 204 of 12,345 rows. All rows: <a href=\"traffic.csv\">CSV</a>."));
