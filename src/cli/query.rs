@@ -12,6 +12,7 @@ use datafusion::logical_expr::LogicalPlan;
 use serde_json::Value;
 use sessionlake::engine::{Engine, TABLES};
 use sessionlake::format::OutputFormat;
+use sessionlake::functions::parse_duration;
 use sessionlake::lake::Lake;
 use sessionlake::script::{self, Access, Clock, Script, Statement};
 use sessionlake::{Error, Result};
@@ -52,7 +53,7 @@ pub struct Args {
     /// Goes on after an error; the exit code is that of the first
     #[arg(long)]
     keep_going: bool,
-    /// Stops after this long, such as 30s, 5m or 2h
+    /// Stops after this long, such as 30s, 5m or 1h30m
     #[arg(long, value_name = "TIME")]
     timeout: Option<String>,
     /// Fails when a result has more rows than this
@@ -354,21 +355,11 @@ impl Drop for TemporaryFolder {
     }
 }
 
-/// Reads a length of time: a number with s, m, h or ms.
+/// Reads a length of time, in the forms that parameters may have.
 fn parse_timeout(text: &str) -> Result<Duration> {
-    let split = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let factor = match &text[split..] {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" | "min" => 60.0,
-        "h" => 3600.0,
-        _ => f64::NAN,
-    };
-    let seconds = text[..split].parse::<f64>().unwrap_or(f64::NAN) * factor;
-    if seconds.is_finite() && seconds > 0.0 && seconds < 1e9 {
-        Ok(Duration::from_secs_f64(seconds))
-    } else {
-        Err(Error::usage(format!("--timeout is not a time: {text:?}")).with_hint("write it as 30s, 5m or 2h"))
+    match parse_duration(text) {
+        Some(seconds) if seconds > 0.0 && seconds < 1e9 => Ok(Duration::from_secs_f64(seconds)),
+        _ => Err(Error::usage(format!("--timeout is not a time: {text:?}")).with_hint("write it as 30s, 5m or 1h30m")),
     }
 }
 

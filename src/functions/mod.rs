@@ -24,6 +24,7 @@ mod texts;
 mod time;
 pub mod zoned;
 
+pub use duration::parse_duration;
 pub use json::{elements_function, plain_path};
 pub use phone::METADATA_RELEASE as PHONE_METADATA_RELEASE;
 pub use surrogates::without_lone_surrogates;

@@ -27,7 +27,6 @@ use crate::error::{Error, Result};
 mod access;
 mod diagnostics;
 mod dialect;
-mod duration;
 mod explain;
 mod files;
 mod header;

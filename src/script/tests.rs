@@ -190,6 +190,9 @@ fn values_are_bound_by_their_declared_type() {
         ("timestamp", json!(null), ScalarValue::TimestampMicrosecond(None, Some("UTC".into()))),
         ("duration", json!("1h30m"), ScalarValue::Float64(Some(5_400.0))),
         ("duration", json!(90), ScalarValue::Float64(Some(90.0))),
+        ("duration", json!("1:30"), ScalarValue::Float64(Some(90.0))),
+        ("duration", json!("250 ms"), ScalarValue::Float64(Some(0.25))),
+        ("duration", json!("- 1 week"), ScalarValue::Float64(Some(-604_800.0))),
     ] {
         assert_eq!(bound(kind, json.clone()), Ok(scalar), "{kind} {json}");
     }

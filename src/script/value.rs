@@ -9,9 +9,9 @@ use chrono::{DateTime, NaiveDate, Utc};
 use datafusion::common::ScalarValue;
 use serde_json::Value;
 
-use super::duration;
 use super::moment::{Clock, Moment};
 use super::parameters::ParameterType;
+use crate::functions::parse_duration;
 
 /// The time zone of the lake's timestamps.
 const UTC: &str = "UTC";
@@ -122,7 +122,10 @@ fn plain(kind: ParameterType, text: &str) -> Result<ScalarValue, String> {
             "false" | "no" | "off" | "0" => Ok(ScalarValue::Boolean(Some(false))),
             _ => Err("write true or false".to_owned()),
         },
-        ParameterType::Duration => duration::seconds(text).map(|value| ScalarValue::Float64(Some(value))),
+        ParameterType::Duration => match parse_duration(text) {
+            Some(seconds) => Ok(ScalarValue::Float64(Some(seconds))),
+            None => Err("write seconds, 1h30m, 2 days 3 hours, 01:30:00 or PT1H30M".to_owned()),
+        },
         ParameterType::TextList if trimmed.is_empty() => Ok(list(&[])),
         ParameterType::TextList => Ok(list(&trimmed.split(',').map(str::trim).collect::<Vec<_>>())),
         ParameterType::Date | ParameterType::Timestamp => Err("it depends on the clock".to_owned()),

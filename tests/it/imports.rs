@@ -12,7 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("schema", &[]),
     ("zones", &[]),
     ("functions", &["zones"]),
-    ("script", &["zones"]),
+    ("script", &["functions", "zones"]),
     ("format", &["functions", "zones"]),
     ("generate", &["schema", "zones"]),
     ("shred", &["functions", "schema"]),

@@ -6,4 +6,5 @@ mod session_duration;
 
 pub(crate) use format_duration::FormatDuration;
 pub(crate) use parse_duration::ParseDuration;
+pub use parse_duration::parse_duration;
 pub(crate) use session_duration::SessionDuration;

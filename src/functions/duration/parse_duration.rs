@@ -1,4 +1,4 @@
-//! `parse_duration(text)`: a duration out of the usual spellings, in seconds.
+//! `parse_duration(text)`: a duration out of the usual spellings, in seconds. Parameters and the command line read theirs with it too.
 
 use std::sync::{Arc, LazyLock};
 
@@ -17,14 +17,18 @@ const PARAMETERS: Parameters = Parameters::required(&[("text", Kind::Text)]);
 /// Longest text that is read; a longer one is no duration.
 const MAX_BYTES: usize = 64;
 
-/// Units with their seconds, longest first.
-const UNITS: [(&[&str], u64); 5] = [
-    (&["w", "week", "weeks"], 604_800),
-    (&["d", "day", "days"], 86_400),
-    (&["h", "hr", "hrs", "hour", "hours"], 3_600),
-    (&["m", "min", "mins", "minute", "minutes"], 60),
-    (&["s", "sec", "secs", "second", "seconds"], 1),
+/// Units with their milliseconds, longest first.
+const UNITS: [(&[&str], u64); 6] = [
+    (&["w", "week", "weeks"], 604_800_000),
+    (&["d", "day", "days"], 86_400_000),
+    (&["h", "hr", "hrs", "hour", "hours"], 3_600_000),
+    (&["m", "min", "mins", "minute", "minutes"], 60_000),
+    (&["s", "sec", "secs", "second", "seconds"], SECOND),
+    (&["ms", "msec", "msecs", "millisecond", "milliseconds"], 1),
 ];
+
+/// Milliseconds of a second.
+const SECOND: u64 = 1_000;
 
 /// The function.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -38,14 +42,15 @@ impl Default for ParseDuration {
     }
 }
 
-/// Reads a duration in seconds; `None` if the text is none of the known forms.
-pub(crate) fn parse_duration(text: &str) -> Option<f64> {
+/// Reads a duration in seconds; `None` if the text is none of the known forms: `90`, `1h30m`, `2 days 3 hours`, `250 ms`, `01:30:00`,
+/// `1:30` (minutes and seconds), `PT1H30M`, each with an optional sign in front. Months and years are no fixed number of seconds.
+pub fn parse_duration(text: &str) -> Option<f64> {
     let text = text.trim();
     if text.len() > MAX_BYTES {
         return None;
     }
     let (is_negative, body) = match text.as_bytes().first()? {
-        b'-' => (true, &text[1..]),
+        b'-' => (true, text[1..].trim_start()),
         b'+' => (false, &text[1..]),
         _ => (false, text),
     };
@@ -118,15 +123,17 @@ fn components(text: &str, unit: impl Fn(&str) -> Option<usize>) -> Option<f64> {
         let (name, tail) = tail.split_at(unit_end);
         let index = unit(name).filter(|index| *index >= next_unit)?;
         next_unit = index + 1;
-        let seconds = UNITS.get(index)?.1;
+        let milliseconds = UNITS.get(index)?.1;
         let (integer, fraction) = digits.split_once('.').unwrap_or((digits, ""));
         let integer = if integer.is_empty() && !fraction.is_empty() { 0 } else { whole(integer)? };
-        total = total.checked_add(integer.checked_mul(seconds)?)?;
+        total = total.checked_add(integer.checked_mul(milliseconds)?)?;
         rest = tail.trim_start();
         if rest.is_empty() {
-            return match seconds {
-                1 => join(total, fraction),
-                _ => Some(total as f64 + join(0, fraction)? * seconds as f64),
+            return match milliseconds {
+                // All units before are whole seconds.
+                SECOND => join(total / SECOND, fraction),
+                1 => Some(join(total, fraction)? / SECOND as f64),
+                _ => Some((total as f64 + join(0, fraction)? * milliseconds as f64) / SECOND as f64),
             };
         }
         if digits.contains('.') {
@@ -183,8 +190,8 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
     arguments::document(
         DURATIONS,
         "parse_duration(text)",
-        "Reads a duration and returns its seconds. Understood are what `format_duration` writes (`1h 02m 05s`, also `90 min` \
-         or `1.5 hours`), clock times (`01:02:05.250`, or `62:05` as minutes and seconds), ISO 8601 (`PT1H2M5S`, `P1DT2H`, \
+        "Reads a duration and returns its seconds. Understood are what `format_duration` writes (`1h 02m 05s`, also `90 min`, \
+         `1.5 hours` or `250 ms`), clock times (`01:02:05.250`, or `62:05` as minutes and seconds), ISO 8601 (`PT1H2M5S`, `P1DT2H`, \
          `P2W`; years and months have no fixed length), and plain numbers of seconds (`45`, `4.5e1`), each with an optional \
          sign in front. Null for anything else.",
         &[("text", "The duration as text.")],
@@ -207,6 +214,10 @@ mod tests {
             ("3d 00h 00m 01.5s", 259_201.5),
             ("45.3s", 45.3),
             (".5s", 0.5),
+            ("250 ms", 0.25),
+            ("0.5ms", 0.0005),
+            ("1s 1ms", 1.001),
+            ("2 days 3 hours", 183_600.0),
             ("90 min", 5_400.0),
             ("1.5 Hours", 5_400.0),
             ("2 weeks", 1_209_600.0),
