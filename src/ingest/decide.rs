@@ -12,13 +12,13 @@ use arrow::datatypes::{Int64Type, Schema, SchemaRef};
 use futures::StreamExt;
 
 use super::Warning;
+use super::attempts::blocking;
 use super::fingerprint::KeyColumns;
 use super::keys::{Key, KeyStore, PARTITIONS, RowPlace, SessionFilter};
 use super::ledger::FileLedger;
 use super::resolve::{Outcome, Resolution, resolve, states_in_doubt};
 use super::sightings;
 use super::stage::{Limits, Staged};
-use super::upsert::blocking;
 use crate::error::{Error, Result};
 use crate::lake::read::read_rows;
 use crate::lake::{DataFile, Lake, Snapshot, Table};

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch};
 use jiter::Jiter;
 
+use super::attempts::blocking;
 use super::csv::Fields;
 use super::cut::TextBlock;
 use super::delta::opened_tables;
@@ -26,7 +27,6 @@ use super::signs::{Signs, refusal};
 use super::source::{InputFormat, ReadOptions, SourceFile};
 use super::stage::missing_columns;
 use super::suggest;
-use super::upsert::blocking;
 use super::{Encoding, Warnings};
 use crate::error::{Error, Result, io_error};
 use crate::schema::{COLUMNS, match_headers};

@@ -3,7 +3,7 @@
 //! The flow of one file: [`expand()`] finds it, a [`Reader`] decompresses and decodes it and cuts it into blocks of whole
 //! records (sequential, cheap), and a [`Converter`] turns each block into a [`ReadBatch`] (parallel, where the time goes).
 //! Records that cannot be stored come out beside the rows, and [`replay()`] reads one again. What becomes of the rows is
-//! decided by `upsert`.
+//! decided by `run`.
 //!
 //! Inside: `packed` is bytes, `stream` is text, `cut` drives the splitters of `csv`, `json`, `pages` and `wrapped`, `layout` is matched
 //! headers, and `rows` has the rules that every format's values go through, with `time` and `values` for single ones. `sheets` and `avro`
@@ -18,6 +18,7 @@ pub mod source;
 
 mod archive;
 mod arrow_json;
+mod attempts;
 mod avro;
 mod bytes;
 mod csv;
@@ -46,6 +47,7 @@ mod kinds;
 mod layout;
 mod lengths;
 mod lists;
+mod options;
 mod packed;
 mod pages;
 mod parquet_footer;
@@ -58,6 +60,7 @@ mod requarantine;
 mod resolve;
 mod rewrite;
 mod rows;
+mod run;
 mod runs;
 mod same_id;
 mod sheets;
@@ -68,7 +71,6 @@ mod stream;
 mod suggest;
 mod time;
 mod typed;
-mod upsert;
 mod values;
 mod variant;
 mod wrapped;
@@ -98,16 +100,17 @@ pub use fingerprint::{content_hashes, session_hash};
 pub use inspect::{Inspection, Look, inspect};
 pub use keys::{Key, RowPlace};
 pub use ledger::{Counts, FileLedger, Ledger};
+pub use options::IngestOptions;
 pub use presets::{LOCALES, PRESETS};
 pub use reader::{Block, FileSummary, ReadBatch, Reader, Reject};
 pub use replay::replay;
 pub use requarantine::replay_quarantine;
 pub use resolve::{Outcome, Resolution, resolve};
+pub use run::ingest;
 pub use signs::{Sign, SignKind};
 pub use source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
 pub use stage::{Limits, Progress};
 pub use time::day_of_date;
-pub use upsert::{IngestOptions, ingest};
 pub use wrapped::RecordsPath;
 
 use std::collections::BTreeMap;

@@ -8,10 +8,12 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
 use futures::StreamExt;
 
+use super::attempts::{Attempts, blocking};
 use super::ledger::{FileLedger, Ledger};
+use super::options::IngestOptions;
 use super::replay::replay;
+use super::run::commit_staged;
 use super::stage::{Staged, push_read};
-use super::upsert::{ATTEMPTS, IngestOptions, blocking, commit_staged, gave_up, start_over};
 use crate::error::{Error, Result};
 use crate::lake::read::read_rows;
 use crate::lake::{Commit, DataFile, FileWriter, Lake, Output, Table, layout};
@@ -91,7 +93,9 @@ fn replay_batch(staged: &mut Staged, batch: &RecordBatch, options: &IngestOption
 /// Rewrites the quarantine's files without the records that were stored.
 async fn remove(table: &mut Table, stored: BTreeMap<String, Vec<u32>>, options: &IngestOptions) -> Result<()> {
     let stored = Arc::new(stored);
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::new(&options.limits);
+    loop {
+        attempts.begin()?;
         let snapshot = table.snapshot()?;
         // A file that is gone was rewritten by another run, which removed the same records or will find them stored.
         let touched: Vec<DataFile> =
@@ -117,11 +121,9 @@ async fn remove(table: &mut Table, stored: BTreeMap<String, Vec<u32>>, options: 
             writer.finish()
         })
         .await?;
-        let commit = Commit { added: added.clone(), removed, modified_ms: options.now_us / 1_000, ..Commit::default() };
-        match table.commit(commit).await {
-            Ok(_) => return Ok(()),
-            Err(error) => start_over(table, &output, added, error).await?,
+        let commit = Commit { added, removed, modified_ms: options.now_us / 1_000, ..Commit::default() };
+        if attempts.commit(table, &output, commit).await?.is_some() {
+            return Ok(());
         }
     }
-    Err(gave_up())
 }

@@ -10,10 +10,11 @@ use futures::StreamExt;
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
 
+use super::attempts::blocking;
 use super::decide::Decision;
+use super::options::IngestOptions;
 use super::runs::{Batches, Liveness, Merge, Source, compact, compact_if_sparse};
 use super::stage::{ORDINAL, Staged};
-use super::upsert::{IngestOptions, blocking};
 use crate::error::Result;
 use crate::lake::cluster::by_time;
 use crate::lake::read::read_rows;

@@ -17,14 +17,15 @@ use tokio::runtime::Handle;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::arrow_json::push_row;
+use super::attempts::{Attempts, blocking, remove_files};
 use super::decide::SameId;
 use super::fingerprint::named;
+use super::options::IngestOptions;
 use super::runs::Liveness;
 use super::stage::{LINE, ORDINAL, Staged};
-use super::upsert::{ATTEMPTS, IngestOptions, blocking, gave_up};
 use crate::error::{Error, Result};
 use crate::lake::read::read_rows;
-use crate::lake::{Commit, DataFile, FileWriter, Lake, Output, Snapshot, Table, WrittenFile, discard, layout};
+use crate::lake::{Commit, DataFile, FileWriter, Lake, Output, Snapshot, Table, WrittenFile, layout};
 use crate::schema::{self, COLUMNS, CONTENT_HASH, EXPORTED_AT};
 
 const REASON: &str =
@@ -50,9 +51,11 @@ pub async fn keep(
     let output = Output::of(&table, temporary.path().to_owned());
     let stored: Vec<(DataFile, Vec<u32>)> =
         same_id.stored.iter().map(|(file, rows)| (snapshot.files[*file as usize].clone(), rows.clone())).collect();
-    let (staged, target, options, store) = (Arc::clone(staged), output.clone(), options.clone(), sessions.store());
+    let (staged, target, store) = (Arc::clone(staged), output.clone(), sessions.store());
+    let (read_options, limits) = (options.clone(), &options.limits);
     let (modified_ms, runtime) = (options.now_us / 1_000, Handle::current());
     let (added, transaction) = blocking(move || {
+        let options = read_options;
         let staged = staged.lock().unwrap_or_else(PoisonError::into_inner);
         let mut rows = Rows::new(target, options.now_us);
         for liveness in [Liveness::Active, Liveness::Ended] {
@@ -78,25 +81,23 @@ pub async fn keep(
         rows.finish()
     })
     .await?;
-    for _ in 0..ATTEMPTS {
+    let mut attempts = Attempts::new(limits);
+    let ended = loop {
         if table.transaction_version(&transaction).await?.is_some() {
-            break;
+            break Ok(());
         }
+        if let Err(error) = attempts.begin() {
+            break Err(error);
+        }
+        // What gives way is the same rows whatever others committed, so the same files serve again.
         let transactions = vec![transaction.clone()];
-        match table.commit(Commit { added: added.clone(), transactions, modified_ms, ..Commit::default() }).await {
-            Ok(_) => return Ok(()),
-            Err(Error::Conflict { .. }) => table.refresh().await?,
-            // The commit may stand although the answer is an error, so the files stay.
-            Err(error) => return Err(error),
+        let commit = Commit { added: added.clone(), transactions, modified_ms, ..Commit::default() };
+        if attempts.commit_kept(&mut table, commit).await?.is_some() {
+            return Ok(());
         }
-    }
-    let known = table.transaction_version(&transaction).await?.is_some();
-    blocking(move || {
-        discard(&output, &added);
-        Ok(())
-    })
-    .await?;
-    if known { Ok(()) } else { Err(gave_up()) }
+    };
+    remove_files(&output, added).await?;
+    ended
 }
 
 /// Writes rows of sessions as rows of quarantine, and hashes them.

@@ -13,10 +13,11 @@ use arrow::array::{Array, ArrayRef, AsArray, Int64Array, RecordBatch, TimestampM
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use futures::StreamExt;
 
-use super::upsert::{ATTEMPTS, blocking, gave_up};
+use super::attempts::{Attempts, blocking, remove_files};
+use super::stage::Limits;
 use crate::error::{Error, Result};
 use crate::lake::read::read_rows;
-use crate::lake::{Commit, FileWriter, Lake, Output, discard, layout};
+use crate::lake::{Commit, FileWriter, Lake, Output, layout};
 use crate::schema;
 
 /// Rows of a batch.
@@ -25,8 +26,8 @@ const BATCH_ROWS: usize = 65_536;
 /// Commits sightings: content hash and instant in microseconds.
 ///
 /// # Errors
-/// Storage errors, or another writer that is always faster.
-pub async fn record(lake: &Lake, sightings: &Arc<Vec<(i64, i64)>>, modified_ms: i64) -> Result<()> {
+/// Storage errors, another writer that is always faster, or a run stopped from outside.
+pub async fn record(lake: &Lake, sightings: &Arc<Vec<(i64, i64)>>, modified_ms: i64, limits: &Limits) -> Result<()> {
     if sightings.is_empty() {
         return Ok(());
     }
@@ -46,22 +47,19 @@ pub async fn record(lake: &Lake, sightings: &Arc<Vec<(i64, i64)>>, modified_ms: 
         writer.finish()
     })
     .await?;
-    for _ in 0..ATTEMPTS {
-        let commit = Commit { added: added.clone(), modified_ms, ..Commit::default() };
-        match table.commit(commit).await {
-            Ok(_) => return Ok(()),
-            // Nothing about a sighting depends on what others committed, so the same files serve again.
-            Err(Error::Conflict { .. }) => table.refresh().await?,
-            // The commit may stand although the answer is an error, so the files stay.
-            Err(error) => return Err(error),
+    let mut attempts = Attempts::new(limits);
+    let ended = loop {
+        if let Err(error) = attempts.begin() {
+            break error;
         }
-    }
-    blocking(move || {
-        discard(&output, &added);
-        Ok(())
-    })
-    .await?;
-    Err(gave_up())
+        // Nothing about a sighting depends on what others committed, so the same files serve again.
+        let commit = Commit { added: added.clone(), modified_ms, ..Commit::default() };
+        if attempts.commit_kept(&mut table, commit).await?.is_some() {
+            return Ok(());
+        }
+    };
+    remove_files(&output, added).await?;
+    Err(ended)
 }
 
 /// Finds the latest recorded sighting of each of these states.

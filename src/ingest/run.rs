@@ -1,4 +1,4 @@
-//! Brings exports into the lake: the newest state of each session wins, every record is accounted for, one commit or none.
+//! One run of an ingest, from its inputs to its commit: the newest state of each session wins, every record is accounted for, one commit or none.
 //!
 //! A run reads its inputs once ([`stage`]), then decides from keys alone which rows win ([`decide`]), writes the winners together
 //! with the rows that stay of every file it must rewrite ([`rewrite`]), and commits. If another writer was faster, only the decision
@@ -9,48 +9,20 @@ use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use super::attempts::{Attempts, blocking};
 use super::decide::decide;
 use super::delta::opened_tables;
 use super::folders::folder_hash;
 use super::ledger::{FileLedger, Ledger};
+use super::options::IngestOptions;
 use super::rewrite;
 use super::same_id;
 use super::sightings;
 use super::source::{ReadOptions, SourceFile};
-use super::stage::{Limits, Staged, stage};
+use super::stage::{Staged, stage};
 use crate::error::{Error, Result};
-use crate::lake::{Commit, FileWriter, Lake, Output, Table, WrittenFile, discard, layout};
+use crate::lake::{Commit, FileWriter, Lake, Output, Table, layout};
 use crate::schema;
-
-/// How often a run starts over because another writer committed first.
-///
-/// Some run gets through at every turn, so this many writers can be at it at once; a run that loses more often has met writers
-/// that never stop.
-pub(super) const ATTEMPTS: usize = 100;
-
-/// What an ingest is to do.
-#[derive(Clone)]
-pub struct IngestOptions {
-    /// How to read the inputs.
-    pub read: ReadOptions,
-    /// Records that may be quarantined before `all_or_nothing` stops the run.
-    pub max_bad: u64,
-    /// Whether nothing is committed when a file is refused or more than `max_bad` records are bad.
-    pub all_or_nothing: bool,
-    /// Leaf columns of a data file at most; 0 for none.
-    pub leaf_budget: usize,
-    /// When the run takes place, in microseconds since the Unix epoch.
-    pub now_us: i64,
-    /// What the run may use.
-    pub limits: Limits,
-}
-
-impl IngestOptions {
-    pub(super) fn stops(&self, files: &[FileLedger]) -> bool {
-        let quarantined: u64 = files.iter().map(|file| file.counts.quarantined).sum();
-        self.all_or_nothing && (quarantined > self.max_bad || files.iter().any(|file| file.refused.is_some()))
-    }
-}
 
 /// Ingests files into a lake, which is made if it is not there.
 ///
@@ -113,10 +85,6 @@ fn transaction_name(content_hash: &str, input: &SourceFile, options: &ReadOption
         name.push_str(&format!(":{folders:016x}"));
     }
     name
-}
-
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
 }
 
 /// Finds the inputs that the lake has already taken in, without reading them as sessions.
@@ -202,8 +170,9 @@ impl Run {
             return Ok(());
         }
         let mut table = lake.open_or_create(layout::QUARANTINE).await?;
-        for _ in 0..ATTEMPTS {
-            self.options.limits.check()?;
+        let mut attempts = Attempts::new(&self.options.limits);
+        loop {
+            attempts.begin()?;
             let mut wanted = vec![false; names.len()];
             // A set, for one file may be given under two names.
             let mut transactions = BTreeSet::new();
@@ -226,17 +195,15 @@ impl Run {
             })
             .await?;
             let commit = Commit {
-                added: added.clone(),
+                added,
                 transactions: transactions.into_iter().collect(),
                 modified_ms: self.options.now_us / 1_000,
                 ..Commit::default()
             };
-            match table.commit(commit).await {
-                Ok(_) => return Ok(()),
-                Err(error) => start_over(&mut table, &output, added, error).await?,
+            if attempts.commit(&mut table, &output, commit).await?.is_some() {
+                return Ok(());
             }
         }
-        Err(gave_up())
     }
 
     /// Decides, writes and commits, again and again until no other writer comes between.
@@ -245,8 +212,9 @@ impl Run {
         let modified_ms = self.options.now_us / 1_000;
         let mut recorded = HashSet::new();
         let mut looked_up = table.version();
-        for _ in 0..ATTEMPTS {
-            limits.check()?;
+        let mut attempts = Attempts::new(limits);
+        loop {
+            attempts.begin()?;
             if table.version() != looked_up {
                 // Another run may have taken in some of the same files since.
                 self.leave_out_known(table, names, |_| true).await?;
@@ -279,83 +247,23 @@ impl Run {
             sightings.retain(|sighting| !recorded.contains(sighting));
             sightings.sort_unstable();
             let sightings = Arc::new(sightings);
-            sightings::record(lake, &sightings, modified_ms).await?;
+            sightings::record(lake, &sightings, modified_ms, limits).await?;
             let temporary = tempfile::tempdir().map_err(|e| Error::storage("temporary folder", e))?;
             let output = Output::of(table, temporary.path().to_owned());
             let added = rewrite::write(table, &snapshot, decision, &self.staged, &self.options, output.clone()).await?;
             ledger.version = Some(snapshot.version + 1);
             let commit = Commit {
-                added: added.clone(),
+                added,
                 removed,
                 transactions: transactions.into_iter().collect(),
                 ledger: Some(serde_json::to_value(&ledger).map_err(Error::internal)?),
                 modified_ms,
             };
-            match table.commit(commit).await {
-                Ok(outcome) => {
-                    ledger.version = Some(outcome.version);
-                    return Ok(ledger);
-                }
-                Err(error) => start_over(table, &output, added, error).await?,
+            if let Some(version) = attempts.commit(table, &output, commit).await? {
+                ledger.version = Some(version);
+                return Ok(ledger);
             }
             recorded.extend(sightings.iter().copied());
         }
-        Err(gave_up())
-    }
-}
-
-pub(super) fn gave_up() -> Error {
-    Error::Conflict { message: format!("other writers committed first {ATTEMPTS} times in a row") }
-}
-
-/// After a conflict: drops the files and moves to the newest version. Any other error is final.
-pub(super) async fn start_over(
-    table: &mut Table,
-    output: &Output,
-    added: Vec<WrittenFile>,
-    error: Error,
-) -> Result<()> {
-    match error {
-        Error::Conflict { .. } => {
-            let output = output.clone();
-            blocking(move || {
-                discard(&output, &added);
-                Ok(())
-            })
-            .await?;
-            table.refresh().await
-        }
-        // The commit may stand although the answer is an error, so its files stay; a sweep removes what no version has.
-        error => Err(error),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test(flavor = "multi_thread")]
-    async fn after_a_conflict_files_go_and_after_any_other_error_they_stay() {
-        let folder = tempfile::tempdir().unwrap();
-        let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
-        let mut table = lake.open_or_create(layout::SIGHTINGS).await.unwrap();
-        let mut other = table.clone();
-        other.commit(Commit::default()).await.unwrap();
-        let output = Output::of(&table, folder.path().to_owned());
-        let path = folder.path().join(layout::SIGHTINGS).join("x.parquet");
-        let written = || {
-            std::fs::write(&path, "rows").unwrap();
-            let (path, statistics, nan) = ("x.parquet".to_owned(), Default::default(), Default::default());
-            vec![WrittenFile { path, size_bytes: 4, rows: 1, statistics, nan }]
-        };
-        let unsure = Error::storage("x", "the answer is lost");
-        let error = start_over(&mut table, &output, written(), unsure).await.unwrap_err();
-        assert!(matches!(error, Error::Storage { .. }) && path.exists(), "it may be in a version");
-        let conflict = table.commit(Commit::default()).await.unwrap_err();
-        assert!(matches!(conflict, Error::Conflict { .. }));
-        start_over(&mut table, &output, written(), conflict).await.unwrap();
-        assert!(!path.exists());
-        assert_eq!(table.version(), other.version());
-        assert!(matches!(gave_up(), Error::Conflict { .. }));
     }
 }

@@ -1,0 +1,138 @@
+//! Tries to commit until no other writer comes between.
+//!
+//! A change is computed from the version that a table is loaded at, and the commit succeeds on that version only. After a conflict the
+//! table is at the newest version, and the caller computes its change anew. Files that were written for a change that no version has are
+//! removed; after any other error than a conflict they stay, for the commit may stand although the answer is an error.
+
+use super::stage::Limits;
+use crate::error::{Error, Result};
+use crate::lake::{Commit, Output, Table, Version, WrittenFile, discard};
+
+/// How often a change is tried because another writer committed first.
+///
+/// Some writer gets through at every turn, so this many can be at it at once; one that loses more often has met writers that never
+/// stop.
+const ATTEMPTS: usize = 100;
+
+/// The attempts of one change.
+pub(super) struct Attempts<'a> {
+    begun: usize,
+    limits: &'a Limits,
+}
+
+impl<'a> Attempts<'a> {
+    /// Makes attempts that end when the run is stopped from outside.
+    pub(super) fn new(limits: &'a Limits) -> Self {
+        Self { begun: 0, limits }
+    }
+
+    /// Begins the next attempt.
+    ///
+    /// # Errors
+    /// [`Error::Conflict`] where none is left; a run that was stopped from outside.
+    pub(super) fn begin(&mut self) -> Result<()> {
+        self.limits.check()?;
+        if self.begun == ATTEMPTS {
+            let message = format!("other writers committed first {ATTEMPTS} times in a row");
+            return Err(Error::Conflict { message });
+        }
+        self.begun += 1;
+        Ok(())
+    }
+
+    /// Commits a change whose files were written for the loaded version, and returns the new version. `None` means that another writer
+    /// was faster: the files are gone, and the table is at the newest version.
+    ///
+    /// # Errors
+    /// Storage errors; the files stay.
+    pub(super) async fn commit(&self, table: &mut Table, output: &Output, commit: Commit) -> Result<Option<Version>> {
+        let added = commit.added.clone();
+        let version = self.commit_kept(table, commit).await?;
+        if version.is_none() {
+            remove_files(output, added).await?;
+        }
+        Ok(version)
+    }
+
+    /// Commits a change whose files serve on any version, and returns the new version. `None` means that another writer was faster: the
+    /// table is at the newest version, and the files are there for the next attempt.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub(super) async fn commit_kept(&self, table: &mut Table, commit: Commit) -> Result<Option<Version>> {
+        match table.commit(commit).await {
+            Ok(outcome) => Ok(Some(outcome.version)),
+            Err(Error::Conflict { .. }) => table.refresh().await.map(|()| None),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Removes files that no version has.
+///
+/// # Errors
+/// A thread that could not be had; files that cannot be removed are left.
+pub(super) async fn remove_files(output: &Output, files: Vec<WrittenFile>) -> Result<()> {
+    let output = output.clone();
+    blocking(move || {
+        discard(&output, &files);
+        Ok(())
+    })
+    .await
+}
+
+/// Does work that computes or waits for disks on a thread that may be blocked.
+///
+/// # Errors
+/// Those of the work; a defect of ours where it panicked.
+pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::{Lake, layout};
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn after_a_conflict_files_go_and_after_any_other_error_they_stay() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
+        let mut table = lake.open_or_create(layout::SIGHTINGS).await.unwrap();
+        let mut other = table.clone();
+        other.commit(Commit::default()).await.unwrap();
+        let output = Output::of(&table, folder.path().to_owned());
+        let path = folder.path().join(layout::SIGHTINGS).join("x.parquet");
+        let change = || {
+            std::fs::write(&path, "rows").unwrap();
+            let (path, statistics, nan) = ("x.parquet".to_owned(), Default::default(), Default::default());
+            let file = WrittenFile { path, size_bytes: 4, rows: 1, statistics, nan };
+            Commit { added: vec![file], ..Commit::default() }
+        };
+        let limits = Limits {
+            threads: std::num::NonZeroUsize::MIN,
+            memory_bytes: 1 << 20,
+            cancelled: Default::default(),
+            progress: std::sync::Arc::new(|_| {}),
+        };
+        let mut attempts = Attempts::new(&limits);
+        attempts.begin().unwrap();
+        // The table is a version behind.
+        assert!(attempts.commit_kept(&mut table.clone(), change()).await.unwrap().is_none());
+        assert!(path.exists(), "it serves again");
+        assert!(attempts.commit(&mut table, &output, change()).await.unwrap().is_none());
+        assert!(!path.exists());
+        assert_eq!(table.version(), other.version());
+        // A log that cannot be written: a file stands where the folder is.
+        let log = folder.path().join(layout::SIGHTINGS).join("_delta_log");
+        std::fs::rename(&log, folder.path().join("aside")).unwrap();
+        std::fs::write(&log, "").unwrap();
+        let error = attempts.commit(&mut table, &output, change()).await.unwrap_err();
+        assert!(!matches!(error, Error::Conflict { .. }), "{error:?}");
+        assert!(path.exists(), "it may be in a version");
+        while attempts.begun < ATTEMPTS {
+            attempts.begin().unwrap();
+        }
+        assert!(matches!(attempts.begin().unwrap_err(), Error::Conflict { .. }));
+    }
+}
