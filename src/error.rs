@@ -9,6 +9,9 @@ use std::path::PathBuf;
 /// The result of every fallible function of this crate.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
+/// What an error came from, as a library or the system said it.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
 /// What went wrong, by who must act.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -55,6 +58,8 @@ pub enum Error {
         context: String,
         /// What the storage said.
         message: String,
+        /// The error that says it, for who asks for its kind. Its text is `message` already.
+        source: Option<Cause>,
     },
     /// Another writer was faster, and trying again did not help.
     #[error("{message}")]
@@ -96,8 +101,9 @@ impl Error {
     }
 
     /// Makes a storage error from what was being done and what the storage said.
-    pub fn storage(context: impl Into<String>, error: impl fmt::Display) -> Self {
-        Self::Storage { context: context.into(), message: error.to_string() }
+    pub fn storage(context: impl Into<String>, error: impl Into<Cause>) -> Self {
+        let cause = error.into();
+        Self::Storage { context: context.into(), message: cause.to_string(), source: Some(cause) }
     }
 
     /// Makes an internal error: a state that should not be.
@@ -225,28 +231,23 @@ impl From<datafusion::error::DataFusionError> for Error {
     /// Sorts an engine error by who must act; a place is added by `script`, which knows the source.
     fn from(error: datafusion::error::DataFusionError) -> Self {
         use datafusion::error::DataFusionError as E;
-        match error.find_root() {
-            E::ResourcesExhausted(message) => Self::Limit {
-                message: message.clone(),
-                hint: Some("raise --memory-limit, or let the query read less".to_owned()),
-            },
-            E::ObjectStore(error) => Self::Storage { context: "object store".to_owned(), message: error.to_string() },
-            E::IoError(error) => Self::Storage { context: "input/output".to_owned(), message: error.to_string() },
-            E::Internal(message) => Self::Internal(message.clone()),
+        let (context, message) = match error.find_root() {
+            E::ResourcesExhausted(message) => {
+                let hint = Some("raise --memory-limit, or let the query read less".to_owned());
+                return Self::Limit { message: message.clone(), hint };
+            }
+            E::ObjectStore(error) => ("object store", error.to_string()),
+            E::IoError(error) => ("input/output", error.to_string()),
+            E::Internal(message) => return Self::Internal(message.clone()),
             // An error of ours that went through the engine, such as storage met while a table was read.
-            E::External(error) if error.is::<Self>() => {
-                Self::Storage { context: "reading the lake".to_owned(), message: error.to_string() }
+            E::External(error) if error.is::<Self>() => ("reading the lake", error.to_string()),
+            root => {
+                let message = root.strip_backtrace();
+                let (file, hint) = (String::new(), None);
+                return SqlError { file, position: None, width: 1, source_line: None, message, hint }.into();
             }
-            root => SqlError {
-                file: String::new(),
-                position: None,
-                width: 1,
-                source_line: None,
-                message: root.strip_backtrace(),
-                hint: None,
-            }
-            .into(),
-        }
+        };
+        Self::Storage { context: context.to_owned(), message, source: Some(Box::new(error)) }
     }
 }
 
@@ -259,5 +260,5 @@ impl From<arrow::error::ArrowError> for Error {
 /// Turns an I/O error on a named file into a storage error that names it.
 pub fn io_error(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.into();
-    move |error| Error::Storage { context: path.display().to_string(), message: error.to_string() }
+    move |error| Error::storage(path.display().to_string(), error)
 }

@@ -12,19 +12,16 @@ use super::Written;
 use crate::{Error, Result};
 
 const CONTEXT: &str = "cannot write the output";
-const CLOSED: &str = "its reader has closed the pipe";
 
 /// Tells whether an error means that the reader of the output went away, as `head` does: no reason for a message.
 pub fn is_broken_pipe(error: &Error) -> bool {
-    matches!(error, Error::Storage { context, message } if context == CONTEXT && message == CLOSED)
+    let Error::Storage { context, source: Some(cause), .. } = error else { return false };
+    context == CONTEXT && cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// Turns a sink's I/O error into ours, so that [`is_broken_pipe`] knows a closed pipe again.
 pub fn sink_error(error: io::Error) -> Error {
-    match error.kind() {
-        io::ErrorKind::BrokenPipe => Error::storage(CONTEXT, CLOSED),
-        _ => Error::storage(CONTEXT, error),
-    }
+    Error::storage(CONTEXT, error)
 }
 
 /// What is known about a sink that a writer of another crate owns.

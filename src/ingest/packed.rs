@@ -192,11 +192,11 @@ impl ByteStream {
             Packed::Xz(decoder) => guarded(|| decoder.take(wanted).read_to_end(buffer)),
             Packed::Lz4(decoder) => guarded(|| decoder.take(wanted).read_to_end(buffer)),
         };
-        result.map_err(|error| self.read_error(&error))
+        result.map_err(|error| self.read_error(error))
     }
 
     /// Tells the storage's errors, which have a number of the system, from those of the decompressor.
-    fn read_error(&self, error: &std::io::Error) -> Error {
+    fn read_error(&self, error: std::io::Error) -> Error {
         if error.raw_os_error().is_some() {
             return Error::storage(&self.name, error);
         }

@@ -61,7 +61,7 @@ pub struct RunStore {
     ended: Vec<Run>,
 }
 
-fn failed(error: impl std::fmt::Display) -> Error {
+fn failed(error: impl Into<crate::error::Cause>) -> Error {
     Error::storage("temporary file of sorted rows", error)
 }
 

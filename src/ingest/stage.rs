@@ -114,7 +114,7 @@ pub struct RejectStore {
     files: Vec<u32>,
 }
 
-fn failed(error: impl std::fmt::Display) -> Error {
+fn failed(error: impl Into<crate::error::Cause>) -> Error {
     Error::storage("temporary file of rejected records", error)
 }
 

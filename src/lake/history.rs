@@ -97,7 +97,7 @@ impl Table {
         Ok(None)
     }
 
-    fn log_error(&self, error: impl std::fmt::Display) -> Error {
+    fn log_error(&self, error: impl Into<crate::error::Cause>) -> Error {
         Error::storage(format!("{}: log of {}", self.lake, self.name), error)
     }
 }

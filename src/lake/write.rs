@@ -426,7 +426,7 @@ impl FileWriter {
         }
     }
 
-    fn failed(&self, error: impl std::fmt::Display) -> Error {
+    fn failed(&self, error: impl Into<crate::error::Cause>) -> Error {
         Error::storage(format!("{} files", self.prefix), error)
     }
 }

@@ -164,7 +164,9 @@ pub fn prefixed(error: Error, place: &str) -> Error {
     match error {
         Error::Usage { message, hint } => Error::Usage { message: format!("{place}: {message}"), hint },
         Error::Limit { message, hint } => Error::Limit { message: format!("{place}: {message}"), hint },
-        Error::Storage { context, message } => Error::Storage { context: format!("{place}: {context}"), message },
+        Error::Storage { context, message, source } => {
+            Error::Storage { context: format!("{place}: {context}"), message, source }
+        }
         Error::Internal(message) => Error::Internal(format!("{place}: {message}")),
         other => other,
     }

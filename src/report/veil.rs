@@ -106,7 +106,10 @@ impl Veil {
             }
             Error::NotFound { message, hint } => Error::NotFound { message: text(message), hint: hint.map(text) },
             Error::Check { message } => Error::Check { message: text(message) },
-            Error::Storage { context, message } => Error::Storage { context: text(context), message: text(message) },
+            // The cause says in its own words what is masked here.
+            Error::Storage { context, message, .. } => {
+                Error::Storage { context: text(context), message: text(message), source: None }
+            }
             Error::Conflict { message } => Error::Conflict { message: text(message) },
             Error::Limit { message, hint } => Error::Limit { message: text(message), hint: hint.map(text) },
             Error::Internal(message) => Error::Internal(text(message)),

@@ -63,7 +63,7 @@ pub fn locate_among(error: DataFusionError, script: &Script, statement: Option<&
         | DataFusionError::ObjectStore(_)
         | DataFusionError::IoError(_)
         | DataFusionError::ExecutionJoin(_) => return Error::from(error),
-        DataFusionError::ParquetError(error) => return Error::storage("parquet", error),
+        DataFusionError::ParquetError(error) => return Error::storage("parquet", error.to_string()),
         DataFusionError::Internal(message) if !message.contains("coerce") => return Error::from(error),
         _ => {}
     }
