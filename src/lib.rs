@@ -7,6 +7,11 @@
 //! exports. See `docs/architecture.md` for the invariants that hold between them.
 
 pub mod error;
+
+mod json;
+
+mod texts;
+
 pub mod schema;
 
 pub mod zones;

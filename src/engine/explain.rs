@@ -18,10 +18,10 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_adapter::PhysicalExprAdapterFactory;
 use datafusion::prelude::SessionContext;
 
+use super::leaves::computed_calls::ComputedCall;
+use super::leaves::element_calls::ElementsCall;
 use super::scan::LakeTable;
 use crate::lake::read_footers;
-use crate::shred::computed::ComputedCall;
-use crate::shred::element_calls::ElementsCall;
 use crate::shred::leaf::{LEAF_PREFIX, element_json_path, is_pool, json_path};
 
 /// The columns of data files, with those of leaves, by the files' paths.

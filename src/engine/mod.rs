@@ -13,6 +13,7 @@ mod held;
 mod in_order;
 mod join;
 mod json_paths;
+pub mod leaves;
 #[cfg(test)]
 mod limits_tests;
 mod memory;

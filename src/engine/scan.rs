@@ -40,11 +40,11 @@ use futures::StreamExt;
 
 use super::bloom;
 use super::explain::{FileSchemas, json_sources};
+use super::leaves::ShredAdapterFactory;
 use super::numbers::NumberAdapterFactory;
 use super::prune::prune;
 use super::readers::{KnownSchemas, SessionReaders, partitioned};
 use crate::lake::{DataFile, Version};
-use crate::shred::ShredAdapterFactory;
 
 /// A table of a lake at one version, as the planner sees it.
 #[derive(Debug)]

@@ -12,8 +12,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::json_paths;
-use crate::ingest::Counts;
-use crate::lake::{HistoryEntry, Snapshot, Table, read_footers};
+use crate::lake::{Counts, HistoryEntry, Snapshot, Table, read_footers};
 use crate::schema::timestamp_type;
 
 /// Which table about the lake.

@@ -1,6 +1,5 @@
 //! `action_name(action_data)`: the name of the last action, in any of the shapes that Action Data takes.
 
-use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use arrow::datatypes::DataType;
@@ -8,16 +7,12 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ExpressionPlacement, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
-use jiter::{Jiter, Peek};
 
 use super::arguments::{self, Call, Kind, Parameters};
 use super::reference::SESSIONS;
-use super::without_lone_surrogates;
+use crate::texts::action_name;
 
 const PARAMETERS: Parameters = Parameters::required(&[("action_data", Kind::Text)]);
-
-/// Members that may hold the name, the first that does wins.
-const NAME_MEMBERS: [&str; 3] = ["action", "type", "name"];
 
 /// The function.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -28,93 +23,6 @@ pub(crate) struct ActionName {
 impl Default for ActionName {
     fn default() -> Self {
         Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
-
-/// Finds the action's name; `None` if the text has none.
-pub(super) fn action_name(text: &str) -> Option<Cow<'_, str>> {
-    let text = text.trim();
-    match text.as_bytes().first()? {
-        b'{' => of_json(text, object_name).map(Cow::Owned),
-        b'"' => of_json(text, string_name).map(Cow::Owned),
-        _ => bare_word(text).then_some(Cow::Borrowed(text)),
-    }
-}
-
-/// Tells whether a text is one word that starts with a letter and is not a JSON literal.
-fn bare_word(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_alphabetic() || c == '_')
-        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':'))
-        && !matches!(text, "null" | "true" | "false")
-}
-
-/// What is kept of a member's name.
-enum Member {
-    /// One of those that may hold the name of the action.
-    Naming(usize),
-    /// Another; its name is kept where the member may be the only one.
-    Other(Option<String>),
-}
-
-impl Member {
-    fn named(name: &str, is_first: bool) -> Self {
-        match NAME_MEMBERS.iter().position(|member| *member == name) {
-            Some(index) => Self::Naming(index),
-            None => Self::Other(is_first.then(|| name.to_owned())),
-        }
-    }
-}
-
-/// Finds the name in a JSON text, in which half a surrogate pair is read as U+FFFD.
-fn of_json(text: &str, read: impl Fn(&str) -> Option<String>) -> Option<String> {
-    read(text).or_else(|| read(&without_lone_surrogates(text)?))
-}
-
-/// Finds the name in a string.
-fn string_name(text: &str) -> Option<String> {
-    let mut jiter = Jiter::new(text.as_bytes());
-    let name = jiter.next_str().ok()?.trim().to_owned();
-    jiter.finish().ok()?;
-    (!name.is_empty()).then_some(name)
-}
-
-/// Finds the name in an object: the text of a naming member, else the only member's own name.
-fn object_name(text: &str) -> Option<String> {
-    let mut jiter = Jiter::new(text.as_bytes());
-    let mut found: [Option<String>; NAME_MEMBERS.len()] = Default::default();
-    let mut seen = [false; NAME_MEMBERS.len()];
-    let mut members = 0_usize;
-    let mut only = None;
-    let mut next = match jiter.peek().ok()? {
-        Peek::Object => jiter.known_object().ok()?.map(|name| Member::named(name, true)),
-        _ => return None,
-    };
-    while let Some(member) = next {
-        members += 1;
-        let peek = jiter.peek().ok()?;
-        match member {
-            Member::Naming(index) => {
-                // As everywhere, the first of several equal names counts.
-                if !seen[index] && peek == Peek::String {
-                    let value = jiter.known_str().ok()?.trim();
-                    found[index] = (!value.is_empty()).then(|| value.to_owned());
-                } else {
-                    jiter.known_skip(peek).ok()?;
-                }
-                seen[index] = true;
-            }
-            Member::Other(name) => {
-                jiter.known_skip(peek).ok()?;
-                only = name;
-            }
-        }
-        next = jiter.next_key().ok()?.map(|name| Member::named(name, false));
-    }
-    jiter.finish().ok()?;
-    match found.into_iter().flatten().next() {
-        Some(name) => Some(name),
-        None if members == 1 => only.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),
-        None => None,
     }
 }
 
@@ -160,67 +68,10 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
 mod tests {
     use super::*;
     use crate::functions::arguments::tests::run_text;
-    use proptest::prelude::*;
-
-    #[test]
-    fn every_shape_of_action_data_gives_its_name() {
-        for (text, name) in [
-            ("end", Some("end")),
-            (" createInteraction\n", Some("createInteraction")),
-            ("\"end\"", Some("end")),
-            (r#""sayGather""#, Some("sayGather")),
-            (r#"{"action": "end", "type": "x"}"#, Some("end")),
-            (r#"{"name": "z", "type": "y"}"#, Some("y")),
-            (r#"{"name": "z", "id": 7}"#, Some("z")),
-            (r#"{"action": null, "type": "y"}"#, Some("y")),
-            (r#"{"action": "", "name": "z"}"#, Some("z")),
-            (r#"{"action": "a", "action": "b"}"#, Some("a")),
-            (r#"{"createInteraction": {"queue": "billing"}}"#, Some("createInteraction")),
-            (r#"{"action": {"id": 1}}"#, None),
-            (r#"{"id": 7, "queue": "x"}"#, None),
-            ("{}", None),
-            ("", None),
-            ("null", None),
-            ("true", None),
-            ("17", None),
-            ("[\"end\"]", None),
-            ("\"\"", None),
-            ("\"end", None),
-            ("two words", None),
-            (r#"{"action": "end""#, None),
-            (r#"{"action": "end"} x"#, None),
-            (r#""say\ud83d""#, Some("say\u{fffd}")),
-            (r#"{"note": "\ude00", "action": "end"}"#, Some("end")),
-            (r#"{"say\ud83d": {}}"#, Some("say\u{fffd}")),
-            (r#"{"note": "\ude00", "action": "end""#, None),
-        ] {
-            assert_eq!(action_name(text).as_deref(), name, "{text}");
-        }
-    }
 
     #[test]
     fn null_stays_null() {
         let names = run_text(&ActionName::default(), &[Some("end"), None], &[]);
         assert_eq!(names, [Some("end".to_owned()), None]);
-    }
-
-    proptest! {
-        #[test]
-        fn a_name_is_found_in_each_shape(name in "[a-zA-Z][a-zA-Z0-9_]{0,12}x", index in 0_usize..3) {
-            let key = NAME_MEMBERS[index];
-            for text in [
-                name.clone(),
-                format!("\"{name}\""),
-                format!("{{\"{key}\": \"{name}\", \"other\": 1}}"),
-                format!("{{\"{name}\": null}}"),
-            ] {
-                prop_assert_eq!(action_name(&text), Some(Cow::Borrowed(name.as_str())), "{}", text);
-            }
-        }
-
-        #[test]
-        fn no_text_makes_it_panic(text in r#"[{}":,a \\u]{0,20}"#) {
-            action_name(&text);
-        }
     }
 }

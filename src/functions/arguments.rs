@@ -21,7 +21,7 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, ExpressionPlacement, ReturnFieldArgs, ScalarFunctionArgs, Signature, Volatility,
 };
 
-use super::texts;
+use crate::texts;
 
 /// Text that a bad cell turns into null rather than into an error.
 const SAFE_CAST: CastOptions<'static> =

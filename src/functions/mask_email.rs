@@ -10,8 +10,8 @@ use datafusion::logical_expr::{
 };
 
 use super::arguments::{self, Call, Kind, Parameters};
-use super::email_domain::split_address;
 use super::reference::CONTACTS;
+use crate::texts::split_address;
 
 const PARAMETERS: Parameters = Parameters::required(&[("text", Kind::Text)]);
 

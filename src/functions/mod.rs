@@ -18,17 +18,12 @@ mod mask_email;
 mod phone;
 pub mod postgres;
 pub mod reference;
-mod surrogates;
-mod text_function;
-mod texts;
 mod time;
 pub mod zoned;
 
 pub use duration::parse_duration;
 pub use json::{elements_function, plain_path};
 pub use phone::METADATA_RELEASE as PHONE_METADATA_RELEASE;
-pub use surrogates::without_lone_surrogates;
-pub use text_function::{ACTION_NAME, EMAIL_DOMAIN, TextFunction};
 
 use std::sync::Arc;
 

@@ -20,7 +20,6 @@ use super::dialect::null_mark;
 use super::ipc::FILE_MAGIC;
 use super::kinds::{KIND_BYTES, flag as format_name, is_ipc};
 use super::layout::{Layout, target_name};
-use super::ledger::add_warnings;
 use super::packed::ByteStream;
 use super::reader::{Block, Payload, ReadBatch, Reader};
 use super::signs::{Signs, refusal};
@@ -29,6 +28,7 @@ use super::stage::missing_columns;
 use super::suggest;
 use super::{Encoding, Warnings};
 use crate::error::{Error, Result, io_error};
+use crate::lake::ledger::add_warnings;
 use crate::schema::{COLUMNS, match_headers};
 
 /// Bytes of text that flags are tried on, decompressed.

@@ -14,9 +14,8 @@ use jiter::{Jiter, JiterError, LinePosition, Peek};
 use super::layout::{Layout, target_name};
 use super::rows::{Cell, Fault, Row, slot};
 use super::values::{end_members, offset_within, push_json_string, start_member};
+use crate::json::{skip_value, without_lone_surrogates};
 use crate::schema::{HeaderMatch, beaten_note, match_header};
-use crate::shred::plain_json::skip_value;
-use crate::shred::without_lone_surrogates;
 
 /// What is done with columns that are none of ours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -11,7 +11,6 @@
 
 pub mod convert;
 pub mod expand;
-pub mod ledger;
 pub mod reader;
 pub mod replay;
 pub mod source;
@@ -99,7 +98,6 @@ pub use expand::expand;
 pub use fingerprint::{content_hashes, session_hash};
 pub use inspect::{Inspection, Look, inspect};
 pub use keys::{Key, RowPlace};
-pub use ledger::{Counts, FileLedger, Ledger};
 pub use options::IngestOptions;
 pub use presets::{LOCALES, PRESETS};
 pub use reader::{Block, FileSummary, ReadBatch, Reader, Reject};
@@ -113,42 +111,4 @@ pub use stage::{Limits, Progress};
 pub use time::day_of_date;
 pub use wrapped::RecordsPath;
 
-use std::collections::BTreeMap;
-
-/// Something odd about rows that were stored all the same; counted per file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Warning {
-    /// A communication type that neither is documented nor has an alias; kept as it came.
-    UnknownCommunicationType,
-    /// A JSON cell that is not JSON; kept as text.
-    InvalidJson,
-    /// Ended before it started.
-    EndedBeforeStarted,
-    /// The phone number differs from the one in Source Details.
-    PhoneDiffers,
-    /// Time in workflow is more than a second off from ended − started.
-    TimeInWorkflowOff,
-    /// A local time that does not exist or exists twice in the declared zone.
-    AmbiguousLocalTime,
-    /// A start or an end before 1990, or more than a day after the export.
-    ImplausibleTime,
-    /// A start or an end that is a number of days, as spreadsheets and Julian days count them, and was read as seconds.
-    DayNumber,
-    /// A field outside quotes that is what some tools write for null, where nothing is declared to stand for it.
-    NullMark,
-    /// A field outside quotes with escapes by backslashes, where none are declared.
-    BackslashEscape,
-    /// A JSON record with a key twice, of which the first value counts.
-    RepeatedKey,
-    /// Another session has the session id, and what gave way is in quarantine.
-    SameId,
-    /// JSON with half a surrogate pair, which is read as U+FFFD; kept as it came.
-    LoneSurrogate,
-    /// A column that is none of ours.
-    UnknownColumn,
-}
-
-/// Warnings of a batch or file, counted by kind. `UnknownColumn` counts columns, all others count rows.
-pub type Warnings = BTreeMap<Warning, u64>;
+pub use crate::lake::ledger::{Counts, FileLedger, Ledger, Warning, Warnings};

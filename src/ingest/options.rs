@@ -1,8 +1,8 @@
 //! What an ingest is asked to do.
 
-use super::ledger::FileLedger;
 use super::source::ReadOptions;
 use super::stage::Limits;
+use crate::lake::ledger::FileLedger;
 
 /// What an ingest is to do.
 #[derive(Clone)]

@@ -13,7 +13,7 @@ use super::json::{Scanner, blanks, element};
 use super::layout::Layout;
 use super::values::quoted;
 use crate::error::{Error, Place, Result};
-use crate::shred::without_lone_surrogates;
+use crate::json::without_lone_surrogates;
 
 /// Longest part of a page that is held in memory to find its headers or the end of a value that is none of ours.
 pub(super) const PAGE_BYTES: usize = 256 * 1024 * 1024;

@@ -9,12 +9,12 @@ use arrow::datatypes::TimestampMicrosecondType;
 use futures::StreamExt;
 
 use super::attempts::{Attempts, blocking};
-use super::ledger::{FileLedger, Ledger};
 use super::options::IngestOptions;
 use super::replay::replay;
 use super::run::commit_staged;
 use super::stage::{Staged, push_read};
 use crate::error::{Error, Result};
+use crate::lake::ledger::{FileLedger, Ledger};
 use crate::lake::read::read_rows;
 use crate::lake::{Commit, DataFile, FileWriter, Lake, Output, Table, layout};
 use crate::schema;

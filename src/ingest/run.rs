@@ -13,7 +13,6 @@ use super::attempts::{Attempts, blocking};
 use super::decide::decide;
 use super::delta::opened_tables;
 use super::folders::folder_hash;
-use super::ledger::{FileLedger, Ledger};
 use super::options::IngestOptions;
 use super::rewrite;
 use super::same_id;
@@ -21,6 +20,7 @@ use super::sightings;
 use super::source::{ReadOptions, SourceFile};
 use super::stage::{Staged, stage};
 use crate::error::{Error, Result};
+use crate::lake::ledger::{FileLedger, Ledger};
 use crate::lake::{Commit, FileWriter, Lake, Output, Table, layout};
 use crate::schema;
 

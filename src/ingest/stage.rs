@@ -19,13 +19,13 @@ use super::Warning;
 use super::convert::Converter;
 use super::fingerprint::{KeyColumns, content_hashes};
 use super::keys::{KeyStore, RowPlace};
-use super::ledger::{FileLedger, add_warnings};
 use super::quarantine;
 use super::reader::{Block, FileSummary, ReadBatch, Reader, Reject};
 use super::runs::RunStore;
 use super::signs::{Signs, refusal};
 use super::source::{ReadOptions, SourceFile};
 use crate::error::{Error, Result};
+use crate::lake::ledger::{FileLedger, add_warnings};
 use crate::schema::{self, COLUMNS};
 
 /// The column that numbers the rows of a run; it never leaves the run.

@@ -2,8 +2,7 @@
 
 use jiter::{Jiter, Peek};
 
-use crate::shred::plain_json::is_plain_json;
-use crate::shred::without_lone_surrogates;
+use crate::json::{is_plain_json, without_lone_surrogates};
 
 /// Longest part of a bad value that a message quotes, in characters.
 const QUOTED_CHARS: usize = 100;

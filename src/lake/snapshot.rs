@@ -13,7 +13,7 @@ use super::footer::NAN_KEY;
 use super::layout;
 use super::table::{Table, Version, table_schema};
 use crate::error::{Error, Result};
-use crate::schema::{COLUMNS, Kind};
+use crate::schema::Kind;
 
 /// The data files of one version of a table.
 #[derive(Debug, Clone)]
@@ -230,11 +230,6 @@ fn scalar(name: &str, value: &serde_json::Value) -> Option<ScalarValue> {
         }
         Kind::Json => None,
     }
-}
-
-/// The documented columns that the log has bounds for.
-pub fn ranged_columns() -> impl Iterator<Item = &'static str> {
-    COLUMNS.iter().map(|c| c.name).filter(|name| layout::has_range(name))
 }
 
 #[cfg(test)]

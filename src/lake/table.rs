@@ -1,6 +1,6 @@
 //! Opens and creates the tables of a lake.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, SchemaRef};
@@ -100,11 +100,6 @@ impl Lake {
                 Ok(Self { name: name.to_owned(), url, local: Some(path), teller: Teller::default() })
             }
         }
-    }
-
-    /// The folder of a lake on this machine.
-    pub fn local_folder(&self) -> Option<&Path> {
-        self.local.as_deref()
     }
 
     /// Names the lake so that any working folder finds it: an absolute path, or the URL without a user or password in it.
@@ -212,7 +207,7 @@ impl Lake {
     }
 }
 
-/// Says whether this build can reach lakes of this URL scheme, and registers the client that does.
+/// Refuses URL schemes that no lake can be at, and those whose client is not in this build.
 fn require_cloud(scheme: &str) -> Result<()> {
     let (feature, built) = match scheme {
         "s3" | "s3a" => ("s3", cfg!(feature = "s3")),

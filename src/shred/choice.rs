@@ -27,7 +27,7 @@ use super::computed::{Computed, OF_STRINGS, of_column};
 use super::document::{Seen, Walker};
 use super::leaf::{Kind, Leaf, LeafSet, is_index};
 use super::pools::RarePaths;
-use crate::functions::TextFunction;
+use crate::texts::TextFunction;
 
 /// Rows of the sample at most, spread evenly.
 const SAMPLE_ROWS: usize = 4_096;

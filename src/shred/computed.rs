@@ -6,21 +6,16 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray};
-use datafusion::physical_expr::expressions::Column;
-use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
 use super::leaf::place_name;
 use crate::error::{Error, Result};
-use crate::functions::{ACTION_NAME, EMAIL_DOMAIN, TextFunction};
+use crate::texts::{ACTION_NAME, EMAIL_DOMAIN, TextFunction};
 
 /// The functions of whole columns, with the columns whose values may be stored.
 const OF_COLUMNS: [(&str, &TextFunction); 1] = [("action_data", &ACTION_NAME)];
 /// The function of the strings at JSON paths whose values may be stored. It gives null for the text of all that is no string, so
 /// that it does not matter whether that is asked for too.
 pub const OF_STRINGS: &TextFunction = &EMAIL_DOMAIN;
-
-/// The functions that give the text at a path: of strings alone, or of all values.
-const TEXT_CALLS: [&str; 3] = ["json_get_str", "json_as_text", "json_value"];
 
 /// A column of the values of a function.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,28 +54,6 @@ pub fn computed_name(column: &str, path: &[impl AsRef<str>], function: &TextFunc
 /// Returns the function of a JSON column's own text whose values may be stored.
 pub fn of_column(column: &str) -> Option<&'static TextFunction> {
     OF_COLUMNS.iter().find(|(name, _)| *name == column).map(|(_, function)| *function)
-}
-
-/// A call of a function whose values a file may hold.
-#[derive(Debug)]
-pub struct ComputedCall<'a> {
-    /// The function.
-    pub function: &'static TextFunction,
-    /// What it is of: a JSON column, or a call that gives the text at a path.
-    pub text: &'a Arc<dyn PhysicalExpr>,
-}
-
-impl<'a> ComputedCall<'a> {
-    /// Takes a call for one, if it is.
-    pub fn of(call: &'a ScalarFunctionExpr) -> Option<Self> {
-        let [text] = call.args() else { return None };
-        let function = match (text.downcast_ref::<Column>(), text.downcast_ref::<ScalarFunctionExpr>()) {
-            (Some(column), _) => of_column(column.name())?,
-            (None, Some(inner)) if TEXT_CALLS.contains(&inner.fun().name()) => OF_STRINGS,
-            _ => return None,
-        };
-        (call.fun().name() == function.name).then_some(Self { function, text })
-    }
 }
 
 #[cfg(test)]

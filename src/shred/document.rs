@@ -24,7 +24,7 @@ use super::elements::Arrays;
 use super::leaf::{BROKEN, CONTAINER, Kind, Leaf, NULL, below, coded_pool_key, is_index};
 use super::manifest::PathNode;
 use super::pools::{MAX_POOLED_BYTES, Pools};
-use crate::functions::without_lone_surrogates;
+use crate::json::without_lone_surrogates;
 
 /// Objects deeper than this are skipped: their paths are unknown to the manifest, and have no leaves.
 pub const MAX_DEPTH: usize = 8;

@@ -17,13 +17,11 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, ListArray, NullBufferBuilder};
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::Field;
-use jiter::{Jiter, JiterResult};
 
 use super::document::Walker;
 use super::manifest::PathNode;
-use super::plain_json::{blanks, skip_value};
 use crate::error::{Error, Result};
-use crate::functions::without_lone_surrogates;
+use crate::json::elements::cut;
 
 /// Elements of an array at most: so few that the numbers of all elements of a row group fit into the offsets of a list.
 pub const MAX_ELEMENTS: usize = 10_000;
@@ -167,58 +165,9 @@ impl Arrays {
     }
 }
 
-/// Finds the elements of the array that a text begins with, as `json_get_array` does.
-pub(super) fn cut(array: &str, ranges: &mut Vec<Range<usize>>) -> JiterResult<()> {
-    ranges.clear();
-    if cut_plain(array.as_bytes(), ranges).is_some() {
-        return Ok(());
-    }
-    let Err(error) = cut_parsed(array, ranges) else { return Ok(()) };
-    match without_lone_surrogates(array) {
-        Some(mended) => cut_parsed(&mended, ranges),
-        None => Err(error),
-    }
-}
-
-/// Finds the elements of an array by the parser of the functions.
-fn cut_parsed(array: &str, ranges: &mut Vec<Range<usize>>) -> JiterResult<()> {
-    ranges.clear();
-    let mut jiter = Jiter::new(array.as_bytes());
-    let mut element = jiter.next_array()?;
-    while let Some(peek) = element {
-        let start = jiter.current_index();
-        jiter.known_skip(peek)?;
-        ranges.push(start..jiter.current_index());
-        element = jiter.array_step()?;
-    }
-    Ok(())
-}
-
-/// Finds the elements of an array in which nothing is unusual.
-fn cut_plain(array: &[u8], ranges: &mut Vec<Range<usize>>) -> Option<()> {
-    let mut at = blanks(array, 0);
-    if *array.get(at)? != b'[' {
-        return None;
-    }
-    at = blanks(array, at + 1);
-    if *array.get(at)? == b']' {
-        return Some(());
-    }
-    loop {
-        let end = skip_value(array, at)?;
-        ranges.push(at..end);
-        at = blanks(array, end);
-        match *array.get(at)? {
-            b',' => at = blanks(array, at + 1),
-            b']' => return Some(()),
-            _ => return None,
-        }
-    }
-}
-
 /// Grows the lists of the arrays at one path, a list a row; rows without an array are filled in when the next one comes.
 #[derive(Debug)]
-pub(super) struct ListsBuilder {
+pub(crate) struct ListsBuilder {
     offsets: Vec<i32>,
     nulls: NullBufferBuilder,
     items: usize,
@@ -260,7 +209,7 @@ impl ListsBuilder {
 
 /// The lists of the arrays at one path, without their items.
 #[derive(Debug, Clone)]
-pub(super) struct Lists {
+pub(crate) struct Lists {
     offsets: OffsetBuffer<i32>,
     nulls: Option<NullBuffer>,
     items: usize,

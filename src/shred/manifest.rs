@@ -110,7 +110,7 @@ impl Manifest {
 
     /// Leaves out the columns of an older file whose documents may be read in another way today, so that their text is parsed.
     #[must_use]
-    pub(super) fn without_misread(mut self) -> Self {
+    pub fn without_misread(mut self) -> Self {
         if self.version < READS_LONE_SURROGATES {
             self.columns.retain(|_, root| root.kinds & BROKEN == 0);
         }

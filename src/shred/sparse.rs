@@ -12,7 +12,7 @@ use arrow::error::ArrowError;
 /// Arrow's builder takes NULLs one by one, which was a quarter of reading a rare path, where nearly every row is one. Here they
 /// are counted, and the rows are laid out at the end.
 #[derive(Debug)]
-pub(super) struct SparseTexts {
+pub(crate) struct SparseTexts {
     values: StringViewBuilder,
     /// For each row up to the last that has a text, which it is; anything for other rows.
     places: Vec<u32>,

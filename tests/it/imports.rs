@@ -1,34 +1,34 @@
-//! Who may name whom: the arrows of docs/architecture.md, checked on the text of `src/`.
+//! Who may name whom, checked on the text of `src/`, and the drawing of it in docs/architecture.md.
 //!
 //! Comments do not count, and neither does test code: what follows a `#[cfg(test)]` with a body, and files that are named as tests.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::support::{files_below, repository};
 
-/// Which modules a module may name. Every module may name itself and `error`.
+/// Which modules a module may name, and does. Every module may name itself and `error`; `cli` may name all.
 const ARROWS: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("json", &[]),
     ("schema", &[]),
     ("zones", &[]),
-    ("functions", &["zones"]),
+    ("texts", &["json"]),
+    ("functions", &["json", "texts", "zones"]),
     ("script", &["functions", "zones"]),
     ("format", &["functions", "zones"]),
     ("generate", &["schema", "zones"]),
-    ("shred", &["functions", "schema"]),
+    ("shred", &["json", "texts"]),
     ("lake", &["schema", "shred"]),
-    ("ingest", &["lake", "schema", "shred", "zones"]),
-    // Of ingest only the ledger, which lake_history shows.
-    ("engine", &["functions", "ingest", "lake", "schema", "shred", "zones"]),
-    ("report", &["engine", "script", "format", "schema", "zones"]),
-    ("server", &["engine", "script", "format", "schema"]),
-    ("cluster", &["engine"]),
+    ("ingest", &["json", "lake", "schema", "zones"]),
+    ("engine", &["functions", "json", "lake", "schema", "shred", "texts", "zones"]),
+    ("report", &["engine", "format", "script", "zones"]),
 ];
 
 /// What may be named only in some modules.
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("deltalake::", &["lake"]),
-    ("ballista", &["cluster"]),
+    // Of DataFusion's, lake and ingest know the values of statistics alone, and zones a helper of its.
+    ("datafusion::", &["cli", "engine", "error", "functions", "ingest", "lake", "report", "script", "zones"]),
     ("clap::", &["cli"]),
     ("clap_complete::", &["cli"]),
     ("clap_mangen::", &["cli"]),
@@ -115,8 +115,13 @@ fn without_tests(text: &str) -> String {
 
 /// Lists the modules that code names by `crate::…`; a type or function at the top of the crate comes from `error`.
 fn named(code: &str) -> BTreeSet<String> {
+    named_as(code, "crate::")
+}
+
+/// Lists the modules that code names behind a prefix.
+fn named_as(code: &str, prefix: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    for (at, text) in code.match_indices("crate::") {
+    for (at, text) in code.match_indices(prefix) {
         let before = code[..at].chars().next_back();
         if before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | ':')) {
             continue;
@@ -170,7 +175,94 @@ fn no_module_names_one_that_it_may_not() {
             }
         }
     }
+    let imports = imports();
+    for (module, allowed) in ARROWS {
+        let is_named = |name: &str| imports.get(*module).is_some_and(|named| named.contains(name));
+        let unused = allowed.iter().filter(|name| !is_named(name));
+        wrong.extend(unused.map(|name| format!("{module} does not name {name}: take it out of ARROWS")));
+    }
     assert!(wrong.is_empty(), "{}\nsee docs/architecture.md, \"Who may import whom\"", wrong.join("\n"));
+}
+
+/// Lists what each module names, but `error`.
+fn imports() -> BTreeMap<String, BTreeSet<String>> {
+    let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+    for source in sources().into_iter().filter(|source| !matches!(source.module.as_str(), "main" | "lib" | "error")) {
+        let mut named = named(&source.code);
+        // The command line is beside the library, and names it as others do.
+        if source.module == "cli" {
+            named.extend(named_as(&source.code, "sessionlake::"));
+        }
+        named.retain(|name| *name != source.module && name != "error");
+        imports.entry(source.module).or_default().extend(named);
+    }
+    imports
+}
+
+/// Puts modules in an order in which each names later ones alone; those that cannot be put so are left out.
+fn in_order(imports: &BTreeMap<String, BTreeSet<String>>) -> Vec<&str> {
+    let mut order: Vec<&str> = Vec::new();
+    loop {
+        // From the bottom up: whatever names nothing but what is there already.
+        let is_next = |(module, named): &(&String, &BTreeSet<String>)| {
+            !order.contains(&module.as_str()) && named.iter().all(|name| order.contains(&name.as_str()))
+        };
+        let next: Vec<&str> = imports.iter().filter(is_next).map(|(module, _)| module.as_str()).rev().collect();
+        if next.is_empty() {
+            order.reverse();
+            return order;
+        }
+        order.extend(next);
+    }
+}
+
+/// Draws who names whom: a line for each module, a dot in the column of each that it names.
+fn drawing(imports: &BTreeMap<String, BTreeSet<String>>) -> String {
+    let order = in_order(imports);
+    let mut lines: Vec<String> = Vec::new();
+    let margin = " ".repeat(11);
+    for (place, module) in order.iter().enumerate() {
+        lines.push(format!("{margin}{}{module}", "│ ".repeat(place)));
+    }
+    for module in &order {
+        let mark = |other: &&str| match () {
+            () if other == module => "■ ",
+            () if imports[*module].contains(*other) => "● ",
+            () => "  ",
+        };
+        lines.push(format!("{module:<11}{}", order.iter().map(mark).collect::<String>()));
+    }
+    lines.iter().map(|line| line.trim_end().to_owned() + "\n").collect()
+}
+
+#[test]
+fn the_drawing_of_imports_is_up_to_date() {
+    const BEGIN: &str = "<!-- drawn by tests/it/imports.rs -->\n\n```text\n";
+    let imports = imports();
+    assert_eq!(in_order(&imports).len(), imports.len(), "some modules name each other in a circle");
+    let path = repository("docs/architecture.md");
+    let page = std::fs::read_to_string(&path).unwrap();
+    let start = page.find(BEGIN).unwrap() + BEGIN.len();
+    let end = start + page[start..].find("```").unwrap();
+    let drawn = format!("{}{}{}", &page[..start], drawing(&imports), &page[end..]);
+    if std::env::var_os("SESSIONLAKE_BLESS").is_some() {
+        std::fs::write(&path, drawn).unwrap();
+    } else {
+        assert!(page == drawn, "the drawing is stale: SESSIONLAKE_BLESS=1 cargo test --test it imports");
+    }
+}
+
+#[test]
+fn a_drawing_has_all_dots_above_its_diagonal_and_a_circle_has_none() {
+    let imports = |arrows: &[(&str, &[&str])]| -> BTreeMap<String, BTreeSet<String>> {
+        let named = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+        arrows.iter().map(|(module, names)| ((*module).to_owned(), named(names))).collect()
+    };
+    let drawn = drawing(&imports(&[("a", &[]), ("b", &["a"]), ("c", &["a", "b"])]));
+    let expected =
+        "           c\n           │ b\n           │ │ a\nc          ■ ● ●\nb            ■ ●\na              ■\n";
+    assert_eq!(drawn, expected);
+    assert_eq!(in_order(&imports(&[("a", &["b"]), ("b", &["a"]), ("c", &[])])), ["c"]);
 }
 
 #[test]

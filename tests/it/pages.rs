@@ -42,7 +42,7 @@ fn the_page_of_the_data_model_has_every_column_table_warning_and_exit_code() {
     for table in TABLES {
         needs(format!("| `{}` | ", table.name));
     }
-    let source = std::fs::read_to_string(repository("src/ingest/mod.rs")).unwrap();
+    let source = std::fs::read_to_string(repository("src/lake/ledger.rs")).unwrap();
     let kinds = source.split("pub enum Warning {").nth(1).unwrap().split("\n}").next().unwrap();
     let kinds: Vec<&str> = kinds.lines().filter_map(|line| line.trim().strip_suffix(',')).collect();
     assert!(kinds.len() >= 7, "{kinds:?}");

@@ -12,7 +12,7 @@ use jiter::{Jiter, JiterResult};
 
 use crate::functions::arguments::{self, Call, Kind, Parameters};
 use crate::functions::reference::JSON;
-use crate::functions::without_lone_surrogates;
+use crate::json::without_lone_surrogates;
 
 const PARAMETERS: Parameters = Parameters::required(&[("json", Kind::Text)]);
 

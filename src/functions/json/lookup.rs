@@ -15,7 +15,7 @@ use jiter::{Jiter, JiterResult, Peek};
 use serde_json::{Map, Number, Value};
 
 use super::path::{Path, Step};
-use crate::functions::without_lone_surrogates;
+use crate::json::without_lone_surrogates;
 
 /// Deepest document; jiter skips values with the same limit.
 const MAX_DEPTH: usize = 200;

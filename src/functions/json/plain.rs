@@ -19,7 +19,7 @@ use datafusion::logical_expr::{
 };
 use datafusion_functions_json::udfs;
 
-use crate::functions::without_lone_surrogates;
+use crate::json::without_lone_surrogates;
 
 /// `json_get_str`
 pub(super) static GET_STR: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| ours(udfs::json_get_str_udf()));

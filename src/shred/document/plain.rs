@@ -1,13 +1,13 @@
 //! The quick walk, over documents in which nothing is unusual.
 //!
 //! Documents of one workflow have their keys in one order, so a key is mostly found by comparing what the document says with the
-//! one that came next before, without looking for its end. What `plain_json` does not take is not taken here either, and is
+//! one that came next before, without looking for its end. What `json::plain` does not take is not taken here either, and is
 //! left to the parser: the two agree on all else, and on where each value ends.
 
 use jiter::Jiter;
 
-use super::super::plain_json::{blanks, literal, number as number_end, skip_value, string};
 use super::{CONTAINER, Kind, MAX_DEPTH, NULL, Taken, Walker, number};
+use crate::json::plain::{blanks, literal, number as number_end, skip_value, string};
 
 impl Walker {
     /// Walks a document; `None` where it is unusual, and what was taken of it is to be thrown away.

@@ -8,8 +8,8 @@ use arrow::datatypes::Field;
 use datafusion::common::ScalarValue;
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF};
+use sessionlake::engine::leaves::extract::{Extractions, MAX_COLUMNS, Reading, Step};
 use sessionlake::functions;
-use sessionlake::shred::extract::{Extractions, MAX_COLUMNS, Reading, Step};
 
 use super::documents::{PATHS, Random, documents};
 use super::seeds;

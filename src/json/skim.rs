@@ -9,8 +9,8 @@
 //! as a whole), is not answered here.
 
 use super::block::{BLOCK, Classes, Escapes, Next, above, blanks, last, parity, places_of, scalar_end};
-use super::walk::{Node, Odd, Place, Trie, look_up};
-use crate::shred::plain_json;
+use super::paths::{Node, Odd, Place, Trie, look_up};
+use super::plain;
 
 /// Containers in each other at most; their kinds are the bits of a word. The parser takes 200.
 const MAX_DEPTH: u32 = 60;
@@ -18,7 +18,7 @@ const NONE: usize = usize::MAX;
 
 /// Walks documents; keeps its memory from one to the next.
 #[derive(Debug, Default)]
-pub(super) struct Skimmer {
+pub struct Skimmer {
     /// The containers around, in which something is wanted, and what is known of the last of them when it was left for another.
     frames: Vec<Frame>,
 }
@@ -44,7 +44,7 @@ impl Skimmer {
     /// Documents that are odd; what was found of them is not to be trusted.
     pub fn find(&mut self, trie: &Trie, document: &str, places: &mut [Option<Place>]) -> Result<(), Odd> {
         let bytes = document.as_bytes();
-        let mut base = plain_json::blanks(bytes, 0);
+        let mut base = plain::blanks(bytes, 0);
         let keys = trie.node(0).keys.len();
         if bytes.get(base) != Some(&b'{') || keys == 0 {
             return Err(Odd);
@@ -128,7 +128,7 @@ impl Skimmer {
                         top.left -= 1;
                         pending -= 1;
                         let member = trie.node(child);
-                        let start = plain_json::blanks(bytes, base + at.trailing_zeros() as usize + 1);
+                        let start = plain::blanks(bytes, base + at.trailing_zeros() as usize + 1);
                         match bytes.get(start) {
                             Some(byte @ (b'{' | b'[')) => {
                                 let (keys, is_awaited) = wanted(member, *byte == b'{');

@@ -10,7 +10,7 @@ use std::borrow::Cow;
 use arrow::array::{Array, AsArray, ByteView, MAX_INLINE_VIEW_LEN, StringViewArray, UInt32Array, make_view};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
 use arrow::compute::take;
-use datafusion::common::{Result, internal_datafusion_err};
+use arrow::error::ArrowError;
 
 /// Views that are remembered: a power of two.
 const REMEMBERED: usize = 1_024;
@@ -29,10 +29,10 @@ const BUFFER_BYTES: usize = 1 << 28;
 ///
 /// # Errors
 /// Results of more bytes than views can address.
-pub(crate) fn map(
+pub fn map(
     texts: &StringViewArray,
     mut read: impl for<'a> FnMut(&'a str) -> Option<Cow<'a, str>>,
-) -> Result<StringViewArray> {
+) -> Result<StringViewArray, ArrowError> {
     // The rows' results by number, so that each is checked for UTF-8 once and not for every row.
     let mut remembered: Vec<(u128, u32)> = vec![(0, UNKNOWN); REMEMBERED];
     let mut repeats = 0_usize;
@@ -71,7 +71,7 @@ pub(crate) fn map(
                         }
                         let address = u32::try_from(buffers.len()).ok().zip(u32::try_from(made.len()).ok());
                         let (buffer, offset) =
-                            address.ok_or_else(|| internal_datafusion_err!("texts of more than 4 GB"))?;
+                            address.ok_or_else(|| ArrowError::ComputeError("texts of more than 4 GB".to_owned()))?;
                         made.extend_from_slice(result.as_bytes());
                         make_view(result.as_bytes(), buffer, offset)
                     };

@@ -19,13 +19,14 @@ use datafusion::physical_expr_adapter::{
 
 use xxhash_rust::xxh3::xxh3_128;
 
-use super::computed::{ComputedCall, computed_name};
+use super::computed_calls::ComputedCall;
 use super::derive::{Asked, Copied, Derive};
 use super::element_calls::ElementsCall;
 use super::extract::{Either, Extract, Extractions, Reading, Step};
-use super::leaf::{BROKEN, CONTAINER, KINDS, Kind, NULL, differs_name, is_index, leaf_name, pool_name};
-use super::manifest::{MANIFEST_KEY, Manifest, PathNode, PathState};
 use crate::functions::plain_path;
+use crate::shred::computed::computed_name;
+use crate::shred::leaf::{BROKEN, CONTAINER, KINDS, Kind, NULL, differs_name, is_index, leaf_name, pool_name};
+use crate::shred::manifest::{MANIFEST_KEY, Manifest, PathNode, PathState};
 
 /// Manifests that are kept parsed.
 const KEPT_MANIFESTS: usize = 256;

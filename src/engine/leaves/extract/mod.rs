@@ -2,7 +2,7 @@
 //!
 //! A call such as `json_get_int(data, 'a', 'b')` finds a value and then reads it. In a file that has no leaf for the path, the
 //! adapter splits the two. All calls on one column of one file range share an [`Extractions`], which finds the values of all
-//! paths in one walk over each document (`walk`, `skim`), reads them (`read`), and keeps the columns until the next batch comes. Each call
+//! paths in one walk over each document (`json::paths`), reads them (`read`), and keeps the columns until the next batch comes. Each call
 //! becomes an [`Extract`] that takes its column, and some an [`Either`] of that and the call itself.
 //!
 //! Which columns are made together is learnt. Filters and projections see different batches, and a filter leaves few rows to the
@@ -10,11 +10,8 @@
 //!
 //! Limits: an extraction holds one batch of documents; [`MAX_COLUMNS`] are made together at most, further calls parse alone.
 
-mod block;
 mod either;
 mod read;
-mod skim;
-mod walk;
 
 use std::collections::HashMap;
 use std::fmt;
@@ -33,11 +30,11 @@ pub use either::Either;
 use either::are_near;
 pub use read::Reading;
 use read::{Column, Document};
-use skim::Skimmer;
-pub use walk::Step;
-use walk::Trie;
 
 use super::derive::valid_rows;
+use crate::json::Skimmer;
+pub use crate::json::paths::Step;
+use crate::json::paths::Trie;
 
 /// Columns that are made together at most: one for each bit of a set.
 pub const MAX_COLUMNS: usize = 64;

@@ -1,14 +1,21 @@
-//! The functions of one text whose values data files may hold in columns of their own.
+//! What is read of one text: the name of an action, the domain of an e-mail address. SQL functions give it, and data files may hold it in
+//! columns of their own.
 //!
 //! None of them depends on data that comes with a library and is renewed with it, as the numbering plans of `phone_e164` are: what
 //! such a function gives is always computed from the text.
 
+mod action_name;
+mod email_domain;
+mod map;
+
 use std::borrow::Cow;
 
 use arrow::array::StringViewArray;
-use datafusion::common::Result;
+use arrow::error::ArrowError;
 
-use super::{action_name, email_domain, texts};
+pub use action_name::action_name;
+pub use email_domain::{email_domain, split_address};
+pub use map::map;
 
 /// A function of one text.
 #[derive(Debug)]
@@ -30,8 +37,8 @@ impl TextFunction {
     ///
     /// # Errors
     /// Values of more bytes than views can address.
-    pub fn values(&self, texts: &StringViewArray) -> Result<StringViewArray> {
-        texts::map(texts, self.read)
+    pub fn values(&self, texts: &StringViewArray) -> Result<StringViewArray, ArrowError> {
+        map(texts, self.read)
     }
 }
 
@@ -45,10 +52,9 @@ impl Eq for TextFunction {}
 
 /// `action_name`. Its version was not raised when half a surrogate pair came to be read: of files written before, the columns of broken
 /// documents are left out by their manifests.
-pub static ACTION_NAME: TextFunction = TextFunction { name: "action_name", version: 1, read: action_name::action_name };
+pub static ACTION_NAME: TextFunction = TextFunction { name: "action_name", version: 1, read: action_name };
 /// `email_domain`
-pub static EMAIL_DOMAIN: TextFunction =
-    TextFunction { name: "email_domain", version: 1, read: email_domain::email_domain };
+pub static EMAIL_DOMAIN: TextFunction = TextFunction { name: "email_domain", version: 1, read: email_domain };
 
 #[cfg(test)]
 mod tests {

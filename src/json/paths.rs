@@ -12,7 +12,7 @@ use jiter::{Jiter, JiterResult, Peek};
 use memchr::memmem::Finder;
 
 use super::skim::Skimmer;
-use crate::functions::without_lone_surrogates;
+use super::surrogates::without_lone_surrogates;
 
 /// Documents on which a search for the keys' own text is tried first.
 const TRIED_DOCUMENTS: usize = 64;
@@ -56,7 +56,7 @@ impl fmt::Display for Step {
 
 /// Where a value is in its document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Place {
+pub struct Place {
     /// Its first byte.
     pub start: usize,
     /// The byte behind it; `None` where it was not read to its end, or breaks off.
@@ -65,7 +65,7 @@ pub(super) struct Place {
 
 /// Several paths, merged where they begin alike.
 #[derive(Debug)]
-pub(super) struct Trie {
+pub struct Trie {
     nodes: Vec<Node>,
     paths: Vec<Vec<Step>>,
     /// How documents are searched before they are walked.
@@ -74,12 +74,12 @@ pub(super) struct Trie {
 
 /// A place in a document that is on a path.
 #[derive(Debug, Default)]
-pub(super) struct Node {
+pub struct Node {
     /// The number of the path that ends here.
     pub path: Option<usize>,
     /// Whether an object or array is wanted to its end, where the path ends here.
     pub takes_containers: bool,
-    /// Children that are members of an object: the key's [`tag`], the key and the child.
+    /// Children that are members of an object: the key's tag, the key and the child.
     pub keys: Vec<(u64, Box<str>, usize)>,
     /// Children that are elements of an array.
     pub indexes: Vec<(isize, usize)>,
@@ -108,7 +108,7 @@ impl Node {
 
 /// The document is not sound, or not one that a walk can answer.
 #[derive(Debug)]
-pub(super) struct Odd;
+pub struct Odd;
 
 impl Trie {
     /// Merges different paths, each of one step at least; they are numbered as they come. Of those in `containers` an object or
@@ -226,7 +226,7 @@ impl Search {
 
 /// Keeps documents from being walked that have none of the keys anywhere in their text.
 #[derive(Debug)]
-pub(super) struct Filter<'a> {
+pub struct Filter<'a> {
     search: Option<&'a Search>,
     tried: usize,
     kept_out: usize,
@@ -268,7 +268,7 @@ fn hint(key: &[u8]) -> u64 {
 }
 
 /// Looks one path up, as datafusion-functions-json does.
-pub(super) fn look_up(document: &str, path: &[Step]) -> Option<Place> {
+pub fn look_up(document: &str, path: &[Step]) -> Option<Place> {
     let mut jiter = Jiter::new(document.as_bytes());
     let mut peek = jiter.peek().ok()?;
     for step in path {

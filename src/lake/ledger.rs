@@ -1,11 +1,10 @@
 //! Accounts for every record of an ingest: what was read is what was stored, found known, or put aside.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::AddAssign;
 
 use serde::{Deserialize, Serialize};
-
-use super::{Warning, Warnings};
 
 /// What became of the records of one file, or of all.
 ///
@@ -136,6 +135,44 @@ impl Ledger {
         self.files.iter().filter_map(|file| Some((file.file.as_str(), file.refused.as_deref()?)))
     }
 }
+
+/// Something odd about rows that were stored all the same; counted per file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Warning {
+    /// A communication type that neither is documented nor has an alias; kept as it came.
+    UnknownCommunicationType,
+    /// A JSON cell that is not JSON; kept as text.
+    InvalidJson,
+    /// Ended before it started.
+    EndedBeforeStarted,
+    /// The phone number differs from the one in Source Details.
+    PhoneDiffers,
+    /// Time in workflow is more than a second off from ended − started.
+    TimeInWorkflowOff,
+    /// A local time that does not exist or exists twice in the declared zone.
+    AmbiguousLocalTime,
+    /// A start or an end before 1990, or more than a day after the export.
+    ImplausibleTime,
+    /// A start or an end that is a number of days, as spreadsheets and Julian days count them, and was read as seconds.
+    DayNumber,
+    /// A field outside quotes that is what some tools write for null, where nothing is declared to stand for it.
+    NullMark,
+    /// A field outside quotes with escapes by backslashes, where none are declared.
+    BackslashEscape,
+    /// A JSON record with a key twice, of which the first value counts.
+    RepeatedKey,
+    /// Another session has the session id, and what gave way is in quarantine.
+    SameId,
+    /// JSON with half a surrogate pair, which is read as U+FFFD; kept as it came.
+    LoneSurrogate,
+    /// A column that is none of ours.
+    UnknownColumn,
+}
+
+/// Warnings of a batch or file, counted by kind. `UnknownColumn` counts columns, all others count rows.
+pub type Warnings = BTreeMap<Warning, u64>;
 
 /// Adds counts of warnings up by kind.
 pub fn add_warnings(sum: &mut Warnings, more: &Warnings) {

@@ -12,8 +12,8 @@ use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
 use super::derive::{Asked, Derive};
-use super::leaf::{CONTAINER, KINDS, Kind, element_leaf_name, is_index, list_type};
-use super::manifest::{Manifest, PathNode, PathState};
+use crate::shred::leaf::{CONTAINER, KINDS, Kind, element_leaf_name, is_index, list_type};
+use crate::shred::manifest::{Manifest, PathNode, PathState};
 
 /// A call of a column, literal keys to an array, and literal keys inside its elements.
 #[derive(Debug, Clone, PartialEq, Eq)]

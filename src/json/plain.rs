@@ -76,7 +76,7 @@ pub fn skip_value(text: &[u8], start: usize) -> Option<usize> {
 
 /// Goes past white space.
 #[inline]
-pub(super) fn blanks(text: &[u8], mut at: usize) -> usize {
+pub fn blanks(text: &[u8], mut at: usize) -> usize {
     while let Some(b' ' | b'\n' | b'\r' | b'\t') = text.get(at) {
         at += 1;
     }
@@ -94,7 +94,7 @@ fn key(text: &[u8], at: usize) -> Option<usize> {
 
 /// Where a string ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct StringEnd {
+pub struct StringEnd {
     /// The first byte behind the closing quote.
     pub end: usize,
     /// Whether there are escapes in it.
@@ -110,7 +110,7 @@ impl StringEnd {
 
 /// Goes past a string whose quote is behind.
 #[inline]
-pub(super) fn string(text: &[u8], mut at: usize) -> Option<StringEnd> {
+pub fn string(text: &[u8], mut at: usize) -> Option<StringEnd> {
     let mut is_escaped = false;
     loop {
         if let Some(part) = text.get(at..)?.first_chunk() {
@@ -142,7 +142,7 @@ pub(super) fn string(text: &[u8], mut at: usize) -> Option<StringEnd> {
 
 /// Reads the `u` of an escape; returns where the `u` of its second half is, or 0 where it is whole.
 #[cold]
-pub(super) fn unicode(document: &[u8], at: usize) -> Option<usize> {
+pub fn unicode(document: &[u8], at: usize) -> Option<usize> {
     let unit = |at: usize| {
         let digits = document.get(at + 1..at + 5)?;
         digits.iter().try_fold(0, |unit, digit| Some(unit << 4 | char::from(*digit).to_digit(16)?))
@@ -157,12 +157,12 @@ pub(super) fn unicode(document: &[u8], at: usize) -> Option<usize> {
 }
 
 /// Goes past a word.
-pub(super) fn literal(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
+pub fn literal(text: &[u8], at: usize, word: &[u8]) -> Option<usize> {
     text.get(at..)?.starts_with(word).then_some(at + word.len())
 }
 
 /// Goes past a number.
-pub(super) fn number(text: &[u8], mut at: usize) -> Option<usize> {
+pub fn number(text: &[u8], mut at: usize) -> Option<usize> {
     if *text.get(at)? == b'-' {
         at += 1;
     }

@@ -5,8 +5,8 @@
 
 use wide::u8x16;
 
-use super::walk::Odd;
-use crate::shred::plain_json::unicode;
+use super::paths::Odd;
+use super::plain::unicode;
 
 /// Bytes that are taken at once: as many as a word has bits.
 pub(super) const BLOCK: usize = 64;

@@ -15,9 +15,10 @@ use arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result};
 use jiter::{Jiter, NumberAny, Peek};
 
-use super::walk::Place;
-use crate::shred::derive::{to_float, to_integer};
-use crate::shred::elements::{ListsBuilder, cut};
+use crate::engine::leaves::derive::{to_float, to_integer};
+use crate::json::elements::cut;
+use crate::json::paths::Place;
+use crate::shred::elements::ListsBuilder;
 use crate::shred::leaf::list_type;
 use crate::shred::sparse::SparseTexts;
 

@@ -1,0 +1,21 @@
+//! Reads and writes JSON text. All modules that do either do it here.
+//!
+//! Nothing here builds a tree of a document. A value is a piece of the document's text, and reading goes no further than to the value that
+//! is asked for. There are two ways to go through a document, and they agree on where each value ends:
+//!
+//! - [`plain`] is quick and takes documents in which nothing is unusual.
+//! - jiter, the parser of datafusion-functions-json, takes all others, so that what a document means is what the SQL functions say.
+//!
+//! `skim` finds the values at several paths ([`paths`]) in one pass, 64 bytes at a time. [`without_lone_surrogates`] mends what the parser
+//! refuses although the grammar has it, and [`elements`] cuts arrays.
+
+mod block;
+pub mod elements;
+pub mod paths;
+pub mod plain;
+mod skim;
+mod surrogates;
+
+pub use plain::{is_plain_json, skip_value};
+pub use skim::Skimmer;
+pub use surrogates::without_lone_surrogates;
