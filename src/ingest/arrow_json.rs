@@ -5,8 +5,8 @@ use arrow::compute::{can_cast_types, cast};
 use arrow::datatypes::{DataType, Fields, Int64Type, TimeUnit};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::values::push_json_string;
 use crate::error::Result;
+use crate::json::push_json_string;
 
 /// Writes the value of a row as JSON.
 ///

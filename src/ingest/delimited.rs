@@ -7,7 +7,8 @@ use super::dialect::{Declared, Dialect, has_backslash_escape, is_null_mark};
 use super::escaped::EscapedFields;
 use super::layout::Layout;
 use super::rows::{Cell, Fault, Row};
-use super::values::{end_members, push_json_string, start_member};
+use super::values::{end_members, start_member};
+use crate::json::push_json_string;
 use crate::schema::HeaderMatch;
 
 /// What takes the records of a file apart, kept from record to record for its memory.

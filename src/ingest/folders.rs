@@ -9,8 +9,9 @@ use std::path::{Component, Path};
 use percent_encoding::percent_decode_str;
 
 use super::rows::{Cell, Row, slot};
-use super::values::{end_members, push_json_string, start_member};
+use super::values::{end_members, start_member};
 use crate::error::{Error, Place, Result};
+use crate::json::push_json_string;
 use crate::lake::foreign::PartitionValue;
 use crate::schema::{COLUMNS, HeaderMatch, match_headers};
 

@@ -13,8 +13,8 @@ use jiter::{Jiter, JiterError, LinePosition, Peek};
 
 use super::layout::{Layout, target_name};
 use super::rows::{Cell, Fault, Row, slot};
-use super::values::{end_members, offset_within, push_json_string, start_member};
-use crate::json::{skip_value, without_lone_surrogates};
+use super::values::{end_members, start_member};
+use crate::json::{place_in, push_json_string, skip_value, without_lone_surrogates};
 use crate::schema::{HeaderMatch, beaten_note, match_header};
 
 /// What is done with columns that are none of ours.
@@ -360,8 +360,8 @@ impl<'m> JsonRows<'m> {
             }
             Peek::String => {
                 let text = reader.parser.known_str()?;
-                Ok(match offset_within(reader.read, text) {
-                    Some(at) => Piece::Text(at..at + text.len()),
+                Ok(match place_in(reader.read, text) {
+                    Some(place) => Piece::Text(place),
                     None => {
                         let before = self.scratch.len();
                         self.scratch.push_str(text);

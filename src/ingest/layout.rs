@@ -2,8 +2,8 @@
 
 use super::folders::FolderColumns;
 use super::rows::slot;
-use super::values::push_json_string;
 use crate::error::{Error, Place, Result};
+use crate::json::push_json_string;
 use crate::schema::{COLUMNS, HeaderMatch, Headers, match_headers};
 
 /// The headers that the records of an input share, ready for converting.

@@ -32,9 +32,10 @@ use super::layout::Layout;
 use super::parquet_footer::{intervals, is_encrypted, without_intervals};
 use super::parquet_types::{Leaves, Variants, look_through};
 use super::rows::{Cell, Fault, Row, RowBuilder, slot};
-use super::values::{Json, end_members, push_json_string, start_member};
+use super::values::{Json, end_members, start_member};
 use super::variant::VariantTexts;
 use crate::error::{Error, Place, Result};
+use crate::json::push_json_string;
 use crate::schema::{COLUMNS, HeaderMatch, Kind};
 
 /// About how many bytes of rows are read at once.

@@ -21,8 +21,8 @@ use parquet_variant::Variant;
 use parquet_variant_compute::{VariantArray, unshred_variant};
 
 use super::arrow_json::push_json;
-use super::values::push_json_string;
 use crate::error::Result;
+use crate::json::push_json_string;
 
 /// Arrays and objects may nest this deep, as for the JSON functions.
 const MAX_DEPTH: usize = 200;

@@ -24,7 +24,7 @@ use super::elements::Arrays;
 use super::leaf::{BROKEN, CONTAINER, Kind, Leaf, NULL, below, coded_pool_key, is_index};
 use super::manifest::PathNode;
 use super::pools::{MAX_POOLED_BYTES, Pools};
-use crate::json::without_lone_surrogates;
+use crate::json::{place_in, quoted, without_lone_surrogates};
 
 /// Objects deeper than this are skipped: their paths are unknown to the manifest, and have no leaves.
 pub const MAX_DEPTH: usize = 8;
@@ -355,12 +355,9 @@ impl Walker {
         let (kind, taken) = match peek {
             Peek::String if self.is_wanted(node) => {
                 let decoded = jiter.known_str()?;
-                let inside = start + 1..start + 1 + decoded.len();
-                // The parser gives a piece of the document itself, unless it had to unescape.
-                let is_plain = text.get(inside.clone()).is_some_and(|plain| std::ptr::eq(plain, decoded));
-                let taken = match is_plain {
-                    true => Taken::Text(inside.start, inside.end),
-                    false => self.unescaped(decoded),
+                let taken = match place_in(text, decoded) {
+                    Some(place) => Taken::Text(place.start, place.end),
+                    None => self.unescaped(decoded),
                 };
                 (Kind::Text.bit(), Some(taken))
             }
@@ -548,12 +545,6 @@ impl Walker {
             children: this.children.iter().map(|(key, child)| (key.to_string(), self.tree(*child, missed))).collect(),
         }
     }
-}
-
-/// Writes a key as JSON does.
-fn quoted(key: &str) -> String {
-    // A string does not fail.
-    serde_json::to_string(key).unwrap_or_default()
 }
 
 /// Counts opening brackets: in pieces of so few bytes that a count fits a byte, which is what the compiler makes vectors of.

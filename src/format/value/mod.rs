@@ -10,7 +10,6 @@ mod number;
 mod text;
 mod time;
 
-pub(super) use text::push_json_string;
 pub(super) use time::DisplayZone;
 
 use arrow::array::{Array, ArrowPrimitiveType, AsArray, BooleanArray};

@@ -11,8 +11,9 @@ use arrow::datatypes::{
     UInt8Type, UInt16Type, UInt32Type, UInt64Type, UnionFields,
 };
 
-use super::{AllNull, DisplayZone, Form, Values, append_json, push_json_string, values};
+use super::{AllNull, DisplayZone, Form, Values, append_json, values};
 use crate::format::unique_names;
+use crate::json::{Escaping, push_json_string_as};
 
 /// A list of any layout: each row is a range of its items.
 struct List<'a, A, F> {
@@ -98,7 +99,7 @@ pub(in crate::format) fn json_keys<'a>(names: impl Iterator<Item = &'a str> + Cl
         .iter()
         .map(|name| {
             let mut key = String::new();
-            push_json_string(name, &mut key);
+            push_json_string_as(&mut key, name, Escaping::Short);
             key.push(':');
             key
         })
@@ -130,7 +131,7 @@ impl Values for Map<'_> {
             } else {
                 self.keys.append(entry, &mut key);
             }
-            push_json_string(&key, out);
+            push_json_string_as(out, &key, Escaping::Short);
             out.push(':');
             append_json(self.values.as_ref(), entry, out);
         }

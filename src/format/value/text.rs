@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 use arrow::array::ArrayAccessor;
 
 use super::{Form, Quotes, Values};
+use crate::json::{Escaping, push_json_string_as};
 
 struct Strings<'a, A> {
     array: A,
@@ -21,7 +22,7 @@ impl<'a, A: ArrayAccessor<Item = &'a str>> Values for Strings<'a, A> {
     fn append(&self, row: usize, out: &mut String) {
         match self.form {
             Form::Text | Form::People => out.push_str(self.array.value(row)),
-            Form::Json => push_json_string(self.array.value(row), out),
+            Form::Json => push_json_string_as(out, self.array.value(row), Escaping::Short),
         }
     }
 
@@ -61,49 +62,3 @@ pub(super) fn bytes<'a>(array: impl ArrayAccessor<Item = &'a [u8]> + 'a, quotes:
 }
 
 const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'a', 'b', 'c', 'd', 'e', 'f'];
-
-/// Appends text as a JSON string. Only what JSON demands is escaped: quote, backslash and control characters.
-pub(in crate::format) fn push_json_string(text: &str, out: &mut String) {
-    out.push('"');
-    let mut clean_from = 0;
-    for (index, byte) in text.bytes().enumerate() {
-        if byte >= 0x20 && byte != b'"' && byte != b'\\' {
-            continue;
-        }
-        // All escaped characters are one byte, so both ends are on character boundaries.
-        out.push_str(&text[clean_from..index]);
-        clean_from = index + 1;
-        match byte {
-            b'"' => out.push_str("\\\""),
-            b'\\' => out.push_str("\\\\"),
-            b'\n' => out.push_str("\\n"),
-            b'\r' => out.push_str("\\r"),
-            b'\t' => out.push_str("\\t"),
-            0x08 => out.push_str("\\b"),
-            0x0c => out.push_str("\\f"),
-            _ => {
-                out.push_str("\\u00");
-                out.push(HEX[usize::from(byte >> 4)]);
-                out.push(HEX[usize::from(byte & 15)]);
-            }
-        }
-    }
-    out.push_str(&text[clean_from..]);
-    out.push('"');
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn any_text_survives_as_a_json_string(text in "(?s)([\\x00-\\x7f]|.){0,40}") {
-            let mut out = String::new();
-            push_json_string(&text, &mut out);
-            prop_assert_eq!(serde_json::from_str::<String>(&out).unwrap(), text);
-            prop_assert!(!out.contains('\n'));
-        }
-    }
-}

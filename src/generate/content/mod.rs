@@ -10,10 +10,9 @@ use super::people::{Customer, Line};
 use super::random::{Random, exponential, mix};
 use super::row::{JsonForm, Row};
 use super::session::{Outcome, Plan, State, World};
-use super::text::{
-    Escaping, JsonText, month_day, push_hex, push_id, push_instant, push_json_string, push_number, push_padded,
-};
+use super::text::{JsonText, month_day, push_hex, push_id, push_instant, push_number, push_padded};
 use super::vocabulary::{FAILURES, INTENTS, ISSUES, NOTES, PRIORITIES, RARE, RESOLUTIONS, Value};
+use crate::json::{Escaping, push_json_string_as};
 
 /// Data of ordinary sessions is at most this long, in bytes.
 const MOST_BYTES: usize = 1500;
@@ -110,7 +109,7 @@ pub(super) fn fill_action_data(row: &mut Row<'_>, world: &World, plan: &Plan, st
         return;
     }
     if shape == 3 {
-        push_json_string(json.out, action, Escaping::Plain);
+        push_json_string_as(json.out, action, Escaping::Plain);
         return;
     }
     row.action_data.form = JsonForm::Object;
@@ -396,7 +395,7 @@ fn rare_index(random: &mut Random) -> usize {
 
 fn push_unquoted(out: &mut String, text: &str, escaping: Escaping) {
     let from = out.len();
-    push_json_string(out, text, escaping);
+    push_json_string_as(out, text, escaping);
     out.remove(from);
     out.pop();
 }

@@ -3,10 +3,9 @@
 use super::Content;
 use crate::generate::calendar::DAY_US;
 use crate::generate::random::Random;
-use crate::generate::text::{
-    JsonText, month_day, push_day, push_id, push_instant, push_json_string, push_number, push_padded,
-};
+use crate::generate::text::{JsonText, month_day, push_day, push_id, push_instant, push_number, push_padded};
 use crate::generate::vocabulary::{GOODS, NOTES, PLACES, Value, WORDS};
+use crate::json::{Escaping, push_json_string_as};
 
 impl Content<'_> {
     /// Appends a value of this kind.
@@ -54,8 +53,8 @@ impl Content<'_> {
                 let earlier_us = random.skewed_below(40_000_000_000) as i64;
                 push_quoted(out, |out| push_instant(out, self.plan.start_us - earlier_us));
             }
-            Value::Word => push_json_string(out, random.pick(&WORDS), escaping),
-            Value::Place => push_json_string(out, random.pick(&PLACES), escaping),
+            Value::Word => push_json_string_as(out, random.pick(&WORDS), escaping),
+            Value::Place => push_json_string_as(out, random.pick(&PLACES), escaping),
             Value::EmbeddedObject => {
                 let mut inner = String::with_capacity(96);
                 let mut json = JsonText { out: &mut inner, escaping };
@@ -64,7 +63,7 @@ impl Content<'_> {
                 json.string("zip", if random.below(2) == 0 { "02139" } else { "10001" });
                 json.number("floor", random.below(30));
                 json.close();
-                push_json_string(out, &inner, escaping);
+                push_json_string_as(out, &inner, escaping);
             }
             Value::EmbeddedList => {
                 let mut inner = String::with_capacity(96);
@@ -77,7 +76,7 @@ impl Content<'_> {
                     json.close();
                 }
                 inner.push(']');
-                push_json_string(out, &inner, escaping);
+                push_json_string_as(out, &inner, escaping);
             }
             Value::Numbers => {
                 out.push('[');
@@ -95,7 +94,7 @@ impl Content<'_> {
                     if place > 0 {
                         out.push(',');
                     }
-                    push_json_string(out, random.pick(&WORDS), escaping);
+                    push_json_string_as(out, random.pick(&WORDS), escaping);
                 }
                 out.push(']');
             }
@@ -103,7 +102,7 @@ impl Content<'_> {
                 out.push_str("0.");
                 push_padded(out, random.below(1000), 3);
             }
-            Value::Note => push_json_string(out, random.pick(&NOTES), escaping),
+            Value::Note => push_json_string_as(out, random.pick(&NOTES), escaping),
             Value::NullOrId => {
                 if random.below(3) == 0 {
                     push_quoted(out, |out| push_id(out, "028", month_day(self.plan.start_us), random.next()));

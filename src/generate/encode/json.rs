@@ -3,7 +3,8 @@
 use std::sync::LazyLock;
 
 use crate::generate::row::{Row, Value};
-use crate::generate::text::{Escaping, push_instant, push_json_string, push_seconds};
+use crate::generate::text::{push_instant, push_seconds};
+use crate::json::{Escaping, push_json_string_as};
 use crate::schema::COLUMNS;
 
 /// The documented names in camel case, with quotes and colon.
@@ -27,7 +28,7 @@ pub(super) fn push_row(out: &mut String, row: &Row<'_>) {
         out.push_str(key);
         match value {
             Value::Null => out.push_str("null"),
-            Value::Text(text) => push_json_string(out, text, Escaping::Plain),
+            Value::Text(text) => push_json_string_as(out, text, Escaping::Plain),
             Value::Object(text) => out.push_str(text),
             Value::Instant(instant_us) => {
                 out.push('"');

@@ -4,7 +4,8 @@
 //! columns the text "null".
 
 use crate::generate::row::{Row, Value};
-use crate::generate::text::{Escaping, push_base64, push_instant, push_json_string, push_number, push_seconds};
+use crate::generate::text::{push_base64, push_instant, push_number, push_seconds};
+use crate::json::{Escaping, push_json_string_as};
 use crate::schema::{COLUMNS, Kind};
 
 const PAGE_RECORDS: usize = 200;
@@ -42,7 +43,7 @@ pub(super) fn record(row: &Row<'_>) -> Record {
         match value {
             Value::Null if column.kind == Kind::Json => json.push_str("\"null\""),
             Value::Null => json.push_str("\"\""),
-            Value::Text(text) | Value::Object(text) => push_json_string(&mut json, text, Escaping::Plain),
+            Value::Text(text) | Value::Object(text) => push_json_string_as(&mut json, text, Escaping::Plain),
             Value::Instant(instant_us) => {
                 json.push('"');
                 push_instant(&mut json, instant_us);

@@ -5,7 +5,6 @@
 
 use chrono::DateTime;
 
-use super::super::values::push_json_string;
 use super::schema::{Schema, Type, TypeId};
 
 /// How deep values may nest.
@@ -277,6 +276,7 @@ fn decimal(bytes: &[u8], scale: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::json::push_json_string;
 
     #[test]
     fn decimals_keep_all_digits() {

@@ -8,8 +8,8 @@ use std::collections::BTreeMap;
 use chrono::{DateTime, NaiveDateTime};
 
 use super::super::dialect::Declared;
-use super::super::values::push_json_string;
 use super::Value;
+use crate::json::push_json_string;
 use crate::schema::{COLUMNS, HeaderMatch, Kind};
 
 /// Digits of a number that spreadsheet programs keep.

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 
 use super::key::Key;
 use super::{by_form, phone, text};
+use crate::json::{decoded, quoted, string_end};
 
 /// A piece of JSON that may hold what is to be hidden.
 pub(super) enum Piece<'a> {
@@ -61,13 +62,12 @@ pub(super) fn walk<'a>(json: &'a str, key: Key, visit: &mut dyn FnMut(Piece<'_>)
                 } else {
                     shown = visit(Piece::Text(&decoded, current));
                 }
-                shown = shown.map(|text| serde_json::to_string(&text).unwrap_or_default());
+                shown = shown.map(|text| quoted(&text));
             }
             b'0'..=b'9' | b'-' => {
                 let is_part = |byte: &&u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.');
                 next = place + bytes.get(place..).unwrap_or_default().iter().take_while(is_part).count();
-                shown = visit(Piece::Number(piece(place, next), current))
-                    .map(|text| serde_json::to_string(&text).unwrap_or_default());
+                shown = visit(Piece::Number(piece(place, next), current)).map(|text| quoted(&text));
             }
             _ => {}
         }
@@ -98,65 +98,6 @@ pub(super) fn redact<'a>(json: &'a str, key: Key, names: &[String], depth: usize
         };
         (after != before).then(|| after.into_owned())
     })
-}
-
-/// Returns where the string ends that begins here: at its quote, or at the end of the text.
-fn string_end(bytes: &[u8], from: usize) -> usize {
-    let mut place = from;
-    while let Some(byte) = bytes.get(place) {
-        match byte {
-            b'"' => return place,
-            b'\\' => place += 2,
-            _ => place += 1,
-        }
-    }
-    bytes.len()
-}
-
-/// Decodes the escapes of a string; what is no escape stays as it is.
-fn decoded(raw: &str) -> Cow<'_, str> {
-    if !raw.contains('\\') {
-        return Cow::Borrowed(raw);
-    }
-    let mut out = String::with_capacity(raw.len());
-    let mut rest = raw;
-    while let Some(place) = rest.find('\\') {
-        let (before, from) = rest.split_at(place);
-        out.push_str(before);
-        let (character, length) = escape(from);
-        match character {
-            Some(character) => out.push(character),
-            None => out.push_str(from.get(..length).unwrap_or(from)),
-        }
-        rest = from.get(length..).unwrap_or_default();
-    }
-    out.push_str(rest);
-    Cow::Owned(out)
-}
-
-/// Reads one escape at the start of a text: its character and its length; none where it is broken, with the length to keep.
-fn escape(text: &str) -> (Option<char>, usize) {
-    let unit = |from: usize| text.get(from..from + 4).and_then(|digits| u32::from_str_radix(digits, 16).ok());
-    let plain = match text.as_bytes().get(1) {
-        Some(b'n') => '\n',
-        Some(b't') => '\t',
-        Some(b'r') => '\r',
-        Some(b'b') => '\u{8}',
-        Some(b'f') => '\u{c}',
-        Some(&other @ (b'"' | b'\\' | b'/')) => char::from(other),
-        Some(b'u') => {
-            let Some(high) = unit(2) else { return (None, 1) };
-            if let Some(character) = char::from_u32(high) {
-                return (Some(character), 6);
-            }
-            let low = (text.get(6..8) == Some("\\u")).then(|| unit(8)).flatten();
-            let pair = low.filter(|low| (0xdc00..0xe000).contains(low) && (0xd800..0xdc00).contains(&high));
-            let code = pair.and_then(|low| char::from_u32(0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00)));
-            return code.map_or((None, 6), |character| (Some(character), 12));
-        }
-        _ => return (None, 1),
-    };
-    (Some(plain), 2)
 }
 
 /// Decodes `\u` escapes in a text that is no JSON; none where there are none.
