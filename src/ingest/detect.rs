@@ -1,8 +1,8 @@
 //! Tells the format of an input by its name and its first bytes.
 
-use super::json::{Scanner, blanks};
 use super::pages::looks_like_pages;
 use super::source::InputFormat;
+use crate::json::{Scanner, blanks};
 
 /// The first bytes of every Parquet file.
 pub(super) const PARQUET_MAGIC: &[u8] = b"PAR1";
@@ -66,7 +66,7 @@ pub(super) fn detect(name: &str, text: &[u8]) -> Option<InputFormat> {
         Ending::Tsv => Some(InputFormat::Tsv),
         Ending::Parquet | Ending::Arrow | Ending::Xlsx | Ending::Ods | Ending::Avro => None,
         Ending::JsonLines => Some(json_shape(text).unwrap_or(InputFormat::Ndjson)),
-        Ending::Json if blanks(text) == text.len() => Some(InputFormat::Ndjson),
+        Ending::Json if blanks(text, 0) == text.len() => Some(InputFormat::Ndjson),
         Ending::Json => json_shape(text),
         Ending::Unknown => Some(json_shape(text).unwrap_or(InputFormat::Csv)),
     }
@@ -89,7 +89,7 @@ pub(super) fn json_shape(text: &[u8]) -> Option<InputFormat> {
     if looks_like_pages(text) {
         return Some(InputFormat::Pages);
     }
-    let text = text.get(blanks(text)..)?;
+    let text = text.get(blanks(text, 0)..)?;
     match text.first()? {
         b'[' => Some(InputFormat::JsonArray),
         b'{' => {

@@ -2,7 +2,7 @@
 //!
 //! They are read where a column of ours has a type. In columns that hold JSON the text stays as it is.
 
-use super::json::blanks;
+use crate::json::blanks;
 
 /// A value inside of an object that gives it a type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub(super) fn net_date(text: &str) -> Option<i64> {
 fn only_member(json: &str) -> Option<(&str, &str)> {
     let inside = json.trim_ascii().strip_prefix('{')?.strip_suffix('}')?.trim_ascii();
     let (key, rest) = inside.strip_prefix('"')?.split_once('"')?;
-    let rest = rest.get(blanks(rest.as_bytes())..)?.strip_prefix(':')?;
+    let rest = rest.get(blanks(rest.as_bytes(), 0)..)?.strip_prefix(':')?;
     Some((key, rest.trim_ascii()))
 }
 

@@ -4,72 +4,11 @@
 //! object costs itself only, as long as its brackets and quotes pair up. An array that does not end, or that has something
 //! other than commas between its elements, is refused whole: where its records are cannot be told.
 
-use memchr::{memchr, memchr2, memmem};
+use memchr::{memchr, memmem};
 
 use super::cut::{Splitter, Step};
 use crate::error::Result;
-
-/// Finds the end of one JSON value without reading it: strings, escapes and brackets are followed, nothing else. It may be
-/// fed piece by piece, and its depth is a number, so that no nesting overflows anything.
-#[derive(Debug, Default, Clone)]
-pub(super) struct Scanner {
-    depth: u64,
-    in_string: bool,
-    escaped: bool,
-    started: bool,
-    scalar: bool,
-}
-
-impl Scanner {
-    /// Returns the length of the value's last piece, or `None` if it goes on. A bare word or number ends before a comma, a
-    /// bracket or a blank.
-    pub(super) fn feed(&mut self, bytes: &[u8]) -> Option<usize> {
-        let mut at = 0;
-        if !self.started {
-            self.scalar = !matches!(bytes.first()?, b'{' | b'[' | b'"');
-            self.started = true;
-            at = usize::from(self.scalar);
-        }
-        if self.scalar {
-            let ends = |byte: &u8| matches!(byte, b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n');
-            return bytes.get(at..)?.iter().position(ends).map(|length| at + length);
-        }
-        while let Some(byte) = bytes.get(at) {
-            if self.in_string {
-                if std::mem::take(&mut self.escaped) {
-                    at += 1;
-                    continue;
-                }
-                at += memchr2(b'"', b'\\', bytes.get(at..)?)?;
-                self.escaped = bytes.get(at) == Some(&b'\\');
-                self.in_string = self.escaped;
-                at += 1;
-                if !self.in_string && self.depth == 0 {
-                    return Some(at);
-                }
-                continue;
-            }
-            at += 1;
-            match byte {
-                b'"' => self.in_string = true,
-                b'{' | b'[' => self.depth += 1,
-                b'}' | b']' => {
-                    self.depth = self.depth.saturating_sub(1);
-                    if self.depth == 0 {
-                        return Some(at);
-                    }
-                }
-                _ => {}
-            }
-        }
-        None
-    }
-}
-
-/// Returns the length of the blanks at the start.
-pub(super) fn blanks(bytes: &[u8]) -> usize {
-    bytes.iter().take_while(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n')).count()
-}
+use crate::json::{Scanner, blanks};
 
 /// Cuts JSON lines. Lines of blanks are skipped. A line may hold several objects, one after the other (`}{`): some delivery
 /// services write nothing between records.
@@ -93,7 +32,7 @@ impl LineSplitter {
         let looked_at = line.get(..self.max_record_bytes.saturating_add(2)).unwrap_or(line);
         self.seams.iter().find_map(|seam| seam.find(looked_at))?;
         let end = Scanner::default().feed(looked_at)?;
-        let next = end + blanks(line.get(end..)?);
+        let next = blanks(line, end);
         (line.first() == Some(&b'{') && line.get(next) == Some(&b'{')).then_some((end, next))
     }
 }
@@ -119,7 +58,7 @@ impl Splitter for LineSplitter {
             None => return Ok(Step::More),
         };
         let line = window.get(..end).unwrap_or_default();
-        if blanks(line) == line.len() {
+        if blanks(line, 0) == line.len() {
             return Ok(Step::Skip(next));
         }
         end -= usize::from(line.last() == Some(&b'\r'));
@@ -166,7 +105,7 @@ impl Splitter for ArraySplitter {
         use ArrayState::{After, First, Next, Outside};
         let mut at = 0;
         loop {
-            at += blanks(window.get(at..).unwrap_or_default());
+            at = blanks(window, at);
             let broken = |message: &str| Ok(Step::Broken { at, message: message.to_owned() });
             let Some(byte) = window.get(at) else {
                 return match self.state {
@@ -233,10 +172,6 @@ mod tests {
 
     use super::*;
 
-    fn scan(text: &str) -> Option<&str> {
-        Scanner::default().feed(text.as_bytes()).map(|length| &text[..length])
-    }
-
     fn cut_all(mut splitter: impl Splitter, text: &str) -> Result<Vec<String>, String> {
         let mut at = 0;
         let mut records = Vec::new();
@@ -258,16 +193,6 @@ mod tests {
                 other => panic!("{other:?}"),
             }
         }
-    }
-
-    #[test]
-    fn a_value_ends_where_its_brackets_and_quotes_pair_up() {
-        assert_eq!(scan(r#"{"a":"}\\\"}","b":[{}]} x"#), Some(r#"{"a":"}\\\"}","b":[{}]}"#));
-        assert_eq!(scan(r#""a\"b",1"#), Some(r#""a\"b""#));
-        assert_eq!(scan("12.5,"), Some("12.5"));
-        assert_eq!(scan("12.5"), None);
-        assert_eq!(scan("{\"a\":\"}"), None);
-        assert_eq!(scan(""), None);
     }
 
     #[test]
@@ -318,15 +243,6 @@ mod tests {
     }
 
     proptest! {
-        #[test]
-        fn a_scanner_fed_in_pieces_says_the_same(text in "[\\[\\]{}\",\\\\a1 ]{0,40}", cut in 0..40_usize) {
-            let bytes = text.as_bytes();
-            let cut = cut.min(bytes.len());
-            let mut pieces = Scanner::default();
-            let found = pieces.feed(&bytes[..cut]).or_else(|| pieces.feed(&bytes[cut..]).map(|length| cut + length));
-            prop_assert_eq!(found, Scanner::default().feed(bytes));
-        }
-
         #[test]
         fn elements_that_are_written_are_cut_again(
             texts in prop::collection::vec(any::<String>(), 0..6), blank in "[ \n]{0,2}",

@@ -5,9 +5,9 @@
 //! (HTML, XML, SQL) begin with words that no header has.
 
 use super::detect::json_shape;
-use super::json::blanks;
 use super::source::{Encoding, InputFormat};
 use crate::error::{Error, Place, Result};
+use crate::json::blanks;
 
 /// How many first bytes tell a kind: a header block of tar is the longest of them.
 pub(super) const KIND_BYTES: usize = 512;
@@ -152,7 +152,7 @@ pub(super) fn refuse_foreign_text(text: &[u8], name: &str) -> Result<()> {
     if let Some((what, hint)) = told_utf_16(text) {
         return Err(refused(name, what, hint));
     }
-    let text = text.get(blanks(text)..).unwrap_or_default();
+    let text = text.get(blanks(text, 0)..).unwrap_or_default();
     let begins = |with: &[u8]| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
     match TEXTS.iter().find(|(beginning, _, _)| begins(beginning)) {
         Some((_, what, hint)) => Err(refused(name, what, hint)),
@@ -171,7 +171,7 @@ fn refused(name: &str, what: &str, hint: Hint) -> Error {
 
 /// Says of text whose format its name does not tell what it is not, and what it seems to be.
 pub(super) fn mismatched(text: &[u8], name: &str, promised: &str) -> Error {
-    if blanks(text) == text.len() {
+    if blanks(text, 0) == text.len() {
         return Error::input(Place::file(name), format!("not {promised}: the file is empty"));
     }
     if let Some((what, hint)) = no_text(text) {

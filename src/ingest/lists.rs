@@ -6,12 +6,12 @@
 
 use super::convert::Converter;
 use super::cut::{Splitter, Window};
-use super::json::{ArraySplitter, LineSplitter, blanks};
+use super::json::{ArraySplitter, LineSplitter};
 use super::layout::Layout;
-use super::pages::value_length;
 use super::source::{InputFormat, SourceFile};
 use super::values::quoted;
 use crate::error::{Error, Place, Result};
+use crate::json::{blanks, value_length};
 use crate::schema::{COLUMNS, HeaderMatch, match_header};
 
 /// Types of ClickHouse, without what stands in parentheses behind them.
@@ -129,9 +129,9 @@ fn newlines(text: &[u8], upto: usize) -> u64 {
 
 /// Finds the first list of values: where it starts, and its length.
 fn shape_of(text: &[u8]) -> Option<(Shape, usize, usize)> {
-    let start = blanks(text);
+    let start = blanks(text, 0);
     let first = text.get(start..).filter(|first| first.first() == Some(&b'['))?;
-    let inner = 1 + blanks(first.get(1..)?);
+    let inner = blanks(first, 1);
     match first.get(inner)? {
         b'{' | b']' => return None,
         b'[' => {}
@@ -145,7 +145,7 @@ fn shape_of(text: &[u8]) -> Option<(Shape, usize, usize)> {
         return Some((Shape::Lines, start, length));
     }
     let length = value_length(first, inner)?;
-    let is_object = first.get(inner + 1 + blanks(first.get(inner + 1..)?)) == Some(&b'{');
+    let is_object = first.get(blanks(first, inner + 1)) == Some(&b'{');
     (!is_object).then_some((Shape::Array(start), start + inner, length))
 }
 
@@ -157,7 +157,7 @@ fn whole_line(text: &[u8]) -> Option<usize> {
 }
 
 fn next_is_list(text: &[u8], at: usize) -> bool {
-    text.get(at..).and_then(|rest| rest.get(blanks(rest))) == Some(&b'[')
+    text.get(blanks(text, at)) == Some(&b'[')
 }
 
 /// Returns the texts of a list that names columns of ours.
@@ -187,10 +187,9 @@ pub(super) fn name_required<S: AsRef<str>>(names: &[S], map: &[(String, String)]
 /// Returns where the list of types behind the names ends, or `at` where there is none.
 fn behind_types(text: &[u8], at: usize, shape: Shape, count: usize) -> usize {
     let types_end = || {
-        let mut start = at + blanks(text.get(at..)?);
+        let mut start = blanks(text, at);
         if shape != Shape::Lines {
-            start += usize::from(text.get(start) == Some(&b','));
-            start += blanks(text.get(start..)?);
+            start = blanks(text, start + usize::from(text.get(start) == Some(&b',')));
         }
         let length = value_length(text, start)?;
         let types: Vec<String> = serde_json::from_slice(text.get(start..start + length)?).ok()?;

@@ -9,11 +9,11 @@ use std::sync::Arc;
 
 use super::cut::{Splitter, Step};
 use super::folders::FolderColumns;
-use super::json::{Scanner, blanks, element};
+use super::json::element;
 use super::layout::Layout;
 use super::values::quoted;
 use crate::error::{Error, Place, Result};
-use crate::json::without_lone_surrogates;
+use crate::json::{Scanner, blanks, key_at, value_length, without_lone_surrogates};
 
 /// Longest part of a page that is held in memory to find its headers or the end of a value that is none of ours.
 pub(super) const PAGE_BYTES: usize = 256 * 1024 * 1024;
@@ -163,7 +163,7 @@ impl PageSplitter {
     fn step_of_page(&mut self, window: &[u8], at_end: bool) -> Result<Step> {
         let mut at = 0;
         loop {
-            at += blanks(window.get(at..).unwrap_or_default());
+            at = blanks(window, at);
             let broken = |message: &str| Ok(Step::Broken { at, message: message.to_owned() });
             let Some(byte) = window.get(at) else {
                 return match self.state {
@@ -229,23 +229,8 @@ fn unfinished(window: &[u8], at: usize, at_end: bool) -> Step {
     if at > 0 { Step::Skip(at) } else { Step::More }
 }
 
-pub(super) fn value_length(window: &[u8], at: usize) -> Option<usize> {
-    Scanner::default().feed(window.get(at..)?)
-}
-
 fn is_key(key: &[u8], name: &str) -> bool {
     key.eq_ignore_ascii_case(name.as_bytes())
-}
-
-/// Reads a key; returns it without its quotes, and where its value starts.
-pub(super) fn key_at(window: &[u8], at: usize) -> Option<(&[u8], usize)> {
-    let end = at + value_length(window, at)?;
-    let key = window.get(at + 1..end - 1)?;
-    let mut value_at = end + blanks(window.get(end..)?);
-    // What is no colon is left for the value to be, and is refused as such.
-    value_at += usize::from(*window.get(value_at)? == b':');
-    value_at += blanks(window.get(value_at..)?);
-    Some((key, value_at))
 }
 
 enum Behind {
@@ -258,14 +243,13 @@ enum Behind {
 fn headers_behind(window: &[u8], mut at: usize) -> Behind {
     loop {
         let Some(length) = value_length(window, at) else { return Behind::Unfinished };
-        at += length;
-        at += blanks(window.get(at..).unwrap_or_default());
+        at = blanks(window, at + length);
         match window.get(at) {
             None => return Behind::Unfinished,
             Some(b',') => at += 1,
             Some(_) => return Behind::None,
         }
-        at += blanks(window.get(at..).unwrap_or_default());
+        at = blanks(window, at);
         match window.get(at) {
             None => return Behind::Unfinished,
             Some(b'"') => {}
@@ -296,17 +280,15 @@ fn header_names(json: &[u8]) -> Option<Vec<String>> {
 /// Returns whether text starts with a page: an object, perhaps in an array, with `columnHeaders` or a list of `records` among
 /// the first of its members.
 pub(super) fn looks_like_pages(text: &[u8]) -> bool {
-    let mut at = blanks(text);
+    let mut at = blanks(text, 0);
     if text.get(at) == Some(&b'[') {
-        at += 1;
-        at += blanks(text.get(at..).unwrap_or_default());
+        at = blanks(text, at + 1);
     }
     if text.get(at) != Some(&b'{') {
         return false;
     }
     loop {
-        at += 1;
-        at += blanks(text.get(at..).unwrap_or_default());
+        at = blanks(text, at + 1);
         if text.get(at) != Some(&b'"') {
             return false;
         }
@@ -315,8 +297,7 @@ pub(super) fn looks_like_pages(text: &[u8]) -> bool {
             return true;
         }
         let Some(length) = value_length(text, value_at) else { return false };
-        at = value_at + length;
-        at += blanks(text.get(at..).unwrap_or_default());
+        at = blanks(text, value_at + length);
         if text.get(at) != Some(&b',') {
             return false;
         }

@@ -1,10 +1,9 @@
 //! Finds where in a JSON document the records are, where nobody said so, for the error that names the flag.
 
-use super::json::blanks;
 use super::lists;
-use super::pages::{key_at, value_length};
 use super::wrapped::{Key, NAME_KEYS, path_of, unescaped};
 use crate::error::{Error, Place};
+use crate::json::{blanks, key_at, value_length};
 use crate::schema::{COLUMNS, HeaderMatch, match_headers};
 
 /// How deep a list of records is looked for where nobody said where it is.
@@ -53,10 +52,9 @@ impl Shape {
 /// Finds the records in a document that was not said to hold them inside. Nothing is found where the document's first object may
 /// be a record itself: where it has a session id or a start.
 pub(super) fn find(text: &[u8], map: &[(String, String)]) -> Option<Shape> {
-    let mut at = blanks(text);
+    let mut at = blanks(text, 0);
     if text.get(at) == Some(&b'[') {
-        at += 1;
-        at += blanks(text.get(at..)?);
+        at = blanks(text, at + 1);
     }
     if text.get(at) != Some(&b'{') {
         return None;
@@ -84,7 +82,7 @@ fn search(text: &[u8], at: usize, map: &[(String, String)], path: &mut Vec<Key>)
     }
     let has_names = members.iter().any(|(key, _)| NAME_KEYS.contains(&key.as_str()));
     for (key, value_at) in &members {
-        let first_at = value_at + 1 + blanks(text.get(value_at + 1..).unwrap_or_default());
+        let first_at = blanks(text, value_at + 1);
         path.push(Key::new(key));
         let found = match (text.get(*value_at), text.get(first_at)) {
             (Some(b'['), Some(b'{')) if has_required(text, first_at, map) => Some(Shape::List(path_of(path.iter()))),
@@ -143,16 +141,14 @@ fn members_of(text: &[u8], at: usize) -> Vec<(String, usize)> {
     let mut members = Vec::new();
     let mut at = at;
     loop {
-        at += 1;
-        at += blanks(text.get(at..).unwrap_or_default());
+        at = blanks(text, at + 1);
         if text.get(at) != Some(&b'"') {
             return members;
         }
         let Some((key, value_at)) = key_at(text, at) else { return members };
         members.push((unescaped(key), value_at));
         let Some(length) = value_length(text, value_at) else { return members };
-        at = value_at + length;
-        at += blanks(text.get(at..).unwrap_or_default());
+        at = blanks(text, value_at + length);
         if text.get(at) != Some(&b',') {
             return members;
         }

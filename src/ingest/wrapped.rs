@@ -10,13 +10,13 @@ use std::sync::Arc;
 
 use super::cut::{Splitter, Step};
 use super::folders::FolderColumns;
-use super::json::{Scanner, blanks, element};
+use super::json::element;
 use super::layout::Layout;
 use super::lists;
-use super::pages::{key_at, value_length};
 use super::source::ReadOptions;
 use super::values::quoted;
 use crate::error::{Error, Place, Result};
+use crate::json::{Scanner, blanks, key_at, value_length};
 
 /// Longest list of names that is looked at, in bytes; a longer one is taken for something else.
 const NAMES_BYTES: usize = 1024 * 1024;
@@ -380,7 +380,7 @@ impl Splitter for WrappedSplitter {
                     None => Step::Skip(window.len()),
                 });
             }
-            at += blanks(window.get(at..).unwrap_or_default());
+            at = blanks(window, at);
             let broken = |message: &str| Ok(Step::Broken { at, message: message.to_owned() });
             let Some(byte) = window.get(at) else {
                 return match self.state {

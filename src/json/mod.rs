@@ -13,11 +13,13 @@ mod block;
 pub mod elements;
 pub mod paths;
 pub mod plain;
+mod scanner;
 mod skim;
 mod strings;
 mod surrogates;
 
-pub use plain::{is_plain_json, skip_value};
+pub use plain::{blanks, is_plain_json, skip_value};
+pub use scanner::{Scanner, key_at, value_length};
 pub use skim::Skimmer;
 pub use strings::{Escaping, decoded, place_in, push_json_string, push_json_string_as, quoted, string_end};
 pub use surrogates::without_lone_surrogates;
