@@ -1,8 +1,8 @@
 //! The rules for single values: numbers, communication types, phone numbers, JSON.
 
-use jiter::{Jiter, Peek};
+use jiter::{Jiter, JiterError, Peek};
 
-use crate::json::{is_plain_json, place_in, without_lone_surrogates};
+use crate::json::{each_member, is_json, place_in, without_lone_surrogates};
 
 /// Longest part of a bad value that a message quotes, in characters.
 const QUOTED_CHARS: usize = 100;
@@ -63,13 +63,6 @@ pub(super) enum Json {
 impl Json {
     /// Tells whether a text is JSON.
     pub(super) fn of(text: &str) -> Self {
-        if is_plain_json(text.as_bytes()) {
-            return Self::Sound;
-        }
-        let is_json = |text: &str| {
-            let mut parser = Jiter::new(text.as_bytes());
-            parser.next_skip().is_ok() && parser.finish().is_ok()
-        };
         match is_json(text) {
             true => Self::Sound,
             false if without_lone_surrogates(text).is_some_and(|text| is_json(&text)) => Self::Halved,
@@ -132,28 +125,26 @@ pub(super) fn source_phone<'a>(json: &'a str, scratch: &'a mut String) -> (Sourc
             parser.known_skip(first).ok()?;
             return parser.finish().ok();
         }
-        let mut key = parser.known_object().ok()?;
-        while let Some(name) = key {
-            let rank = KEYS.iter().position(|known| *known == name);
-            let value = parser.peek().ok()?;
+        let rank = |name: &str| KEYS.iter().position(|known| *known == name);
+        let walked = each_member(&mut parser, rank, |parser, rank, value| {
             let start = parser.current_index();
             match rank {
                 Some(rank) if value == Peek::String => {
-                    let text = parser.known_str().ok()?;
+                    let text = parser.known_str()?;
                     match place_in(json, text) {
                         Some(place) => see(rank, Found::Slice(place.start, place.end), text),
                         None => see(rank, Found::Unescaped, text),
                     }
                 }
                 Some(rank) if value.is_num() => {
-                    parser.known_skip(value).ok()?;
+                    parser.known_skip(value)?;
                     see(rank, Found::Slice(start, parser.current_index()), "");
                 }
-                _ => parser.known_skip(value).ok()?,
+                _ => parser.known_skip(value)?,
             }
-            key = parser.next_key().ok()?;
-        }
-        parser.finish().ok()
+            Ok::<(), JiterError>(())
+        });
+        walked.and_then(|()| parser.finish()).ok()
     }
 }
 

@@ -11,15 +11,31 @@
 
 mod block;
 pub mod elements;
+mod follow;
+mod jsonpath;
+mod members;
 pub mod paths;
+mod pick;
 pub mod plain;
 mod scanner;
 mod skim;
 mod strings;
 mod surrogates;
 
-pub use plain::{blanks, is_plain_json, skip_value};
+pub use follow::{Place, Step};
+pub use jsonpath::Path;
+pub use members::each_member;
+pub use pick::{Picked, pick, scalar_text};
+pub use plain::{blanks, skip_value};
 pub use scanner::{Scanner, key_at, value_length};
 pub use skim::Skimmer;
 pub use strings::{Escaping, decoded, place_in, push_json_string, push_json_string_as, quoted, string_end};
 pub use surrogates::without_lone_surrogates;
+
+/// Says whether a text is one JSON value and nothing else to the parser that the SQL functions use, which nests to a depth of 200.
+pub fn is_json(text: &str) -> bool {
+    plain::is_plain_json(text.as_bytes()) || {
+        let mut parser = jiter::Jiter::new(text.as_bytes());
+        parser.next_skip().is_ok() && parser.finish().is_ok()
+    }
+}

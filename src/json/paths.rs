@@ -5,12 +5,10 @@
 //! document one walk in order (`skim`) finds the same. Where the walk meets an error or something odd, what it found is thrown away,
 //! and every path is looked up alone, by the parser of the functions and as they do. For half a surrogate pair both read U+FFFD.
 
-use std::fmt;
-
 use aho_corasick::packed::Searcher;
-use jiter::{Jiter, JiterResult, Peek};
 use memchr::memmem::Finder;
 
+use super::follow::{Place, Step, look_up};
 use super::skim::Skimmer;
 use super::surrogates::without_lone_surrogates;
 
@@ -18,50 +16,6 @@ use super::surrogates::without_lone_surrogates;
 const TRIED_DOCUMENTS: usize = 64;
 /// Keys at most whose own text is searched: with more, a search finds too much that is none of them.
 const MAX_SEARCHED: usize = 32;
-
-/// A step of a path.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Step {
-    /// The member of an object; in an array, the element whose number the key spells.
-    Key(String),
-    /// The element of an array, counted from its end if negative.
-    Index(isize),
-}
-
-impl Step {
-    /// The key, if it is one.
-    pub fn key(&self) -> Option<&str> {
-        match self {
-            Self::Key(key) => Some(key),
-            Self::Index(_) => None,
-        }
-    }
-
-    fn index(&self) -> Option<isize> {
-        match self {
-            Self::Key(key) => key.parse().ok(),
-            Self::Index(index) => Some(*index),
-        }
-    }
-}
-
-impl fmt::Display for Step {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Key(key) => write!(f, "{key}"),
-            Self::Index(index) => write!(f, "{index}"),
-        }
-    }
-}
-
-/// Where a value is in its document.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Place {
-    /// Its first byte.
-    pub start: usize,
-    /// The byte behind it; `None` where it was not read to its end, or breaks off.
-    pub end: Option<usize>,
-}
 
 /// Several paths, merged where they begin alike.
 #[derive(Debug)]
@@ -265,60 +219,6 @@ fn tag(key: &[u8]) -> u64 {
 #[inline(always)]
 fn hint(key: &[u8]) -> u64 {
     1 << ((key.len() * 7 + usize::from(key.first().copied().unwrap_or_default())) % 64)
-}
-
-/// Looks one path up, as datafusion-functions-json does.
-pub fn look_up(document: &str, path: &[Step]) -> Option<Place> {
-    let mut jiter = Jiter::new(document.as_bytes());
-    let mut peek = jiter.peek().ok()?;
-    for step in path {
-        match peek {
-            Peek::Object => {
-                let wanted = step.key()?;
-                let mut is_found = jiter.known_object().ok()?? == wanted;
-                while !is_found {
-                    jiter.next_skip().ok()?;
-                    is_found = jiter.next_key().ok()?? == wanted;
-                }
-                peek = jiter.peek().ok()?;
-            }
-            Peek::Array => peek = element(&mut jiter, step.index()?).ok()??,
-            _ => return None,
-        }
-    }
-    let start = jiter.current_index();
-    let end = jiter.known_skip(peek).ok().map(|()| jiter.current_index());
-    Some(Place { start, end })
-}
-
-/// Moves to an element of the array that the parser stands before.
-fn element(jiter: &mut Jiter<'_>, index: isize) -> JiterResult<Option<Peek>> {
-    let index = match usize::try_from(index) {
-        Ok(index) => index,
-        Err(_) => {
-            let mut counted = jiter.clone();
-            let mut length = 0_usize;
-            let mut item = counted.known_array()?;
-            while let Some(peek) = item {
-                counted.known_skip(peek)?;
-                length += 1;
-                item = counted.array_step()?;
-            }
-            match length.checked_add_signed(index) {
-                Some(index) => index,
-                None => return Ok(None),
-            }
-        }
-    };
-    let mut item = jiter.known_array()?;
-    for _ in 0..index {
-        match item {
-            Some(peek) => jiter.known_skip(peek)?,
-            None => return Ok(None),
-        }
-        item = jiter.array_step()?;
-    }
-    Ok(item)
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@
 //! as a whole), is not answered here.
 
 use super::block::{BLOCK, Classes, Escapes, Next, above, blanks, last, parity, places_of, scalar_end};
-use super::paths::{Node, Odd, Place, Trie, look_up};
+use super::follow::{Place, look_up};
+use super::paths::{Node, Odd, Trie};
 use super::plain;
 
 /// Containers in each other at most; their kinds are the bits of a word. The parser takes 200.

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use jiter::{Jiter, Peek};
+use jiter::{Jiter, JiterError, Peek};
 
-use crate::json::without_lone_surrogates;
+use crate::json::{each_member, without_lone_surrogates};
 
 /// Members that may hold the name, the first that does wins.
 const NAME_MEMBERS: [&str; 3] = ["action", "type", "name"];
@@ -61,34 +61,36 @@ fn object_name(text: &str) -> Option<String> {
     let mut jiter = Jiter::new(text.as_bytes());
     let mut found: [Option<String>; NAME_MEMBERS.len()] = Default::default();
     let mut seen = [false; NAME_MEMBERS.len()];
-    let mut members = 0_usize;
+    let (mut members, mut names) = (0_usize, 0_usize);
     let mut only = None;
-    let mut next = match jiter.peek().ok()? {
-        Peek::Object => jiter.known_object().ok()?.map(|name| Member::named(name, true)),
-        _ => return None,
+    if jiter.peek().ok()? != Peek::Object {
+        return None;
+    }
+    let name_of = |name: &str| {
+        names += 1;
+        Member::named(name, names == 1)
     };
-    while let Some(member) = next {
+    let walked = each_member(&mut jiter, name_of, |jiter, member, peek| {
         members += 1;
-        let peek = jiter.peek().ok()?;
         match member {
+            // As everywhere, the first of several equal names counts.
+            Member::Naming(index) if !seen[index] && peek == Peek::String => {
+                let value = jiter.known_str()?.trim();
+                found[index] = (!value.is_empty()).then(|| value.to_owned());
+                seen[index] = true;
+            }
             Member::Naming(index) => {
-                // As everywhere, the first of several equal names counts.
-                if !seen[index] && peek == Peek::String {
-                    let value = jiter.known_str().ok()?.trim();
-                    found[index] = (!value.is_empty()).then(|| value.to_owned());
-                } else {
-                    jiter.known_skip(peek).ok()?;
-                }
+                jiter.known_skip(peek)?;
                 seen[index] = true;
             }
             Member::Other(name) => {
-                jiter.known_skip(peek).ok()?;
+                jiter.known_skip(peek)?;
                 only = name;
             }
         }
-        next = jiter.next_key().ok()?.map(|name| Member::named(name, false));
-    }
-    jiter.finish().ok()?;
+        Ok::<(), JiterError>(())
+    });
+    walked.and_then(|()| jiter.finish()).ok()?;
     match found.into_iter().flatten().next() {
         Some(name) => Some(name),
         None if members == 1 => only.map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()),

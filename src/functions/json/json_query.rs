@@ -10,11 +10,10 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-use super::lookup::{Picked, pick};
-use super::path::Path;
 use super::{PARAMETERS, PATH_MEANING, check_path_call};
 use crate::functions::arguments::{self, Call, Parsed};
 use crate::functions::reference::JSON;
+use crate::json::{Path, Picked, pick};
 
 /// The function.
 #[derive(Debug, PartialEq, Eq, Hash)]

@@ -8,11 +8,10 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{
     ColumnarValue, Documentation, ExpressionPlacement, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
 };
-use jiter::{Jiter, JiterResult};
 
 use crate::functions::arguments::{self, Call, Kind, Parameters};
 use crate::functions::reference::JSON;
-use crate::json::without_lone_surrogates;
+use crate::json::{is_json, without_lone_surrogates};
 
 const PARAMETERS: Parameters = Parameters::required(&[("json", Kind::Text)]);
 
@@ -30,14 +29,7 @@ impl Default for JsonValid {
 
 /// Tells whether a text is JSON by its grammar, which half a surrogate pair satisfies.
 fn is_valid(json: &str) -> bool {
-    read(json).is_ok() || without_lone_surrogates(json).is_some_and(|json| read(&json).is_ok())
-}
-
-/// Reads a whole document; an error is broken text.
-fn read(json: &str) -> JiterResult<()> {
-    let mut jiter = Jiter::new(json.as_bytes());
-    jiter.next_skip()?;
-    jiter.finish()
+    is_json(json) || without_lone_surrogates(json).is_some_and(|json| is_json(&json))
 }
 
 impl ScalarUDFImpl for JsonValid {

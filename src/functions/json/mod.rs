@@ -1,6 +1,6 @@
 //! Reads JSON text: JSONPath (RFC 9535) functions, validity, and the path operators.
 //!
-//! `path` compiles a path, `lookup` finds what it picks in a document. The plain `json_get_*` functions are those of
+//! `crate::json` compiles a path and finds what it picks in a document. The plain `json_get_*` functions are those of
 //! datafusion-functions-json, wrapped by `plain`; `operators` plans `->`, `->>`, `#>`, `#>>` and `?` as
 //! calls of them, and `rewrite` makes one call of several. `elements` has the functions that the optimizer calls on whole arrays.
 
@@ -9,10 +9,8 @@ mod json_exists;
 mod json_query;
 mod json_valid;
 mod json_value;
-mod lookup;
 mod objects;
 mod operators;
-mod path;
 mod plain;
 mod rewrite;
 
@@ -32,6 +30,7 @@ use datafusion::logical_expr::{ReturnFieldArgs, ScalarUDF};
 use datafusion_functions_json::udfs;
 
 use super::arguments::{self, Kind, Parameters};
+use crate::json::{Path, Step};
 
 /// Lists the functions of datafusion-functions-json, those that read JSON text in our wrapping.
 pub(crate) fn plain_functions() -> Vec<Arc<ScalarUDF>> {
@@ -65,7 +64,7 @@ fn check_path_call(function: &str, args: &ReturnFieldArgs<'_>) -> Result<()> {
     let types: Vec<DataType> = arguments::types(args);
     PARAMETERS.check(function, &types)?;
     if let Some(text) = arguments::literal_text(args, 1)
-        && let Err(error) = path::Path::parse(text)
+        && let Err(error) = Path::parse(text)
     {
         return plan_err!("{function}: invalid JSON path {text:?} at position {}: {}", error.position, error.message);
     }
@@ -75,10 +74,10 @@ fn check_path_call(function: &str, args: &ReturnFieldArgs<'_>) -> Result<()> {
 /// Reads a JSONPath that names one place by keys alone, such as `$.variables.customer_tier`; `None` for any other, and for the
 /// root.
 pub fn plain_path(text: &str) -> Option<Vec<String>> {
-    let steps = path::Path::parse(text).ok()?.steps?;
+    let steps = Path::parse(text).ok()?.steps?;
     let name = |step| match step {
-        path::Step::Name(name) => Some(name),
-        path::Step::Index(_) => None,
+        Step::Name(name) => Some(name),
+        Step::Key(_) | Step::Index(_) => None,
     };
     steps.into_iter().map(name).collect()
 }

@@ -33,7 +33,7 @@ use read::{Column, Document};
 
 use super::derive::valid_rows;
 use crate::json::Skimmer;
-pub use crate::json::paths::Step;
+pub use crate::json::Step;
 use crate::json::paths::Trie;
 
 /// Columns that are made together at most: one for each bit of a set.

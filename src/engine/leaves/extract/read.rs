@@ -16,8 +16,8 @@ use datafusion::common::{DataFusionError, Result};
 use jiter::{Jiter, NumberAny, Peek};
 
 use crate::engine::leaves::derive::{to_float, to_integer};
+use crate::json::Place;
 use crate::json::elements::cut;
-use crate::json::paths::Place;
 use crate::shred::elements::ListsBuilder;
 use crate::shred::leaf::list_type;
 use crate::shred::sparse::SparseTexts;

@@ -11,18 +11,20 @@
 
 use std::collections::HashMap;
 
-use jiter::{Jiter, JiterResult, Peek};
+use jiter::{Jiter, JiterError, JiterResult, Peek};
 use serde_json::{Map, Number, Value};
 
-use super::path::{Path, Step};
-use crate::json::without_lone_surrogates;
+use super::follow::{Led, Step, follow};
+use super::jsonpath::Path;
+use super::members::{each_element, each_member};
+use super::surrogates::without_lone_surrogates;
 
 /// Deepest document; jiter skips values with the same limit.
 const MAX_DEPTH: usize = 200;
 
 /// What a path picks in a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Picked<'a> {
+pub enum Picked<'a> {
     /// The document is not JSON, as far as it had to be read.
     Broken,
     /// No node.
@@ -34,7 +36,7 @@ pub(crate) enum Picked<'a> {
 }
 
 /// Picks what a path points at; `mended` holds the document if it has half a surrogate pair where it is read.
-pub(crate) fn pick<'a>(path: &Path, json: &'a str, mended: &'a mut String) -> Picked<'a> {
+pub fn pick<'a>(path: &Path, json: &'a str, mended: &'a mut String) -> Picked<'a> {
     match pick_in(path, json) {
         Picked::Broken => match without_lone_surrogates(json) {
             Some(other) => {
@@ -49,7 +51,7 @@ pub(crate) fn pick<'a>(path: &Path, json: &'a str, mended: &'a mut String) -> Pi
 
 fn pick_in<'a>(path: &Path, json: &'a str) -> Picked<'a> {
     match &path.steps {
-        Some(steps) => follow(steps, json).unwrap_or(Picked::Broken),
+        Some(steps) => follow_steps(steps, json).unwrap_or(Picked::Broken),
         None => query(path, json).unwrap_or(Picked::Broken),
     }
 }
@@ -57,7 +59,7 @@ fn pick_in<'a>(path: &Path, json: &'a str) -> Picked<'a> {
 /// Reads the text of a scalar: a string decoded, a number or bool as it stands; `None` for null, objects and arrays.
 ///
 /// Strings are decoded into `buffer` only if they have escapes.
-pub(crate) fn scalar_text<'a>(raw: &'a str, buffer: &'a mut String) -> Option<&'a str> {
+pub fn scalar_text<'a>(raw: &'a str, buffer: &'a mut String) -> Option<&'a str> {
     match raw.as_bytes().first()? {
         b'"' => {
             let inside = raw.get(1..raw.len().checked_sub(1)?)?;
@@ -89,23 +91,14 @@ fn take<'a>(jiter: &mut Jiter<'a>, peek: Peek, json: &'a str) -> JiterResult<Opt
 }
 
 /// Follows a simple path. An error is broken text.
-fn follow<'a>(steps: &[Step], json: &'a str) -> JiterResult<Picked<'a>> {
+fn follow_steps<'a>(steps: &[Step], json: &'a str) -> JiterResult<Picked<'a>> {
     let mut jiter = Jiter::new(json.as_bytes());
-    let mut peek = jiter.peek()?;
-    for step in steps {
-        let next = match (step, peek) {
-            (Step::Name(name), Peek::Object) => member(&mut jiter, name)?,
-            (Step::Index(index), Peek::Array) => element(&mut jiter, *index)?,
-            _ => {
-                jiter.known_skip(peek)?;
-                None
-            }
-        };
-        match next {
-            Some(found) => peek = found,
-            None => return Ok(Picked::Nothing),
-        }
-    }
+    let peek = match follow(&mut jiter, steps)? {
+        Led::To(peek) => peek,
+        // What stands in the way must be sound.
+        Led::Against(peek) => return jiter.known_skip(peek).map(|()| Picked::Nothing),
+        Led::Nowhere => return Ok(Picked::Nothing),
+    };
     let found = take(&mut jiter, peek, json)?;
     // The root is found only where the document ends.
     if steps.is_empty() {
@@ -114,40 +107,11 @@ fn follow<'a>(steps: &[Step], json: &'a str) -> JiterResult<Picked<'a>> {
     Ok(found.map_or(Picked::Broken, Picked::One))
 }
 
-/// Steps into an object, to the first member of that name.
-fn member(jiter: &mut Jiter<'_>, name: &str) -> JiterResult<Option<Peek>> {
-    let mut is_match = match jiter.known_object()? {
-        Some(key) => key == name,
-        None => return Ok(None),
-    };
-    while !is_match {
-        jiter.next_skip()?;
-        is_match = match jiter.next_key()? {
-            Some(key) => key == name,
-            None => return Ok(None),
-        };
-    }
-    jiter.peek().map(Some)
-}
-
-/// Steps into an array, to an element.
-fn element(jiter: &mut Jiter<'_>, index: usize) -> JiterResult<Option<Peek>> {
-    let mut item = jiter.known_array()?;
-    for _ in 0..index {
-        match item {
-            Some(peek) => jiter.known_skip(peek)?,
-            None => return Ok(None),
-        }
-        item = jiter.array_step()?;
-    }
-    Ok(item)
-}
-
 /// Runs any path over the whole document; `None` if it is broken anywhere.
 fn query<'a>(path: &Path, json: &'a str) -> Option<Picked<'a>> {
     let mut jiter = Jiter::new(json.as_bytes());
     let peek = jiter.peek().ok()?;
-    let document = build(&mut jiter, peek, json, MAX_DEPTH)?;
+    let document = build(&mut jiter, peek, json, MAX_DEPTH).ok()?;
     jiter.finish().ok()?;
     let nodes = path.general.query(&document).all();
     if nodes.is_empty() {
@@ -157,7 +121,7 @@ fn query<'a>(path: &Path, json: &'a str) -> Option<Picked<'a>> {
         nodes.iter().map(|node| (std::ptr::from_ref::<Value>(node), "")).collect();
     let mut jiter = Jiter::new(json.as_bytes());
     let peek = jiter.peek().ok()?;
-    locate(&mut jiter, peek, json, &document, &mut wanted)?;
+    locate(&mut jiter, peek, json, &document, &mut wanted).ok()?;
     let mut texts: Vec<&str> =
         nodes.iter().filter_map(|node| wanted.get(&std::ptr::from_ref::<Value>(node)).copied()).collect();
     Some(match texts.as_slice() {
@@ -166,37 +130,43 @@ fn query<'a>(path: &Path, json: &'a str) -> Option<Picked<'a>> {
     })
 }
 
+/// Why a tree is not built: the text is broken, or nests too deep.
+struct NoTree;
+
+impl From<JiterError> for NoTree {
+    fn from(_: JiterError) -> Self {
+        Self
+    }
+}
+
 /// Builds the tree of the value that the parser stands before; the first of several equal names counts.
-fn build<'a>(jiter: &mut Jiter<'a>, peek: Peek, json: &'a str, depth_left: usize) -> Option<Value> {
+fn build<'a>(jiter: &mut Jiter<'a>, peek: Peek, json: &'a str, depth_left: usize) -> Result<Value, NoTree> {
     let deeper = depth_left.checked_sub(1);
-    Some(match peek {
+    Ok(match peek {
         Peek::Null => {
-            jiter.known_null().ok()?;
+            jiter.known_null()?;
             Value::Null
         }
-        Peek::True | Peek::False => Value::Bool(jiter.known_bool(peek).ok()?),
-        Peek::String => Value::String(jiter.known_str().ok()?.to_owned()),
+        Peek::True | Peek::False => Value::Bool(jiter.known_bool(peek)?),
+        Peek::String => Value::String(jiter.known_str()?.to_owned()),
         Peek::Array => {
             let mut items = Vec::new();
-            let mut item = jiter.known_array().ok()?;
-            while let Some(peek) = item {
-                items.push(build(jiter, peek, json, deeper?)?);
-                item = jiter.array_step().ok()?;
-            }
+            each_element(jiter, |jiter, peek| {
+                items.push(build(jiter, peek, json, deeper.ok_or(NoTree)?)?);
+                Ok::<(), NoTree>(())
+            })?;
             Value::Array(items)
         }
         Peek::Object => {
             let mut members = Map::new();
-            let mut key = jiter.known_object().ok()?.map(str::to_owned);
-            while let Some(name) = key {
-                let peek = jiter.peek().ok()?;
-                let value = build(jiter, peek, json, deeper?)?;
+            each_member(jiter, str::to_owned, |jiter, name, peek| {
+                let value = build(jiter, peek, json, deeper.ok_or(NoTree)?)?;
                 members.entry(name).or_insert(value);
-                key = jiter.next_key().ok()?.map(str::to_owned);
-            }
+                Ok::<(), NoTree>(())
+            })?;
             Value::Object(members)
         }
-        _ => Value::Number(number(take(jiter, peek, json).ok()??)?),
+        _ => Value::Number(take(jiter, peek, json)?.and_then(number).ok_or(NoTree)?),
     })
 }
 
@@ -212,41 +182,33 @@ fn number(text: &str) -> Option<Number> {
     Number::from_f64(float.clamp(f64::MIN, f64::MAX))
 }
 
-/// Walks text and tree side by side, and notes the text of each wanted node. `None` cannot happen for text that was built.
+/// Walks text and tree side by side, and notes the text of each wanted node. Text that a tree was built of gives no error.
 fn locate<'a>(
     jiter: &mut Jiter<'a>,
     peek: Peek,
     json: &'a str,
     node: &Value,
     wanted: &mut HashMap<*const Value, &'a str>,
-) -> Option<()> {
+) -> Result<(), NoTree> {
     let start = jiter.current_index();
     match node {
         Value::Array(items) => {
-            let mut item = jiter.known_array().ok()?;
-            for value in items {
-                locate(jiter, item?, json, value, wanted)?;
-                item = jiter.array_step().ok()?;
-            }
+            let mut items = items.iter();
+            each_element(jiter, |jiter, peek| locate(jiter, peek, json, items.next().ok_or(NoTree)?, wanted))?;
         }
         Value::Object(members) => {
             let mut seen = std::collections::HashSet::with_capacity(members.len());
-            let mut key = jiter.known_object().ok()?.map(str::to_owned);
-            while let Some(name) = key {
-                let peek = jiter.peek().ok()?;
-                match members.get(&name) {
-                    Some(value) if seen.insert(name) => locate(jiter, peek, json, value, wanted)?,
-                    _ => jiter.known_skip(peek).ok()?,
-                }
-                key = jiter.next_key().ok()?.map(str::to_owned);
-            }
+            each_member(jiter, str::to_owned, |jiter, name, peek| match members.get(&name) {
+                Some(value) if seen.insert(name) => locate(jiter, peek, json, value, wanted),
+                _ => Ok(jiter.known_skip(peek)?),
+            })?;
         }
-        _ => jiter.known_skip(peek).ok()?,
+        _ => jiter.known_skip(peek)?,
     }
     if let Some(text) = wanted.get_mut(&std::ptr::from_ref(node)) {
-        *text = json.get(start..jiter.current_index())?;
+        *text = json.get(start..jiter.current_index()).ok_or(NoTree)?;
     }
-    Some(())
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! Compiles a JSONPath (RFC 9535).
 //!
-//! The usual path, names and non-negative indexes only, is also kept as a list of steps: `lookup` follows those through the text
+//! The usual path, names and non-negative indexes only, is also kept as a list of steps: `pick` follows those through the text
 //! without building a tree. Everything else is left to serde_json_path.
 //!
 //! Limits: brackets and parentheses nest at most [`MAX_NESTING`] deep and a path has at most [`MAX_BYTES`] bytes, because the
@@ -9,43 +9,36 @@
 
 use serde_json_path::JsonPath;
 
+use super::follow::Step;
+
 /// Deepest nesting of brackets and parentheses in a path.
-pub(crate) const MAX_NESTING: usize = 8;
+pub const MAX_NESTING: usize = 8;
 
 /// Most descents (`..`) in a path: each multiplies the nodes by the depth of the document.
-pub(crate) const MAX_DESCENTS: usize = 3;
+pub const MAX_DESCENTS: usize = 3;
 
 /// Most alternatives (`[0,1]`) in a path, multiplied over its brackets: so many copies of a node it can pick.
-pub(crate) const MAX_ALTERNATIVES: usize = 1024;
+pub const MAX_ALTERNATIVES: usize = 1024;
 
 /// Longest path in bytes.
-pub(crate) const MAX_BYTES: usize = 4096;
-
-/// One step of a simple path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// The member of an object.
-    Name(String),
-    /// The element of an array, from 0.
-    Index(usize),
-}
+pub const MAX_BYTES: usize = 4096;
 
 /// A compiled path.
 #[derive(Debug, Clone)]
-pub(crate) struct Path {
+pub struct Path {
     /// The path for any document.
-    pub(crate) general: JsonPath,
+    pub general: JsonPath,
     /// The same as steps, if it has nothing but names and non-negative indexes.
-    pub(crate) steps: Option<Vec<Step>>,
+    pub steps: Option<Vec<Step>>,
 }
 
 /// Why a text is no path.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct PathError {
+pub struct PathError {
     /// The character at which reading failed, from 1.
-    pub(crate) position: usize,
+    pub position: usize,
     /// What is wrong there.
-    pub(crate) message: String,
+    pub message: String,
 }
 
 impl Path {
@@ -53,7 +46,7 @@ impl Path {
     ///
     /// # Errors
     /// The text is no path, or is too long or too deeply nested.
-    pub(crate) fn parse(text: &str) -> Result<Self, PathError> {
+    pub fn parse(text: &str) -> Result<Self, PathError> {
         if text.len() > MAX_BYTES {
             return Err(PathError { position: 1, message: format!("longer than {MAX_BYTES} bytes") });
         }
