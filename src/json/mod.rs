@@ -14,6 +14,7 @@ pub mod elements;
 mod follow;
 mod jsonpath;
 mod members;
+pub mod numbers;
 pub mod paths;
 mod pick;
 pub mod plain;
@@ -21,16 +22,18 @@ mod scanner;
 mod skim;
 mod strings;
 mod surrogates;
+pub mod value;
 
 pub use follow::{Place, Step};
 pub use jsonpath::Path;
 pub use members::each_member;
-pub use pick::{Picked, pick, scalar_text};
+pub use pick::{Picked, pick};
 pub use plain::{blanks, skip_value};
 pub use scanner::{Scanner, key_at, value_length};
 pub use skim::Skimmer;
 pub use strings::{Escaping, decoded, place_in, push_json_string, push_json_string_as, quoted, string_end};
 pub use surrogates::without_lone_surrogates;
+pub use value::scalar_text;
 
 /// Says whether a text is one JSON value and nothing else to the parser that the SQL functions use, which nests to a depth of 200.
 pub fn is_json(text: &str) -> bool {

@@ -56,33 +56,6 @@ fn pick_in<'a>(path: &Path, json: &'a str) -> Picked<'a> {
     }
 }
 
-/// Reads the text of a scalar: a string decoded, a number or bool as it stands; `None` for null, objects and arrays.
-///
-/// Strings are decoded into `buffer` only if they have escapes.
-pub fn scalar_text<'a>(raw: &'a str, buffer: &'a mut String) -> Option<&'a str> {
-    match raw.as_bytes().first()? {
-        b'"' => {
-            let inside = raw.get(1..raw.len().checked_sub(1)?)?;
-            if memchr::memchr(b'\\', inside.as_bytes()).is_none() && is_plain(inside) {
-                return Some(inside);
-            }
-            buffer.clear();
-            match Jiter::new(raw.as_bytes()).next_str() {
-                Ok(text) => buffer.push_str(text),
-                Err(_) => buffer.push_str(Jiter::new(without_lone_surrogates(raw)?.as_bytes()).next_str().ok()?),
-            }
-            Some(buffer)
-        }
-        b'n' | b'{' | b'[' => None,
-        _ => Some(raw),
-    }
-}
-
-/// Tells whether a string has no control characters, which JSON forbids unescaped and jiter's skipping may let pass.
-fn is_plain(text: &str) -> bool {
-    text.bytes().all(|byte| byte >= 0x20)
-}
-
 /// Takes the text of the value that the parser stands before.
 fn take<'a>(jiter: &mut Jiter<'a>, peek: Peek, json: &'a str) -> JiterResult<Option<&'a str>> {
     let start = jiter.current_index();
@@ -281,26 +254,6 @@ mod tests {
         assert_eq!(picked("$.a", &deep), Picked::Broken);
         assert_eq!(picked("$..a", &deep), Picked::Broken);
         assert_eq!(picked("$[0][0]", &deep), Picked::Broken);
-    }
-
-    #[test]
-    fn scalars_are_decoded() {
-        let mut buffer = String::new();
-        for (raw, text) in [
-            (r#""a b""#, Some("a b")),
-            (r#""a\n\u00e9\ud83d\ude00\"""#, Some("a\né😀\"")),
-            (r#""""#, Some("")),
-            ("-0", Some("-0")),
-            ("1.50", Some("1.50")),
-            ("true", Some("true")),
-            ("null", None),
-            ("{}", None),
-            ("[1]", None),
-            (r#""\ud800""#, Some("\u{fffd}")),
-            (r#""\ud800\q""#, None),
-        ] {
-            assert_eq!(scalar_text(raw, &mut buffer), text, "{raw}");
-        }
     }
 
     /// Documents whose objects may repeat a name.

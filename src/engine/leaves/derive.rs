@@ -12,7 +12,9 @@ use arrow::compute::{cast, interleave};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Float64Type, Int64Type};
 use datafusion::common::{Result, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
-use jiter::{Jiter, NumberAny, NumberInt, Peek};
+use jiter::{NumberAny, NumberInt};
+
+use crate::json::numbers::{number, whole};
 
 /// What a function asks of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -272,34 +274,4 @@ pub(super) fn valid_rows(array: &dyn Array) -> Box<dyn Iterator<Item = usize> + 
         Some(nulls) => Box::new(nulls.valid_indices()),
         None => Box::new(0..array.len()),
     }
-}
-
-/// Reads a number as datafusion-functions-json does.
-pub(super) fn number(raw: &str) -> Option<NumberAny> {
-    let mut jiter = Jiter::new(raw.as_bytes());
-    let peek: Peek = jiter.peek().ok()?;
-    jiter.known_number(peek).ok()
-}
-
-/// Returns a number that is whole and within 64 bits.
-pub(super) fn to_integer(number: NumberAny) -> Option<i64> {
-    match number {
-        NumberAny::Int(NumberInt::Int(integer)) => Some(integer),
-        NumberAny::Int(NumberInt::BigInt(integer)) => i64::try_from(integer).ok(),
-        NumberAny::Float(float) => whole(float),
-    }
-}
-
-/// Returns a number as a float, rounded where it has more digits.
-pub(super) fn to_float(number: NumberAny) -> f64 {
-    match number {
-        NumberAny::Int(integer) => integer.into(),
-        NumberAny::Float(float) => float,
-    }
-}
-
-/// Returns a float that is a whole number within 64 bits.
-fn whole(float: f64) -> Option<i64> {
-    let fits = float.fract() == 0.0 && float >= i64::MIN as f64 && float < -(i64::MIN as f64);
-    fits.then_some(float as i64)
 }

@@ -13,11 +13,10 @@ use arrow::array::{
 use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result};
-use jiter::{Jiter, NumberAny, Peek};
 
-use crate::engine::leaves::derive::{to_float, to_integer};
 use crate::json::Place;
 use crate::json::elements::cut;
+use crate::json::value::Value;
 use crate::shred::elements::ListsBuilder;
 use crate::shred::leaf::list_type;
 use crate::shred::sparse::SparseTexts;
@@ -186,86 +185,5 @@ impl Document<'_> {
         let document = ByteView::from(self.view);
         let offset = document.offset.checked_add(u32::try_from(part.start).ok()?)?;
         Some(make_view(self.text.get(part)?.as_bytes(), document.buffer_index, offset))
-    }
-}
-
-/// A value in its document.
-#[derive(Debug, Clone, Copy)]
-struct Value<'a> {
-    /// The value, or the rest of a document from where it begins.
-    text: &'a str,
-    /// Whether the text is the value and nothing else.
-    is_whole: bool,
-}
-
-impl<'a> Value<'a> {
-    fn at(document: &'a str, place: Place) -> Option<Self> {
-        let text = document.get(place.start..place.end.unwrap_or(document.len()))?;
-        Some(Self { text, is_whole: place.end.is_some() })
-    }
-
-    fn is_string(self) -> bool {
-        self.text.starts_with('"')
-    }
-
-    /// Returns the text of a string without escapes, which need not be decoded.
-    fn plain(self) -> Option<&'a str> {
-        let inside = self.text.strip_prefix('"').filter(|_| self.is_whole)?.strip_suffix('"')?;
-        // The parser skips over control characters that it does not read.
-        let is_plain = inside.bytes().fold(true, |plain, byte| plain & (byte != b'\\') & (byte >= 0x20));
-        is_plain.then_some(inside)
-    }
-
-    /// Hands out the value as text: a string decoded, anything else as it is written, but null and what breaks off.
-    fn with_text(self, take: impl FnOnce(Option<&str>)) {
-        if self.is_string() {
-            match self.plain() {
-                Some(text) => take(Some(text)),
-                None => take(Jiter::new(self.text.as_bytes()).known_str().ok()),
-            }
-        } else if self.text.starts_with('n') {
-            take(None);
-        } else if self.is_whole {
-            take(Some(self.text));
-        } else {
-            let mut jiter = Jiter::new(self.text.as_bytes());
-            let is_read = jiter.next_skip().is_ok();
-            take(self.text.get(..jiter.current_index()).filter(|_| is_read));
-        }
-    }
-
-    /// Parses the text of a string.
-    fn parsed<T: std::str::FromStr>(self) -> Option<T> {
-        match self.plain() {
-            Some(text) => text.parse().ok(),
-            None => Jiter::new(self.text.as_bytes()).known_str().ok()?.parse().ok(),
-        }
-    }
-
-    fn number(self) -> Option<NumberAny> {
-        let mut jiter = Jiter::new(self.text.as_bytes());
-        match jiter.peek().ok()? {
-            Peek::Null | Peek::True | Peek::False | Peek::Infinity | Peek::NaN | Peek::Array | Peek::Object => None,
-            peek => jiter.known_number(peek).ok(),
-        }
-    }
-
-    fn integer(self) -> Option<i64> {
-        if self.is_string() { self.parsed() } else { to_integer(self.number()?) }
-    }
-
-    fn float(self) -> Option<f64> {
-        if self.is_string() { self.parsed() } else { Some(to_float(self.number()?)) }
-    }
-
-    fn boolean(self) -> Option<bool> {
-        if self.is_string() {
-            return self.parsed();
-        }
-        let mut jiter = Jiter::new(self.text.as_bytes());
-        match jiter.peek().ok()? {
-            peek @ (Peek::True | Peek::False) => jiter.known_bool(peek).ok(),
-            _ => None,
-        }
     }
 }
