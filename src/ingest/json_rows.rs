@@ -9,12 +9,12 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use jiter::{Jiter, JiterError, LinePosition, Peek};
+use jiter::{JiterError, LinePosition, Peek};
 
 use super::layout::{Layout, target_name};
 use super::rows::{Cell, Fault, Row, slot};
 use super::values::{end_members, start_member};
-use crate::json::{place_in, push_json_string, skip_value, without_lone_surrogates};
+use crate::json::{Reader, place_in, push_json_string, without_lone_surrogates};
 use crate::schema::{HeaderMatch, beaten_note, match_header};
 
 /// What is done with columns that are none of ours.
@@ -96,51 +96,6 @@ impl From<JiterError> for Misread {
     }
 }
 
-/// The parser of a record, which may leave parts of it out.
-struct Reader<'r> {
-    /// The record as it came.
-    record: &'r str,
-    /// What is read of it: the same, but for halves of surrogate pairs.
-    read: &'r str,
-    parser: Jiter<'r>,
-    /// Where in the record the parser began.
-    base: usize,
-}
-
-impl<'r> Reader<'r> {
-    fn new(record: &'r str, read: &'r str) -> Self {
-        Self { record, read, parser: Jiter::new(read.as_bytes()), base: 0 }
-    }
-
-    /// Returns where in the record the parser is.
-    fn index(&self) -> usize {
-        self.base + self.parser.current_index()
-    }
-
-    /// Goes past an object or an array.
-    fn skip_nested(&mut self, peek: Peek) -> Result<(), JiterError> {
-        match skip_value(self.read.as_bytes(), self.index()) {
-            Some(end) => {
-                self.parser = Jiter::new(self.read.as_bytes().get(end..).unwrap_or_default());
-                self.base = end;
-                Ok(())
-            }
-            None => self.parser.known_skip(peek),
-        }
-    }
-
-    /// Says where in the record an error is.
-    fn placed(&self, misread: Misread) -> Misread {
-        match misread {
-            Misread::Json(mut error) => {
-                error.index += self.base;
-                Misread::Json(error)
-            }
-            fault @ Misread::Fault(_) => fault,
-        }
-    }
-}
-
 /// Reads the records of a block; keeps what it learns about keys, and its memory, from record to record.
 pub(super) struct JsonRows<'m> {
     map: &'m [(String, String)],
@@ -188,12 +143,12 @@ impl<'m> JsonRows<'m> {
 
     /// Reads an object into a row; `line` is where it starts.
     pub(super) fn read_object<'a>(&'a mut self, record: &'a str, line: u64) -> Result<Row<'a>, Fault> {
-        self.read(record, line, Self::members)
+        self.read(record, line, |rows, reader, column| rows.members(reader, record, column))
     }
 
     /// Reads an array into a row, its values in the order of the headers; `line` is where it starts.
     pub(super) fn read_array<'a>(&'a mut self, record: &'a str, layout: &Layout, line: u64) -> Result<Row<'a>, Fault> {
-        self.read(record, line, |rows, reader, column| rows.elements(reader, layout, column))
+        self.read(record, line, |rows, reader, column| rows.elements(reader, record, layout, column))
     }
 
     fn read<'a>(
@@ -206,8 +161,11 @@ impl<'m> JsonRows<'m> {
         let mut read = |rows: &mut Self, text: &str| {
             rows.start();
             column = None;
-            let mut reader = Reader::new(record, text);
-            read(rows, &mut reader, &mut column).map_err(|misread| reader.placed(misread))
+            let mut reader = Reader::new(text);
+            read(rows, &mut reader, &mut column).map_err(|misread| match misread {
+                Misread::Json(error) => Misread::Json(reader.placed(error)),
+                fault @ Misread::Fault(_) => fault,
+            })
         };
         let mut result = read(self, record);
         let mut mended = None;
@@ -253,7 +211,12 @@ impl<'m> JsonRows<'m> {
         Ok(row)
     }
 
-    fn members(&mut self, reader: &mut Reader<'_>, column: &mut Option<&'static str>) -> Result<(), Misread> {
+    fn members(
+        &mut self,
+        reader: &mut Reader<'_>,
+        record: &str,
+        column: &mut Option<&'static str>,
+    ) -> Result<(), Misread> {
         if reader.parser.peek()? != Peek::Object {
             return Err(Misread::Fault(Fault::record("not a JSON object")));
         }
@@ -277,12 +240,12 @@ impl<'m> JsonRows<'m> {
             } else {
                 let mut target = target;
                 if let Some(slot) = slot(target) {
-                    if filled & (1 << slot) != 0 && !self.wins(index, reader.record)? {
+                    if filled & (1 << slot) != 0 && !self.wins(index, record)? {
                         target = HeaderMatch::Unknown;
                     }
                     filled |= 1 << slot;
                 }
-                self.value(reader, peek, target, index)?;
+                self.value(reader, record, peek, target, index)?;
             }
             *column = None;
             name = reader.parser.next_key()?;
@@ -293,6 +256,7 @@ impl<'m> JsonRows<'m> {
     fn elements(
         &mut self,
         reader: &mut Reader<'_>,
+        record: &str,
         layout: &Layout,
         column: &mut Option<&'static str>,
     ) -> Result<(), Misread> {
@@ -308,7 +272,7 @@ impl<'m> JsonRows<'m> {
                     let piece = self.take(reader, peek)?;
                     if let (false, Some(key)) = (piece.is_nothing(), layout.extra_keys.get(count)) {
                         start_member(&mut self.extra, key);
-                        self.extra.push_str(reader.record.get(start..reader.index()).unwrap_or_default());
+                        self.extra.push_str(record.get(start..reader.index()).unwrap_or_default());
                     }
                 }
                 None | Some(HeaderMatch::Unknown | HeaderMatch::LeftOut) => reader.parser.known_skip(peek)?,
@@ -334,6 +298,7 @@ impl<'m> JsonRows<'m> {
     fn value(
         &mut self,
         reader: &mut Reader<'_>,
+        record: &str,
         peek: Peek,
         target: HeaderMatch,
         index: usize,
@@ -346,7 +311,7 @@ impl<'m> JsonRows<'m> {
             // A key that lost against the name of its column.
         } else if let (false, Some(key)) = (matches!(piece, Piece::Null), self.keys.get(index)) {
             start_member(&mut self.extra, &key.extra_key);
-            self.extra.push_str(reader.record.get(start..reader.index()).unwrap_or_default());
+            self.extra.push_str(record.get(start..reader.index()).unwrap_or_default());
         }
         Ok(())
     }
@@ -360,7 +325,7 @@ impl<'m> JsonRows<'m> {
             }
             Peek::String => {
                 let text = reader.parser.known_str()?;
-                Ok(match place_in(reader.read, text) {
+                Ok(match place_in(reader.text, text) {
                     Some(place) => Piece::Text(place),
                     None => {
                         let before = self.scratch.len();

@@ -1,10 +1,10 @@
 //! Walks documents once and takes all leaves out of them.
 //!
 //! The walk gives what the look-ups of datafusion-functions-json give: the first of several equal keys counts, there is no
-//! going back, and a look-up reads a document only as far as it must. On a sound document one pass in order does the same as
-//! many look-ups: a quick one where nothing is unusual (`plain`), else one by the parser of the functions. On a document that breaks
-//! off, or nests deeper than the parser skips, the pass is thrown away and `Walker::exact` looks every key up by skipping over
-//! its elder siblings, as the functions do. Like them it reads U+FFFD for half a surrogate pair.
+//! going back, and a look-up reads a document only as far as it must. There are two walks. The quick one (`plain`) takes documents in
+//! which nothing is unusual. Where it meets something else, what it took is thrown away, and the document is walked by the parser of
+//! the functions (`Walker::parsed`), through what is broken too: each value is read, and if that fails it is skipped, as a look-up
+//! of the next key skips over it. For half a surrogate pair both walks read U+FFFD, as the functions do.
 //!
 //! `data` mostly holds the very text of `source_details` once more (in every one of 131,072 sound generated rows). It is walked there
 //! again all the same: it is a tenth of `data`, so going round it would save a fiftieth of an ingest at most, against a
@@ -15,14 +15,14 @@ mod plain;
 use std::collections::HashMap;
 use std::ops::Range;
 
-use jiter::{Jiter, JiterResult, Peek};
+use jiter::{JiterResult, Peek};
 
 use super::elements::Arrays;
 use super::leaf::{BROKEN, CONTAINER, Kind, Leaf, NULL, below, coded_pool_key, is_index};
 use super::manifest::PathNode;
 use super::pools::{MAX_POOLED_BYTES, Pools};
 use crate::json::numbers::{Told, told};
-use crate::json::{place_in, quoted, without_lone_surrogates};
+use crate::json::{Reader, place_in, quoted, without_lone_surrogates};
 
 /// Objects deeper than this are skipped: their paths are unknown to the manifest, and have no leaves.
 pub const MAX_DEPTH: usize = 8;
@@ -274,35 +274,23 @@ impl Walker {
     /// Walks one document; [`Walker::values`] then has what was taken.
     pub fn walk(&mut self, text: &str) {
         self.begin();
-        if self.is_walked(text) {
+        let may_be_deep = brackets(text.as_bytes()) >= MANY_BRACKETS;
+        if !may_be_deep && self.plain(text).is_some() {
             return;
-        }
-        // What is taken by its place is in the same place of the document itself.
-        let mended = without_lone_surrogates(text);
-        if mended.as_deref().is_some_and(|text| self.is_walked(text)) {
-            return;
-        }
-        let text = mended.as_deref().unwrap_or(text);
-        self.nodes[0].kinds |= BROKEN;
-        let mut jiter = Jiter::new(text.as_bytes());
-        if let Ok(Peek::Object) = jiter.peek() {
-            self.exact(text, &mut jiter, 0, 0);
-        }
-    }
-
-    /// Walks a document in one pass; one that is broken or may be deep is not, and nothing is taken.
-    fn is_walked(&mut self, text: &str) -> bool {
-        if brackets(text.as_bytes()) < MANY_BRACKETS {
-            if self.plain(text).is_some() {
-                return true;
-            }
-            self.begin_again();
-            if self.fast(text).is_ok() {
-                return true;
-            }
         }
         self.begin_again();
-        false
+        // The mended document has every byte in its place but the escapes that were mended, and those are never taken by their place.
+        let mended = without_lone_surrogates(text);
+        if let Some(mended) = mended.as_deref().filter(|_| !may_be_deep) {
+            if self.plain(mended).is_some() {
+                return;
+            }
+            self.begin_again();
+        }
+        let text = mended.as_deref().unwrap_or(text);
+        if !self.parsed(text, may_be_deep) || may_be_deep {
+            self.nodes[0].kinds |= BROKEN;
+        }
     }
 
     fn begin(&mut self) {
@@ -323,45 +311,67 @@ impl Walker {
         self.begin();
     }
 
-    fn fast(&mut self, text: &str) -> JiterResult<()> {
-        let mut jiter = Jiter::new(text.as_bytes());
-        match jiter.peek()? {
-            Peek::Object => self.object(text, &mut jiter, 0, 0),
+    /// Walks a document by the parser, as the functions look keys up; says whether it is sound.
+    ///
+    /// A look-up of a value reads the value itself, and one of a younger sibling skips over it. Where the value is sound, reading and
+    /// skipping end at the same byte and the walk goes on from there. Where it is not, skipping may pass what reading refuses
+    /// (a control character in a string), so that the walk goes back to the value's start and skips over it. In a document that may
+    /// nest deeper than the parser skips, the depth counts from where a look-up begins: there the walk always goes back.
+    fn parsed(&mut self, text: &str, may_be_deep: bool) -> bool {
+        let mut reader = Reader::new(text);
+        match reader.parser.peek() {
+            Ok(Peek::Object) => self.object(&mut reader, 0, 0, may_be_deep),
             // No key looks into anything else, and an index is never a leaf.
-            peek => jiter.known_skip(peek),
+            Ok(peek) => reader.parser.known_skip(peek).is_ok(),
+            Err(_) => false,
         }
     }
 
-    fn object(&mut self, text: &str, jiter: &mut Jiter<'_>, node: usize, depth: usize) -> JiterResult<()> {
-        let mut key = jiter.known_object()?;
-        let mut before = None;
-        while let Some(name) = key {
+    /// Walks the object that the parser stands before; says whether it is sound. Behind one that is not, the parser may be anywhere.
+    fn object(&mut self, reader: &mut Reader<'_>, node: usize, depth: usize, may_be_deep: bool) -> bool {
+        let (mut is_sound, mut before) = (true, None);
+        let mut key = reader.parser.known_object();
+        loop {
+            let Ok(name) = key else { return false };
+            let Some(name) = name else { return is_sound };
             let child = self.child(node, before, name);
             before = child.or(before);
-            let peek = jiter.peek()?;
-            match child {
-                Some(child) if self.meet(child) => {
-                    if matches!(peek, Peek::Object) && depth + 1 < MAX_DEPTH {
-                        self.nodes[child].kinds |= CONTAINER;
-                        self.nodes[child].has_objects = true;
-                        self.object(text, jiter, child, depth + 1)?;
-                    } else {
-                        self.value(text, jiter, child, peek)?;
+            let Ok(peek) = reader.parser.peek() else { return false };
+            let start = reader.index();
+            let mut must_skip = true;
+            if let Some(child) = child.filter(|child| self.meet(*child)) {
+                let is_read = if matches!(peek, Peek::Object) && depth + 1 < MAX_DEPTH {
+                    self.nodes[child].kinds |= CONTAINER;
+                    self.nodes[child].has_objects = true;
+                    self.object(reader, child, depth + 1, may_be_deep)
+                } else {
+                    let scratch = self.scratch.len();
+                    let is_read = self.value(reader, child, peek).is_ok();
+                    if !is_read {
+                        self.scratch.truncate(scratch);
+                        self.nodes[child].kinds |= BROKEN;
                     }
+                    is_read
+                };
+                is_sound &= is_read;
+                must_skip = !is_read || may_be_deep;
+                if must_skip {
+                    reader.go_to(start);
                 }
-                _ => jiter.known_skip(peek)?,
             }
-            key = jiter.next_key()?;
+            if must_skip && reader.parser.known_skip(peek).is_err() {
+                return false;
+            }
+            key = reader.parser.next_key();
         }
-        Ok(())
     }
 
     /// Takes a value that is not an object to go into, and moves behind it.
-    fn value(&mut self, text: &str, jiter: &mut Jiter<'_>, node: usize, peek: Peek) -> JiterResult<()> {
-        let start = jiter.current_index();
+    fn value(&mut self, reader: &mut Reader<'_>, node: usize, peek: Peek) -> JiterResult<()> {
+        let (text, start) = (reader.text, reader.index());
         let (kind, taken) = match peek {
             Peek::String if self.is_wanted(node) => {
-                let decoded = jiter.known_str()?;
+                let decoded = reader.parser.known_str()?;
                 let taken = match place_in(text, decoded) {
                     Some(place) => Taken::Text(place.start, place.end),
                     None => self.unescaped(decoded),
@@ -369,33 +379,33 @@ impl Walker {
                 (Kind::Text.bit(), Some(taken))
             }
             Peek::String => {
-                jiter.known_skip(peek)?;
+                reader.parser.known_skip(peek)?;
                 (Kind::Text.bit(), None)
             }
             Peek::Object => {
                 self.skip_deep(node);
-                return jiter.known_skip(peek);
+                return reader.parser.known_skip(peek);
             }
             Peek::Array => {
                 self.meet_array(node, start);
-                jiter.known_skip(peek)?;
+                reader.parser.known_skip(peek)?;
                 (CONTAINER, None)
             }
             Peek::Null => {
-                jiter.known_skip(peek)?;
+                reader.parser.known_skip(peek)?;
                 (NULL, None)
             }
             Peek::True | Peek::False => {
-                jiter.known_skip(peek)?;
+                reader.parser.known_skip(peek)?;
                 (Kind::Boolean.bit(), Some(Taken::Boolean(matches!(peek, Peek::True))))
             }
             _ => {
-                jiter.known_skip(peek)?;
-                let taken = number(text, start..jiter.current_index());
+                reader.parser.known_skip(peek)?;
+                let taken = number(text, start..reader.index());
                 (taken.kind().bit(), Some(taken))
             }
         };
-        self.note(text, node, kind, taken, start..jiter.current_index());
+        self.note(text, node, kind, taken, start..reader.index());
         Ok(())
     }
 
@@ -439,35 +449,6 @@ impl Walker {
             } else {
                 this.unpooled = true;
             }
-        }
-    }
-
-    /// Looks up every key as the functions do: the value by a parser of its own, its younger siblings by skipping over it.
-    fn exact(&mut self, text: &str, jiter: &mut Jiter<'_>, node: usize, depth: usize) {
-        let mut key = jiter.known_object().ok().flatten();
-        let mut before = None;
-        while let Some(name) = key {
-            let child = self.child(node, before, name);
-            before = child.or(before);
-            let Ok(peek) = jiter.peek() else { return };
-            if let Some(child) = child.filter(|child| self.meet(*child)) {
-                let mut inside = jiter.clone();
-                if matches!(peek, Peek::Object) && depth + 1 < MAX_DEPTH {
-                    self.nodes[child].kinds |= CONTAINER;
-                    self.nodes[child].has_objects = true;
-                    self.exact(text, &mut inside, child, depth + 1);
-                } else {
-                    let before = self.scratch.len();
-                    if self.value(text, &mut inside, child, peek).is_err() {
-                        self.scratch.truncate(before);
-                        self.nodes[child].kinds |= BROKEN;
-                    }
-                }
-            }
-            if jiter.known_skip(peek).is_err() {
-                return;
-            }
-            key = jiter.next_key().ok().flatten();
         }
     }
 

@@ -15,13 +15,13 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("texts", &["json"]),
     ("functions", &["json", "texts", "zones"]),
     ("script", &["functions", "zones"]),
-    ("format", &["functions", "zones"]),
-    ("generate", &["schema", "zones"]),
+    ("format", &["functions", "json", "zones"]),
+    ("generate", &["json", "schema", "zones"]),
     ("shred", &["json", "texts"]),
     ("lake", &["schema", "shred"]),
     ("ingest", &["json", "lake", "schema", "zones"]),
     ("engine", &["functions", "json", "lake", "schema", "shred", "texts", "zones"]),
-    ("report", &["engine", "format", "script", "zones"]),
+    ("report", &["engine", "format", "json", "script", "zones"]),
 ];
 
 /// What may be named only in some modules.

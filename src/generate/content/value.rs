@@ -5,7 +5,7 @@ use crate::generate::calendar::DAY_US;
 use crate::generate::random::Random;
 use crate::generate::text::{JsonText, month_day, push_day, push_id, push_instant, push_number, push_padded};
 use crate::generate::vocabulary::{GOODS, NOTES, PLACES, Value, WORDS};
-use crate::json::{Escaping, push_json_string_as};
+use crate::json::push_json_string_as;
 
 impl Content<'_> {
     /// Appends a value of this kind.

@@ -6,6 +6,7 @@
 use chrono::DateTime;
 
 use super::schema::{Schema, Type, TypeId};
+use crate::json::push_json_string;
 
 /// How deep values may nest.
 const MAX_DEPTH: usize = 200;
@@ -276,7 +277,6 @@ fn decimal(bytes: &[u8], scale: usize) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::push_json_string;
 
     #[test]
     fn decimals_keep_all_digits() {

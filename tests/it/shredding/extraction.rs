@@ -22,7 +22,7 @@ fn function(name: &str) -> Arc<ScalarUDF> {
 /// Calls a function the way an engine does.
 fn call(function: &ScalarUDF, documents: &ArrayRef, path: &[Step]) -> ArrayRef {
     let step = |step: &Step| match step {
-        Step::Key(key) => ScalarValue::from(key.as_str()),
+        Step::Key(key) | Step::Name(key) => ScalarValue::from(key.as_str()),
         Step::Index(index) => ScalarValue::Int64(Some(*index as i64)),
     };
     let scalars: Vec<ScalarValue> = path.iter().map(step).collect();
