@@ -1,26 +1,29 @@
-//! Inner joins by key whose filter also bounds one side by the other: what happened to the same caller within the hour.
+//! Range joins: inner joins by key whose filter also bounds one side by the other, as "the same caller within the hour" does.
 //!
-//! The stock operator makes all pairs of rows with equal keys before it looks at the filter, so that the pairs of a frequent phone
-//! number grow with the square of its sessions. [`IntervalJoinExec`] keeps the rows of each key of the build side sorted by an
-//! expression that the filter bounds, and finds by binary search those rows that a row of the other side can meet.
+//! DataFusion's hash join makes all pairs of rows with equal keys before it evaluates the filter, so that the pairs of a frequent phone
+//! number grow with the square of its sessions. [`IntervalJoinExec`] is a hash join too. It keeps the build rows of each key sorted by an
+//! expression that the filter bounds, and finds by binary search the range of build rows that a probe row can meet.
 //!
 //! ```text
-//! rows of the build side, key by key:   +1201…: 08:00 08:20 11:05 | +1202…: 07:30 09:10 | …
-//! a row of the other side:              +1201… at 08:50, of the hour before it: 08:00 08:20
+//! build rows, key by key:   +1201…: 08:00 08:20 11:05 | +1202…: 07:30 09:10 | …
+//! a probe row:              +1201… at 08:50, of the hour before it: 08:00 08:20
 //! ```
 //!
-//! One expression is what rows are sorted by. Others that are bounded too (the start and the end of a span) are searched by the
-//! greatest value so far, and the least that is still to come: where they rise with the first that finds exactly what is asked for,
-//! else some rows too many. The filter is evaluated on what was found, unless nothing of it is left to check. It stands
-//! in place of the stock operator but for: other kinds of joins, keys for which null equals null, a
-//! limit, keys that are floats, nested or of two types, filters without `left < right` (or `<=`, `>`, `>=`) over integers, dates, instants or
-//! durations of one type, and filters that give another answer each time.
+//! The build rows of a key are sorted by one expression. A second bounded expression (the end of a span whose start is sorted) has a
+//! running maximum and, from the other end, a running minimum, which never fall; a binary search over these narrows the range further. The
+//! range is exact where the second expression rises with the first. Elsewhere it has some rows too many, and the filter is evaluated on its
+//! pairs. The filter is not evaluated where the ranges are exact and have checked all of it.
 //!
-//! The rows of the other side stay in their order; those that one of them meets come sorted by the bounded expression, then in the
-//! order in which they were read. Where the build side does not fit into memory the stock operator takes over; it has no other
-//! means either, and fails unless it needs less. An error of the filter that only pairs out of bounds would cause does not
-//! occur. The filter that the build side's keys put on the scan of the other side has their least and greatest value, and all of
-//! them or two bits of each one's hash; with several partitions no scan waits for it, as one does for the stock operator's.
+//! The operator takes the place of DataFusion's for inner joins with no limit, whose keys are neither floats nor nested nor of two types, whose
+//! nulls equal nothing, and whose filter gives the same answer each time and has `left < right` (or `<=`, `>`, `>=`) over integers, dates,
+//! instants or durations of one type. All other joins stay with DataFusion's operator.
+//!
+//! Probe rows stay in their order. The build rows that a probe row meets come sorted by the bounded expression, and those of equal values in the
+//! order in which they were read. Where the build side does not fit into memory, DataFusion's operator takes over; it does not spill either, so
+//! that the query fails unless that operator needs less. A filter that would fail for a pair outside of the range alone does not fail.
+//!
+//! The build side also makes a dynamic filter for the scan of the probe side. It has the least and the greatest key, and either all keys or two
+//! bits of each key's hash. With several partitions no scan waits for this filter, whereas one does for that of DataFusion's operator.
 
 mod bounds;
 mod build;

@@ -1,4 +1,4 @@
-//! The other side: each of its rows finds those of the build side that it meets.
+//! The probe side: each of its rows finds the build rows that it meets.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use super::bounds::Ordered;
 use super::build::Build;
 use super::terms::{Terms, batch as batch_of, column, keys_of};
 
-/// A row of the other side with the places of those rows that it may meet.
+/// A probe row, and the range of places in the sorted build side whose rows it may meet.
 #[derive(Debug, Clone, Copy)]
 struct Range {
     row: u32,
@@ -23,20 +23,20 @@ struct Range {
     to: u32,
 }
 
-/// A batch of the other side that is not done yet.
+/// A probe batch of which not all pairs are made.
 #[derive(Debug)]
 struct Current {
     batch: RecordBatch,
     keys: Vec<ArrayRef>,
-    /// Those of the rows that may meet any.
+    /// The probe rows that may meet build rows, each with its range.
     ranges: Vec<Range>,
-    /// The first that is not done; its places that are left begin with its `from`.
+    /// The first range of which not all pairs are made. The places of its pairs that were made are cut off its front.
     next: usize,
-    /// Whether what was found needs no filter.
+    /// Whether the ranges are all that the filter checks, so that it need not be evaluated.
     is_exact: bool,
 }
 
-/// Joins a partition of the other side with the build side, some pairs at a time.
+/// Joins a partition of the probe side with the build side, a batch of pairs at a time.
 pub(super) struct Probe {
     terms: Arc<Terms>,
     build: Arc<Build>,
@@ -91,7 +91,8 @@ impl Probe {
                     nulls = NullBuffer::union(nulls.as_ref(), one.nulls.as_ref());
                     values.push(Some(one.values));
                 }
-                // It may fail for a row that has no pair: the filter says so where it has one.
+                // The expression may have failed for a probe row without any pair. The filter has the expression too, and is
+                // evaluated on pairs alone: it fails if one of them has such a row.
                 Err(_) => {
                     is_exact = false;
                     values.push(None);
@@ -106,6 +107,7 @@ impl Probe {
             if nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
                 continue;
             }
+            // All build rows with this hash; each bound can only narrow their range.
             let Some(mut places) = self.build.find(*hash) else { continue };
             for (bound, values) in &bounds {
                 if places.0 >= places.1 {
@@ -126,7 +128,8 @@ impl Probe {
         Ok(())
     }
 
-    /// Keeps the rows whose key is that of the rows with its hash, which is one: any of those tells.
+    /// Keeps the probe rows whose key is that of the build rows with the same hash. Where no two keys share a hash, the build rows of a
+    /// hash have one key, so that the key of the first row of a range is that of all its rows.
     fn keep_equal(&self, keys: &[ArrayRef], ranges: &mut Vec<Range>) -> Result<()> {
         let order = self.build.order();
         let left = ranges.iter().map(|range| order[range.from as usize]).collect::<Vec<_>>();
@@ -141,7 +144,7 @@ impl Probe {
         Ok(())
     }
 
-    /// Compares the keys of pairs, none of which is null.
+    /// Compares the keys of pairs of a build row and a probe row; no key is null. `None` where there are no key columns.
     fn are_equal(&self, keys: &[ArrayRef], left: &UInt32Array, right: &UInt32Array) -> Result<Option<BooleanArray>> {
         let mut all: Option<BooleanArray> = None;
         for (one, other) in self.build.keys().iter().zip(keys) {
@@ -207,7 +210,7 @@ impl Probe {
 }
 
 impl Current {
-    /// Returns the next pairs, at most so many: rows of the build side, rows of this one.
+    /// Returns the next pairs, at most so many, as a selection of build rows and one of probe rows.
     fn pairs(&mut self, order: &[u32], most: usize) -> (UInt32Array, UInt32Array) {
         let (mut left, mut right) = (Vec::with_capacity(most), Vec::with_capacity(most));
         while let Some(range) = self.ranges.get_mut(self.next)
