@@ -23,13 +23,14 @@ use super::memory::PeakPool;
 use super::operators::OwnOperators;
 use super::rules::{
     AbsentRows, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows,
-    Operators, ZonedCasts, ZonedTypes, with_read_intervals, with_zone_calls,
+    Membership, Operators, ZonedCasts, ZonedTypes, with_postgres_syntax, with_read_intervals, with_zone_calls,
 };
 use super::scan::Leaves;
 use super::statement;
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::functions::interval::{self, IntervalPlanner};
+use crate::functions::postgres;
 
 /// Operators named in the message when memory runs out.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).unwrap();
@@ -155,6 +156,7 @@ impl Engine {
         analyzer_rules.insert(3, Arc::new(Casts));
         analyzer_rules.insert(4, Arc::new(AbsentRows));
         // Last: where types meet, they have been coerced.
+        analyzer_rules.push(Arc::new(Membership));
         analyzer_rules.push(Arc::new(ZonedCasts));
         analyzer_rules.push(Arc::new(Intervals));
         analyzer_rules.push(Arc::new(Operators));
@@ -166,7 +168,10 @@ impl Engine {
             .with_optimizer_rules(optimizer_rules)
             .build();
         functions::register_all(&mut state)?;
-        for aggregate in interval::aggregates() {
+        for function in postgres::synonyms() {
+            state.register_udf(function)?;
+        }
+        for aggregate in interval::aggregates().into_iter().chain(postgres::aggregates()) {
             state.register_udaf(aggregate)?;
         }
         let mut planners = state.expr_planners().to_vec();
@@ -196,7 +201,8 @@ impl Engine {
     /// # Errors
     /// What DataFusion says of the statement; `script` gives it a place.
     pub async fn plan(&self, statement: Statement, values: &ParamValues) -> datafusion::error::Result<LogicalPlan> {
-        let plan = self.context.state().statement_to_plan(with_zone_calls(with_read_intervals(statement))).await?;
+        let statement = with_zone_calls(with_read_intervals(with_postgres_syntax(statement)?));
+        let plan = self.context.state().statement_to_plan(statement).await?;
         statement::ready(explain::with_footers(&self.context, plan).await?, values)
     }
 }

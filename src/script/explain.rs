@@ -7,6 +7,7 @@ use arrow::error::ArrowError;
 use datafusion::common::{Column, Diagnostic, SchemaError};
 use datafusion::error::DataFusionError;
 
+use super::instead::instead;
 use super::names;
 use super::source::Spot;
 use super::syntax::sentence;
@@ -175,6 +176,10 @@ fn arrow(error: &ArrowError) -> Explanation {
             [Target::OnlyOperator("/".to_owned()), Target::OnlyOperator("%".to_owned())],
         )
         .hint("divide by nullif(divisor, 0) to get null instead"),
+        ArrowError::ArithmeticOverflow(message) if message == "sum out of range" => {
+            Explanation::new("the sum is out of range of bigint", [Target::Call("sum".to_owned())])
+                .hint("sum decimals: sum(x::decimal(38, 0))")
+        }
         ArrowError::ArithmeticOverflow(message) if message.starts_with(OVERFLOW) => overflow(message),
         ArrowError::CastError(message)
         | ArrowError::ParseError(message)
@@ -255,7 +260,10 @@ fn planned(message: &str, diagnostic: Option<&Diagnostic>, tables: &[&str]) -> E
 /// Errors about a name that does not exist.
 fn names_in(message: &str, diagnostic: Option<&Diagnostic>, tables: &[&str]) -> Option<Explanation> {
     if let Some(name) = message.strip_prefix("table function '").and_then(|rest| rest.strip_suffix("' not found")) {
-        return Some(Explanation::new(format!("no table function {name:?}"), [Target::Call(name.to_owned())]));
+        return Some(
+            Explanation::new(format!("no table function {name:?}"), [Target::Call(name.to_owned())])
+                .maybe(instead(name).map(str::to_owned)),
+        );
     }
     let table = |text: &str| -> Option<String> {
         let name = text.strip_prefix("table '")?.strip_suffix("' not found")?;
@@ -270,6 +278,9 @@ fn names_in(message: &str, diagnostic: Option<&Diagnostic>, tables: &[&str]) -> 
     }
     if let Some(name) = between(message, "Invalid function '", "'") {
         let explanation = Explanation::new(format!("no function {name:?}"), [Target::Call(name.to_owned())]);
+        if let Some(hint) = instead(name) {
+            return Some(explanation.hint(hint));
+        }
         if WINDOW_FUNCTIONS.contains(&name.to_lowercase().as_str()) {
             let message = format!("window function {name:?} needs an OVER clause");
             let hint = format!("write {name}(…) over (order by …)");

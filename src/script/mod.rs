@@ -30,6 +30,7 @@ mod dialect;
 mod explain;
 mod files;
 mod header;
+mod instead;
 mod moment;
 mod names;
 mod operators;

@@ -131,3 +131,23 @@ async fn every_answer_is_that_of_postgresql() {
     }
     assert!(wrong.is_empty(), "\n{wrong}");
 }
+
+/// Lines that hold in PostgreSQL 15.18 with the same TimeZone.
+const IN_BERLIN: &str = r#"
+with v(t) as (values (arrow_cast('2026-11-20T22:32:06Z', 'Timestamp(Microsecond, Some("UTC"))')))
+select 1 as line, extract(hour from t) = 23 as holds from v
+union all select 2, extract(epoch from (timestamptz '2026-11-21 00:00:00.5+00' - timestamptz '2026-11-20 00:00:00+00')) = 86400.5
+union all select 3, (timestamptz '2026-11-21 00:00:00+00' - timestamptz '2026-11-18 00:00:00+00') > interval '2 days'
+union all select 4, t >= '2026-11-20 23:32:06' from v
+union all select 5, to_char(t, 'YYYY-MM-DD HH24') = '2026-11-20 23' from v
+union all select 6, to_timestamp(1700000000) = timestamptz '2023-11-14 22:13:20+00'
+union all select 7, count(*) = 0 from (values (1)) as a(i) where 'x' not in (select c from (values ('y'), (null)) as w(c))
+union all select 8, round(cast(percentile_cont(0.9) within group (order by x desc) as numeric), 9) = 1.2 from (values (1), (2), (9)) as w(x)
+union all select 9, count(*) = 1 from v where t::date = date '2026-11-20' and date_trunc('day', t) = timestamptz '2026-11-19 23:00:00+00'
+order by 1"#;
+
+#[tokio::test]
+async fn a_query_of_zones_subqueries_and_percentiles_holds_line_by_line() {
+    let given = answer(&session("Europe/Berlin".parse().unwrap()), IN_BERLIN).await.unwrap();
+    assert_eq!(given, (1..=9).map(|line| format!("{line} | t")).collect::<Vec<_>>().join(" ; "));
+}

@@ -57,7 +57,7 @@ pub fn nullable_columns(plan: &Arc<LogicalPlan>) -> Result<LogicalPlan> {
 }
 
 /// Says whether a plan gives a row whatever it reads: an aggregate without groups does.
-fn has_a_row(plan: &LogicalPlan) -> bool {
+pub(super) fn has_a_row(plan: &LogicalPlan) -> bool {
     match plan {
         LogicalPlan::Projection(projection) => has_a_row(&projection.input),
         LogicalPlan::SubqueryAlias(alias) => has_a_row(&alias.input),

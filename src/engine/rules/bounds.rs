@@ -5,6 +5,8 @@
 //! constant is the duration compared with a constant of its own unit, rounded the way the operator allows; and the difference of a constant instant and another
 //! is within a duration where the other is beyond a third. Both are equivalent for every value, null included, since the steps are taken only where
 //! nothing overflows; where the difference itself would, the bound goes on.
+//!
+//! `-x < 5` of integers is `x > -5` likewise.
 
 use std::sync::Arc;
 
@@ -16,6 +18,7 @@ use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
 use super::{each_expression, is_comparison};
 use crate::functions::interval::Part;
+use crate::functions::postgres::Checked;
 
 /// The rule of DataFusion that folds constants; ours follows it, before filters are pushed down.
 const RUNS_AFTER: &str = "simplify_expressions";
@@ -50,6 +53,9 @@ impl OptimizerRule for Bounds {
 /// Rewrites one comparison.
 fn with_bound(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let Expr::BinaryExpr(comparison) = &expr else { return Transformed::no(expr) };
+    if let Some(bound) = of_negation(comparison) {
+        return Transformed::yes(Expr::BinaryExpr(bound));
+    }
     let durations = of_durations(comparison, schema);
     let instants = of_instants(durations.as_ref().unwrap_or(comparison));
     match instants.or(durations) {
@@ -65,6 +71,17 @@ fn literal_right(comparison: &BinaryExpr) -> Option<(&Expr, Operator, &ScalarVal
         (Expr::Literal(literal, _), other) => Some((other, comparison.op.swap()?, literal)),
         _ => None,
     }
+}
+
+/// Compares an integer, not its negative, with a constant.
+fn of_negation(comparison: &BinaryExpr) -> Option<BinaryExpr> {
+    let (other, op, literal) = literal_right(comparison)?;
+    let integer = Checked::negated(other)?;
+    if !is_comparison(op) || literal.is_null() {
+        return None;
+    }
+    let right = Box::new(Expr::Literal(literal.arithmetic_negate().ok()?, None));
+    Some(BinaryExpr { left: Box::new(integer.clone()), op: op.swap()?, right })
 }
 
 /// Compares a duration, not its length, with a constant.
@@ -200,6 +217,25 @@ mod tests {
             let (plan, answer) = answer(&format!("select count(*) as n from {ROWS} where {condition}")).await;
             assert!(plan.contains(bound), "{condition}\n{plan}");
             assert!(answer.contains(&format!("| {rows} ")), "{condition}: {rows}\n{answer}\n{plan}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_bound_of_a_negative_is_one_of_the_column() {
+        let rows = "(values (3), (-5), (0), (null), (9223372036854775807)) as v(x)";
+        for (condition, bound, count) in [
+            ("-x < 5", "column1 > Int64(-5)", 3),
+            ("-x >= 5", "column1 <= Int64(-5)", 1),
+            ("5 > -x", "column1 > Int64(-5)", 3),
+            ("-x = -3", "column1 = Int64(3)", 1),
+            ("-x in (-3, 5)", "", 2),
+            ("-x is not distinct from 5", "column1 IS NOT DISTINCT FROM Int64(-5)", 1),
+            // There is no number that this is the negative of.
+            ("-x = -9223372036854775807 - 1", "", 0),
+        ] {
+            let (plan, answer) = answer(&format!("select count(*) as n from {rows} where {condition}")).await;
+            assert!(plan.contains(bound), "{condition}\n{plan}");
+            assert!(answer.contains(&format!("| {count} ")), "{condition}: {count}\n{answer}\n{plan}");
         }
     }
 }

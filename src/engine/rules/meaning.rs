@@ -9,10 +9,10 @@
 
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::functions::math::expr_fn::round;
-use datafusion::logical_expr::expr::Like;
+use datafusion::logical_expr::expr::{Case, Like};
 use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast};
 use datafusion::optimizer::AnalyzerRule;
 
@@ -104,6 +104,16 @@ fn checked(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             _ => Transformed::no(Expr::BinaryExpr(BinaryExpr { left, op, right })),
         },
         Expr::Negative(inner) if is_integer(&inner) => Transformed::yes(Checked::Negate.call(vec![*inner])),
+        // DataFusion makes `a and b` of `case when a then b else false end`, and then computes b where a is false.
+        Expr::Case(case) if is_guard(&case) && case.when_then_expr.iter().all(|(_, then)| is_boolean(then, schema)) => {
+            let number = |expr: Box<Expr>| Box::new(Expr::Cast(Cast::new(expr, DataType::Int8)));
+            let case = Case {
+                expr: case.expr,
+                when_then_expr: case.when_then_expr.into_iter().map(|(when, then)| (when, number(then))).collect(),
+                else_expr: case.else_expr.map(number),
+            };
+            Transformed::yes(Expr::Cast(Cast::new(Box::new(Expr::Case(case)), DataType::Boolean)))
+        }
         Expr::SimilarTo(Like { negated, expr, pattern: text, escape_char, case_insensitive: _ }) => {
             let op = if negated { Operator::RegexNotMatch } else { Operator::RegexMatch };
             let right = Box::new(pattern(*text, escape_char));
@@ -111,4 +121,24 @@ fn checked(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         }
         other => Transformed::no(other),
     }
+}
+
+fn is_boolean(expr: &Expr, schema: &DFSchema) -> bool {
+    expr.get_type(schema).is_ok_and(|data_type| matches!(data_type, DataType::Boolean | DataType::Null))
+}
+
+/// Says whether what a `case` computes may fail where its condition is false.
+fn is_guard(case: &Case) -> bool {
+    let may_fail = |expr: &Expr| {
+        let found = expr.exists(|expr| {
+            Ok(match expr {
+                Expr::BinaryExpr(BinaryExpr { op, .. }) => matches!(op, Operator::Divide | Operator::Modulo),
+                Expr::Cast(_) => true,
+                Expr::ScalarFunction(call) => Checked::is_one(&call.func),
+                _ => false,
+            })
+        });
+        found.unwrap_or(true)
+    };
+    case.when_then_expr.iter().any(|(_, then)| may_fail(then)) || case.else_expr.as_deref().is_some_and(may_fail)
 }

@@ -1,12 +1,17 @@
 //! Our rules for the optimizer, one a file.
 
 mod absent;
+mod aggregates;
+mod apart;
 mod bounds;
 mod clock;
 mod durations;
 mod elements;
 mod intervals;
 mod meaning;
+mod membership;
+mod syntax;
+mod unnamed;
 mod window;
 mod zones;
 
@@ -23,6 +28,8 @@ pub use durations::Durations;
 pub use elements::LeavesOfElements;
 pub use intervals::{IntervalTexts, Intervals, with_read_intervals};
 pub use meaning::{Casts, Operators};
+pub use membership::Membership;
+pub use syntax::with_postgres_syntax;
 pub use window::LeavesOfWindows;
 pub use zones::{ZonedCasts, ZonedTypes, with_zone_calls};
 

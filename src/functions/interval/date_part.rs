@@ -1,12 +1,13 @@
 //! `date_part` of DataFusion, with PostgreSQL's fields of intervals and durations.
 //!
 //! A field of an interval is a number that it holds: `hour` of `1 day 25:00:00` is 25, and of a duration what is left after whole
-//! days. `epoch`, `second` and `millisecond` keep fractions.
+//! days. `epoch`, `second` and `millisecond` keep fractions; `second` of an instant and of a time does too.
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, Float64Array, IntervalMonthDayNanoArray};
-use arrow::datatypes::{DataType, Field, FieldRef, IntervalMonthDayNano};
+use arrow::array::{ArrayRef, AsArray, Float64Array, IntervalMonthDayNanoArray};
+use arrow::compute::{binary, date_part};
+use arrow::datatypes::{DataType, Field, FieldRef, Int32Type, IntervalMonthDayNano};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::functions::datetime::date_part::DatePartFunc;
 use datafusion::logical_expr::preimage::PreimageResult;
@@ -89,6 +90,22 @@ fn epoch(value: IntervalMonthDayNano) -> f64 {
     (seconds + nanoseconds / second) as f64 + (nanoseconds % second) as f64 / 1e9
 }
 
+/// Says whether it is the second of a clock that is asked for, which has a fraction; DataFusion cuts it off.
+fn is_second(name: Option<&str>, data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_))
+        && matches!(name.and_then(part_named), Some(Part::Fraction(_)))
+        && name.is_some_and(|name| name.trim().to_ascii_lowercase().starts_with('s'))
+}
+
+fn seconds(array: &ArrayRef) -> Result<ArrayRef> {
+    let (whole, rest) =
+        (date_part(array, arrow::compute::DatePart::Second)?, date_part(array, arrow::compute::DatePart::Nanosecond)?);
+    let (whole, rest) = (whole.as_primitive::<Int32Type>(), rest.as_primitive::<Int32Type>());
+    let seconds: Float64Array =
+        binary(whole, rest, |whole, rest| f64::from(whole) + f64::from(rest % 1_000_000_000) / 1e9)?;
+    Ok(Arc::new(seconds))
+}
+
 impl Part {
     fn of(self, array: &ArrayRef) -> Result<ArrayRef> {
         if let (Self::Epoch, DataType::Duration(_)) = (self, array.data_type()) {
@@ -140,6 +157,11 @@ impl ScalarUDFImpl for DatePart {
             };
             return Ok(Arc::new(Field::new(self.name(), part.data_type(), field.is_nullable())));
         }
+        if let ([_, field], [Some(name), _]) = (args.arg_fields, args.scalar_arguments)
+            && is_second(scalar_text(name), field.data_type())
+        {
+            return Ok(Arc::new(Field::new(self.name(), DataType::Float64, field.is_nullable())));
+        }
         self.inner.return_field_from_args(args)
     }
 
@@ -147,6 +169,14 @@ impl ScalarUDFImpl for DatePart {
         let [ColumnarValue::Scalar(name), value] = args.args.as_slice() else {
             return self.inner.invoke_with_args(args);
         };
+        if is_second(scalar_text(name), &value.data_type()) {
+            return Ok(match value {
+                ColumnarValue::Array(array) => ColumnarValue::Array(seconds(array)?),
+                ColumnarValue::Scalar(scalar) => {
+                    ColumnarValue::Scalar(ScalarValue::try_from_array(&seconds(&scalar.to_array()?)?, 0)?)
+                }
+            });
+        }
         if !is_length(&value.data_type()) {
             return self.inner.invoke_with_args(args);
         }

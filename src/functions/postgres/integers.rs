@@ -1,7 +1,8 @@
 //! Arithmetic of integers that fails where DataFusion's wraps: `9223372036854775807 + 1` is an error in PostgreSQL.
 //!
-//! A block of values is computed by the kernels that wrap, and looked through for overflows without a branch a value. Only where
-//! there is one, the kernels that check each value say which, or that it stands in the place of a null.
+//! A block of values is computed by the kernels that wrap. How many bits its values take says mostly that nothing can have overflowed;
+//! otherwise they are looked through one by one, without a branch. Only where there is an overflow, the kernels that check each value say
+//! which, or that it stands in the place of a null.
 
 use std::sync::{Arc, LazyLock};
 
@@ -33,12 +34,29 @@ pub enum Checked {
 
 /// What is asked of a type of integers.
 trait Overflowing: Copy {
+    /// The bits of a value without its sign.
+    const VALUE_BITS: u32;
+
     fn overflows(self, other: Self, operator: Checked) -> bool;
+
+    /// Counts the bits that the largest of some values takes, without the sign.
+    fn bits(values: &[Self]) -> u32;
 }
 
 macro_rules! overflowing {
-    ($($native:ty),*) => {$(
+    ($sign:literal: $($native:ty),*) => {$(
         impl Overflowing for $native {
+            const VALUE_BITS: u32 = <$native>::BITS - $sign;
+
+            #[inline(always)]
+            fn bits(values: &[Self]) -> u32 {
+                // All bits of a negative number are turned around, which are as many as it takes.
+                let used = values
+                    .iter()
+                    .fold(0 as $native, |used, value| used | (value ^ ((value >> (<$native>::BITS - 1)) * $sign)));
+                <$native>::BITS - used.leading_zeros()
+            }
+
             #[inline(always)]
             fn overflows(self, other: Self, operator: Checked) -> bool {
                 match operator {
@@ -51,7 +69,8 @@ macro_rules! overflowing {
         }
     )*};
 }
-overflowing!(i8, i16, i32, i64, u8, u16, u32, u64);
+overflowing!(1: i8, i16, i32, i64);
+overflowing!(0: u8, u16, u32, u64);
 
 impl Checked {
     pub(super) const ALL: [Self; 4] = [Self::Add, Self::Subtract, Self::Multiply, Self::Negate];
@@ -106,6 +125,18 @@ impl Checked {
         Expr::ScalarFunction(ScalarFunction { func: self.function(), args })
     }
 
+    /// Says whether a function is one of these.
+    pub fn is_one(function: &ScalarUDF) -> bool {
+        function.inner().downcast_ref::<CheckedFunction>().is_some()
+    }
+
+    /// Returns `x` of a call that stands for `-x`; `None` for any other expression.
+    pub fn negated(expr: &Expr) -> Option<&Expr> {
+        let Expr::ScalarFunction(call) = expr else { return None };
+        let function = call.func.inner().downcast_ref::<CheckedFunction>()?;
+        call.args.first().filter(|_| function.operator == Self::Negate)
+    }
+
     fn checked(self, left: &dyn Datum, right: &dyn Datum) -> std::result::Result<ArrayRef, ArrowError> {
         match self {
             Self::Add => add(left, right),
@@ -145,6 +176,19 @@ impl Checked {
         let (Some(left), Some(right)) = (left.as_primitive_opt::<T>(), right.as_primitive_opt::<T>()) else {
             return true;
         };
+        let bits = |values: &[T::Native]| T::Native::bits(values);
+        let cannot = match self {
+            Self::Add => bits(left.values()).max(bits(right.values())) < T::Native::VALUE_BITS,
+            // What is less than zero does not fit a type without a sign.
+            Self::Subtract => is_signed::<T>() && bits(left.values()).max(bits(right.values())) < T::Native::VALUE_BITS,
+            Self::Multiply => {
+                bits(left.values()) + bits(right.values()) <= T::Native::VALUE_BITS - u32::from(is_signed::<T>())
+            }
+            Self::Negate => is_signed::<T>() && bits(left.values()) < T::Native::VALUE_BITS,
+        };
+        if cannot {
+            return false;
+        }
         // One loop an operator, without a branch inside.
         match self {
             Self::Add => {
@@ -159,6 +203,10 @@ impl Checked {
             Self::Negate => left.values().iter().fold(false, |any, a| any | a.overflows(*a, Self::Negate)),
         }
     }
+}
+
+fn is_signed<T: ArrowPrimitiveType>() -> bool {
+    T::DATA_TYPE.is_signed_integer()
 }
 
 #[inline(always)]
@@ -235,7 +283,7 @@ impl ScalarUDFImpl for CheckedFunction {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int32Array, Int64Array, Scalar, UInt64Array};
+    use arrow::array::{Int32Array, Int64Array, Scalar, UInt8Array, UInt64Array};
 
     use super::*;
 
@@ -255,6 +303,42 @@ mod tests {
             (Checked::Add, &Int32Array::from(vec![i32::MAX]), &Int32Array::from(vec![1])),
         ] {
             assert!(operator.compute(left, right).is_err(), "{operator:?}");
+        }
+    }
+
+    #[test]
+    fn values_that_take_few_bits_are_not_looked_through_and_the_rest_is_right_to_the_last_one() {
+        let edges =
+            [i64::MIN, i64::MIN + 1, -(1 << 62) - 1, -(1 << 62), -(1 << 31), -1, 0, 1, 1 << 31, 1 << 62, i64::MAX];
+        for left in edges {
+            for right in edges {
+                let arrays = (Int64Array::from(vec![left]), Scalar::new(Int64Array::from(vec![right])));
+                for (operator, expected) in [
+                    (Checked::Add, left.checked_add(right)),
+                    (Checked::Subtract, left.checked_sub(right)),
+                    (Checked::Multiply, left.checked_mul(right)),
+                    (Checked::Negate, left.checked_neg()),
+                ] {
+                    let computed = operator.compute(&arrays.0, &arrays.1).ok();
+                    let computed = computed.map(|array| array.as_primitive::<Int64Type>().value(0));
+                    assert_eq!(computed, expected, "{left} {operator:?} {right}");
+                }
+            }
+        }
+        let edges = [0_u8, 1, 2, 15, 16, 127, 128, 255];
+        for left in edges {
+            for right in edges {
+                let arrays = (UInt8Array::from(vec![left]), UInt8Array::from(vec![right]));
+                for (operator, expected) in [
+                    (Checked::Add, left.checked_add(right)),
+                    (Checked::Subtract, left.checked_sub(right)),
+                    (Checked::Multiply, left.checked_mul(right)),
+                ] {
+                    let computed = operator.compute(&arrays.0, &arrays.1).ok();
+                    let computed = computed.map(|array| array.as_primitive::<UInt8Type>().value(0));
+                    assert_eq!(computed, expected, "{left} {operator:?} {right}");
+                }
+            }
         }
     }
 

@@ -1,20 +1,54 @@
 //! The functions that plans are rewritten with where DataFusion's operators mean something else than PostgreSQL's.
 //!
-//! They are no part of the reference, as no query needs to call them; `engine/rules/meaning.rs` puts them into plans.
+//! They are no part of the reference: `engine/rules/meaning.rs` puts most of them into plans, and the others (`mod`, `mode`,
+//! `percentile_cont`, `percentile_disc`) are PostgreSQL's.
 
 mod integers;
+mod modulo;
+mod percentiles;
 mod rounding;
 mod similar;
+mod sum;
 
 pub use integers::Checked;
+use percentiles::ordered_sets;
 pub use rounding::to_nearest;
 pub use similar::pattern;
+pub use sum::checked_sum;
 
 use std::sync::Arc;
 
-use datafusion::logical_expr::ScalarUDF;
+use datafusion::functions::math;
+use datafusion::functions_aggregate::bool_and_or::bool_and_udaf;
+use datafusion::functions_aggregate::variance::var_samp_udaf;
+use datafusion::functions_nested::remove::array_remove_all_udf;
+use datafusion::functions_nested::replace::array_replace_all_udf;
+use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 /// Lists the functions.
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
-    Checked::ALL.map(Checked::function).into_iter().chain([rounding::function(), similar::function()]).collect()
+    Checked::ALL
+        .map(Checked::function)
+        .into_iter()
+        .chain([rounding::function(), similar::function(), modulo::function()])
+        .collect()
+}
+
+/// Lists functions of DataFusion that have a name of PostgreSQL's too. `array_remove` and `array_replace` are of every equal element.
+pub fn synonyms() -> Vec<Arc<ScalarUDF>> {
+    [
+        (math::ceil(), "ceiling"),
+        (math::signum(), "sign"),
+        (array_remove_all_udf(), "array_remove"),
+        (array_replace_all_udf(), "array_replace"),
+    ]
+    .map(|(function, name)| Arc::new(function.as_ref().clone().with_aliases([name])))
+    .to_vec()
+}
+
+/// Lists aggregates of PostgreSQL's that DataFusion has under other names, or has not.
+pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
+    let named = |function: Arc<AggregateUDF>, name| Arc::new(function.as_ref().clone().with_aliases([name]));
+    let synonyms = [named(var_samp_udaf(), "variance"), named(bool_and_udaf(), "every")];
+    ordered_sets().into_iter().chain(synonyms).collect()
 }

@@ -21,6 +21,7 @@ use datafusion::logical_expr::{AggregateUDF, Cast, Expr, ExprSchemable, LogicalP
 
 use super::{INTERVAL, Part, length};
 use crate::functions::interval::{is_interval, is_length, stock};
+use crate::functions::postgres::checked_sum;
 
 /// Distinct rows as groups, where there are intervals among them.
 pub(super) fn distinct(input: Arc<LogicalPlan>) -> Result<Transformed<LogicalPlan>> {
@@ -202,6 +203,12 @@ fn split(
         return own.map_or(Split::Not, |stock| Split::Same(call(stock, args.to_vec(), distinct)));
     };
     match func.name() {
+        "sum"
+            if own.is_some()
+                && let Some(checked) = checked_sum(data_type) =>
+        {
+            Split::Same(call(checked, args.to_vec(), distinct))
+        }
         "min" if is_interval(data_type) => {
             Split::Rank(call(min_udaf(), vec![Part::Rank.call(vec![arg.clone()])], false))
         }

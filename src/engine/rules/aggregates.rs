@@ -1,0 +1,101 @@
+//! What PostgreSQL means by parts of calls that DataFusion leaves out: names of windows inside a window, the order of distinct values, and
+//! patterns whose `.` is any character.
+
+use std::collections::HashMap;
+use std::ops::ControlFlow;
+
+use datafusion::sql::sqlparser::ast::{
+    DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident,
+    NamedWindowExpr, OrderByExpr, OrderByOptions, Select, Value, VisitMut, VisitorMut, WindowSpec, WindowType,
+};
+
+use super::syntax::{any_character, is_named};
+
+/// Puts what a window is made of in the place of its name, inside of other windows too: `over (w order by x)`.
+pub(super) fn name_windows(select: &mut Select) -> ControlFlow<String> {
+    if select.named_window.is_empty() {
+        return ControlFlow::Continue(());
+    }
+    let mut known = Windows(HashMap::new());
+    for definition in &mut select.named_window {
+        let spec = match &definition.1 {
+            NamedWindowExpr::NamedWindow(other) => known.named(other)?.clone(),
+            NamedWindowExpr::WindowSpec(spec) => known.whole(spec)?,
+        };
+        definition.1 = NamedWindowExpr::WindowSpec(spec.clone());
+        known.0.insert(folded(&definition.0), spec);
+    }
+    select.projection.visit(&mut known)?;
+    select.qualify.visit(&mut known)
+}
+
+struct Windows(HashMap<String, WindowSpec>);
+
+impl Windows {
+    fn named(&self, name: &Ident) -> ControlFlow<String, &WindowSpec> {
+        match self.0.get(&folded(name)) {
+            Some(spec) => ControlFlow::Continue(spec),
+            None => ControlFlow::Break(format!("the window {:?} is not defined", name.value)),
+        }
+    }
+
+    /// A window with what the one that it names brings.
+    fn whole(&self, spec: &WindowSpec) -> ControlFlow<String, WindowSpec> {
+        let Some(name) = &spec.window_name else { return ControlFlow::Continue(spec.clone()) };
+        let named = self.named(name)?;
+        let order_by = if spec.order_by.is_empty() { &named.order_by } else { &spec.order_by };
+        ControlFlow::Continue(WindowSpec {
+            window_name: None,
+            partition_by: named.partition_by.clone(),
+            order_by: order_by.clone(),
+            window_frame: spec.window_frame.clone().or_else(|| named.window_frame.clone()),
+        })
+    }
+}
+
+impl VisitorMut for Windows {
+    type Break = String;
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        if let Expr::Function(function) = expr
+            && let Some(WindowType::WindowSpec(spec)) = &function.over
+            && spec.window_name.is_some()
+        {
+            function.over = Some(WindowType::WindowSpec(self.whole(spec)?));
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+fn folded(ident: &Ident) -> String {
+    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// Rewrites one call.
+pub(super) fn function(function: &mut Function) {
+    let is_gathered = is_named(function, "array_agg") || is_named(function, "string_agg");
+    let is_pattern = function.name.0.len() == 1 && function.name.to_string().to_lowercase().starts_with("regexp_");
+    let is_replaced = is_named(function, "regexp_replace");
+    let FunctionArguments::List(list) = &mut function.args else { return };
+    if is_pattern && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(pattern))) = list.args.get_mut(1) {
+        any_character(pattern);
+    }
+    if is_replaced
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))) = list.args.get_mut(2)
+        && let Value::SingleQuotedString(text) = &mut value.value
+    {
+        // The whole match.
+        *text = text.replace("\\&", "${0}");
+    }
+    let is_ordered = list.clauses.iter().any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)));
+    if is_gathered
+        && list.duplicate_treatment == Some(DuplicateTreatment::Distinct)
+        && !is_ordered
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(value))) = list.args.first()
+    {
+        // PostgreSQL sorts to find what is distinct; without an order the answer would be another each time.
+        let options = OrderByOptions { asc: None, nulls_first: None };
+        let order = OrderByExpr { expr: value.clone(), options, with_fill: None };
+        list.clauses.push(FunctionArgumentClause::OrderBy(vec![order]));
+    }
+}

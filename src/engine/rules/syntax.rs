@@ -1,0 +1,331 @@
+//! Brings statements of PostgreSQL's syntax into one that DataFusion plans with PostgreSQL's meaning, before they are planned.
+//!
+//! What DataFusion does not know is written in words that it knows (`fetch first 3 rows only`, `|/ x`, `json`, rows compared with rows), and so
+//! is what it takes for something else without a word: `float` for four bytes, `-2 ^ 2` for `-(2 ^ 2)`, `over (w order by x)` without `w`,
+//! `varchar(3)` for any length. What it would answer wrongly and cannot be written in another way is refused. Columns without a name
+//! get one ([`unnamed`](super::unnamed)), and calls of which DataFusion would make one name are told apart ([`apart`](super::apart)).
+
+use std::ops::ControlFlow;
+
+use datafusion::common::plan_err;
+use datafusion::error::Result;
+use datafusion::sql::parser::{CopyToSource, Statement};
+use datafusion::sql::sqlparser::ast::{
+    self, BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, FunctionArg, FunctionArgExpr,
+    FunctionArguments, Ident, LimitClause, ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier,
+    UnaryOperator, Value, VisitMut, VisitorMut,
+};
+
+use super::{aggregates, apart, unnamed};
+
+/// Brings a statement into DataFusion's syntax.
+///
+/// # Errors
+/// What DataFusion would answer wrongly.
+pub fn with_postgres_syntax(mut statement: Statement) -> Result<Statement> {
+    let mut node = &mut statement;
+    while let Statement::Explain(explain) = node {
+        node = &mut explain.statement;
+    }
+    let flow = match node {
+        Statement::Statement(statement) => statement.as_mut().visit(&mut Syntax),
+        Statement::CopyTo(copy) => match &mut copy.source {
+            CopyToSource::Query(query) => query.as_mut().visit(&mut Syntax),
+            CopyToSource::Relation(_) => ControlFlow::Continue(()),
+        },
+        _ => ControlFlow::Continue(()),
+    };
+    match flow {
+        ControlFlow::Break(message) => plan_err!("{message}"),
+        ControlFlow::Continue(()) => Ok(statement),
+    }
+}
+
+struct Syntax;
+
+impl VisitorMut for Syntax {
+    /// Why the statement is refused.
+    type Break = String;
+
+    fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
+        refuse_all(&query.body)?;
+        let Some(fetch) = &query.fetch else { return ControlFlow::Continue(()) };
+        if fetch.with_ties || fetch.percent {
+            return ControlFlow::Break(
+                "FETCH … WITH TIES and PERCENT are not supported: take the rows whose rank() over (order by …) is small enough"
+                    .to_owned(),
+            );
+        }
+        // Without a number it is one row.
+        let rows = fetch.quantity.clone().unwrap_or_else(|| number("1"));
+        match &mut query.limit_clause {
+            None => {
+                query.limit_clause =
+                    Some(LimitClause::LimitOffset { limit: Some(rows), offset: None, limit_by: Vec::new() });
+            }
+            Some(LimitClause::LimitOffset { limit: limit @ None, .. }) => *limit = Some(rows),
+            Some(_) => return ControlFlow::Continue(()),
+        }
+        query.fetch = None;
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
+        unnamed::name(select);
+        aggregates::name_windows(select)?;
+        apart::tell(select);
+        for item in &mut select.projection {
+            // A function of sets is as many rows as it gives, where DataFusion makes a list.
+            if let SelectItem::ExprWithAlias { expr, .. } = item
+                && matches!(expr, Expr::Function(function) if is_named(function, "generate_series") && function.over.is_none())
+            {
+                *expr = call("unnest", vec![expr.clone()]);
+            }
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        if let Expr::BinaryOp { left, op, right } = expr
+            && (is_json(left) || is_json(right))
+        {
+            return match op {
+                BinaryOperator::StringConcat => ControlFlow::Break(
+                    "|| of JSON is not supported: JSON is text here, and two texts are no document".to_owned(),
+                ),
+                BinaryOperator::Eq | BinaryOperator::NotEq => ControlFlow::Break(
+                    "JSON is text here, whose blanks count: compare values of it, such as data->>'key'".to_owned(),
+                ),
+                _ => ControlFlow::Continue(()),
+            };
+        }
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        match expr {
+            Expr::Cast { .. } => cast(expr),
+            Expr::TypedString(typed) => known_type(&mut typed.data_type),
+            Expr::UnaryOp { op, expr: inner } => {
+                let inner = (**inner).clone();
+                match op {
+                    UnaryOperator::Minus if is_power(&inner) => *expr = negated_base(inner),
+                    UnaryOperator::BitwiseNot => {
+                        let ones = Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(number("1")) };
+                        *expr = nested(binary(inner, BinaryOperator::PGBitwiseXor, ones));
+                    }
+                    UnaryOperator::PGSquareRoot => *expr = call("sqrt", vec![inner]),
+                    UnaryOperator::PGCubeRoot => *expr = call("cbrt", vec![inner]),
+                    UnaryOperator::PGAbs => *expr = call("abs", vec![inner]),
+                    _ => {}
+                }
+            }
+            Expr::BinaryOp { left, op, right } => match op {
+                BinaryOperator::PGOverlap => *expr = call("array_has_any", vec![(**left).clone(), (**right).clone()]),
+                BinaryOperator::PGStartsWith => *expr = call("starts_with", vec![(**left).clone(), (**right).clone()]),
+                BinaryOperator::PGRegexMatch
+                | BinaryOperator::PGRegexIMatch
+                | BinaryOperator::PGRegexNotMatch
+                | BinaryOperator::PGRegexNotIMatch => any_character(right),
+                BinaryOperator::Eq | BinaryOperator::NotEq => {
+                    if let (Expr::Tuple(left), Expr::Tuple(right)) = (left.as_ref(), right.as_ref())
+                        && left.len() == right.len()
+                    {
+                        let equal = equal_rows(left, right);
+                        *expr = if *op == BinaryOperator::NotEq { not(equal) } else { equal };
+                    }
+                }
+                _ => {}
+            },
+            Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
+                if let Expr::Array(array) = right.as_mut()
+                    && !array.elem.is_empty()
+                {
+                    let list = std::mem::take(&mut array.elem);
+                    *expr = Expr::InList { expr: left.clone(), list, negated: false };
+                }
+            }
+            Expr::InList { expr: row, list, negated } => {
+                if let Expr::Tuple(row) = row.as_ref() {
+                    let rows: Option<Vec<Expr>> = list
+                        .iter()
+                        .map(|other| match other {
+                            Expr::Tuple(other) if other.len() == row.len() => Some(equal_rows(row, other)),
+                            _ => None,
+                        })
+                        .collect();
+                    let any = rows.and_then(|rows| rows.into_iter().reduce(|a, b| binary(a, BinaryOperator::Or, b)));
+                    if let Some(any) = any {
+                        *expr = if *negated { not(nested(any)) } else { nested(any) };
+                    }
+                }
+            }
+            Expr::Function(function) => aggregates::function(function),
+            Expr::CompoundFieldAccess { access_chain, .. } => {
+                for access in access_chain {
+                    if let ast::AccessExpr::Subscript(ast::Subscript::Slice { lower_bound, upper_bound, .. }) = access {
+                        lower_bound.get_or_insert_with(|| number("1"));
+                        // The last one.
+                        upper_bound.get_or_insert_with(|| Expr::UnaryOp {
+                            op: UnaryOperator::Minus,
+                            expr: Box::new(number("1")),
+                        });
+                    }
+                }
+            }
+            _ => {}
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+/// DataFusion takes every row of the first query that is in the second, or is not, however often it is there.
+fn refuse_all(body: &SetExpr) -> ControlFlow<String> {
+    let SetExpr::SetOperation { op, set_quantifier, left, right } = body else { return ControlFlow::Continue(()) };
+    if matches!(op, SetOperator::Except | SetOperator::Intersect) && *set_quantifier == SetQuantifier::All {
+        return ControlFlow::Break(format!(
+            "{op} ALL is not supported: number equal rows with row_number() over (partition by …) on both sides, and write {op}"
+        ));
+    }
+    refuse_all(left)?;
+    refuse_all(right)
+}
+
+fn is_json(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nested(inner) => is_json(inner),
+        Expr::Cast { data_type: DataType::JSON | DataType::JSONB, .. } => true,
+        Expr::TypedString(typed) => matches!(typed.data_type, DataType::JSON | DataType::JSONB),
+        _ => false,
+    }
+}
+
+/// Gives a type the name that DataFusion knows.
+fn known_type(data_type: &mut DataType) {
+    match data_type {
+        DataType::JSON | DataType::JSONB => *data_type = DataType::Text,
+        // Up to 24 bits of precision are four bytes.
+        DataType::Float(ExactNumberInfo::Precision(..=24)) => {}
+        DataType::Float(_) => *data_type = DataType::DoublePrecision,
+        DataType::CharacterVarying(None) | DataType::CharVarying(None) => *data_type = DataType::Varchar(None),
+        _ => {}
+    }
+}
+
+fn cast(expr: &mut Expr) {
+    let Expr::Cast { kind, expr: inner, data_type, .. } = expr else { return };
+    let is_safe = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
+    let text = match inner.as_ref() {
+        Expr::Value(value) => match &value.value {
+            Value::Number(text, _) => Some((text.clone(), true)),
+            Value::SingleQuotedString(text) => Some((text.clone(), false)),
+            _ => None,
+        },
+        _ => None,
+    };
+    match (&*data_type, text) {
+        // As a double it would lose digits on the way.
+        (DataType::Numeric(_) | DataType::Decimal(_) | DataType::Dec(_), Some((text, true)))
+            if text.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.') =>
+        {
+            **inner = Expr::value(Value::SingleQuotedString(text));
+            return;
+        }
+        (DataType::Bytea, Some((text, false))) => {
+            if let Some(digits) = text.strip_prefix("\\x") {
+                let digits = Expr::value(Value::SingleQuotedString(digits.to_owned()));
+                *expr = call("decode", vec![digits, Expr::value(Value::SingleQuotedString("hex".to_owned()))]);
+            }
+            return;
+        }
+        _ => {}
+    }
+    let longest = match &*data_type {
+        DataType::Varchar(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::CharacterVarying(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::CharVarying(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::Character(Some(CharacterLength::IntegerLength { length, .. }))
+        | DataType::Char(Some(CharacterLength::IntegerLength { length, .. })) => Some(*length),
+        DataType::Char(None) | DataType::Character(None) => Some(1),
+        _ => None,
+    };
+    match longest {
+        Some(length) => {
+            let kind = if is_safe { CastKind::TryCast } else { CastKind::Cast };
+            let text = Expr::Cast { kind, expr: inner.clone(), data_type: DataType::Text, array: false, format: None };
+            *expr = call("left", vec![text, number(&length.to_string())]);
+        }
+        None => known_type(data_type),
+    }
+}
+
+fn is_power(expr: &Expr) -> bool {
+    matches!(expr, Expr::BinaryOp { op: BinaryOperator::PGExp, .. })
+}
+
+/// The sign before a power is that of what is raised.
+fn negated_base(expr: Expr) -> Expr {
+    match expr {
+        Expr::BinaryOp { left, op: BinaryOperator::PGExp, right } => {
+            Expr::BinaryOp { left: Box::new(negated_base(*left)), op: BinaryOperator::PGExp, right }
+        }
+        other => Expr::UnaryOp { op: UnaryOperator::Minus, expr: Box::new(other) },
+    }
+}
+
+/// Lets `.` of a pattern be a newline too.
+pub(super) fn any_character(pattern: &mut Expr) {
+    if let Expr::Value(value) = pattern
+        && let Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) = &mut value.value
+        && text.contains('.')
+        && !text.starts_with("(?")
+    {
+        text.insert_str(0, "(?s)");
+    }
+}
+
+fn equal_rows(left: &[Expr], right: &[Expr]) -> Expr {
+    let equal = left
+        .iter()
+        .zip(right)
+        .map(|(left, right)| binary(nested(left.clone()), BinaryOperator::Eq, nested(right.clone())));
+    nested(equal.reduce(|a, b| binary(a, BinaryOperator::And, b)).unwrap_or_else(|| Expr::value(Value::Boolean(true))))
+}
+
+fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
+}
+
+fn nested(expr: Expr) -> Expr {
+    Expr::Nested(Box::new(expr))
+}
+
+fn not(expr: Expr) -> Expr {
+    Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) }
+}
+
+pub(super) fn number(text: &str) -> Expr {
+    Expr::value(Value::Number(text.to_owned(), false))
+}
+
+pub(super) fn is_named(function: &ast::Function, name: &str) -> bool {
+    matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|ident| ident.value.eq_ignore_ascii_case(name)))
+}
+
+/// Calls a function.
+pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
+    Expr::Function(ast::Function {
+        name: ObjectName::from(vec![Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: FunctionArguments::None,
+        args: FunctionArguments::List(ast::FunctionArgumentList {
+            duplicate_treatment: None,
+            args: args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect(),
+            clauses: Vec::new(),
+        }),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
