@@ -40,6 +40,7 @@ fn read_options() -> ReadOptions {
         max_record_bytes: 1 << 24,
         exported_at_us: Some(NOW_US),
         fallback_exported_at_us: NOW_US,
+        dialect: None,
         declared: Default::default(),
         no_end_days: Vec::new(),
         records: None,

@@ -57,16 +57,16 @@ enum EscapeArg {
 }
 
 impl DialectArgs {
-    /// Returns what is declared of delimited text, and the format that a preset is one of.
+    /// Returns what is declared of delimited text, and the name of the dialect with the format that it is one of.
     ///
     /// # Errors
     /// A dialect that is not known, or a character that cannot be what it is declared to be.
-    pub fn declared(&self) -> Result<(Declared, Option<InputFormat>)> {
-        let (mut declared, format) = match &self.dialect {
+    pub fn declared(&self) -> Result<(Declared, Option<(String, InputFormat)>)> {
+        let (mut declared, dialect) = match &self.dialect {
             None => (Declared::default(), None),
             Some(name) => {
                 let (declared, format) = Declared::preset(name).ok_or_else(|| unknown(name))?;
-                (declared, Some(format))
+                (declared, Some((name.clone(), format)))
             }
         };
         if let Some(text) = &self.delimiter {
@@ -90,7 +90,7 @@ impl DialectArgs {
         if let Some(text) = &self.date_format {
             declared.dates = DateFormat::parse(text)?;
         }
-        Ok((declared, format))
+        Ok((declared, dialect))
     }
 
     fn declare_quotes(&self, declared: &mut Declared) -> Result<()> {

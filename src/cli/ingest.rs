@@ -192,29 +192,26 @@ impl ReadArgs {
             }
             None => None,
         };
-        let (declared, preset_format) = self.dialect.declared()?;
+        let (declared, dialect) = self.dialect.declared()?;
         let no_end_days = self.no_end.iter().map(|text| {
             ingest::day_of_date(text).ok_or_else(|| {
                 Error::usage(format!("--no-end {text:?} is not a date")).with_hint("write it as 9999-12-31")
             })
         });
         Ok(ReadOptions {
-            format: self
-                .input_format
-                .map(|format| match format {
-                    InputFormatArg::Csv => InputFormat::Csv,
-                    InputFormatArg::Tsv => InputFormat::Tsv,
-                    InputFormatArg::Ndjson => InputFormat::Ndjson,
-                    InputFormatArg::Json => InputFormat::JsonArray,
-                    InputFormatArg::Pages => InputFormat::Pages,
-                    InputFormatArg::Parquet => InputFormat::Parquet,
-                    InputFormatArg::Arrow => InputFormat::Arrow,
-                    InputFormatArg::Xlsx => InputFormat::Xlsx,
-                    InputFormatArg::Ods => InputFormat::Ods,
-                    InputFormatArg::Delta => InputFormat::Delta,
-                    InputFormatArg::Avro => InputFormat::Avro,
-                })
-                .or(preset_format),
+            format: self.input_format.map(|format| match format {
+                InputFormatArg::Csv => InputFormat::Csv,
+                InputFormatArg::Tsv => InputFormat::Tsv,
+                InputFormatArg::Ndjson => InputFormat::Ndjson,
+                InputFormatArg::Json => InputFormat::JsonArray,
+                InputFormatArg::Pages => InputFormat::Pages,
+                InputFormatArg::Parquet => InputFormat::Parquet,
+                InputFormatArg::Arrow => InputFormat::Arrow,
+                InputFormatArg::Xlsx => InputFormat::Xlsx,
+                InputFormatArg::Ods => InputFormat::Ods,
+                InputFormatArg::Delta => InputFormat::Delta,
+                InputFormatArg::Avro => InputFormat::Avro,
+            }),
             encoding: match self.encoding {
                 EncodingArg::Utf8 => Encoding::Utf8,
                 EncodingArg::Utf16 => Encoding::Utf16,
@@ -227,6 +224,7 @@ impl ReadArgs {
             exported_at_us,
             fallback_exported_at_us: settings.engine.as_of.timestamp_micros(),
             declared,
+            dialect,
             no_end_days: no_end_days.collect::<Result<_>>()?,
             records: self.records.as_deref().map(RecordsPath::parse).transpose()?,
             sheet: self.sheet.clone(),

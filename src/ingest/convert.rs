@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 
+use super::bare_words;
 use super::csv::field_of;
 use super::cut::{Span, TextBlock};
-use super::delimited::{RecordFields, has_backslashed_quote};
-use super::dialect::{Declared, Dialect, is_null_mark};
+use super::delimited::{RecordFields, has_backslashed_quote, is_unquoted};
+use super::dialect::{Declared, Dialect, null_mark, quoted_null_mark};
 use super::json_rows::{Extra, JsonRows};
 use super::layout::Layout;
 use super::parquet_rows::{RowsBlock, convert_rows, guarded};
@@ -50,13 +51,19 @@ impl RecordReader<'_> {
     fn read<'a>(&'a mut self, converter: &Converter, record: &'a str, line: u64) -> Result<Row<'a>, Fault> {
         match self {
             Self::Csv(fields) => fields.read(record, converter.extra == Extra::Keep),
-            Self::Objects(rows) => rows.read_object(record, line),
+            Self::Objects(rows) => {
+                let mut row = rows.read_object(record, line)?;
+                row.null_mark = converter.declared.nulls.is_empty() && row.has_mark(quoted_null_mark);
+                Ok(row)
+            }
             Self::Arrays { layout, rows } => {
                 let mut row = rows.read_array(record, layout, line)?;
-                // What was pasted into a sheet has the marks of the program that it came from.
-                if matches!(converter.format, InputFormat::Xlsx | InputFormat::Ods) {
-                    row.null_mark = row.has_text(is_null_mark);
-                }
+                row.null_mark = converter.declared.nulls.is_empty()
+                    && match converter.format {
+                        // What was pasted into a sheet has the marks of the program that it came from.
+                        InputFormat::Xlsx | InputFormat::Ods => row.has_mark(null_mark),
+                        _ => row.has_mark(quoted_null_mark),
+                    };
                 Ok(row)
             }
         }
@@ -102,7 +109,9 @@ impl Converter {
                 | InputFormat::Ods
                 | InputFormat::Avro,
                 Some(layout),
-            ) => RecordReader::Arrays { layout, rows: JsonRows::new(&self.header_map, self.extra) },
+            ) => {
+                RecordReader::Arrays { layout, rows: JsonRows::new(&self.header_map, &self.declared.nulls, self.extra) }
+            }
             (
                 InputFormat::Csv
                 | InputFormat::Tsv
@@ -117,7 +126,7 @@ impl Converter {
             // A replayed row of a Parquet or Arrow file is a JSON object.
             (InputFormat::Ndjson | InputFormat::JsonArray, None)
             | (InputFormat::Parquet | InputFormat::Arrow | InputFormat::Delta, _) => {
-                RecordReader::Objects(JsonRows::new(&self.header_map, self.extra))
+                RecordReader::Objects(JsonRows::new(&self.header_map, &self.declared.nulls, self.extra))
             }
         };
         // Checking the block at once is several times faster than record by record; only a block with a bad byte needs that.
@@ -126,6 +135,9 @@ impl Converter {
         let mut lines = Vec::with_capacity(block.spans.len());
         let mut rejects = Vec::new();
         // Rows of a sheet and records of a file in blocks have numbers only.
+        let is_csv = matches!(self.format, InputFormat::Csv | InputFormat::Tsv);
+        let nulls = &self.declared.nulls;
+        let mends_words = !is_csv && bare_words::are_declared(nulls);
         let has_offsets = !matches!(self.format, InputFormat::Xlsx | InputFormat::Ods | InputFormat::Avro);
         for span in &block.spans {
             let raw = block.bytes.get(span.start..span.end).unwrap_or_default();
@@ -137,9 +149,12 @@ impl Converter {
                         .map_err(|error| self.undecodable(block, span, raw, error.valid_up_to(), layout)),
                 },
             };
-            let outcome = match text.and_then(|text| reader.read(self, text, span.line)) {
-                Ok(row) => builder.push(&row)?,
-                Err(fault) => Err(fault),
+            let mended = text.as_ref().ok().filter(|_| mends_words).and_then(|text| bare_words::without(text, nulls));
+            let text = text.map(|text| mended.as_deref().unwrap_or(text));
+            let outcome = match text.and_then(|text| Ok((text, reader.read(self, text, span.line)?))) {
+                Ok((text, row)) => builder.push(&row)?.map_err(|fault| self.explained_by_null(fault, &row, text)),
+                Err(fault) if is_csv => Err(fault),
+                Err(fault) => Err(explained_by_word(fault, raw)),
             };
             match outcome {
                 Ok(()) => lines.push(span.line),
@@ -176,6 +191,14 @@ impl Converter {
         Fault::record(reason)
     }
 
+    /// Names the flag that reads a text which stands for no value, where a flag can.
+    fn explained_by_null(&self, fault: Fault, row: &Row<'_>, record: &str) -> Fault {
+        let is_csv = matches!(self.format, InputFormat::Csv | InputFormat::Tsv);
+        let text = row.text_of(fault.column.as_deref());
+        let text = text.filter(|text| !is_csv || is_unquoted(record, text, self.dialect));
+        fault.explained_by_null(text)
+    }
+
     fn undecodable(&self, block: &TextBlock, span: &Span, raw: &[u8], at: usize, layout: Option<&Layout>) -> Fault {
         let is_csv = matches!(self.format, InputFormat::Csv | InputFormat::Tsv);
         let column = layout.filter(|_| is_csv).and_then(|layout| layout.column_name(field_of(raw, at, self.dialect)));
@@ -197,9 +220,7 @@ impl Converter {
         };
         let mut builder = RowBuilder::new(&self.rules, block.batch.num_rows());
         let kind = if self.format == InputFormat::Arrow { "Arrow" } else { "Parquet" };
-        let rejected = guarded(&self.rules.source, kind, || {
-            convert_rows(block, layout, self.extra, self.max_record_bytes, &mut builder)
-        })?;
+        let rejected = guarded(&self.rules.source, kind, || convert_rows(block, layout, self, &mut builder))?;
         let refused: HashSet<u64> = rejected.iter().map(|row| row.number).collect();
         let numbers = block.first_row..block.first_row + block.batch.num_rows() as u64;
         let lines = numbers.filter(|number| !refused.contains(number)).collect();
@@ -234,6 +255,15 @@ impl Converter {
         let source = self.rules.source.as_str().into();
         ReadBatch { source, rows, lines, rejects, warnings, columns_seen, unknown_columns, notes, context }
     }
+}
+
+/// Names the flag that reads a word which JSON does not have for a number.
+fn explained_by_word(fault: Fault, record: &[u8]) -> Fault {
+    if fault.sign.is_some() || !fault.reason.starts_with("broken JSON") {
+        return fault;
+    }
+    let word = std::str::from_utf8(record).ok().and_then(bare_words::first_of);
+    fault.explained_by_null(word)
 }
 
 /// Returns a bit for each slot.

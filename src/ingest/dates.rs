@@ -67,6 +67,19 @@ impl DateFormat {
         })
     }
 
+    /// Returns the format as it is named on the command line; `None` for ISO 8601 and patterns.
+    pub(super) fn flag(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Iso | Self::Pattern(_) => return None,
+            Self::DayFirst => "de",
+            Self::MonthFirst => "us",
+            Self::YearFirst => "jp",
+            Self::ExcelSerial => "excel-serial",
+            Self::ExcelSerial1904 => "excel-serial-1904",
+            Self::Julian => "julian",
+        })
+    }
+
     /// Returns the day that numbers count from, where dates are numbers.
     pub(super) fn epoch(&self) -> Option<Epoch> {
         match self {
@@ -105,6 +118,9 @@ fn of_net(text: &str, fault: TimeFault) -> Result<Instant, TimeFault> {
 
 /// Writes a date in another order as ISO 8601, with the time behind it; `None` where it is none of that order.
 pub(super) fn iso_of(text: &str, format: &DateFormat) -> Option<String> {
+    // Some locales write blanks that do not break.
+    let breaking = (!text.is_ascii()).then(|| text.replace(['\u{a0}', '\u{202f}'], " "));
+    let text = breaking.as_deref().unwrap_or(text);
     let (date, time) = match text.split_once([' ', 'T']) {
         Some((date, time)) => (date, time.trim_ascii()),
         None => (text, ""),
@@ -388,6 +404,7 @@ mod tests {
             ("1/2/2026", DayFirst, Some("2026-02-01")),
             ("1/2/2026", MonthFirst, Some("2026-01-02")),
             ("11/20/2026, 1:05:09 PM", MonthFirst, Some("2026-11-20 13:05:09")),
+            ("11/20/2026, 1:05:09\u{202f}PM", MonthFirst, Some("2026-11-20 13:05:09")),
             ("11/20/2026 12:05 am", MonthFirst, Some("2026-11-20 00:05")),
             ("11/20/2026 13:05 pm", MonthFirst, None),
             ("2026-11-20", DayFirst, None),

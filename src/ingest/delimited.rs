@@ -3,13 +3,13 @@
 use memchr::memchr;
 
 use super::csv::Fields;
-use super::dialect::{Declared, Dialect, has_backslash_escape, is_null_mark};
+use super::dialect::{Declared, Dialect, has_backslash_escape, is_null_mark, null_mark};
 use super::escaped::EscapedFields;
 use super::layout::Layout;
-use super::rows::{Cell, Fault, Row};
+use super::rows::{Cell, Fault, Row, is_mark_of};
 use super::values::{end_members, start_member};
-use crate::json::push_json_string;
-use crate::schema::HeaderMatch;
+use crate::json::{place_in, push_json_string};
+use crate::schema::{COLUMNS, HeaderMatch, Kind};
 
 /// What takes the records of a file apart, kept from record to record for its memory.
 pub(super) struct RecordFields<'c> {
@@ -47,7 +47,7 @@ impl<'c> RecordFields<'c> {
             let fields = &self.escaped;
             let mut row = row_of(layout, extra, self.declared, || fields.texts(record));
             if self.declared.nulls.is_empty() {
-                row.null_mark = fields.texts(record).any(|(text, quoted)| !quoted && is_null_mark(text));
+                row.null_mark = marks_null(layout, fields.texts(record));
             }
             return Ok(row);
         }
@@ -56,7 +56,8 @@ impl<'c> RecordFields<'c> {
         let fields = &self.plain;
         let mut row = row_of(layout, extra, self.declared, || fields.quoted_texts(record));
         if self.declared.nulls.is_empty() {
-            row.null_mark = fields.unquoted(record).any(is_null_mark);
+            row.null_mark =
+                fields.unquoted(record).any(is_null_mark) && marks_null(layout, fields.quoted_texts(record));
         }
         if self.looks_for_backslashes && memchr(b'\\', record.as_bytes()).is_some() {
             row.backslash = fields.unquoted(record).any(has_backslash_escape);
@@ -89,6 +90,25 @@ fn row_of<'a, F: Iterator<Item = (&'a str, bool)>>(
         row.extra = end_members(extra);
     }
     row
+}
+
+/// Returns whether a field without quotes is what some tools write for null, and is not read as null anyway.
+fn marks_null<'a>(layout: &Layout, fields: impl Iterator<Item = (&'a str, bool)>) -> bool {
+    layout.headers.matches.iter().zip(fields).any(|(target, (text, quoted))| {
+        let kind = match target {
+            HeaderMatch::Column(index) => COLUMNS.get(*index).map_or(Kind::Text, |column| column.kind),
+            _ => Kind::Text,
+        };
+        !quoted && null_mark(text).is_some_and(|mark| is_mark_of(kind, mark))
+    })
+}
+
+/// Returns whether a text of a record stands there without quotes, and so may be declared to be null.
+pub(super) fn is_unquoted(record: &str, text: &str, dialect: Dialect) -> bool {
+    place_in(record, text).is_some_and(|place| {
+        let before = place.start.checked_sub(1).and_then(|at| record.as_bytes().get(at));
+        !dialect.escape.has_quotes() || before != Some(&dialect.quote)
+    })
 }
 
 /// Returns whether a broken record has quotes that a backslash escapes, which this dialect does not know.

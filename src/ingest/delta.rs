@@ -6,6 +6,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use super::applies::check;
 use super::folders::{FolderColumns, folder_values};
 use super::source::{InputFormat, ReadOptions, SourceFile};
 use crate::error::{Error, Place, Result};
@@ -81,12 +82,10 @@ impl SourceFile {
                 Place::file(&self.name),
                 "is a Delta table, and is declared to be something else",
             )
-            .with_hint("leave out --input-format, and what is declared of text"));
+            .with_hint("leave out --input-format"));
         }
-        if self.delta.is_some() && options.records.is_some() {
-            let message = "is a Delta table, and --records says where in a JSON document the records are";
-            return Err(Error::input(Place::file(&self.name), message)
-                .with_hint("take it in by a run of its own, without --records"));
+        if self.delta.is_some() {
+            check(InputFormat::Delta, options, &self.name)?;
         }
         let table = match &self.delta {
             Some(Delta::Table(table)) => table,

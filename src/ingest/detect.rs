@@ -42,6 +42,11 @@ fn ending(name: &str) -> Ending {
     }
 }
 
+/// Returns whether a name promises JSON.
+pub(super) fn is_json_name(name: &str) -> bool {
+    matches!(ending(name), Ending::Json | Ending::JsonLines)
+}
+
 /// Returns whether files of this name are read when their folder is.
 pub(super) fn is_known_name(name: &str) -> bool {
     ending(name) != Ending::Unknown
@@ -68,6 +73,7 @@ pub(super) fn detect(name: &str, text: &[u8]) -> Option<InputFormat> {
         Ending::JsonLines => Some(json_shape(text).unwrap_or(InputFormat::Ndjson)),
         Ending::Json if blanks(text, 0) == text.len() => Some(InputFormat::Ndjson),
         Ending::Json => json_shape(text),
+        Ending::Unknown if begins_row(text) => Some(InputFormat::Csv),
         Ending::Unknown => Some(json_shape(text).unwrap_or(InputFormat::Csv)),
     }
 }
@@ -84,6 +90,13 @@ pub(super) fn promised(name: &str) -> &'static str {
     }
 }
 
+/// Returns whether a text begins with an object and goes on in its line as no JSON does: a column of JSON may be the first.
+fn begins_row(text: &[u8]) -> bool {
+    let text = text.get(blanks(text, 0)..).unwrap_or_default();
+    let end = Scanner::default().feed(text).filter(|_| text.first() == Some(&b'{'));
+    end.and_then(|end| text.get(end)).is_some_and(|next| matches!(next, b'\t' | b'|' | b';'))
+}
+
 /// Tells the shapes of JSON apart, or returns `None` for text that is none of them.
 pub(super) fn json_shape(text: &[u8]) -> Option<InputFormat> {
     if looks_like_pages(text) {
@@ -97,9 +110,13 @@ pub(super) fn json_shape(text: &[u8]) -> Option<InputFormat> {
             let first_line = text.get(..line_end)?.trim_ascii_end();
             // An object that goes on behind its line is one of several that do not keep to lines, unless the line looks whole
             // and is only broken.
-            let one_line = Scanner::default().feed(first_line).is_some()
-                || first_line.last() == Some(&b'}')
-                || line_end == text.len();
+            // Lines may end with CR alone.
+            let end = Scanner::default().feed(text).unwrap_or(text.len());
+            let on_one_line = matches!(text.get(end..end + 2), Some([b'\r', next]) if *next != b'\n');
+            let one_line = !on_one_line
+                && (Scanner::default().feed(first_line).is_some()
+                    || first_line.last() == Some(&b'}')
+                    || line_end == text.len());
             Some(if one_line { InputFormat::Ndjson } else { InputFormat::JsonArray })
         }
         _ => None,
@@ -135,6 +152,9 @@ mod tests {
             ("-", "\n{\"a\":1}", Ndjson),
             ("a.csv", "PAR1\u{15}", Parquet),
             ("export", "", Csv),
+            ("export", "{\"a\":1}\ts1\t2026-11-20\n", Csv),
+            ("a.ndjson", "{\"a\":1}\r{\"a\":2}\r", JsonArray),
+            ("a.ndjson", "{\"a\":1}\r\n{\"a\":2}\r\n", Ndjson),
         ] {
             assert_eq!(detect(name, text.as_bytes()), Some(format), "{name} {text:?}");
         }

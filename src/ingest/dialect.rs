@@ -178,7 +178,56 @@ impl Dialect {
     }
 }
 
+/// Texts that some tool writes for null where a value without quotes should stand. The first of them are meant as texts by nobody,
+/// and so count in quotes as well: ClickHouse's formats of JSON strings write `ᴺᵁᴸᴸ`, and what made JSON of a CSV file keeps its marks.
+const NULL_MARKS: [&str; 21] = [
+    "\\N",
+    "NULL",
+    "null",
+    "nan",
+    "NaN",
+    "NaT",
+    "<NA>",
+    "<null>",
+    "(null)",
+    "(NULL)",
+    "[NULL]",
+    "\u{1d3a}\u{1d41}\u{1d38}\u{1d38}",
+    "Null",
+    "NA",
+    "None",
+    "N/A",
+    "n/a",
+    "#N/A",
+    "#NA",
+    "#NULL!",
+    "nil",
+];
+
+/// How many of the marks count in quotes.
+const MARKS_IN_QUOTES: usize = 12;
+
+/// What stands for no value where only an instant or a number can.
+const NO_VALUES: [&str; 15] = [
+    "-",
+    "--",
+    "?",
+    ".",
+    "none",
+    "NONE",
+    "infinity",
+    "Infinity",
+    "-infinity",
+    "-Infinity",
+    "inf",
+    "-inf",
+    "0000-00-00",
+    "0000-00-00 00:00:00",
+    "0000-00-00 00:00:00.000000",
+];
+
 /// Returns whether a whole field without quotes is a text that some tools write for null.
+#[inline]
 pub(super) fn is_null_mark(field: &str) -> bool {
     null_mark(field).is_some()
 }
@@ -186,18 +235,24 @@ pub(super) fn is_null_mark(field: &str) -> bool {
 /// Returns the text that some tools write for null, where a whole field without quotes is one.
 #[inline]
 pub(super) fn null_mark(field: &str) -> Option<&'static str> {
-    if field.len() > 4 {
-        return None;
-    }
-    Some(match field {
-        "\\N" => "\\N",
-        "NULL" => "NULL",
-        "NA" => "NA",
-        "nan" => "nan",
-        "NaN" => "NaN",
-        "None" => "None",
-        _ => return None,
-    })
+    if may_be_mark(field) { NULL_MARKS.into_iter().find(|mark| *mark == field) } else { None }
+}
+
+/// Returns the text that some tools write for null, where a text of JSON or of a typed column is one.
+#[inline]
+pub(super) fn quoted_null_mark(text: &str) -> Option<&'static str> {
+    if may_be_mark(text) { NULL_MARKS.into_iter().take(MARKS_IN_QUOTES).find(|mark| *mark == text) } else { None }
+}
+
+/// Returns whether a text stands for no value, where an instant or a number should.
+pub(super) fn is_no_value(text: &str) -> bool {
+    is_null_mark(text) || NO_VALUES.contains(&text)
+}
+
+/// Few texts begin as a mark of null does.
+#[inline]
+fn may_be_mark(text: &str) -> bool {
+    text.len() <= 12 && matches!(text.as_bytes().first(), Some(b'\\' | b'N' | b'n' | b'<' | b'(' | b'[' | b'#' | 0xe1))
 }
 
 /// Returns whether a field without quotes holds an escape by a backslash.
@@ -300,7 +355,20 @@ mod tests {
 
     #[test]
     fn marks_of_other_dialects_are_known() {
-        assert!(is_null_mark("\\N") && is_null_mark("NULL") && !is_null_mark("null") && !is_null_mark("N"));
+        assert!(
+            is_null_mark("\\N")
+                && is_null_mark("NULL")
+                && is_null_mark("N/A")
+                && !is_null_mark("N")
+                && !is_null_mark("")
+        );
+        assert!(NULL_MARKS.iter().all(|mark| null_mark(mark) == Some(mark)));
+        assert_eq!(quoted_null_mark("\u{1d3a}\u{1d41}\u{1d38}\u{1d38}").map(str::len), Some(12));
+        // Words that people write.
+        for word in ["NA", "None", "N/A", "nil", "none", "Number", "Ne"] {
+            assert_eq!(quoted_null_mark(word), None, "{word}");
+        }
+        assert!(is_no_value("-") && is_no_value("0000-00-00 00:00:00") && !is_no_value("x") && !is_null_mark("-"));
         assert!(has_backslash_escape("a\\tb") && has_backslash_escape("{\\\"a\\\":1}"));
         assert!(!has_backslash_escape("C:\\") && !has_backslash_escape("\\N") && !has_backslash_escape("a\\d"));
     }

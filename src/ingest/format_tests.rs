@@ -39,6 +39,7 @@ pub(super) fn options() -> ReadOptions {
         max_record_bytes: 1 << 20,
         exported_at_us: None,
         fallback_exported_at_us: EXPORTED_US,
+        dialect: None,
         declared: Default::default(),
         no_end_days: Vec::new(),
         records: None,

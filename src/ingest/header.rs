@@ -6,6 +6,7 @@ use super::cut::{BLOCK_BYTES, Window};
 use super::dialect::{Declared, Dialect};
 use super::escaped::EscapedFields;
 use super::layout::Layout;
+use super::lists::are_types;
 use super::signs::{Sign, SignKind};
 use super::source::SourceFile;
 use crate::error::{Error, Place, Result};
@@ -86,6 +87,7 @@ pub(super) fn read_header(window: &mut Window, converter: &Converter, file: &Sou
                         _ => error,
                     }
                 })?;
+                skip_types(window, dialect, names.len());
                 return Ok(made(dialect, layout));
             }
             Cut::More if window.unread().len() > max.max(BLOCK_BYTES) => {
@@ -181,6 +183,16 @@ fn skip_line(window: &mut Window) -> Result<()> {
         if found || window.unread().is_empty() {
             return Ok(());
         }
+    }
+}
+
+/// Skips the line of types that ClickHouse's formats with names and types have below the header.
+fn skip_types(window: &mut Window, dialect: Dialect, count: usize) {
+    if let Cut::Record { end, next, fault: None } = csv::cut(window.unread(), window.at_end(), dialect)
+        && let Ok(line) = std::str::from_utf8(window.unread().get(..end).unwrap_or_default())
+        && are_types(&header_names(line, dialect), count)
+    {
+        window.consume(next);
     }
 }
 

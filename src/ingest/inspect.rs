@@ -26,7 +26,7 @@ use super::signs::{Signs, refusal};
 use super::source::{InputFormat, ReadOptions, SourceFile};
 use super::stage::missing_columns;
 use super::suggest;
-use super::{Encoding, Warnings};
+use super::{Encoding, Warning, Warnings};
 use crate::error::{Error, Result, io_error};
 use crate::lake::ledger::add_warnings;
 use crate::schema::{COLUMNS, match_headers};
@@ -85,7 +85,7 @@ pub struct Look {
     /// What another dialect would explain.
     pub(super) signs: Signs,
     /// Texts without quotes that some tools write for null.
-    pub(super) marks: BTreeMap<&'static str, u64>,
+    pub(super) marks: BTreeMap<String, u64>,
     /// Whether a field stands in quotes.
     pub(super) has_quotes: bool,
     /// How far records that cannot be read are from being read, summed up.
@@ -456,6 +456,16 @@ impl Look {
             };
             if let Some(sign) = reject.sign.as_deref() {
                 *self.signs.entry(sign.clone()).or_default() += 1;
+                if let Some(mark) = sign.mark() {
+                    *self.marks.entry(mark.to_owned()).or_default() += 1;
+                }
+            }
+        }
+        // Fields of delimited text are looked at as they came.
+        if self.delimiter.is_none() && read.warnings.contains_key(&Warning::NullMark) {
+            let texts = read.rows.columns().iter().filter_map(|column| column.as_string_view_opt());
+            for mark in texts.flat_map(|texts| texts.iter().flatten()).filter_map(null_mark) {
+                *self.marks.entry(mark.to_owned()).or_default() += 1;
             }
         }
         add_warnings(&mut self.warnings, &read.warnings);
@@ -480,7 +490,7 @@ impl Look {
                 for (text, is_quoted) in fields.quoted_texts(record) {
                     self.has_quotes |= is_quoted;
                     if let Some(mark) = null_mark(text).filter(|_| !is_quoted) {
-                        *self.marks.entry(mark).or_default() += 1;
+                        *self.marks.entry(mark.to_owned()).or_default() += 1;
                     }
                 }
             }

@@ -60,7 +60,7 @@ fn files_and_streams_of_arrow_go_by_the_rules_of_parquet() {
                 read.faults(),
                 [
                     (Some(2), None, Some("session_id"), "no session id"),
-                    (Some(3), None, Some("time_in_workflow"), "\"NaN\" is not a number"),
+                    (Some(3), None, Some("time_in_workflow"), "\"NaN\" is not a number; --null-mark 'NaN' reads it"),
                 ]
             );
             assert_eq!(read.summary.bytes, stored.len() as u64);

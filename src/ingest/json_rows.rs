@@ -1,7 +1,7 @@
 //! Reads JSON records into rows: objects by their keys, arrays by the headers of their page.
 //!
 //! Values are taken as they stand: a text is unescaped, a nested object or array is kept as the exact piece of the input, a
-//! number keeps its digits. Half a surrogate pair in a text is U+FFFD there, and stays as it came in a nested value. Of a key that stands twice in an object the first counts, as for the SQL functions, and the row is
+//! number keeps its digits. A text that is declared to stand for null is null. Half a surrogate pair in a text is U+FFFD there, and stays as it came in a nested value. Of a key that stands twice in an object the first counts, as for the SQL functions, and the row is
 //! counted as odd. A key that is
 //! missing is an absent column; two keys that mean the same column are a fault, since which of them was meant is not ours
 //! to guess. Values nest to a depth of 200.
@@ -99,6 +99,8 @@ impl From<JiterError> for Misread {
 /// Reads the records of a block; keeps what it learns about keys, and its memory, from record to record.
 pub(super) struct JsonRows<'m> {
     map: &'m [(String, String)],
+    /// Texts that stand for null.
+    nulls: &'m [String],
     extra_wanted: Extra,
     keys: Vec<Key>,
     by_name: HashMap<String, usize>,
@@ -111,9 +113,10 @@ pub(super) struct JsonRows<'m> {
 }
 
 impl<'m> JsonRows<'m> {
-    pub(super) fn new(map: &'m [(String, String)], extra_wanted: Extra) -> Self {
+    pub(super) fn new(map: &'m [(String, String)], nulls: &'m [String], extra_wanted: Extra) -> Self {
         Self {
             map,
+            nulls,
             extra_wanted,
             keys: Vec::new(),
             by_name: HashMap::new(),
@@ -218,7 +221,10 @@ impl<'m> JsonRows<'m> {
         column: &mut Option<&'static str>,
     ) -> Result<(), Misread> {
         if reader.parser.peek()? != Peek::Object {
-            return Err(Misread::Fault(Fault::record("not a JSON object")));
+            return Err(Misread::Fault(Fault::record(match reader.text.trim_ascii_start().starts_with('"') {
+                true => "not a JSON object but a text; where JSON is in it, jq -c fromjson makes records of such lines",
+                false => "not a JSON object",
+            })));
         }
         // Objects of one export have their keys in one order, so the next key is mostly the one that came next before.
         let mut expected = 0;
@@ -325,6 +331,9 @@ impl<'m> JsonRows<'m> {
             }
             Peek::String => {
                 let text = reader.parser.known_str()?;
+                if self.nulls.iter().any(|mark| mark == text) {
+                    return Ok(Piece::Null);
+                }
                 Ok(match place_in(reader.text, text) {
                     Some(place) => Piece::Text(place),
                     None => {
@@ -422,7 +431,7 @@ mod tests {
     fn what_is_broken_behind_a_nested_value_has_its_place_in_the_record() {
         // Plain values are left out by another way than those with an odd number in them.
         for nested in [r#"{"a":[1,{"b":"c"}]}"#, r#"{"a":[1e2,{"b":"c"}]}"#] {
-            let mut rows = JsonRows::new(&[], Extra::Keep);
+            let mut rows = JsonRows::new(&[], &[], Extra::Keep);
             let record = format!("{{\"data\":{nested},\"action_data\":{nested},\"session_id\":tru}}");
             let fault = rows.read_object(&record, 1).unwrap_err();
             assert_eq!(fault.column.as_deref(), Some("session_id"));
@@ -433,7 +442,7 @@ mod tests {
 
     #[test]
     fn nested_values_are_kept_as_they_stand() {
-        let mut rows = JsonRows::new(&[], Extra::Keep);
+        let mut rows = JsonRows::new(&[], &[], Extra::Keep);
         let record = r#"{"data": {"a":[1, {"b":"c"}]} ,"action_data":[],"other":[1],"session_id":"x"}"#;
         let row = rows.read_object(record, 1).unwrap();
         let mut expected = Row::default();
@@ -446,7 +455,7 @@ mod tests {
 
     #[test]
     fn the_name_of_a_column_wins_over_an_alias_in_each_record() {
-        let mut rows = JsonRows::new(&[], Extra::Keep);
+        let mut rows = JsonRows::new(&[], &[], Extra::Keep);
         for (record, id, extra) in [
             (r#"{"_id":{"$oid":"5"},"session_id":"x"}"#, "x", Some(r#"{"_id":{"$oid":"5"}}"#)),
             (r#"{"session_id":"x","id":7}"#, "x", Some(r#"{"id":7}"#)),

@@ -5,7 +5,8 @@
 //! (HTML, XML, SQL) begin with words that no header has.
 
 use super::detect::json_shape;
-use super::source::{Encoding, InputFormat};
+use super::printed;
+use super::source::{Encoding, InputFormat, ReadOptions, SourceFile};
 use crate::error::{Error, Place, Result};
 use crate::json::blanks;
 
@@ -73,9 +74,13 @@ const BEGINNINGS: &[(&[u8], &str, Hint)] = &[
     (b"age-encryption.org/", "a file that age has encrypted", "decrypt it first: age -d {file} > FILE"),
     (b"Salted__", "a file that openssl has encrypted", "decrypt it first (openssl enc -d)"),
     (b"-----BEGIN PGP MESSAGE", "a message of PGP", "decrypt it first: gpg -d {file} > FILE"),
+    (b"\xff\xfe\0\0", UTF_32, UTF_32_HINT),
+    (b"\0\0\xfe\xff", UTF_32, UTF_32_HINT),
     (b"bplist00", "a property list of macOS", "export the sessions as CSV, JSON or Parquet"),
 ];
 
+const UTF_32: &str = "text in UTF-32";
+const UTF_32_HINT: Hint = "write it as UTF-8: iconv -f UTF-32 -t UTF-8 {file} > sessions.csv";
 const ENCRYPTED: &str = "an encrypted Parquet file";
 const ENCRYPTED_HINT: Hint = "export it without encryption, or decrypt it where its key is, as with DuckDB: duckdb -c \"pragma add_parquet_key('k', 'KEY'); \
                               copy (from read_parquet({text}, encryption_config = {footer_key: 'k'})) to 'sessions.parquet'\"";
@@ -93,6 +98,7 @@ const BINARY_BEGINNINGS: &[(&[u8], &str, Hint)] = &[
         "write it as Parquet: python3 -c \"import pyarrow.orc as o, pyarrow.parquet as p; p.write_table(o.read_table({text}), 'sessions.parquet')\"",
     ),
     (b"PARE", ENCRYPTED, ENCRYPTED_HINT),
+    (b"PAR1", "a Parquet file, which is declared to be something else", "leave out --input-format"),
     (
         b"FEA1",
         "a Feather file of version 1",
@@ -106,6 +112,18 @@ const TEXTS: &[(&[u8], &str, Hint)] = &[
     (b"<html", HTML, HTML_HINT),
     (b"<table", HTML, HTML_HINT),
     (b"<head", HTML, HTML_HINT),
+    (b"<tr>", HTML, HTML_HINT),
+    (b"<tr ", HTML, HTML_HINT),
+    (
+        b")]}'",
+        "JSON behind characters that keep browsers from running it",
+        "leave out its first line: tail -n +2 {file} > FILE.json",
+    ),
+    (
+        b"\x1e{",
+        "a sequence of JSON texts, each behind the character 0x1E",
+        "take the character out: tr -d '\\036' < {file} > FILE.ndjson",
+    ),
     (
         b"<?xml",
         "an XML document",
@@ -156,6 +174,17 @@ pub(super) fn refuse_foreign_text(text: &[u8], name: &str) -> Result<()> {
     let begins = |with: &[u8]| text.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with));
     match TEXTS.iter().find(|(beginning, _, _)| begins(beginning)) {
         Some((_, what, hint)) => Err(refused(name, what, hint)),
+        None => Ok(()),
+    }
+}
+
+/// Refuses delimited text that a client printed for people.
+///
+/// # Errors
+/// What the input is, and what to do with it.
+pub(super) fn refuse_printed(text: &[u8], name: &str, map: &[(String, String)]) -> Result<()> {
+    match printed::told(text, map) {
+        Some((what, hint)) => Err(refused(name, what, hint)),
         None => Ok(()),
     }
 }
@@ -220,12 +249,14 @@ impl Suspicion {
     }
 
     /// Says in place of an error of the header what the file seems to be, if that is something else than delimited text.
-    pub(super) fn explain(self, error: Error, name: &str) -> Error {
+    pub(super) fn explain(self, error: Error, file: &SourceFile, options: &ReadOptions) -> Error {
+        let name = &file.name;
         match (self.0, error) {
             (Some(Suspected::NoText(what, hint)), Error::Input { .. }) => refused(name, what, hint),
             (Some(Suspected::Json(format)), Error::Input { .. }) => {
+                let leave_out = if options.dialect.is_some() { ", without --dialect" } else { "" };
                 Error::input(Place::file(name), "not delimited text: it starts as JSON does")
-                    .with_hint(format!("if it is JSON, read it with --input-format {}", flag(format)))
+                    .with_hint(format!("if it is JSON, read it with --input-format {}{leave_out}", flag(format)))
             }
             (_, error) => error,
         }
@@ -348,15 +379,21 @@ fn told_utf_16(start: &[u8]) -> Option<(&'static str, Hint)> {
     }
     Some(match odd > even {
         true => ("text in UTF-16 without a byte order mark", "declare the character set with --encoding utf-16"),
-        false => (
-            "text in UTF-16, big endian without a byte order mark",
-            "write it as UTF-8: iconv -f UTF-16BE -t UTF-8 {file} > sessions.csv",
-        ),
+        false => {
+            ("text in UTF-16, big endian without a byte order mark", "declare the character set with --encoding utf-16")
+        }
     })
 }
 
 /// Tells what stands in the place of text: text in UTF-16, or no text at all.
 fn no_text(start: &[u8]) -> Option<(&'static str, Hint)> {
+    let has = |byte: u8| start.contains(&byte);
+    if has(0x1f) && has(0x1e) && !has(0) {
+        return Some((
+            "text with the characters 0x1F and 0x1E between fields and records",
+            "write it as CSV where it was made, as with sqlite3 -header -csv",
+        ));
+    }
     let binary = || start.iter().take(4096).any(|byte| is_binary(*byte));
     told_utf_16(start).or_else(|| {
         binary().then_some((
@@ -423,6 +460,10 @@ mod tests {
             (b"\0\0\0\0\0\0\0\0DUCK".to_vec(), "a DuckDB database", "duckdb -readonly x"),
             (b"PGDMP\x01".to_vec(), "a dump of pg_dump", "pg_restore"),
             (b"\x1f\x8b\x08\x00".to_vec(), "compressed data inside", "packed twice"),
+            (b"\xff\xfe\0\0a\0\0\0".to_vec(), "text in UTF-32", "iconv -f UTF-32"),
+            (b"PAR1\x15\x04".to_vec(), "a Parquet file", "--input-format"),
+            (b")]}',\n[{}]".to_vec(), "JSON behind characters", "tail -n +2 x"),
+            (b"\x1e{\"a\":1}".to_vec(), "a sequence of JSON texts", "tr -d"),
             (b"\n<!DOCTYPE html>".to_vec(), "an HTML page", "log-in page"),
             (b"<?xml version".to_vec(), "an XML document", "CSV"),
             (b"-- MySQL dump 10.19".to_vec(), "a dump in SQL", "CSV or Parquet"),
@@ -468,7 +509,7 @@ mod tests {
         let little: Vec<u8> = "Session Id,Started At\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = "Session Id,Started At\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
         assert!(no_text(&little).unwrap().1.contains("--encoding utf-16"));
-        assert!(no_text(&big).unwrap().1.contains("iconv -f UTF-16BE"));
+        assert!(no_text(&big).unwrap().1.contains("--encoding utf-16"));
         assert!(no_text(&[1, 2, 3, 0, 0, 0, 7]).unwrap().0.contains("binary"));
         assert_eq!(no_text("Session Id;Größe\t\r\n".as_bytes()), None);
     }

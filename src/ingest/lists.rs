@@ -112,6 +112,9 @@ pub(super) fn open(window: &mut Window, converter: &Converter, file: &SourceFile
         None if shape == Shape::Lines && !next_is_list(window.unread(), start + length) => return Ok(None),
         None => return Err(without_names(first, line)),
     };
+    if let (Shape::Array(at), None, false) = (shape, end, columns.is_empty()) {
+        refuse_columns(window.unread(), at, columns.len(), line.clone())?;
+    }
     let layout = Layout::new(&names, map, &converter.rules.folders, line)?;
     let max = converter.max_record_bytes;
     let (splitter, format, before): (Box<dyn Splitter>, _, _) = match (shape, end) {
@@ -184,6 +187,12 @@ pub(super) fn name_required<S: AsRef<str>>(names: &[S], map: &[(String, String)]
     required.all(|(index, _)| found.contains(&HeaderMatch::Column(index)))
 }
 
+/// Returns whether texts are ClickHouse's types of so many columns.
+pub(super) fn are_types(texts: &[String], count: usize) -> bool {
+    let is_type = |text: &String| TYPES.contains(&text.split('(').next().unwrap_or_default());
+    count > 0 && texts.len() == count && texts.iter().all(is_type)
+}
+
 /// Returns where the list of types behind the names ends, or `at` where there is none.
 fn behind_types(text: &[u8], at: usize, shape: Shape, count: usize) -> usize {
     let types_end = || {
@@ -193,8 +202,7 @@ fn behind_types(text: &[u8], at: usize, shape: Shape, count: usize) -> usize {
         }
         let length = value_length(text, start)?;
         let types: Vec<String> = serde_json::from_slice(text.get(start..start + length)?).ok()?;
-        let is_type = |text: &String| TYPES.contains(&text.split('(').next().unwrap_or_default());
-        (types.len() == count && types.iter().all(is_type)).then_some(start + length)
+        are_types(&types, count).then_some(start + length)
     };
     types_end().unwrap_or(at)
 }
@@ -204,8 +212,27 @@ fn without_names(first: &[u8], place: Place) -> Error {
     Error::input(place, format!("the records are lists of values, and nothing says what the values are: the first list, {shown}, names no column"))
         .with_hint(
             "name the columns in their order with --columns session_id,started_at,…; if the first list holds their names, \
-             --map \"Their Header=session_id\" says which of them is the session id",
+             --map \"Their Header=session_id\" says which of them is the session id; where each list is a column, \
+             jq -c 'transpose[]' FILE > FILE.ndjson makes records of them first",
         )
+}
+
+/// Refuses lists that are as many as there are columns, and have another length.
+fn refuse_columns(text: &[u8], start: usize, columns: usize, place: Place) -> Result<()> {
+    let count = |json: &[u8]| serde_json::from_slice::<Vec<serde::de::IgnoredAny>>(json).ok().map(|list| list.len());
+    let outer = value_length(text, start).and_then(|length| count(text.get(start..start + length)?));
+    let inner = blanks(text, start + 1);
+    let inner = value_length(text, inner).and_then(|length| count(text.get(inner..inner + length)?));
+    match (outer, inner) {
+        (Some(outer), Some(inner)) if outer == columns && inner != columns => Err(Error::input(
+            place,
+            format!(
+                "there are {outer} lists of {inner} values, and --columns has {columns} names: each list is a column"
+            ),
+        )
+        .with_hint("jq -c 'transpose[]' FILE > FILE.ndjson makes records of them, which --columns names then")),
+        _ => Ok(()),
+    }
 }
 
 #[cfg(test)]
@@ -301,6 +328,17 @@ mod tests {
         assert!(error.to_string().contains("no column for started_at"), "{error}");
         let map = ReadOptions { header_map: vec![("x".to_owned(), "started_at".to_owned())], ..options() };
         assert_eq!(ids("a.json", "[\"session_id\",\"x\"]\n[\"w\",1800000000]", &map), ["w"]);
+    }
+
+    #[test]
+    fn lists_that_are_columns_are_told() {
+        let text = r#"[["w1","w2"],["2026-11-20","2026-11-20"],[1,2]]"#;
+        let error =
+            read_with("a.json", text.as_bytes(), &columns(&["id", "started_at", "time_in_workflow"])).unwrap_err();
+        assert!(error.to_string().contains("3 lists of 2 values, and --columns has 3 names"), "{error}");
+        assert!(error.hint().unwrap().contains("transpose"));
+        let error = read_with("a.json", text.as_bytes(), &options()).unwrap_err();
+        assert!(error.hint().unwrap().contains("transpose"));
     }
 
     #[test]

@@ -26,12 +26,14 @@ use arrow::datatypes::{
 use arrow::record_batch::RecordBatch;
 
 use super::arrow_json::{display, per_second, push_json};
+use super::convert::Converter;
+use super::dialect::{Declared, quoted_null_mark};
 use super::json_rows::Extra;
 use super::kinds::refuse_encrypted;
 use super::layout::Layout;
 use super::parquet_footer::{intervals, is_encrypted, without_intervals};
 use super::parquet_types::{Leaves, Variants, look_through};
-use super::rows::{Cell, Fault, Row, RowBuilder, slot};
+use super::rows::{Cell, Fault, Row, RowBuilder, slot, word_of};
 use super::values::{Json, end_members, start_member};
 use super::variant::VariantTexts;
 use crate::error::{Error, Place, Result};
@@ -276,6 +278,14 @@ impl Values {
         })
     }
 
+    /// Returns whether one of the texts is what some tools write for null.
+    fn has_marks(&self) -> bool {
+        match self {
+            Self::Text(array) => array.iter().flatten().any(|text| quoted_null_mark(text).is_some()),
+            _ => false,
+        }
+    }
+
     fn cell<'a>(&'a self, row: usize, json: Option<&'a str>) -> Result<Cell<'a>, Fault> {
         let or_null = |cell: Option<Cell<'a>>| Ok(cell.unwrap_or(Cell::Null));
         match self {
@@ -366,10 +376,10 @@ pub(super) struct RejectedRow {
 pub(super) fn convert_rows(
     block: &RowsBlock,
     layout: &Layout,
-    extra_wanted: Extra,
-    max_record_bytes: usize,
+    converter: &Converter,
     builder: &mut RowBuilder<'_>,
 ) -> Result<Vec<RejectedRow>> {
+    let (extra_wanted, nulls) = (converter.extra, &converter.declared.nulls);
     let mut columns = block.leaves.readable(block.batch.columns())?;
     let variants = read_variants(&mut columns, &block.leaves)?;
     let columns = &columns;
@@ -377,6 +387,7 @@ pub(super) fn convert_rows(
     for (column, target) in columns.iter().zip(&layout.headers.matches) {
         values.push(if slot(*target).is_none() { None } else { Some(Values::new(column, *target)?) });
     }
+    let has_marks = nulls.is_empty() && values.iter().flatten().any(Values::has_marks);
     let spliced = layout.spliced.and_then(|at| columns.get(at)).map(|column| strictly(column, &DataType::Utf8View));
     let spliced = spliced.transpose()?;
     let mut rejected = Vec::new();
@@ -409,12 +420,16 @@ pub(super) fn convert_rows(
         }
         let row = match damaged_variant(&variants, layout, index, extra_wanted) {
             Some(fault) => Err(fault),
-            None => read_row(&values, layout, index, &nested, max_record_bytes),
+            None => read_row(&values, layout, index, &nested, converter),
         };
         let outcome = match row {
             Ok(mut row) => {
                 row.extra = end_members(&mut extra);
-                builder.push(&row)?
+                row.null_mark = has_marks && row.has_mark(quoted_null_mark);
+                builder.push(&row)?.map_err(|fault| {
+                    let text = row.text_of(fault.column.as_deref());
+                    fault.explained_by_null(text)
+                })
             }
             Err(fault) => Err(fault),
         };
@@ -495,12 +510,20 @@ fn splice_members(object: &mut String, text: &str) {
     }
 }
 
+fn is_null(cell: Cell<'_>, declared: &Declared) -> bool {
+    match cell {
+        Cell::Text(text) => declared.is_null(text),
+        Cell::Number(number) => word_of(number).is_some_and(|word| declared.is_null(word)),
+        _ => false,
+    }
+}
+
 fn read_row<'a>(
     values: &'a [Option<Values>],
     layout: &Layout,
     index: usize,
     nested: &'a [String],
-    max_record_bytes: usize,
+    converter: &Converter,
 ) -> Result<Row<'a>, Fault> {
     let mut row = Row::default();
     let mut bytes: usize = 0;
@@ -511,9 +534,9 @@ fn read_row<'a>(
         if let Cell::Text(text) | Cell::Nested(text) = cell {
             bytes += text.len();
         }
-        row.set(*target, cell);
+        row.set(*target, if is_null(cell, &converter.declared) { Cell::Null } else { cell });
     }
-    if bytes > max_record_bytes {
+    if bytes > converter.max_record_bytes {
         return Err(Fault::record(format!("the record has {bytes} bytes, more than a record may have")));
     }
     Ok(row)

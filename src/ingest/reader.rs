@@ -12,18 +12,19 @@ use std::sync::Arc;
 use arrow::record_batch::RecordBatch;
 
 use super::Warnings;
+use super::applies::check;
 use super::avro::{self, AvroInput};
 use super::convert::Converter;
 use super::csv::CsvSplitter;
 use super::cut::{BLOCK_BYTES, Cutter, Splitter, TextBlock, Window};
-use super::detect::{PARQUET_MAGIC, detect, promised};
+use super::detect::{PARQUET_MAGIC, detect, is_json_name, promised};
 use super::dialect::Dialect;
 use super::folders::FolderColumns;
 use super::header::read_header;
 use super::ipc::{FILE_MAGIC, IpcInput};
 use super::json::{ArraySplitter, LineSplitter};
 use super::json_rows::Extra;
-use super::kinds::{KIND_BYTES, Suspicion, is_ipc, mismatched, refuse_foreign, refuse_foreign_text};
+use super::kinds::{KIND_BYTES, Suspicion, is_ipc, mismatched, refuse_foreign, refuse_foreign_text, refuse_printed};
 use super::layout::Layout;
 use super::lists;
 use super::packed::ByteStream;
@@ -180,29 +181,23 @@ impl Reader {
         }
         let is_parquet = bytes.look_at(PARQUET_MAGIC.len())? == PARQUET_MAGIC;
         if is_live {
+            if is_parquet {
+                return Self::open_parquet(bytes, file, options, converter);
+            }
             refuse_foreign(bytes.look_at(KIND_BYTES)?, &file.name, Encoding::Utf8)?;
-            return match is_parquet {
-                true => Self::open_parquet(bytes, file, options, converter),
-                false => Err(mismatched(bytes.look_at(KIND_BYTES)?, &file.name, "a Parquet file")),
-            };
+            return Err(mismatched(bytes.look_at(KIND_BYTES)?, &file.name, "a Parquet file"));
         }
         if matches!(options.format, None | Some(InputFormat::Parquet)) && is_parquet {
-            if options.records.is_some() {
-                return Err(records_of_other(file, "Parquet"));
-            }
-            return Self::open_parquet(bytes, file, options, converter);
+            let notes = check(InputFormat::Parquet, options, &file.name)?;
+            return Self::open_parquet(bytes, file, options, converter).map(|reader| reader.noting(notes));
         }
         if matches!(options.format, None | Some(InputFormat::Arrow)) && is_ipc(bytes.look_at(KIND_BYTES)?) {
-            if options.records.is_some() {
-                return Err(records_of_other(file, "Arrow"));
-            }
-            return Self::open_arrow(bytes, file, options, converter);
+            let notes = check(InputFormat::Arrow, options, &file.name)?;
+            return Self::open_arrow(bytes, file, options, converter).map(|reader| reader.noting(notes));
         }
         if matches!(options.format, None | Some(InputFormat::Avro)) && bytes.look_at(avro::MAGIC.len())? == avro::MAGIC
         {
-            if options.records.is_some() {
-                return Err(records_of_other(file, "Avro"));
-            }
+            let notes = check(InputFormat::Avro, options, &file.name)?;
             let input = AvroInput::open(bytes, &file.name, options, &converter.rules.folders, converter.extra)?;
             converter.format = InputFormat::Avro;
             converter.rules.iso_beside = true;
@@ -210,7 +205,7 @@ impl Reader {
             return Ok(Self {
                 input: Input::Avro(Box::new(input)),
                 converter: Arc::new(converter),
-                notes: Vec::new(),
+                notes,
                 signs: Vec::new(),
             });
         }
@@ -223,14 +218,17 @@ impl Reader {
         let mut window = Window::open(TextStream::new(bytes, options.encoding))?;
         skip_byte_order_mark(&mut window, options.encoding, &file.name)?;
         refuse_foreign_text(window.unread(), &file.name)?;
-        let may_be_wrapped = matches!(options.format, None | Some(InputFormat::Ndjson | InputFormat::JsonArray));
+        // A dialect by name is of delimited text, unless the name of the file says otherwise.
+        let preset = options.dialect.as_ref().filter(|_| !is_json_name(&file.name)).map(|(_, format)| *format);
+        let declared = options.format.or(preset);
+        let may_be_wrapped = matches!(declared, None | Some(InputFormat::Ndjson | InputFormat::JsonArray));
         if options.records.is_none()
             && may_be_wrapped
-            && let Some(shape) = places::find(window.unread(), &options.header_map)
+            && let Some(shape) = places::find(&mut window, &options.header_map, options.max_record_bytes)?
         {
             return Err(shape.refuse(&file.name));
         }
-        converter.format = match options.format {
+        converter.format = match declared {
             Some(InputFormat::Parquet) => return Err(mismatched(window.unread(), &file.name, "a Parquet file")),
             Some(InputFormat::Arrow) => return Err(mismatched(window.unread(), &file.name, "an Arrow file")),
             Some(InputFormat::Xlsx) => return Err(mismatched(window.unread(), &file.name, "an XLSX workbook")),
@@ -242,7 +240,8 @@ impl Reader {
             None => detect(&file.name, window.unread())
                 .ok_or_else(|| mismatched(window.unread(), &file.name, promised(&file.name)))?,
         };
-        let (mut notes, mut signs) = (Vec::new(), Vec::new());
+        let mut notes = check(converter.format, options, &file.name)?;
+        let mut signs = Vec::new();
         let max = options.max_record_bytes;
         let lists = match converter.format {
             InputFormat::Ndjson | InputFormat::JsonArray if options.records.is_none() => {
@@ -261,9 +260,12 @@ impl Reader {
                 wrapped_splitter(format, file, options, &converter.rules.folders)?
             }
             InputFormat::Csv | InputFormat::Tsv => {
+                if options.format.is_none() && options.declared.is_default() {
+                    refuse_printed(window.unread(), &file.name, &options.header_map)?;
+                }
                 let suspicion = Suspicion::of(window.unread());
-                let header =
-                    read_header(&mut window, &converter, file).map_err(|error| suspicion.explain(error, &file.name))?;
+                let header = read_header(&mut window, &converter, file)
+                    .map_err(|error| suspicion.explain(error, file, options))?;
                 converter.dialect = header.dialect;
                 converter.layout = Some(Arc::new(header.layout));
                 notes.extend(header.note);
@@ -353,9 +355,6 @@ impl Reader {
         options: &ReadOptions,
         mut converter: Converter,
     ) -> Result<Self> {
-        if options.records.is_some() {
-            return Err(records_of_other(file, "a workbook or another zip"));
-        }
         let (handle, summary) = seekable(bytes, file)?;
         let Some((input, format)) = SheetInput::open(handle, &file.name, options, &converter.rules.folders)? else {
             refuse_foreign(start, &file.name, options.encoding)?;
@@ -367,9 +366,14 @@ impl Reader {
         Ok(Self {
             input: Input::Sheet { input: Box::new(input), summary },
             converter: Arc::new(converter),
-            notes: Vec::new(),
+            notes: check(format, options, &file.name)?,
             signs: Vec::new(),
         })
+    }
+
+    fn noting(mut self, notes: Vec<String>) -> Self {
+        self.notes.extend(notes);
+        self
     }
 
     /// Returns what converts the blocks of this file; any number of threads may share it.
@@ -528,16 +532,8 @@ fn wrapped_splitter(
         (Some(path), InputFormat::Ndjson | InputFormat::JsonArray | InputFormat::Pages) => {
             Ok(Box::new(WrappedSplitter::new(path, &file.name, options, folders)))
         }
-        _ => Err(records_of_other(file, "no JSON")),
+        _ => Err(Error::internal("places of records in what is no JSON")),
     }
-}
-
-fn records_of_other(file: &SourceFile, what: &str) -> Error {
-    Error::input(
-        Place::file(&file.name),
-        format!("is {what}, and --records says where in a JSON document the records are"),
-    )
-    .with_hint("take it in by a run of its own, without --records")
 }
 
 fn skip_byte_order_mark(window: &mut Window, encoding: Encoding, name: &str) -> Result<()> {

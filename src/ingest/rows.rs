@@ -114,9 +114,23 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Returns whether one of the row's texts is such a one.
-    pub(super) fn has_text(&self, is_one: impl Fn(&str) -> bool) -> bool {
-        self.cells.iter().any(|cell| matches!(cell, Cell::Text(text) if is_one(text)))
+    /// Returns whether one of the row's texts is what some tools write for null, as `mark` tells it.
+    #[inline]
+    pub(super) fn has_mark(&self, mark: impl Fn(&str) -> Option<&'static str>) -> bool {
+        self.cells.iter().zip(&COLUMNS).any(|(cell, column)| match cell {
+            Cell::Text(text) => mark(text).is_some_and(|mark| is_mark_of(column.kind, mark)),
+            _ => false,
+        })
+    }
+
+    /// Returns the text that stands in a column, by its name.
+    pub(super) fn text_of(&self, column: Option<&str>) -> Option<&'a str> {
+        let index = COLUMNS.iter().position(|known| Some(known.name) == column)?;
+        match self.cells.get(index) {
+            Some(Cell::Text(text)) => Some(text),
+            Some(Cell::Number(number)) => word_of(*number),
+            _ => None,
+        }
     }
 
     /// Returns whether the input has no such column.
@@ -156,6 +170,17 @@ impl Fault {
     /// A fault of the record as a whole.
     pub(super) fn record(reason: impl Into<String>) -> Self {
         Self { column: None, reason: reason.into(), sign: None }
+    }
+
+    /// Names the flag that reads a text which stands for no value in the column at fault.
+    pub(super) fn explained_by_null(self, text: Option<&str>) -> Self {
+        let known = text.filter(|_| self.sign.is_none()).and_then(Sign::of_null);
+        match known {
+            Some(sign) => {
+                Self { reason: format!("{}; {} reads it", self.reason, sign.flag), sign: Some(Box::new(sign)), ..self }
+            }
+            None => self,
+        }
     }
 
     /// A fault of one column.
@@ -247,7 +272,6 @@ impl<'r> RowBuilder<'r> {
         }
         let times = match Times::read(row, self.rules) {
             Ok(times) => times,
-            Err(fault) if row.null_mark => return Ok(Err(explained_by_null(fault, cells))),
             Err(fault) => return Ok(Err(fault)),
         };
         let mut warned = Warned {
@@ -389,19 +413,19 @@ fn is_null_word(text: &str) -> bool {
     text.len() < 64 && text.trim_ascii() == "null"
 }
 
-/// Names the flag that reads a mark of null, where one stands in the column at fault.
-fn explained_by_null(fault: Fault, cells: &[Cell<'_>]) -> Fault {
-    let index = COLUMNS.iter().position(|column| Some(column.name) == fault.column.as_deref());
-    let sign = match index.and_then(|index| cells.get(index)) {
-        Some(Cell::Text(text)) => Sign::of_null(text),
+/// Names a number that is none.
+pub(super) fn word_of(number: f64) -> Option<&'static str> {
+    match number {
+        number if number.is_nan() => Some("NaN"),
+        f64::INFINITY => Some("Infinity"),
+        f64::NEG_INFINITY => Some("-Infinity"),
         _ => None,
-    };
-    match sign {
-        Some(sign) => {
-            Fault { reason: format!("{}; {} reads it", fault.reason, sign.flag), sign: Some(Box::new(sign)), ..fault }
-        }
-        None => fault,
     }
+}
+
+/// Returns whether a mark stands for null in a column of this kind and is not read as null anyway.
+pub(super) fn is_mark_of(kind: Kind, mark: &str) -> bool {
+    kind != Kind::Json || mark != "null"
 }
 
 /// Action Data may be a bare word such as `end`; what starts like JSON must be JSON there too.

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use super::dates::{DateFormat, DatePattern};
 use super::day_numbers::Epoch;
-use super::dialect::{Numbers, is_null_mark};
+use super::dialect::{Numbers, is_no_value};
 use super::rows::Rules;
 use super::time::is_plausible;
 use super::values::parse_number;
@@ -49,13 +49,15 @@ pub struct Sign {
 pub(super) type Signs = BTreeMap<Sign, u64>;
 
 /// Dates and clocks as tools write them beside what has a name, each date with each clock.
-const DATES: [&str; 8] =
-    ["%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%b %d, %Y", "%b %d %Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y"];
+const DATES: [&str; 9] =
+    ["%d-%b-%Y", "%d-%b-%y", "%d %b %Y", "%b %d, %Y", "%b %d, %Y,", "%b %d %Y", "%d.%m.%y", "%d/%m/%y", "%m/%d/%y"];
 const CLOCKS: [&str; 6] = [" %H:%M:%S%.f", " %H:%M", " %I:%M:%S%.f %p", " %I:%M %p", " %I:%M%p", ""];
 
 /// Dates and times that are one.
-const WHOLE: [&str; 7] = [
+const WHOLE: [&str; 9] = [
     "%d-%b-%y %I.%M.%S.%f %p",
+    "%d-%b-%y %I.%M.%S.%f %p %z",
+    "%a %b %d %Y %H:%M:%S GMT%z",
     "%a, %d %b %Y %H:%M:%S GMT",
     "%a, %d %b %Y %H:%M:%S %z",
     "%a %b %d %H:%M:%S %Y",
@@ -137,7 +139,15 @@ impl Sign {
 
     /// The sign of a text that some tools write for null, where a value of another type should stand.
     pub(super) fn of_null(text: &str) -> Option<Self> {
-        is_null_mark(text).then(|| Self { kind: SignKind::NullMark, flag: format!("--null-mark '{text}'") })
+        is_no_value(text).then(|| Self { kind: SignKind::NullMark, flag: format!("--null-mark '{text}'") })
+    }
+
+    /// Returns the text that would have to be declared to stand for null, where the sign is one.
+    pub(super) fn mark(&self) -> Option<&str> {
+        if self.kind != SignKind::NullMark {
+            return None;
+        }
+        self.flag.strip_prefix("--null-mark '")?.strip_suffix('\'')
     }
 
     /// The sign of a record that is broken by quotes that backslashes escape.
@@ -203,7 +213,7 @@ impl fmt::Display for Counted {
             SignKind::Date => "with a date in another format",
             SignKind::Number => "with a number in another format",
             SignKind::DayNumber => "with a number of days for an instant",
-            SignKind::NullMark => "with \\N, NULL, NA, NaN or None outside quotes",
+            SignKind::NullMark => "with \\N, NULL, NaN or another mark of null as a text",
             SignKind::Backslash => "with escapes by backslashes",
             SignKind::Separator => return f.write_str("a line sep= that names another delimiter than is declared"),
         };

@@ -104,7 +104,7 @@ pub enum Encoding {
     /// UTF-8, with or without a byte order mark.
     #[default]
     Utf8,
-    /// UTF-16; the byte order mark decides, little endian without one. Byte offsets then count the text as UTF-8.
+    /// UTF-16; the byte order mark decides, or else the zero of the first character, which is ASCII. Byte offsets then count the text as UTF-8.
     Utf16,
     /// Windows code page 1252. Byte offsets then count the text as UTF-8.
     Cp1252,
@@ -132,6 +132,8 @@ pub struct ReadOptions {
     pub fallback_exported_at_us: i64,
     /// What is declared of delimited text.
     pub declared: Declared,
+    /// The name of the dialect that it is declared by, if it is, and the format that this is one of.
+    pub dialect: Option<(String, InputFormat)>,
     /// Days, since the Unix epoch in the declared zone, that stand for no end: a session that ends on one of them is running.
     pub no_end_days: Vec<i64>,
     /// Where in a JSON document its records are, where they are not at its top.

@@ -2,7 +2,7 @@
 //!
 //! Text in another character set becomes UTF-8 here, before records are cut, so that every format needs only one.
 
-use encoding_rs::{Decoder, DecoderResult, UTF_16LE, WINDOWS_1252};
+use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
 use super::packed::{ByteStream, READ_BYTES};
 use super::source::Encoding;
@@ -16,6 +16,8 @@ pub(super) const BROKEN_BYTE: u8 = 0xff;
 pub(super) struct TextStream {
     bytes: ByteStream,
     decoder: Option<Decoder>,
+    /// Whether the byte order is still to be told.
+    is_order_open: bool,
     /// Undecoded bytes.
     pending: Vec<u8>,
     at_end: bool,
@@ -30,7 +32,7 @@ impl TextStream {
             Encoding::Utf16 => Some(UTF_16LE.new_decoder()),
             Encoding::Cp1252 => Some(WINDOWS_1252.new_decoder()),
         };
-        Self { bytes, decoder, pending: Vec::new(), at_end: false }
+        Self { bytes, decoder, is_order_open: encoding == Encoding::Utf16, pending: Vec::new(), at_end: false }
     }
 
     /// Returns how many bytes of the file, as stored, have been read.
@@ -47,6 +49,10 @@ impl TextStream {
         while buffer.len() < goal && !self.at_end {
             self.pending.clear();
             self.at_end = self.bytes.read_into(&mut self.pending, READ_BYTES)? < READ_BYTES;
+            // Every format begins with ASCII: a quote, a bracket or the letter of a header.
+            if std::mem::take(&mut self.is_order_open) && matches!(*self.pending, [0, ascii, ..] if ascii != 0) {
+                *decoder = UTF_16BE.new_decoder();
+            }
             decode(decoder, &self.pending, self.at_end, buffer);
         }
         Ok(!self.at_end)
@@ -219,6 +225,7 @@ mod tests {
         let mut big = vec![0xfe, 0xff];
         big.extend(words.iter().flat_map(|w| w.to_be_bytes()));
         assert_eq!(text(little, Encoding::Utf16).unwrap(), "añ😀\n".as_bytes());
+        assert_eq!(text(big[2..].to_vec(), Encoding::Utf16).unwrap(), "añ😀\n".as_bytes());
         assert_eq!(text(big, Encoding::Utf16).unwrap(), "añ😀\n".as_bytes());
         let lone: Vec<u8> = [0x61_u16, 0xd800, 0x62].iter().flat_map(|w| w.to_le_bytes()).collect();
         assert_eq!(text(lone, Encoding::Utf16).unwrap(), [b'a', BROKEN_BYTE, b'b']);

@@ -88,20 +88,22 @@ pub(super) fn suggest(
         if score == Score::default() {
             break;
         }
-        let mut next: Option<(Score, Candidate, Look)> = None;
+        let mut next: Option<((Score, u64), Candidate, Look)> = None;
         let mut equal = Vec::new();
         for candidate in candidates(&now, &tried.options, start) {
             let then = look(&candidate.options)?;
             let reached = Score::of(&then);
+            // Of two that leave nothing unread the one that reads more records counts.
+            let rank = (reached, u64::MAX - (then.rows - then.bad));
             // A flag that reads fewer records hides some.
             let loses = !score.0 && then.rows - then.bad < now.rows - now.bad;
             match &next {
                 _ if loses || reached >= score => {}
-                Some((least, ..)) if reached > *least => {}
-                Some((least, ..)) if reached == *least => equal.push((candidate, then)),
+                Some((least, ..)) if rank > *least => {}
+                Some((least, ..)) if rank == *least => equal.push((candidate, then)),
                 _ => {
                     equal.clear();
-                    next = Some((reached, candidate, then));
+                    next = Some((rank, candidate, then));
                 }
             }
         }
@@ -174,10 +176,22 @@ fn candidates(look: &Look, options: &ReadOptions, start: &[u8]) -> Vec<Candidate
     } else if has_numbers && options.declared.decimal_comma {
         list.offer(&["--decimal-mark", "."], |options| options.declared.decimal_comma = false);
     }
-    if matches!(look.format, None | Some(InputFormat::Csv | InputFormat::Tsv)) {
+    let undeclared: Vec<&String> = look.marks.keys().filter(|mark| !options.declared.nulls.contains(mark)).collect();
+    if !undeclared.is_empty() {
+        let flag: Vec<&str> = undeclared.iter().flat_map(|mark| ["--null-mark", mark]).collect();
+        list.offer(&flag, |options| options.declared.nulls.extend(undeclared.iter().map(|mark| (*mark).clone())));
+    }
+    if matches!(look.format, None | Some(InputFormat::Csv | InputFormat::Tsv)) && !begins_json(start) {
         offer_dialects(look, options, &holds, &mut list);
     }
     list.list
+}
+
+/// Returns whether a text begins as JSON does: with a dialect a list of names in it would be taken for a header.
+fn begins_json(start: &[u8]) -> bool {
+    let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
+    matches!(start, [b'{', rest @ ..] if matches!(rest.trim_ascii_start().first(), Some(b'"' | b'}')))
+        || matches!(start, [b'[', rest @ ..] if matches!(rest.trim_ascii_start().first(), Some(b'{' | b'[')))
 }
 
 /// Offers what the hint of a refused file names.
@@ -228,12 +242,6 @@ fn offer_dates(look: &Look, list: &mut Candidates<'_>) {
 /// Offers dialects of delimited text, part by part and by name. What was declared is not undone.
 fn offer_dialects(look: &Look, options: &ReadOptions, holds: &dyn Fn(&[u8]) -> bool, list: &mut Candidates<'_>) {
     let declared = &options.declared;
-    if declared.nulls.is_empty() && !look.marks.is_empty() {
-        let flag: Vec<&str> = look.marks.keys().flat_map(|mark| ["--null-mark", mark]).collect();
-        list.offer(&flag, |options| {
-            options.declared.nulls = look.marks.keys().map(|mark| (*mark).to_owned()).collect()
-        });
-    }
     if declared.delimiter.is_none() && look.refused.is_some() {
         for (name, byte) in [(",", b','), (";", b';'), ("|", b'|'), ("tab", b'\t'), (":", b':'), ("^", b'^')] {
             list.offer(&["--delimiter", name], |options| options.declared.delimiter = Some(byte));
@@ -256,7 +264,7 @@ fn offer_dialects(look: &Look, options: &ReadOptions, holds: &dyn Fn(&[u8]) -> b
             if let Some((preset, format)) = Declared::preset(name).filter(|_| holds(sign)) {
                 list.offer(&["--dialect", name], |options| {
                     options.declared = preset;
-                    options.format = options.format.or(Some(format));
+                    options.dialect = Some((name.to_owned(), format));
                 });
             }
         }

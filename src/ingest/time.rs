@@ -61,8 +61,32 @@ pub(super) fn parse_instant(text: &str, zone: Tz) -> Result<Instant, TimeFault> 
     }
     match parse_unix(text) {
         Some(micros) => in_range(micros?).map(Instant::certain),
-        None => parse_iso(text.as_bytes(), zone),
+        None => parse_iso(text.as_bytes(), zone).or_else(|fault| match parse_rare(text, zone) {
+            Some(instant) => instant,
+            None => Err(fault),
+        }),
     }
+}
+
+/// Reads rarer spellings of ISO 8601: without separators (`20261120T100000Z`), and with the name of a zone behind, in brackets as Java
+/// writes it (`2026-11-20T11:00:00+01:00[Europe/Berlin]`) or behind a blank as Trino does. An offset wins over the name beside it.
+fn parse_rare(text: &str, zone: Tz) -> Option<Result<Instant, TimeFault>> {
+    if let Some((time, name)) = text.strip_suffix(']').and_then(|text| text.split_once('[')) {
+        return Some(parse_iso(time.trim_ascii_end().as_bytes(), Tz::named(name)?));
+    }
+    if let Some((time, name)) = text.rsplit_once(' ').filter(|(_, name)| name.contains('/')) {
+        return Some(parse_iso(time.trim_ascii_end().as_bytes(), Tz::named(name)?));
+    }
+    let (date, time) = text.split_once(['T', 't'])?;
+    let clock = time.find(|c: char| !c.is_ascii_digit()).unwrap_or(time.len());
+    let (clock, rest) = time.split_at(clock);
+    if date.len() != 8 || !matches!(clock.len(), 4 | 6) {
+        return None;
+    }
+    let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..)?);
+    let (hour, minute, second) = (clock.get(..2)?, clock.get(2..4)?, clock.get(4..)?);
+    let second = if second.is_empty() { "00" } else { second };
+    Some(parse_iso(format!("{year}-{month}-{day}T{hour}:{minute}:{second}{rest}").as_bytes(), zone))
 }
 
 /// Returns whether an instant of a session can be one: from 1990 on, and not more than a day after its export. Both are
@@ -366,9 +390,44 @@ mod tests {
             "1770681418000000",
             "1770681418000000000",
             "1.770681418e9",
+            "20260209T235658Z",
+            "20260210T052658+0530",
+            "2026-02-10T00:56:58+01:00[Europe/Berlin]",
+            "2026-02-10T00:56:58[Europe/Berlin]",
+            "2026-02-10 00:56:58.000 Europe/Berlin",
+            "2026-02-09T23:56:58Z[UTC]",
         ] {
             assert_eq!(utc(text).as_deref(), Ok("2026-02-09T23:56:58Z"), "{text}");
         }
+    }
+
+    #[test]
+    fn rarer_spellings_are_local_without_an_offset_and_nothing_else_is_read_as_one() {
+        let berlin = Tz::named("Europe/Berlin").unwrap();
+        for (text, instant) in [
+            ("20261120T1100", "2026-11-20T10:00:00Z"),
+            ("20261120t110000,5", "2026-11-20T10:00:00.500Z"),
+            ("2026-11-20 10:00:00 Asia/Kolkata", "2026-11-20T04:30:00Z"),
+        ] {
+            assert_eq!(in_zone(text, berlin), Ok((instant.to_owned(), false)), "{text}");
+        }
+        assert_eq!(
+            in_zone("2026-10-25 02:30:00 Europe/Berlin", Tz::UTC),
+            Ok(("2026-10-25T00:30:00Z".to_owned(), true))
+        );
+        for text in [
+            "20261120T1",
+            "2026112T110000",
+            "20261120T11:00",
+            "2026-11-20 10:00:00 Nowhere/There",
+            "2026-11-20T10:00:00Z[]",
+            "T",
+            "[",
+            "]",
+        ] {
+            assert!(utc(text).is_err(), "{text}");
+        }
+        assert_eq!(utc("20261320T110000"), Err(TimeFault::OutOfRange));
     }
 
     #[test]
@@ -433,7 +492,6 @@ mod tests {
             "1e5x",
             "NaN",
             "inf",
-            "2026-02-09T23:56:58 Europe/Berlin",
             "+",
             "-",
             "1,770,681,418",

@@ -3,7 +3,8 @@
 //! Where the list is must be said (`--records '$.data'`); what a document without that looks like is told by [`super::places`]. An input
 //! holds one such document, or many: after each other, one a line, or in an array. The documents are read from front to back and
 //! nothing but the record at hand is held in memory; what stands beside the list is got past piece by piece. A path may lead through
-//! lists (`$.data[*].rows`): each object of them must then have the rest of it. Records are objects, or lists of values whose names
+//! lists (`$.data[*].rows`): each object of them must then have the rest of it. Where an object stands in the place of the list
+//! (`$.hits.hits[*]._source`), it is a record. Records are objects, or lists of values whose names
 //! stand before them in the document (ClickHouse's `meta`, pandas' `columns`, `columnHeaders`), in the first list, or in `--columns`.
 
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use super::folders::FolderColumns;
 use super::json::element;
 use super::layout::Layout;
 use super::lists;
+use super::places;
 use super::source::ReadOptions;
 use super::values::quoted;
 use crate::error::{Error, Place, Result};
@@ -23,6 +25,9 @@ const NAMES_BYTES: usize = 1024 * 1024;
 
 /// Longest key of a document, in bytes.
 const KEY_BYTES: usize = 64 * 1024;
+
+/// What a place is that has no records.
+const LIST: &str = "no list";
 
 /// How many members of a document an error names.
 const NAMED_MEMBERS: usize = 12;
@@ -150,6 +155,8 @@ enum State {
     MemberNext,
     /// In the value of a member that is none of ours.
     Passing,
+    /// Before an object that is a record itself.
+    Single,
     /// In an object, behind a member.
     MemberAfter,
     /// In the list, before a record.
@@ -280,6 +287,12 @@ impl WrappedSplitter {
                     self.state = State::EachFirst;
                     return Step::Skip(value_at + 1);
                 }
+                (true, _, b'{') => {
+                    self.found = true;
+                    self.open = false;
+                    self.state = State::Single;
+                    return Step::Skip(value_at);
+                }
                 (false, false, b'{') => {
                     self.depth += 1;
                     self.reached = self.reached.max(self.depth);
@@ -289,9 +302,9 @@ impl WrappedSplitter {
                 }
                 _ => {
                     let place = self.path.upto(self.depth + 1);
-                    let wanted = if is_last || step.each { "list" } else { "object" };
+                    let wanted = if is_last || step.each { LIST } else { "no object" };
                     let what = described(window, value_at);
-                    return Step::Broken { at: value_at, message: format!("{place} is {what} and no {wanted}") };
+                    return Step::Broken { at: value_at, message: format!("{place} is {what} and {wanted}") };
                 }
             }
         }
@@ -319,6 +332,29 @@ impl WrappedSplitter {
         self.state = State::Passing;
         self.scanner = Scanner::default();
         Step::Skip(value_at)
+    }
+
+    /// Cuts an object that stands in the place of the list. Where documents have one each, an answer that tells of an error has one, too: it
+    /// must have a column that no session lacks.
+    fn single(&mut self, window: &[u8], at: usize, at_end: bool) -> Step {
+        let step = element(window, at, at_end, self.max_record_bytes);
+        let in_list = self.path.keys.iter().any(|key| key.each);
+        match &step {
+            Step::Record { start, end, .. } => {
+                let object = window.get(*start..*end).unwrap_or_default();
+                if !in_list && !places::may_be_record(object, &self.map) {
+                    let message = format!("{} is an object without a session id or a start and {LIST}", self.path);
+                    return Step::Broken { at, message };
+                }
+                self.state = State::MemberAfter;
+            }
+            Step::TooLong { .. } => {
+                self.state = State::MemberAfter;
+                self.scanner = Scanner::default();
+            }
+            _ => {}
+        }
+        step
     }
 
     /// Reads the record that starts at `at`.
@@ -411,6 +447,7 @@ impl Splitter for WrappedSplitter {
                         message: format!("{} stands in the list {list}, which is of objects", described(window, at)),
                     });
                 }
+                (State::Single, _) => return Ok(self.single(window, at, at_end)),
                 (State::MemberFirst | State::MemberNext, b'"') => return Ok(self.member(window, at, at_end)),
                 (State::MemberAfter, b',') => self.state = State::MemberNext,
                 (State::MemberFirst | State::MemberAfter, b'}') => {

@@ -24,6 +24,88 @@ fn refused(text: &str, options: &ReadOptions) -> (String, String) {
     (error.to_string(), error.hint().unwrap_or_default().to_owned())
 }
 
+#[test]
+fn a_record_of_each_document_or_object_is_named_and_read() {
+    let source = |record: &str| format!(r#"{{"_index":"s","_id":"x","_score":1.0,"_source":{record}}}"#);
+    let (one, two) = (source(RECORD), source(OTHER));
+    for (path, text) in [
+        ("$.hits.hits[*]._source", format!(r#"{{"took":3,"hits":{{"total":{{"value":2}},"hits":[{one},{two}]}}}}"#)),
+        ("$._source", format!("{one}\n{two}\n")),
+        (
+            "$.payload.after",
+            format!(r#"{{"payload":{{"before":{OTHER},"after":{RECORD},"op":"u"}}}}{{"payload":{{"after":{OTHER}}}}}"#),
+        ),
+        ("$.row", format!("{{\"row\":{RECORD}}}\n{{\"row\":{OTHER}}}\n")),
+        (
+            "$.data.sessions.edges[*].node",
+            format!(r#"{{"data":{{"sessions":{{"edges":[{{"node":{RECORD},"cursor":"a"}},{{"node":{OTHER}}}]}}}}}}"#),
+        ),
+        (
+            "$.rows[*].doc",
+            format!(
+                r#"{{"total_rows":2,"rows":[{{"id":"w1","key":"w1","doc":{RECORD}}},{{"id":"w2","doc":{OTHER}}}]}}"#
+            ),
+        ),
+    ] {
+        let (said, hint) = refused(&text, &options());
+        assert!(said.contains(path) && hint == format!("read them with --records '{path}'"), "{said} {hint}");
+        assert_eq!(ids(&text, &at(path)), ["w1", "w2"], "{path}");
+    }
+    // An answer that tells of an error is no session.
+    let (said, _) = refused(r#"{"data":{"error":"no"}}"#, &at("$.data"));
+    assert!(said.contains("$.data is an object without a session id or a start and no list"), "{said}");
+    // What cannot be read of one record costs it alone.
+    let text = format!(r#"{{"hits":[{one},{}]}}"#, source("{\"session_id\":\"w3\"}"));
+    let outcome = read_with("a.json", text.as_bytes(), &at("$.hits[*]._source")).unwrap();
+    assert_eq!((outcome.rows.num_rows(), outcome.rejects.len()), (1, 1));
+    let small = ReadOptions { max_record_bytes: 80, ..at("$.hits[*]._source") };
+    let text = format!(r#"{{"hits":[{},{two}]}}"#, source(&RECORD.replace("[1]", &format!("{:?}", "x".repeat(90)))));
+    let outcome = read_with("a.json", text.as_bytes(), &small).unwrap();
+    assert_eq!((outcome.rows.num_rows(), outcome.rejects.len()), (1, 1), "{:?}", outcome.rejects);
+}
+
+#[test]
+fn other_ways_to_hold_records_are_named_with_what_makes_records_of_them() {
+    let ids = r#""session_id":["w1","w2"],"started_at":["2026-11-20","2026-11-20"]"#;
+    for (text, words, program) in [
+        (format!("{{{ids}}}"), "columns with the values of all sessions", "map_values(.[$row])"),
+        (
+            r#"{"columns":[{"name":"session_id","datatype":"String","values":["w1"]},{"name":"started_at","values":[1]}]}"#.to_owned(),
+            "each with its name and the values of all sessions, not records ($.columns)",
+            ".values[$row]",
+        ),
+        (
+            r#"{"schema":{"fields":[{"name":"session_id"},{"name":"started_at"}]},"rows":[{"f":[{"v":"w1"},{"v":"1"}]}]}"#.to_owned(),
+            "rows of cells without names",
+            ".schema.fields[].name",
+        ),
+        (format!(r#"{{"hits":{{"hits":[{{"_id":"x","fields":{{{ids}}}}}]}}}}"#), "in a list of its own ($.hits.hits[*].fields)", ".hits.hits[].fields"),
+        (
+            r#"{"Item":{"session_id":{"S":"w1"},"started_at":{"N":"1"}}}"#.to_owned(),
+            "each value of the records stands beside its type",
+            ".Item | map_values",
+        ),
+        (format!(r#"{{"1":{RECORD},"2":{OTHER}}}"#), "each under a key of its own ($)", ". | .[]"),
+        (format!(r#"{{"0":{RECORD}}}"#), "each under a key of its own ($)", ". | .[]"),
+        (
+            format!(r#"{{"body":{}}}"#, serde_json::to_string(&format!("[{RECORD}]")).unwrap()),
+            "in a text with JSON inside of it ($.body)",
+            ".body | fromjson",
+        ),
+    ] {
+        let (said, hint) = refused(&text, &options());
+        assert!(said.contains(words) && hint.contains(program), "{text}: {said} {hint}");
+    }
+    // A column that is longer than what is looked at first, and than a record.
+    let long = format!(r#"{{"action_data":["{}"],{ids}}}"#, "x".repeat(1 << 21));
+    let large = ReadOptions { max_record_bytes: 1 << 23, ..options() };
+    assert!(refused(&long, &large).0.contains("columns with the values"));
+    let small = ReadOptions { max_record_bytes: 1 << 20, ..options() };
+    assert!(refused(&long, &small).0.contains("columns with the values"));
+    let record = format!(r#"{{"note":"{}","session_id":"w1","started_at":"2026-11-20"}}"#, "x".repeat(1 << 21));
+    assert_eq!(self::ids(&record, &large), ["w1"]);
+}
+
 const RECORD: &str = r#"{"session_id":"w1","started_at":"2026-11-20T10:00:00Z","data":{"a":[1]}}"#;
 const OTHER: &str = r#"{"session_id":"w2","started_at":"2026-11-20T11:00:00Z"}"#;
 
@@ -145,7 +227,7 @@ fn a_place_that_has_no_list_is_an_error_that_says_what_is_there() {
             "nothing stands at $.data.rows; there is $.data.items, $.data.n",
         ),
         (r#"{"data":null}"#, "$.data", r#"$.data is "null" and no list"#),
-        (r#"{"data":{"error":"no"}}"#, "$.data", "$.data is an object and no list"),
+        (r#"{"data":{"error":"no"}}"#, "$.data", "$.data is an object without a session id or a start and no list"),
         (r#"{"data":"x"}"#, "$.data", r#"$.data is "\"x\"" and no list"#),
         (r#"{"data":[]}"#, "$.data.items", "$.data is a list and no object"),
         ("7", "$.data", "no JSON object with $.data in it starts here"),

@@ -89,6 +89,7 @@ pub fn options() -> IngestOptions {
             max_record_bytes: 1 << 20,
             exported_at_us: None,
             fallback_exported_at_us: NOW_US,
+            dialect: None,
             declared: Default::default(),
             no_end_days: Vec::new(),
             records: None,

@@ -127,6 +127,7 @@ impl TestLake {
                 max_record_bytes: 1 << 20,
                 exported_at_us: Some(as_of().timestamp_micros()),
                 fallback_exported_at_us: as_of().timestamp_micros(),
+                dialect: None,
                 declared: Default::default(),
                 no_end_days: Vec::new(),
                 records: None,

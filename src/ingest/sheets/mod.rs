@@ -24,6 +24,7 @@ use std::sync::Arc;
 use self::cells::Odd;
 use self::package::{Kind, Package};
 use self::xlsx::Workbook;
+use super::applies::check;
 use super::cut::{BLOCK_BYTES, KEPT_BYTES, Span, TextBlock};
 use super::folders::FolderColumns;
 use super::layout::Layout;
@@ -184,6 +185,7 @@ impl SheetInput {
             let message = format!("is {what}, which is declared to be something else");
             return Err(Error::input(Place::file(name), message).with_hint("leave out --input-format"));
         }
+        check(format, options, name)?;
         let names = match &book {
             Book::Xlsx(book) => book.names(),
             Book::Ods => ods::names(&package)?,

@@ -102,7 +102,7 @@ fn each_mark_is_told_with_its_count_and_flag() {
             "a.csv",
             rows("a1,2026-11-20T10:00:00Z,,,NULL\na2,2026-11-20T10:00:00Z,,,\\N\n"),
             &[][..],
-            "2 records with \\N, NULL, NA, NaN or None outside quotes (--null-mark TEXT, or the --dialect reads them)",
+            "2 records with \\N, NULL, NaN or another mark of null as a text (--null-mark TEXT, or the --dialect reads them)",
         ),
         (
             "a.tsv",
