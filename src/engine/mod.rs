@@ -6,8 +6,10 @@
 mod bloom;
 mod catalog;
 mod config;
+mod counted;
 mod explain;
 mod flatten;
+mod gathered;
 mod groups;
 mod held;
 mod in_order;
@@ -19,6 +21,7 @@ mod memory;
 mod numbers;
 mod operators;
 mod own;
+mod passing;
 mod prune;
 mod readers;
 mod rules;
