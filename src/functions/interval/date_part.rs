@@ -1,12 +1,13 @@
 //! `date_part` of DataFusion, with PostgreSQL's fields of intervals and durations.
 //!
 //! A field of an interval is a number that it holds: `hour` of `1 day 25:00:00` is 25, and of a duration what is left after whole
-//! days. `epoch`, `second` and `millisecond` keep fractions.
+//! days. `epoch`, `second` and `millisecond` keep fractions, of instants and times of day too.
 
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, Float64Array, IntervalMonthDayNanoArray};
-use arrow::datatypes::{DataType, Field, FieldRef, IntervalMonthDayNano};
+use arrow::array::{ArrayRef, AsArray, Float64Array, IntervalMonthDayNanoArray};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, IntervalMonthDayNano};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::functions::datetime::date_part::DatePartFunc;
 use datafusion::logical_expr::preimage::PreimageResult;
@@ -18,6 +19,7 @@ use datafusion::logical_expr::{
 use super::arrays::{intervals, lengths};
 use super::is_length;
 use crate::functions::arguments::scalar_text;
+use crate::functions::zoned::per_second;
 
 const MICROSECOND_NS: i64 = 1_000;
 const SECOND_NS: i64 = 1_000_000_000;
@@ -113,6 +115,33 @@ impl Part {
     }
 }
 
+/// Returns what seconds of instants and times of day are multiplied by, where a part is one that has fractions.
+fn seconds_times(name: &str, data_type: &DataType) -> Option<f64> {
+    if !matches!(data_type, DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_)) {
+        return None;
+    }
+    match name.trim_matches(['\'', '"']).to_ascii_lowercase().as_str() {
+        "second" | "seconds" | "s" | "sec" | "secs" => Some(1.0),
+        "millisecond" | "milliseconds" | "ms" | "msec" | "msecs" | "msecond" | "mseconds" => Some(1e3),
+        _ => None,
+    }
+}
+
+/// Returns the seconds of the minute, with fractions. No zone has an offset of less than a minute that its rules are asked for here.
+fn seconds(array: &ArrayRef, times: f64) -> Result<ArrayRef> {
+    let (DataType::Timestamp(unit, _) | DataType::Time32(unit) | DataType::Time64(unit)) = *array.data_type() else {
+        return exec_err!("date_part: {} has no seconds", array.data_type());
+    };
+    let units = per_second(unit);
+    let counts = match array.data_type() {
+        DataType::Time32(_) => cast(&cast(array, &DataType::Int32)?, &DataType::Int64)?,
+        _ => cast(array, &DataType::Int64)?,
+    };
+    let of_minute = |count: i64| count.rem_euclid(60 * units) as f64 * times / units as f64;
+    let seconds: Float64Array = counts.as_primitive::<Int64Type>().unary(of_minute);
+    Ok(Arc::new(seconds))
+}
+
 impl ScalarUDFImpl for DatePart {
     fn name(&self) -> &str {
         self.inner.name()
@@ -140,6 +169,11 @@ impl ScalarUDFImpl for DatePart {
             };
             return Ok(Arc::new(Field::new(self.name(), part.data_type(), field.is_nullable())));
         }
+        if let ([_, field], [Some(name), _]) = (args.arg_fields, args.scalar_arguments)
+            && scalar_text(name).and_then(|name| seconds_times(name, field.data_type())).is_some()
+        {
+            return Ok(Arc::new(Field::new(self.name(), DataType::Float64, field.is_nullable())));
+        }
         self.inner.return_field_from_args(args)
     }
 
@@ -147,6 +181,15 @@ impl ScalarUDFImpl for DatePart {
         let [ColumnarValue::Scalar(name), value] = args.args.as_slice() else {
             return self.inner.invoke_with_args(args);
         };
+        let times = scalar_text(name).and_then(|name| seconds_times(name, &value.data_type()));
+        if let Some(times) = times {
+            return Ok(match value {
+                ColumnarValue::Array(array) => ColumnarValue::Array(seconds(array, times)?),
+                ColumnarValue::Scalar(scalar) => {
+                    ColumnarValue::Scalar(ScalarValue::try_from_array(&seconds(&scalar.to_array()?, times)?, 0)?)
+                }
+            });
+        }
         if !is_length(&value.data_type()) {
             return self.inner.invoke_with_args(args);
         }
