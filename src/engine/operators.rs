@@ -38,10 +38,20 @@ impl PhysicalOptimizerRule for OwnOperators {
             let unspilled = || UnspilledJoinExec::in_place_of(node).map(boxed);
             let whole_window = || WholeWindowExec::in_place_of(node).map(boxed);
             let bounded_window = || BoundedWindowExec::in_place_of(node).map(boxed);
-            let gathered = || gathered(node);
+            let small = || gathered(node);
             let exchange = || if self.spills_exchanges { fed_by_one(node) } else { Ok(None) };
-            let all: [&dyn Fn() -> Result<Option<Node>>; 9] =
-                [&window, &sort, &join, &groups, &flatten, &unspilled, &whole_window, &bounded_window, &exchange];
+            let all: [&dyn Fn() -> Result<Option<Node>>; 10] = [
+                &window,
+                &sort,
+                &join,
+                &groups,
+                &flatten,
+                &unspilled,
+                &whole_window,
+                &bounded_window,
+                &small,
+                &exchange,
+            ];
             all.iter().find_map(|made| made().transpose()).transpose()
         })
     }
