@@ -9,6 +9,7 @@ use clap::Args;
 use futures::StreamExt;
 use sessionlake::engine::Engine;
 use sessionlake::format::{self, Color, FormatOptions, OutputFile, OutputFormat, ResultWriter, Written};
+use sessionlake::zones::Tz;
 use sessionlake::{Error, Result};
 
 use super::exit;
@@ -82,6 +83,11 @@ impl Printer {
     /// Whether results go to stdout.
     pub fn is_stdout(&self) -> bool {
         self.file.is_none()
+    }
+
+    /// Writes what comes next in a zone.
+    pub fn set_time_zone(&mut self, time_zone: Tz) {
+        self.options.time_zone = time_zone;
     }
 
     /// Starts the next result.

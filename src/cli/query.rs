@@ -218,6 +218,8 @@ impl Run {
         }
         let located = |error| located(error, script, statement);
         let plan = self.engine.plan(statement.parsed.clone(), &values).await.map_err(located)?;
+        // SET may have changed it.
+        printer.set_time_zone(self.engine.time_zone());
         let by_line = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_))
             && printer.format() == OutputFormat::Table;
         let mut answer = self.workers.execute(self.engine.context().clone(), plan);
@@ -237,10 +239,9 @@ impl Run {
             let Some(writer) = &mut writer else { continue };
             rows += batch.num_rows() as u64;
             if let Some(limit) = self.max_rows.filter(|limit| rows > *limit) {
-                return Err(Error::Limit {
-                    message: format!("{}: the result has more rows than --max-rows {limit}", script.file),
-                    hint: Some("raise --max-rows, or let the query return less".to_owned()),
-                });
+                let message = format!("the result has more rows than --max-rows {limit}");
+                let hint = Some("raise --max-rows, or let the query return less".to_owned());
+                return Err(script.placed(statement, Error::Limit { message, hint }));
             }
             writer.write(&batch)?;
         }
@@ -270,8 +271,9 @@ fn lines_of_plans(batch: &RecordBatch) -> Result<RecordBatch> {
 pub fn located(error: datafusion::error::DataFusionError, script: &Script, statement: &Statement) -> Error {
     // The engine reports this limit as a failed write, under a name of its own.
     if error.to_string().contains("max_temp_directory_size") {
-        let message = format!("{}: spilling takes more disk than --spill-limit allows", script.file);
-        return Error::Limit { message, hint: Some("raise --spill-limit, or let the query read less".to_owned()) };
+        let message = "spilling takes more disk than --spill-limit allows".to_owned();
+        let hint = Some("raise --spill-limit, or let the query read less".to_owned());
+        return script.placed(statement, Error::Limit { message, hint });
     }
     let tables = TABLES.map(|table| table.name.trim_matches('"'));
     script::locate_among(error, script, Some(statement), &tables)

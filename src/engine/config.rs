@@ -26,7 +26,7 @@ use super::rules::{
     Membership, Operators, ZonedCasts, ZonedTypes, with_postgres_syntax, with_read_intervals, with_zone_calls,
 };
 use super::scan::Leaves;
-use super::statement;
+use super::{series, statement};
 use crate::error::{Error, Result};
 use crate::functions;
 use crate::functions::interval::{self, IntervalPlanner};
@@ -150,7 +150,7 @@ impl Engine {
         // First of all rules: the others then see an instant where the clock was asked for.
         let mut analyzer_rules = vec![];
         analyzer_rules.extend(state.analyzer().rules.iter().cloned());
-        analyzer_rules.insert(0, Arc::new(AsOfClock::new(options.as_of, options.time_zone)));
+        analyzer_rules.insert(0, Arc::new(AsOfClock::new(options.as_of)));
         analyzer_rules.insert(1, Arc::new(IntervalTexts));
         analyzer_rules.insert(2, Arc::new(ZonedTypes));
         analyzer_rules.insert(3, Arc::new(Casts));
@@ -174,6 +174,9 @@ impl Engine {
         for aggregate in interval::aggregates().into_iter().chain(postgres::aggregates()) {
             state.register_udaf(aggregate)?;
         }
+        for (name, function) in series::functions() {
+            state.register_udtf(name, function);
+        }
         let mut planners = state.expr_planners().to_vec();
         planners.insert(0, Arc::new(IntervalPlanner));
         state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
@@ -191,6 +194,13 @@ impl Engine {
         &self.options
     }
 
+    /// Returns the zone of the session as it is now: the one that it was built with, or that of the last SET.
+    pub fn time_zone(&self) -> Tz {
+        let config = self.context.copied_config();
+        let name = config.options().execution.time_zone.as_deref();
+        name.and_then(Tz::named).unwrap_or(self.options.time_zone)
+    }
+
     /// The most bytes that operators held at once, since the session was built.
     pub fn peak_memory_bytes(&self) -> usize {
         self.pool.peak_bytes()
@@ -201,9 +211,9 @@ impl Engine {
     /// # Errors
     /// What DataFusion says of the statement; `script` gives it a place.
     pub async fn plan(&self, statement: Statement, values: &ParamValues) -> datafusion::error::Result<LogicalPlan> {
-        let statement = with_zone_calls(with_read_intervals(with_postgres_syntax(statement)?));
-        let plan = self.context.state().statement_to_plan(statement).await?;
-        statement::ready(explain::with_footers(&self.context, plan).await?, values)
+        let statement = series::with_values(self, with_postgres_syntax(statement)?, values).await?;
+        let plan = self.context.state().statement_to_plan(with_zone_calls(with_read_intervals(statement))).await?;
+        statement::ready(explain::with_footers(&self.context, plan).await?, values, self.options.time_zone)
     }
 }
 

@@ -36,6 +36,14 @@ pub(super) fn handed_over(
     Ok(Arc::new(StreamingTableExec::try_new(schema, vec![Arc::new(rows)], None, [], false, None)?))
 }
 
+/// Bytes that an array takes besides its values: what it is, and where they are.
+const ARRAY_BYTES: usize = 200;
+
+/// Returns the bytes that a batch takes besides its values. Of a batch with few rows they are most of it.
+pub(super) fn overhead_bytes(batch: &RecordBatch) -> usize {
+    (batch.num_columns() + 1) * ARRAY_BYTES
+}
+
 /// Returns the bytes of a column that are copied where batches are made into one.
 pub(super) fn copied_bytes(column: &ArrayRef) -> usize {
     let rows = column.len();

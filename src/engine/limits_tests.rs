@@ -9,7 +9,7 @@ use datafusion::error::DataFusionError;
 
 use super::{Engine, EngineOptions, Leaves};
 
-const PLANS: [&str; 8] = [
+const PLANS: [&str; 13] = [
     "select n, t from texts order by t desc, n",
     "select t, count(*), min(n) from texts group by t",
     "select g, count(distinct t) from texts group by g",
@@ -18,6 +18,11 @@ const PLANS: [&str; 8] = [
     "select count(*), sum(a.n), min(b.t) from texts a join texts b on a.t = b.t and a.n <= b.n",
     "select count(*) from texts a left join texts b on a.n = b.n + 100",
     "select t from texts where n < 500 union select t from texts where n > 2500",
+    "select count(*), sum(x) from (select sum(n) over (partition by g) as x, t from texts)",
+    "select g, array_length(array_agg(t)) from texts group by g",
+    "select count(*), count(b.t) from texts a full join texts b on a.t = b.t and a.n = b.n + 5",
+    "select count(*) from texts a where not exists (select 1 from texts b where b.n = a.n + 100)",
+    "with recursive r(n) as (select 1 union all select n + 1 from r where n < 40) select r.n, t from r join texts on r.n = texts.n order by t",
 ];
 
 /// Makes an engine for tests of limits, whose plans run in as many partitions as there are threads: so little memory would go to one partition

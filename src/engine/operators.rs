@@ -10,7 +10,9 @@ use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, Partitioning};
 
+use super::counted::{BoundedWindowExec, WholeWindowExec};
 use super::flatten::FlattenExec;
+use super::gathered::gathered;
 use super::groups::FewGroupsExec;
 use super::join::IntervalJoinExec;
 use super::own::Node;
@@ -34,9 +36,22 @@ impl PhysicalOptimizerRule for OwnOperators {
             let groups = || FewGroupsExec::in_place_of(node).map(boxed);
             let flatten = || FlattenExec::in_place_of(node).map(boxed);
             let unspilled = || UnspilledJoinExec::in_place_of(node).map(boxed);
+            let whole_window = || WholeWindowExec::in_place_of(node).map(boxed);
+            let bounded_window = || BoundedWindowExec::in_place_of(node).map(boxed);
+            let small = || gathered(node);
             let exchange = || if self.spills_exchanges { fed_by_one(node) } else { Ok(None) };
-            let all: [&dyn Fn() -> Result<Option<Node>>; 7] =
-                [&window, &sort, &join, &groups, &flatten, &unspilled, &exchange];
+            let all: [&dyn Fn() -> Result<Option<Node>>; 10] = [
+                &window,
+                &sort,
+                &join,
+                &groups,
+                &flatten,
+                &unspilled,
+                &whole_window,
+                &bounded_window,
+                &small,
+                &exchange,
+            ];
             all.iter().find_map(|made| made().transpose()).transpose()
         })
     }

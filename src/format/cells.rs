@@ -16,6 +16,11 @@ impl<'a> Cells<'a> {
         Self(values(array, Form::Text, DisplayZone::from(time_zone)))
     }
 
+    /// Does what [`Cells::new`] does, with lengths of time as tables show them.
+    pub fn for_people(array: &'a dyn Array, time_zone: Tz) -> Self {
+        Self(values(array, Form::People, DisplayZone::from(time_zone)))
+    }
+
     /// Returns the text of a cell, or `None` for null. The row must be one of the column's.
     pub fn text(&self, row: usize) -> Option<Cow<'_, str>> {
         if self.0.is_null(row) {

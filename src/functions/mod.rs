@@ -15,6 +15,7 @@ mod email_domain;
 pub mod interval;
 mod json;
 mod mask_email;
+mod nested;
 mod phone;
 pub mod postgres;
 pub mod reference;
@@ -23,6 +24,7 @@ pub mod zoned;
 
 pub use duration::parse_duration;
 pub use json::{elements_function, plain_path};
+pub(crate) use nested::{holds, with_types};
 pub use phone::METADATA_RELEASE as PHONE_METADATA_RELEASE;
 
 use std::sync::Arc;
@@ -43,6 +45,7 @@ pub fn ours() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::new_from_impl(interval::Justify::new(interval::Unit::Hours)),
         ScalarUDF::new_from_impl(interval::Justify::new(interval::Unit::Days)),
         ScalarUDF::new_from_impl(interval::Justify::new(interval::Unit::Both)),
+        ScalarUDF::new_from_impl(interval::MakeInterval::default()),
         ScalarUDF::new_from_impl(time::LocalDay::default()),
         ScalarUDF::new_from_impl(time::LocalHour::default()),
         ScalarUDF::new_from_impl(time::LocalWeekday::default()),

@@ -16,7 +16,9 @@ use super::manifest::hash_text;
 use super::order::{make_total, volatile_function};
 use super::spec::{Report, prefixed};
 use super::veil::{Masked, Veil, Veiled};
-use crate::engine::{Engine, EngineOptions, Execution, LakeView, SessionScanExec, TABLES, reads_clock};
+use crate::engine::{
+    Engine, EngineOptions, Execution, LakeView, SessionScanExec, TABLES, reads_clock, series_read_clock,
+};
 use crate::error::{Error, Result};
 use crate::script::{self, Access, Clock, Script, Statement};
 use crate::zones;
@@ -98,7 +100,7 @@ pub async fn prepare(report: Report, recipe: &Recipe) -> Result<Prepared> {
                 "write CREATE VIEW, or a WITH clause in the query; settings belong on the command line",
             ));
         };
-        reads_the_clock |= reads_clock(&plan)?;
+        reads_the_clock |= reads_clock(&plan)? || series_read_clock(&statement.parsed);
         let located = |error| located(error, script, statement);
         engine.context().execute_logical_plan(plan).await.map_err(located)?;
     }
@@ -124,7 +126,7 @@ pub async fn prepare(report: Report, recipe: &Recipe) -> Result<Prepared> {
         let message = format!("{name}() gives another answer each time, so the report could not be made again");
         return Err(script.error_at(query, message, "leave it out; now() is the as-of instant and may stay"));
     }
-    reads_the_clock |= reads_clock(&plan)?;
+    reads_the_clock |= reads_clock(&plan)? || series_read_clock(&query.parsed);
     let plan =
         make_total(plan, &report.order)?.map_err(|refusal| script.error_at(query, refusal.message, refusal.hint))?;
     let located = |error| located(error, script, query);

@@ -159,8 +159,18 @@ fn placed(error: Error, script: &Script, key: &str, value: &str) -> Error {
     prefixed(error, &place)
 }
 
-/// Puts words before the message of an error whose kind does not say where it happened.
+/// Puts words before the message of an error whose kind does not say where it happened, unless it begins with them.
 pub fn prefixed(error: Error, place: &str) -> Error {
+    let is_placed = match &error {
+        Error::Usage { message, .. } | Error::Limit { message, .. } | Error::Internal(message) => {
+            message.starts_with(place)
+        }
+        Error::Storage { context, .. } => context.starts_with(place),
+        _ => true,
+    };
+    if is_placed {
+        return error;
+    }
     match error {
         Error::Usage { message, hint } => Error::Usage { message: format!("{place}: {message}"), hint },
         Error::Limit { message, hint } => Error::Limit { message: format!("{place}: {message}"), hint },

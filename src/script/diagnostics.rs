@@ -22,7 +22,8 @@ use crate::error::{Error, SqlError};
 /// Turns an error of the engine into one that shows where in the file it is, with a hint.
 ///
 /// `statement` is the one that was planned or run; without it the only statement of the script is meant. Errors that are not
-/// about the SQL (memory, storage, defects) keep their kind, and errors of ours that went through the engine come out again.
+/// about the SQL (memory, storage, defects) keep their kind and begin with file and line of the statement, and errors of ours that
+/// went through the engine come out again.
 pub fn locate(error: DataFusionError, script: &Script, statement: Option<&Statement>) -> Error {
     locate_among(error, script, statement, &[])
 }
@@ -43,7 +44,7 @@ pub fn locate_among(error: DataFusionError, script: &Script, statement: Option<&
             let spot = statement.and_then(|s| spot_of(s, &Target::Mentioned(message.clone())).or_else(|| first(s)));
             return sql_error(&script.file, &script.text, spot, message, hint).into();
         }
-        Recovered::Ours(error) => return error,
+        Recovered::Ours(error) => return placed(error, script, statement),
         Recovered::Engine(error) => error,
     };
     let (root, diagnostic) = unwrap(&error);
@@ -53,7 +54,8 @@ pub fn locate_among(error: DataFusionError, script: &Script, statement: Option<&
     };
     let root = match &of_value {
         Some(DataFusionError::ResourcesExhausted(message)) => {
-            return Error::from(DataFusionError::ResourcesExhausted(message.clone()));
+            let error = Error::from(DataFusionError::ResourcesExhausted(message.clone()));
+            return placed(error, script, statement);
         }
         Some(of_value) => of_value,
         None => root,
@@ -62,12 +64,33 @@ pub fn locate_among(error: DataFusionError, script: &Script, statement: Option<&
         DataFusionError::ResourcesExhausted(_)
         | DataFusionError::ObjectStore(_)
         | DataFusionError::IoError(_)
-        | DataFusionError::ExecutionJoin(_) => return Error::from(error),
-        DataFusionError::ParquetError(error) => return Error::storage("parquet", error.to_string()),
-        DataFusionError::Internal(message) if !message.contains("coerce") => return Error::from(error),
+        | DataFusionError::ExecutionJoin(_) => return placed(Error::from(error), script, statement),
+        DataFusionError::ParquetError(error) => return placed(Error::storage("parquet", error.to_string()), script, statement),
+        DataFusionError::Internal(message) if !message.contains("coerce") => {
+            return placed(Error::from(error), script, statement);
+        }
         _ => {}
     }
     describe(root, diagnostic, script, statement, tables).into()
+}
+
+/// Says of an error that is not about the SQL in which statement it was met: file and line.
+pub(super) fn placed(error: Error, script: &Script, statement: Option<&Statement>) -> Error {
+    let place = match statement.and_then(first) {
+        Some(spot) => format!("{}:{}", script.file, spot.line),
+        None => script.file.clone(),
+    };
+    let before = |message: String| format!("{place}: {message}");
+    match error {
+        Error::NotFound { message, hint } => Error::NotFound { message: before(message), hint },
+        Error::Check { message } => Error::Check { message: before(message) },
+        Error::Storage { context, message } => Error::Storage { context: before(context), message },
+        Error::Conflict { message } => Error::Conflict { message: before(message) },
+        Error::Limit { message, hint } => Error::Limit { message: before(message), hint },
+        Error::NotBuilt { message } => Error::NotBuilt { message: before(message) },
+        Error::Internal(message) => Error::Internal(before(message)),
+        other => other,
+    }
 }
 
 fn describe(

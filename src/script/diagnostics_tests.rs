@@ -202,6 +202,10 @@ const CASES: &[(&str, &str)] = &[
         "select started_at + session_id from workflow_sessions",
         "1:8+23 cannot apply + to timestamp and text / cast one side, for example cast(… as timestamp)",
     ),
+    (
+        "select unnest(struct(1, 2)) + 1",
+        "1:29+1 cannot apply + to struct and integer / take a field out of the struct, for example (x)['c0']",
+    ),
     ("select 1 as a, 2 as a", "1:21+1 two columns are both named \"a\" / give one of them another name with AS"),
     (
         "select session_id, session_id from workflow_sessions",
@@ -354,6 +358,14 @@ fn errors_that_are_not_about_sql_keep_their_kind() {
     assert!(matches!(locate(DataFusionError::Shared(Arc::new(disk)), &script, None), Error::Storage { .. }));
     let defect = DataFusionError::Internal("oops".to_owned());
     assert!(matches!(locate(defect, &script, None), Error::Internal(_)));
+    // They say in which statement they were met.
+    let second = || script.statements.get(1);
+    let full = DataFusionError::ResourcesExhausted("no memory".to_owned()).context("sort");
+    assert_eq!(locate(full, &script, second()).to_string(), "q.sql:2: no memory");
+    let defect = DataFusionError::Internal("oops".to_owned());
+    assert!(locate(defect, &script, second()).to_string().starts_with("internal error: q.sql:2: oops"));
+    let disk = DataFusionError::IoError(std::io::Error::other("disk"));
+    assert_eq!(locate(disk, &script, second()).to_string(), "q.sql:2: input/output: disk");
 }
 
 #[test]

@@ -234,6 +234,14 @@ fn castable(kind: &str) -> &str {
     }
 }
 
+/// Says what to do where two values of types do not go together.
+fn other_type(left: &str, right: &str, to: &str) -> String {
+    if [left, right].contains(&"struct") {
+        return "take a field out of the struct, for example (x)['c0']".to_owned();
+    }
+    format!("cast one side, for example cast(… as {})", castable(to))
+}
+
 /// Returns what stands between two pieces of a message.
 fn between<'a>(message: &'a str, before: &str, after: &str) -> Option<&'a str> {
     let (_, rest) = message.split_once(before)?;
@@ -385,7 +393,7 @@ fn types_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanatio
                 format!("cannot compare {left} with {right}"),
                 [Target::OnlyOperator(operator.to_owned())],
             )
-            .hint(format!("cast one side, for example cast(… as {})", castable(left))),
+            .hint(other_type(left, right, left)),
         );
     }
     if let Some(pair) = message
@@ -397,7 +405,7 @@ fn types_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanatio
         let hint = if left == "text" && right == "text" && operator == "+" {
             "texts are joined with ||".to_owned()
         } else {
-            format!("cast one side, for example cast(… as {})", castable(if left == "text" { right } else { left }))
+            other_type(left, right, if left == "text" { right } else { left })
         };
         return Some(
             Explanation::new(

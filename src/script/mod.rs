@@ -65,6 +65,11 @@ pub struct Script {
 }
 
 impl Script {
+    /// Puts file and line of a statement before an error that was met while it ran, and is not about its SQL.
+    pub fn placed(&self, statement: &Statement, error: Error) -> Error {
+        diagnostics::placed(error, self, Some(statement))
+    }
+
     /// Lists the declared parameters that no statement uses: most likely a mistake, but a harmless one.
     pub fn unused_parameters(&self) -> impl Iterator<Item = &Parameter> {
         self.header

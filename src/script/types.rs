@@ -59,6 +59,8 @@ fn type_name(word: &str) -> Option<&'static str> {
         "Duration" => "duration",
         "Binary" | "LargeBinary" | "BinaryView" => "bytes",
         "List" | "LargeList" | "FixedSizeList" | "ListView" => "list",
+        "Struct" => "struct",
+        "Map" => "map",
         "Null" => "null",
         _ => return None,
     })
@@ -106,6 +108,7 @@ mod tests {
             ("Float64(1.5) + Int64(NULL)", "1.5 + null"),
             ("round(Numeric(1))", "round(number)"),
             ("my_Utf8 Int64x", "my_Utf8 Int64x"),
+            ("Struct(\"c0\": Int64, \"c1\": non-null List(Utf8)) + Int64", "struct + integer"),
             ("Boolean(true) Utf8", "true text"),
             ("Utf8(", "text("),
         ] {

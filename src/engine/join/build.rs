@@ -17,7 +17,7 @@ use futures::StreamExt;
 use super::bounds::{Comparison, Ordered};
 use super::groups::{Groups, NumberedGroups};
 use super::terms::{Terms, column, keys_of};
-use crate::engine::held::{MOST_OFFSET_BYTES, copied_bytes, offset_bytes};
+use crate::engine::held::{MOST_OFFSET_BYTES, copied_bytes, offset_bytes, overhead_bytes};
 
 /// Bytes that a row takes beside its values: its hash while its batch is taken in, its number, that of its hash and the count of
 /// those, its place, and its key while those of neighbours are compared.
@@ -211,7 +211,8 @@ impl<'a> Rows<'a> {
         let first = self.len;
         self.len += len;
         let values = self.values.len() + self.terms.bounds.bounds.len();
-        let bytes = self.counter.count_batch(&batch) + len * (ROW_BYTES + VALUE_BYTES * values);
+        let bytes =
+            self.counter.count_batch(&batch) + overhead_bytes(&batch) + len * (ROW_BYTES + VALUE_BYTES * values);
         self.batches.push(batch.clone());
         self.reservation.try_grow(bytes)?;
         // Rows are numbered in 32 bits.

@@ -17,22 +17,21 @@ use datafusion::optimizer::AnalyzerRule;
 #[derive(Debug)]
 pub struct AsOfClock {
     as_of: DateTime<Utc>,
-    time_zone: Tz,
 }
 
 impl AsOfClock {
-    /// Makes the rule for an instant; `current_date` is the local day in the zone.
-    pub fn new(as_of: DateTime<Utc>, time_zone: Tz) -> Self {
-        Self { as_of, time_zone }
+    /// Makes the rule for an instant; `current_date` is the local day in the session's zone.
+    pub fn new(as_of: DateTime<Utc>) -> Self {
+        Self { as_of }
     }
 
     fn instant(&self) -> Expr {
         Expr::Literal(ScalarValue::TimestampMicrosecond(Some(self.as_of.timestamp_micros()), Some("UTC".into())), None)
     }
 
-    fn replace(&self, expr: Expr) -> Transformed<Expr> {
+    fn replace(&self, expr: Expr, time_zone: Tz) -> Transformed<Expr> {
         let Expr::ScalarFunction(ScalarFunction { func, args }) = expr else { return Transformed::no(expr) };
-        let local = self.time_zone.from_utc_datetime(&self.as_of.naive_utc());
+        let local = time_zone.from_utc_datetime(&self.as_of.naive_utc());
         match (func.name(), args.len()) {
             ("now" | "current_timestamp", 0) => Transformed::yes(self.instant()),
             ("current_date" | "today", 0) => {
@@ -83,15 +82,16 @@ pub fn reads_clock(plan: &LogicalPlan) -> Result<bool> {
 }
 
 /// The functions that ask for the time.
-const CLOCK_FUNCTIONS: [&str; 5] = ["now", "current_timestamp", "current_date", "today", "current_time"];
+pub const CLOCK_FUNCTIONS: [&str; 5] = ["now", "current_timestamp", "current_date", "today", "current_time"];
 
 impl AnalyzerRule for AsOfClock {
-    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        let time_zone = config.execution.time_zone.as_deref().and_then(Tz::named).unwrap_or(Tz::UTC);
         plan.transform_up_with_subqueries(|plan| {
             let names = NamePreserver::new(&plan);
             let plan = plan.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let replaced = expr.transform_up(|expr| Ok(self.replace(expr)))?;
+                let replaced = expr.transform_up(|expr| Ok(self.replace(expr, time_zone)))?;
                 Ok(replaced.update_data(|expr| name.restore(expr)))
             })?;
             plan.map_data(LogicalPlan::recompute_schema)

@@ -13,6 +13,7 @@ mod membership;
 mod syntax;
 mod unnamed;
 mod window;
+mod zone_calls;
 mod zones;
 
 use datafusion::common::tree_node::{Transformed, TreeNode};
@@ -20,10 +21,12 @@ use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Expr, LogicalPlan, Operator};
+use datafusion::sql::parser::{CopyToSource, Statement};
+use datafusion::sql::sqlparser::ast::{VisitMut, VisitorMut};
 
 pub use absent::{AbsentRows, nullable_columns};
 pub use bounds::Bounds;
-pub use clock::{AsOfClock, reads_clock};
+pub use clock::{AsOfClock, CLOCK_FUNCTIONS, reads_clock};
 pub use durations::Durations;
 pub use elements::LeavesOfElements;
 pub use intervals::{IntervalTexts, Intervals, with_read_intervals};
@@ -31,7 +34,24 @@ pub use meaning::{Casts, Operators};
 pub use membership::Membership;
 pub use syntax::with_postgres_syntax;
 pub use window::LeavesOfWindows;
-pub use zones::{ZonedCasts, ZonedTypes, with_zone_calls};
+pub use zone_calls::with_zone_calls;
+pub use zones::{ZonedCasts, ZonedTypes};
+
+/// Shows a visitor what a statement asks for, also where it is to be explained or copied.
+pub fn visit(statement: &mut Statement, visitor: &mut impl VisitorMut) {
+    match statement {
+        Statement::Statement(statement) => {
+            let _ = statement.visit(visitor);
+        }
+        Statement::Explain(explain) => visit(&mut explain.statement, visitor),
+        Statement::CopyTo(copy) => {
+            if let CopyToSource::Query(query) = &mut copy.source {
+                let _ = query.visit(visitor);
+            }
+        }
+        _ => {}
+    }
+}
 
 /// Rewrites every expression of a plan's node, inner ones first, with the schema of what they read; the names of the node's columns stay.
 fn each_expression(

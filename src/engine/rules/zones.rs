@@ -9,20 +9,20 @@
 //! A type that names a zone other than UTC and the session's, as `arrow_cast` makes it, keeps it. Where all of it is UTC, nothing is
 //! rewritten but texts that DataFusion does not read.
 
-use std::ops::ControlFlow;
-
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::Transformed;
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::{Between, InList, ScalarFunction};
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast};
+use datafusion::logical_expr::utils::merge_schema;
+use datafusion::logical_expr::{
+    BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast, WindowFrameBound, WindowFrameUnits,
+};
 use datafusion::optimizer::AnalyzerRule;
-use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{self, VisitMut, VisitorMut};
 
 use super::{each_expression, is_comparison};
-use crate::functions::zoned::{UTC, Zoned, read, zone_literal};
+use crate::functions::with_types;
+use crate::functions::zoned::{UTC, Zoned, has_zoned_parts, read, zone_literal};
 use crate::zones::Tz;
 
 /// Brings instants to UTC, and dates and local times beside them to instants.
@@ -58,6 +58,8 @@ impl AnalyzerRule for ZonedCasts {
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
         let session = Session::of(config);
         plan.transform_up_with_subqueries(|plan| {
+            check_frames(&plan, &session)?;
+            check_bins(&plan, &session)?;
             each_expression(plan, |expr, schema| session.with_casts(expr, schema))?
                 .map_data(LogicalPlan::recompute_schema)
         })
@@ -85,6 +87,10 @@ fn is_date(data_type: &DataType) -> bool {
 
 fn is_local(data_type: &DataType) -> bool {
     is_date(data_type) || matches!(data_type, DataType::Timestamp(_, None))
+}
+
+fn is_series(call: &ScalarFunction) -> bool {
+    matches!(call.func.name(), "generate_series" | "range")
 }
 
 fn cast(expr: Expr, to: &DataType, from: &DataType) -> Expr {
@@ -175,6 +181,20 @@ impl Session {
                 Transformed::new_transformed(Expr::InList(InList { expr, list, negated }), is_changed)
             }
             Expr::ScalarFunction(call) if call.func.name() == "timezone" => self.with_instant_argument(call, schema),
+            Expr::ScalarFunction(mut call) if is_series(&call) => {
+                let mut is_changed = false;
+                if let [start, stop, _] = call.args.as_mut_slice()
+                    && (is_instant(start) || is_instant(stop))
+                {
+                    for bound in [start, stop] {
+                        if let Some(given) = local_type(bound) {
+                            *bound = self.instant(std::mem::take(bound), &given);
+                            is_changed = true;
+                        }
+                    }
+                }
+                Transformed::new_transformed(Expr::ScalarFunction(call), is_changed)
+            }
             Expr::ScalarFunction(call) if call.func.name().starts_with("to_timestamp") => {
                 self.to_timestamp(call, schema)
             }
@@ -182,14 +202,14 @@ impl Session {
         }
     }
 
-    /// Returns a type of instants of the session's zone as one of UTC.
+    /// Returns a type of instants of the session's zone, or one that holds such, as one of UTC.
     fn in_utc(&self, data_type: &DataType) -> Option<DataType> {
-        match data_type {
+        with_types(data_type, &|data_type| match data_type {
             DataType::Timestamp(unit, Some(name)) if **name == *self.name => {
                 Some(DataType::Timestamp(*unit, Some(UTC.into())))
             }
             _ => None,
-        }
+        })
     }
 
     /// Takes a text or a date in the place of an instant for one.
@@ -281,6 +301,11 @@ impl Session {
         if let (DataType::Timestamp(_, zone), true) = (to, is_text(from)) {
             return self.read(expr, zone.is_some(), to, is_safe);
         }
+        if has_zoned_parts(from, to, self.zone) {
+            let function = if is_safe { Zoned::TryCast } else { Zoned::Cast };
+            let to = Expr::Literal(ScalarValue::try_from(to).ok()?, None);
+            return Some(function.call(vec![expr.clone(), zone_literal(self.zone), to]));
+        }
         let utc = |unit: TimeUnit| DataType::Timestamp(unit, Some(UTC.into()));
         if let Some(zone) = self.zone_of(from) {
             let DataType::Timestamp(unit, _) = from else { return None };
@@ -352,8 +377,9 @@ impl Session {
     /// Gives the zone to functions that take instants apart.
     fn with_zone(&self, mut call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
         let place = match call.func.name() {
+            "arrow_cast" | "arrow_try_cast" => return as_utc(call, schema),
             "date_part" | "date_trunc" => 1,
-            "to_char" | "to_date" | "to_local_time" => 0,
+            "to_char" | "to_date" | "to_local_time" | "generate_series" | "range" => 0,
             _ => return Transformed::no(Expr::ScalarFunction(call)),
         };
         let given = call.args.get(place).and_then(|value| value.get_type(schema).ok());
@@ -383,6 +409,14 @@ impl Session {
             ("to_date", [value]) => {
                 return Transformed::yes(Zoned::Day.call(vec![std::mem::take(value), zone_literal(zone)]));
             }
+            ("generate_series", [_, _, _]) => {
+                call.args.push(zone_literal(zone));
+                return Transformed::yes(Zoned::Series.call(call.args));
+            }
+            ("range", [_, _, _]) => {
+                call.args.push(zone_literal(zone));
+                return Transformed::yes(Zoned::Range.call(call.args));
+            }
             ("to_local_time", [value]) => return Transformed::yes(local_of(std::mem::take(value))),
             _ => return Transformed::no(Expr::ScalarFunction(call)),
         }
@@ -390,52 +424,69 @@ impl Session {
     }
 }
 
-/// Makes `t at time zone zone` the call of `timezone(zone, t)`, as PostgreSQL's grammar does.
-pub fn with_zone_calls(mut statement: Statement) -> Statement {
-    let mut node = &mut statement;
-    while let Statement::Explain(explain) = node {
-        node = &mut explain.statement;
-    }
-    match node {
-        Statement::Statement(statement) => {
-            let _ = statement.visit(&mut Calls);
+/// Casts to a type by its name as a session in UTC does: the zones are those in the types, by rules that are kept fresh.
+fn as_utc(call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
+    let utc = Session { name: UTC.to_owned(), zone: Tz::UTC };
+    let is_safe = call.func.name() == "arrow_try_cast";
+    let made = match call.args.as_slice() {
+        [value, Expr::Literal(to, _)] => {
+            let to = to.try_as_str().flatten().and_then(|name| name.parse::<DataType>().ok());
+            to.zip(value.get_type(schema).ok()).and_then(|(to, from)| utc.converted(value, &from, &to, is_safe))
         }
-        Statement::CopyTo(copy) => {
-            if let datafusion::sql::parser::CopyToSource::Query(query) = &mut copy.source {
-                let _ = query.visit(&mut Calls);
-            }
-        }
-        _ => {}
-    }
-    statement
+        _ => None,
+    };
+    made.map_or_else(|| Transformed::no(Expr::ScalarFunction(call)), Transformed::yes)
 }
 
-struct Calls;
-
-impl VisitorMut for Calls {
-    type Break = ();
-
-    fn post_visit_expr(&mut self, expr: &mut ast::Expr) -> ControlFlow<()> {
-        if let ast::Expr::AtTimeZone { timestamp, time_zone } = expr {
-            let argument = |expr: &ast::Expr| ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr.clone()));
-            let args = vec![argument(time_zone), argument(timestamp)];
-            *expr = ast::Expr::Function(ast::Function {
-                name: ast::ObjectName::from(vec![ast::Ident::new("timezone")]),
-                uses_odbc_syntax: false,
-                parameters: ast::FunctionArguments::None,
-                args: ast::FunctionArguments::List(ast::FunctionArgumentList {
-                    duplicate_treatment: None,
-                    args,
-                    clauses: Vec::new(),
-                }),
-                filter: None,
-                null_treatment: None,
-                over: None,
-                within_group: Vec::new(),
-            });
+/// Refuses windows whose frames are so many days or months of instants: DataFusion would count them in UTC.
+///
+/// # Errors
+/// Such a frame where the zone is another.
+fn check_frames(plan: &LogicalPlan, session: &Session) -> Result<()> {
+    let LogicalPlan::Window(window) = plan else { return Ok(()) };
+    let is_calendar = |bound: &WindowFrameBound| match bound {
+        WindowFrameBound::Preceding(ScalarValue::IntervalMonthDayNano(Some(by)))
+        | WindowFrameBound::Following(ScalarValue::IntervalMonthDayNano(Some(by))) => by.months != 0 || by.days != 0,
+        _ => false,
+    };
+    for expr in &window.window_expr {
+        let Expr::WindowFunction(call) = expr.clone().unalias() else { continue };
+        let (frame, Some(key)) = (&call.params.window_frame, call.params.order_by.first()) else { continue };
+        if frame.units == WindowFrameUnits::Range
+            && (is_calendar(&frame.start_bound) || is_calendar(&frame.end_bound))
+            && let Some(zone) = session.zone_of(&key.expr.get_type(window.input.schema())?)
+        {
+            return plan_err!(
+                "a range of days or months of instants, whose length changes with the clocks of {zone}, cannot be a window's frame; \
+                 hint: write days as hours (interval '24 hours'), or order by the local time (t at time zone '{zone}')"
+            );
         }
-        ControlFlow::Continue(())
     }
+    Ok(())
+}
+
+/// Refuses bins of months of instants, which PostgreSQL has none of, and DataFusion those of UTC.
+///
+/// # Errors
+/// Such a bin where the zone is another.
+fn check_bins(plan: &LogicalPlan, session: &Session) -> Result<()> {
+    let schema = merge_schema(&plan.inputs());
+    plan.apply_expressions(|expr| {
+        expr.apply(|expr| {
+            if let Expr::ScalarFunction(call) = expr
+                && call.func.name() == "date_bin"
+                && let [Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(width)), _), value, ..] = call.args.as_slice()
+                && width.months != 0
+                && let Some(zone) = session.zone_of(&value.get_type(&schema)?)
+            {
+                return plan_err!(
+                    "date_bin of instants into months would take those of UTC, not of {zone}; hint: date_trunc('month', t) is local"
+                );
+            }
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })
+    .map(|_| ())
 }
 
 #[cfg(test)]
@@ -517,7 +568,20 @@ mod tests {
     async fn a_type_that_names_a_zone_is_seen_in_it_by_the_newest_rules() {
         let sql = "select extract(hour from t), t::date as a, t::text as b from (select arrow_cast(timestamptz '2026-11-20T07:30:00Z', \
                    'Timestamp(Microsecond, Some(\"America/Vancouver\"))') as t)";
-        let (_, answer) = answer(sql, "UTC").await;
-        assert!(answer.contains("| 0 ") && answer.contains("2026-11-20T00:30:00-07:00"), "{answer}");
+        let (_, made) = answer(sql, "UTC").await;
+        assert!(made.contains("| 0 ") && made.contains("2026-11-20T00:30:00-07:00"), "{made}");
+        let named = "'Timestamp(Microsecond, Some(\"America/Vancouver\"))'";
+        for (cast, shown) in [
+            (format!("arrow_cast(arrow_cast(t, {named}), 'Utf8')"), "2026-11-20T00:30:00-07:00"),
+            (format!("arrow_cast(arrow_cast(t, {named}), 'Timestamp(Microsecond, None)')"), "2026-11-20T00:30:00 "),
+            (format!("arrow_cast(arrow_cast(t, {named}), 'Date32')"), "2026-11-20 "),
+            (format!("arrow_cast('2026-11-20 00:30', {named}) = t"), "true"),
+            (format!("arrow_cast(concat('2026-11-20 00:30', ''), {named}) = t"), "true"),
+            (format!("array_to_string(make_array(arrow_cast(t, {named}))::text[], ',')"), "2026-11-20T00:30:00-07:00"),
+        ] {
+            let sql = format!("select {cast} as x from (select timestamptz '2026-11-20T07:30:00Z' as t)");
+            let (_, made) = answer(&sql, "UTC").await;
+            assert!(made.contains(shown), "{cast}\n{made}");
+        }
     }
 }

@@ -19,7 +19,7 @@ use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStrea
 use futures::{StreamExt, TryStreamExt, stream};
 
 use super::prefix::{is_packed, sorted};
-use crate::engine::held::{MOST_OFFSET_BYTES, copied_bytes, handed_over, lean, offset_bytes};
+use crate::engine::held::{MOST_OFFSET_BYTES, copied_bytes, handed_over, lean, offset_bytes, overhead_bytes};
 use crate::engine::own::{Node, Operator, OwnExec, Place, TakenOver};
 
 /// The operator's node.
@@ -102,6 +102,7 @@ impl Sort {
             self.rows += batch.num_rows();
             let bytes = self.counter.count_batch(&batch)
                 + batch.columns().iter().map(copied_bytes).sum::<usize>()
+                + overhead_bytes(&batch)
                 + batch.num_rows() * ROW_BYTES;
             self.offset_bytes += batch.columns().iter().map(offset_bytes).sum::<usize>();
             // Rows are numbered in 32 bits, and all become one batch.

@@ -1,14 +1,16 @@
 //! Decides what cell a value becomes: number, truth value, date or text.
 //!
 //! Excel keeps 15 digits of a number: a longer one becomes text, and so never another number. Dates and instants are numbers
-//! of days since 1899-12-30 as Excel has them, right from March 1900 to the end of 9999; those outside are text.
+//! of days since 1899-12-30 as Excel has them, right from March 1900 to the end of 9999; those outside are text. Lengths of time are
+//! numbers of days too; those that are negative or have months are text as people write it.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use crate::zones::Tz;
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit};
 use chrono::{DateTime, Offset, TimeZone};
 
 use super::style::Style;
@@ -17,6 +19,7 @@ use crate::format::value::{DisplayZone, Form, Values, values};
 /// Digits of a number that Excel keeps.
 const DIGITS: usize = 15;
 const DAY_SECONDS: f64 = 86_400.0;
+const DAY_NS: i64 = 86_400_000_000_000;
 /// Days from Excel's origin to the epoch.
 const EPOCH_DAYS: f64 = 25_569.0;
 const EPOCH_SECONDS: i128 = 25_569 * 86_400;
@@ -75,7 +78,7 @@ pub(super) fn unpacked(array: &ArrayRef) -> ArrayRef {
 impl<'a> Column<'a> {
     /// Makes the cells of a column that [`unpacked`] gave.
     pub(super) fn new(array: &'a ArrayRef, zone: Tz) -> Self {
-        Self { texts: values(array, Form::Text, DisplayZone::from(zone)), kind: kind(array, zone) }
+        Self { texts: values(array, Form::People, DisplayZone::from(zone)), kind: kind(array, zone) }
     }
 
     /// Returns the text of a cell as the text formats print it; empty for null.
@@ -158,8 +161,19 @@ fn kind(array: &ArrayRef, zone: Tz) -> Kind {
         }
         DataType::Time32(unit) | DataType::Time64(unit) => time(per_second(unit), TimeForm::TimeOfDay),
         DataType::Duration(unit) => time(per_second(unit), TimeForm::Duration),
+        DataType::Interval(IntervalUnit::MonthDayNano) => {
+            let fixed: Int64Array = array.as_primitive::<IntervalMonthDayNanoType>().unary(fixed_ns);
+            Kind::Time { units: Arc::new(fixed), per_second: 1_000_000_000, form: TimeForm::Duration }
+        }
         _ => Kind::Text,
     }
+}
+
+/// Returns the nanoseconds of an interval of days and time; -1, which is no cell's number, where it has months.
+fn fixed_ns(interval: IntervalMonthDayNano) -> i64 {
+    let days = i64::from(interval.days).checked_mul(DAY_NS);
+    let length = days.and_then(|days| days.checked_add(interval.nanoseconds));
+    length.filter(|_| interval.months == 0).unwrap_or(-1)
 }
 
 /// Turns a count of units (of days, where `per_second` is 0) into Excel's days and their style, if Excel can show it.

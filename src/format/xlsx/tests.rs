@@ -74,6 +74,13 @@ fn values_come_back_in_their_types() {
         ("took", Arc::new(DurationSecondArray::from(vec![90_061, -1])) as _),
         ("list", Arc::new(ListArray::from_iter_primitive::<Int32Type, _, _>([Some(vec![Some(1)]), None])) as _),
         ("channel", Arc::new(vec![Some("Phone"), None].into_iter().collect::<DictionaryArray<Int8Type>>()) as _),
+        (
+            "length",
+            Arc::new(IntervalMonthDayNanoArray::from(vec![
+                IntervalMonthDayNano::new(0, 2, 3_600_000_000_000),
+                IntervalMonthDayNano::new(1, 2, 0),
+            ])) as _,
+        ),
     ]);
     let options =
         FormatOptions { time_zone: crate::zones::Tz::named("Europe/Berlin").unwrap(), ..FormatOptions::default() };
@@ -105,14 +112,16 @@ fn values_come_back_in_their_types() {
     assert!((at - (46_204.0 + (7_200.5 / 86_400.0))).abs() < 1e-9, "{at}");
     assert_eq!(cell(1, 7), Data::Float(1.5));
     assert!((date(1, 8).as_f64() - 90_061.0 / 86_400.0).abs() < 1e-12 && date(1, 8).is_duration());
-    assert_eq!(text(2, 8), "PT-1S");
+    assert_eq!(text(2, 8), "-00:00:01");
+    assert!((date(1, 11).as_f64() - 49.0 / 24.0).abs() < 1e-12 && date(1, 11).is_duration());
+    assert_eq!(text(2, 11), "1 mon 2 days");
     assert_eq!(text(1, 9), "[1]");
     assert_eq!(text(1, 10), "Phone");
 
     let xml = part(&bytes, "xl/worksheets/sheet1.xml");
     assert!(xml.contains(r#"<pane ySplit="1" topLeftCell="A2" activePane="bottomLeft" state="frozen"/>"#));
     assert!(xml.contains(r#"<c r="A1" s="1" t="inlineStr">"#), "the header has the bold style");
-    assert!(xml.contains(r#"<autoFilter ref="A1:K3"/>"#));
+    assert!(xml.contains(r#"<autoFilter ref="A1:L3"/>"#));
     let styles = part(&bytes, "xl/styles.xml");
     let second = styles.split("<cellXfs").nth(1).unwrap().split("<xf ").nth(2).unwrap();
     assert!(second.contains("fontId=\"1\"") && styles.contains("<font><b/>"), "{second}");

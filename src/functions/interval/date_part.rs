@@ -1,13 +1,13 @@
 //! `date_part` of DataFusion, with PostgreSQL's fields of intervals and durations.
 //!
 //! A field of an interval is a number that it holds: `hour` of `1 day 25:00:00` is 25, and of a duration what is left after whole
-//! days. `epoch`, `second` and `millisecond` keep fractions; `second` of an instant and of a time does too.
+//! days. `epoch`, `second` and `millisecond` keep fractions, of instants and times of day too.
 
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{ArrayRef, AsArray, Float64Array, IntervalMonthDayNanoArray};
-use arrow::compute::{binary, date_part};
-use arrow::datatypes::{DataType, Field, FieldRef, Int32Type, IntervalMonthDayNano};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Field, FieldRef, Int64Type, IntervalMonthDayNano};
 use datafusion::common::{Result, ScalarValue, exec_err, plan_err};
 use datafusion::functions::datetime::date_part::DatePartFunc;
 use datafusion::logical_expr::preimage::PreimageResult;
@@ -19,6 +19,7 @@ use datafusion::logical_expr::{
 use super::arrays::{intervals, lengths};
 use super::is_length;
 use crate::functions::arguments::scalar_text;
+use crate::functions::zoned::per_second;
 
 const MICROSECOND_NS: i64 = 1_000;
 const SECOND_NS: i64 = 1_000_000_000;
@@ -90,22 +91,6 @@ fn epoch(value: IntervalMonthDayNano) -> f64 {
     (seconds + nanoseconds / second) as f64 + (nanoseconds % second) as f64 / 1e9
 }
 
-/// Says whether it is the second of a clock that is asked for, which has a fraction; DataFusion cuts it off.
-fn is_second(name: Option<&str>, data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_))
-        && matches!(name.and_then(part_named), Some(Part::Fraction(_)))
-        && name.is_some_and(|name| name.trim().to_ascii_lowercase().starts_with('s'))
-}
-
-fn seconds(array: &ArrayRef) -> Result<ArrayRef> {
-    let (whole, rest) =
-        (date_part(array, arrow::compute::DatePart::Second)?, date_part(array, arrow::compute::DatePart::Nanosecond)?);
-    let (whole, rest) = (whole.as_primitive::<Int32Type>(), rest.as_primitive::<Int32Type>());
-    let seconds: Float64Array =
-        binary(whole, rest, |whole, rest| f64::from(whole) + f64::from(rest % 1_000_000_000) / 1e9)?;
-    Ok(Arc::new(seconds))
-}
-
 impl Part {
     fn of(self, array: &ArrayRef) -> Result<ArrayRef> {
         if let (Self::Epoch, DataType::Duration(_)) = (self, array.data_type()) {
@@ -128,6 +113,33 @@ impl Part {
             Self::Fraction(_) | Self::Epoch => DataType::Float64,
         }
     }
+}
+
+/// Returns what seconds of instants and times of day are multiplied by, where a part is one that has fractions.
+fn seconds_times(name: &str, data_type: &DataType) -> Option<f64> {
+    if !matches!(data_type, DataType::Timestamp(..) | DataType::Time32(_) | DataType::Time64(_)) {
+        return None;
+    }
+    match name.trim_matches(['\'', '"']).to_ascii_lowercase().as_str() {
+        "second" | "seconds" | "s" | "sec" | "secs" => Some(1.0),
+        "millisecond" | "milliseconds" | "ms" | "msec" | "msecs" | "msecond" | "mseconds" => Some(1e3),
+        _ => None,
+    }
+}
+
+/// Returns the seconds of the minute, with fractions. No zone has an offset of less than a minute that its rules are asked for here.
+fn seconds(array: &ArrayRef, times: f64) -> Result<ArrayRef> {
+    let (DataType::Timestamp(unit, _) | DataType::Time32(unit) | DataType::Time64(unit)) = *array.data_type() else {
+        return exec_err!("date_part: {} has no seconds", array.data_type());
+    };
+    let units = per_second(unit);
+    let counts = match array.data_type() {
+        DataType::Time32(_) => cast(&cast(array, &DataType::Int32)?, &DataType::Int64)?,
+        _ => cast(array, &DataType::Int64)?,
+    };
+    let of_minute = |count: i64| count.rem_euclid(60 * units) as f64 * times / units as f64;
+    let seconds: Float64Array = counts.as_primitive::<Int64Type>().unary(of_minute);
+    Ok(Arc::new(seconds))
 }
 
 impl ScalarUDFImpl for DatePart {
@@ -158,7 +170,7 @@ impl ScalarUDFImpl for DatePart {
             return Ok(Arc::new(Field::new(self.name(), part.data_type(), field.is_nullable())));
         }
         if let ([_, field], [Some(name), _]) = (args.arg_fields, args.scalar_arguments)
-            && is_second(scalar_text(name), field.data_type())
+            && scalar_text(name).and_then(|name| seconds_times(name, field.data_type())).is_some()
         {
             return Ok(Arc::new(Field::new(self.name(), DataType::Float64, field.is_nullable())));
         }
@@ -169,11 +181,12 @@ impl ScalarUDFImpl for DatePart {
         let [ColumnarValue::Scalar(name), value] = args.args.as_slice() else {
             return self.inner.invoke_with_args(args);
         };
-        if is_second(scalar_text(name), &value.data_type()) {
+        let times = scalar_text(name).and_then(|name| seconds_times(name, &value.data_type()));
+        if let Some(times) = times {
             return Ok(match value {
-                ColumnarValue::Array(array) => ColumnarValue::Array(seconds(array)?),
+                ColumnarValue::Array(array) => ColumnarValue::Array(seconds(array, times)?),
                 ColumnarValue::Scalar(scalar) => {
-                    ColumnarValue::Scalar(ScalarValue::try_from_array(&seconds(&scalar.to_array()?)?, 0)?)
+                    ColumnarValue::Scalar(ScalarValue::try_from_array(&seconds(&scalar.to_array()?, times)?, 0)?)
                 }
             });
         }

@@ -12,22 +12,25 @@ mod age;
 mod arrays;
 mod date_part;
 mod justify;
+mod make_interval;
 mod parts;
 mod planner;
 mod sums;
 mod text;
 mod value;
 
+pub use make_interval::PARAMETERS as MAKE_INTERVAL_PARAMETERS;
 pub use parts::Part;
 pub use planner::IntervalPlanner;
 pub use sums::{aggregates, stock};
 pub use text::{parse, push_postgres};
-pub use value::total_ns;
+pub use value::{total_ns, truncated};
 
 pub(crate) use age::Age;
 pub(crate) use arrays::intervals;
 pub(crate) use date_part::DatePart;
 pub(crate) use justify::{Justify, Unit};
+pub(crate) use make_interval::MakeInterval;
 pub(crate) use parts::all as parts;
 
 use arrow::datatypes::{DataType, IntervalUnit};

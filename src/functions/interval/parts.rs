@@ -19,8 +19,9 @@ use datafusion::logical_expr::{
 };
 
 use super::arrays::{KEY_TYPE, intervals, lengths};
-use super::text;
 use super::value::{self, DAY_NS, MONTH_DAYS};
+use super::{is_interval, is_length, text};
+use crate::functions::nested::{convert, with_types};
 
 const INTERVAL: DataType = DataType::Interval(IntervalUnit::MonthDayNano);
 const RANK_TYPE: DataType = DataType::Decimal256(76, 0);
@@ -59,10 +60,18 @@ pub enum Part {
     Multiply,
     /// The interval divided by a number.
     Divide,
+    /// A list or struct with the lengths of its intervals in their places.
+    Lengths,
+    /// A list or struct with the ranks of its intervals in their places.
+    Ranks,
+    /// A list or struct with the intervals of ranks in their places.
+    OfRanks,
+    /// The negative of a difference of instants, or of a number. The rule on texts takes it out of plans.
+    Negative,
 }
 
 impl Part {
-    const ALL: [Self; 15] = [
+    const ALL: [Self; 19] = [
         Self::Length,
         Self::Rank,
         Self::OfRank,
@@ -78,6 +87,10 @@ impl Part {
         Self::TryParse,
         Self::Multiply,
         Self::Divide,
+        Self::Lengths,
+        Self::Ranks,
+        Self::OfRanks,
+        Self::Negative,
     ];
 
     fn name(self) -> &'static str {
@@ -97,6 +110,10 @@ impl Part {
             Self::TryParse => "interval_try_parse",
             Self::Multiply => "interval_multiply",
             Self::Divide => "interval_divide",
+            Self::Lengths => "interval_lengths",
+            Self::Ranks => "interval_ranks",
+            Self::OfRanks => "interval_of_ranks",
+            Self::Negative => "interval_negative",
         }
     }
 
@@ -109,14 +126,31 @@ impl Part {
         }
     }
 
-    fn returns(self) -> DataType {
+    fn returns(self, given: &DataType) -> DataType {
+        let inside = |replace: &dyn Fn(&DataType) -> Option<DataType>| {
+            with_types(given, replace).unwrap_or_else(|| given.clone())
+        };
         match self {
+            Self::Lengths => inside(&|data_type| is_length(data_type).then_some(KEY_TYPE)),
+            Self::Ranks => inside(&|data_type| is_interval(data_type).then_some(RANK_TYPE)),
+            Self::OfRanks => inside(&|data_type| (*data_type == RANK_TYPE).then_some(INTERVAL)),
+            Self::Negative if !matches!(given, DataType::Duration(_)) => given.clone(),
             Self::Length | Self::Time => KEY_TYPE,
             Self::Rank => RANK_TYPE,
             Self::Months | Self::Days | Self::Quotient => DataType::Int64,
             Self::Text => DataType::Utf8View,
             _ => INTERVAL,
         }
+    }
+
+    /// Computes values inside of lists and structs.
+    fn compute_inside(self, array: &ArrayRef) -> Result<ArrayRef> {
+        let single = match self {
+            Self::Lengths => Self::Length,
+            Self::Ranks => Self::Rank,
+            _ => Self::OfRank,
+        };
+        convert(array, &self.returns(array.data_type()), &|array, _| single.compute(&[Arc::clone(array)]))
     }
 
     /// The function.
@@ -214,6 +248,8 @@ impl Part {
                 Arc::new(quotients.collect::<Result<Int64Array>>()?)
             }
             Self::OfDuration => Arc::new(intervals(first)?),
+            Self::Lengths | Self::Ranks | Self::OfRanks => self.compute_inside(first)?,
+            Self::Negative => return internal_err!("{} was not taken out of the plan", self.name()),
             Self::Text => {
                 let mut written = String::new();
                 let intervals = intervals(first)?;
@@ -312,8 +348,19 @@ impl ScalarUDFImpl for PartFunction {
         &self.signature
     }
 
-    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        Ok(self.part.returns())
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(self.part.returns(types.first().unwrap_or(&DataType::Null)))
+    }
+
+    fn schema_name(&self, args: &[Expr]) -> Result<String> {
+        match (self.part, args) {
+            // As the operator is named.
+            (Part::Negative, [arg]) => Ok(format!("(- {})", arg.schema_name())),
+            _ => {
+                let args: Vec<String> = args.iter().map(|arg| arg.schema_name().to_string()).collect();
+                Ok(format!("{}({})", self.name(), args.join(",")))
+            }
+        }
     }
 
     fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {

@@ -138,6 +138,30 @@ pub(super) fn justify_interval(interval: IntervalMonthDayNano) -> Result<Interva
     of_parts(months, days, time)
 }
 
+/// Cuts an interval off below a unit, as `date_trunc` does: towards zero. `None` where the unit is none, or is that of weeks, of which a
+/// month has no whole number.
+pub fn truncated(interval: IntervalMonthDayNano, unit: &str) -> Option<IntervalMonthDayNano> {
+    const SECOND_NS: i64 = 1_000_000_000;
+    let months = |count: i32| IntervalMonthDayNano::new(interval.months / count * count, 0, 0);
+    let time =
+        |count: i64| IntervalMonthDayNano::new(interval.months, interval.days, interval.nanoseconds / count * count);
+    Some(match unit.to_ascii_lowercase().as_str() {
+        "millennium" | "millennia" => months(12_000),
+        "century" | "centuries" => months(1_200),
+        "decade" | "decades" => months(120),
+        "year" | "years" => months(12),
+        "quarter" => months(3),
+        "month" | "months" => months(1),
+        "day" | "days" => IntervalMonthDayNano::new(interval.months, interval.days, 0),
+        "hour" | "hours" => time(3_600 * SECOND_NS),
+        "minute" | "minutes" => time(60 * SECOND_NS),
+        "second" | "seconds" => time(SECOND_NS),
+        "millisecond" | "milliseconds" => time(SECOND_NS / 1_000),
+        "microsecond" | "microseconds" => time(SECOND_NS / 1_000_000),
+        _ => return None,
+    })
+}
+
 /// Carries one of the larger unit where the two parts have different signs.
 fn one_sign(large: i128, small: i128, large_in_small: i128) -> (i128, i128) {
     match (large.signum(), small.signum()) {

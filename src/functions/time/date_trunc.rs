@@ -8,20 +8,23 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray, TimestampMicrosecondArray};
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit, TimestampMicrosecondType};
+use arrow::array::{ArrayRef, AsArray, IntervalMonthDayNanoArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, FieldRef, IntervalMonthDayNano, TimeUnit, TimestampMicrosecondType};
 use chrono::{DateTime, Datelike, Days, Months, NaiveDate};
-use datafusion::common::{Result, exec_err, plan_err};
+use datafusion::common::types::logical_string;
+use datafusion::common::{Result, exec_datafusion_err, exec_err, plan_err};
 use datafusion::functions::datetime::date_trunc::DateTruncFunc;
 use datafusion::logical_expr::sort_properties::{ExprProperties, SortProperties};
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, TypeSignature,
+    Coercion, ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
+    TypeSignature, TypeSignatureClass,
 };
 
 use super::check_zone;
 use super::trunc_in_zone::{Unit, truncate};
 use super::zone::DAY_US;
 use crate::functions::arguments::{Call, scalar_text};
+use crate::functions::interval::{INTERVAL, intervals, is_length, truncated};
 use crate::zones::Tz;
 
 /// The function: DataFusion's, but for columns of microseconds in UTC, and for a zone as the third argument.
@@ -36,8 +39,13 @@ impl Default for DateTrunc {
         let inner = DateTruncFunc::default();
         let theirs = inner.signature().clone();
         let with_zone = TypeSignature::Any(3);
-        let both = TypeSignature::OneOf(vec![theirs.type_signature, with_zone]);
-        Self { inner, signature: Signature::new(both, theirs.volatility) }
+        let of_length = |class: TypeSignatureClass| {
+            let unit = Coercion::new_exact(TypeSignatureClass::Native(logical_string()));
+            TypeSignature::Coercible(vec![unit, Coercion::new_exact(class)])
+        };
+        let (interval, duration) = (of_length(TypeSignatureClass::Interval), of_length(TypeSignatureClass::Duration));
+        let all = TypeSignature::OneOf(vec![interval, duration, theirs.type_signature, with_zone]);
+        Self { inner, signature: Signature::new(all, theirs.volatility) }
     }
 }
 
@@ -95,6 +103,18 @@ impl CalendarUnit {
     }
 }
 
+/// Truncates intervals and durations.
+fn lengths_down_to(unit: &ColumnarValue, lengths: &ColumnarValue, call: &Call<'_>) -> Result<ColumnarValue> {
+    let ColumnarValue::Scalar(unit) = unit else { return exec_err!("date_trunc: the unit must be a literal") };
+    let unit = scalar_text(unit).unwrap_or_default();
+    let cut = |interval: IntervalMonthDayNano| {
+        truncated(interval, unit).ok_or_else(|| exec_datafusion_err!("date_trunc: {unit:?} is no unit of intervals"))
+    };
+    let made = intervals(&lengths.to_array(call.rows)?)?;
+    let made = made.iter().map(|interval| interval.map(cut).transpose());
+    call.result(Arc::new(made.collect::<Result<IntervalMonthDayNanoArray>>()?))
+}
+
 fn is_utc(zone: &str) -> bool {
     matches!(zone, "UTC" | "Etc/UTC" | "+00:00" | "Z")
 }
@@ -127,6 +147,11 @@ impl ScalarUDFImpl for DateTrunc {
             check_zone(self.name(), &args, 2)?;
             return Ok(Arc::new(Field::new(self.name(), instant.data_type().clone(), true)));
         }
+        if let [_, length] = args.arg_fields
+            && is_length(length.data_type())
+        {
+            return Ok(Arc::new(Field::new(self.name(), INTERVAL, length.is_nullable())));
+        }
         self.inner.return_field_from_args(args)
     }
 
@@ -139,6 +164,11 @@ impl ScalarUDFImpl for DateTrunc {
             };
             let call = Call::new(&args);
             return call.result(truncate(&instants.to_array(call.rows)?, unit, zone)?);
+        }
+        if let [unit, lengths] = args.args.as_slice()
+            && is_length(&lengths.data_type())
+        {
+            return lengths_down_to(unit, lengths, &Call::new(&args));
         }
         if args.args.len() == 3 {
             return exec_err!("date_trunc: the unit and the zone must be literals");

@@ -3,11 +3,11 @@
 //! `timezone` is `at time zone`; `to_char` writes times by a pattern. The others have no documentation, as no query needs to call
 //! them: `engine/rules/zones` puts them, with the zone as an argument, where a plan casts instants to and from texts, dates and local
 //! times, or adds days to them. Arrow's own casts take a zone by the name in a type, and its rules of zones are old.
-//!
-//! Limits: instants inside of lists and structs that are cast as a whole are cast by Arrow.
 
+mod nested;
 mod pattern;
 mod read;
+mod series;
 mod session;
 mod timezone;
 mod to_char;
@@ -26,15 +26,17 @@ use datafusion::logical_expr::{Expr, ScalarUDF};
 use crate::functions::time;
 use crate::zones::Tz;
 
+pub use nested::has_zoned_parts;
 pub use read::{Place, ReadTime, read};
+pub use series::Steps;
 pub(crate) use timezone::Timezone;
 pub(crate) use to_char::ToChar;
 
 /// The zone in the type of instants that we make.
 pub const UTC: &str = "UTC";
 
-/// Units of a timestamp in a second.
-pub(super) fn per_second(unit: TimeUnit) -> i64 {
+/// Returns how many units of a timestamp a second has.
+pub fn per_second(unit: TimeUnit) -> i64 {
     match unit {
         TimeUnit::Second => 1,
         TimeUnit::Millisecond => 1_000,
@@ -73,7 +75,7 @@ pub(super) fn to_local(zone: Tz, instant: i64, per_second: i64) -> Option<i64> {
 }
 
 /// Returns the instant of a local time as PostgreSQL does: the later of two, and behind a gap what is inside of it.
-pub(super) fn of_local(zone: Tz, local: i64, per_second: i64) -> Option<i64> {
+pub fn of_local(zone: Tz, local: i64, per_second: i64) -> Option<i64> {
     let seconds = local.div_euclid(per_second);
     let offset = seconds.checked_sub(zone.latest_of_local(seconds))?;
     local.checked_sub(offset.checked_mul(per_second)?)
@@ -96,11 +98,30 @@ pub enum Zoned {
     Add,
     /// An instant less an interval: `(t, interval, zone)`.
     Subtract,
+    /// The list of instants from one to another, both included, by a step: `(start, stop, step, zone)`.
+    Series,
+    /// The same without the last one.
+    Range,
+    /// A list or a struct with instants in it as another type: `(value, zone, null of that type)`.
+    Cast,
+    /// The same, with null for texts that say no instant.
+    TryCast,
 }
 
 impl Zoned {
-    const ALL: [Self; 7] =
-        [Self::Timezone, Self::Day, Self::Read, Self::TryRead, Self::Text, Self::Add, Self::Subtract];
+    const ALL: [Self; 11] = [
+        Self::Timezone,
+        Self::Day,
+        Self::Read,
+        Self::TryRead,
+        Self::Text,
+        Self::Add,
+        Self::Subtract,
+        Self::Series,
+        Self::Range,
+        Self::Cast,
+        Self::TryCast,
+    ];
 
     fn made(self) -> ScalarUDF {
         match self {
@@ -111,6 +132,10 @@ impl Zoned {
             Self::Text => ScalarUDF::new_from_impl(session::Text::default()),
             Self::Add => ScalarUDF::new_from_impl(session::Add::new(false)),
             Self::Subtract => ScalarUDF::new_from_impl(session::Add::new(true)),
+            Self::Series => ScalarUDF::new_from_impl(series::Series::new(true)),
+            Self::Range => ScalarUDF::new_from_impl(series::Series::new(false)),
+            Self::Cast => ScalarUDF::new_from_impl(nested::Nested::new(false)),
+            Self::TryCast => ScalarUDF::new_from_impl(nested::Nested::new(true)),
         }
     }
 
@@ -135,5 +160,10 @@ pub fn zone_literal(zone: Tz) -> Expr {
 
 /// Lists the functions that are in no reference.
 pub(crate) fn parts() -> Vec<Arc<ScalarUDF>> {
-    [Zoned::Read, Zoned::TryRead, Zoned::Text, Zoned::Add, Zoned::Subtract].map(Zoned::function).to_vec()
+    // `timezone` and `local_day` are for queries too.
+    Zoned::ALL
+        .into_iter()
+        .filter(|function| !matches!(function, Zoned::Timezone | Zoned::Day))
+        .map(Zoned::function)
+        .collect()
 }

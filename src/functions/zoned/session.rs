@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, StringBuilder, TimestampMicrosecondBuilder};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, IntervalMonthDayNanoType, IntervalUnit, TimeUnit};
+use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit};
 use arrow::error::ArrowError;
 use chrono::{DateTime, Days, Months, NaiveDateTime, Offset, SecondsFormat, TimeZone};
 use datafusion::common::{Result, exec_err, internal_err};
@@ -15,7 +15,7 @@ use crate::functions::arguments::{self, Call, scalar_text};
 use crate::zones::Tz;
 
 /// The zone of a call, which is a literal.
-fn zone(args: &ScalarFunctionArgs, index: usize) -> Result<Tz> {
+pub(super) fn zone(args: &ScalarFunctionArgs, index: usize) -> Result<Tz> {
     let zone = match args.args.get(index) {
         Some(ColumnarValue::Scalar(scalar)) => scalar_text(scalar).and_then(Tz::named),
         _ => None,
@@ -174,6 +174,27 @@ fn moved(local: i64, units: i64, months: i64, days: i64) -> Option<i64> {
     time.and_utc().timestamp().checked_mul(units)?.checked_add(rest)
 }
 
+/// Adds an interval to an instant, or takes it away, as PostgreSQL does: months and then days on the zone's calendar, then the time.
+/// Instants are counted in units of which a second has so many; `None` beyond the calendar.
+pub(super) fn added(
+    zone: Tz,
+    instant: i64,
+    interval: IntervalMonthDayNano,
+    is_subtraction: bool,
+    units: i64,
+) -> Option<i64> {
+    let sign = if is_subtraction { -1 } else { 1 };
+    let step = |instant: i64, months: i64, days: i64| {
+        if months == 0 && days == 0 {
+            return Some(instant);
+        }
+        of_local(zone, moved(to_local(zone, instant, units)?, units, months, days)?, units)
+    };
+    let instant = step(instant, sign * i64::from(interval.months), 0)?;
+    let instant = step(instant, 0, sign * i64::from(interval.days))?;
+    instant.checked_add(sign * (interval.nanoseconds / (1_000_000_000 / units)))
+}
+
 impl ScalarUDFImpl for Add {
     fn name(&self) -> &str {
         if self.is_subtraction { "session_subtract" } else { "session_add" }
@@ -203,22 +224,12 @@ impl ScalarUDFImpl for Add {
         let intervals = cast(&intervals, &DataType::Interval(IntervalUnit::MonthDayNano))?;
         let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
         let units = per_second(unit);
-        let sign = if self.is_subtraction { -1 } else { 1 };
         let mut is_beyond = false;
         let made = map_timestamps(&array, type_zone.as_deref(), |row, instant| {
             if intervals.is_null(row) {
                 return None;
             }
-            let interval = intervals.value(row);
-            let step = |instant: i64, months: i64, days: i64| {
-                if months == 0 && days == 0 {
-                    return Some(instant);
-                }
-                of_local(zone, moved(to_local(zone, instant, units)?, units, months, days)?, units)
-            };
-            let made = step(instant, sign * i64::from(interval.months), 0)
-                .and_then(|instant| step(instant, 0, sign * i64::from(interval.days)))
-                .and_then(|instant| instant.checked_add(sign * (interval.nanoseconds / (1_000_000_000 / units))));
+            let made = added(zone, instant, intervals.value(row), self.is_subtraction, units);
             is_beyond |= made.is_none();
             made
         })?;

@@ -125,7 +125,7 @@ fn rows(batch: &RecordBatch, looks: &[Look], zone: Tz, rounding: &mut Rounding, 
         .columns()
         .iter()
         .zip(looks)
-        .map(|(array, look)| (Cells::new(array.as_ref() as &dyn Array, zone), *look))
+        .map(|(array, look)| (Cells::for_people(array.as_ref() as &dyn Array, zone), *look))
         .collect();
     for row in 0..batch.num_rows() {
         out.push_str("<tr>");

@@ -126,6 +126,7 @@ fn limits_exit_with_6_and_name_the_flag_that_moves_them() {
     for (sql, flags, flag) in cases {
         let error = desk.query(sql, &[&["-o", "result.csv"], *flags].concat()).fails(6);
         assert!(error.contains(flag), "{flags:?}: {error}");
+        assert!(error.contains("-c:1: ") || *flag == "--timeout", "{flags:?}: {error}");
         assert!(!desk.path("result.csv").exists() && desk.left_over().is_empty(), "{flags:?}");
     }
     desk.query("select session_id from workflow_sessions", &["--max-rows", "2000"]).fine();

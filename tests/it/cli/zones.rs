@@ -55,6 +55,75 @@ fn the_zone_of_the_session_has_one_meaning() {
     assert_eq!(desk.value("select extract(hour from t) from (select timestamptz '2026-11-20 14:00' as t)", &[]), "14");
 }
 
+#[test]
+fn a_zone_that_is_set_is_that_of_what_follows() {
+    let desk = Desk::with_lake();
+    let instant = "select timestamptz '2026-11-20 23:30:00+00' as t, extract(hour from timestamptz '2026-11-20 23:30:00+00') as h, current_date as d;";
+    desk.write(
+        "zones.sql",
+        &format!(
+            "{instant} set timezone = 'Asia/Tokyo'; {instant} set time zone 'America/New_York'; {instant} reset timezone; {instant}\
+             set timezone to 'Asia/Tokyo'; set timezone to default; {instant}"
+        ),
+    );
+    let run = |format: &str| {
+        let given = [
+            "query",
+            "zones.sql",
+            "--format",
+            format,
+            "--time-zone",
+            "Europe/Berlin",
+            "--as-of",
+            "2026-11-20T23:30:00Z",
+        ];
+        desk.run(&given).fine()
+    };
+    let shown = [
+        ("2026-11-21T00:30:00+01:00", "0", "2026-11-21"),
+        ("2026-11-21T08:30:00+09:00", "8", "2026-11-21"),
+        ("2026-11-20T18:30:00-05:00", "18", "2026-11-20"),
+        ("2026-11-21T00:30:00+01:00", "0", "2026-11-21"),
+        ("2026-11-21T00:30:00+01:00", "0", "2026-11-21"),
+    ];
+    let ndjson: String = shown.iter().map(|(t, h, d)| format!("{{\"t\":\"{t}\",\"h\":{h},\"d\":\"{d}\"}}\n")).collect();
+    assert_eq!(run("ndjson"), ndjson);
+    for format in ["csv", "tsv", "table", "markdown", "json"] {
+        let out = run(format);
+        let mut rest = out.as_str();
+        for (t, _, d) in shown {
+            let (_, after) = rest.split_once(t).unwrap_or_else(|| panic!("{format}: no {t}\n{out}"));
+            assert!(after.lines().next().unwrap().contains(d) || format == "json", "{format}: {after}");
+            rest = after;
+        }
+    }
+    let error = desk.query("select 1; set timezone = 'Europe/Berln'", &[]).fails(2);
+    assert!(error.contains("unknown time zone \"Europe/Berln\"") && error.contains("Europe/Berlin"), "{error}");
+}
+
+#[test]
+fn series_take_expressions_parameters_and_the_as_of_instant() {
+    let desk = Desk::with_lake();
+    desk.write(
+        "days.sql",
+        "-- param: since date = 2026-10-24\nselect min(v) as low, max(v) as high, count(*) as n \
+         from generate_series($since::timestamptz, now(), interval '1 day') as g(v)",
+    );
+    let given = ["query", "days.sql", "--csv", "--time-zone", "Europe/Berlin", "--as-of", "2026-10-27T12:00:00Z"];
+    assert_eq!(desk.run(&given).fine(), "low,high,n\n2026-10-24T00:00:00+02:00,2026-10-27T00:00:00+01:00,4\n");
+    let listed = desk.value(
+        "select generate_series(timestamptz '2026-10-24', timestamptz '2026-10-26', interval '1 day')",
+        &["--time-zone", "Europe/Berlin"],
+    );
+    assert!(listed.contains("2026-10-26T00:00:00+01:00"), "{listed}");
+    let window = "select sum(1) over (order by started_at range between interval '1 day' preceding and current row) from workflow_sessions";
+    desk.query(window, &["--max-rows", "1000000"]).fine();
+    let error = desk.query(window, &["--time-zone", "Europe/Berlin"]).fails(2);
+    assert!(error.contains("Europe/Berlin") && error.contains("hint: write days as hours"), "{error}");
+    let error = desk.query("select * from generate_series(timestamptz '2026-01-01', now(), started_at)", &[]).fails(2);
+    assert!(error.contains("started_at"), "{error}");
+}
+
 /// Makes a folder of zones in which Berlin has Tokyo's clocks.
 fn folder(desk: &Desk) -> String {
     let folder = desk.path("zoneinfo");

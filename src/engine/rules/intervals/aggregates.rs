@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::tree_node::Transformed;
-use datafusion::common::{Column, DFSchema, Result, ScalarValue};
+use datafusion::common::{Column, DFSchema, Result, ScalarValue, plan_err};
 use datafusion::functions_aggregate::count::count_udaf;
 use datafusion::functions_aggregate::min_max::{max_udaf, min_udaf};
 use datafusion::functions_aggregate::sum::sum_udaf;
@@ -19,13 +19,25 @@ use datafusion::logical_expr::logical_plan::{Aggregate, Projection, Window};
 use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{AggregateUDF, Cast, Expr, ExprSchemable, LogicalPlan, WindowFunctionDefinition, when};
 
-use super::{INTERVAL, Part, length};
+use super::{INTERVAL, Part, holds_intervals, length};
 use crate::functions::interval::{is_interval, is_length, stock};
 use crate::functions::postgres::checked_sum;
+
+/// Refuses lists and structs with intervals in them where they would be compared field by field.
+fn refuse_inside(data_type: &DataType, what: &str) -> Result<()> {
+    if holds_intervals(data_type) {
+        return plan_err!(
+            "{what} of lists or structs with intervals would compare them field by field, as if 24 hours were no day; \
+             hint: take the intervals out of them first"
+        );
+    }
+    Ok(())
+}
 
 /// Distinct rows as groups, where there are intervals among them.
 pub(super) fn distinct(input: Arc<LogicalPlan>) -> Result<Transformed<LogicalPlan>> {
     use datafusion::logical_expr::Distinct;
+    input.schema().fields().iter().try_for_each(|field| refuse_inside(field.data_type(), "distinct rows"))?;
     if !input.schema().fields().iter().any(|field| is_interval(field.data_type())) {
         return Ok(Transformed::no(LogicalPlan::Distinct(Distinct::All(input))));
     }
@@ -39,6 +51,7 @@ pub(super) fn aggregate(node: Aggregate) -> Result<Transformed<LogicalPlan>> {
     let input_schema = Arc::clone(node.input.schema());
     let is_group = |expr: &Expr| expr.get_type(&input_schema).is_ok_and(|data_type| is_interval(&data_type));
     let groups: Vec<Expr> = grouping_set_to_exprlist(&node.group_expr)?.into_iter().cloned().collect();
+    groups.iter().try_for_each(|group| refuse_inside(&group.get_type(&input_schema)?, "groups"))?;
     let mut parts = Parts { made: Vec::new(), first: schema.fields().len().saturating_sub(node.aggr_expr.len()) };
     let mut shown: Vec<Shown> = Vec::new();
     for (index, group) in groups.iter().enumerate() {
@@ -58,6 +71,9 @@ pub(super) fn aggregate(node: Aggregate) -> Result<Transformed<LogicalPlan>> {
             Expr::AggregateFunction(call) => {
                 let params = &call.params;
                 let data_type = params.args.first().map(|arg| arg.get_type(&input_schema)).transpose()?;
+                if let (Some(data_type), name @ ("min" | "max")) = (&data_type, call.func.name()) {
+                    refuse_inside(data_type, name)?;
+                }
                 let same = |func: Arc<AggregateUDF>, args: Vec<Expr>, distinct: bool| {
                     let mut params = params.clone();
                     (params.args, params.distinct) = (args, distinct);

@@ -8,8 +8,10 @@
 //!
 //! Durations of one unit are compared as they are: their counts have the order of their lengths.
 //!
-//! Limits: intervals inside lists and structs are compared field by field, but for `= any (array[…])`; so are the rows of a recursive
-//! query without `all`.
+//! Lists and structs with intervals in them are compared with the lengths in their places. What would have to keep the intervals that
+//! it compares (groups of such lists, `array_distinct` and its kin) is refused.
+//!
+//! Limits: the rows of a recursive query without `all` are compared field by field.
 
 mod aggregates;
 mod names;
@@ -19,7 +21,7 @@ use std::sync::Arc;
 use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, Result, ScalarValue};
+use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
 use datafusion::logical_expr::expr::{
     AggregateFunction, Case, InList, InSubquery, ScalarFunction, SetComparison, Sort as SortKey, WindowFunction,
 };
@@ -31,6 +33,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::is_comparison;
+use crate::functions::holds;
 use crate::functions::interval::{INTERVAL, Part, is_interval, is_length};
 
 pub use names::{IntervalTexts, with_read_intervals};
@@ -78,21 +81,15 @@ fn rewrite_keys(plan: LogicalPlan, schema: &DFSchema) -> Result<Transformed<Logi
         LogicalPlan::Join(mut join) => {
             let mut is_changed = false;
             for (left, right) in &mut join.on {
-                if is_interval(&left.get_type(join.left.schema())?) {
-                    *left = length(std::mem::take(left));
-                    *right = length(std::mem::take(right));
-                    is_changed = true;
-                }
+                is_changed |= compare_by_length(left, join.left.schema())?;
+                is_changed |= compare_by_length(right, join.right.schema())?;
             }
             Ok(Transformed::new_transformed(LogicalPlan::Join(join), is_changed))
         }
         LogicalPlan::Distinct(Distinct::On(mut on)) => {
             let mut is_changed = false;
             for expr in &mut on.on_expr {
-                if is_interval(&expr.get_type(schema)?) {
-                    *expr = length(std::mem::take(expr));
-                    is_changed = true;
-                }
+                is_changed |= compare_by_length(expr, schema)?;
             }
             if let Some(keys) = &mut on.sort_expr {
                 is_changed |= by_length(keys, schema)?;
@@ -110,12 +107,27 @@ fn rewrite_keys(plan: LogicalPlan, schema: &DFSchema) -> Result<Transformed<Logi
 fn by_length(keys: &mut [SortKey], schema: &DFSchema) -> Result<bool> {
     let mut is_changed = false;
     for key in keys {
-        if is_interval(&key.expr.get_type(schema)?) {
-            key.expr = length(std::mem::take(&mut key.expr));
-            is_changed = true;
-        }
+        is_changed |= compare_by_length(&mut key.expr, schema)?;
     }
     Ok(is_changed)
+}
+
+/// Puts lengths in the place of intervals, alone or inside of a value; says whether there were any.
+fn compare_by_length(expr: &mut Expr, schema: &DFSchema) -> Result<bool> {
+    let data_type = expr.get_type(schema)?;
+    if is_interval(&data_type) {
+        *expr = length(std::mem::take(expr));
+    } else if holds_intervals(&data_type) {
+        *expr = Part::Lengths.call(vec![std::mem::take(expr)]);
+    } else {
+        return Ok(false);
+    }
+    Ok(true)
+}
+
+/// Says whether there are intervals inside of lists or structs of a type.
+fn holds_intervals(data_type: &DataType) -> bool {
+    holds(data_type, &is_interval)
 }
 
 /// The length of an interval or duration.
@@ -138,7 +150,12 @@ fn is_by_length(left: &DataType, right: &DataType) -> bool {
 /// Rewrites one expression, whose parts have been rewritten.
 fn rewrite_expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>> {
     match expr {
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_comparison(op) => {
+        Expr::BinaryExpr(BinaryExpr { mut left, op, mut right }) if is_comparison(op) => {
+            if holds_intervals(&left.get_type(schema)?) || holds_intervals(&right.get_type(schema)?) {
+                compare_by_length(&mut left, schema)?;
+                compare_by_length(&mut right, schema)?;
+                return Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right })));
+            }
             if is_by_length(&left.get_type(schema)?, &right.get_type(schema)?) {
                 let (left, right) = (Box::new(length(*left)), Box::new(length(*right)));
                 return Ok(Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right })));
@@ -154,6 +171,11 @@ fn rewrite_expression(expr: Expr, schema: &DFSchema) -> Result<Transformed<Expr>
         Expr::InList(InList { expr, list, negated }) if is_interval(&expr.get_type(schema)?) => {
             let list = list.into_iter().map(length).collect();
             Ok(Transformed::yes(Expr::InList(InList { expr: Box::new(length(*expr)), list, negated })))
+        }
+        Expr::InList(InList { mut expr, mut list, negated }) if holds_intervals(&expr.get_type(schema)?) => {
+            compare_by_length(&mut expr, schema)?;
+            arguments_by_length(&mut list, schema)?;
+            Ok(Transformed::yes(Expr::InList(InList { expr, list, negated })))
         }
         Expr::InSubquery(InSubquery { expr, subquery, negated }) if is_interval(&expr.get_type(schema)?) => {
             let (expr, subquery) = (Box::new(length(*expr)), lengths(subquery)?);
@@ -232,6 +254,9 @@ fn rewrite_call(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transform
         let expr = Box::new(length(value.clone()));
         return Ok(Transformed::yes(Expr::InList(InList { expr, list, negated: false })));
     }
+    if call.args.first().map(|list| list.get_type(schema)).transpose()?.is_some_and(|list| holds_intervals(&list)) {
+        return rewrite_list_call(call, schema);
+    }
     let compares = matches!(call.func.name(), "nullif" | "greatest" | "least");
     if !compares {
         return Ok(Transformed::no(Expr::ScalarFunction(call)));
@@ -251,6 +276,34 @@ fn rewrite_call(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transform
     Ok(Transformed::yes(Part::OfRank.call(vec![Expr::ScalarFunction(call)])))
 }
 
+/// Rewrites the functions of lists that compare their elements, where these are intervals.
+///
+/// # Errors
+/// One whose result has the elements that it compared.
+fn rewrite_list_call(mut call: ScalarFunction, schema: &DFSchema) -> Result<Transformed<Expr>> {
+    match call.func.name() {
+        "array_has" | "array_has_all" | "array_has_any" | "array_position" | "array_positions" => {
+            arguments_by_length(&mut call.args, schema)?;
+            Ok(Transformed::yes(Expr::ScalarFunction(call)))
+        }
+        name @ ("array_sort" | "array_min" | "array_max") => {
+            let back = if name == "array_sort" { Part::OfRanks } else { Part::OfRank };
+            if let Some(list) = call.args.first_mut() {
+                *list = Part::Ranks.call(vec![std::mem::take(list)]);
+            }
+            Ok(Transformed::yes(back.call(vec![Expr::ScalarFunction(call)])))
+        }
+        name @ ("array_distinct" | "array_union" | "array_intersect" | "array_except" | "array_remove"
+        | "array_remove_n" | "array_remove_all" | "array_replace" | "array_replace_n" | "array_replace_all") => {
+            plan_err!(
+                "{name} of intervals would compare them field by field, as if 24 hours were no day; \
+                 hint: unnest the list, and compare the intervals themselves"
+            )
+        }
+        _ => Ok(Transformed::no(Expr::ScalarFunction(call))),
+    }
+}
+
 /// Rewrites what an aggregate compares, in place; says whether there was anything.
 fn rewrite_aggregate(call: &mut AggregateFunction, schema: &DFSchema) -> Result<bool> {
     let mut is_changed = by_length(&mut call.params.order_by, schema)?;
@@ -264,10 +317,7 @@ fn rewrite_aggregate(call: &mut AggregateFunction, schema: &DFSchema) -> Result<
 fn arguments_by_length(args: &mut [Expr], schema: &DFSchema) -> Result<bool> {
     let mut is_changed = false;
     for arg in args {
-        if is_interval(&arg.get_type(schema)?) {
-            *arg = length(std::mem::take(arg));
-            is_changed = true;
-        }
+        is_changed |= compare_by_length(arg, schema)?;
     }
     Ok(is_changed)
 }

@@ -5,7 +5,7 @@
 
 use std::ops::ControlFlow;
 
-use datafusion::arrow::datatypes::IntervalMonthDayNano;
+use datafusion::arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
@@ -15,9 +15,10 @@ use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{Cast, Expr, ExprSchemable, LogicalPlan, WindowFrameBound, WindowFrameUnits};
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::sql::parser::Statement;
-use datafusion::sql::sqlparser::ast::{self, Interval, Value, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{self, Interval, Value, VisitorMut};
 
-use crate::functions::interval::{INTERVAL, Part, is_length, parse, total_ns};
+use super::super::visit;
+use crate::functions::interval::{INTERVAL, MAKE_INTERVAL_PARAMETERS, Part, is_length, parse, total_ns};
 
 /// Takes text literals beside intervals for intervals.
 #[derive(Debug, Default)]
@@ -52,6 +53,12 @@ fn with_interval(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
         Expr::InList(InList { expr, list, negated }) if is_of_length(&expr) => {
             let list = list.into_iter().map(read).collect();
             Transformed::yes(Expr::InList(InList { expr, list, negated }))
+        }
+        Expr::ScalarFunction(call) if call.func.name() == Part::Negative.function().name() => {
+            let Some(value) = call.args.into_iter().next() else { return Transformed::no(Expr::default()) };
+            let is_duration = value.get_type(schema).is_ok_and(|data_type| matches!(data_type, DataType::Duration(_)));
+            let value = if is_duration { Part::OfDuration.call(vec![value]) } else { value };
+            Transformed::yes(Expr::Negative(Box::new(value)))
         }
         Expr::WindowFunction(mut call) => {
             let is_changed = by_length(&mut call.params, is_of_length);
@@ -106,27 +113,70 @@ fn read(expr: Expr) -> Expr {
 
 /// Brings the interval literals of a statement into a form that DataFusion reads too; what is no interval stays, for the error.
 pub fn with_read_intervals(mut statement: Statement) -> Statement {
-    let mut node = &mut statement;
-    while let Statement::Explain(explain) = node {
-        node = &mut explain.statement;
-    }
-    match node {
-        Statement::Statement(statement) => {
-            let _ = statement.visit(&mut Literals);
-        }
-        Statement::CopyTo(copy) => {
-            if let datafusion::sql::parser::CopyToSource::Query(query) = &mut copy.source {
-                let _ = query.visit(&mut Literals);
-            }
-        }
-        _ => {}
-    }
+    visit(&mut statement, &mut Literals);
     statement
 }
 
 fn negative(interval: IntervalMonthDayNano) -> Option<IntervalMonthDayNano> {
     let nanoseconds = interval.nanoseconds.checked_neg()?;
     Some(IntervalMonthDayNano::new(interval.months.checked_neg()?, interval.days.checked_neg()?, nanoseconds))
+}
+
+/// Says whether what a sign stands before may be a difference of instants, or an aggregate of such.
+fn may_be_length(expr: &ast::Expr) -> bool {
+    match expr {
+        ast::Expr::Nested(inner) => match inner.as_ref() {
+            ast::Expr::BinaryOp { op, .. } => matches!(op, ast::BinaryOperator::Minus | ast::BinaryOperator::Plus),
+            inner => may_be_length(inner),
+        },
+        ast::Expr::Function(_) => true,
+        _ => false,
+    }
+}
+
+fn unnamed(expr: ast::Expr) -> ast::FunctionArg {
+    ast::FunctionArg::Unnamed(ast::FunctionArgExpr::Expr(expr))
+}
+
+/// The call of a function.
+fn call(name: &str, args: Vec<ast::Expr>) -> ast::Expr {
+    let args = args.into_iter().map(unnamed).collect();
+    let args = ast::FunctionArgumentList { duplicate_treatment: None, args, clauses: Vec::new() };
+    ast::Expr::Function(ast::Function {
+        name: ast::ObjectName::from(vec![ast::Ident::new(name)]),
+        uses_odbc_syntax: false,
+        parameters: ast::FunctionArguments::None,
+        args: ast::FunctionArguments::List(args),
+        filter: None,
+        null_treatment: None,
+        over: None,
+        within_group: Vec::new(),
+    })
+}
+
+/// Puts the arguments of `make_interval(days => 2)` into their places, with zeros where there are none. What is not known stays, for the
+/// error.
+fn with_places(function: &mut ast::Function) {
+    let ast::FunctionArguments::List(list) = &mut function.args else { return };
+    if !list.args.iter().any(|arg| matches!(arg, ast::FunctionArg::Named { .. })) {
+        return;
+    }
+    let zero = || unnamed(ast::Expr::value(Value::Number("0".to_owned(), false)));
+    let mut placed: Vec<Option<ast::FunctionArg>> = vec![None; MAKE_INTERVAL_PARAMETERS.len()];
+    for (index, arg) in list.args.iter().enumerate() {
+        let (place, arg) = match arg {
+            ast::FunctionArg::Named { name, arg, .. } => {
+                let place = MAKE_INTERVAL_PARAMETERS.iter().position(|known| name.value.eq_ignore_ascii_case(known));
+                (place, ast::FunctionArg::Unnamed(arg.clone()))
+            }
+            arg => (Some(index), arg.clone()),
+        };
+        match place.and_then(|place| placed.get_mut(place)) {
+            Some(free @ None) => *free = Some(arg),
+            _ => return,
+        }
+    }
+    list.args = placed.into_iter().map(|arg| arg.unwrap_or_else(zero)).collect();
 }
 
 struct Literals;
@@ -154,6 +204,17 @@ impl VisitorMut for Literals {
             && let Some(read) = if sign < 0 { negative(read) } else { Some(read) }
         {
             *text = format!("{} months {} days {} nanoseconds", read.months, read.days, read.nanoseconds);
+        }
+        match expr {
+            // DataFusion knows no negative of a duration, and no types here. What has one is seen to when they are known.
+            ast::Expr::UnaryOp { op: ast::UnaryOperator::Minus, expr: inner } if may_be_length(inner) => {
+                let argument = std::mem::replace(inner.as_mut(), ast::Expr::value(Value::Null));
+                *expr = call(Part::Negative.function().name(), vec![argument]);
+            }
+            ast::Expr::Function(function) if function.name.to_string().eq_ignore_ascii_case("make_interval") => {
+                with_places(function);
+            }
+            _ => {}
         }
         ControlFlow::Continue(())
     }
