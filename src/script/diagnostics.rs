@@ -65,7 +65,9 @@ pub fn locate_among(error: DataFusionError, script: &Script, statement: Option<&
         | DataFusionError::ObjectStore(_)
         | DataFusionError::IoError(_)
         | DataFusionError::ExecutionJoin(_) => return placed(Error::from(error), script, statement),
-        DataFusionError::ParquetError(error) => return placed(Error::storage("parquet", error.to_string()), script, statement),
+        DataFusionError::ParquetError(error) => {
+            return placed(Error::storage("parquet", error.to_string()), script, statement);
+        }
         DataFusionError::Internal(message) if !message.contains("coerce") => {
             return placed(Error::from(error), script, statement);
         }
@@ -84,7 +86,7 @@ pub(super) fn placed(error: Error, script: &Script, statement: Option<&Statement
     match error {
         Error::NotFound { message, hint } => Error::NotFound { message: before(message), hint },
         Error::Check { message } => Error::Check { message: before(message) },
-        Error::Storage { context, message } => Error::Storage { context: before(context), message },
+        Error::Storage { context, message, source } => Error::Storage { context: before(context), message, source },
         Error::Conflict { message } => Error::Conflict { message: before(message) },
         Error::Limit { message, hint } => Error::Limit { message: before(message), hint },
         Error::NotBuilt { message } => Error::NotBuilt { message: before(message) },
