@@ -97,7 +97,7 @@ fn a_zone_that_is_set_is_that_of_what_follows() {
             rest = after;
         }
     }
-    let error = desk.query("select 1; set timezone = 'Europe/Berln'", &[]).fails(2);
+    let error = desk.query("select 1; set timezone = 'Europe/Berln'", &[]).fails(1);
     assert!(error.contains("unknown time zone \"Europe/Berln\"") && error.contains("Europe/Berlin"), "{error}");
 }
 
@@ -118,9 +118,9 @@ fn series_take_expressions_parameters_and_the_as_of_instant() {
     assert!(listed.contains("2026-10-26T00:00:00+01:00"), "{listed}");
     let window = "select sum(1) over (order by started_at range between interval '1 day' preceding and current row) from workflow_sessions";
     desk.query(window, &["--max-rows", "1000000"]).fine();
-    let error = desk.query(window, &["--time-zone", "Europe/Berlin"]).fails(2);
+    let error = desk.query(window, &["--time-zone", "Europe/Berlin"]).fails(1);
     assert!(error.contains("Europe/Berlin") && error.contains("hint: write days as hours"), "{error}");
-    let error = desk.query("select * from generate_series(timestamptz '2026-01-01', now(), started_at)", &[]).fails(2);
+    let error = desk.query("select * from generate_series(timestamptz '2026-01-01', now(), started_at)", &[]).fails(1);
     assert!(error.contains("started_at"), "{error}");
 }
 

@@ -158,16 +158,18 @@ fn call(name: &str, args: Vec<ast::Expr>) -> ast::Expr {
 /// error.
 fn with_places(function: &mut ast::Function) {
     let ast::FunctionArguments::List(list) = &mut function.args else { return };
-    if !list.args.iter().any(|arg| matches!(arg, ast::FunctionArg::Named { .. })) {
+    if list.args.iter().all(|arg| matches!(arg, ast::FunctionArg::Unnamed(_))) {
         return;
     }
+    let place_of =
+        |name: &ast::Ident| MAKE_INTERVAL_PARAMETERS.iter().position(|known| name.value.eq_ignore_ascii_case(known));
     let zero = || unnamed(ast::Expr::value(Value::Number("0".to_owned(), false)));
     let mut placed: Vec<Option<ast::FunctionArg>> = vec![None; MAKE_INTERVAL_PARAMETERS.len()];
     for (index, arg) in list.args.iter().enumerate() {
         let (place, arg) = match arg {
-            ast::FunctionArg::Named { name, arg, .. } => {
-                let place = MAKE_INTERVAL_PARAMETERS.iter().position(|known| name.value.eq_ignore_ascii_case(known));
-                (place, ast::FunctionArg::Unnamed(arg.clone()))
+            ast::FunctionArg::Named { name, arg, .. }
+            | ast::FunctionArg::ExprNamed { name: ast::Expr::Identifier(name), arg, .. } => {
+                (place_of(name), ast::FunctionArg::Unnamed(arg.clone()))
             }
             arg => (Some(index), arg.clone()),
         };
