@@ -36,7 +36,7 @@ impl<F: PhysicalExprAdapterFactory> NumberAdapterFactory<F> {
 impl<F: PhysicalExprAdapterFactory> PhysicalExprAdapterFactory for NumberAdapterFactory<F> {
     fn create(&self, logical: SchemaRef, physical: SchemaRef) -> Result<Arc<dyn PhysicalExprAdapter>> {
         let nan = physical.metadata().get(NAN_KEY);
-        let may_be_nan = |name: &str| !nan.is_some_and(|names| !names.split(',').any(|named| named == name));
+        let may_be_nan = |name: &str| nan.is_none_or(|names| names.split(',').any(|named| named == name));
         let odd: Vec<String> = logical
             .fields()
             .iter()

@@ -21,8 +21,6 @@ use std::sync::Arc;
 use datafusion::functions::math;
 use datafusion::functions_aggregate::bool_and_or::bool_and_udaf;
 use datafusion::functions_aggregate::variance::var_samp_udaf;
-use datafusion::functions_nested::remove::array_remove_all_udf;
-use datafusion::functions_nested::replace::array_replace_all_udf;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
 /// Lists the functions.
@@ -34,16 +32,11 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         .collect()
 }
 
-/// Lists functions of DataFusion that have a name of PostgreSQL's too. `array_remove` and `array_replace` are of every equal element.
+/// Lists functions of DataFusion that have a name of PostgreSQL's too.
 pub fn synonyms() -> Vec<Arc<ScalarUDF>> {
-    [
-        (math::ceil(), "ceiling"),
-        (math::signum(), "sign"),
-        (array_remove_all_udf(), "array_remove"),
-        (array_replace_all_udf(), "array_replace"),
-    ]
-    .map(|(function, name)| Arc::new(function.as_ref().clone().with_aliases([name])))
-    .to_vec()
+    [(math::ceil(), "ceiling"), (math::signum(), "sign")]
+        .map(|(function, name)| Arc::new(function.as_ref().clone().with_aliases([name])))
+        .to_vec()
 }
 
 /// Lists aggregates of PostgreSQL's that DataFusion has under other names, or has not.

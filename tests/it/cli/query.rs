@@ -284,10 +284,6 @@ fn statements_are_prepared_and_executed_with_values_of_their_own() {
     assert!(ran.err.contains("-c:1:") && ran.err.contains("1 parameters, but 0 provided"), "{}", ran.err);
     desk.write("q.sql", sql);
     assert_eq!(desk.run(&["check", "q.sql"]).code, 0);
-    // Parameters with names are the file's, there too.
-    let sql =
-        "prepare p(int) as select v + $1 as x from generate_series(1, $last) as g(v) where v > $least; execute p(10)";
-    assert_eq!(desk.query(sql, &["--csv", "--param", "last=4", "--param", "least=2"]).fine(), "x\n13\n14\n");
 }
 
 #[test]
