@@ -303,7 +303,7 @@ fn batch(schema: &SchemaRef, steps: Option<Steps>, rows: usize) -> Result<Option
     let Some(mut steps) = steps else { return Ok(None) };
     let mut counts = Vec::new();
     while counts.len() < rows.max(1)
-        && let Some(instant) = steps.next()?
+        && let Some(instant) = steps.step_on()?
     {
         counts.push(instant);
     }

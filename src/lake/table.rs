@@ -135,6 +135,8 @@ impl Lake {
                 let nothing = matches!(error, DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_));
                 match table.read_on(None, error).await {
                     Err(_) if nothing && !table.has_commits().await? => return Ok(None),
+                    // Its first version may have been committed since.
+                    Err(named) if nothing => table.delta.load().await.map_err(|_| named)?,
                     read => read?,
                 }
             }

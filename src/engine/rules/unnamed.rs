@@ -33,7 +33,7 @@ pub(super) fn name(select: &mut Select) {
             continue;
         }
         let found =
-            figured(expr).filter(|found| !(has_wildcard && found.of_column) && !elsewhere.0.contains(&found.name));
+            figured(expr).filter(|found| !(has_wildcard && found.of_column || elsewhere.0.contains(&found.name)));
         let name = cut(found.map_or_else(|| expr.to_string(), |found| found.name));
         let name = match taken.contains(&name) {
             false => name,

@@ -41,7 +41,7 @@ fn interval(numbers: [f64; 7]) -> Result<IntervalMonthDayNano> {
         if number.abs() <= f64::from(i32::MAX) { Ok(number as i128) } else { Err(out_of_range()) }
     };
     let [years, months, weeks, days, hours, minutes, seconds] = numbers;
-    if !(seconds.abs() < 1e12) {
+    if seconds.is_nan() || seconds.abs() >= 1e12 {
         return Err(out_of_range());
     }
     // PostgreSQL has microseconds.

@@ -60,7 +60,7 @@ impl Steps {
     ///
     /// # Errors
     /// A step that leads beyond the calendar, or nowhere.
-    pub fn next(&mut self) -> Result<Option<i64>> {
+    pub fn step_on(&mut self) -> Result<Option<i64>> {
         let Some(at) = self.next else { return Ok(None) };
         let is_down = total_ns(self.step) < 0;
         let is_beyond = if is_down { at < self.stop } else { at > self.stop };
@@ -144,7 +144,7 @@ impl ScalarUDFImpl for Series {
             if is_valid {
                 let (from, to) = (start.value(row), stop.value(row));
                 let mut steps = Steps::new(zone, 1_000_000_000, from, to, self.includes_stop, step.value(row))?;
-                while let Some(instant) = steps.next()? {
+                while let Some(instant) = steps.step_on()? {
                     values.push(instant);
                 }
             }
@@ -174,7 +174,7 @@ mod tests {
         let step = IntervalMonthDayNano::new(step.0, step.1, step.2 * 1_000_000_000);
         let mut steps = Steps::new(Tz::named(zone).unwrap(), 1, seconds(start), seconds(stop), includes_stop, step)?;
         let mut found = Vec::new();
-        while let Some(instant) = steps.next()? {
+        while let Some(instant) = steps.step_on()? {
             found.push(chrono::DateTime::from_timestamp(instant, 0).unwrap().format("%d %H:%M").to_string());
         }
         Ok(found)
