@@ -30,7 +30,7 @@ pub struct DialectArgs {
     /// The columns of delimited text without a header, in their order, as --columns session_id,started_at,ended_at
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     columns: Vec<String>,
-    /// A text that stands for null where it is a whole field without quotes, as --null-mark '\N'; may be given again
+    /// A text that stands for null where it is a whole value, in delimited text without quotes, as --null-mark '\N'; may be given again
     #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
     null_mark: Vec<String>,
     /// The decimal mark of numbers: , or . [default: .]

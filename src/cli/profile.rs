@@ -66,8 +66,11 @@ fn given_words(flags: &[&Arg], given: &ArgMatches) -> Vec<String> {
             words.push(format!("--{long}"));
             continue;
         }
-        for value in given.get_raw(id).into_iter().flatten() {
-            push_flag(&mut words, long, &value.to_string_lossy());
+        let values = given.get_raw(id).into_iter().flatten().map(|value| value.to_string_lossy());
+        match flag.get_value_delimiter() {
+            // A list in one word, as it was given.
+            Some(delimiter) => push_flag(&mut words, long, &values.collect::<Vec<_>>().join(&delimiter.to_string())),
+            None => values.for_each(|value| push_flag(&mut words, long, &value)),
         }
     }
     words

@@ -1,10 +1,14 @@
 //! Writes Arrow values as JSON text: nested Parquet columns, and whole rows that cannot be stored.
 
-use arrow::array::{Array, ArrayRef, AsArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, StructArray};
 use arrow::compute::{can_cast_types, cast};
-use arrow::datatypes::{DataType, Fields, Int64Type, TimeUnit};
+use arrow::datatypes::{
+    DataType, Fields, Int64Type, IntervalDayTime, IntervalDayTimeType, IntervalMonthDayNano, IntervalMonthDayNanoType,
+    IntervalUnit, IntervalYearMonthType, TimeUnit,
+};
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
+use super::inner_variants::is_json_text;
 use crate::error::Result;
 use crate::json::push_json_string;
 
@@ -20,6 +24,10 @@ pub(super) fn push_json(output: &mut String, array: &dyn Array, row: usize) -> R
     }
     match array.data_type() {
         DataType::Null => output.push_str("null"),
+        // A VARIANT was in its place.
+        DataType::Struct(fields) if is_json_text(fields) => {
+            output.push_str(array.as_struct().column(0).as_string_view().value(row));
+        }
         DataType::Struct(fields) => push_struct(output, array.as_struct(), fields, row)?,
         DataType::List(_) => push_list(output, &array.as_list::<i32>().value(row))?,
         DataType::LargeList(_) => push_list(output, &array.as_list::<i64>().value(row))?,
@@ -34,6 +42,11 @@ pub(super) fn push_json(output: &mut String, array: &dyn Array, row: usize) -> R
                 None => output.push_str("null"),
             }
         }
+        DataType::RunEndEncoded(_, values) => match cast(&array.slice(row, 1), values.data_type()) {
+            Ok(value) => push_json(output, value.as_ref(), 0)?,
+            Err(_) => push_json_string(output, &display(array, row)?),
+        },
+        DataType::Union(..) => push_json(output, array.as_union().value(row).as_ref(), 0)?,
         DataType::Boolean => output.push_str(if array.as_boolean().value(row) { "true" } else { "false" }),
         DataType::Utf8 => push_json_string(output, array.as_string::<i32>().value(row)),
         DataType::LargeUtf8 => push_json_string(output, array.as_string::<i64>().value(row)),
@@ -72,6 +85,32 @@ pub(super) fn per_second(unit: TimeUnit) -> f64 {
         TimeUnit::Microsecond => 1e6,
         TimeUnit::Nanosecond => 1e9,
     }
+}
+
+/// Writes intervals as ISO 8601, so that those with months are told as such.
+pub(super) fn interval_texts(column: &ArrayRef, unit: IntervalUnit) -> Result<StringViewArray> {
+    let text = |months: i32, days: i32, nanoseconds: i128| {
+        let months = if months == 0 { String::new() } else { format!("{months}M") };
+        let (sign, nanoseconds) = (if nanoseconds < 0 { "-" } else { "" }, nanoseconds.unsigned_abs());
+        let (seconds, fraction) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
+        format!("P{months}{days}DT{sign}{seconds}.{fraction:09}S")
+    };
+    Ok(match unit {
+        IntervalUnit::YearMonth => {
+            let months = column.as_primitive::<IntervalYearMonthType>();
+            months.iter().map(|months| Some(text(months?, 0, 0))).collect()
+        }
+        IntervalUnit::DayTime => {
+            let intervals = column.as_primitive::<IntervalDayTimeType>();
+            let of = |it: IntervalDayTime| text(0, it.days, i128::from(it.milliseconds) * 1_000_000);
+            intervals.iter().map(|interval| interval.map(of)).collect()
+        }
+        IntervalUnit::MonthDayNano => {
+            let intervals = column.as_primitive::<IntervalMonthDayNanoType>();
+            let of = |it: IntervalMonthDayNano| text(it.months, it.days, i128::from(it.nanoseconds));
+            intervals.iter().map(|interval| interval.map(of)).collect()
+        }
+    })
 }
 
 /// Returns the text of a value; of one that has none (an instant past the calendar's end) its ticks and its type, which

@@ -222,7 +222,7 @@ impl Converter {
         let kind = if self.format == InputFormat::Arrow { "Arrow" } else { "Parquet" };
         let rejected = guarded(&self.rules.source, kind, || convert_rows(block, layout, self, &mut builder))?;
         let refused: HashSet<u64> = rejected.iter().map(|row| row.number).collect();
-        let numbers = block.first_row..block.first_row + block.batch.num_rows() as u64;
+        let numbers = (0..block.batch.num_rows()).map(|row| block.number(row));
         let lines = numbers.filter(|number| !refused.contains(number)).collect();
         let rejects = rejected
             .into_iter()

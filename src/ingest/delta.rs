@@ -8,8 +8,10 @@ use std::sync::Arc;
 
 use super::applies::check;
 use super::folders::{FolderColumns, folder_values};
+use super::parquet_rows::StoredColumn;
 use super::source::{InputFormat, ReadOptions, SourceFile};
 use crate::error::{Error, Place, Result};
+use crate::lake::deletions::{DeletedRows, DeletionVector};
 use crate::lake::foreign::{LiveColumn, LiveFile, LiveTable, live_table};
 use crate::schema::{CONTENT_HASH, EXTRA, SOURCE, stored_schema};
 
@@ -133,14 +135,30 @@ impl SourceFile {
 
 impl LiveSource<'_> {
     /// Returns the table's name of a column of its data file, or `None` for one that the table does not have.
-    pub(super) fn column(&self, stored_as: &str) -> Option<&str> {
-        self.table.columns.iter().find(|column| column.stored_as == stored_as).map(|column| column.name.as_str())
+    pub(super) fn column(&self, stored: &StoredColumn) -> Option<&str> {
+        let is_it = |column: &&LiveColumn| match column.stored_id {
+            Some(id) => stored.id == Some(id),
+            None => column.stored_as == stored.name,
+        };
+        self.table.columns.iter().find(is_it).map(|column| column.name.as_str())
     }
 
-    /// Lists the columns of the table that a data file with these columns does not have: they are null there.
-    pub(super) fn missing<'s>(&'s self, stored: &'s [String]) -> impl Iterator<Item = String> + 's {
-        let is_missing = |column: &&LiveColumn| !stored.contains(&column.stored_as);
-        self.table.columns.iter().filter(is_missing).map(|column| column.name.clone())
+    /// Lists the columns of the table that are not among these: they are null in the data file.
+    pub(super) fn missing(&self, found: &[String]) -> Vec<String> {
+        let names = self.table.columns.iter().map(|column| &column.name);
+        names.filter(|name| !found.contains(name)).cloned().collect()
+    }
+
+    /// Reads which rows of the data file are deleted, if any are.
+    ///
+    /// # Errors
+    /// A deletion vector that is not there or damaged.
+    pub(super) fn deleted(&self, name: &str) -> Result<Option<DeletedRows>> {
+        let read = self.file.deleted.as_ref().map(DeletionVector::read).transpose();
+        read.map_err(|what| {
+            Error::input(Place::file(name), format!("its deletion vector {what}"))
+                .with_hint("the table is not whole: copy its folder again, or look for what removed the file")
+        })
     }
 
     /// Returns the columns that the log has the values of, and those in the names of the folders that the table is in.

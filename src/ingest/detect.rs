@@ -91,7 +91,7 @@ pub(super) fn promised(name: &str) -> &'static str {
 }
 
 /// Returns whether a text begins with an object and goes on in its line as no JSON does: a column of JSON may be the first.
-fn begins_row(text: &[u8]) -> bool {
+pub(super) fn begins_row(text: &[u8]) -> bool {
     let text = text.get(blanks(text, 0)..).unwrap_or_default();
     let end = Scanner::default().feed(text).filter(|_| text.first() == Some(&b'{'));
     end.and_then(|end| text.get(end)).is_some_and(|next| matches!(next, b'\t' | b'|' | b';'))

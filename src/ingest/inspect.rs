@@ -9,7 +9,6 @@ use std::io::{Cursor, Read, Seek, Write};
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
-use jiter::Jiter;
 
 use super::attempts::blocking;
 use super::csv::Fields;
@@ -17,6 +16,7 @@ use super::cut::TextBlock;
 use super::delta::opened_tables;
 use super::detect::PARQUET_MAGIC;
 use super::dialect::null_mark;
+use super::gist::{keys, without_value};
 use super::ipc::FILE_MAGIC;
 use super::kinds::{KIND_BYTES, flag as format_name, is_ipc};
 use super::layout::{Layout, target_name};
@@ -183,6 +183,7 @@ fn inspect_file(file: &SourceFile, options: &ReadOptions, bytes: u64, is_cut: bo
     let amount = if suggest::is_clean(&start) { Amount::Bytes(bytes) } else { Amount::Trial };
     let from = if suggest::is_clean(&start) { found.given.clone() } else { start };
     let tried = suggest::suggest(from, options, &source.start, |options| source.look(options, amount))?;
+    found.doubts.extend(source.other_sheets(&tried.options)?);
     if !tried.flags.is_empty() {
         found.suggested = source.look(&tried.options, Amount::Bytes(bytes))?;
         found.encoding = tried.options.encoding;
@@ -321,6 +322,29 @@ impl<'f> Source<'f> {
 }
 
 impl Source<'_> {
+    /// Says which other sheets of a workbook could be meant, where none is named: each was read.
+    fn other_sheets(&self, options: &ReadOptions) -> Result<Vec<String>> {
+        if options.sheet.is_some() || !self.start.starts_with(ZIP_MAGIC) {
+            return Ok(Vec::new());
+        }
+        let Some(names) = Reader::open(self.file, options).ok().and_then(|reader| reader.other_sheets()) else {
+            return Ok(Vec::new());
+        };
+        let mut told = Vec::new();
+        for name in names.into_iter().take(TOLD) {
+            let options = ReadOptions { sheet: Some(name.clone()), ..options.clone() };
+            let look = self.look(&options, Amount::Trial)?;
+            let read = look.rows - look.bad;
+            if look.refused.is_none() && read > 0 {
+                let (count, records) = (look.rows, if look.rows == 1 { "record" } else { "records" });
+                told.push(format!(
+                    "another sheet could be meant: --sheet '{name}' reads {read} of its {count} {records}"
+                ));
+            }
+        }
+        Ok(told)
+    }
+
     /// Reads the data files of a Delta table, one after the other, until they reach the limit.
     fn look_at_parts(&self, parts: &[SourceFile], options: &ReadOptions, amount: Amount) -> Result<Look> {
         let limit = match amount {
@@ -525,21 +549,6 @@ impl Look {
     }
 }
 
-/// Leaves out the value that a reason begins with, in quotes.
-fn without_value(reason: &str) -> &str {
-    let Some(rest) = reason.strip_prefix('"') else { return reason };
-    let mut is_escaped = false;
-    for (at, c) in rest.char_indices() {
-        match c {
-            _ if is_escaped => is_escaped = false,
-            '\\' => is_escaped = true,
-            '"' => return rest.get(at + 1..).unwrap_or_default().trim_start_matches(['\u{2026}', ' ']),
-            _ => {}
-        }
-    }
-    reason
-}
-
 fn size_of(block: &Block) -> u64 {
     match &block.payload {
         Payload::Text(block) => block.bytes.len() as u64,
@@ -550,47 +559,4 @@ fn size_of(block: &Block) -> u64 {
 fn headers(layout: &Layout) -> Vec<(String, Option<&'static str>)> {
     let matches = layout.headers.matches.iter().map(|found| target_name(*found));
     layout.headers.names.iter().cloned().zip(matches).collect()
-}
-
-/// Lists the keys at the top of an object, as far as it can be read.
-fn keys(record: &str) -> Vec<String> {
-    let mut parser = Jiter::new(record.as_bytes());
-    let mut keys = Vec::new();
-    let mut next = parser.next_object().map(|key| key.map(str::to_owned));
-    while let Ok(Some(key)) = next {
-        keys.push(key);
-        if parser.next_skip().is_err() {
-            break;
-        }
-        next = parser.next_key().map(|key| key.map(str::to_owned));
-    }
-    keys
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn reasons_are_counted_without_the_values_that_they_quote() {
-        for (reason, what) in [
-            (r#""soon" is not a date and time"#, "is not a date and time"),
-            (
-                r#""a\"b\\" is not a number; --thousands-mark "'" reads it"#,
-                r#"is not a number; --thousands-mark "'" reads it"#,
-            ),
-            ("\"long\"\u{2026} is not a number", "is not a number"),
-            ("3 fields where the header has 2", "3 fields where the header has 2"),
-            ("\"never closed", "\"never closed"),
-        ] {
-            assert_eq!(without_value(reason), what);
-        }
-    }
-
-    #[test]
-    fn keys_are_those_at_the_top_in_their_order() {
-        assert_eq!(keys(r#"{"b":1,"a":{"c":2},"a":3}"#), ["b", "a", "a"]);
-        assert_eq!(keys(r#"{"b":1,"#), ["b"]);
-        assert!(keys("[1]").is_empty() && keys("").is_empty());
-    }
 }

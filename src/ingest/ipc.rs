@@ -83,7 +83,7 @@ impl IpcInput {
                 self.batch = Some((batch, at + rows));
                 let first_row = self.rows_read + 1;
                 self.rows_read += rows as u64;
-                return Ok(Some(RowsBlock { batch: part, first_row, leaves: self.leaves.clone() }));
+                return Ok(Some(RowsBlock { batch: part, first_row, numbers: None, leaves: self.leaves.clone() }));
             }
             let next = match &mut self.batches {
                 Batches::Stream(stream) => stream.next_batch()?,

@@ -4,7 +4,7 @@
 //! meaning) would lead from one error to the next. Most kinds begin with bytes that no text has; those that are text themselves
 //! (HTML, XML, SQL) begin with words that no header has.
 
-use super::detect::json_shape;
+use super::detect::{begins_row, json_shape};
 use super::printed;
 use super::source::{Encoding, InputFormat, ReadOptions, SourceFile};
 use crate::error::{Error, Place, Result};
@@ -244,6 +244,8 @@ impl Suspicion {
     pub(super) fn of(text: &[u8]) -> Self {
         Self(match no_text(text) {
             Some((what, hint)) => Some(Suspected::NoText(what, hint)),
+            // A column of JSON may be the first.
+            None if begins_row(text) => None,
             None => json_shape(text).map(Suspected::Json),
         })
     }

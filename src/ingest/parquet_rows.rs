@@ -16,18 +16,17 @@ use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use arrow::array::{
-    Array, ArrayRef, AsArray, BinaryViewArray, Float64Array, NullArray, StringViewArray, StringViewBuilder,
+    Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, Float64Array, NullArray, StringViewArray,
+    StringViewBuilder,
 };
-use arrow::compute::{CastOptions, cast, cast_with_options};
-use arrow::datatypes::{
-    DataType, Date64Type, Field, FieldRef, Float64Type, Int32Type, Int64Type, IntervalDayTime, IntervalDayTimeType,
-    IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, IntervalYearMonthType, Schema, TimeUnit,
-};
+use arrow::compute::{CastOptions, cast, cast_with_options, filter_record_batch};
+use arrow::datatypes::{DataType, Date64Type, Field, FieldRef, Float64Type, Int32Type, Int64Type, Schema, TimeUnit};
 use arrow::record_batch::RecordBatch;
 
-use super::arrow_json::{display, per_second, push_json};
+use super::arrow_json::{display, interval_texts, per_second, push_json};
 use super::convert::Converter;
 use super::dialect::{Declared, quoted_null_mark};
+use super::inner_variants;
 use super::json_rows::Extra;
 use super::kinds::refuse_encrypted;
 use super::layout::Layout;
@@ -38,6 +37,7 @@ use super::values::{Json, end_members, start_member};
 use super::variant::VariantTexts;
 use crate::error::{Error, Place, Result};
 use crate::json::push_json_string;
+use crate::lake::deletions::DeletedRows;
 use crate::schema::{COLUMNS, HeaderMatch, Kind};
 
 /// About how many bytes of rows are read at once.
@@ -55,6 +55,8 @@ pub(super) struct ParquetInput {
     leaves: Leaves,
     /// Columns to be added to those of the file, which are null.
     null_columns: Vec<String>,
+    /// Rows that are left out, by their numbers from 0.
+    deleted: Option<DeletedRows>,
 }
 
 /// Rows of a Parquet or Arrow file.
@@ -63,13 +65,34 @@ pub(super) struct RowsBlock {
     pub(super) batch: RecordBatch,
     /// Number of the first row, from 1.
     pub(super) first_row: u64,
+    /// Numbers of all rows, where some between them are left out.
+    pub(super) numbers: Option<Vec<u64>>,
     /// What is special of the columns.
     pub(super) leaves: Leaves,
 }
 
+impl RowsBlock {
+    /// Returns the number of a row of the block in its file, from 1.
+    pub(super) fn number(&self, row: usize) -> u64 {
+        self.numbers.as_ref().and_then(|numbers| numbers.get(row).copied()).unwrap_or(self.first_row + row as u64)
+    }
+}
+
+/// A column as a file has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct StoredColumn {
+    pub(super) name: String,
+    /// The number that the file gives it, if it gives one.
+    pub(super) id: Option<i32>,
+}
+
 impl ParquetInput {
-    /// Reads the footer; returns the headers too. Of the file's columns those are read that `wanted` says yes to.
-    pub(super) fn open(mut file: File, name: &str, wanted: &dyn Fn(&str) -> bool) -> Result<(Self, Vec<String>)> {
+    /// Reads the footer; returns the columns too. Of the file's columns those are read that `wanted` says yes to.
+    pub(super) fn open(
+        mut file: File,
+        name: &str,
+        wanted: &dyn Fn(&StoredColumn) -> bool,
+    ) -> Result<(Self, Vec<StoredColumn>)> {
         if is_encrypted(&mut file) {
             return Err(refuse_encrypted(name));
         }
@@ -84,9 +107,15 @@ impl ParquetInput {
                     ArrowReaderMetadata::try_new(Arc::new(plain), ArrowReaderOptions::new()).map_err(broken)?
                 }
             };
-            let wanted: Vec<bool> = metadata.schema().fields().iter().map(|field| wanted(field.name())).collect();
-            let headers = metadata.schema().fields().iter().zip(&wanted).filter(|(_, wanted)| **wanted);
-            let headers: Vec<String> = headers.map(|(field, _)| field.name().clone()).collect();
+            let roots = metadata.parquet_schema().root_schema().get_fields();
+            let id_of =
+                |at: usize| roots.get(at).map(|root| root.get_basic_info()).filter(|it| it.has_id()).map(|it| it.id());
+            let stored = metadata.schema().fields().iter().enumerate();
+            let stored: Vec<StoredColumn> =
+                stored.map(|(at, field)| StoredColumn { name: field.name().clone(), id: id_of(at) }).collect();
+            let wanted: Vec<bool> = stored.iter().map(wanted).collect();
+            let headers = stored.into_iter().zip(&wanted).filter(|(_, wanted)| **wanted);
+            let headers: Vec<StoredColumn> = headers.map(|(column, _)| column).collect();
             if metadata.schema().fields().iter().any(|field| !shallow(field.data_type(), MAX_TYPE_DEPTH)) {
                 return Err(Error::input(Place::file(name), format!("types nest more than {MAX_TYPE_DEPTH} deep")));
             }
@@ -116,7 +145,8 @@ impl ParquetInput {
             let reader = builder.with_batch_size(batch_rows).build().map_err(broken)?;
             let rows_total = rows.unsigned_abs();
             let null_columns = Vec::new();
-            let input = Self { reader, name: name.to_owned(), rows_total, rows_read: 0, leaves, null_columns };
+            let deleted = None;
+            let input = Self { reader, name: name.to_owned(), rows_total, rows_read: 0, leaves, null_columns, deleted };
             Ok((input, headers))
         })
     }
@@ -129,6 +159,19 @@ impl ParquetInput {
     /// Adds the columns from this position on, which the file does not have.
     pub(super) fn add_null_columns(&mut self, headers: &[String], from: usize) {
         self.null_columns = headers.get(from..).unwrap_or_default().to_vec();
+    }
+
+    /// Leaves out rows that are deleted.
+    ///
+    /// # Errors
+    /// Rows that the file does not have.
+    pub(super) fn leave_out(&mut self, deleted: DeletedRows) -> Result<()> {
+        if deleted.last().is_some_and(|last| last >= self.rows_total) {
+            let message = format!("its deletion vector deletes rows behind the {} of the file", self.rows_total);
+            return Err(Error::input(Place::file(&self.name), message).with_hint("nothing of this file is stored"));
+        }
+        self.deleted = Some(deleted);
+        Ok(())
     }
 
     fn with_null_columns(&self, batch: RecordBatch) -> Result<RecordBatch> {
@@ -159,28 +202,21 @@ impl ParquetInput {
         let first_row = self.rows_read + 1;
         self.rows_read += batch.num_rows() as u64;
         let batch = self.with_null_columns(batch)?;
-        Ok(Some(RowsBlock { batch, first_row, leaves: self.leaves.clone() }))
+        let Some(deleted) = &self.deleted else {
+            return Ok(Some(RowsBlock { batch, first_row, numbers: None, leaves: self.leaves.clone() }));
+        };
+        let numbers = first_row..=self.rows_read;
+        let is_kept = |number: &u64| !deleted.contains(number - 1);
+        let kept: BooleanArray = numbers.clone().map(|number| Some(is_kept(&number))).collect();
+        let batch = filter_record_batch(&batch, &kept)?;
+        let numbers = Some(numbers.filter(is_kept).collect());
+        Ok(Some(RowsBlock { batch, first_row, numbers, leaves: self.leaves.clone() }))
     }
 
     /// Returns the part of the rows that has been read, from 0 to 1.
     pub(super) fn progress(&self) -> f64 {
         if self.rows_total == 0 { 1.0 } else { self.rows_read as f64 / self.rows_total as f64 }
     }
-}
-
-/// Refuses VARIANT inside of nested columns that would be stored: its codes are no value that anyone asks for.
-pub(super) fn refuse_variants(leaves: &Leaves, layout: &Layout, extra: Extra, name: &str) -> Result<()> {
-    for ((variant, column), target) in leaves.variants.iter().zip(&layout.headers.names).zip(&layout.headers.matches) {
-        if *variant == Variants::Inside
-            && (slot(*target).is_some() || (*target == HeaderMatch::Unknown && extra == Extra::Keep))
-        {
-            let message = format!("the column {column:?} has a VARIANT inside of it, which is not read there");
-            return Err(Error::input(Place::file(name), message).with_hint(
-                "write the column as JSON text when exporting: in DuckDB cast it to JSON (column::json), in Spark to_json(column)",
-            ));
-        }
-    }
-    Ok(())
 }
 
 fn refused(name: &str, error: &dyn std::fmt::Display) -> Error {
@@ -327,32 +363,6 @@ fn displayed(column: &ArrayRef) -> Result<StringViewArray> {
     Ok(texts.finish())
 }
 
-/// Writes intervals as ISO 8601, so that those with months are told as such.
-fn interval_texts(column: &ArrayRef, unit: IntervalUnit) -> Result<StringViewArray> {
-    let text = |months: i32, days: i32, nanoseconds: i128| {
-        let months = if months == 0 { String::new() } else { format!("{months}M") };
-        let (sign, nanoseconds) = (if nanoseconds < 0 { "-" } else { "" }, nanoseconds.unsigned_abs());
-        let (seconds, fraction) = (nanoseconds / 1_000_000_000, nanoseconds % 1_000_000_000);
-        format!("P{months}{days}DT{sign}{seconds}.{fraction:09}S")
-    };
-    Ok(match unit {
-        IntervalUnit::YearMonth => {
-            let months = column.as_primitive::<IntervalYearMonthType>();
-            months.iter().map(|months| Some(text(months?, 0, 0))).collect()
-        }
-        IntervalUnit::DayTime => {
-            let intervals = column.as_primitive::<IntervalDayTimeType>();
-            let of = |it: IntervalDayTime| text(0, it.days, i128::from(it.milliseconds) * 1_000_000);
-            intervals.iter().map(|interval| interval.map(of)).collect()
-        }
-        IntervalUnit::MonthDayNano => {
-            let intervals = column.as_primitive::<IntervalMonthDayNanoType>();
-            let of = |it: IntervalMonthDayNano| text(it.months, it.days, i128::from(it.nanoseconds));
-            intervals.iter().map(|interval| interval.map(of)).collect()
-        }
-    })
-}
-
 /// Instants that microseconds cannot hold end up out of range, which is then said of their row.
 fn micros_of(ticks: i64, unit: TimeUnit) -> i64 {
     match unit {
@@ -383,6 +393,7 @@ pub(super) fn convert_rows(
     let mut columns = block.leaves.readable(block.batch.columns())?;
     let variants = read_variants(&mut columns, &block.leaves)?;
     let columns = &columns;
+    let has_inner = block.leaves.variants.contains(&Variants::Inside);
     let mut values = Vec::with_capacity(columns.len());
     for (column, target) in columns.iter().zip(&layout.headers.matches) {
         values.push(if slot(*target).is_none() { None } else { Some(Values::new(column, *target)?) });
@@ -403,6 +414,12 @@ pub(super) fn convert_rows(
                 push_json(json, array.as_ref(), index)?;
             }
         }
+        let mut damage = None;
+        if has_inner {
+            for (position, json) in nested.iter_mut().enumerate() {
+                damage = damage.or(inner_variants::take_damage(json).map(|reason| (position, reason)));
+            }
+        }
         extra.clear();
         if let Some(texts) = &spliced
             && texts.is_valid(index)
@@ -418,7 +435,12 @@ pub(super) fn convert_rows(
                 }
             }
         }
-        let row = match damaged_variant(&variants, layout, index, extra_wanted) {
+        if has_inner && damage.is_none() {
+            damage = inner_variants::take_damage(&mut extra).map(|reason| (layout.headers.names.len(), reason));
+        }
+        let damage =
+            damage.map(|(position, reason)| Fault { column: layout.column_name(position), ..Fault::record(reason) });
+        let row = match damage.or_else(|| damaged_variant(&variants, layout, index, extra_wanted)) {
             Some(fault) => Err(fault),
             None => read_row(&values, layout, index, &nested, converter),
         };
@@ -443,7 +465,10 @@ pub(super) fn convert_rows(
                 push_value(&mut json, column, &variants, position, index)?;
             }
             json.push_str(if json.is_empty() { "{}" } else { "}" });
-            rejected.push(RejectedRow { number: block.first_row + index as u64, fault, json });
+            if has_inner {
+                inner_variants::take_damage(&mut json);
+            }
+            rejected.push(RejectedRow { number: block.number(index), fault, json });
         }
     }
     Ok(rejected)
@@ -451,7 +476,7 @@ pub(super) fn convert_rows(
 
 /// Puts texts into the place of the columns that are VARIANT, and returns what was read of them by the columns' positions.
 fn read_variants(columns: &mut [ArrayRef], leaves: &Leaves) -> Result<Vec<Option<VariantTexts>>> {
-    let is_none = leaves.variants.iter().all(|variants| *variants != Variants::Whole);
+    let is_none = leaves.variants.iter().all(|variants| *variants == Variants::None);
     if is_none {
         return Ok(Vec::new());
     }
@@ -463,7 +488,11 @@ fn read_variants(columns: &mut [ArrayRef], leaves: &Leaves) -> Result<Vec<Option
                 *column = texts.column();
                 Some(texts)
             }
-            Variants::None | Variants::Inside => None,
+            Variants::Inside => {
+                *column = inner_variants::readable(column, &Field::new("", column.data_type().clone(), true))?;
+                None
+            }
+            Variants::None => None,
         });
     }
     Ok(read)

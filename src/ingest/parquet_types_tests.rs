@@ -169,14 +169,23 @@ fn damaged_variant_costs_its_row_where_it_would_be_stored() {
 }
 
 #[test]
-fn variant_inside_of_other_columns_is_refused_by_name() {
+fn variant_inside_of_other_columns_is_json_and_a_damaged_one_costs_its_row() {
     let inside = format!("optional group deeper {{ {VARIANT} }}");
-    let bytes = |name| with_variant(name, &inside, &["\u{1}\0\0", "\0"]);
-    let error = read_with("x", &bytes("data"), &options()).unwrap_err();
-    assert_eq!(error.to_string(), "x: the column \"data\" has a VARIANT inside of it, which is not read there");
-    assert!(error.hint().unwrap().contains("to_json(column)"));
-    assert_eq!(read_with("x", &bytes("other"), &options()).unwrap().texts("session_id"), [Some("s1")]);
-    assert!(read_with("x", &bytes("other"), &ReadOptions { keep_extra: true, ..options() }).is_err());
+    let (metadata, value) = ("\u{1}\u{1}\0\u{1}a", "\u{2}\u{1}\0\0\u{2}\u{c}\u{7}");
+    let read = read_with("x", &with_variant("data", &inside, &[metadata, value]), &options()).unwrap();
+    assert_eq!(read.texts("data"), [Some(r#"{"deeper":{"a":7}}"#)]);
+    let kept = ReadOptions { keep_extra: true, ..options() };
+    let read = read_with("x", &with_variant("other", &inside, &["\u{1}\0\0", "\u{d}a\"b"]), &kept).unwrap();
+    assert_eq!(read.texts("_extra"), [Some(r#"{"other":{"deeper":"a\"b"}}"#)]);
+    let damaged = |name: &str| with_variant(name, &inside, &["\u{1}\0\0", "\u{3}"]);
+    for (name, options, column) in [("data", &options(), Some("data")), ("other", &kept, None)] {
+        let read = read_with("x", &damaged(name), options).unwrap();
+        let [(_, found, raw, reason)] = read.faults()[..] else { panic!("{:?}", read.rejects) };
+        assert!(found.is_none() && raw == column && reason.starts_with("damaged VARIANT"), "{raw:?} {reason}");
+        let raw: serde_json::Value = serde_json::from_slice(&read.rejects[0].raw).unwrap();
+        assert_eq!(raw[name], serde_json::json!({ "deeper": null }));
+    }
+    assert_eq!(read_with("x", &damaged("other"), &options()).unwrap().texts("session_id"), [Some("s1")]);
 }
 
 fn with_interval(interval: [u32; 3]) -> Vec<u8> {

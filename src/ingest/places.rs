@@ -301,8 +301,22 @@ fn is_json_of_records(text: &[u8], at: usize, map: &[(String, String)]) -> bool 
     if !matches!(inner.first(), Some(b'{' | b'[')) {
         return false;
     }
-    let plain = String::from_utf8_lossy(inner).replace("\\\"", "\"");
-    first_object(plain.as_bytes()).is_some_and(|at| has_required(plain.as_bytes(), at, map))
+    let plain = unescaped_once(inner);
+    first_object(&plain).is_some_and(|at| has_required(&plain, at, map))
+}
+
+/// Takes one level of escapes out of the start of a text, as far as quotes and backslashes go.
+fn unescaped_once(text: &[u8]) -> Vec<u8> {
+    let mut plain = Vec::with_capacity(text.len());
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => break,
+            b'\\' => plain.extend(bytes.next().map(|it| if matches!(it, b'n' | b'r' | b't') { b' ' } else { *it })),
+            byte => plain.push(*byte),
+        }
+    }
+    plain
 }
 
 /// Lists the members of an object, as far as they are in the text: keys and where the values start.

@@ -29,7 +29,7 @@ use super::layout::Layout;
 use super::lists;
 use super::packed::ByteStream;
 use super::pages::PageSplitter;
-use super::parquet_rows::{ParquetInput, RowsBlock, refuse_variants};
+use super::parquet_rows::{ParquetInput, RowsBlock};
 use super::places;
 use super::rows::Rules;
 use super::sheets::{self, SheetInput};
@@ -299,7 +299,8 @@ impl Reader {
         let (input, layout) = match file.live() {
             None => {
                 let (handle, summary) = seekable(bytes, file)?;
-                let (input, headers) = ParquetInput::open(handle, &file.name, &|_| true)?;
+                let (input, stored) = ParquetInput::open(handle, &file.name, &|_| true)?;
+                let headers: Vec<String> = stored.into_iter().map(|column| column.name).collect();
                 let layout =
                     Layout::new(&headers, &options.header_map, &converter.rules.folders, Place::file(&file.name))?;
                 ((input, summary), layout)
@@ -307,11 +308,14 @@ impl Reader {
             Some(live) => {
                 let handle = File::open(&live.file.path).map_err(io_error(&file.name))?;
                 let bytes = handle.metadata().map_err(io_error(&file.name))?.len();
-                let (mut input, stored) = ParquetInput::open(handle, &file.name, &|name| live.column(name).is_some())?;
+                let (mut input, stored) = ParquetInput::open(handle, &file.name, &|it| live.column(it).is_some())?;
                 let mut headers: Vec<String> =
-                    stored.iter().filter_map(|name| live.column(name)).map(str::to_owned).collect();
-                headers.extend(live.missing(&stored));
+                    stored.iter().filter_map(|column| live.column(column)).map(str::to_owned).collect();
+                headers.extend(live.missing(&headers));
                 input.add_null_columns(&headers, stored.len());
+                if let Some(deleted) = live.deleted(&file.name)? {
+                    input.leave_out(deleted)?;
+                }
                 let mut layout =
                     Layout::new(&headers, &options.header_map, &converter.rules.folders, Place::file(&file.name))?;
                 if let (Some(name), Extra::Keep) = (live.spliced(), converter.extra) {
@@ -321,7 +325,6 @@ impl Reader {
             }
         };
         let (input, summary) = input;
-        refuse_variants(input.leaves(), &layout, converter.extra, &file.name)?;
         converter.format = InputFormat::Parquet;
         converter.layout = Some(Arc::new(layout));
         let input = Input::Parquet { input: Box::new(input), summary };
@@ -341,7 +344,6 @@ impl Reader {
             IpcInput::open_stream(bytes, &file.name)?
         };
         let layout = Layout::new(&headers, &options.header_map, &converter.rules.folders, Place::file(&file.name))?;
-        refuse_variants(input.leaves(), &layout, converter.extra, &file.name)?;
         converter.format = InputFormat::Arrow;
         converter.layout = Some(Arc::new(layout));
         let input = Input::Arrow(Box::new(input));
@@ -398,6 +400,14 @@ impl Reader {
             Input::Avro(input) => input.next_block()?.map(|block| Block { payload: Payload::Text(block) }),
             Input::Sheet { input, .. } => input.next_block()?.map(|block| Block { payload: Payload::Text(block) }),
         })
+    }
+
+    /// Lists the sheets of a workbook beside the one that is read; `None` for other inputs.
+    pub(super) fn other_sheets(&self) -> Option<Vec<String>> {
+        match &self.input {
+            Input::Sheet { input, .. } => Some(input.others()),
+            _ => None,
+        }
     }
 
     /// Returns what is known so far that a person should know of the file as a whole.

@@ -3,13 +3,17 @@
 use std::collections::BTreeSet;
 
 use super::dates::DateFormat;
+use super::detect::begins_row;
 use super::dialect::Declared;
+use super::guess;
 use super::inspect::Look;
+use super::layout::target_name;
 use super::signs::SignKind;
 use super::source::{Encoding, InputFormat, ReadOptions};
 use super::wrapped::RecordsPath;
 use super::{Warning, day_of_date};
 use crate::error::Result;
+use crate::schema::match_headers;
 
 /// Flags that are added at most; each has to help.
 const ROUNDS: usize = 8;
@@ -48,9 +52,9 @@ pub(super) struct Tried {
     pub(super) doubts: Vec<String>,
 }
 
-/// How badly a file is read: refused, records unread, marks of another dialect, odd values. Less is better, in this order.
+/// How badly a file is read: refused, records unread, marks of another dialect, odd values, headers that are nearly those of columns. Less is better, in this order.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
-struct Score(bool, u64, u64, u64);
+struct Score(bool, u64, u64, u64, u64);
 
 impl Score {
     fn of(look: &Look) -> Self {
@@ -63,7 +67,7 @@ impl Score {
             Warning::InvalidJson,
         ]);
         let separators = look.signs.keys().filter(|sign| sign.kind == SignKind::Separator).count() as u64;
-        Self(look.refused.is_some(), look.distance, marks + separators, odd)
+        Self(look.refused.is_some(), look.distance, marks + separators, odd, guess::count_nearly(look))
     }
 }
 
@@ -118,6 +122,7 @@ pub(super) fn suggest(
             let doubt = "cp1252 makes a letter of nearly any byte: the values show whether it is right";
             tried.doubts.push(doubt.to_owned());
         }
+        tried.doubts.extend(candidate.doubt.map(str::to_owned));
         tried.flags.push(candidate.flag);
         tried.options = candidate.options;
         now = then;
@@ -129,6 +134,8 @@ pub(super) fn suggest(
 struct Candidate {
     flag: Vec<String>,
     options: ReadOptions,
+    /// What a person has to know of it.
+    doubt: Option<&'static str>,
 }
 
 /// Collects candidates.
@@ -141,7 +148,16 @@ impl Candidates<'_> {
     fn offer(&mut self, flag: &[&str], change: impl FnOnce(&mut ReadOptions)) {
         let mut options = self.options.clone();
         change(&mut options);
-        self.list.push(Candidate { flag: flag.iter().map(|word| (*word).to_owned()).collect(), options });
+        let flag = flag.iter().map(|word| (*word).to_owned()).collect();
+        self.list.push(Candidate { flag, options, doubt: None });
+    }
+
+    /// As [`Self::offer`], of a flag that is guessed.
+    fn offer_doubtful(&mut self, flag: &[&str], doubt: &'static str, change: impl FnOnce(&mut ReadOptions)) {
+        self.offer(flag, change);
+        if let Some(last) = self.list.last_mut() {
+            last.doubt = Some(doubt);
+        }
     }
 }
 
@@ -159,6 +175,7 @@ fn candidates(look: &Look, options: &ReadOptions, start: &[u8]) -> Vec<Candidate
         }
     }
     offer_hinted(look, &mut list);
+    offer_names(look, options, start, &mut list);
     offer_dates(look, &mut list);
     if look.warnings.contains_key(&Warning::ImplausibleTime) {
         for day in NO_ENDS {
@@ -189,6 +206,9 @@ fn candidates(look: &Look, options: &ReadOptions, start: &[u8]) -> Vec<Candidate
 
 /// Returns whether a text begins as JSON does: with a dialect a list of names in it would be taken for a header.
 fn begins_json(start: &[u8]) -> bool {
+    if begins_row(start) {
+        return false;
+    }
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
     matches!(start, [b'{', rest @ ..] if matches!(rest.trim_ascii_start().first(), Some(b'"' | b'}')))
         || matches!(start, [b'[', rest @ ..] if matches!(rest.trim_ascii_start().first(), Some(b'{' | b'[')))
@@ -219,6 +239,67 @@ fn offer_hinted(look: &Look, list: &mut Candidates<'_>) {
         };
         list.offer(&["--input-format", &name], |options| options.format = Some(format));
     }
+}
+
+/// Offers what names columns: headers that are nearly their names, and names for records without headers.
+fn offer_names(look: &Look, options: &ReadOptions, start: &[u8], list: &mut Candidates<'_>) {
+    let headers = if look.headers.is_empty() { header_of(start, options) } else { look.headers.clone() };
+    let near = guess::nearly(&headers);
+    if !near.is_empty() {
+        let maps: Vec<String> = near.iter().map(|(header, column)| format!("{header}={column}")).collect();
+        let flag: Vec<&str> = maps.iter().flat_map(|map| ["--map", map]).collect();
+        let change = |options: &mut ReadOptions| {
+            options.header_map.extend(near.iter().map(|(header, column)| (header.clone(), (*column).to_owned())));
+        };
+        list.offer_doubtful(&flag, guess::NEARLY, change);
+    }
+    let wants_names =
+        look.refused.as_ref().is_some_and(|(_, hint)| hint.as_deref().unwrap_or("").contains("--columns"));
+    if !wants_names || !options.declared.columns.is_empty() {
+        return;
+    }
+    if begins_json(start) {
+        if let Some(names) = guess::columns(&guess::json_records(start)) {
+            let joined = names.join(",");
+            list.offer_doubtful(&["--columns", &joined], guess::DOUBT, |options| options.declared.columns = names);
+        }
+        return;
+    }
+    for (word, byte) in [(",", b','), ("tab", b'\t'), (";", b';'), ("|", b'|')] {
+        let delimiter = options.declared.delimiter;
+        let names = guess::columns(&guess::records(start, delimiter.unwrap_or(byte)));
+        let Some(names) = names.filter(|_| delimiter.is_none_or(|known| known == byte)) else { continue };
+        let joined = names.join(",");
+        let mut flag = vec!["--columns", joined.as_str()];
+        // Without a header nothing else tells it.
+        if delimiter.is_none() && byte != b',' {
+            flag.extend(["--delimiter", word]);
+        }
+        list.offer_doubtful(&flag, guess::DOUBT, |options| {
+            options.declared.columns = names.clone();
+            options.declared.delimiter = Some(byte);
+        });
+        for name in ["postgres-text", "mysql", "clickhouse-csv", "redshift", "snowflake"] {
+            let preset = Declared::preset(name).filter(|(preset, _)| preset.delimiter == Some(byte));
+            let Some((preset, format)) = preset.filter(|_| options.declared.is_default()) else { continue };
+            list.offer_doubtful(&["--dialect", name, "--columns", &joined], guess::DOUBT, |options| {
+                options.declared = Declared { columns: names.clone(), ..preset };
+                options.dialect = Some((name.to_owned(), format));
+            });
+        }
+    }
+}
+
+/// Returns the headers of delimited text that was refused, each with the column that it fills.
+fn header_of(start: &[u8], options: &ReadOptions) -> Vec<(String, Option<&'static str>)> {
+    if begins_json(start) {
+        return Vec::new();
+    }
+    let delimiters = options.declared.delimiter.map_or_else(|| vec![b',', b';', b'\t', b'|'], |it| vec![it]);
+    let all = delimiters.into_iter().filter_map(|it| guess::records(start, it).into_iter().next());
+    let Some(names) = all.max_by_key(Vec::len) else { return Vec::new() };
+    let column = |name: &String| match_headers(&[name], &options.header_map).ok()?.matches.first().copied();
+    names.iter().map(|name| (name.clone(), column(name).and_then(target_name))).collect()
 }
 
 /// Offers the formats of dates that are known to read one of them.

@@ -5,6 +5,7 @@
 //! machine only: files of exports lie there too.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +15,7 @@ use object_store::{ObjectMeta, ObjectStoreExt};
 use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
+use super::deletions::DeletionVector;
 use super::history::commit_version;
 use super::table::{Lake, Table, Version, delta_error};
 use crate::error::{Error, Result};
@@ -45,6 +47,8 @@ pub struct LiveColumn {
     pub name: String,
     /// The name in data files, which is another one where columns are mapped.
     pub stored_as: String,
+    /// The number in data files, where columns are mapped by numbers: names have no meaning there.
+    pub stored_id: Option<i32>,
 }
 
 /// A data file of the version.
@@ -58,6 +62,8 @@ pub struct LiveFile {
     pub size_bytes: u64,
     /// The columns that the log has the values of, in place of the file.
     pub values: Vec<PartitionValue>,
+    /// Which of its rows are deleted, if any are.
+    pub deleted: Option<DeletionVector>,
 }
 
 /// The value that all rows of a file have in a column.
@@ -177,17 +183,26 @@ async fn describe(table: &Table, folder: &Path, notes: Vec<String>) -> Result<Li
         .flatten()
         .filter_map(|name| name.as_str().map(str::to_owned))
         .collect();
-    let is_mapped = match metadata.pointer("/configuration/delta.columnMapping.mode").and_then(Value::as_str) {
-        None | Some("none") => false,
-        Some("name") if !fields.iter().any(|field| field.get("type").is_some_and(renames_inside)) => true,
-        Some("name") => return Err(refused("column mapping inside of nested columns", Some(UNMAP))),
+    let (is_mapped, by_id) = match metadata.pointer("/configuration/delta.columnMapping.mode").and_then(Value::as_str) {
+        None | Some("none") => (false, false),
+        Some("name" | "id") if fields.iter().any(|field| field.get("type").is_some_and(renames_inside)) => {
+            return Err(refused("column mapping inside of nested columns", Some(UNMAP)));
+        }
+        // Members of structs may have any names in data files then.
+        Some("id") if fields.iter().any(|field| field.get("type").is_some_and(has_members)) => {
+            return Err(refused("column mapping by id inside of nested columns", Some(UNMAP)));
+        }
+        Some("name") => (true, false),
+        Some("id") => (true, true),
         Some(mode) => return Err(refused(&format!("column mapping by {mode}"), Some(UNMAP))),
     };
     let named = |field: &Value| {
         let name = text(field.get("name"));
         let physical = field.pointer("/metadata/delta.columnMapping.physicalName").and_then(Value::as_str);
         let stored_as = physical.filter(|_| is_mapped).map_or_else(|| name.clone(), str::to_owned);
-        LiveColumn { name, stored_as }
+        let id = field.pointer("/metadata/delta.columnMapping.id").and_then(Value::as_i64);
+        let stored_id = id.filter(|_| by_id).and_then(|id| i32::try_from(id).ok());
+        LiveColumn { name, stored_as, stored_id }
     };
     let (values, columns): (Vec<&Value>, Vec<&Value>) =
         fields.iter().partition(|field| partitions.contains(&text(field.get("name"))));
@@ -198,19 +213,32 @@ async fn describe(table: &Table, folder: &Path, notes: Vec<String>) -> Result<Li
     let mut files = Vec::new();
     for view in state.log_data().iter() {
         let name = view.path().into_owned();
-        if view.deletion_vector_descriptor().is_some() {
-            return Err(refused("deletion vectors", Some("REORG TABLE … APPLY (PURGE) of Spark")));
-        }
+        // The library panics over kinds that it does not know.
+        let vector = catch_unwind(AssertUnwindSafe(|| view.deletion_vector_descriptor()))
+            .map_err(|_| refused("a deletion vector of an unknown kind", Some(PURGE)))?;
+        let deleted = match vector {
+            None => None,
+            Some(vector) => {
+                let counts = (vector.size_in_bytes, vector.cardinality);
+                let storage = vector.storage_type.to_string();
+                let placed = |path: &str| placed(folder, path).map_err(|error| error.to_string());
+                let read = DeletionVector::of_log(&storage, &vector.path_or_inline_dv, vector.offset, counts, placed);
+                Some(read.map_err(|what| refused(&format!("a deletion vector of {name:?} that {what}"), Some(PURGE)))?)
+            }
+        };
         let path = placed(folder, &name)?;
         let size_bytes = u64::try_from(view.size()).unwrap_or_default();
         let raw = view.partition_values_map();
         let values: Vec<PartitionValue> =
             values.iter().map(|(column, kind)| partition_value(column, kind, &raw)).collect();
-        files.push((view.modification_time(), LiveFile { path, name, size_bytes, values }));
+        files.push((view.modification_time(), LiveFile { path, name, size_bytes, values, deleted }));
     }
     files.sort_by(|(_, a), (_, b)| a.name.cmp(&b.name));
     for (modified_ms, file) in &files {
         hash.update(format!("\n{:?} {} {modified_ms} {:?}", file.name, file.size_bytes, file.values).as_bytes());
+        if let Some(deleted) = &file.deleted {
+            hash.update(deleted.identity().as_bytes());
+        }
     }
     Ok(LiveTable {
         version: table.version(),
@@ -221,6 +249,8 @@ async fn describe(table: &Table, folder: &Path, notes: Vec<String>) -> Result<Li
         notes,
     })
 }
+
+const PURGE: &str = "REORG TABLE … APPLY (PURGE) of Spark";
 
 const UNMAP: &str = "the property delta.columnMapping.mode = none, set in Spark";
 
@@ -234,6 +264,12 @@ fn renames_inside(kind: &Value) -> bool {
     };
     fields.into_iter().any(renamed)
         || ["elementType", "keyType", "valueType"].iter().filter_map(|part| kind.get(part)).any(renames_inside)
+}
+
+/// Says whether a type has members with names.
+fn has_members(kind: &Value) -> bool {
+    kind.get("fields").is_some()
+        || ["elementType", "keyType", "valueType"].iter().filter_map(|part| kind.get(part)).any(has_members)
 }
 
 /// Finds a data file. Most are named by their path from the table's folder, those of shallow clones by a URL.
@@ -357,7 +393,7 @@ mod tests {
         std::fs::write(log.join("00000000000000000001.json"), format!("{}\n", adds[3])).unwrap();
         let live = live_table(folder.path()).await.unwrap();
         assert_eq!(live.version, 1);
-        let column = |name: &str| LiveColumn { name: name.to_owned(), stored_as: name.to_owned() };
+        let column = |name: &str| LiveColumn { name: name.to_owned(), stored_as: name.to_owned(), stored_id: None };
         assert_eq!(live.columns, [column("session_id"), column("data")]);
         let names: Vec<&str> = live.files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["b.parquet", "kind=a%20b/p q.parquet"]);
@@ -406,7 +442,7 @@ mod tests {
             ] } }])
         };
         let vector = json!({ "add": { "path": "a.parquet", "partitionValues": {}, "size": 7, "modificationTime": 1, "dataChange": true,
-            "deletionVector": { "storageType": "i", "pathOrInlineDv": "^Bg9^0rr910000000000iXQKl0rr91000f55c8Xg0@@D72lkbi5=-{L", "sizeInBytes": 40, "cardinality": 6 } } });
+            "deletionVector": { "storageType": "u", "pathOrInlineDv": "short", "sizeInBytes": 40, "cardinality": 6 } } });
         let by_name = json!({ "delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": "2" });
         for (protocol, configuration, fields, adds, words) in [
             (three(&["somethingNew"]), json!({}), fields.clone(), vec![], "the feature \"somethingNew\""),
@@ -417,7 +453,7 @@ mod tests {
                 json!({ "delta.enableDeletionVectors": "true" }),
                 fields.clone(),
                 vec![vector],
-                "deletion vectors",
+                "a deletion vector of \"a.parquet\" that has no whole name",
             ),
             (
                 plain(),
@@ -442,7 +478,10 @@ mod tests {
         let mode = json!({ "delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": "1" });
         let folder = table(&protocol, mode, fields, &[], &[]);
         let live = live_table(folder.path()).await.unwrap();
-        assert_eq!(live.columns, [LiveColumn { name: "session_id".to_owned(), stored_as: "col-1".to_owned() }]);
+        assert_eq!(
+            live.columns,
+            [LiveColumn { name: "session_id".to_owned(), stored_as: "col-1".to_owned(), stored_id: None }]
+        );
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -7,6 +7,7 @@
 pub mod cluster;
 pub mod commit;
 mod damage;
+pub mod deletions;
 mod encode;
 mod features;
 pub mod footer;

@@ -10,10 +10,13 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 BINARY, WORK = sys.argv[1], Path(sys.argv[2])
+# What ClickHouse writes for null where every value is a text.
+CLICKHOUSE_NULL = "\u1d3a\u1d41\u1d38\u1d38"
 EXPORTED = "2026-11-21T00:00:00Z"
 # Files up to this size, and folders, are kept for the tests of the project.
 KEPT_BYTES, KEPT_FOLDER_BYTES = 6_000, 16_000
@@ -131,11 +134,22 @@ def written():
         ("to_csv(index=False, sep='\\t')", "pandas.tsv"),
         ("to_json(orient='records', lines=True, date_format='epoch', date_unit='us')", "pandas.ndjson"),
         ("to_json(orient='records', date_format='iso', date_unit='us')", "pandas.json"),
+        ("to_json(orient='split', date_format='iso', date_unit='us')", "pandas_split.json"),
+        ("to_json(orient='table', date_unit='us')", "pandas_table.json"),
         ("to_parquet()", "pandas.parquet"),
     ]:
         method, options = call.split("(", 1)
         getattr(frame, method)(WORK / name, **eval(f"dict({options}"))
-        yield "pandas", call, name, []
+        yield "pandas", call, name, ["--records", "$.data"] if name in ("pandas_split.json", "pandas_table.json") else []
+    # Documents of columns and of records by key: the command is that of the error.
+    for orient, program in [
+        ("columns", ". | . as $all | (first(.[]) | keys_unsorted[]) as $row | $all | map_values(.[$row])"),
+        ("index", ". | .[]"),
+    ]:
+        frame.to_json(WORK / f"pandas_{orient}.json", orient=orient, date_format="iso", date_unit="us")
+        if not missing("jq", "jq"):
+            program_of_jq(f"pandas_{orient}", program)
+            yield "pandas", f"to_json(orient='{orient}', …), and jq as the error says", f"pandas_{orient}.ndjson", []
     plain = frame.assign(**{name: pd_naive(frame[name]) for name in TIMES})
     plain.to_excel(WORK / "pandas.xlsx", index=False)
     yield "pandas", "to_excel(index=False), times without zone", "pandas.xlsx", []
@@ -180,6 +194,13 @@ def written():
         ("JSONCompactEachRow", "chdb_lists.ndjson", ["--columns", ",".join(COLUMNS)]),
         ("JSONCompactEachRowWithNames", "chdb_names.ndjson", []),
         ("JSONCompactEachRowWithNamesAndTypes", "chdb_types.ndjson", []),
+        ("JSONStringsEachRow", "chdb_strings.ndjson", ["--null-mark", CLICKHOUSE_NULL]),
+        ("JSONStrings", "chdb_strings.json", ["--records", "$.data", "--null-mark", CLICKHOUSE_NULL]),
+        ("JSONCompactStrings", "chdb_compact_strings.json", ["--records", "$.data", "--null-mark", CLICKHOUSE_NULL]),
+        ("JSONCompactStringsEachRow", "chdb_string_lists.ndjson", ["--columns", ",".join(COLUMNS), "--null-mark", CLICKHOUSE_NULL]),
+        ("JSONCompactStringsEachRowWithNamesAndTypes", "chdb_string_types.ndjson", ["--null-mark", CLICKHOUSE_NULL]),
+        ("CSVWithNamesAndTypes", "chdb_types.csv", ["--dialect", "clickhouse-csv"]),
+        ("TabSeparatedWithNamesAndTypes", "chdb_types.tsv", ["--dialect", "clickhouse-tsv"]),
         ("ArrowStream", "chdb.arrows", []),
         ("Avro", "chdb.avro", []),
         ("Parquet", "chdb.parquet", []),
@@ -188,6 +209,19 @@ def written():
         source = f"file('{WORK / 'pyarrow.parquet'}', Parquet)"
         (WORK / name).write_bytes(chdb.query(f"select * from {source}", form).bytes())
         yield "chdb (ClickHouse)", f"FORMAT {form}", name, flags
+    for form, name, text in [
+        ("JSONColumns", "chdb_columns", ". | . as $all | range(first(.[]) | length) as $row | $all | map_values(.[$row])"),
+        ("JSONColumnsWithMetadata", "chdb_meta", ".data | . as $all | range(first(.[]) | length) as $row | $all | map_values(.[$row])"),
+        ("JSONObjectEachRow", "chdb_object", ". | .[]"),
+    ]:
+        (WORK / f"{name}.json").write_bytes(chdb.query(f"select * from {source}", form).bytes())
+        if not missing("jq", "jq"):
+            program_of_jq(name, text)
+            yield "chdb (ClickHouse)", f"FORMAT {form}, and jq as the error says", f"{name}.ndjson", []
+    (WORK / "chdb_lists_of_columns.json").write_bytes(chdb.query(f"select * from {source}", "JSONCompactColumns").bytes())
+    if not missing("jq", "jq"):
+        program("jq", "-c", "transpose[]", "chdb_lists_of_columns.json", output="chdb_transposed.ndjson")
+        yield "chdb (ClickHouse)", "FORMAT JSONCompactColumns, and jq as the error says", "chdb_transposed.ndjson", ["--columns", ",".join(COLUMNS)]
 
     deltalake.write_deltalake(WORK / "delta", arrow)
     yield "deltalake", "write_deltalake", "delta", []
@@ -209,7 +243,7 @@ def written():
             fastavro.writer(file, schema, arrow.to_pylist(), codec=codec)
         yield "fastavro", f"writer(codec='{codec}')", f"fastavro_{codec}.avro", []
 
-    for of_tool in (postgresql, sqlite, jq, miller, libreoffice, spark):
+    for of_tool in (postgresql, mariadb, search_engine, sqlite, jq, miller, libreoffice, spark):
         yield from of_tool()
 
     run("--lake", "own", "ingest", "pyarrow.parquet", "--exported-at", EXPORTED)
@@ -233,6 +267,13 @@ def program(*arguments, output=None, text=None):
     if output:
         (WORK / output).write_text(done.stdout)
     return done.stdout
+
+
+def program_of_jq(name, text):
+    """Runs the program that an error names, after seeing that it is the one."""
+    code, _, err = run("--lake", f"lake_{name}", "ingest", f"{name}.json")
+    assert code == 3 and f"jq -c '{text}' FILE" in err, err
+    program("jq", "-c", text, f"{name}.json", output=f"{name}.ndjson")
 
 
 def postgresql():
@@ -271,6 +312,58 @@ def postgresql():
     finally:
         call(tools["pg_ctl"], "-D", home / "data", "-m", "immediate", "-s", "stop")
         shutil.rmtree(home)
+
+
+def mariadb():
+    if missing("MariaDB", "mariadbd") or missing("MariaDB", "mariadb-install-db"):
+        return
+    home = Path(tempfile.mkdtemp(prefix="mdb"))
+    user = ["--user=root"] if os.geteuid() == 0 else []
+    program("mariadb-install-db", "--no-defaults", f"--datadir={home / 'data'}", "--auth-root-authentication-method=normal", "--skip-test-db", *user)
+    server = subprocess.Popen(
+        ["mariadbd", "--no-defaults", f"--datadir={home / 'data'}", f"--socket={home / 's'}", "--skip-networking", "--secure-file-priv=", *user],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    try:
+        client = ["mariadb", "--no-defaults", "-S", home / "s", "-u", "root", "--default-character-set=utf8mb4"]
+        for _ in range(120):
+            if subprocess.run([*map(str, client), "-e", "select 1"], capture_output=True).returncode == 0:
+                break
+            time.sleep(0.5)
+        call = lambda *arguments, output=None: program(*client, *arguments, output=output)
+        version = "MariaDB " + call("-N", "-B", "-e", "select version()").split("-")[0]
+        kinds = {name: "text" for name in COLUMNS} | {name: "datetime(6)" for name in TIMES} | {"time_in_workflow": "double"}
+        call("-e", f"create database d character set utf8mb4; create table d.t ({', '.join(f'{name} {kind}' for name, kind in kinds.items())})")
+        literal = lambda value: "null" if value is None else str(value) if isinstance(value, float) else f"convert(x'{value.encode().hex()}' using utf8mb4)"
+        for values in ROWS:
+            plain = {name: value and value.rstrip("Z").replace("T", " ") if name in TIMES else value for name, value in values.items()}
+            call("-e", f"insert into d.t values ({', '.join(map(literal, plain.values()))})")
+        select = "select * from d.t order by session_id"
+        call("--batch", "-e", select, output="mariadb_batch.tsv")
+        yield version, "--batch", "mariadb_batch.tsv", ["--dialect", "mysql"]
+        columns = ["--columns", ",".join(COLUMNS)]
+        call("-e", f"{select} into outfile '{WORK / 'mariadb.tsv'}'")
+        yield version, "into outfile", "mariadb.tsv", ["--dialect", "mysql", *columns]
+        call("-e", f"{select} into outfile '{WORK / 'mariadb.csv'}' fields terminated by ',' optionally enclosed by '\"'")
+        yield version, "into outfile … fields terminated by ',' optionally enclosed by '\"'", "mariadb.csv", ["--dialect", "mysql-csv", *columns]
+        members = ", ".join(f"'{name}', {name}" for name in COLUMNS)
+        call("-N", "-B", "-r", "-e", f"select json_object({members}) from d.t", output="mariadb.ndjson")
+        yield version, "-N -B -r, json_object", "mariadb.ndjson", []
+        call("-N", "-B", "-r", "-e", f"set group_concat_max_len = 1000000; select json_arrayagg(json_object({members})) from d.t", output="mariadb.json")
+        yield version, "-N -B -r, json_arrayagg", "mariadb.json", []
+    finally:
+        server.terminate()
+        server.wait()
+        shutil.rmtree(home)
+
+
+def search_engine():
+    """Answers of Elasticsearch's search and of elasticdump, as their documentation has them: no server is run."""
+    hit = lambda row: {"_index": "sessions", "_id": row["session_id"], "_score": 1.0, "_source": row}
+    answer = {"took": 3, "timed_out": False, "hits": {"total": {"value": len(ROWS)}, "hits": [hit(row) for row in ROWS]}}
+    (WORK / "search.json").write_text(json.dumps(answer))
+    yield "Elasticsearch (by its documentation) 9", "_search", "search.json", ["--records", "$.hits.hits[*]._source"]
+    (WORK / "search.ndjson").write_text("".join(json.dumps(hit(row)) + "\n" for row in ROWS))
+    yield "elasticdump (by its documentation) 6", "--type=data", "search.ndjson", ["--records", "$._source"]
 
 
 def sqlite():

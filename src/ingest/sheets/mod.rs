@@ -244,6 +244,12 @@ impl SheetInput {
         Ok(Some((input, format)))
     }
 
+    /// Lists the names of the sheets that are not read.
+    pub(super) fn others(&self) -> Vec<String> {
+        let others = self.names.iter().enumerate().filter(|(index, _)| *index != self.index);
+        others.map(|(_, name)| name.clone()).collect()
+    }
+
     /// Returns the names of the columns.
     pub(super) fn layout(&self) -> Arc<Layout> {
         Arc::clone(&self.layout)

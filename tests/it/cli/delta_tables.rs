@@ -213,3 +213,143 @@ fn what_cannot_be_read_of_a_table_is_named() {
     let said = refused(&["t"]);
     assert!(said.contains("00000000000000000000.json is cut off"), "{said}");
 }
+
+/// The bytes of a deletion vector of these rows.
+fn bitmap(rows: &[u64]) -> Vec<u8> {
+    let mut bytes = 1_681_511_377_u32.to_le_bytes().to_vec();
+    rows.iter().copied().collect::<roaring::RoaringTreemap>().serialize_into(&mut bytes).unwrap();
+    bytes
+}
+
+fn with_vector(path: &str, storage: &str, text: &str, offset: Option<u32>, (bytes, rows): (usize, usize)) -> Value {
+    let mut action = add(path, json!({}));
+    action["add"]["deletionVector"] =
+        json!({ "storageType": storage, "pathOrInlineDv": text, "sizeInBytes": bytes, "cardinality": rows });
+    if let Some(offset) = offset {
+        action["add"]["deletionVector"]["offset"] = json!(offset);
+    }
+    action
+}
+
+#[test]
+fn rows_that_a_deletion_vector_deletes_are_left_out() {
+    let desk = Desk::with_lake();
+    let rows_of = |from: u32, to: u32| {
+        let row = |n: u32| {
+            let start = if n == 13 { "'soon'".to_owned() } else { format!("'2026-11-20T10:{n:02}:00Z'") };
+            format!("select 's{n:02}' as session_id, {start} as started_at")
+        };
+        (from..to).map(row).collect::<Vec<_>>().join(" union all ") + " order by session_id"
+    };
+    part(&desk, "t/a.parquet", &rows_of(0, 10));
+    part(&desk, "t/b.parquet", &rows_of(10, 20));
+    part(&desk, "t/c.parquet", &rows_of(20, 22));
+    let columns = [("session_id", "string"), ("started_at", "string")];
+    let features = ["deletionVectors"];
+    let protocol = json!({ "protocol": {
+        "minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features, "writerFeatures": features,
+    } });
+    let (first, second) = (bitmap(&[0, 3, 9]), bitmap(&[1, 2]));
+    let mut inline = first.clone();
+    inline.resize(first.len().next_multiple_of(4), 0);
+    // Two in one file, each behind its length and before its checksum.
+    let mut file = vec![1_u8];
+    let mut offsets = Vec::new();
+    for bitmap in [&first, &second] {
+        offsets.push(file.len() as u32);
+        let mut sum = flate2::Crc::new();
+        sum.update(bitmap);
+        file.extend([&(bitmap.len() as u32).to_be_bytes()[..], bitmap, &sum.sum().to_be_bytes()].concat());
+    }
+    let id = uuid::Uuid::parse_str("d2c639aa-8816-431a-aaf6-d3fe2512ff61").unwrap();
+    std::fs::create_dir_all(desk.path("t/ab")).unwrap();
+    std::fs::write(desk.path(&format!("t/ab/deletion_vector_{id}.bin")), &file).unwrap();
+    let name = format!("ab{}", z85::encode(id.as_bytes()));
+    let actions = [
+        protocol,
+        metadata(&columns, &[]),
+        with_vector("a.parquet", "i", &z85::encode(&inline), None, (first.len(), 3)),
+        with_vector("b.parquet", "u", &name, Some(offsets[1]), (second.len(), 2)),
+        add("c.parquet", json!({})),
+    ];
+    commit(&desk, 0, &actions);
+    let (ledger, code) = ingest(&desk, &["t"]);
+    // The row that cannot be read is the fourth of its file.
+    assert_eq!(
+        (code, &ledger["total"]["rows_read"], &ledger["total"]["inserted"]),
+        (3, &json!(17), &json!(16)),
+        "{ledger}"
+    );
+    let stored = rows(&desk, "session_id as s", "workflow_sessions");
+    let expected: Vec<Value> =
+        (0..22).filter(|n| ![0, 3, 9, 11, 12, 13].contains(n)).map(|n| json!({ "s": format!("s{n:02}") })).collect();
+    assert_eq!(stored, expected);
+    assert_eq!(rows(&desk, "line as l, file as f", "quarantine"), [json!({ "l": 4, "f": "t/b.parquet" })]);
+    assert_eq!(ingest(&desk, &["t"]).0["files"][0]["already_in_version"], 1);
+    // More is deleted: another version of the table.
+    let gone = json!({ "remove": { "path": "c.parquet", "dataChange": true, "deletionTimestamp": 1 } });
+    let third = bitmap(&[0, 1]);
+    let mut inline = third.clone();
+    inline.resize(third.len().next_multiple_of(4), 0);
+    commit(&desk, 1, &[gone, with_vector("c.parquet", "i", &z85::encode(&inline), None, (third.len(), 2))]);
+    assert_eq!(ingest(&desk, &["t"]).0["total"]["rows_read"], 15);
+    // One that is damaged, or deletes what is not there, costs the table.
+    for (vector, words) in [
+        (
+            with_vector("c.parquet", "u", &name, Some(offsets[1]), (second.len(), 1)),
+            "deletes 2 rows where the log says 1",
+        ),
+        (
+            with_vector("c.parquet", "u", &name, Some(offsets[0]), (first.len(), 3)),
+            "deletes rows behind the 2 of the file",
+        ),
+        (with_vector("c.parquet", "u", &name, Some(7), (first.len(), 3)), "has another size than the log says"),
+        (with_vector("c.parquet", "u", &z85::encode(uuid::Uuid::nil().as_bytes()), Some(1), (9, 3)), "cannot be read"),
+    ] {
+        let other = Desk::with_lake();
+        part(&other, "t/c.parquet", &rows_of(20, 22));
+        std::fs::create_dir_all(other.path("t/ab")).unwrap();
+        std::fs::write(other.path(&format!("t/ab/deletion_vector_{id}.bin")), &file).unwrap();
+        commit(&other, 0, &[actions[0].clone(), actions[1].clone(), vector]);
+        let (ledger, code) = ingest(&other, &["t"]);
+        let refused = ledger["files"][0]["refused"].as_str().unwrap_or_else(|| panic!("{ledger}"));
+        assert!(code == 3 && refused.contains(words), "{refused}");
+    }
+}
+
+#[test]
+fn columns_that_are_mapped_by_numbers_are_found_by_them() {
+    use parquet::arrow::ArrowWriter;
+
+    let desk = Desk::new();
+    let field = |name: &str, id: i32| {
+        let metadata = [("PARQUET:field_id".to_owned(), id.to_string())].into();
+        arrow::datatypes::Field::new(name, arrow::datatypes::DataType::Utf8, true).with_metadata(metadata)
+    };
+    let text = |text: &str| std::sync::Arc::new(arrow::array::StringArray::from(vec![text])) as arrow::array::ArrayRef;
+    let schema = arrow::datatypes::Schema::new(vec![field("started_at", 7), field("was_start", 2), field("x", 9)]);
+    let columns = vec![text("s1"), text("2026-11-20T10:00:00Z"), text("gone")];
+    let batch = arrow::record_batch::RecordBatch::try_new(std::sync::Arc::new(schema), columns).unwrap();
+    std::fs::create_dir(desk.path("t")).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(std::fs::File::create(desk.path("t/a.parquet")).unwrap(), batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let mapped = |name: &str, id: i32| {
+        let numbers = json!({ "delta.columnMapping.id": id, "delta.columnMapping.physicalName": format!("col-{id}") });
+        json!({ "name": name, "type": "string", "nullable": true, "metadata": numbers })
+    };
+    let fields = [mapped("session_id", 7), mapped("started_at", 2), mapped("variables_category", 3)];
+    let schema = json!({ "type": "struct", "fields": fields }).to_string();
+    let metadata = json!({ "metaData": {
+        "id": "5fba94ed-9794-4965-ba6e-6ee3c0d22af9", "format": { "provider": "parquet", "options": {} }, "schemaString": schema,
+        "partitionColumns": [], "configuration": { "delta.columnMapping.mode": "id", "delta.columnMapping.maxColumnId": "9" }, "createdTime": 0,
+    } });
+    let protocol = json!({ "protocol": { "minReaderVersion": 2, "minWriterVersion": 5 } });
+    commit(&desk, 0, &[protocol, metadata, add("a.parquet", json!({}))]);
+    let (ledger, code) = ingest(&desk, &["t"]);
+    assert_eq!((code, &ledger["total"]["inserted"]), (0, &json!(1)), "{ledger}");
+    let stored = rows(&desk, "session_id, started_at, variables_category", "workflow_sessions");
+    let expected = json!({ "session_id": "s1", "started_at": "2026-11-20T10:00:00Z", "variables_category": null });
+    assert_eq!(stored, [expected]);
+}

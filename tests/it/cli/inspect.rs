@@ -120,6 +120,47 @@ fn the_command_shown_takes_in_what_other_tools_write() {
         ),
         ("named.csv", "{\"session_id\":\"j1\",\"started_at\":\"2026-11-20T10:00:00Z\"}\n", "--input-format ndjson"),
         ("compact.csv", "Session Id,Started At,Ended At\nc1,20261120100000,20261120100500\n", ""),
+        (
+            "strings.ndjson",
+            "{\"session_id\":\"j1\",\"started_at\":\"2026-11-20T10:00:00Z\",\"ended_at\":\"ᴺᵁᴸᴸ\",\"variables_category\":\"ᴺᵁᴸᴸ\"}\n",
+            "--null-mark ᴺᵁᴸᴸ",
+        ),
+        (
+            "python.ndjson",
+            "{\"session_id\":\"j1\",\"started_at\":\"2026-11-20T10:00:00Z\",\"time_in_workflow\":NaN,\"data\":{\"a\":NaN}}\n",
+            "--null-mark NaN",
+        ),
+        (
+            "open.csv",
+            "session_id,started_at,ended_at\no1,2026-11-20 10:00:00,infinity\no2,2026-11-20 10:00:00,2026-11-20 10:05:00\n",
+            "--null-mark infinity",
+        ),
+        (
+            "hits.json",
+            "{\"hits\":{\"hits\":[{\"_id\":\"x\",\"_source\":{\"session_id\":\"j1\",\"started_at\":\"2026-11-20T10:00:00Z\"}}]}}",
+            "--records '$.hits.hits[*]._source'",
+        ),
+        ("near.csv", "Sesion Id,Started At\nn1,2026-11-20T10:00:00Z\n", "--map 'Sesion Id=session_id'"),
+        (
+            "headless.csv",
+            "h1,2026-11-20T10:00:00Z,2026-11-20T10:05:00Z,Phone\nh2,2026-11-20T11:00:00Z,,Email\n",
+            "--columns session_id,started_at,ended_at,communication_type",
+        ),
+        (
+            "headless.txt",
+            "h1;2026-11-20T10:00:00Z;Phone\nh2;2026-11-20T11:00:00Z;Email\n",
+            "--columns session_id,started_at,communication_type --delimiter ';'",
+        ),
+        (
+            "copied.txt",
+            "{\"a\":\"x\\\\ny\"}\tp1\t2026-11-20 10:00:00+00\t2026-11-20 10:05:00+00\n\\N\tp2\t2026-11-20 11:00:00+00\t\\N\n",
+            "--dialect postgres-text --columns data,session_id,started_at,ended_at",
+        ),
+        (
+            "lists.json",
+            "[[\"v1\",\"2026-11-20T10:00:00Z\"],[\"v2\",\"2026-11-20T10:00:00Z\"]]",
+            "--columns session_id,started_at",
+        ),
     ] {
         assert_eq!(flags(name, text.as_bytes(), &[]), expected, "{name}");
     }
@@ -219,6 +260,98 @@ fn every_format_and_way_in_is_looked_at() {
         lines.iter().filter(|line| line["what"] == "file").map(|line| line["found"].as_str().unwrap()).collect();
     assert_eq!((code, files), (0, vec!["c.tar/inside.ndjson", "c.tar/inside.parquet"]));
     assert_eq!(lines.iter().filter(|line| line["found"] == "--date-format de").count(), 2);
+}
+
+/// Makes a workbook of sheets, each of rows of texts.
+fn workbook(desk: &Desk, name: &str, sheets: &[(&str, &[&[&str]])]) {
+    let mut zip = zip::ZipWriter::new(std::fs::File::create(desk.path(name)).unwrap());
+    let mut part = |name: String, content: String| {
+        zip.start_file(name, zip::write::SimpleFileOptions::default()).unwrap();
+        zip.write_all(content.as_bytes()).unwrap();
+    };
+    let links = |items: &str| format!("<Relationships>{items}</Relationships>");
+    let link = |id: usize, kind: &str, target: &str| {
+        format!(r#"<Relationship Id="r{id}" Type="http://x/{kind}" Target="{target}"/>"#)
+    };
+    part("[Content_Types].xml".into(), "<Types/>".into());
+    part("_rels/.rels".into(), links(&link(0, "officeDocument", "xl/workbook.xml")));
+    let (mut listed, mut linked) = (String::new(), String::new());
+    for (id, (sheet, rows)) in sheets.iter().enumerate() {
+        listed.push_str(&format!(r#"<sheet name="{sheet}" sheetId="{}" r:id="r{id}"/>"#, id + 1));
+        linked.push_str(&link(id, "worksheet", &format!("worksheets/sheet{id}.xml")));
+        let cell = |text: &&str| format!(r#"<c t="inlineStr"><is><t>{text}</t></is></c>"#);
+        let row = |row: &&[&str]| format!("<row>{}</row>", row.iter().map(cell).collect::<String>());
+        let data: String = rows.iter().map(row).collect();
+        part(format!("xl/worksheets/sheet{id}.xml"), format!("<worksheet><sheetData>{data}</sheetData></worksheet>"));
+    }
+    part("xl/workbook.xml".into(), format!("<workbook><sheets>{listed}</sheets></workbook>"));
+    part("xl/_rels/workbook.xml.rels".into(), links(&linked));
+    zip.finish().unwrap();
+}
+
+#[test]
+fn workbooks_files_with_types_and_tables_are_looked_at_and_flags_tried_on_them() {
+    let desk = Desk::new();
+    for (name, format) in [
+        ("pandas.xlsx", "xlsx"),
+        ("openpyxl.xlsx", "xlsx"),
+        ("pandas.ods", "ods"),
+        ("fastavro_deflate.avro", "avro"),
+        ("chdb.avro", "avro"),
+        ("chdb.arrow", "arrow"),
+        ("chdb.arrows", "arrow"),
+        ("pyarrow.parquet", "parquet"),
+        ("delta", "delta"),
+        ("delta_parts", "delta"),
+    ] {
+        let (lines, code) = objects(&desk, &[&format!("data/interop/{name}"), "--time-zone", "UTC"]);
+        let facts = ["format", "records", "of them unreadable", "flags that help"].map(|what| fact(&lines, what));
+        assert_eq!((code, facts), (0, [Some(format), Some("6"), Some("0"), None]), "{name} {lines:?}");
+        let start = lines.iter().find(|line| line["column"] == "started_at").unwrap();
+        assert_eq!(start["header"], "started_at", "{name}");
+        assert!(start["first value"].as_str().unwrap().starts_with("2026-11-20T"), "{name} {start}");
+        assert!(
+            lines.iter().all(|line| !line["what is odd"].as_str().unwrap_or("").contains("unreadable")),
+            "{lines:?}"
+        );
+    }
+    // Texts of a sheet in another format, marks of null, and a header that is nearly one.
+    let rows: &[&[&str]] = &[
+        &["Sesion Id", "Started At", "Ended At", "Variables - Category"],
+        &["s1", "20.11.2026 10:00", "20.11.2026 10:05", "NULL"],
+        &["s2", "21.11.2026 10:00", "", "x"],
+    ];
+    workbook(&desk, "one.xlsx", &[("Sheet1", rows)]);
+    let (lines, code) = objects(&desk, &["one.xlsx"]);
+    let flags = fact(&lines, "flags that help").unwrap_or_else(|| panic!("{lines:?}"));
+    for flag in ["--map 'Sesion Id=session_id'", "--date-format de", "--null-mark NULL"] {
+        assert!(flags.contains(flag), "{flags}");
+    }
+    assert_eq!((code, fact(&lines, "of them unreadable")), (0, Some("0")));
+    let command = lines.iter().find_map(|line| line["command"].as_str()).unwrap();
+    let words = shell_words(command);
+    let words: Vec<&str> = words[1..].iter().map(String::as_str).collect();
+    assert!(desk.run(&words).fine().contains("2 inserted"));
+}
+
+#[test]
+fn other_sheets_that_could_be_meant_are_told_with_what_they_hold() {
+    let desk = Desk::new();
+    let header: &[&str] = &["Session Id", "Started At"];
+    let october: &[&[&str]] = &[header, &["o1", "2026-10-20T10:00:00Z"]];
+    let november: &[&[&str]] = &[header, &["n1", "2026-11-20T10:00:00Z"], &["n2", "2026-11-20T11:00:00Z"]];
+    workbook(&desk, "two.xlsx", &[("Notes", &[&["about", "this"]]), ("Oct 26", october), ("Nov", november)]);
+    let (lines, _) = objects(&desk, &["two.xlsx"]);
+    assert_eq!(fact(&lines, "records"), Some("1"));
+    let told: Vec<&str> = lines.iter().filter_map(|line| line["what is odd"].as_str()).collect();
+    let sentence = "another sheet could be meant: --sheet 'Nov' reads 2 of its 2 records";
+    assert!(told.contains(&sentence) && !told.iter().any(|told| told.contains("--sheet 'Notes'")), "{told:?}");
+    let (lines, _) = objects(&desk, &["two.xlsx", "--sheet", "Nov"]);
+    assert_eq!(fact(&lines, "records"), Some("2"));
+    assert!(
+        lines.iter().all(|line| !line["what is odd"].as_str().unwrap_or("").contains("another sheet")),
+        "{lines:?}"
+    );
 }
 
 #[test]

@@ -56,3 +56,68 @@ fn what_a_query_writes_comes_back_equal() {
         assert_eq!(desk.run(&["query", "--lake", &lake, "--csv", "-c", all]).fine(), expected, "{name}");
     }
 }
+
+#[test]
+fn options_of_other_formats_are_told_by_their_own_names() {
+    let desk = Desk::new();
+    for (file, flags, words, hint) in [
+        (
+            "pandas.xlsx",
+            ["--dialect", "excel-de"],
+            "is an XLSX workbook, and --dialect excel-de is one of delimited text",
+            "--date-format de",
+        ),
+        (
+            "pandas.ods",
+            ["--dialect", "spark"],
+            "is an OpenDocument spreadsheet, and --dialect spark",
+            "without --dialect",
+        ),
+        (
+            "pyarrow.parquet",
+            ["--dialect", "postgres-text"],
+            "is a Parquet file, and --dialect postgres-text",
+            "--null-mark '\\N'",
+        ),
+        (
+            "chdb.arrow",
+            ["--skip-lines", "1"],
+            "is an Arrow file, and --skip-lines leaves out lines",
+            "without --skip-lines",
+        ),
+        (
+            "chdb.avro",
+            ["--columns", "session_id,started_at"],
+            "is an Avro file, and --columns names",
+            "without --columns",
+        ),
+        ("delta", ["--dialect", "mysql"], "is a Delta table, and --dialect mysql", "without --dialect"),
+        (
+            "duckdb.ndjson",
+            ["--dialect", "mysql"],
+            "is JSON, and --dialect mysql is one of delimited text",
+            "without --dialect",
+        ),
+        ("duckdb.csv", ["--records", "$.data"], "is delimited text, and --records says where", "without --records"),
+        (
+            "pyarrow.parquet",
+            ["--input-format", "csv"],
+            "is a Parquet file, which is declared to be something else",
+            "leave out --input-format",
+        ),
+    ] {
+        let path = format!("data/interop/{file}");
+        let ran = desk.run(&[&["ingest", &path], &flags[..]].concat());
+        assert!(ran.code == 3 && ran.err.contains(words) && ran.err.contains(hint), "{file} {flags:?} {ran:#?}");
+        assert!(flags[0] == "--input-format" || !ran.err.contains("--input-format"), "{ran:#?}");
+    }
+    for (file, flags, note) in [
+        ("pandas.xlsx", ["--delimiter", ";"], "--delimiter means nothing for an XLSX workbook"),
+        ("pyarrow.parquet", ["--encoding", "cp1252"], "--encoding means nothing for a Parquet file"),
+        ("duckdb.csv", ["--sheet", "2"], "--sheet means nothing for delimited text"),
+    ] {
+        let path = format!("data/interop/{file}");
+        let out = desk.run(&[&["ingest", "--lake", file, &path], &flags[..]].concat()).fine();
+        assert!(out.contains(note) && out.contains("6 inserted"), "{out}");
+    }
+}
