@@ -21,6 +21,7 @@ use datafusion::prelude::SessionContext;
 use super::leaves::computed_calls::ComputedCall;
 use super::leaves::element_calls::ElementsCall;
 use super::scan::LakeTable;
+use crate::functions::json_call;
 use crate::lake::read_footers;
 use crate::shred::leaf::{LEAF_PREFIX, element_json_path, is_pool, json_path};
 
@@ -141,12 +142,10 @@ fn called_path(expression: &Arc<dyn PhysicalExpr>) -> Option<String> {
         };
         return Some(format!("{}({of})", function.name));
     }
-    if !call.fun().name().starts_with("json_") {
-        return None;
-    }
     if let Some(ElementsCall { column, path, inside, .. }) = ElementsCall::of(call) {
         return Some(format!("{column} {}", element_json_path(&path, &inside)));
     }
+    json_call(call.fun().name())?;
     let (first, keys) = call.args().split_first()?;
     let column = first.downcast_ref::<Column>()?.name();
     let keys: Option<Vec<String>> =

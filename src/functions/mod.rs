@@ -23,7 +23,7 @@ mod time;
 pub mod zoned;
 
 pub use duration::parse_duration;
-pub use json::{elements_function, plain_path};
+pub use json::{Asked, Form, JsonCall, call_of_elements, elements_function, json_call, json_calls, plain_path};
 pub(crate) use nested::{holds, with_types};
 pub use phone::METADATA_RELEASE as PHONE_METADATA_RELEASE;
 
@@ -55,13 +55,11 @@ pub fn ours() -> Vec<Arc<ScalarUDF>> {
         ScalarUDF::new_from_impl(phone::MaskPhone::default()),
         ScalarUDF::new_from_impl(mask_email::MaskEmail::default()),
         ScalarUDF::new_from_impl(email_domain::EmailDomain::default()),
-        ScalarUDF::new_from_impl(json::JsonValue::default()),
-        ScalarUDF::new_from_impl(json::JsonQuery::default()),
-        ScalarUDF::new_from_impl(json::JsonExists::default()),
-        ScalarUDF::new_from_impl(json::JsonValid::default()),
     ]
     .map(Arc::new)
-    .to_vec()
+    .into_iter()
+    .chain(json::our_functions())
+    .collect()
 }
 
 /// Lists the functions that stand in for DataFusion's of the same name: the same answers, faster on our columns.
@@ -95,7 +93,7 @@ pub fn all() -> Vec<Arc<ScalarUDF>> {
     ours()
         .into_iter()
         .chain(replaced())
-        .chain(json::plain_functions())
+        .chain(json::stock_functions())
         .chain(interval::parts())
         .chain(zoned::parts())
         .chain(postgres::all())

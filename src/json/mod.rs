@@ -13,6 +13,7 @@ mod block;
 pub mod elements;
 mod follow;
 mod jsonpath;
+pub mod kinds;
 mod members;
 pub mod numbers;
 pub mod paths;

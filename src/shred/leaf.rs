@@ -7,67 +7,26 @@ use arrow::datatypes::{DataType, Field};
 
 use super::computed::Computed;
 use super::pools::Pools;
-
-/// The kind of a JSON value, as a bit of a mask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Kind {
-    /// A string, unescaped.
-    Text = 1,
-    /// An integer in 64 bits whose text is the usual one.
-    Integer = 2,
-    /// A float whose text is the shortest that reads back.
-    Float = 4,
-    /// true or false.
-    Boolean = 8,
-    /// Any other number, as the text of the document: 1.50, 1e5, -0, more digits than 64 bits hold.
-    RawNumber = 16,
-}
-
-/// A mask bit for objects and arrays, which no leaf holds.
-pub const CONTAINER: u8 = 32;
-/// A mask bit for an explicit null; of a column's root: some document is NULL.
-pub const NULL: u8 = 64;
-/// A mask bit for a value that breaks off or is none: it is there, but no function reads it. Of a column's root: some document is
-/// not sound as far as its end.
-pub const BROKEN: u8 = 128;
-/// All kinds that leaves hold.
-pub const KINDS: [Kind; 5] = [Kind::Text, Kind::Integer, Kind::Float, Kind::Boolean, Kind::RawNumber];
-
-impl Kind {
-    /// The bit in a mask.
-    pub fn bit(self) -> u8 {
-        self as u8
-    }
-
-    fn letter(self) -> char {
-        match self {
-            Self::Text => 's',
-            Self::Integer => 'i',
-            Self::Float => 'f',
-            Self::Boolean => 'b',
-            Self::RawNumber => 'r',
-        }
-    }
-
-    /// The Arrow type of a leaf of this kind.
-    pub fn arrow_type(self) -> DataType {
-        match self {
-            Self::Text | Self::RawNumber => DataType::Utf8View,
-            Self::Integer => DataType::Int64,
-            Self::Float => DataType::Float64,
-            Self::Boolean => DataType::Boolean,
-        }
-    }
-}
+pub use crate::json::kinds::{BROKEN, CONTAINER, KINDS, Kind, NULL};
 
 /// What the names of leaf columns start with; no column of ours or of an export does.
 pub const LEAF_PREFIX: &str = "~shred/";
 
+/// The letter of a kind in the names of columns.
+fn letter(kind: Kind) -> char {
+    match kind {
+        Kind::Text => 's',
+        Kind::Integer => 'i',
+        Kind::Float => 'f',
+        Kind::Boolean => 'b',
+        Kind::RawNumber => 'r',
+    }
+}
+
 /// Names the column of a leaf: `~shred/<column>/<path>#<kind>`, with `~`, `/` and `[` in keys written `~0`, `~1` and `~2`.
 pub fn leaf_name(column: &str, path: &[impl AsRef<str>], kind: Kind) -> String {
     let mut name = place_name(column, path);
-    name.extend(['#', kind.letter()]);
+    name.extend(['#', letter(kind)]);
     name
 }
 
@@ -76,7 +35,7 @@ pub fn element_leaf_name(column: &str, path: &[impl AsRef<str>], inside: &[impl 
     let mut name = place_name(column, path);
     name.push_str("[]");
     push_keys(&mut name, inside);
-    name.extend(['#', kind.letter()]);
+    name.extend(['#', letter(kind)]);
     name
 }
 

@@ -6,12 +6,11 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, LazyLock, Mutex, OnceLock, PoisonError};
 
-use arrow::datatypes::{DataType, Field, SchemaRef};
-use datafusion::common::config::ConfigOptions;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{Operator, ScalarUDF};
-use datafusion::physical_expr::expressions::{BinaryExpr, CastExpr, Column, IsNotNullExpr, Literal};
+use datafusion::physical_expr::expressions::{BinaryExpr, Column, IsNotNullExpr, Literal};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_adapter::{
     DefaultPhysicalExprAdapterFactory, PhysicalExprAdapter, PhysicalExprAdapterFactory,
@@ -20,12 +19,12 @@ use datafusion::physical_expr_adapter::{
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::computed_calls::ComputedCall;
-use super::derive::{Asked, Copied, Derive};
+use super::derive::{Copied, Derive, call_of, put_together, returned};
 use super::element_calls::ElementsCall;
 use super::extract::{Either, Extract, Extractions, Reading, Step};
-use crate::functions::plain_path;
+use crate::functions::{Asked, Form, JsonCall, json_call, plain_path};
 use crate::shred::computed::computed_name;
-use crate::shred::leaf::{BROKEN, CONTAINER, KINDS, Kind, NULL, differs_name, is_index, leaf_name, pool_name};
+use crate::shred::leaf::{KINDS, Kind, differs_name, is_index, leaf_name, pool_name};
 use crate::shred::manifest::{MANIFEST_KEY, Manifest, PathNode, PathState};
 
 /// Manifests that are kept parsed.
@@ -85,28 +84,44 @@ impl PhysicalExprAdapter for ShredAdapter {
     }
 }
 
-/// What is asked of a path by a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Call {
-    /// `json_get_str`
-    Text,
-    /// `json_as_text`, which gives the text of objects and arrays too.
-    AsText,
-    /// `json_value`, which gives that of scalars alone.
-    Scalar,
-    Integer,
-    Float,
-    Boolean,
-    /// `json_get_json`, `json_query`: the value as the document writes it.
-    Written,
-    /// `json_length` and what else answers for objects and arrays only.
-    Container,
-    /// `json_get_array`
-    Array,
-    /// `json_contains`: false where the path does not exist, and for a null document.
-    Contains,
-    /// `json_exists`: the same, but null for a null or broken document.
-    Exists,
+/// A value that is looked up in the text.
+struct Wanted {
+    column: String,
+    path: Vec<Step>,
+    reading: Reading,
+    /// Whether an object at the path makes a difference.
+    is_of_objects: bool,
+    /// Whether the call gives null for a null or broken document, which a look-up does not tell from one without the path.
+    is_null_without_json: bool,
+}
+
+impl Wanted {
+    /// Returns what a call looks up; `None` where it must do so by itself.
+    fn by(call: &ScalarFunctionExpr) -> Option<Self> {
+        let of_keys = |keys: Vec<String>| keys.into_iter().map(Step::Key).collect();
+        if let Some(elements) = ElementsCall::of(call) {
+            let (path, reading) = (of_keys(elements.path), Reading::Elements);
+            let column = elements.column;
+            return Some(Self { column, path, reading, is_of_objects: false, is_null_without_json: false });
+        }
+        let known = json_call(call.fun().name())?;
+        let (column, path) = match known.form {
+            Form::Steps => steps(call)?,
+            Form::JsonPath => keys(known, call).map(|(column, keys)| (column, of_keys(keys)))?,
+            Form::None => return None,
+        };
+        let reading = match (known.asked, known.form) {
+            (Asked::Presence, _) => Reading::Answer(Asked::Presence),
+            // JSONPath's parser reads a text to its end.
+            (_, Form::JsonPath) => Reading::Written,
+            (Asked::Text | Asked::AnyText | Asked::Integer | Asked::Float | Asked::Boolean, _) => {
+                Reading::Answer(known.asked)
+            }
+            _ => Reading::Begun,
+        };
+        let is_of_objects = known.asked.is_of_objects();
+        Some(Self { column, path, reading, is_of_objects, is_null_without_json: known.is_null_without_json })
+    }
 }
 
 impl ShredAdapter {
@@ -124,34 +139,21 @@ impl ShredAdapter {
         if let Some(wanted) = ComputedCall::of(call) {
             return self.computed(&wanted, call);
         }
-        let asked = match call.fun().name() {
-            "json_get_str" => Call::Text,
-            "json_as_text" => Call::AsText,
-            "json_value" => Call::Scalar,
-            "json_get_int" => Call::Integer,
-            "json_get_float" => Call::Float,
-            "json_get_bool" => Call::Boolean,
-            "json_get_json" | "json_query" => Call::Written,
-            "json_length" | "json_object_keys" => Call::Container,
-            "json_get_array" => Call::Array,
-            "json_contains" => Call::Contains,
-            "json_exists" => Call::Exists,
-            _ => return None,
-        };
-        let (column, path) = self.path(call)?;
+        let known = json_call(call.fun().name()).filter(|known| known.asked.is_of_leaves())?;
+        let (column, path) = keys(known, call)?;
         let manifest = self.manifest()?;
-        if asked == Call::Exists && manifest.columns.get(&column).is_none_or(|root| root.kinds != 0) {
+        if known.is_null_without_json && manifest.columns.get(&column).is_none_or(|root| root.kinds != 0) {
             return None;
         }
         let constant = |value| -> Option<Arc<dyn PhysicalExpr>> { Some(Arc::new(Literal::new(value))) };
-        let nothing = match asked {
-            Call::Contains | Call::Exists => ScalarValue::Boolean(Some(false)),
+        let nothing = match known.asked {
+            Asked::Presence => ScalarValue::Boolean(Some(false)),
             _ => ScalarValue::try_from(call.return_type()).ok()?,
         };
         match manifest.find(&column, &path) {
             PathState::Unknown => None,
             PathState::Absent => constant(nothing),
-            PathState::Present(node) => match self.derive(asked, manifest, &column, &path, node)? {
+            PathState::Present(node) => match self.derive(known.asked, manifest, &column, &path, node)? {
                 Derived::Nothing => constant(nothing),
                 Derived::Expression(expression, data_type) => Some(returned(expression, &data_type, call)),
             },
@@ -161,7 +163,7 @@ impl ShredAdapter {
     /// Returns the column that holds the values of a call, where the file has one.
     fn computed(&self, wanted: &ComputedCall<'_>, call: &ScalarFunctionExpr) -> Option<Arc<dyn PhysicalExpr>> {
         let (column, path) = match wanted.text.downcast_ref::<ScalarFunctionExpr>() {
-            Some(inner) => self.path(inner)?,
+            Some(inner) => keys(json_call(inner.fun().name())?, inner)?,
             None => (wanted.text.downcast_ref::<Column>()?.name().to_owned(), Vec::new()),
         };
         // The columns of a file whose manifest is not read may mean something else.
@@ -178,41 +180,18 @@ impl ShredAdapter {
         expr: &Arc<dyn PhysicalExpr>,
         call: &ScalarFunctionExpr,
     ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
-        let name = call.fun().name();
-        let elements = ElementsCall::of(call);
-        let path = match name {
-            "json_value" | "json_query" | "json_exists" => {
-                self.path(call).map(|(column, path)| (column, path.into_iter().map(Step::Key).collect()))
-            }
-            "json_get_str" | "json_as_text" | "json_get_json" | "json_get_int" | "json_get_float" | "json_get_bool"
-            | "json_get_array" | "json_get" | "json_contains" | "json_length" | "json_object_keys" => steps(call),
-            _ => elements
-                .as_ref()
-                .map(|elements| (elements.column.clone(), elements.path.iter().cloned().map(Step::Key).collect())),
-        };
-        let (Some((column, path)), Some(documents)) = (path, call.args().first()) else { return Ok(None) };
-        let pooled = self.pooled(name, &column, &path);
+        let (Some(wanted), Some(documents)) = (Wanted::by(call), call.args().first()) else { return Ok(None) };
+        let pooled = self.pooled(&wanted);
         let is_pooled = pooled.is_some();
+        let Wanted { column, path, reading, is_null_without_json, .. } = wanted;
         let (column, path, documents) = match pooled {
             Some((pool, key, documents)) => (pool, vec![Step::Key(key)], documents),
-            None if name == "json_exists" => return Ok(None),
+            None if is_null_without_json => return Ok(None),
             None => (column, path, Arc::clone(documents)),
         };
         let extractions = {
             let mut columns = self.extractions.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(columns.entry(column).or_default())
-        };
-        let reading = match name {
-            "json_get_str" => Reading::Text,
-            "json_as_text" => Reading::AsText,
-            "json_get_int" => Reading::Integer,
-            "json_get_float" => Reading::Float,
-            "json_get_bool" => Reading::Boolean,
-            "json_contains" | "json_exists" => Reading::Exists,
-            // JSONPath's parser reads a text to its end.
-            "json_value" | "json_query" => Reading::Written,
-            _ if elements.is_some() => Reading::Elements,
-            _ => Reading::Begun,
         };
         let Some(value) = Extract::new(documents, &extractions, path, reading) else { return Ok(None) };
         let value: Arc<dyn PhysicalExpr> = Arc::new(value);
@@ -227,7 +206,7 @@ impl ShredAdapter {
                 if is_pooled { found } else { Arc::new(Either::new(Arc::clone(expr), found)) }
             }
             Reading::Elements => {
-                let path = elements.map_or(0, |elements| elements.path.len());
+                let path = ElementsCall::of(call).map_or(0, |elements| elements.path.len());
                 let no_path: Arc<dyn PhysicalExpr> = Arc::new(Literal::new(ScalarValue::from(0_i64)));
                 let inside = call.args().iter().skip(2 + path).cloned();
                 Arc::clone(expr).with_new_children([value, no_path].into_iter().chain(inside).collect())?
@@ -238,39 +217,17 @@ impl ShredAdapter {
 
     /// Returns the pool that has all values which a call may find at a path: its name, the path's key in its documents, and the
     /// documents.
-    fn pooled(&self, name: &str, column: &str, path: &[Step]) -> Option<(String, String, Arc<dyn PhysicalExpr>)> {
+    fn pooled(&self, wanted: &Wanted) -> Option<(String, String, Arc<dyn PhysicalExpr>)> {
+        let Wanted { column, path, is_of_objects, is_null_without_json, .. } = wanted;
         let keys: Vec<String> = path.iter().map(|step| step.key().map(str::to_owned)).collect::<Option<_>>()?;
         let manifest = self.manifest()?;
-        let of_objects = match name {
-            "json_exists" if manifest.columns.get(column)?.kinds != 0 => return None,
-            "json_as_text" | "json_get_json" | "json_query" | "json_get" | "json_contains" | "json_exists"
-            | "json_length" | "json_object_keys" => true,
-            _ => false,
-        };
-        let (pool, key) = manifest.pool(column, &keys, of_objects)?;
+        if *is_null_without_json && manifest.columns.get(column)?.kinds != 0 {
+            return None;
+        }
+        let (pool, key) = manifest.pool(column, &keys, *is_of_objects)?;
         let pool = pool_name(column, pool);
         let documents = Column::new(&pool, self.physical.index_of(&pool).ok()?);
         Some((pool, key, Arc::new(documents)))
-    }
-
-    /// Returns the column and keys of a call of a column and literals.
-    fn path(&self, call: &ScalarFunctionExpr) -> Option<(String, Vec<String>)> {
-        let (first, rest) = call.args().split_first()?;
-        let column = first.downcast_ref::<Column>()?.name().to_owned();
-        let literal = |arg: &Arc<dyn PhysicalExpr>| match arg.downcast_ref::<Literal>()?.value() {
-            ScalarValue::Utf8(Some(key)) | ScalarValue::LargeUtf8(Some(key)) | ScalarValue::Utf8View(Some(key)) => {
-                Some(key.clone())
-            }
-            _ => None,
-        };
-        let keys = match call.fun().name() {
-            "json_value" | "json_query" | "json_exists" => match rest {
-                [path] => plain_path(&literal(path)?)?,
-                _ => return None,
-            },
-            _ => rest.iter().map(literal).collect::<Option<Vec<_>>>()?,
-        };
-        (!keys.is_empty() && !keys.iter().any(|key| is_index(key))).then_some((column, keys))
     }
 
     /// The column of a leaf's kind. Texts that are mostly those of another column are put together from the two.
@@ -286,81 +243,42 @@ impl ShredAdapter {
 
     fn derive(
         &self,
-        asked: Call,
+        asked: Asked,
         manifest: &Manifest,
         column: &str,
         path: &[String],
         node: &PathNode,
     ) -> Option<Derived> {
-        let all = KINDS.iter().fold(0, |mask, kind| mask | kind.bit());
-        let needed = match asked {
-            Call::Text => Kind::Text.bit(),
-            Call::Boolean => Kind::Boolean.bit() | Kind::Text.bit(),
-            Call::Integer | Call::Float => all & !Kind::Boolean.bit(),
-            Call::AsText | Call::Scalar | Call::Written | Call::Contains | Call::Exists => all,
-            Call::Container | Call::Array => 0,
-        };
-        // Values that no leaf holds, and that the call does not pass over.
-        let text_only = match asked {
-            Call::AsText | Call::Container => CONTAINER,
-            Call::Written => Kind::Text.bit() | NULL | CONTAINER,
-            Call::Contains | Call::Exists => NULL | CONTAINER | BROKEN,
-            Call::Array if node.may_have_arrays() => CONTAINER,
-            _ => 0,
-        };
-        if node.kinds & text_only != 0 {
+        if node.kinds & asked.text_only(node.may_have_arrays()) != 0 {
             return None;
         }
-        let there = node.kinds & needed;
+        let there = node.kinds & asked.reads();
         if there == 0 {
             return Some(Derived::Nothing);
         }
-        if !node.leaf || node.missed & needed != 0 {
+        if !node.leaf || node.missed & asked.reads() != 0 {
             return None;
         }
         let leaf = |kind: Kind| self.leaf(manifest, column, path, kind);
-        let only = |kind: Kind| there == kind.bit();
-        let typed = |kind: Kind| Some(Derived::Expression(leaf(kind)?, self.stored_type(column, path, kind)?));
-        match asked {
-            Call::Contains | Call::Exists => {
-                let mut any: Option<Arc<dyn PhysicalExpr>> = None;
-                for kind in KINDS.iter().filter(|kind| there & kind.bit() != 0) {
-                    let met: Arc<dyn PhysicalExpr> = Arc::new(IsNotNullExpr::new(leaf(*kind)?));
-                    any = Some(match any {
-                        Some(any) => Arc::new(BinaryExpr::new(any, Operator::Or, met)),
-                        None => met,
-                    });
-                }
-                return Some(Derived::Expression(any?, DataType::Boolean));
+        if asked == Asked::Presence {
+            let mut any: Option<Arc<dyn PhysicalExpr>> = None;
+            for kind in KINDS.iter().filter(|kind| there & kind.bit() != 0) {
+                let met: Arc<dyn PhysicalExpr> = Arc::new(IsNotNullExpr::new(leaf(*kind)?));
+                any = Some(match any {
+                    Some(any) => Arc::new(BinaryExpr::new(any, Operator::Or, met)),
+                    None => met,
+                });
             }
-            Call::Text => return typed(Kind::Text),
-            Call::AsText | Call::Scalar if only(Kind::Text) => return typed(Kind::Text),
-            Call::Integer if only(Kind::Integer) => return typed(Kind::Integer),
-            Call::Float if only(Kind::Float) => return typed(Kind::Float),
-            // The cast to float is a cast to the call's type.
-            Call::Float if only(Kind::Integer) => return typed(Kind::Integer),
-            Call::Boolean if only(Kind::Boolean) => return typed(Kind::Boolean),
-            _ => {}
+            return Some(Derived::Expression(any?, DataType::Boolean));
         }
-        let derivation = match asked {
-            Call::Integer => Asked::Integer,
-            Call::Float => Asked::Float,
-            Call::Boolean => Asked::Boolean,
-            _ => Asked::AnyText,
-        };
-        let function = ScalarUDF::new_from_impl(Derive::new(derivation));
-        let args = KINDS
-            .iter()
-            .map(|kind| -> Option<Arc<dyn PhysicalExpr>> {
-                if there & kind.bit() != 0 {
-                    leaf(*kind)
-                } else {
-                    Some(Arc::new(Literal::new(ScalarValue::try_from(&kind.arrow_type()).ok()?)))
-                }
-            })
-            .collect::<Option<Vec<_>>>()?;
-        let data_type = function.return_type(&[]).ok()?;
-        Some(Derived::Expression(call_of(function, args, data_type.clone()), data_type))
+        // Of integers alone a float is the cast to the call's type.
+        let is_cast = asked == Asked::Float && there == Kind::Integer.bit();
+        let usual = if is_cast { Some(Kind::Integer) } else { asked.usual_kind() };
+        if let Some(kind) = usual.filter(|kind| there == kind.bit()) {
+            return Some(Derived::Expression(leaf(kind)?, self.stored_type(column, path, kind)?));
+        }
+        let expression = put_together(ScalarUDF::new_from_impl(Derive::new(asked)), there, leaf)?;
+        Some(Derived::Expression(expression, asked.data_type()))
     }
 
     fn stored_type(&self, column: &str, path: &[String], kind: Kind) -> Option<DataType> {
@@ -368,25 +286,17 @@ impl ShredAdapter {
     }
 }
 
-/// Gives what stands in for a call the type that the call returns.
-fn returned(
-    expression: Arc<dyn PhysicalExpr>,
-    data_type: &DataType,
-    call: &ScalarFunctionExpr,
-) -> Arc<dyn PhysicalExpr> {
-    if data_type == call.return_type() {
-        expression
-    } else {
-        Arc::new(CastExpr::new(expression, call.return_type().clone(), None))
-    }
-}
-
-/// Makes a call of one of our private functions.
-fn call_of(function: ScalarUDF, args: Vec<Arc<dyn PhysicalExpr>>, data_type: DataType) -> Arc<dyn PhysicalExpr> {
-    let name = function.name().to_owned();
-    let field = Arc::new(Field::new(&name, data_type, true));
-    let options = Arc::new(ConfigOptions::default());
-    Arc::new(ScalarFunctionExpr::new(&name, Arc::new(function), args, field, options))
+/// Returns the column and the keys of a call of a column and literals, which spell no index.
+fn keys(known: &JsonCall, call: &ScalarFunctionExpr) -> Option<(String, Vec<String>)> {
+    let (first, rest) = call.args().split_first()?;
+    let column = first.downcast_ref::<Column>()?.name().to_owned();
+    let literal = |arg: &Arc<dyn PhysicalExpr>| Some(arg.downcast_ref::<Literal>()?.value().try_as_str()??.to_owned());
+    let keys = match (known.form, rest) {
+        (Form::Steps, rest) => rest.iter().map(literal).collect::<Option<Vec<_>>>()?,
+        (Form::JsonPath, [path]) => plain_path(&literal(path)?)?,
+        _ => return None,
+    };
+    (!keys.is_empty() && !keys.iter().any(|key| is_index(key))).then_some((column, keys))
 }
 
 /// Returns the column and the steps of a call of a column, keys and indexes.

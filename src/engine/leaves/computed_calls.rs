@@ -5,11 +5,9 @@ use std::sync::Arc;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
+use crate::functions::json_call;
 use crate::shred::computed::{OF_STRINGS, of_column};
 use crate::texts::TextFunction;
-
-/// The functions that give the text at a path: of strings alone, or of all values.
-const TEXT_CALLS: [&str; 3] = ["json_get_str", "json_as_text", "json_value"];
 
 /// A call of a function whose values a file may hold.
 #[derive(Debug)]
@@ -26,7 +24,7 @@ impl<'a> ComputedCall<'a> {
         let [text] = call.args() else { return None };
         let function = match (text.downcast_ref::<Column>(), text.downcast_ref::<ScalarFunctionExpr>()) {
             (Some(column), _) => of_column(column.name())?,
-            (None, Some(inner)) if TEXT_CALLS.contains(&inner.fun().name()) => OF_STRINGS,
+            (None, Some(inner)) if json_call(inner.fun().name())?.asked.is_text() => OF_STRINGS,
             _ => return None,
         };
         (call.fun().name() == function.name).then_some(Self { function, text })

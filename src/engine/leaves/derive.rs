@@ -9,36 +9,17 @@ use arrow::array::{
 use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::zip::zip;
 use arrow::compute::{cast, interleave};
-use arrow::datatypes::{ArrowPrimitiveType, DataType, Float64Type, Int64Type};
-use datafusion::common::{Result, exec_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float64Type, Int64Type};
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::{Result, ScalarValue, exec_err};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::physical_expr::expressions::{CastExpr, Literal};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use jiter::{NumberAny, NumberInt};
 
+use crate::functions::Asked;
 use crate::json::numbers::{number, whole};
-
-/// What a function asks of a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Asked {
-    /// `json_get_int`
-    Integer,
-    /// `json_get_float`
-    Float,
-    /// `json_get_bool`
-    Boolean,
-    /// `json_as_text`, `->>`, `json_value`
-    AnyText,
-}
-
-impl Asked {
-    fn data_type(self) -> DataType {
-        match self {
-            Self::Integer => DataType::Int64,
-            Self::Float => DataType::Float64,
-            Self::Boolean => DataType::Boolean,
-            Self::AnyText => DataType::Utf8View,
-        }
-    }
-}
+use crate::shred::leaf::{KINDS, Kind};
 
 /// A private function of five leaf columns of one path (text, integer, float, boolean, raw number), any of them NULL.
 #[derive(Debug, PartialEq, Eq, Hash)]
@@ -48,10 +29,54 @@ pub struct Derive {
 }
 
 impl Derive {
-    /// Makes the function for what is asked.
+    /// Makes the function for what is asked: a number, a truth value, or else a text.
     pub fn new(asked: Asked) -> Self {
+        let asked = match asked {
+            Asked::Integer | Asked::Float | Asked::Boolean => asked,
+            _ => Asked::AnyText,
+        };
         Self { asked, signature: Signature::any(5, Volatility::Immutable) }
     }
+}
+
+/// Calls a function of five leaf columns on those of the kinds that are there, with NULL for the others.
+pub(super) fn put_together(
+    function: ScalarUDF,
+    there: u8,
+    leaf: impl Fn(Kind) -> Option<Arc<dyn PhysicalExpr>>,
+) -> Option<Arc<dyn PhysicalExpr>> {
+    let column = |kind: &Kind| match there & kind.bit() {
+        0 => Some(Arc::new(Literal::new(ScalarValue::try_from(&kind.arrow_type()).ok()?)) as _),
+        _ => leaf(*kind),
+    };
+    let args = KINDS.iter().map(column).collect::<Option<Vec<_>>>()?;
+    let data_type = function.return_type(&[]).ok()?;
+    Some(call_of(function, args, data_type))
+}
+
+/// Gives what stands in for a call the type that the call returns.
+pub(super) fn returned(
+    expression: Arc<dyn PhysicalExpr>,
+    data_type: &DataType,
+    call: &ScalarFunctionExpr,
+) -> Arc<dyn PhysicalExpr> {
+    if data_type == call.return_type() {
+        expression
+    } else {
+        Arc::new(CastExpr::new(expression, call.return_type().clone(), None))
+    }
+}
+
+/// Makes a call of one of our private functions.
+pub(super) fn call_of(
+    function: ScalarUDF,
+    args: Vec<Arc<dyn PhysicalExpr>>,
+    data_type: DataType,
+) -> Arc<dyn PhysicalExpr> {
+    let name = function.name().to_owned();
+    let field = Arc::new(Field::new(&name, data_type, true));
+    let options = Arc::new(ConfigOptions::default());
+    Arc::new(ScalarFunctionExpr::new(&name, Arc::new(function), args, field, options))
 }
 
 /// A private function of a leaf that copies a column of the table: in which rows its texts differ, those texts, and the column.
@@ -127,7 +152,7 @@ impl ScalarUDFImpl for Derive {
             Asked::Integer => "shredded_int",
             Asked::Float => "shredded_float",
             Asked::Boolean => "shredded_bool",
-            Asked::AnyText => "shredded_text",
+            _ => "shredded_text",
         }
     }
 
@@ -145,7 +170,7 @@ impl ScalarUDFImpl for Derive {
             Asked::Integer => columns.integers(),
             Asked::Float => columns.floats(),
             Asked::Boolean => columns.booleans(),
-            Asked::AnyText => columns.texts()?,
+            _ => columns.texts()?,
         }))
     }
 }

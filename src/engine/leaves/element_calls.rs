@@ -5,14 +5,14 @@ use std::sync::Arc;
 use arrow::array::{Array, AsArray, ListArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{ArrowNativeType, DataType, Field, SchemaRef};
-use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature};
-use datafusion::physical_expr::expressions::{CastExpr, Column, Literal};
+use datafusion::physical_expr::expressions::{Column, Literal};
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 
-use super::derive::{Asked, Derive};
-use crate::shred::leaf::{CONTAINER, KINDS, Kind, element_leaf_name, is_index, list_type};
+use super::derive::{Derive, put_together, returned};
+use crate::functions::{Asked, call_of_elements};
+use crate::shred::leaf::{Kind, element_leaf_name, is_index, list_type};
 use crate::shred::manifest::{Manifest, PathNode, PathState};
 
 /// A call of a column, literal keys to an array, and literal keys inside its elements.
@@ -24,64 +24,14 @@ pub struct ElementsCall {
     pub path: Vec<String>,
     /// The keys inside each element.
     pub inside: Vec<String>,
-    getter: Getter,
-}
-
-/// What is called on each element.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Getter {
-    /// `json_get_str`
-    Text,
-    /// `json_as_text`
-    AsText,
-    Integer,
-    Float,
-    Boolean,
-}
-
-impl Getter {
-    /// The kinds that the getter does not pass over, but containers.
-    fn reads(self) -> u8 {
-        let all = KINDS.iter().fold(0, |mask, kind| mask | kind.bit());
-        match self {
-            Self::Text => Kind::Text.bit(),
-            Self::AsText => all,
-            Self::Integer | Self::Float => all & !Kind::Boolean.bit(),
-            Self::Boolean => Kind::Boolean.bit() | Kind::Text.bit(),
-        }
-    }
-
-    /// The kind whose column is the answer where no other is there.
-    fn usual_kind(self) -> Kind {
-        match self {
-            Self::Text | Self::AsText => Kind::Text,
-            Self::Integer => Kind::Integer,
-            Self::Float => Kind::Float,
-            Self::Boolean => Kind::Boolean,
-        }
-    }
-
-    fn asked(self) -> Asked {
-        match self {
-            Self::Text | Self::AsText => Asked::AnyText,
-            Self::Integer => Asked::Integer,
-            Self::Float => Asked::Float,
-            Self::Boolean => Asked::Boolean,
-        }
-    }
+    /// What is asked of each element.
+    asked: Asked,
 }
 
 impl ElementsCall {
     /// Reads a call; `None` for any other, and where a key may be an index.
     pub fn of(call: &ScalarFunctionExpr) -> Option<Self> {
-        let getter = match call.fun().name() {
-            "json_elements_str" => Getter::Text,
-            "json_elements_text" => Getter::AsText,
-            "json_elements_int" => Getter::Integer,
-            "json_elements_float" => Getter::Float,
-            "json_elements_bool" => Getter::Boolean,
-            _ => return None,
-        };
+        let asked = call_of_elements(call.fun().name())?.asked;
         let [document, path_keys, keys @ ..] = call.args() else { return None };
         let column = document.downcast_ref::<Column>()?.name().to_owned();
         let ScalarValue::Int64(Some(path_keys)) = path_keys.downcast_ref::<Literal>()?.value() else { return None };
@@ -92,7 +42,7 @@ impl ElementsCall {
         let keys: Vec<String> = keys.iter().map(key).collect::<Option<_>>()?;
         let (path, inside) = keys.split_at_checked(usize::try_from(*path_keys).ok()?)?;
         let (path, inside) = (path.to_vec(), inside.to_vec());
-        (!path.is_empty() && !inside.is_empty()).then_some(Self { column, path, inside, getter })
+        (!path.is_empty() && !inside.is_empty()).then_some(Self { column, path, inside, asked })
     }
 
     /// Returns what the call comes to by the file's manifest; `None` if the text must be parsed.
@@ -113,35 +63,25 @@ impl ElementsCall {
         };
         let PathState::Present(node) = array.elements.as_ref()?.find(&self.inside) else { return None };
         let lists = self.lists(node, file)?;
-        let is_of_type = lists.data_type(file).ok()? == *call.return_type();
-        Some(if is_of_type { lists } else { Arc::new(CastExpr::new(lists, call.return_type().clone(), None)) })
+        let data_type = lists.data_type(file).ok()?;
+        Some(returned(lists, &data_type, call))
     }
 
     /// Returns the lists of the answers from leaf columns.
     fn lists(&self, node: &PathNode, file: &SchemaRef) -> Option<Arc<dyn PhysicalExpr>> {
-        let there = node.kinds & self.getter.reads();
-        let shows_containers = self.getter == Getter::AsText && node.kinds & CONTAINER != 0;
-        if there == 0 || shows_containers || !node.leaf || node.missed & self.getter.reads() != 0 {
+        let there = node.kinds & self.asked.reads();
+        let needs_text = node.kinds & self.asked.text_only(false) != 0;
+        if there == 0 || needs_text || !node.leaf || node.missed & self.asked.reads() != 0 {
             return None;
         }
         let column = |kind: Kind| -> Option<Arc<dyn PhysicalExpr>> {
             let name = element_leaf_name(&self.column, &self.path, &self.inside, kind);
             Some(Arc::new(Column::new(&name, file.index_of(&name).ok()?)))
         };
-        let usual = self.getter.usual_kind();
-        if there == usual.bit() {
+        if let Some(usual) = self.asked.usual_kind().filter(|kind| there == kind.bit()) {
             return column(usual);
         }
-        let columns = KINDS.iter().map(|kind| -> Option<Arc<dyn PhysicalExpr>> {
-            if there & kind.bit() != 0 {
-                return column(*kind);
-            }
-            Some(Arc::new(Literal::new(ScalarValue::try_from(&kind.arrow_type()).ok()?)))
-        });
-        let function = Arc::new(ScalarUDF::new_from_impl(DeriveLists::new(self.getter.asked())));
-        let field = Arc::new(Field::new(function.name(), function.return_type(&[]).ok()?, true));
-        let (name, config) = (function.name().to_owned(), Arc::new(ConfigOptions::default()));
-        Some(Arc::new(ScalarFunctionExpr::new(&name, function, columns.collect::<Option<_>>()?, field, config)))
+        put_together(ScalarUDF::new_from_impl(DeriveLists::new(self.asked)), there, column)
     }
 }
 

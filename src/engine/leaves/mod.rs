@@ -10,5 +10,7 @@ pub mod computed_calls;
 pub mod derive;
 pub mod element_calls;
 pub mod extract;
+#[cfg(test)]
+mod tests;
 
 pub use adapter::ShredAdapterFactory;

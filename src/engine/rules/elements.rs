@@ -20,7 +20,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, ScalarUDF};
 use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
 
 use super::window::PREFIX;
-use crate::functions::elements_function;
+use crate::functions::{Asked, elements_function, json_call};
 
 /// The rule of DataFusion after which the projection above an unnesting has the calls that were brought down to it, and elements
 /// only where they are used.
@@ -202,9 +202,8 @@ fn with_lists(
 /// Returns the document and the path of a call of `json_get_array` on text, by literal steps.
 fn array_call(expr: &Expr, input: &LogicalPlan) -> Result<Option<(Expr, Vec<Expr>)>> {
     let Expr::ScalarFunction(ScalarFunction { func, args }) = expr else { return Ok(None) };
-    let Some((document, path)) = args.split_first().filter(|_| func.name() == "json_get_array") else {
-        return Ok(None);
-    };
+    let is_array = json_call(func.name()).is_some_and(|call| call.asked == Asked::Array);
+    let Some((document, path)) = args.split_first().filter(|_| is_array) else { return Ok(None) };
     let is_text =
         matches!(document.get_type(input.schema())?, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
     let is_index = |step: &Expr| matches!(step, Expr::Literal(ScalarValue::Int64(Some(_)), _));

@@ -17,22 +17,16 @@ use datafusion::logical_expr::{
     Volatility,
 };
 
-use super::plain;
+use super::calls::{Asked, CALLS, JsonCall, by_steps};
+use crate::functions::arguments::leaf_placement;
 
 static FUNCTIONS: LazyLock<Vec<Arc<ScalarUDF>>> = LazyLock::new(|| {
-    [
-        ("json_elements_str", Arc::clone(&plain::GET_STR)),
-        ("json_elements_text", Arc::clone(&plain::AS_TEXT)),
-        ("json_elements_int", Arc::clone(&plain::GET_INT)),
-        ("json_elements_float", Arc::clone(&plain::GET_FLOAT)),
-        ("json_elements_bool", Arc::clone(&plain::GET_BOOL)),
-    ]
-    .into_iter()
-    .map(|(name, getter)| {
+    let function = |call: &'static JsonCall| {
+        let (name, getter) = (call.of_elements?, Arc::clone(&call.function));
         let signature = Signature::variadic_any(Volatility::Immutable);
-        Arc::new(ScalarUDF::new_from_impl(Elements { name, getter, signature }))
-    })
-    .collect()
+        Some(Arc::new(ScalarUDF::new_from_impl(Elements { name, getter, signature })))
+    };
+    CALLS.iter().filter_map(function).collect()
 });
 
 /// Returns the function that calls a getter, such as `json_get_str`, on each element of an array.
@@ -77,7 +71,7 @@ impl ScalarUDFImpl for Elements {
         let documents = documents.to_array(args.number_rows)?;
         let arrays = match documents.data_type() {
             DataType::List(_) => documents,
-            _ => call(&plain::GET_ARRAY, documents, path, &args.config_options)?,
+            _ => call(by_steps(Asked::Array), documents, path, &args.config_options)?,
         };
         let arrays = arrays.as_list::<i32>();
         let values = call(&self.getter, Arc::clone(arrays.values()), inside, &args.config_options)?;
@@ -87,14 +81,7 @@ impl ScalarUDFImpl for Elements {
     }
 
     fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
-        match args {
-            [ExpressionPlacement::Column, rest @ ..]
-                if rest.iter().all(|arg| matches!(arg, ExpressionPlacement::Literal)) =>
-            {
-                ExpressionPlacement::MoveTowardsLeafNodes
-            }
-            _ => ExpressionPlacement::KeepInPlace,
-        }
+        leaf_placement(args)
     }
 }
 

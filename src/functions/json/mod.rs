@@ -1,9 +1,10 @@
 //! Reads JSON text: JSONPath (RFC 9535) functions, validity, and the path operators.
 //!
-//! `crate::json` compiles a path and finds what it picks in a document. The plain `json_get_*` functions are those of
+//! `calls` is the table of all of them. `crate::json` compiles a path and finds what it picks in a document. The plain `json_get_*` functions are those of
 //! datafusion-functions-json, wrapped by `plain`; `operators` plans `->`, `->>`, `#>`, `#>>` and `?` as
 //! calls of them, and `rewrite` makes one call of several. `elements` has the functions that the optimizer calls on whole arrays.
 
+mod calls;
 mod elements;
 mod json_exists;
 mod json_query;
@@ -14,42 +15,22 @@ mod operators;
 mod plain;
 mod rewrite;
 
+pub use calls::{Asked, Form, JsonCall, call_of_elements, json_call, json_calls};
+pub(crate) use calls::{our_functions, stock_functions};
 pub use elements::elements_function;
-pub(crate) use json_exists::JsonExists;
-pub(crate) use json_query::JsonQuery;
-pub(crate) use json_valid::JsonValid;
-pub(crate) use json_value::JsonValue;
+use json_exists::JsonExists;
+use json_query::JsonQuery;
+use json_valid::JsonValid;
+use json_value::JsonValue;
 pub(crate) use operators::OperatorPlanner;
 pub(crate) use rewrite::JsonCalls;
 
-use std::sync::Arc;
-
 use arrow::datatypes::DataType;
 use datafusion::common::{Result, plan_err};
-use datafusion::logical_expr::{ReturnFieldArgs, ScalarUDF};
-use datafusion_functions_json::udfs;
+use datafusion::logical_expr::ReturnFieldArgs;
 
 use super::arguments::{self, Kind, Parameters};
 use crate::json::{Path, Step};
-
-/// Lists the functions of datafusion-functions-json, those that read JSON text in our wrapping.
-pub(crate) fn plain_functions() -> Vec<Arc<ScalarUDF>> {
-    vec![
-        Arc::clone(&plain::AS_TEXT),
-        Arc::clone(&plain::GET_STR),
-        Arc::clone(&plain::GET_JSON),
-        Arc::clone(&plain::GET_INT),
-        Arc::clone(&plain::GET_FLOAT),
-        Arc::clone(&plain::GET_BOOL),
-        Arc::clone(&plain::GET_ARRAY),
-        Arc::clone(&plain::GET),
-        Arc::clone(&plain::CONTAINS),
-        Arc::clone(&plain::LENGTH),
-        Arc::clone(&plain::OBJECT_KEYS),
-        udfs::json_from_scalar_udf(),
-        udfs::json_union_to_text_udf(),
-    ]
-}
 
 /// The parameters of the three path functions.
 const PARAMETERS: Parameters = Parameters::required(&[("json", Kind::Text), ("path", Kind::Text)]);

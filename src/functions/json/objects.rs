@@ -12,17 +12,22 @@ use datafusion::common::Result;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
 
 /// The function.
-pub(super) static OBJECT_ONLY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-    Arc::new(ScalarUDF::new_from_impl(ObjectOnly { signature: Signature::any(1, Volatility::Immutable) }))
-});
+pub(super) static OBJECT_ONLY: LazyLock<Arc<ScalarUDF>> =
+    LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(ObjectOnly::default())));
 
 /// The child of a JSON union that holds objects.
 const OBJECT: &str = "object";
 
 /// Returns a document that is an object, as text, and null for any other.
 #[derive(Debug, PartialEq, Eq, Hash)]
-struct ObjectOnly {
+pub(super) struct ObjectOnly {
     signature: Signature,
+}
+
+impl Default for ObjectOnly {
+    fn default() -> Self {
+        Self { signature: Signature::any(1, Volatility::Immutable) }
+    }
 }
 
 impl ScalarUDFImpl for ObjectOnly {

@@ -15,8 +15,8 @@ use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExp
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
 use datafusion::logical_expr::{Expr, ExprSchemable};
 
+use super::calls::{Asked, by_steps};
 use super::objects::OBJECT_ONLY;
-use super::plain;
 
 /// Plans the operators.
 #[derive(Debug, Default)]
@@ -24,13 +24,13 @@ pub(crate) struct OperatorPlanner;
 
 impl ExprPlanner for OperatorPlanner {
     fn plan_binary_op(&self, raw: RawBinaryExpr, schema: &DFSchema) -> Result<PlannerResult<RawBinaryExpr>> {
-        let (get, as_text) = (|| Arc::clone(&plain::GET), || Arc::clone(&plain::AS_TEXT));
+        let function = |asked| Arc::clone(by_steps(asked));
         let (func, operator, takes_path) = match raw.op {
-            BinaryOperator::Arrow => (get(), "->", false),
-            BinaryOperator::LongArrow => (as_text(), "->>", false),
-            BinaryOperator::HashArrow => (get(), "#>", true),
-            BinaryOperator::HashLongArrow => (as_text(), "#>>", true),
-            BinaryOperator::Question => (Arc::clone(&plain::CONTAINS), "?", false),
+            BinaryOperator::Arrow => (function(Asked::Union), "->", false),
+            BinaryOperator::LongArrow => (function(Asked::AnyText), "->>", false),
+            BinaryOperator::HashArrow => (function(Asked::Union), "#>", true),
+            BinaryOperator::HashLongArrow => (function(Asked::AnyText), "#>>", true),
+            BinaryOperator::Question => (function(Asked::Presence), "?", false),
             _ => return Ok(PlannerResult::Original(raw)),
         };
         let literal = if takes_path { literal_steps(&raw.right, operator)? } else { None };
@@ -64,8 +64,8 @@ fn may_spell_an_index(key: &Expr, schema: &DFSchema) -> bool {
 /// begins as an object could not be told from one.
 fn only_objects(document: Expr) -> Expr {
     let document = match document.unalias() {
-        Expr::ScalarFunction(mut call) if call.func == *plain::GET => {
-            call.func = Arc::clone(&plain::GET_JSON);
+        Expr::ScalarFunction(mut call) if call.func == *by_steps(Asked::Union) => {
+            call.func = Arc::clone(by_steps(Asked::Written));
             Expr::ScalarFunction(call)
         }
         other => other,

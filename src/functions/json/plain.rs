@@ -5,7 +5,7 @@
 //! rows of which nothing was found are asked again where the document has one. All else that a call answers is theirs.
 
 use std::hash::Hash;
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, GenericStringArray, LargeStringArray, OffsetSizeTrait, StringArray, StringViewArray,
@@ -17,34 +17,12 @@ use datafusion::common::{Result, ScalarValue};
 use datafusion::logical_expr::{
     ColumnarValue, ExpressionPlacement, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
 };
-use datafusion_functions_json::udfs;
 
+use super::calls::{Asked, json_call};
 use crate::json::without_lone_surrogates;
 
-/// `json_get_str`
-pub(super) static GET_STR: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| ours(udfs::json_get_str_udf()));
-/// `json_as_text`
-pub(super) static AS_TEXT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| ours(udfs::json_as_text_udf()));
-/// `json_get_json`
-pub(super) static GET_JSON: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| ours(udfs::json_get_json_udf()));
-/// `json_get_int`
-pub(super) static GET_INT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| ours(udfs::json_get_int_udf()));
-/// `json_get_float`
-pub(super) static GET_FLOAT: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| ours(udfs::json_get_float_udf()));
-/// `json_get_bool`
-pub(super) static GET_BOOL: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| ours(udfs::json_get_bool_udf()));
-/// `json_get_array`
-pub(super) static GET_ARRAY: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| ours(udfs::json_get_array_udf()));
-/// `json_get`
-pub(super) static GET: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| ours(udfs::json_get_udf()));
-/// `json_contains`
-pub(super) static CONTAINS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| ours(udfs::json_contains_udf()));
-/// `json_length`
-pub(super) static LENGTH: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| ours(udfs::json_length_udf()));
-/// `json_object_keys`
-pub(super) static OBJECT_KEYS: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| ours(udfs::json_object_keys_udf()));
-
-fn ours(inner: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
+/// Wraps a function of datafusion-functions-json.
+pub(super) fn plain(inner: Arc<ScalarUDF>) -> Arc<ScalarUDF> {
     Arc::new(ScalarUDF::new_from_impl(PlainFunction { inner }))
 }
 
@@ -70,7 +48,7 @@ impl PlainFunction {
 
     /// Tells the rows for which nothing was found; `None` if there are none, and no rows if that is so of all.
     fn unanswered(&self, answer: &ColumnarValue) -> Option<Option<NullBuffer>> {
-        let is_asked_whether = self.inner.name() == "json_contains";
+        let is_asked_whether = json_call(self.inner.name()).is_some_and(|call| call.asked == Asked::Presence);
         match answer {
             ColumnarValue::Scalar(ScalarValue::Boolean(Some(found))) if is_asked_whether => (!found).then_some(None),
             ColumnarValue::Scalar(ScalarValue::Union(value, ..)) => {
@@ -204,6 +182,7 @@ impl ScalarUDFImpl for PlainFunction {
 
 #[cfg(test)]
 mod tests {
+    use super::super::calls::by_steps;
     use super::*;
     use crate::functions::arguments::tests::run;
     use arrow::array::{AsArray, DictionaryArray, StringArray, StringViewArray};
@@ -218,19 +197,19 @@ mod tests {
         let strings = ColumnarValue::Array(Arc::new(StringArray::from_iter(DOCUMENTS)));
         for documents in [views, strings] {
             let args = vec![documents, ColumnarValue::Scalar(ScalarValue::from("a"))];
-            let values = run(AS_TEXT.inner().as_ref(), args);
+            let values = run(by_steps(Asked::AnyText).inner().as_ref(), args);
             let values: Vec<Option<&str>> = values.as_string_view().iter().collect();
             assert_eq!(values, [Some("a text that no view holds itself"), Some("1.50"), None, None]);
         }
         let literal = vec![ColumnarValue::Scalar(ScalarValue::from(r#"["x"]"#)), ColumnarValue::Scalar(0_i64.into())];
-        assert_eq!(run(GET_STR.inner().as_ref(), literal).as_string_view().value(0), "x");
+        assert_eq!(run(by_steps(Asked::Text).inner().as_ref(), literal).as_string_view().value(0), "x");
     }
 
     #[test]
     fn of_dictionaries_they_return_dictionaries() {
         let documents: DictionaryArray<Int32Type> = DOCUMENTS.into_iter().collect();
         let args = vec![ColumnarValue::Array(Arc::new(documents)), ColumnarValue::Scalar(ScalarValue::from("a"))];
-        let values = run(GET_JSON.inner().as_ref(), args);
+        let values = run(by_steps(Asked::Written).inner().as_ref(), args);
         let values = cast(&values, &DataType::Utf8View).unwrap();
         let values: Vec<Option<&str>> = values.as_string_view().iter().collect();
         assert_eq!(values, [Some(r#""a text that no view holds itself""#), Some("1.50"), None, None]);

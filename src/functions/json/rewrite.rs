@@ -12,13 +12,9 @@ use datafusion::common::tree_node::Transformed;
 use datafusion::common::{DFSchema, Result};
 use datafusion::logical_expr::expr::{Cast, ScalarFunction, TryCast};
 use datafusion::logical_expr::expr_rewriter::FunctionRewrite;
-use datafusion::logical_expr::{Expr, ExprSchemable, ScalarUDF};
+use datafusion::logical_expr::{Expr, ExprSchemable};
 
-use super::plain;
-
-/// The functions into which a `json_get` that is their first argument can be drawn.
-const DRAWS_IN: [&str; 7] =
-    ["json_get", "json_get_str", "json_get_int", "json_get_float", "json_get_bool", "json_get_json", "json_as_text"];
+use super::calls::{Asked, by_steps, json_call};
 
 /// The rewrite, for [`datafusion::execution::FunctionRegistry::register_function_rewrite`].
 #[derive(Debug)]
@@ -51,15 +47,7 @@ impl FunctionRewrite for JsonCalls {
 /// Returns the call that reads a value of this type, in place of a `json_get` that is to be cast to it.
 fn typed(value: &Expr, to: &DataType) -> Option<Expr> {
     let call = json_get(value)?;
-    let func: &Arc<ScalarUDF> = match to {
-        DataType::Boolean => &plain::GET_BOOL,
-        DataType::Int64 | DataType::Int32 => &plain::GET_INT,
-        DataType::Float64 | DataType::Float32 | DataType::Decimal128(..) | DataType::Decimal256(..) => {
-            &plain::GET_FLOAT
-        }
-        DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => &plain::AS_TEXT,
-        _ => return None,
-    };
+    let func = by_steps(Asked::in_place_of_a_cast(to)?);
     Some(Expr::ScalarFunction(ScalarFunction { func: Arc::clone(func), args: call.args.clone() }))
 }
 
@@ -84,7 +72,7 @@ fn arrow_cast(call: &ScalarFunction) -> Option<Expr> {
 
 /// Makes one call of two, where the inner one gets a JSON value by literal keys and so does the outer.
 fn drawn_in(call: &ScalarFunction) -> Option<Expr> {
-    if !DRAWS_IN.contains(&call.func.name()) {
+    if !json_call(call.func.name())?.draws_in() {
         return None;
     }
     let (value, keys) = call.args.split_first()?;
@@ -97,7 +85,7 @@ fn drawn_in(call: &ScalarFunction) -> Option<Expr> {
 /// Returns the call of `json_get` that an expression is, whatever it is called.
 fn json_get(expr: &Expr) -> Option<&ScalarFunction> {
     match expr {
-        Expr::ScalarFunction(call) if call.func.name() == "json_get" => Some(call),
+        Expr::ScalarFunction(call) => json_call(call.func.name()).filter(|it| it.asked == Asked::Union).map(|_| call),
         Expr::Alias(alias) => json_get(&alias.expr),
         _ => None,
     }

@@ -9,7 +9,7 @@ use datafusion::common::ScalarValue;
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF};
 use sessionlake::engine::leaves::extract::{Extractions, MAX_COLUMNS, Reading, Step};
-use sessionlake::functions;
+use sessionlake::functions::{self, Asked};
 
 use super::documents::{PATHS, Random, documents};
 use super::seeds;
@@ -63,12 +63,12 @@ fn path(random: &mut Random) -> Vec<Step> {
 fn one_walk_finds_what_every_look_up_finds() {
     // What is read at once, and what functions read of the text that was found.
     let read = [
-        (Reading::Text, function("json_get_str")),
-        (Reading::AsText, function("json_as_text")),
-        (Reading::Integer, function("json_get_int")),
-        (Reading::Float, function("json_get_float")),
-        (Reading::Boolean, function("json_get_bool")),
-        (Reading::Exists, function("json_contains")),
+        (Reading::Answer(Asked::Text), function("json_get_str")),
+        (Reading::Answer(Asked::AnyText), function("json_as_text")),
+        (Reading::Answer(Asked::Integer), function("json_get_int")),
+        (Reading::Answer(Asked::Float), function("json_get_float")),
+        (Reading::Answer(Asked::Boolean), function("json_get_bool")),
+        (Reading::Answer(Asked::Presence), function("json_contains")),
         (Reading::Elements, function("json_get_array")),
     ];
     let found = [
@@ -178,7 +178,7 @@ fn a_call_looks_for_a_near_value_itself_unless_more_is_asked_of_the_documents() 
     // One walk for two is less than a walk and a look-up, and that both are asked is learnt too.
     let extractions = Extractions::default();
     let near = extractions.add(key("near"), Reading::Begun).unwrap();
-    let text = extractions.add(key("text"), Reading::Text).unwrap();
+    let text = extractions.add(key("text"), Reading::Answer(Asked::Text)).unwrap();
     assert_eq!([(); 3].map(|()| alone(&extractions, &[near, text])), [[false, false]; 3]);
     assert_eq!([(); 3].map(|()| alone(&extractions, &[text, near])), [[false, false]; 3]);
     assert_eq!([(); 3].map(|()| alone(&extractions, &[near])), [[false], [true], [true]]);

@@ -32,6 +32,7 @@ pub use read::Reading;
 use read::{Column, Document};
 
 use super::derive::valid_rows;
+use crate::functions::Asked;
 use crate::json::Skimmer;
 pub use crate::json::Step;
 use crate::json::paths::Trie;
@@ -305,7 +306,7 @@ impl PhysicalExpr for Extract {
     }
 
     fn nullable(&self, _: &Schema) -> Result<bool> {
-        Ok(self.reading != Reading::Exists)
+        Ok(self.reading != Reading::Answer(Asked::Presence))
     }
 
     fn evaluate(&self, batch: &RecordBatch) -> Result<ColumnarValue> {

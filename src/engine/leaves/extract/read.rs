@@ -14,6 +14,7 @@ use arrow::buffer::ScalarBuffer;
 use arrow::datatypes::DataType;
 use datafusion::common::{DataFusionError, Result};
 
+use crate::functions::Asked;
 use crate::json::Place;
 use crate::json::elements::cut;
 use crate::json::value::Value;
@@ -31,35 +32,23 @@ pub enum Reading {
     Begun,
     /// `json_get_array`: the elements as they stand.
     Elements,
-    /// `json_contains`
-    Exists,
-    /// `json_get_str`
-    Text,
-    /// `json_as_text`
-    AsText,
-    /// `json_get_int`
-    Integer,
-    /// `json_get_float`
-    Float,
-    /// `json_get_bool`
-    Boolean,
+    /// The answer itself, where that is a text, a number, a truth value, or whether there is a value.
+    Answer(Asked),
 }
 
 impl Reading {
     /// The type of the column.
     pub fn data_type(self) -> DataType {
         match self {
-            Self::Written | Self::Begun | Self::Text | Self::AsText => DataType::Utf8View,
+            Self::Written | Self::Begun => DataType::Utf8View,
             Self::Elements => list_type(DataType::Utf8View),
-            Self::Exists | Self::Boolean => DataType::Boolean,
-            Self::Integer => DataType::Int64,
-            Self::Float => DataType::Float64,
+            Self::Answer(asked) => asked.data_type(),
         }
     }
 
     /// Says whether the end of an object or array is to be found.
     pub(super) fn takes_containers(self) -> bool {
-        matches!(self, Self::Written | Self::Elements | Self::AsText)
+        matches!(self, Self::Written | Self::Elements | Self::Answer(Asked::AnyText))
     }
 }
 
@@ -83,14 +72,14 @@ enum Values {
 impl Column {
     pub(super) fn new(reading: Reading, rows: usize) -> Self {
         let values = match reading {
-            Reading::Written | Reading::Begun => {
+            Reading::Elements => Values::Elements { views: Vec::new(), lists: ListsBuilder::new(), ranges: Vec::new() },
+            Reading::Answer(Asked::Text | Asked::AnyText) => Values::Text(SparseTexts::new(rows)),
+            Reading::Answer(Asked::Integer) => Values::Integer(Int64Builder::with_capacity(rows)),
+            Reading::Answer(Asked::Float) => Values::Float(Float64Builder::with_capacity(rows)),
+            Reading::Answer(Asked::Presence | Asked::Boolean) => Values::Boolean(BooleanBuilder::with_capacity(rows)),
+            Reading::Written | Reading::Begun | Reading::Answer(_) => {
                 Values::Views { views: Vec::with_capacity(rows), nulls: NullBufferBuilder::new(rows) }
             }
-            Reading::Elements => Values::Elements { views: Vec::new(), lists: ListsBuilder::new(), ranges: Vec::new() },
-            Reading::Text | Reading::AsText => Values::Text(SparseTexts::new(rows)),
-            Reading::Integer => Values::Integer(Int64Builder::with_capacity(rows)),
-            Reading::Float => Values::Float(Float64Builder::with_capacity(rows)),
-            Reading::Exists | Reading::Boolean => Values::Boolean(BooleanBuilder::with_capacity(rows)),
         };
         Self { reading, values, rows: 0 }
     }
@@ -107,7 +96,9 @@ impl Column {
             Values::Elements { .. } | Values::Text(_) => {}
             Values::Integer(builder) => builder.append_nulls(missing),
             Values::Float(builder) => builder.append_nulls(missing),
-            Values::Boolean(builder) if self.reading == Reading::Exists => builder.append_n(missing, false),
+            Values::Boolean(builder) if self.reading == Reading::Answer(Asked::Presence) => {
+                builder.append_n(missing, false)
+            }
             Values::Boolean(builder) => builder.append_nulls(missing),
         }
         self.rows = rows;
@@ -134,14 +125,16 @@ impl Column {
                 }
             }
             Values::Text(texts) => {
-                if let Some(value) = value.filter(|value| self.reading == Reading::AsText || value.is_string()) {
+                if let Some(value) =
+                    value.filter(|value| self.reading == Reading::Answer(Asked::AnyText) || value.is_string())
+                {
                     value.with_text(|text| text.into_iter().for_each(|text| texts.append(row, text)));
                 }
             }
             Values::Integer(builder) => builder.append_option(value.and_then(Value::integer)),
             Values::Float(builder) => builder.append_option(value.and_then(Value::float)),
             Values::Boolean(builder) => match self.reading {
-                Reading::Exists => builder.append_value(value.is_some()),
+                Reading::Answer(Asked::Presence) => builder.append_value(value.is_some()),
                 _ => builder.append_option(value.and_then(Value::boolean)),
             },
         }
