@@ -18,12 +18,12 @@ pub enum Kind {
     RawNumber = 16,
 }
 
-/// A mask bit for objects and arrays, which no leaf holds.
+/// The mask bit of objects and arrays. No leaf column holds them.
 pub const CONTAINER: u8 = 32;
-/// A mask bit for an explicit null; of a column's root: some document is NULL.
+/// The mask bit of a JSON null. In the mask of a column's root it says that the column is NULL in some row.
 pub const NULL: u8 = 64;
-/// A mask bit for a value that breaks off or is none: it is there, but no function reads it. Of a column's root: some document is
-/// not sound as far as its end.
+/// The mask bit of a value that the parser refuses, as `tru` or a string without its end. The key is there, so that `json_contains` finds the
+/// path, but no function reads the value. In the mask of a column's root it says that some document is not sound to its end.
 pub const BROKEN: u8 = 128;
 /// All kinds that leaves hold.
 pub const KINDS: [Kind; 5] = [Kind::Text, Kind::Integer, Kind::Float, Kind::Boolean, Kind::RawNumber];

@@ -38,10 +38,11 @@ struct Node {
     /// The key as JSON writes it, quotes and all.
     quoted: Box<str>,
     children: HashMap<Box<str>, usize>,
-    /// The children that came first in the last objects that began differently, the latest in front; 0 for none.
+    /// Which children are likely to come first in an object: the first child of the last object, and the first child of the last object that
+    /// began with another one; 0 for none.
     first: [usize; 2],
-    /// The siblings that came next, in the same way. Documents of one workflow have their keys in one order, so most keys are
-    /// found by comparing them with one of the two: nine of ten in generated sessions.
+    /// Which siblings are likely to follow this path in an object, kept in the same way. Documents of one workflow have their keys in one
+    /// order, so that nine of ten keys of generated sessions are found by a comparison with one of the two.
     next: [usize; 2],
     /// Whether every key met below is among the children.
     is_complete: bool,
@@ -57,13 +58,15 @@ struct Node {
     pool: Option<u8>,
     /// The pool of paths below that were not thought of.
     pool_below: Option<u8>,
-    /// The path by its name, as JSON writes it between quotes: the key in a pool's documents, unless a number stands for it.
+    /// The key of this path in the documents of its pool, where the manifest has no number for the path: the path's name, escaped as JSON
+    /// writes it between quotes.
     pool_key: Box<str>,
-    /// The number, and as the key.
+    /// The number that the manifest has for the path, and the key made of that number.
     pool_code: Option<(u32, Box<str>)>,
-    /// Whether a value could not go to the pool.
+    /// Whether some value is missing in the pool, since it was too long or too deep.
     unpooled: bool,
-    /// The last document in which the path was met; a second time in one document is a second equal key.
+    /// The number of the last document that has the path. A path that is met again in the same document has a repeated key, of which
+    /// the first value counts.
     met_in: u64,
     /// Documents in which the path was met.
     documents: u64,

@@ -121,7 +121,8 @@ impl RarePaths {
                 units.push(Unit { paths: vec![index], rows: sampled.rows, bytes, closes: None });
                 continue;
             }
-            // What was met once stands for as much that was not met.
+            // The sample has this path in one row. Other rows of the file have other paths like it, about as many as the sample has. Paths
+            // that stand below one object are kept or left out together: the nearest object above that two or more rows have.
             let known = (0..path.len()).rev().map(|length| &path[..length]);
             let mut known = known.skip_while(|above| documents.get(above).is_some_and(|documents| *documents < 2));
             let above = known.next().unwrap_or_default();
@@ -135,7 +136,8 @@ impl RarePaths {
             unit.bytes += sampled.values.len() + path.last().map_or(0, String::len);
         }
         units.extend(single.into_values());
-        // The costliest last, and behind all others what is hardly rare: of a walk for it more rows have something.
+        // Units are taken out from the back while the pools cost too much. Last are the paths that are hardly rare, since a query that
+        // parses the text for them finds a value in many of the rows that it parses; among equals the costliest is last.
         let order = |unit: &Unit| (unit.rows * rarest >= rows, unit.bytes);
         units.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.paths.cmp(&b.paths)));
         let mut sum: usize = units.iter().map(|unit| unit.bytes).sum();
@@ -155,7 +157,8 @@ impl RarePaths {
             .collect();
         left.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| all[a.1].1.cmp(&all[b.1].1)));
         let most = (rows * ROWS_PERCENT / 100).max(1);
-        // The next pool, and the rows that the last one is for.
+        // Paths come from the rarest to the most frequent and fill one pool after the other: the next pool's number, and how many rows
+        // the paths of the last pool have together.
         let (mut next, mut filled) = (Pools::UNFORESEEN + 1, most);
         for (count, index) in left {
             let mut pool = Some(Pools::UNFORESEEN);

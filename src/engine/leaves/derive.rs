@@ -175,8 +175,8 @@ impl ScalarUDFImpl for Derive {
     }
 }
 
-/// Each row has a value in one column at most. One column has nearly all of them, so its values are taken over as they are, and
-/// those of the others are put in row by row.
+/// Each row has a value in one leaf column at most. The column of the usual kind has nearly all values: it is taken over as a whole, and the
+/// values of the other columns are put in row by row.
 impl Columns {
     fn integers(&self) -> ArrayRef {
         let mut merged = Merged::of(&self.integer, self.rows);

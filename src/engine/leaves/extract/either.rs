@@ -1,7 +1,7 @@
 //! A call that reads its value where the walk finds it, or looks for it itself where that is less work.
 //!
-//! A function that reads an object goes no further in the document than to the object's end. Where that object stands near the
-//! beginning and nothing else is asked of the document, the walk saves the function nothing, and is one way more.
+//! A function that reads an object stops at the object's end. Where the object stands near the beginning of the document and no other call
+//! reads the document, the function alone reads less than the walk and the function together.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};

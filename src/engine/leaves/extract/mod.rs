@@ -5,8 +5,9 @@
 //! paths in one walk over each document (`json::paths`), reads them (`read`), and keeps the columns until the next batch comes. Each call
 //! becomes an [`Extract`] that takes its column, and some an [`Either`] of that and the call itself.
 //!
-//! Which columns are made together is learnt. Filters and projections see different batches, and a filter leaves few rows to the
-//! next one: of the first batch all are made, of each later one those that were asked for together with its first.
+//! Which columns are read together is learnt. A filter and a projection see different batches, since a filter leaves few rows to the
+//! expressions behind it. Of the first batch all columns are read. Of each later batch those are read that were asked for the last time that a
+//! batch began with the same column (late materialisation of the others).
 //!
 //! Limits: an extraction holds one batch of documents; [`MAX_COLUMNS`] are made together at most, further calls parse alone.
 
