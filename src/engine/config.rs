@@ -28,9 +28,8 @@ use super::rules::{
 use super::scan::Leaves;
 use super::{series, statement};
 use crate::error::{Error, Result};
-use crate::functions;
 use crate::functions::interval::{self, IntervalPlanner};
-use crate::functions::postgres;
+use crate::functions::{self, extremes, postgres};
 
 /// Operators named in the message when memory runs out.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).unwrap();
@@ -171,7 +170,8 @@ impl Engine {
         for function in postgres::synonyms() {
             state.register_udf(function)?;
         }
-        for aggregate in interval::aggregates().into_iter().chain(postgres::aggregates()) {
+        let aggregates = interval::aggregates().into_iter().chain(postgres::aggregates()).chain(extremes::aggregates());
+        for aggregate in aggregates {
             state.register_udaf(aggregate)?;
         }
         for (name, function) in series::functions() {

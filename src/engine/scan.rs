@@ -18,6 +18,7 @@ use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{ColumnStatistics, Result, Statistics, project_schema};
 use datafusion::datasource::listing::PartitionedFile;
+use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
 use datafusion::datasource::source::{DataSource, DataSourceExec};
 use datafusion::datasource::table_schema::TableSchema;
@@ -44,6 +45,7 @@ use super::leaves::ShredAdapterFactory;
 use super::numbers::NumberAdapterFactory;
 use super::prune::prune;
 use super::readers::{KnownSchemas, SessionReaders, partitioned};
+use crate::lake::deletions::live_rows;
 use crate::lake::{DataFile, Version};
 
 /// A table of a lake at one version, as the planner sees it.
@@ -146,7 +148,18 @@ impl TableProvider for LakeTable {
         }
         let indices: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
         let partitions = state.config().target_partitions();
-        let files_of_scan = FileGroup::new(files.iter().map(|file| partitioned_file(file, schema)).collect());
+        let mut files_of_scan = Vec::with_capacity(files.len());
+        for file in &files {
+            let mut scanned = partitioned_file(file, schema);
+            if file.deletion.is_some() {
+                let store = state.runtime_env().object_store(&self.scanned.store)?;
+                if let Some(rows) = live_rows(&store, file).await? {
+                    scanned = scanned.with_extension(ParquetRowSelection::new(rows));
+                }
+            }
+            files_of_scan.push(scanned);
+        }
+        let files_of_scan = FileGroup::new(files_of_scan);
         let mut groups = files_of_scan.split_files(partitions);
         if groups.is_empty() {
             // A scan of no file still has one partition: a node with none satisfies no distribution that others ask for.

@@ -1,14 +1,17 @@
 //! The types that columns have in files of Arrow and Parquet: plain ones, which every reader knows.
 //!
 //! Inside, text is in views. Outside, readers refuse them in places (daft 0.7 whole files, pandas 3 lists of them), and an Arrow type
-//! in a Parquet file's footer is an order to them to make that type. Seconds since 1970 have no unit in Parquet.
+//! in a Parquet file's footer is an order to them to make that type. Seconds since 1970 have no unit in Parquet. Intervals of months, days
+//! and times are text as in JSON: of the readers tried pyarrow, pandas and DuckDB know them, while polars and ClickHouse refuse a file of
+//! Arrow that has one, and Parquet has no type for them. Durations are numbers of a unit, which all of them read.
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, RecordBatchOptions, StringArray};
 use arrow::compute::{CastOptions, can_cast_types, cast_with_options};
 use arrow::datatypes::{DataType, Field, FieldRef, SchemaRef, TimeUnit};
 
+use super::value::{DisplayZone, Form, values};
 use crate::{Error, Result};
 
 /// Bytes of text that one column of a batch may have: plain text counts them in 31 bits.
@@ -25,6 +28,9 @@ pub(super) enum Target {
 
 /// Returns a field whose type is plain, as far as Arrow can make it so.
 pub(super) fn plain_field(field: Field, target: Target) -> Field {
+    if let DataType::Interval(_) = field.data_type() {
+        return field.with_data_type(DataType::Utf8);
+    }
     let made = plain(field.data_type(), target);
     if made != *field.data_type() && can_cast_types(field.data_type(), &made) {
         field.with_data_type(made)
@@ -76,9 +82,10 @@ fn in_pieces(batch: &RecordBatch, schema: &SchemaRef, most_text_bytes: usize) ->
             .columns()
             .iter()
             .zip(schema.fields())
-            .map(|(column, field)| match column.data_type() == field.data_type() {
-                true => Ok(Arc::clone(column)),
-                false => cast_with_options(column, field.data_type(), &options).map_err(|error| {
+            .map(|(column, field)| match column.data_type() {
+                DataType::Interval(_) if *field.data_type() == DataType::Utf8 => Ok(interval_texts(column)),
+                data_type if data_type == field.data_type() => Ok(Arc::clone(column)),
+                _ => cast_with_options(column, field.data_type(), &options).map_err(|error| {
                     Error::usage(format!(
                         "column {:?} cannot be written as {}: {error}",
                         field.name(),
@@ -94,6 +101,19 @@ fn in_pieces(batch: &RecordBatch, schema: &SchemaRef, most_text_bytes: usize) ->
     Ok(made)
 }
 
+/// Writes intervals as ISO 8601 does: `P1M2DT3H4M5.5S`.
+fn interval_texts(column: &ArrayRef) -> ArrayRef {
+    let values = values(column.as_ref(), Form::Text, DisplayZone::Utc);
+    let text = |row| {
+        let mut text = String::new();
+        (!values.is_null(row)).then(|| {
+            values.append(row, &mut text);
+            text
+        })
+    };
+    Arc::new((0..column.len()).map(text).collect::<StringArray>())
+}
+
 /// Sums the bytes of a column of views; the lower half of the lower 64 bits of a view is its length.
 fn text_bytes(column: &ArrayRef) -> usize {
     let sum = |views: &[u128]| views.iter().map(|view| (view & 0xFFFF_FFFF) as usize).sum();
@@ -106,9 +126,9 @@ fn text_bytes(column: &ArrayRef) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{StringViewArray, TimestampSecondArray};
+    use arrow::array::{DurationMicrosecondArray, IntervalMonthDayNanoArray, StringViewArray, TimestampSecondArray};
     use arrow::compute::concat_batches;
-    use arrow::datatypes::{Schema, TimestampMicrosecondType};
+    use arrow::datatypes::{IntervalMonthDayNano, Schema, TimestampMicrosecondType};
 
     use super::super::testing::{all_types, batch};
     use super::*;
@@ -145,6 +165,24 @@ mod tests {
         let error = plain_batches(&rows(i64::MAX), &schema).unwrap_err();
         assert!(matches!(error, Error::Usage { .. }) && error.to_string().contains("column \"t\""), "{error}");
         assert_eq!(plain_schema(&rows(1), Target::Arrow), rows(1).schema());
+    }
+
+    #[test]
+    fn intervals_are_texts_and_durations_stay_numbers_of_a_unit() {
+        let interval = IntervalMonthDayNanoArray::from(vec![
+            Some(IntervalMonthDayNano::new(14, 3, 3_600_000_500_000_000)),
+            None,
+            Some(IntervalMonthDayNano::new(0, -1, 1_000)),
+        ]);
+        let duration = DurationMicrosecondArray::from(vec![Some(1_500_000), None, Some(-1)]);
+        let rows = batch([("i", Arc::new(interval) as ArrayRef), ("d", Arc::new(duration) as ArrayRef)]);
+        for target in [Target::Arrow, Target::Parquet] {
+            let schema = plain_schema(&rows, target);
+            let made = plain_batches(&rows, &schema).unwrap().remove(0);
+            let texts: Vec<_> = made.column(0).as_string::<i32>().iter().collect();
+            assert_eq!(texts, [Some("P1Y2M3DT1000H0.5S"), None, Some("P-1DT0.000001S")]);
+            assert_eq!(made.column(1), rows.column(1));
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ mod arguments;
 mod coalesce;
 mod duration;
 mod email_domain;
+pub mod extremes;
 pub mod interval;
 mod json;
 mod mask_email;

@@ -5,8 +5,11 @@ use std::collections::{HashMap, HashSet};
 use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
-use deltalake::kernel::{Action, Add, Remove, Transaction};
+use delta_kernel::table_properties::TableProperties;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
+use deltalake::kernel::{
+    Action, Add, DeletionVectorDescriptor, EagerSnapshot, LogicalFileView, Metadata, Protocol, Remove, Transaction,
+};
 use deltalake::protocol::checkpoints::create_checkpoint;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::Value;
@@ -57,6 +60,39 @@ fn remove(path: &str, size_bytes: u64, modified_ms: i64) -> Remove {
         deletion_vector: None,
         base_row_id: None,
         default_row_commit_version: None,
+    }
+}
+
+/// A table as deltalake is shown it when it commits: without features. It refuses whatever the protocol lists or its version allows, whether
+/// or not it is in use, so that a table could never be written again after another program added a constraint and dropped it. What is
+/// in use is for [`Table::require_writable`] to refuse.
+struct Plain {
+    snapshot: EagerSnapshot,
+    protocol: Protocol,
+}
+
+impl Plain {
+    fn of(snapshot: EagerSnapshot) -> Result<Self> {
+        let protocol = serde_json::json!({ "minReaderVersion": 1, "minWriterVersion": 2 });
+        Ok(Self { snapshot, protocol: serde_json::from_value(protocol).map_err(Error::internal)? })
+    }
+}
+
+impl TableReference for Plain {
+    fn config(&self) -> &TableProperties {
+        TableReference::config(&self.snapshot)
+    }
+
+    fn protocol(&self) -> &Protocol {
+        &self.protocol
+    }
+
+    fn metadata(&self) -> &Metadata {
+        TableReference::metadata(&self.snapshot)
+    }
+
+    fn eager_snapshot(&self) -> &EagerSnapshot {
+        &self.snapshot
     }
 }
 
@@ -118,6 +154,21 @@ impl Table {
         Ok(())
     }
 
+    /// Finds the deletion vectors of files: in the log a file is known by its name and its vector together.
+    fn deletions(&self, removed: &[(String, u64)]) -> Result<HashMap<String, DeletionVectorDescriptor>> {
+        if removed.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
+        let removed: HashSet<&str> = removed.iter().map(|(path, _)| path.as_str()).collect();
+        let of_file = |view: LogicalFileView| {
+            let vector = view.deletion_vector_descriptor()?;
+            let path = view.path();
+            removed.contains(path.as_ref()).then(|| (path.into_owned(), vector))
+        };
+        Ok(state.log_data().iter().filter_map(of_file).collect())
+    }
+
     /// Commits on top of the loaded version, and moves to the new one where it can be read back.
     ///
     /// Nothing is tried again here: the change was computed from the loaded version, so if the table moved on it is wrong, be
@@ -144,8 +195,10 @@ impl Table {
                 clustering_provider: None,
             }));
         }
+        let deletions = self.deletions(&commit.removed)?;
         for (path, size_bytes) in &commit.removed {
-            actions.push(Action::Remove(remove(path, *size_bytes, commit.modified_ms)));
+            let deletion_vector = deletions.get(path).cloned();
+            actions.push(Action::Remove(Remove { deletion_vector, ..remove(path, *size_bytes, commit.modified_ms) }));
         }
         let base = self.version();
         let next = base as i64 + 1;
@@ -164,9 +217,10 @@ impl Table {
         let context = self.lake.clone();
         let state = self.delta.snapshot().map_err(|e| delta_error(&context, e))?.snapshot().clone();
         let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+        let plain = Plain::of(state)?;
         let outcome = CommitBuilder::from(properties)
             .with_actions(actions)
-            .build(Some(&state), self.delta.log_store(), operation)
+            .build(Some(&plain), self.delta.log_store(), operation)
             .await;
         let version = match outcome {
             Ok(finalized) => finalized.version(),

@@ -1,15 +1,29 @@
 //! Deletion vectors: which rows of a data file of a Delta table are deleted.
 //!
+//! We read them and make none: a file whose rows change is rewritten without the deleted ones. Row numbers outside of this module are those of the
+//! rows that are left.
+//!
 //! Delta's protocol has them as 64-bit roaring bitmaps in their portable form, behind a magic number: in the log itself, in base 85, or in a file beside the
 //! data files, with a length before and a checksum behind them. The kernel of the library for Delta reads whole files of them and panics over
 //! some that are damaged, so that what stands around the bitmaps is read here.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use deltalake::kernel::LogicalFileView;
 use flate2::Crc;
+use object_store::path::Path as StorePath;
+use object_store::{ObjectStore, ObjectStoreExt};
+use parquet::arrow::arrow_reader::RowSelection;
+use parquet::arrow::async_reader::AsyncFileReader;
 use roaring::RoaringTreemap;
+
+use super::read::StoredFile;
+use super::snapshot::DataFile;
+use crate::error::{self, Error};
 
 /// What begins a bitmap in its portable form, little endian.
 const PORTABLE: u32 = 1_681_511_377;
@@ -90,6 +104,28 @@ impl DeletionVector {
         Ok(Self { place, size_bytes, rows })
     }
 
+    /// Reads the deletion vector of a file from the log, if it has one; `placed` finds a file by its path from the table's folder.
+    ///
+    /// # Errors
+    /// What cannot be one, in words that go behind its name.
+    pub(super) fn of_view(
+        view: &LogicalFileView,
+        placed: impl Fn(&str) -> Result<PathBuf, String>,
+    ) -> Result<Option<Self>, String> {
+        // The library panics over kinds that it does not know.
+        let vector = catch_unwind(AssertUnwindSafe(|| view.deletion_vector_descriptor()))
+            .map_err(|_| "is of an unknown kind".to_owned())?;
+        let Some(vector) = vector else { return Ok(None) };
+        let counts = (vector.size_in_bytes, vector.cardinality);
+        let storage = vector.storage_type.to_string();
+        Self::of_log(&storage, &vector.path_or_inline_dv, vector.offset, counts, placed).map(Some)
+    }
+
+    /// Returns how many rows it deletes.
+    pub(super) fn rows(&self) -> u64 {
+        self.rows
+    }
+
     /// Returns what makes it this one, for telling versions of a table apart.
     pub(super) fn identity(&self) -> String {
         format!("{self:?}")
@@ -109,6 +145,10 @@ impl DeletionVector {
                 self.read_file(path, *offset).map_err(|error| format!("in {} {error}", path.display()))?
             }
         };
+        self.rows_of(&bytes)
+    }
+
+    fn rows_of(&self, bytes: &[u8]) -> Result<DeletedRows, String> {
         let (magic, bitmap) = bytes.split_first_chunk::<4>().ok_or_else(|| "is empty".to_owned())?;
         if u32::from_le_bytes(*magic) != PORTABLE {
             return Err("is of a kind that is not known".to_owned());
@@ -118,6 +158,15 @@ impl DeletionVector {
             true => Ok(DeletedRows(rows)),
             false => Err(format!("deletes {} rows where the log says {}", rows.len(), self.rows)),
         }
+    }
+
+    /// Reads the vector of a lake's file, whose path is from the lake's folder, as [`Self::read`] does.
+    async fn read_stored(&self, store: &Arc<dyn ObjectStore>) -> Result<DeletedRows, String> {
+        let Place::File { path, offset } = &self.place else { return self.read() };
+        let location = path.to_str().and_then(|path| StorePath::parse(path).ok()).ok_or("has a name that is none")?;
+        let range = *offset..offset.saturating_add(self.size_bytes).saturating_add(8);
+        let read = store.get_range(&location, range).await.map_err(|error| format!("cannot be read: {error}"))?;
+        self.rows_of(self.unframed(&read).map_err(|error| format!("in {} {error}", path.display()))?)
     }
 
     fn read_file(&self, path: &Path, offset: u64) -> Result<Vec<u8>, String> {
@@ -132,22 +181,64 @@ impl DeletionVector {
         if version != [FILE_VERSION] {
             return Err(format!("is of version {}, which is not known", version.first().copied().unwrap_or_default()));
         }
-        let mut number = [0; 4];
         file.seek(SeekFrom::Start(offset)).map_err(told)?;
-        file.read_exact(&mut number).map_err(told)?;
-        if u64::from(u32::from_be_bytes(number)) != self.size_bytes {
+        let mut bytes = Vec::new();
+        file.take(self.size_bytes.saturating_add(8)).read_to_end(&mut bytes).map_err(told)?;
+        self.unframed(&bytes).map(<[u8]>::to_vec)
+    }
+
+    /// Takes the bitmap out of what a file has of the vector: the size, the bitmap and its checksum, numbers with the upper byte first.
+    fn unframed<'a>(&self, bytes: &'a [u8]) -> Result<&'a [u8], String> {
+        let (size, rest) = bytes.split_first_chunk::<4>().ok_or("ends early")?;
+        let (bitmap, checksum) = rest.split_last_chunk::<4>().ok_or("ends early")?;
+        if u64::from(u32::from_be_bytes(*size)) != self.size_bytes || bitmap.len() as u64 != self.size_bytes {
             return Err("has another size than the log says".to_owned());
         }
-        let mut bytes = Vec::new();
-        (&mut file).take(self.size_bytes).read_to_end(&mut bytes).map_err(told)?;
-        file.read_exact(&mut number).map_err(told)?;
         let mut sum = Crc::new();
-        sum.update(&bytes);
-        match sum.sum() == u32::from_be_bytes(number) {
-            true => Ok(bytes),
+        sum.update(bitmap);
+        match sum.sum() == u32::from_be_bytes(*checksum) {
+            true => Ok(bitmap),
             false => Err("is damaged: its checksum is not right".to_owned()),
         }
     }
+}
+
+/// Returns the rows of a lake's file that are deleted, in order.
+///
+/// # Errors
+/// A vector that is not there or damaged; storage errors.
+pub async fn deleted_rows(store: &Arc<dyn ObjectStore>, file: &DataFile) -> error::Result<Vec<u32>> {
+    let Some(deletion) = &file.deletion else { return Ok(Vec::new()) };
+    let failed = |what: String| Error::storage(file.path.clone(), format!("its deletion vector {what}"));
+    let rows = deletion.read_stored(store).await.map_err(failed)?;
+    rows.0.into_iter().map(|row| u32::try_from(row).map_err(|_| failed(format!("has the row {row}")))).collect()
+}
+
+/// Returns which rows of a lake's file are left, or `None` if none is deleted.
+///
+/// # Errors
+/// A vector that is not there or damaged; a file whose footer cannot be read; storage errors.
+pub async fn live_rows(store: &Arc<dyn ObjectStore>, file: &DataFile) -> error::Result<Option<RowSelection>> {
+    let deleted = deleted_rows(store, file).await?;
+    if deleted.is_empty() {
+        return Ok(None);
+    }
+    let failed = |error| Error::storage(file.path.clone(), error);
+    let mut stored = StoredFile { store: Arc::clone(store), path: file.location(), size_bytes: file.size_bytes };
+    let footer = stored.get_metadata(None).await.map_err(failed)?;
+    let rows = usize::try_from(footer.file_metadata().num_rows()).unwrap_or_default();
+    let mut left = Vec::new();
+    let mut next = 0;
+    for row in deleted.into_iter().map(|row| row as usize).take_while(|row| *row < rows) {
+        if row > next {
+            left.push(next..row);
+        }
+        next = row + 1;
+    }
+    if next < rows {
+        left.push(next..rows);
+    }
+    Ok(Some(RowSelection::from_consecutive_ranges(left.into_iter(), rows)))
 }
 
 #[cfg(test)]
@@ -175,6 +266,27 @@ mod tests {
         let mut whole = bytes.to_vec();
         whole.resize(bytes.len().next_multiple_of(4), 0);
         z85::encode(whole)
+    }
+
+    #[tokio::test]
+    async fn a_vector_of_a_lake_is_read_from_its_store() {
+        let store: Arc<dyn ObjectStore> = Arc::new(object_store::memory::InMemory::new());
+        let bits = bitmap(&[3, 4, 29]);
+        let whole = file(&bits);
+        let name = StorePath::from("ab/deletion_vector_d2c639aa-8816-431a-aaf6-d3fe2512ff61.bin");
+        let relative = |path: &str| Ok(PathBuf::from(path));
+        let counts = (bits.len() as i32, 3);
+        let vector = DeletionVector::of_log("u", "ab^-aqEH.-t@S}K{vb[*k^", Some(1), counts, relative).unwrap();
+        assert!(vector.read_stored(&store).await.unwrap_err().starts_with("cannot be read"));
+        store.put(&name, whole.clone().into()).await.unwrap();
+        let rows = vector.read_stored(&store).await.unwrap();
+        assert_eq!(rows.0.into_iter().collect::<Vec<_>>(), [3, 4, 29]);
+        for at in 1..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1;
+            store.put(&name, damaged.into()).await.unwrap();
+            vector.read_stored(&store).await.unwrap_err();
+        }
     }
 
     fn nowhere(path: &str) -> Result<PathBuf, String> {

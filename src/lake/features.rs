@@ -108,7 +108,7 @@ const FEATURES: [Feature; 12] = [
     Feature {
         name: "deletion vectors",
         listed: "deletionVectors",
-        // Files that have one are refused where the snapshot is read. Without them a writer that makes none keeps the protocol.
+        // A writer that makes none keeps the protocol, and takes files out with the vectors that they have.
         used: |_| false,
         reads: true,
         undo: "REORG TABLE … APPLY (PURGE) of Spark",

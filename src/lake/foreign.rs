@@ -5,7 +5,6 @@
 //! machine only: files of exports lie there too.
 
 use std::collections::HashMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -213,19 +212,8 @@ async fn describe(table: &Table, folder: &Path, notes: Vec<String>) -> Result<Li
     let mut files = Vec::new();
     for view in state.log_data().iter() {
         let name = view.path().into_owned();
-        // The library panics over kinds that it does not know.
-        let vector = catch_unwind(AssertUnwindSafe(|| view.deletion_vector_descriptor()))
-            .map_err(|_| refused("a deletion vector of an unknown kind", Some(PURGE)))?;
-        let deleted = match vector {
-            None => None,
-            Some(vector) => {
-                let counts = (vector.size_in_bytes, vector.cardinality);
-                let storage = vector.storage_type.to_string();
-                let placed = |path: &str| placed(folder, path).map_err(|error| error.to_string());
-                let read = DeletionVector::of_log(&storage, &vector.path_or_inline_dv, vector.offset, counts, placed);
-                Some(read.map_err(|what| refused(&format!("a deletion vector of {name:?} that {what}"), Some(PURGE)))?)
-            }
-        };
+        let deleted = DeletionVector::of_view(&view, |path| placed(folder, path).map_err(|error| error.to_string()))
+            .map_err(|what| refused(&format!("a deletion vector of {name:?} that {what}"), Some(PURGE)))?;
         let path = placed(folder, &name)?;
         let size_bytes = u64::try_from(view.size()).unwrap_or_default();
         let raw = view.partition_values_map();

@@ -6,6 +6,7 @@
 
 pub mod cluster;
 pub mod commit;
+mod compacted;
 mod damage;
 pub mod deletions;
 mod encode;

@@ -24,13 +24,14 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
+use super::deletions::deleted_rows;
 use super::footer::as_read;
 use super::layout::PAGE_ROWS;
 use super::snapshot::DataFile;
 use crate::error::{Error, Result};
 
-/// Opens a data file as batches of these columns, in file order, leaving out the rows in `without` (sorted). A batch has the rows of
-/// one page of our own files: at most [`PAGE_ROWS`], counted from the start of each row group.
+/// Opens a data file as batches of these columns, in file order, leaving out the rows that are deleted, and of those that are left the ones in
+/// `without` (sorted). A batch has the rows of one page of our own files: at most [`PAGE_ROWS`], counted from the start of each row group.
 ///
 /// Columns come in the types of `schema`; one that neither the file nor the log has values of is null, as for a file that another engine
 /// wrote.
@@ -45,6 +46,7 @@ pub async fn read_rows(
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let context = file.path.clone();
     let failed = move |error: ParquetError| Error::storage(context.clone(), error);
+    let mut deleted = LeavesOut { without: deleted_rows(&store, file).await?.into(), row: 0 };
     let mut reader = StoredFile { store, path: file.location(), size_bytes: file.size_bytes };
     let footer = as_read(reader.get_metadata(None).await.map_err(failed.clone())?);
     let described = described(footer).map_err(failed.clone())?;
@@ -61,7 +63,7 @@ pub async fn read_rows(
         .map(move |batch| {
             let batch =
                 batch.unwrap_or_else(|_| Err(ParquetError::General("its pages contradict each other".to_owned())));
-            adapt(&leaves_out.of(batch.map_err(failed.clone())?)?, &schema, &constants)
+            adapt(&leaves_out.of(deleted.of(batch.map_err(failed.clone())?)?)?, &schema, &constants)
         })
         .boxed())
 }

@@ -1,6 +1,7 @@
 //! The data files of one version, with the statistics that the log has of them.
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use arrow::datatypes::DataType;
@@ -9,6 +10,7 @@ use deltalake::kernel::LogicalFileView;
 use deltalake::table::state::DeltaTableState;
 use object_store::path::Path;
 
+use super::deletions::DeletionVector;
 use super::footer::NAN_KEY;
 use super::layout;
 use super::table::{Table, Version, table_schema};
@@ -31,12 +33,14 @@ pub struct DataFile {
     pub path: String,
     /// Size in bytes.
     pub size_bytes: u64,
-    /// Number of rows, unless a foreign writer left it out.
+    /// Number of rows, without those that are deleted, unless a foreign writer left it out.
     pub rows: Option<u64>,
     /// What the log knows of columns, by name.
     pub columns: BTreeMap<String, ColumnStatistics>,
     /// Whether the file is one of ours, by the mark that the log has on it, or, if an earlier version wrote it, by its name.
     pub is_ours: bool,
+    /// Which rows are deleted, where some are.
+    pub deletion: Option<DeletionVector>,
 }
 
 /// What the log knows of one column of one file.
@@ -73,12 +77,6 @@ impl Snapshot {
     pub(super) fn read(table: &Table, state: &DeltaTableState) -> Result<Self> {
         let mut files = Vec::new();
         for view in state.log_data().iter() {
-            if view.deletion_vector_descriptor().is_some() {
-                return Err(Error::storage(
-                    table.lake.clone(),
-                    format!("{} has a deletion vector, which sessionlake does not read", view.path()),
-                ));
-            }
             files.push(DataFile {
                 path: view.path().into_owned(),
                 size_bytes: u64::try_from(view.size()).unwrap_or_default(),
@@ -107,11 +105,26 @@ fn described(table: &Table, view: &LogicalFileView) -> Result<DataFile> {
         statistics.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     // More rows than a file can have are no count, and neither are more nulls than rows.
     let counted = |rows: &u64| i64::try_from(*rows).is_ok();
-    let rows = parsed.get("numRecords").and_then(serde_json::Value::as_u64).filter(counted);
+    let stored = parsed.get("numRecords").and_then(serde_json::Value::as_u64).filter(counted);
     let mut columns = column_statistics(&parsed);
     for column in columns.values_mut() {
-        column.null_count = column.null_count.filter(|nulls| counted(nulls) && rows.is_none_or(|rows| *nulls <= rows));
+        column.null_count =
+            column.null_count.filter(|nulls| counted(nulls) && stored.is_none_or(|rows| *nulls <= rows));
     }
+    let placed = |path: &str| match path.contains("://") {
+        true => Err("is outside of the lake".to_owned()),
+        false => Ok(PathBuf::from(path)),
+    };
+    let deletion = DeletionVector::of_view(view, placed)
+        .map_err(|what| Error::storage(table.lake.clone(), format!("the deletion vector of {} {what}", view.path())))?;
+    let rows = match &deletion {
+        Some(deletion) => {
+            // Deleted rows may be the null ones.
+            columns.values_mut().for_each(|column| column.null_count = column.null_count.filter(|nulls| *nulls == 0));
+            stored.and_then(|rows| rows.checked_sub(deletion.rows()))
+        }
+        None => stored,
+    };
     #[expect(deprecated, reason = "nothing else tells the tags of a file")]
     let tags = view.add_action().tags.unwrap_or_default();
     let nan = tags.get(NAN_KEY).cloned().flatten();

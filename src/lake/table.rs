@@ -12,6 +12,7 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 use url::Url;
 
+use super::compacted::{compacted_versions, stand_in};
 use super::damage;
 use super::features::Facts;
 use super::hiding::{Hidden, Hiding};
@@ -305,6 +306,13 @@ impl Table {
     /// Reads on without the checkpoints that are damaged, where the rest of the log is whole, and tells which they are.
     async fn read_on(&mut self, up_to: Option<Version>, error: DeltaTableError) -> Result<()> {
         let place = format!("{}: {}/_delta_log", self.lake, self.name);
+        if self.read_compacted().await? {
+            return match up_to {
+                Some(version) => self.delta.load_version(version).await,
+                None => self.delta.load().await,
+            }
+            .map_err(|e| delta_error(&self.lake, e));
+        }
         let found = damage::find(&self.store(), up_to).await.map_err(|e| Error::storage(place.clone(), e))?;
         let commit = found.commit.map(|commit| format!("{} {}", commit.name, commit.what));
         let Some(first) = found.checkpoints.first() else {
@@ -376,9 +384,14 @@ impl Table {
         serde_json::to_value(delta_columns(&table_schema(self.name))?).map_err(Error::internal)
     }
 
+    /// Puts compacted files in the place of commits that are gone, and says whether any are.
+    async fn read_compacted(&self) -> Result<bool> {
+        stand_in(&self.store(), &self.hidden).await.map_err(|e| Error::storage(self.lake.clone(), e))
+    }
+
     /// Refuses a log with a commit without content, which reads as a version that changed nothing: a disk that lost a write
     /// leaves such files.
-    async fn refuse_empty_commits(&self) -> Result<()> {
+    async fn refuse_empty_commits(&mut self) -> Result<()> {
         // Where a checkpoint is hidden, all commits were read.
         let first = match self.hidden.is_empty() {
             true => self.version().saturating_sub(layout::CHECKPOINT_INTERVAL),
@@ -389,6 +402,7 @@ impl Table {
         let offset = folder.clone().join(format!("{first:020}"));
         let store = self.store();
         let mut entries = store.list_with_offset(Some(&folder), &offset);
+        let mut ends_in_compacted = false;
         while let Some(entry) = entries.try_next().await.map_err(|e| Error::storage(self.lake.clone(), e))? {
             if entry.size == 0 && entry.location.as_ref().ends_with(".json") {
                 return Err(Error::storage(
@@ -396,6 +410,12 @@ impl Table {
                     "the file is empty: the log is damaged",
                 ));
             }
+            let compacted = entry.location.filename().and_then(compacted_versions);
+            ends_in_compacted |= compacted.is_some_and(|(_, last)| last > self.version());
+        }
+        drop(entries);
+        if ends_in_compacted && self.read_compacted().await? {
+            self.delta.load().await.map_err(|e| delta_error(&self.lake, e))?;
         }
         Ok(())
     }
@@ -421,6 +441,15 @@ impl Table {
             return Err(Error::NotFound {
                 message: format!("{} has no version {version}", self.lake),
                 hint: Some(format!("the newest is {newest}; see select * from lake_history")),
+            });
+        }
+        if self.hidden.is_blurred(version) {
+            return Err(Error::NotFound {
+                message: format!(
+                    "the log of {} has version {version} only together with later ones, in a compacted file",
+                    self.lake
+                ),
+                hint: Some("see select * from lake_history for the others".to_owned()),
             });
         }
         match self.delta.load_version(version).await {

@@ -165,10 +165,17 @@ async fn lake_with_metadata(folder: &Path, change: fn(&mut Value)) -> Lake {
     lake
 }
 
+/// Changes the columns in the metadata of a log.
+fn rename(metadata: &mut Value, from: &str, to: &str) {
+    metadata["schemaString"] = json!(metadata["schemaString"].as_str().unwrap().replace(from, to));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_commit_of_ours_would_lose_is_refused_before_anything_is_written() {
-    let changes: [(Change, bool, &str); 4] = [
+    let changes: [(Change, bool, &str); 6] = [
         (|m| m["partitionColumns"] = json!(["workflow_id"]), true, "partition columns (workflow_id)"),
+        (|m| rename(m, "\"double\"", "\"long\""), true, "the type \"long\" where ours is \"double\""),
+        (|m| rename(m, "\"data\"", "\"payload\""), true, "Field(\"data\", PrimitiveType(\"string\"))"),
         (|m| m["configuration"]["delta.appendOnly"] = json!("true"), true, "delta.appendOnly = false"),
         (|m| m["configuration"]["delta.enableChangeDataFeed"] = json!("true"), true, "a change data feed"),
         (|m| m["configuration"]["delta.constraints.c"] = json!("time_in_workflow > 0"), true, "drop_constraint"),

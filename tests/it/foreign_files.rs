@@ -96,7 +96,7 @@ async fn lake_with_nan(folder: &Path, nan: f64) -> Lake {
 }
 
 /// Questions about NaN, with PostgreSQL's answers for the lakes of `lake_with_nan`.
-const NAN_QUESTIONS: [(&str, &str); 23] = [
+const NAN_QUESTIONS: [(&str, &str); 24] = [
     ("select count(*), count(time_in_workflow) from {t}", "14|12"),
     ("select count(*) from {t} where time_in_workflow > 1e9", "2"),
     ("select count(*) from {t} where time_in_workflow + 0 > 1e9", "2"),
@@ -114,6 +114,10 @@ const NAN_QUESTIONS: [(&str, &str); 23] = [
     ("select max(time_in_workflow) from {t}", "NaN"),
     ("select min(time_in_workflow) from {t}", "0.0"),
     ("select max(time_in_workflow) from {t} where time_in_workflow <> 'NaN'::float8", "inf"),
+    (
+        "select max(time_in_workflow), min(time_in_workflow) from {t} where session_id like 'x%' group by session_id like 'x%'",
+        "NaN|0.0",
+    ),
     ("select session_id from {t} order by time_in_workflow desc nulls last limit 1", "x4"),
     ("select session_id from {t} where time_in_workflow is not null order by time_in_workflow desc limit 1", "x4"),
     ("select session_id from {t} order by time_in_workflow limit 1", "x2"),
@@ -287,6 +291,90 @@ async fn types_of_other_writers_are_those_of_the_table() {
         rows.iter().map(|row| row.split('|').take(2).collect::<Vec<_>>().join("|")).collect::<Vec<_>>()
     };
     assert_eq!(kept(&query(&lake, all).await), kept(&before));
+}
+
+/// Deletes rows of the lake's only file as another program does: the file stays, and a vector says which rows are gone.
+fn delete_by_vector(folder: &Path, rows: &[u64]) {
+    let log = table_of(folder).join("_delta_log");
+    let mut protocol = Value::Null;
+    let mut add = Value::Null;
+    for path in files_in(&log, ".json") {
+        for line in std::fs::read_to_string(path).unwrap().lines() {
+            let action: Value = serde_json::from_str(line).unwrap();
+            for (kind, last) in [("protocol", &mut protocol), ("add", &mut add)] {
+                if action.get(kind).is_some() {
+                    *last = action.clone();
+                }
+            }
+        }
+    }
+    protocol["protocol"] = json!({ "minReaderVersion": 3, "minWriterVersion": 7,
+        "readerFeatures": ["deletionVectors"], "writerFeatures": ["deletionVectors", "appendOnly", "invariants"] });
+    let remove = json!({ "remove": { "path": add["add"]["path"], "deletionTimestamp": 1, "dataChange": true } });
+    let mut bits = 1_681_511_377_u32.to_le_bytes().to_vec();
+    rows.iter().copied().collect::<roaring::RoaringTreemap>().serialize_into(&mut bits).unwrap();
+    let size = bits.len();
+    bits.resize(size.next_multiple_of(4), 0);
+    let mut statistics: Value = serde_json::from_str(add["add"]["stats"].as_str().unwrap()).unwrap();
+    statistics["tightBounds"] = json!(false);
+    add["add"]["stats"] = json!(statistics.to_string());
+    add["add"]["deletionVector"] = json!({ "storageType": "i", "pathOrInlineDv": z85::encode(&bits),
+        "sizeInBytes": size, "cardinality": rows.len() });
+    commit(folder, &[protocol, remove, add]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rows_that_another_program_deleted_by_a_vector_are_gone_and_come_back_with_an_export() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_of_six(folder.path()).await;
+    delete_by_vector(folder.path(), &[1, 3, 4]);
+    let questions = [
+        ("select string_agg(session_id, ',' order by session_id) from workflow_sessions", "s0,s2,s5"),
+        ("select count(*), count(ended_at), count(time_in_workflow), count(data) from workflow_sessions", "3|3|3|0"),
+        (
+            "select min(session_id), max(session_id), min(time_in_workflow), max(time_in_workflow) from workflow_sessions",
+            "s0|s5|10.0|60.0",
+        ),
+        ("select count(*) from workflow_sessions where session_id = 's3'", "0"),
+        ("select count(*) from workflow_sessions where time_in_workflow > 30", "1"),
+        ("select count(*) from workflow_sessions where started_at >= '2026-11-20T10:02:00Z'", "2"),
+        ("select session_id from workflow_sessions order by started_at desc limit 1", "s5"),
+        ("select session_id from workflow_sessions where workflow_id = 'w-1' limit 5", "s5"),
+        ("select sum(rows) from lake_files", "3"),
+        ("select count(*) from (select * from workflow_sessions limit 3)", "3"),
+    ];
+    let asked = questions.map(|(question, _)| question);
+    for (have, (question, answer)) in answers(&lake, &asked).await.into_iter().zip(questions) {
+        assert_eq!(have, [answer], "{question}");
+    }
+    // The file is rewritten without what is deleted; one of the deleted sessions is in the export.
+    let later = folder.path().join("later.csv");
+    let rows =
+        "s0,2026-11-20T10:00:00Z,2026-11-20T11:00:00Z,5000,w-0\ns1,2026-11-20T10:01:00Z,2026-11-20T11:00:00Z,20,w-1\n";
+    std::fs::write(&later, format!("Session Id,Started At,Ended At,Time in Workflow,Workflow Id\n{rows}")).unwrap();
+    let ledger = take(&lake, &[source(&later, 2)]).await;
+    assert_eq!((ledger.total.updated, ledger.total.inserted), (1, 1), "{}", ledger.total);
+    let all = "select string_agg(session_id, ',' order by session_id), max(time_in_workflow) from workflow_sessions";
+    assert_eq!(query(&lake, all).await, ["s0,s1,s2,s5|5000.0"]);
+    let files = lake.open(sessionlake::lake::layout::SESSIONS).await.unwrap().unwrap().snapshot().unwrap();
+    assert!(files.files.iter().all(|file| file.deletion.is_none()) && files.rows() == Some(4), "{files:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_deletion_vector_is_an_error_that_names_the_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_of_six(folder.path()).await;
+    delete_by_vector(folder.path(), &[1]);
+    let newest = files_in(&table_of(folder.path()).join("_delta_log"), ".json").pop().unwrap();
+    let text = std::fs::read_to_string(&newest).unwrap();
+    std::fs::write(&newest, text.replace("\"cardinality\":1", "\"cardinality\":2")).unwrap();
+    let engine = crate::lakes::open(&lake, Default::default()).await.unwrap();
+    let frame = engine.context().sql("select session_id from workflow_sessions").await.unwrap();
+    let error = frame.collect().await.unwrap_err().to_string();
+    assert!(
+        error.contains("ended-") && error.contains("deletion vector") && error.contains("1 rows where the log says 2"),
+        "{error}"
+    );
 }
 
 /// Makes another program's table of a lake's: partitioned by these columns, which its files do not have any more.

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use serde_json::{Value, json};
+use sessionlake::engine::{At, LakeView};
 use sessionlake::lake::Lake;
 
 use crate::lakes::{files_in, lake_in, query, source, take, try_take};
@@ -140,5 +141,40 @@ async fn names_of_files_may_hold_any_sign_and_are_rewritten_like_others() {
         assert_eq!(ledger.total.updated, 3, "{logged}");
         assert_eq!(count(&lake, "true").await, "3", "{logged}");
         assert_eq!(count(&lake, "workflow_id = 'workflow-9'").await, "3", "{logged}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_compacted_file_is_read_in_the_place_of_commits_that_are_gone() {
+    for gone in [&[][..], &[1, 2, 3], &[2, 3], &[3], &[1, 2], &[2]] {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake_with(folder.path(), |_| ()).await;
+        let log = folder.path().join("lake/workflow_sessions/_delta_log");
+        let commit = |version: u32| log.join(format!("{version:020}.json"));
+        let actions: String = (1..=3)
+            .flat_map(|version| {
+                let text = std::fs::read_to_string(commit(version)).unwrap();
+                let kept = |line: &&str| !line.contains("\"commitInfo\"");
+                text.lines().filter(kept).map(|line| format!("{line}\n")).collect::<Vec<_>>()
+            })
+            .collect();
+        std::fs::write(log.join(format!("{:020}.{:020}.compacted.json", 1, 3)), actions).unwrap();
+        gone.iter().for_each(|version| std::fs::remove_file(commit(*version)).unwrap());
+        assert_eq!(count(&lake, "true").await, "3", "{gone:?}");
+        assert_eq!(count(&lake, "workflow_id = 'workflow-2'").await, "1", "{gone:?}");
+        let at = |version| LakeView::open(&lake, At::Version(version), None);
+        assert!(at(0).await.is_ok() && at(3).await.is_ok(), "{gone:?}");
+        // A version whose actions are told with those of a later one is not to be had any more.
+        if let Some(oldest) = gone.first().filter(|oldest| **oldest < 3) {
+            let error = at(u64::from(*oldest)).await.unwrap_err().to_string();
+            assert!(error.contains("compacted"), "{gone:?}: {error}");
+        }
+        let later = folder.path().join("later.csv");
+        let rows = "a,2026-11-20T10:00:00.000001Z,2026-11-20T11:00:00Z,workflow-9\nnew,2026-11-20T10:00:00Z,,";
+        std::fs::write(&later, format!("Session Id,Started At,Ended At,Workflow Id\n{rows}\n")).unwrap();
+        let ledger = take(&lake, &[source(&later, 2)]).await;
+        assert_eq!((ledger.total.updated, ledger.total.inserted), (1, 1), "{gone:?}");
+        assert!(commit(4).is_file(), "{gone:?}");
+        assert_eq!(count(&lake, "true").await, "4", "{gone:?}");
     }
 }
