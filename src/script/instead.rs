@@ -80,7 +80,7 @@ const INSTEAD: &[(&str, &str)] = &[
     ("to_json", "--format json writes lists and structs as JSON"),
     ("to_number", "write regexp_replace(text, '[^0-9.-]', '', 'g')::double precision"),
     ("transaction_timestamp", "write now(), which is the same instant in the whole run"),
-    ("trim_array", "write array_slice(list, 1, array_length(list) - count)"),
+    ("trim_array", "write array_slice(list, 1, -3) to leave out the last two"),
     ("trim_scale", "decimals have the scale of their type"),
     ("unistr", "write E'\\u00e4', or chr(code)"),
     ("width_bucket", "write floor((x - low) / (high - low) * count)::int + 1 within the bounds"),

@@ -3,7 +3,7 @@
 
     tests/postgres/ask.py [--binary FILE] [--docs] [FILE…]     # psql's variables (PGHOST, PGPORT, PGUSER) say which server
 
-The files are those of record.py, by default chapter_*.tsv. A statement is the same, other on purpose (the line says what ours is and why), refused by us
+The files are those of record.py, by default chapters/*.tsv. A statement is the same, other on purpose (the line says what ours is and why), refused by us
 (so does the line), or differs: then it is printed, and the exit code is 1. With --docs the table of docs/sql.md is written anew.
 """
 
@@ -67,7 +67,7 @@ def same_cell(ours, theirs):
         theirs = theirs.removesuffix("+00")
     if ours in ("true", "false") and theirs in ("t", "f"):
         return ours[0] == theirs
-    if ours.startswith("[") and theirs.startswith("{"):
+    if ours.startswith("[") and theirs.startswith(("{", "[")):
         # Lists are written as JSON has them.
         theirs = theirs.translate(str.maketrans("{}", "[]")).replace("NULL", "null")
         return ours.replace(" ", "").replace('"', "") == theirs.replace(" ", "").replace('"', "")
@@ -103,7 +103,7 @@ def table(chapters):
             shown = "<br>".join("`" + sql.replace("|", "\\|") + "`" for sql, _ in statements[:3])
             if len(statements) > 3:
                 shown += f"<br>and {len(statements) - 3} more"
-            out.append(f"| {shown} | {why} |")
+            out.append(f"| {shown} | " + why.replace("|", "\\|") + " |")
         out.append("")
     return "\n".join(out)
 
@@ -114,7 +114,7 @@ def main():
     arguments.add_argument("--docs", action="store_true")
     arguments.add_argument("files", nargs="*")
     given = arguments.parse_args()
-    files = [pathlib.Path(name) for name in given.files] or sorted(HERE.glob("chapter_*.tsv"))
+    files = [pathlib.Path(name) for name in given.files] or sorted(HERE.glob("chapters/*.tsv"))
     asked, chapter = [], None
     for path in files:
         for number_of_line, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):

@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident,
-    NamedWindowExpr, OrderByExpr, OrderByOptions, Select, Value, VisitMut, VisitorMut, WindowSpec, WindowType,
+    NamedWindowExpr, ObjectName, OrderByExpr, OrderByOptions, Select, Value, VisitMut, VisitorMut, WindowSpec, WindowType,
 };
 
 use super::syntax::{any_character, is_named};
@@ -71,8 +71,14 @@ fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
+/// Functions that are of every equal element in PostgreSQL, and of the first here; with their names here.
+const OF_ALL: [(&str, &str); 2] = [("array_remove", "array_remove_all"), ("array_replace", "array_replace_all")];
+
 /// Rewrites one call.
 pub(super) fn function(function: &mut Function) {
+    if let Some((_, all)) = OF_ALL.iter().find(|(name, _)| is_named(function, name)) {
+        function.name = ObjectName::from(vec![Ident::new(*all)]);
+    }
     let is_gathered = is_named(function, "array_agg") || is_named(function, "string_agg");
     let is_pattern = function.name.0.len() == 1 && function.name.to_string().to_lowercase().starts_with("regexp_");
     let is_replaced = is_named(function, "regexp_replace");

@@ -131,7 +131,7 @@ fn figured(expr: &Expr) -> Option<Figured> {
         Expr::Ceil { .. } => Figured::of("ceil"),
         Expr::Floor { .. } => Figured::of("floor"),
         Expr::Position { .. } => Figured::of("position"),
-        Expr::Substring { .. } => Figured::of("substring"),
+        Expr::Substring { shorthand, .. } => Figured::of(if *shorthand { "substr" } else { "substring" }),
         Expr::Overlay { .. } => Figured::of("overlay"),
         Expr::Trim { trim_where, .. } => Figured::of(match trim_where {
             Some(TrimWhereField::Leading) => "ltrim",

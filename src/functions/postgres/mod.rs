@@ -32,7 +32,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         .collect()
 }
 
-/// Lists functions of DataFusion that have a name of PostgreSQL's too.
+/// Lists functions of DataFusion that have a name of PostgreSQL's too, which no other function has.
 pub fn synonyms() -> Vec<Arc<ScalarUDF>> {
     [(math::ceil(), "ceiling"), (math::signum(), "sign")]
         .map(|(function, name)| Arc::new(function.as_ref().clone().with_aliases([name])))
