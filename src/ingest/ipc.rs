@@ -66,11 +66,6 @@ impl IpcInput {
         Ok((Self { batches, leaves: Leaves::of_arrow(schema), batch: None, rows_read: 0 }, headers))
     }
 
-    /// Returns what is special of the columns.
-    pub(super) fn leaves(&self) -> &Leaves {
-        &self.leaves
-    }
-
     /// Returns the next rows, or `None` at the end.
     pub(super) fn next_block(&mut self) -> Result<Option<RowsBlock>> {
         loop {

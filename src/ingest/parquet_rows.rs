@@ -151,11 +151,6 @@ impl ParquetInput {
         })
     }
 
-    /// Returns what is special of the columns.
-    pub(super) fn leaves(&self) -> &Leaves {
-        &self.leaves
-    }
-
     /// Adds the columns from this position on, which the file does not have.
     pub(super) fn add_null_columns(&mut self, headers: &[String], from: usize) {
         self.null_columns = headers.get(from..).unwrap_or_default().to_vec();

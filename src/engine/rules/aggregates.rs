@@ -6,7 +6,8 @@ use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident,
-    NamedWindowExpr, ObjectName, OrderByExpr, OrderByOptions, Select, Value, VisitMut, VisitorMut, WindowSpec, WindowType,
+    NamedWindowExpr, ObjectName, OrderByExpr, OrderByOptions, Select, Value, VisitMut, VisitorMut, WindowSpec,
+    WindowType,
 };
 
 use super::syntax::{any_character, is_named};
