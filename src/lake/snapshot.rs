@@ -155,6 +155,7 @@ fn described(table: &Table, view: &LogicalFileView) -> Result<DataFile> {
         rows,
         columns,
         is_ours: nan.is_some() || layout::is_named_as_ours(&view.path()),
+        deletion,
         ..DataFile::default()
     })
 }

@@ -317,14 +317,14 @@ fn workbooks_files_with_types_and_tables_are_looked_at_and_flags_tried_on_them()
     }
     // Texts of a sheet in another format, marks of null, and a header that is nearly one.
     let rows: &[&[&str]] = &[
-        &["Sesion Id", "Started At", "Ended At", "Variables - Category"],
+        &["Session Id", "Started At", "Endd At", "Variables - Category"],
         &["s1", "20.11.2026 10:00", "20.11.2026 10:05", "NULL"],
         &["s2", "21.11.2026 10:00", "", "x"],
     ];
     workbook(&desk, "one.xlsx", &[("Sheet1", rows)]);
     let (lines, code) = objects(&desk, &["one.xlsx"]);
     let flags = fact(&lines, "flags that help").unwrap_or_else(|| panic!("{lines:?}"));
-    for flag in ["--map 'Sesion Id=session_id'", "--date-format de", "--null-mark NULL"] {
+    for flag in ["--map 'Endd At=ended_at'", "--date-format de", "--null-mark NULL"] {
         assert!(flags.contains(flag), "{flags}");
     }
     assert_eq!((code, fact(&lines, "of them unreadable")), (0, Some("0")));
