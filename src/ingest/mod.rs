@@ -74,6 +74,7 @@ mod signs;
 mod stage;
 mod stream;
 mod suggest;
+mod survey;
 mod time;
 mod typed;
 mod values;

@@ -17,6 +17,7 @@ use super::runs::{Batches, Liveness, Merge, Source, compact, compact_if_sparse};
 use super::stage::{ORDINAL, Staged};
 use crate::error::Result;
 use crate::lake::cluster::by_time;
+use crate::lake::preview::Preview;
 use crate::lake::read::read_rows;
 use crate::lake::{DataFile, FileWriter, Output, Snapshot, Table, WrittenFile, discard};
 use crate::schema;
@@ -59,7 +60,8 @@ pub async fn write(
                     batches: staying_rows(&store, &runtime, rewritten, liveness),
                 });
             }
-            match write_sorted(sources, liveness, &options, output.clone()) {
+            let preview = staged.survey.preview(liveness, !rewritten.is_empty())?;
+            match write_sorted(sources, liveness, preview, &options, output.clone()) {
                 Ok(written) => files.extend(written),
                 Err(error) => {
                     discard(&output, &files);
@@ -75,6 +77,7 @@ pub async fn write(
 fn write_sorted(
     sources: Vec<Source<'_>>,
     liveness: Liveness,
+    preview: Option<Preview>,
     options: &IngestOptions,
     output: Output,
 ) -> Result<Vec<WrittenFile>> {
@@ -84,7 +87,8 @@ fn write_sorted(
         Liveness::Active => "active",
         Liveness::Ended => "ended",
     };
-    let mut writer = FileWriter::new(schema, output, options.limits.threads, prefix).with_leaves(options.leaf_budget);
+    let writer = FileWriter::new(schema, output, options.limits.threads, prefix);
+    let mut writer = writer.with_leaves(options.leaf_budget).with_preview(preview);
     for batch in Merge::new(sources, key_column) {
         options.limits.check()?;
         writer.write(&batch?)?;
@@ -137,7 +141,7 @@ fn staying_rows<'a>(
 }
 
 /// Keeps the rows of a batch that are running, or that have ended.
-fn of_liveness(batch: &RecordBatch, liveness: Liveness) -> Result<RecordBatch> {
+pub(super) fn of_liveness(batch: &RecordBatch, liveness: Liveness) -> Result<RecordBatch> {
     let ended_at = batch.column(batch.schema().index_of("ended_at")?);
     let wanted = match liveness {
         Liveness::Active => arrow::compute::is_null(ended_at)?,

@@ -24,6 +24,7 @@ use super::reader::{Block, FileSummary, ReadBatch, Reader, Reject};
 use super::runs::RunStore;
 use super::signs::{Signs, refusal};
 use super::source::{ReadOptions, SourceFile};
+use super::survey::Survey;
 use crate::error::{Error, Result};
 use crate::lake::ledger::{FileLedger, add_warnings};
 use crate::schema::{self, COLUMNS};
@@ -85,6 +86,8 @@ pub struct Staged {
     pub keys: KeyStore,
     /// The good rows.
     pub runs: RunStore,
+    /// Some of the good rows.
+    pub survey: Survey,
     /// Number of good rows.
     pub rows: u64,
     /// First row number and file of each stretch of rows.
@@ -378,6 +381,7 @@ impl Staged {
         Ok(Self {
             keys: KeyStore::new(limits.memory_bytes / 4),
             runs: RunStore::new(run_schema(), limits.memory_bytes / 2)?,
+            survey: Survey::default(),
             rows: 0,
             stretches: Vec::new(),
             columns_seen: vec![0; files.len()],
@@ -471,6 +475,8 @@ fn push_rows(staged: &mut Staged, file: u32, read: &ReadBatch, content: Int64Arr
     staged.rows += rows as u64;
     let ordinals = UInt64Array::from_iter_values(first..staged.rows);
     let mut arrays: Vec<ArrayRef> = batch.columns().to_vec();
+    let stored = arrays.iter().cloned().chain([Arc::new(content.clone()) as ArrayRef]).collect();
+    staged.survey.add(&RecordBatch::try_new(schema::stored_schema(), stored)?, &content)?;
     arrays.push(Arc::new(content));
     arrays.push(Arc::new(ordinals));
     arrays.push(Arc::new(UInt64Array::from(read.lines.clone())));

@@ -17,6 +17,7 @@ mod hiding;
 pub mod history;
 pub mod layout;
 pub mod ledger;
+pub mod preview;
 pub mod read;
 pub mod snapshot;
 pub mod store;

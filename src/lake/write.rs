@@ -29,6 +29,7 @@ use super::cluster::cluster_page;
 use super::encode::{Encoders, RowGroup};
 use super::footer::{NAN_KEY, TYPES_KEY};
 use super::layout;
+use super::preview::Preview;
 use super::store;
 use super::table::Table;
 use crate::error::{Error, Result, io_error};
@@ -168,6 +169,8 @@ pub struct FileWriter {
     limits: FileLimits,
     /// Leaf columns of a file at most; 0 makes none.
     leaf_budget: usize,
+    /// Some of all rows that come, if they are known.
+    preview: Option<Preview>,
     /// The first rows of a file that is not open yet.
     sample: Vec<RecordBatch>,
     /// Rows of the file and of the row group that are being filled.
@@ -206,6 +209,7 @@ impl FileWriter {
             prefix,
             limits: FileLimits::default(),
             leaf_budget: 0,
+            preview: None,
             sample: Vec::new(),
             file_rows: 0,
             group_rows: 0,
@@ -229,6 +233,13 @@ impl FileWriter {
     #[must_use]
     pub fn with_leaves(mut self, leaf_budget: usize) -> Self {
         self.leaf_budget = leaf_budget;
+        self
+    }
+
+    /// Chooses leaf columns by some of all rows that come, too, and not by the first of each file alone.
+    #[must_use]
+    pub fn with_preview(mut self, preview: Option<Preview>) -> Self {
+        self.preview = preview;
         self
     }
 
@@ -336,7 +347,15 @@ impl FileWriter {
         let mut shredder = None;
         if self.leaf_budget > 0 {
             // The sample stands for the file: its paths get the columns.
-            let leaves = choose(&sample, &layout::SHREDDED_COLUMNS, self.leaf_budget);
+            let rows = sample.iter().map(RecordBatch::num_rows).sum();
+            let is_whole = rows < layout::SAMPLE_ROWS;
+            let group_rows = if is_whole { rows } else { self.limits.row_group_rows };
+            let spread = match self.preview.as_ref().filter(|_| !is_whole) {
+                Some(preview) => preview.of_file(&sample, self.limits.file_rows)?,
+                None => Vec::new(),
+            };
+            let looked_at = if spread.is_empty() { &sample } else { &spread };
+            let leaves = choose(looked_at, &layout::SHREDDED_COLUMNS, self.leaf_budget, group_rows);
             let fields = schema.fields().iter().cloned().chain(leaves.fields().into_iter().map(Arc::new));
             schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
             shredder = Some(FileShredder::new(layout::SHREDDED_COLUMNS.to_vec(), leaves));

@@ -26,7 +26,7 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::computed::{Computed, OF_STRINGS, of_column};
 use super::document::{Seen, Walker};
 use super::leaf::{Kind, Leaf, LeafSet, is_index};
-use super::pools::RarePaths;
+use super::pools::{Limits, RarePaths};
 use crate::texts::TextFunction;
 
 /// Rows of the sample at most, spread evenly.
@@ -37,6 +37,9 @@ const COMPRESSED_TEXTS: usize = 4;
 const RAREST: usize = 100;
 /// Strings longer than this on average are notes and payloads: as large as the text they come from.
 const LONG_TEXT_BYTES: usize = 64;
+/// Long strings that repeat so often have a leaf all the same, up to this length on average.
+const LONG_REPEATS: usize = 8;
+const LONGEST_TEXT_BYTES: usize = 1_024;
 /// Compressed bits a value from which on a second copy of a column is not worth it. Names and codes take 1 to 12 bits, phone
 /// numbers 39, e-mail addresses 48.
 const COSTLY_BITS: usize = 24;
@@ -48,6 +51,12 @@ const DICTIONARY_SHARE: usize = 16;
 /// customer numbers gave way, 5 MB of a lake of 198 MB: they are in every session, and to count them by number took 1.38 CPU seconds
 /// in place of 0.05 on a million.
 const BYTES_PERCENT: usize = 23;
+
+/// Leaf columns whose own bytes are not counted: those of usual documents.
+const FREE_COLUMNS: usize = 64;
+/// What a column of a row group takes beside its values: its part of the footer and of the page indexes, and the dictionary's page. Of 100,000
+/// documents with 500 paths a footer grew by 340 bytes a column, and each of some thirty paths of truth values took 500 bytes more than these.
+const COLUMN_BYTES: usize = 800;
 
 /// The values of one path.
 #[derive(Debug, Default)]
@@ -124,7 +133,14 @@ impl Values {
     }
 
     fn is_worth_it(&self, sampled: usize) -> bool {
-        self.rows * RAREST >= sampled && self.text_bytes <= LONG_TEXT_BYTES * self.text_rows
+        let is_long = self.text_bytes > LONG_TEXT_BYTES * self.text_rows;
+        self.rows * RAREST >= sampled && (!is_long || self.is_long_and_repeats())
+    }
+
+    /// Says whether long texts are so few that a dictionary holds them all: addresses of pages, sentences of prompts.
+    fn is_long_and_repeats(&self) -> bool {
+        let distinct: HashSet<u64> = self.hashes.iter().map(|(_, hash)| *hash).collect();
+        distinct.len() * LONG_REPEATS <= self.text_rows && self.text_bytes <= LONGEST_TEXT_BYTES * self.text_rows
     }
 
     /// Estimates the bytes of texts with a dictionary; its own share is small, for it serves a whole row group.
@@ -166,8 +182,8 @@ impl Candidate {
     }
 }
 
-/// Chooses at most about `budget` leaf columns for rows like these.
-pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) -> LeafSet {
+/// Chooses at most about `budget` leaf columns for row groups of so many rows like these.
+pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize, group_rows: usize) -> LeafSet {
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     let step = rows.div_ceil(SAMPLE_ROWS).max(1);
     let mut candidates: Vec<Candidate> = Vec::new();
@@ -242,17 +258,24 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
     candidates.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| place(&a.leaf).cmp(&place(&b.leaf))));
     leave_out_copies(&mut candidates, &other_columns(batches, columns, step));
     computed.truncate(budget);
-    let mut left = budget - computed.len();
-    candidates.retain(|candidate| {
+    let mut used = computed.len();
+    // What a column takes of itself, for as many of its rows as were sampled.
+    let column_bytes = COLUMN_BYTES * rows.min(SAMPLE_ROWS) / group_rows.max(rows).max(1);
+    candidates.retain_mut(|candidate| {
         let columns = candidate.leaf.kinds.count_ones() as usize + usize::from(candidate.computed.is_some());
-        let fits = columns <= left;
-        left -= if fits { columns } else { 0 };
+        let fits = used + columns <= budget;
+        if fits {
+            used += columns;
+            candidate.bytes += column_bytes * used.saturating_sub(FREE_COLUMNS).min(columns);
+        }
         fits
     });
     let computed_bytes =
         computed.iter().map(|(_, bytes)| bytes).chain(candidates.iter().filter_map(|c| c.computed.as_ref()));
     let computed_bytes: usize = computed_bytes.sum();
-    leave_out_costliest(&mut candidates, (text_bytes * BYTES_PERCENT / 100).saturating_sub(computed_bytes));
+    let budget_bytes = (text_bytes * BYTES_PERCENT / 100).saturating_sub(computed_bytes);
+    leave_out_costliest(&mut candidates, budget_bytes);
+    let mut spare = budget_bytes.saturating_sub(candidates.iter().map(|candidate| candidate.bytes).sum());
     candidates.sort_by(|a, b| place(&a.leaf).cmp(&place(&b.leaf)));
     let of_strings =
         |leaf: &Leaf| Computed { column: leaf.column.clone(), path: leaf.path.clone(), function: OF_STRINGS };
@@ -264,7 +287,10 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize) 
         let is_leaf = |path: &[String]| {
             leaves.iter().any(|leaf| leaf.column == name && leaf.path == path && leaf.inside.is_none())
         };
-        (name.to_owned(), rare.choose(&walker, is_leaf, sampled, RAREST, bytes, compressed_bytes))
+        let limits = Limits { rows: sampled, rarest: RAREST, text_bytes: bytes, spare };
+        let (pools, left) = rare.choose(&walker, is_leaf, &limits, compressed_bytes);
+        spare = left;
+        (name.to_owned(), pools)
     });
     let pools = pools.collect();
     LeafSet { leaves, pools, computed }
@@ -407,7 +433,7 @@ mod tests {
 
     fn chosen(budget: usize) -> Vec<String> {
         let batch = rows(9_000);
-        let leaves = choose(&[batch.slice(0, 4_001), batch.slice(4_001, 4_999)], &["data"], budget);
+        let leaves = choose(&[batch.slice(0, 4_001), batch.slice(4_001, 4_999)], &["data"], budget, 9_000);
         let told = |leaf: Leaf| match leaf.copy_of {
             Some(column) => format!("{} of {column}", leaf.path.join(".")),
             None => leaf.path.join("."),

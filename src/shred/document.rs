@@ -18,7 +18,7 @@ use std::ops::Range;
 use jiter::{JiterResult, Peek};
 
 use super::elements::Arrays;
-use super::leaf::{BROKEN, CONTAINER, Kind, Leaf, NULL, below, coded_pool_key, is_index};
+use super::leaf::{ALL_KINDS, BROKEN, CONTAINER, Kind, Leaf, NULL, below, coded_pool_key, is_index};
 use super::manifest::PathNode;
 use super::pools::{MAX_POOLED_BYTES, Pools};
 use crate::json::numbers::{Told, told};
@@ -54,6 +54,8 @@ struct Node {
     has_objects: bool,
     /// The leaf of this path, if it has one.
     leaf: Option<usize>,
+    /// The kinds of scalars that have no column of that leaf, and go to the pool of exceptions.
+    exceptions: u8,
     /// The pool of this path, if it has one.
     pool: Option<u8>,
     /// The pool of paths below that were not thought of.
@@ -190,17 +192,20 @@ impl Walker {
                     let node = walker.reach(&leaf.path);
                     walker.arrays.add_leaf(node, inside, number);
                 }
-                None => walker.add_leaf(&leaf.path, number),
+                None => {
+                    let is_kept = pools.is_some_and(|pools| pools.count > Pools::EXCEPTIONS);
+                    walker.add_leaf(&leaf.path, number, if is_kept { ALL_KINDS & !leaf.kinds } else { 0 });
+                }
             }
         }
         walker
     }
 
-    /// Takes the values at a path for a leaf from now on.
-    pub fn add_leaf(&mut self, path: &[String], leaf: usize) {
+    /// Takes the values at a path for a leaf from now on, but for those of kinds that are exceptions.
+    pub fn add_leaf(&mut self, path: &[String], leaf: usize, exceptions: u8) {
         let node = self.reach(path);
-        self.nodes[node].leaf = Some(leaf);
-        self.nodes[node].pool = None;
+        let node = &mut self.nodes[node];
+        (node.leaf, node.exceptions, node.pool) = (Some(leaf), exceptions, None);
     }
 
     fn reach(&mut self, path: &[String]) -> usize {
@@ -443,7 +448,7 @@ impl Walker {
         if let Some(taken) = taken.filter(|_| takes_all || this.leaf.is_some()) {
             self.taken.push((node, taken));
         }
-        if takes_all || this.pool.is_some() {
+        if takes_all || this.pool.is_some() || this.exceptions & kind != 0 {
             let is_deep = || {
                 kind == CONTAINER && brackets(text.as_bytes().get(value.clone()).unwrap_or_default()) >= MANY_BRACKETS
             };
@@ -470,7 +475,8 @@ impl Walker {
         self.pooled.iter().filter_map(move |(number, start, end)| {
             let node = &self.nodes[*number];
             let key = node.pool_code.as_ref().map_or(&node.pool_key, |(_, key)| key);
-            Some(Pooled { node: *number, pool: node.pool, key, value: document.get(*start..*end)? })
+            let exceptions = node.leaf.map(|_| Pools::EXCEPTIONS);
+            Some(Pooled { node: *number, pool: node.pool.or(exceptions), key, value: document.get(*start..*end)? })
         })
     }
 
@@ -526,6 +532,7 @@ impl Walker {
             has_arrays: this.has_arrays,
             leaf: this.leaf.is_some(),
             missed: this.leaf.and_then(|leaf| missed.get(leaf).copied()).unwrap_or_default(),
+            has_exceptions: this.exceptions & this.kinds != 0,
             has_objects: this.has_objects && this.pool.is_some(),
             pool: this.pool,
             pool_code: this.pool.and(this.pool_code.as_ref()).map(|(code, _)| *code),

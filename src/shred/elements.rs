@@ -66,7 +66,7 @@ impl Arrays {
             None => self.add(node, Walker::for_leaves(std::iter::empty(), None)),
         };
         let elements = &mut self.elements[number];
-        elements.walker.add_leaf(inside, leaf);
+        elements.walker.add_leaf(inside, leaf, 0);
         elements.leaves.push(leaf);
     }
 

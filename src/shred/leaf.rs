@@ -7,7 +7,7 @@ use arrow::datatypes::{DataType, Field};
 
 use super::computed::Computed;
 use super::pools::Pools;
-pub use crate::json::kinds::{BROKEN, CONTAINER, KINDS, Kind, NULL};
+pub use crate::json::kinds::{ALL_KINDS, BROKEN, CONTAINER, KINDS, Kind, NULL};
 
 /// What the names of leaf columns start with; no column of ours or of an export does.
 pub const LEAF_PREFIX: &str = "~shred/";

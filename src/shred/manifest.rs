@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::leaf::{BROKEN, CONTAINER, coded_pool_key, pool_key};
+use super::pools::Pools;
 
 /// The key of the manifest among the footer's key/value pairs.
 pub const MANIFEST_KEY: &str = "sessionlake.shred";
@@ -45,6 +46,9 @@ pub struct PathNode {
     /// Kinds met that have no column, since they came after the columns were chosen.
     #[serde(rename = "m", default, skip_serializing_if = "is_zero")]
     pub missed: u8,
+    /// Whether the values of those kinds are in the pool of exceptions, under the path's name.
+    #[serde(rename = "z", default, skip_serializing_if = "is_false")]
+    pub has_exceptions: bool,
     /// Whether objects are among the containers met at the path; noted in files with pools.
     #[serde(rename = "o", default, skip_serializing_if = "is_false")]
     pub has_objects: bool,
@@ -138,6 +142,15 @@ impl Manifest {
         is_whole.then(|| (pool, node.pool_code.map_or_else(|| pool_key(path), coded_pool_key)))
     }
 
+    /// Returns the pool that has all values at the path of a leaf for which the leaf has no column, and the path's key in its documents.
+    pub fn exceptions(&self, column: &str, path: &[String]) -> Option<(u8, String)> {
+        let root = self.columns.get(column)?;
+        let PathState::Present(node) = root.find(path) else { return None };
+        let is_whole =
+            node.leaf && node.has_exceptions && !node.unpooled && root.lost_pools >> Pools::EXCEPTIONS & 1 == 0;
+        is_whole.then(|| (Pools::EXCEPTIONS, pool_key(path)))
+    }
+
     /// Adds what other rows of the same file have.
     pub fn merge(&mut self, other: Self) {
         self.copies.extend(other.copies);
@@ -177,6 +190,7 @@ impl PathNode {
         self.has_arrays |= other.has_arrays;
         self.leaf |= other.leaf;
         self.missed |= other.missed;
+        self.has_exceptions |= other.has_exceptions;
         self.has_objects |= other.has_objects;
         self.pool = self.pool.or(other.pool);
         self.pool_code = self.pool_code.or(other.pool_code);

@@ -26,11 +26,11 @@ pub const MAX_POOLED_BYTES: usize = 2_048;
 const MAX_POOLS: u8 = 24;
 /// Of a hundred rows, those that a pool is for.
 const ROWS_PERCENT: usize = 4;
-/// A path of fewer values than one in this many rows shares a pool where it has no leaf. That is more than is rare, for a sample of
-/// 4,096 rows tells one in a hundred from the next path only by luck: a path of 0.74 % had neither in 2 files of 39, and parsing
-/// the text of these two was most of what it cost to ask for it.
-const POOLED: usize = 66;
-/// Bytes of all pools of a column at most, as a percentage of what its text compresses to.
+/// A path of fewer values than one in this many rows is rare, and pooled whether or not leaves left bytes over. That is more than has no leaf,
+/// for a sample of 4,096 rows tells one in a hundred from the next path only by luck: a path of 0.74 % had neither in 2 files of 39, and
+/// parsing the text of these two was most of what it cost to ask for it.
+const RARE: usize = 66;
+/// Bytes of all rare paths of a column at most, as a percentage of what its text compresses to.
 const BYTES_PERCENT: usize = 6;
 /// Of a hundred bytes of text, those that a pool takes at most in one batch, be the sample as it may.
 const LOST_PERCENT: usize = 10;
@@ -51,6 +51,8 @@ pub struct Pools {
 impl Pools {
     /// The pool of paths that the sample did not have, or only once.
     pub const UNFORESEEN: u8 = 0;
+    /// The pool of values at the paths of leaves whose kind the sample did not have.
+    pub const EXCEPTIONS: u8 = 1;
 }
 
 /// What a sample has at one path.
@@ -60,12 +62,27 @@ struct Sampled {
     /// The values as documents write them.
     values: Vec<u8>,
     has_long: bool,
+    /// Rows in which the value is an array or an object.
+    containers: usize,
 }
 
 /// Learns from a sample which paths are rare.
 #[derive(Debug, Default)]
 pub(super) struct RarePaths {
     by_node: HashMap<usize, Sampled>,
+}
+
+/// What pools may take.
+#[derive(Debug)]
+pub(super) struct Limits {
+    /// Rows sampled.
+    pub rows: usize,
+    /// A path of one row in so many could have a leaf.
+    pub rarest: usize,
+    /// What the column's text compresses to.
+    pub text_bytes: usize,
+    /// Bytes that the leaves left over, for paths that are not rare.
+    pub spare: usize,
 }
 
 /// Some paths that are pooled or left out together.
@@ -85,33 +102,32 @@ impl RarePaths {
         sampled.rows += 1;
         sampled.values.extend_from_slice(pooled.value.as_bytes());
         sampled.has_long |= pooled.value.len() > MAX_POOLED_BYTES;
+        sampled.containers += usize::from(pooled.value.starts_with(['[', '{']));
     }
 
-    /// Chooses the pools of a column of which so many rows were sampled, whose text compresses to so many bytes; paths of one row
-    /// in `rarest` or more give way first, and leaves have columns of their own.
+    /// Chooses the pools of a column, and says how much of the spare bytes is left; leaves have columns of their own.
     pub fn choose(
         &self,
         walker: &Walker,
         is_leaf: impl Fn(&[String]) -> bool,
-        rows: usize,
-        rarest: usize,
-        text_bytes: usize,
+        limits: &Limits,
         compressed: impl Fn(&[u8]) -> usize,
-    ) -> Pools {
+    ) -> (Pools, usize) {
+        let Limits { rows, rarest, text_bytes, spare } = *limits;
         let all = walker.paths();
         let documents: HashMap<&[String], u64> =
             all.iter().map(|(node, path)| (path.as_slice(), walker.documents(*node))).collect();
         let mut units: Vec<Unit> = Vec::new();
         let mut single: BTreeMap<&[String], Unit> = BTreeMap::new();
-        let mut pools = Pools { count: 1, ..Pools::default() };
+        let mut pools = Pools { count: Pools::EXCEPTIONS + 1, ..Pools::default() };
         let mut row_counts: HashMap<usize, usize> = HashMap::new();
         for (index, (node, path)) in all.iter().enumerate() {
             let Some(sampled) = self.by_node.get(node) else { continue };
             if is_leaf(path) || path.iter().any(|key| is_index(key)) {
                 continue;
             }
-            let is_rare = sampled.rows == 1 || sampled.rows * POOLED < rows;
-            if !is_rare || sampled.has_long {
+            // Arrays that are in many rows would be stored twice, and what is asked of their elements has leaves.
+            if sampled.has_long || (!is_rare(sampled.rows, rows) && sampled.containers * 2 > sampled.rows) {
                 pools.paths.push((path.clone(), None));
                 continue;
             }
@@ -136,19 +152,24 @@ impl RarePaths {
             unit.bytes += sampled.values.len() + path.last().map_or(0, String::len);
         }
         units.extend(single.into_values());
-        // Units are taken out from the back while the pools cost too much. Last are the paths that are hardly rare, since a query that
-        // parses the text for them finds a value in many of the rows that it parses; among equals the costliest is last.
+        let (mut units, mut frequent): (Vec<Unit>, Vec<Unit>) =
+            units.into_iter().partition(|unit| is_rare(unit.rows, rows));
+        // Units are taken out from the back while they cost too much. Of rare paths the last are those that are hardly rare, since a query
+        // that parses the text for them finds a value in many of the rows that it parses; among equals the costliest is last. Of frequent
+        // paths it is the one that costs most for each value.
         let order = |unit: &Unit| (unit.rows * rarest >= rows, unit.bytes);
         units.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.paths.cmp(&b.paths)));
-        let mut sum: usize = units.iter().map(|unit| unit.bytes).sum();
-        while sum > text_bytes * BYTES_PERCENT / 100 {
-            let Some(costliest) = units.pop() else { break };
-            sum -= costliest.bytes;
+        let cost = |a: &Unit, b: &Unit| (a.bytes * b.rows).cmp(&(b.bytes * a.rows));
+        frequent.sort_by(|a, b| cost(a, b).then_with(|| a.paths.cmp(&b.paths)));
+        let out = take_out(&mut units, text_bytes * BYTES_PERCENT / 100);
+        for costliest in out.into_iter().chain(take_out(&mut frequent, spare)) {
             match costliest.closes {
                 Some(above) => pools.closed.push(above),
                 None => pools.paths.extend(costliest.paths.iter().map(|index| (all[*index].1.clone(), None))),
             }
         }
+        let spare = spare - frequent.iter().map(|unit| unit.bytes).sum::<usize>();
+        units.append(&mut frequent);
         pools.closed.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
         let mut left: Vec<(usize, usize)> = units
             .iter()
@@ -156,10 +177,13 @@ impl RarePaths {
             .map(|index| (row_counts.get(index).copied().unwrap_or_default(), *index))
             .collect();
         left.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| all[a.1].1.cmp(&all[b.1].1)));
-        let most = (rows * ROWS_PERCENT / 100).max(1);
+        // Where more is to be pooled than so many pools have room for, each of them takes its part.
+        let all_rows: usize = left.iter().map(|(count, _)| count).sum();
+        let room = usize::from(MAX_POOLS - Pools::EXCEPTIONS - 1) / 2;
+        let most = (rows * ROWS_PERCENT / 100).max(all_rows / room).max(1);
         // Paths come from the rarest to the most frequent and fill one pool after the other: the next pool's number, and how many rows
         // the paths of the last pool have together.
-        let (mut next, mut filled) = (Pools::UNFORESEEN + 1, most);
+        let (mut next, mut filled) = (Pools::EXCEPTIONS + 1, most);
         for (count, index) in left {
             let mut pool = Some(Pools::UNFORESEEN);
             if count > 1 {
@@ -173,8 +197,24 @@ impl RarePaths {
             pools.count = pools.count.max(pool.map_or(0, |pool| pool + 1));
         }
         pools.paths.sort();
-        pools
+        (pools, spare)
     }
+}
+
+/// Says whether a path that so many of the sampled rows have is rare.
+fn is_rare(have_it: usize, rows: usize) -> bool {
+    have_it == 1 || have_it * RARE < rows
+}
+
+/// Takes units out from the back until the others take no more than so many bytes; returns those taken out.
+fn take_out(units: &mut Vec<Unit>, most: usize) -> Vec<Unit> {
+    let mut sum: usize = units.iter().map(|unit| unit.bytes).sum();
+    let mut kept = units.len();
+    while sum > most {
+        kept -= 1;
+        sum -= units.get(kept).map_or(sum, |unit| unit.bytes);
+    }
+    units.split_off(kept)
 }
 
 /// Builds the pools of one JSON column for one batch.
@@ -248,14 +288,19 @@ mod tests {
 
     use super::*;
 
-    fn choose(documents: &[String], text_bytes: usize) -> Pools {
+    fn choose_with(documents: &[String], text_bytes: usize, spare: usize) -> (Pools, usize) {
         let mut walker = Walker::for_sample();
         let mut rare = RarePaths::default();
         for document in documents {
             walker.walk(document);
             walker.pooled(document).for_each(|value| rare.add(&value));
         }
-        rare.choose(&walker, |path| path == ["leaf"], documents.len(), 100, text_bytes, <[u8]>::len)
+        let limits = Limits { rows: documents.len(), rarest: 100, text_bytes, spare };
+        rare.choose(&walker, |path| path == ["leaf"], &limits, <[u8]>::len)
+    }
+
+    fn choose(documents: &[String], text_bytes: usize) -> Pools {
+        choose_with(documents, text_bytes, 0).0
     }
 
     fn pool_of(pools: &Pools, path: &str) -> Option<Option<u8>> {
@@ -279,9 +324,39 @@ mod tests {
         assert_eq!(pool_of(&pools, "long"), Some(None));
         // A leaf and the index of an array are not for pools at all.
         assert_eq!((pool_of(&pools, "leaf"), pool_of(&pools, "0")), (None, None));
-        assert_eq!(pool_of(&pools, "rarer"), Some(Some(1)));
+        assert_eq!(pool_of(&pools, "rarer"), Some(Some(2)));
         assert_eq!(pool_of(&pools, "rare_b"), pool_of(&pools, "rarer"));
-        assert_eq!((pools.count, pools.closed.len()), (2, 0));
+        assert_eq!((pools.count, pools.closed.len()), (3, 0));
+    }
+
+    #[test]
+    fn what_leaves_left_over_is_for_frequent_paths_the_cheapest_a_value_first() {
+        let document = |row: usize| {
+            let dear = if row.is_multiple_of(2) { r#","dear":"a value that costs more than it is worth""# } else { "" };
+            let cheap = if row.is_multiple_of(3) { r#","cheap":1"# } else { "" };
+            let rare = if row.is_multiple_of(200) { r#","rare":1"# } else { "" };
+            format!(r#"{{"leaf":1{dear}{cheap}{rare}}}"#)
+        };
+        let documents: Vec<String> = (0..3_000).map(document).collect();
+        let pooled = |spare| {
+            let (pools, left) = choose_with(&documents, 1 << 20, spare);
+            (["dear", "cheap", "rare"].map(|path| pool_of(&pools, path).unwrap()), pools.count, left)
+        };
+        assert_eq!(pooled(0), ([None, None, Some(2)], 3, 0));
+        // A value and a byte for its place, a thousand times.
+        assert_eq!(pooled(2_500), ([None, Some(3), Some(2)], 4, 500));
+        assert_eq!(pooled(1 << 20).0, [Some(4), Some(3), Some(2)]);
+    }
+
+    #[test]
+    fn many_frequent_paths_share_the_pools_that_there_may_be() {
+        let document = |row: usize| {
+            let keys = (0..300).filter(|key| (row + key * 7).is_multiple_of(10)).map(|key| format!(r#""k{key}":1"#));
+            format!("{{{}}}", keys.collect::<Vec<_>>().join(","))
+        };
+        let documents: Vec<String> = (0..1_000).map(document).collect();
+        let (pools, _) = choose_with(&documents, 1 << 20, 1 << 30);
+        assert!(pools.count <= MAX_POOLS && pools.paths.iter().all(|(_, pool)| pool.is_some()), "{pools:?}");
     }
 
     #[test]
@@ -293,7 +368,7 @@ mod tests {
         };
         let documents: Vec<String> = (0..10_000).map(document).collect();
         let both = choose(&documents, 1 << 20);
-        assert_eq!((pool_of(&both, "often"), pool_of(&both, "once")), (Some(Some(1)), Some(Some(Pools::UNFORESEEN))));
+        assert_eq!((pool_of(&both, "often"), pool_of(&both, "once")), (Some(Some(2)), Some(Some(Pools::UNFORESEEN))));
         // Room for one of them.
         let one = choose(&documents, 100 * 125 * 16 / BYTES_PERCENT);
         assert_eq!((pool_of(&one, "often"), pool_of(&one, "once")), (Some(None), Some(Some(Pools::UNFORESEEN))));
@@ -310,13 +385,13 @@ mod tests {
         let pools = choose(&documents, documents.iter().map(String::len).sum());
         assert_eq!(pools.closed, [["cart"]]);
         assert_eq!(pool_of(&pools, "cart.item-5.name"), None);
-        assert_eq!(pool_of(&pools, "rare"), Some(Some(1)));
+        assert_eq!(pool_of(&pools, "rare"), Some(Some(2)));
         // What comes later is known to be left out.
         let mut walker = Walker::for_leaves(std::iter::empty(), Some(&pools));
         let later = r#"{"cart":{"item-x":{"name":"thing"}},"new":"y","rare":2}"#;
         walker.walk(later);
         let pooled: Vec<_> = walker.pooled(later).map(|value| (value.pool, value.key, value.value)).collect();
-        assert_eq!(pooled, [(Some(0), "/new", "\"y\""), (Some(1), "0~", "2")]);
+        assert_eq!(pooled, [(Some(0), "/new", "\"y\""), (Some(2), "0~", "2")]);
     }
 
     #[test]

@@ -19,7 +19,7 @@ use datafusion::physical_expr_adapter::{
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::computed_calls::ComputedCall;
-use super::derive::{Copied, Derive, call_of, put_together, returned};
+use super::derive::{Copied, Derive, Excepted, call_of, put_together, returned};
 use super::element_calls::ElementsCall;
 use super::extract::{Either, Extract, Extractions, Reading, Step};
 use crate::functions::{Asked, Form, JsonCall, json_call, plain_path};
@@ -69,7 +69,7 @@ impl PhysicalExprAdapter for ShredAdapter {
         let rewritten = expr
             .transform_down(|expr| {
                 let Some(call) = expr.downcast_ref::<ScalarFunctionExpr>() else { return Ok(Transformed::no(expr)) };
-                let replaced = match self.replace(call) {
+                let replaced = match self.replace(&expr, call)? {
                     Some(replaced) => Some(replaced),
                     None => self.extract(&expr, call)?,
                 };
@@ -132,32 +132,61 @@ impl ShredAdapter {
     }
 
     /// Returns what a call comes to in this file by its manifest; `None` if the text must be parsed.
-    fn replace(&self, call: &ScalarFunctionExpr) -> Option<Arc<dyn PhysicalExpr>> {
+    fn replace(
+        &self,
+        expr: &Arc<dyn PhysicalExpr>,
+        call: &ScalarFunctionExpr,
+    ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
         if let Some(elements) = ElementsCall::of(call) {
-            return elements.replace(self.manifest()?, &self.physical, call);
+            return Ok(self.manifest().and_then(|manifest| elements.replace(manifest, &self.physical, call)));
         }
         if let Some(wanted) = ComputedCall::of(call) {
-            return self.computed(&wanted, call);
+            return Ok(self.computed(&wanted, call));
         }
+        let Some(replaced) = self.leaves_of(call) else { return Ok(None) };
+        let Some(exceptions) = replaced.exceptions else { return Ok(Some(replaced.expression)) };
+        let Some(wanted) = Wanted::by(call) else { return Ok(None) };
+        let Some(excepted) = self.look_up(expr, call, wanted.reading, exceptions, true)? else { return Ok(None) };
+        // A row has one value at the path: the columns of the leaf have it, or the pool, and the other has none.
+        Ok(Some(match replaced.asked {
+            Asked::Presence => Arc::new(BinaryExpr::new(replaced.expression, Operator::Or, excepted)),
+            _ => {
+                let function = ScalarUDF::new_from_impl(Excepted::default());
+                call_of(function, vec![replaced.expression, excepted], call.return_type().clone())
+            }
+        }))
+    }
+
+    /// Returns what a call comes to in this file by the columns of a leaf, or because no document has the path; `None` if the text must be parsed.
+    fn leaves_of(&self, call: &ScalarFunctionExpr) -> Option<Replaced> {
         let known = json_call(call.fun().name()).filter(|known| known.asked.is_of_leaves())?;
         let (column, path) = keys(known, call)?;
         let manifest = self.manifest()?;
         if known.is_null_without_json && manifest.columns.get(&column).is_none_or(|root| root.kinds != 0) {
             return None;
         }
-        let constant = |value| -> Option<Arc<dyn PhysicalExpr>> { Some(Arc::new(Literal::new(value))) };
+        let constant = |value| -> Arc<dyn PhysicalExpr> { Arc::new(Literal::new(value)) };
         let nothing = match known.asked {
             Asked::Presence => ScalarValue::Boolean(Some(false)),
             _ => ScalarValue::try_from(call.return_type()).ok()?,
         };
-        match manifest.find(&column, &path) {
-            PathState::Unknown => None,
-            PathState::Absent => constant(nothing),
-            PathState::Present(node) => match self.derive(known.asked, manifest, &column, &path, node)? {
-                Derived::Nothing => constant(nothing),
-                Derived::Expression(expression, data_type) => Some(returned(expression, &data_type, call)),
-            },
-        }
+        let (derived, exceptions) = match manifest.find(&column, &path) {
+            PathState::Unknown => return None,
+            PathState::Absent => (Derived::Nothing, None),
+            PathState::Present(node) => {
+                let has_exceptions = node.leaf && node.missed & known.asked.reads() != 0;
+                let exceptions = match has_exceptions {
+                    true => Some(self.source(&column, manifest.exceptions(&column, &path)?)?),
+                    false => None,
+                };
+                (self.derive(known.asked, manifest, &column, &path, node)?, exceptions)
+            }
+        };
+        let expression = match derived {
+            Derived::Nothing => constant(nothing),
+            Derived::Expression(expression, data_type) => returned(expression, &data_type, call),
+        };
+        Some(Replaced { asked: known.asked, expression, exceptions })
     }
 
     /// Returns the column that holds the values of a call, where the file has one.
@@ -184,11 +213,24 @@ impl ShredAdapter {
         let pooled = self.pooled(&wanted);
         let is_pooled = pooled.is_some();
         let Wanted { column, path, reading, is_null_without_json, .. } = wanted;
-        let (column, path, documents) = match pooled {
-            Some((pool, key, documents)) => (pool, vec![Step::Key(key)], documents),
+        let source = match pooled {
+            Some(pool) => pool,
             None if is_null_without_json => return Ok(None),
-            None => (column, path, Arc::clone(documents)),
+            None => Source { column, path, documents: Arc::clone(documents) },
         };
+        self.look_up(expr, call, reading, source, is_pooled)
+    }
+
+    /// Returns a call that finds its value in these documents, together with others; `None` where it must do so by itself.
+    fn look_up(
+        &self,
+        expr: &Arc<dyn PhysicalExpr>,
+        call: &ScalarFunctionExpr,
+        reading: Reading,
+        source: Source,
+        is_pooled: bool,
+    ) -> Result<Option<Arc<dyn PhysicalExpr>>> {
+        let Source { column, path, documents } = source;
         let extractions = {
             let mut columns = self.extractions.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(columns.entry(column).or_default())
@@ -215,19 +257,22 @@ impl ShredAdapter {
         }))
     }
 
-    /// Returns the pool that has all values which a call may find at a path: its name, the path's key in its documents, and the
-    /// documents.
-    fn pooled(&self, wanted: &Wanted) -> Option<(String, String, Arc<dyn PhysicalExpr>)> {
+    /// Returns the pool that has all values which a call may find at a path.
+    fn pooled(&self, wanted: &Wanted) -> Option<Source> {
         let Wanted { column, path, is_of_objects, is_null_without_json, .. } = wanted;
         let keys: Vec<String> = path.iter().map(|step| step.key().map(str::to_owned)).collect::<Option<_>>()?;
         let manifest = self.manifest()?;
         if *is_null_without_json && manifest.columns.get(column)?.kinds != 0 {
             return None;
         }
-        let (pool, key) = manifest.pool(column, &keys, *is_of_objects)?;
+        self.source(column, manifest.pool(column, &keys, *is_of_objects)?)
+    }
+
+    /// Returns the documents of a pool, with the key of a path in them.
+    fn source(&self, column: &str, (pool, key): (u8, String)) -> Option<Source> {
         let pool = pool_name(column, pool);
-        let documents = Column::new(&pool, self.physical.index_of(&pool).ok()?);
-        Some((pool, key, Arc::new(documents)))
+        let documents = Arc::new(Column::new(&pool, self.physical.index_of(&pool).ok()?));
+        Some(Source { column: pool, path: vec![Step::Key(key)], documents })
     }
 
     /// The column of a leaf's kind. Texts that are mostly those of another column are put together from the two.
@@ -252,11 +297,11 @@ impl ShredAdapter {
         if node.kinds & asked.text_only(node.may_have_arrays()) != 0 {
             return None;
         }
-        let there = node.kinds & asked.reads();
-        if there == 0 {
+        let there = node.kinds & asked.reads() & !node.missed;
+        if there == 0 && (node.leaf || node.kinds & asked.reads() == 0) {
             return Some(Derived::Nothing);
         }
-        if !node.leaf || node.missed & asked.reads() != 0 {
+        if !node.leaf {
             return None;
         }
         let leaf = |kind: Kind| self.leaf(manifest, column, path, kind);
@@ -316,7 +361,23 @@ fn steps(call: &ScalarFunctionExpr) -> Option<(String, Vec<Step>)> {
     (!steps.is_empty()).then_some((column, steps))
 }
 
-/// What a call comes to in this file.
+/// Documents in which a value is looked up: the name of their column, the path in them, and the column.
+struct Source {
+    column: String,
+    path: Vec<Step>,
+    documents: Arc<dyn PhysicalExpr>,
+}
+
+/// A call by the columns of a leaf.
+struct Replaced {
+    asked: Asked,
+    /// What the call returns for all values that have a column.
+    expression: Arc<dyn PhysicalExpr>,
+    /// Where the others are, if there are any.
+    exceptions: Option<Source>,
+}
+
+/// What a call comes to in this file, but for exceptions.
 enum Derived {
     /// NULL in every row.
     Nothing,

@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::zip::zip;
-use arrow::compute::{cast, interleave};
+use arrow::compute::{cast, interleave, is_not_null};
 use arrow::datatypes::{ArrowPrimitiveType, DataType, Field, Float64Type, Int64Type};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::{Result, ScalarValue, exec_err};
@@ -113,6 +113,43 @@ impl ScalarUDFImpl for Copied {
         }
         let texts = cast(&texts.to_array(args.number_rows)?, &DataType::Utf8View)?;
         Ok(ColumnarValue::Array(zip(differs.as_boolean(), &texts, &copied)?))
+    }
+}
+
+/// A private function of what the columns of a leaf give and of what the pool of exceptions gives: in each row one of the two at most has a value.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct Excepted {
+    signature: Signature,
+}
+
+impl Default for Excepted {
+    fn default() -> Self {
+        Self { signature: Signature::any(2, Volatility::Immutable) }
+    }
+}
+
+impl ScalarUDFImpl for Excepted {
+    fn name(&self) -> &'static str {
+        "shredded_exceptions"
+    }
+
+    fn signature(&self) -> &Signature {
+        &self.signature
+    }
+
+    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
+        Ok(types.first().cloned().unwrap_or(DataType::Null))
+    }
+
+    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        let [usual, exceptions] = args.args.as_slice() else { return exec_err!("two columns expected") };
+        let exceptions = exceptions.to_array(args.number_rows)?;
+        let usual = usual.to_array(args.number_rows)?;
+        if is_without_values(&exceptions) {
+            return Ok(ColumnarValue::Array(usual));
+        }
+        let exceptions = cast(&exceptions, usual.data_type())?;
+        Ok(ColumnarValue::Array(zip(&is_not_null(&exceptions)?, &exceptions, &usual)?))
     }
 }
 

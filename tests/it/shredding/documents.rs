@@ -112,7 +112,7 @@ const MAILS: &[&str] = &[
 ];
 
 /// What the values begin with that a column of the table holds too.
-const COPIED: &str = "copied-";
+pub const COPIED: &str = "copied-";
 
 /// Returns the value of the column that a document's path copies.
 pub fn copied(document: Option<&str>) -> Option<&str> {

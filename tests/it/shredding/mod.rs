@@ -26,7 +26,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use object_store::local::LocalFileSystem;
 use sessionlake::engine::{Engine, EngineOptions, LakeTable, Leaves};
 use sessionlake::lake::write::FileLimits;
-use sessionlake::lake::{DataFile, FileWriter, Output};
+use sessionlake::lake::{DataFile, FileWriter, Output, WrittenFile};
 use sessionlake::schema;
 use sessionlake::zones::Tz;
 use url::Url;
@@ -89,13 +89,17 @@ fn write_batches(folder: &Path, batches: &[RecordBatch], budget: usize, limits: 
     for batch in batches {
         writer.write(batch).unwrap();
     }
-    let file = |written: sessionlake::lake::WrittenFile| DataFile {
+    data_files(writer.finish().unwrap())
+}
+
+fn data_files(written: Vec<WrittenFile>) -> Vec<DataFile> {
+    let file = |written: WrittenFile| DataFile {
         path: written.path,
         size_bytes: written.size_bytes,
         rows: Some(written.rows),
         ..DataFile::default()
     };
-    writer.finish().unwrap().into_iter().map(file).collect()
+    written.into_iter().map(file).collect()
 }
 
 fn engine(folder: &Path, files: &[DataFile], leaves: Leaves) -> Engine {

@@ -1,5 +1,6 @@
 //! What a scan reads: leaf columns in place of text, also for windows.
 
+use std::num::NonZeroUsize;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -8,11 +9,12 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use sessionlake::engine::{Engine, Leaves};
+use sessionlake::lake::preview::Preview;
 use sessionlake::lake::write::FileLimits;
-use sessionlake::lake::{DataFile, Footer, read_footers};
+use sessionlake::lake::{DataFile, FileWriter, Footer, Output, read_footers};
 
-use super::documents::documents;
-use super::{answer, batch, engine, write, write_batches};
+use super::documents::{COPIED, documents};
+use super::{answer, batch, data_files, engine, write, write_batches};
 
 const ONE_FILE: FileLimits = FileLimits { file_rows: 10_000, row_group_rows: 10_000 };
 
@@ -113,6 +115,96 @@ async fn rare_paths_are_read_from_pools() {
         assert!(right.lines().count() > 5, "{expression} finds nothing: {right}");
         let read = [bytes_scanned(&with, &asked[0]).await, bytes_scanned(&without, &asked[0]).await];
         assert_eq!(read[0] < read[1] / 4, is_pooled, "{read:?} bytes read with pools and without: {expression}");
+    }
+}
+
+/// Kinds that the sample did not have are read from the pool of exceptions, and all else from the leaf.
+#[tokio::test]
+async fn kinds_that_the_sample_did_not_have_are_read_from_a_pool() {
+    let long = format!(r#""{}""#, "x".repeat(5_000));
+    let flag = |row: usize| match row {
+        // Of ten thousand rows the sample has each third, from the first on.
+        1_000 => r#""true""#.to_owned(),
+        4_000 => r#""no\u0074 a\\\"b""#.to_owned(),
+        4_003 => "17".to_owned(),
+        7_000 => "1.50".to_owned(),
+        7_003 => "123456789012345678901234567890".to_owned(),
+        row => (row % 2 == 0).to_string(),
+    };
+    let document = |row: usize| {
+        let whole = match row {
+            4_000 => long.clone(),
+            row => row.to_string(),
+        };
+        let text = if row == 1_000 { "5".to_owned() } else { format!("\"t{}\"", row % 7) };
+        let copy = if row == 4_003 { "18".to_owned() } else { format!("\"{COPIED}{}\"", row % 40) };
+        let both = if row == 7_000 { r#"{"deep":1}"# } else { "\"b\"" };
+        format!(
+            r#"{{"flag":{},"whole":{whole},"text":{text},"copy":{copy},"both":{both},"note":"{}"}}"#,
+            flag(row),
+            words(row)
+        )
+    };
+    let documents: Vec<Option<String>> = (0..10_000).map(document).map(Some).collect();
+    let folder = tempfile::tempdir().unwrap();
+    let files = write(folder.path(), &documents, 20, ONE_FILE);
+    let (with, without) = (engine(folder.path(), &files, Leaves::Read), engine(folder.path(), &files, Leaves::Ignore));
+    for (is_pooled, expression) in [
+        (true, "json_get_bool(data, 'flag')"),
+        (true, "json_get_str(data, 'flag')"),
+        (true, "data->>'flag'"),
+        (true, "json_value(data, '$.flag')"),
+        (true, "json_get_int(data, 'flag')"),
+        (true, "json_get_float(data, 'flag')"),
+        (true, "(data->'flag')::boolean"),
+        (true, "data ? 'flag'"),
+        (true, "json_exists(data, '$.flag')"),
+        (true, "json_get_str(data, 'text')"),
+        (true, "json_get_int(data, 'text')"),
+        (true, "data->>'text'"),
+        (true, "data->>'copy'"),
+        (true, "json_get_int(data, 'copy')"),
+        (true, "json_get_float(data, 'flag') > 2 or json_get_bool(data, 'flag')"),
+        // An object is no exception: what asks for its text reads the document.
+        (false, "data->>'both'"),
+        (true, "json_get_str(data, 'both')"),
+        // A value that no pool holds.
+        (false, "length(json_get_str(data, 'whole'))"),
+        (true, "json_get_int(data, 'flag', 'below')"),
+    ] {
+        let question = format!("select {expression} as v, count(*) from t group by 1 order by 1 nulls first");
+        let read = bytes_of_same_answers(&with, &without, &question).await;
+        assert_eq!(read[0] < read[1] / 4, is_pooled, "{read:?} bytes read with pools and without: {expression}");
+    }
+}
+
+/// Paths and kinds that begin behind the first rows of a file have columns, where the writer was shown some of all rows.
+#[tokio::test]
+async fn paths_that_begin_late_have_leaves_where_the_writer_has_a_preview() {
+    let document = |row: usize| {
+        let late =
+            if row > 34_000 { format!(r#","late":{row},"kind":"now a text""#) } else { r#","kind":1"#.to_owned() };
+        format!(r#"{{"note":"{}"{late}}}"#, &words(row)[..40])
+    };
+    let documents: Vec<Option<String>> = (0..36_000).map(document).map(Some).collect();
+    let rows = batch(&documents);
+    let every = arrow::array::UInt32Array::from_iter_values((0..36_000).step_by(16));
+    let preview = arrow::compute::take_record_batch(&rows, &every).unwrap();
+    let question = "select sum(json_get_int(data, 'late')), count(json_get_str(data, 'kind')) from t";
+    for preview in [None, Some(Preview { rows: preview, one_in: 16, has_others: false })] {
+        let has_preview = preview.is_some();
+        let folder = tempfile::tempdir().unwrap();
+        let output = Output::Folder(folder.path().to_owned());
+        let writer = FileWriter::new(rows.schema(), output, NonZeroUsize::MIN, "ended");
+        let mut writer = writer.with_leaves(64).with_preview(preview);
+        writer.write(&rows).unwrap();
+        let files = data_files(writer.finish().unwrap());
+        let engine = engine(folder.path(), &files, Leaves::Read);
+        assert!(answer(&engine, &[question.to_owned()]).await.contains("69965000"), "the sum of 34,001 to 35,999");
+        let schema = first_footer(folder.path(), &files).await.schema;
+        for name in ["~shred/data/late#i", "~shred/data/kind#s"] {
+            assert_eq!(schema.field_with_name(name).is_ok(), has_preview, "{name} {schema:?}");
+        }
     }
 }
 
