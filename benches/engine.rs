@@ -183,6 +183,7 @@ fn scanning(criterion: &mut Criterion) {
         limits: Limits {
             threads: two,
             memory_bytes: 256 << 20,
+            spill_bytes: 1 << 40,
             cancelled: Arc::new(AtomicBool::new(false)),
             progress: Arc::new(|_| {}),
         },

@@ -100,9 +100,12 @@ impl Error {
         Self::Input { place, message: message.into(), hint: None }
     }
 
-    /// Makes a storage error from what was being done and what the storage said.
+    /// Makes a storage error from what was being done and what the storage said. A damaged file is named, whatever it was read for.
     pub fn storage(context: impl Into<String>, error: impl Into<Cause>) -> Self {
         let cause = error.into();
+        if let Some(DamagedFile { file, what }) = DamagedFile::behind(cause.as_ref()).cloned() {
+            return Self::Storage { context: file, message: what, source: Some(cause) };
+        }
         Self::Storage { context: context.into(), message: cause.to_string(), source: Some(cause) }
     }
 
@@ -135,6 +138,30 @@ impl Error {
             Self::Sql(error) => error.hint.as_deref(),
             _ => None,
         }
+    }
+}
+
+/// A file of the lake whose bytes are not those that were written. It goes through readers that do not know it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{file}: {what}")]
+pub struct DamagedFile {
+    /// The file, as people find it.
+    pub file: String,
+    /// What is wrong with it, and what to do.
+    pub what: String,
+}
+
+impl DamagedFile {
+    /// Finds the damaged file behind an error of those that read it.
+    pub fn behind<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
     }
 }
 
@@ -231,6 +258,9 @@ impl From<datafusion::error::DataFusionError> for Error {
     /// Sorts an engine error by who must act; a place is added by `script`, which knows the source.
     fn from(error: datafusion::error::DataFusionError) -> Self {
         use datafusion::error::DataFusionError as E;
+        if DamagedFile::behind(&error).is_some() {
+            return Self::storage("reading the lake", error);
+        }
         let (context, message) = match error.find_root() {
             E::ResourcesExhausted(message) => {
                 let hint = Some("raise --memory-limit, or let the query read less".to_owned());
@@ -238,6 +268,10 @@ impl From<datafusion::error::DataFusionError> for Error {
             }
             E::ObjectStore(error) => ("object store", error.to_string()),
             E::IoError(error) => ("input/output", error.to_string()),
+            // So come those of temporary files: a disk that is full is nothing that SQL could do better.
+            E::ArrowError(error, _) if matches!(error.as_ref(), arrow::error::ArrowError::IoError(..)) => {
+                ("temporary files", error.to_string())
+            }
             E::Internal(message) => return Self::Internal(message.clone()),
             // An error of ours that went through the engine, such as storage met while a table was read.
             E::External(error) if error.is::<Self>() => ("reading the lake", error.to_string()),
@@ -257,8 +291,76 @@ impl From<arrow::error::ArrowError> for Error {
     }
 }
 
+/// Hides what stands before the @ of a URL, or behind its question mark: passwords and signatures.
+pub fn without_passwords(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find("://") {
+        let (before, after) = rest.split_at(start + 3);
+        shown.push_str(before);
+        let end = after.find(|c: char| c.is_whitespace() || "\"'<>()`".contains(c)).unwrap_or(after.len());
+        let (url, behind) = after.split_at(end);
+        let authority = url.find('/').unwrap_or(url.len());
+        let url = match url.get(..authority).and_then(|authority| authority.rfind('@')) {
+            Some(at) => {
+                shown.push_str("***");
+                url.get(at..).unwrap_or_default()
+            }
+            None => url,
+        };
+        match url.split_once('?') {
+            Some((path, _)) => {
+                shown.push_str(path);
+                shown.push_str("?***");
+            }
+            None => shown.push_str(url),
+        }
+        rest = behind;
+    }
+    shown.push_str(rest);
+    shown
+}
+
 /// Turns an I/O error on a named file into a storage error that names it.
 pub fn io_error(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Error {
     let path = path.into();
     move |error| Error::storage(path.display().to_string(), error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn passwords_and_signatures_of_urls_are_hidden_and_nothing_else() {
+        for (text, shown) in [
+            ("s3://bucket/lake: not there", "s3://bucket/lake: not there"),
+            ("no lake at \"s3://me:secret@bucket/lake\"", "no lake at \"s3://***@bucket/lake\""),
+            ("az://a@b@c/x?sig=abc%20&se=1 and https://u:p@h", "az://***@c/x?*** and https://***@h"),
+            ("https://host/a@b.csv, me@example.com: 1://2", "https://host/a@b.csv, me@example.com: 1://2"),
+            ("a:// b@c", "a:// b@c"),
+            ("", ""),
+        ] {
+            assert_eq!(without_passwords(text), shown, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_disk_that_is_full_of_temporary_files_is_a_fault_of_the_storage() {
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        let spilled = arrow::error::ArrowError::from(full);
+        let error = Error::from(datafusion::error::DataFusionError::from(spilled));
+        assert!(matches!(error, Error::Storage { .. }), "{error:?}");
+        assert!(error.to_string().starts_with("temporary files: "), "{error}");
+    }
+
+    #[test]
+    fn a_damaged_file_is_named_whatever_read_it() {
+        let damaged = DamagedFile { file: "lake/a.parquet".to_owned(), what: "is damaged".to_owned() };
+        let store = object_store::Error::Generic { store: "lake", source: Box::new(damaged) };
+        let read = parquet::errors::ParquetError::External(Box::new(store));
+        let error = Error::from(datafusion::error::DataFusionError::from(read).context("a scan"));
+        assert_eq!(error.to_string(), "lake/a.parquet: is damaged");
+        assert!(matches!(error, Error::Storage { .. }));
+    }
 }

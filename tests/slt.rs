@@ -65,6 +65,7 @@ async fn lake() -> &'static Lake {
             limits: Limits {
                 threads: NonZeroUsize::MIN,
                 memory_bytes: 64 << 20,
+                spill_bytes: 1 << 40,
                 cancelled: Arc::default(),
                 progress: Arc::new(|_| {}),
             },

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use chrono::Utc;
 use clap::{Args as ClapArgs, ValueEnum};
@@ -24,9 +23,6 @@ use super::shared::{Settings, Shared, parse_size};
 /// rows, so a million sessions (1.2 GB) spill some twenty-five times; what else an ingest holds is about 450 MB, what the allocator
 /// keeps for the next time included. With 192 MB the peak of a million sessions is above 0.6 GB.
 const MEMORY_BYTES: usize = 96 << 20;
-
-/// How long a run that is stopped may take to clean up: an interrupt is answered within a second.
-const CLEANING_TIME: Duration = Duration::from_millis(800);
 
 /// Takes exports into the lake: the newest state of each session wins, every record is accounted for.
 #[derive(Debug, ClapArgs)]
@@ -331,6 +327,7 @@ fn limits(settings: &Settings) -> Limits {
     Limits {
         threads: settings.engine.threads,
         memory_bytes: settings.engine.memory_limit_bytes.min(MEMORY_BYTES),
+        spill_bytes: settings.engine.spill_limit_bytes,
         cancelled: Arc::new(AtomicBool::new(false)),
         progress: Arc::new(|_| {}),
     }
@@ -359,15 +356,8 @@ where
         }
     });
     let cancelled = Arc::clone(&limits.cancelled);
-    let mut work = std::pin::pin!(work(Limits { progress, ..limits.clone() }));
-    let outcome = tokio::select! {
-        outcome = &mut work => outcome,
-        () = exit::signal() => {
-            cancelled.store(true, Ordering::Relaxed);
-            // What has not cleaned up by then waits for input that may never come.
-            tokio::time::timeout(CLEANING_TIME, work).await.unwrap_or(Err(Error::Cancelled))
-        }
-    };
+    let work = work(Limits { progress, ..limits.clone() });
+    let outcome = exit::or_stopped(work, || cancelled.store(true, Ordering::Relaxed)).await;
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }

@@ -106,12 +106,13 @@ mod tests {
         let change = || {
             std::fs::write(&path, "rows").unwrap();
             let (path, statistics, nan) = ("x.parquet".to_owned(), Default::default(), Default::default());
-            let file = WrittenFile { path, size_bytes: 4, rows: 1, statistics, nan };
+            let file = WrittenFile { path, size_bytes: 4, rows: 1, statistics, nan, ..WrittenFile::default() };
             Commit { added: vec![file], ..Commit::default() }
         };
         let limits = Limits {
             threads: std::num::NonZeroUsize::MIN,
             memory_bytes: 1 << 20,
+            spill_bytes: 1 << 40,
             cancelled: Default::default(),
             progress: std::sync::Arc::new(|_| {}),
         };

@@ -157,6 +157,11 @@ impl KeyStore {
         }
     }
 
+    /// Returns the bytes on disk so far.
+    pub fn spilled_bytes(&self) -> u64 {
+        self.partitions.iter().map(|partition| (partition.spilled_keys * KEY_BYTES) as u64).sum()
+    }
+
     /// Number of keys.
     pub fn len(&self) -> u64 {
         self.len

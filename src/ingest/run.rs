@@ -52,7 +52,8 @@ async fn ingest_all(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) 
     let (read_inputs, skipped, read_options) = (inputs.to_vec(), known.clone(), options.clone());
     let staged = blocking(move || {
         let options = read_options;
-        stage(&read_inputs, &skipped, &options.read, &options.limits, options.now_us)
+        let max_bad = options.all_or_nothing.then_some(options.max_bad);
+        stage(&read_inputs, &skipped, &options.read, &options.limits, max_bad, options.now_us)
     })
     .await?;
     let run = Run::new(staged, &options);

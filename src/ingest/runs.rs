@@ -57,6 +57,7 @@ pub struct RunStore {
     budget_bytes: usize,
     batches: Vec<RecordBatch>,
     bytes: usize,
+    spilled_bytes: u64,
     active: Vec<Run>,
     ended: Vec<Run>,
 }
@@ -80,9 +81,15 @@ impl RunStore {
             budget_bytes,
             batches: Vec::new(),
             bytes: 0,
+            spilled_bytes: 0,
             active: Vec::new(),
             ended: Vec::new(),
         })
+    }
+
+    /// Returns the bytes on disk so far.
+    pub fn spilled_bytes(&self) -> u64 {
+        self.spilled_bytes
     }
 
     /// The schema of the rows.
@@ -147,6 +154,7 @@ impl RunStore {
             }
             writer.finish().map_err(failed)?;
             let file = writer.into_inner().map_err(failed)?.into_inner().map_err(failed)?;
+            self.spilled_bytes += file.metadata().map_err(failed)?.len();
             match liveness {
                 Liveness::Active => self.active.push(Run::Spilled(file)),
                 Liveness::Ended => self.ended.push(Run::Spilled(file)),

@@ -12,8 +12,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch, UInt64Array};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::ipc::CompressionType;
 use arrow::ipc::reader::StreamReader;
-use arrow::ipc::writer::StreamWriter;
+use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 
 use super::Warning;
 use super::convert::Converter;
@@ -37,6 +38,9 @@ pub const LINE: &str = "_line";
 
 /// Unknown columns that a ledger names at most: JSON whose keys are ids would otherwise name as many as it has records.
 const UNKNOWN_COLUMNS: usize = 1_000;
+
+/// Bad records beyond those that stop a run that are still read, so that its ledger counts them.
+const COUNTED_BAD: u64 = 100_000;
 
 /// How many notes on the columns of its records a ledger has at most.
 const NOTES: usize = 50;
@@ -64,6 +68,8 @@ pub struct Limits {
     pub threads: NonZeroUsize,
     /// Bytes of rows and keys kept in memory before they go to temporary files.
     pub memory_bytes: usize,
+    /// Bytes of temporary files at most.
+    pub spill_bytes: u64,
     /// Set from outside to stop the run.
     pub cancelled: Arc<AtomicBool>,
     /// Told now and then how far the run has come.
@@ -126,12 +132,22 @@ impl RejectStore {
         Self { writer: None, files: Vec::new() }
     }
 
+    /// Returns the bytes on disk so far.
+    fn spilled_bytes(&self) -> u64 {
+        let file = self.writer.as_ref().map(|writer| writer.get_ref().get_ref());
+        file.and_then(|file| file.metadata().ok()).map_or(0, |metadata| metadata.len())
+    }
+
     fn push(&mut self, file: u32, batch: &RecordBatch) -> Result<()> {
         let writer = match &mut self.writer {
             Some(writer) => writer,
             none => {
                 let file = BufWriter::new(tempfile::tempfile().map_err(failed)?);
-                none.insert(StreamWriter::try_new(file, &schema::quarantine_schema()).map_err(failed)?)
+                // Bad records are often alike: a small file that was packed may have gigabytes of them.
+                let options = IpcWriteOptions::default().try_with_compression(Some(CompressionType::LZ4_FRAME));
+                let options = options.map_err(failed)?;
+                let schema = schema::quarantine_schema();
+                none.insert(StreamWriter::try_new_with_options(file, &schema, options).map_err(failed)?)
             }
         };
         writer.write(batch).map_err(failed)?;
@@ -178,7 +194,7 @@ struct Work {
     converter: Arc<Converter>,
 }
 
-/// Reads and converts all files.
+/// Reads and converts all files; where a run stops at more than `max_bad` bad records, not much further than those.
 ///
 /// A file that cannot be read as what it claims to be is noted in its ledger as refused, and its rows count for nothing.
 ///
@@ -189,6 +205,7 @@ pub fn stage(
     skip: &[Option<u64>],
     read: &ReadOptions,
     limits: &Limits,
+    max_bad: Option<u64>,
     quarantined_at_us: i64,
 ) -> Result<Staged> {
     let workers = limits.threads.get();
@@ -205,7 +222,7 @@ pub fn stage(
         }
         drop((sender, work_receiver));
         // Dropping the receiver on an error makes all threads end at their next send.
-        collect(inputs, skip, receiver, read, limits, quarantined_at_us)
+        collect(inputs, skip, receiver, read, limits, max_bad, quarantined_at_us)
     })
 }
 
@@ -295,6 +312,7 @@ fn collect(
     messages: Receiver<Message>,
     options: &ReadOptions,
     limits: &Limits,
+    max_bad: Option<u64>,
     quarantined_at_us: i64,
 ) -> Result<Staged> {
     let files = inputs.iter().zip(skip).map(|(input, skip)| FileLedger {
@@ -304,6 +322,7 @@ fn collect(
     });
     let mut staged = Staged::empty(files.collect(), limits)?;
     let mut progress = Progress::default();
+    let mut bad = 0;
     for message in messages {
         limits.check()?;
         match message {
@@ -319,7 +338,13 @@ fn collect(
                     staged.rejects.push(file, &batch)?;
                 }
                 staged.columns_seen[file as usize] |= read.columns_seen;
+                bad += read.rejects.len() as u64;
                 push_counted(&mut staged, file, &read, content)?;
+                staged.check_spilled(limits)?;
+                if max_bad.is_some_and(|max_bad| bad > max_bad.saturating_add(COUNTED_BAD)) {
+                    staged.files[file as usize].notes.push(format!("was not read on after {bad} bad records"));
+                    break;
+                }
             }
             Message::End { file, outcome } => {
                 let file = file as usize;
@@ -389,6 +414,23 @@ impl Staged {
             files,
             rejects: RejectStore::new(),
         })
+    }
+
+    /// Fails where temporary files take more than they may.
+    ///
+    /// # Errors
+    /// The limit by its name.
+    fn check_spilled(&self, limits: &Limits) -> Result<()> {
+        let bytes = self.keys.spilled_bytes() + self.runs.spilled_bytes() + self.rejects.spilled_bytes();
+        if bytes <= limits.spill_bytes {
+            return Ok(());
+        }
+        let message = format!(
+            "the rows read take {bytes} bytes of temporary files, and --spill-limit allows {}",
+            limits.spill_bytes
+        );
+        let hint = "raise --spill-limit, or take the files in one after the other; nothing was committed".to_owned();
+        Err(Error::Limit { message, hint: Some(hint) })
     }
 
     /// Refuses the files that have the marks of another dialect.
@@ -492,6 +534,7 @@ mod tests {
         let limits = Limits {
             threads: NonZeroUsize::MIN,
             memory_bytes: 1 << 20,
+            spill_bytes: 1 << 40,
             cancelled: Arc::default(),
             progress: Arc::new(|_| {}),
         };

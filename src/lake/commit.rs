@@ -14,9 +14,12 @@ use deltalake::protocol::checkpoints::create_checkpoint;
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::Value;
 
+use super::claims::{CHECK_KEY, Claims, LIVE_KEY, LiveFiles};
 use super::footer::NAN_KEY;
 use super::history::{LEDGER_KEY, TOKEN_KEY};
 use super::layout;
+use super::seal::{SEAL_KEY, Seal};
+use super::store::NotDurable;
 use super::table::{Table, Version, delta_error};
 use super::write::WrittenFile;
 use crate::error::{Error, Result};
@@ -46,6 +49,21 @@ pub struct CommitOutcome {
 /// Names the columns of numbers of a file that have a NaN, as its tag in the log does.
 fn nan(file: &WrittenFile) -> String {
     file.nan.iter().map(String::as_str).collect::<Vec<_>>().join(",")
+}
+
+/// What the log says of a file of ours beside its statistics.
+fn tags(file: &WrittenFile) -> HashMap<String, Option<String>> {
+    let (nan, seal) = (nan(file), file.seal.map(Seal::to_tag));
+    let claims = Claims {
+        path: &file.path,
+        size_bytes: file.size_bytes,
+        statistics: &file.statistics,
+        nan: Some(&nan),
+        seal: seal.as_deref(),
+    };
+    let check = claims.check();
+    let seal = seal.map(|seal| (SEAL_KEY.to_owned(), Some(seal)));
+    [(NAN_KEY.to_owned(), Some(nan)), (CHECK_KEY.to_owned(), Some(check))].into_iter().chain(seal).collect()
 }
 
 fn remove(path: &str, size_bytes: u64, modified_ms: i64) -> Remove {
@@ -169,6 +187,14 @@ impl Table {
         Ok(state.log_data().iter().filter_map(of_file).collect())
     }
 
+    /// Returns which files the table will have after a commit on top of the loaded version.
+    fn live_files_after(&self, commit: &Commit) -> Result<LiveFiles> {
+        let removed: HashSet<&str> = commit.removed.iter().map(|(path, _)| path.as_str()).collect();
+        let mut live = self.live_files(|path| !removed.contains(path))?;
+        commit.added.iter().for_each(|file| live.add(&file.path, file.size_bytes));
+        Ok(live)
+    }
+
     /// Commits on top of the loaded version, and moves to the new one where it can be read back.
     ///
     /// Nothing is tried again here: the change was computed from the loaded version, so if the table moved on it is wrong, be
@@ -188,7 +214,7 @@ impl Table {
                 modification_time: commit.modified_ms,
                 data_change: true,
                 stats: Some(file.statistics.to_string()),
-                tags: Some(HashMap::from([(NAN_KEY.to_owned(), Some(nan(file)))])),
+                tags: Some(tags(file)),
                 deletion_vector: None,
                 base_row_id: None,
                 default_row_commit_version: None,
@@ -206,6 +232,8 @@ impl Table {
         transactions.push(self.next_rewrite());
         let token = uuid::Uuid::new_v4().to_string();
         let mut metadata = vec![(TOKEN_KEY.to_owned(), serde_json::Value::from(token.as_str()))];
+        let live = self.live_files_after(&commit)?.to_text();
+        metadata.push((LIVE_KEY.to_owned(), serde_json::Value::from(live)));
         metadata.extend(commit.ledger.map(|ledger| (LEDGER_KEY.to_owned(), ledger)));
         let properties = CommitProperties::default()
             .with_application_transactions(transactions)
@@ -226,10 +254,18 @@ impl Table {
             Ok(finalized) => finalized.version(),
             // An answer may be lost after the deed, and a store that tries again by itself then meets its own file.
             Err(error) => match self.version_of_commit(&token, base).await? {
+                Some(version) if NotDurable::is_behind(&error) => {
+                    let words = format!(
+                        "version {version} is in the log, but the disk may not keep it ({error}); check the disk and its file system, \
+                         then run the same again: nothing is taken in twice"
+                    );
+                    return Err(Error::storage(format!("{}: {}", self.lake, self.name), words));
+                }
                 Some(version) => version,
                 None => return Err(delta_error(&context, error)),
             },
         };
+        commit.added.iter().filter_map(|file| file.writing.as_ref()).for_each(|writing| writing.settle());
         // The version stands whether or not its files can be listed just now.
         match self.refresh().await {
             Ok(()) => self.checkpoint_if_due(version).await,

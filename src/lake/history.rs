@@ -110,7 +110,7 @@ pub(super) fn commit_version(location: &Path) -> Option<Version> {
 }
 
 /// Finds what a commit says of itself among its actions.
-fn commit_info(text: &[u8]) -> serde_json::Result<Option<Map<String, Value>>> {
+pub(super) fn commit_info(text: &[u8]) -> serde_json::Result<Option<Map<String, Value>>> {
     for line in serde_json::Deserializer::from_slice(text).into_iter::<Line>() {
         if let Some(info) = line?.commit_info {
             return Ok(Some(info));

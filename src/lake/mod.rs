@@ -4,6 +4,8 @@
 //! one of them, a [`Snapshot`] lists its data files with their statistics, [`mod@write`] makes new files. What is stored how, and
 //! why, stands in [`layout`].
 
+mod checked;
+mod claims;
 pub mod cluster;
 pub mod commit;
 mod compacted;
@@ -19,10 +21,13 @@ pub mod layout;
 pub mod ledger;
 pub mod preview;
 pub mod read;
+mod seal;
 pub mod snapshot;
+mod statistics;
 pub mod store;
 pub mod table;
 pub mod write;
+mod writing;
 
 pub use commit::{Commit, CommitOutcome};
 pub use footer::{Footer, read_footers};

@@ -10,9 +10,11 @@ use deltalake::kernel::LogicalFileView;
 use deltalake::table::state::DeltaTableState;
 use object_store::path::Path;
 
+use super::claims::{CHECK_KEY, Claims};
 use super::deletions::DeletionVector;
 use super::footer::NAN_KEY;
 use super::layout;
+use super::seal::{SEAL_KEY, Seal};
 use super::table::{Table, Version, table_schema};
 use crate::error::{Error, Result};
 use crate::schema::Kind;
@@ -77,11 +79,7 @@ impl Snapshot {
     pub(super) fn read(table: &Table, state: &DeltaTableState) -> Result<Self> {
         let mut files = Vec::new();
         for view in state.log_data().iter() {
-            files.push(DataFile {
-                path: view.path().into_owned(),
-                size_bytes: u64::try_from(view.size()).unwrap_or_default(),
-                ..described(table, &view)?
-            });
+            files.push(described(table, &view)?);
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
         Ok(Self { version: table.version(), files: Arc::new(files) })
@@ -101,8 +99,21 @@ impl Snapshot {
 /// Reads what the log says of a file's rows and columns. Statistics that cannot be read are none, which prunes nothing.
 fn described(table: &Table, view: &LogicalFileView) -> Result<DataFile> {
     let statistics = view.stats();
-    let parsed: serde_json::Value =
+    let mut parsed: serde_json::Value =
         statistics.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
+    #[expect(deprecated, reason = "nothing else tells the tags of a file")]
+    let mut tags = view.add_action().tags.unwrap_or_default();
+    if !is_believed(view, &parsed, &tags) {
+        table.tell(format!(
+            "{}: {}/_delta_log: what the log says of {} is not what was written when the file was added, so its rows are counted and \
+             searched without it; the log is damaged, or another program computed the statistics anew",
+            table.lake,
+            table.name,
+            view.path()
+        ));
+        parsed = serde_json::Value::Null;
+        tags.clear();
+    }
     // More rows than a file can have are no count, and neither are more nulls than rows.
     let counted = |rows: &u64| i64::try_from(*rows).is_ok();
     let stored = parsed.get("numRecords").and_then(serde_json::Value::as_u64).filter(counted);
@@ -125,8 +136,6 @@ fn described(table: &Table, view: &LogicalFileView) -> Result<DataFile> {
         }
         None => stored,
     };
-    #[expect(deprecated, reason = "nothing else tells the tags of a file")]
-    let tags = view.add_action().tags.unwrap_or_default();
     let nan = tags.get(NAN_KEY).cloned().flatten();
     let schema = table_schema(table.name);
     for field in schema.fields().iter().filter(|field| field.data_type().is_floating()) {
@@ -151,13 +160,26 @@ fn described(table: &Table, view: &LogicalFileView) -> Result<DataFile> {
         };
         columns.insert(field.name().clone(), column);
     }
-    Ok(DataFile {
-        rows,
-        columns,
-        is_ours: nan.is_some() || layout::is_named_as_ours(&view.path()),
-        deletion,
-        ..DataFile::default()
-    })
+    let file = DataFile { path: view.path().into_owned(), size_bytes: size_bytes(view), ..DataFile::default() };
+    let seal = tags.get(SEAL_KEY).cloned().flatten();
+    if let Some(seal) = seal.and_then(|tag| Seal::from_tag(&tag, file.size_bytes)) {
+        table.seals.learn(&file.location(), seal, file.size_bytes);
+    }
+    Ok(DataFile { rows, columns, is_ours: nan.is_some() || layout::is_named_as_ours(&view.path()), deletion, ..file })
+}
+
+fn size_bytes(view: &LogicalFileView) -> u64 {
+    u64::try_from(view.size()).unwrap_or_default()
+}
+
+/// Says whether the log says of a file what was written when it was added, as far as that is known: of files of ours. A program that
+/// deletes rows by a vector says that there are fewer, and keeps our tags.
+fn is_believed(view: &LogicalFileView, statistics: &serde_json::Value, tags: &HashMap<String, Option<String>>) -> bool {
+    let tag = |key: &str| tags.get(key).and_then(Option::as_deref);
+    let Some(check) = tag(CHECK_KEY).filter(|_| view.deletion_vector_descriptor().is_none()) else { return true };
+    let claims =
+        Claims { path: &view.path(), size_bytes: size_bytes(view), statistics, nan: tag(NAN_KEY), seal: tag(SEAL_KEY) };
+    claims.check() == check
 }
 
 /// Reads the value of a column that folders stand for, as the log has it: a text, of which the empty one is null as none is.
@@ -172,7 +194,7 @@ fn constant(
         .map_err(|_| format!("the log has the value {text:?} of column {name:?}, which is no {data_type}"))
 }
 
-fn column_statistics(parsed: &serde_json::Value) -> BTreeMap<String, ColumnStatistics> {
+pub(super) fn column_statistics(parsed: &serde_json::Value) -> BTreeMap<String, ColumnStatistics> {
     let mut columns: BTreeMap<String, ColumnStatistics> = BTreeMap::new();
     // Delta's protocol: bounds that are not tight speak of rows that may be gone, and so do the null counts beside them.
     let tight = parsed.get("tightBounds").and_then(serde_json::Value::as_bool) != Some(false);

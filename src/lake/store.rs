@@ -9,6 +9,7 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -18,6 +19,19 @@ use object_store::{
     CopyOptions, Error as StoreError, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
+
+/// Puts a store around another.
+type AroundStore = Arc<dyn Fn(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> + Send + Sync>;
+
+/// What stands between a lake and the store that its files are in.
+#[derive(Clone)]
+pub(super) struct Layer(pub(super) AroundStore);
+
+impl fmt::Debug for Layer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Layer")
+    }
+}
 
 /// The local file system, with every write on disk before it is reported.
 #[derive(Debug)]
@@ -80,10 +94,60 @@ fn staged_path(target: &FsPath) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn put_durably(target: &FsPath, payload: &PutPayload, mode: &PutMode) -> Result<(), (bool, std::io::Error)> {
-    let plain = |error| (false, error);
+/// How old a file of [`staged_path`] is whose process has ended. It is there for as long as a few kilobytes take to reach the disk.
+const STAGED_TIME: Duration = Duration::from_secs(3_600);
+
+/// Removes the temporary files that processes left in a folder of the log when they were killed.
+pub(super) fn clear_staged(folder: &FsPath) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let digits = name.to_str().and_then(|name| name.rsplit_once('#')).map(|(_, digits)| digits);
+        // As many as ours have.
+        let is_staged = digits.is_some_and(|digits| digits.len() > 30 && digits.bytes().all(|b| b.is_ascii_digit()));
+        let modified = entry.metadata().and_then(|metadata| metadata.modified());
+        let is_old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STAGED_TIME));
+        if is_staged && is_old {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Says that a file is under its name, but that the disk did not confirm that it keeps it: after a power failure it may be gone. Nothing
+/// heals that: a second fsync may succeed although the first one lost something.
+#[derive(Debug, thiserror::Error)]
+#[error("the disk did not confirm that it keeps {file}: {source}")]
+pub struct NotDurable {
+    /// The path in the store.
+    pub file: String,
+    /// What the system said.
+    pub source: std::io::Error,
+}
+
+impl NotDurable {
+    /// Says whether this is what an error came from.
+    pub fn is_behind(error: &(dyn std::error::Error + 'static)) -> bool {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if error.is::<Self>() {
+                return true;
+            }
+            next = error.source();
+        }
+        false
+    }
+}
+
+/// Why a file was not put.
+enum NotPut {
+    Exists(std::io::Error),
+    Failed(std::io::Error),
+    /// It is there.
+    NotDurable(std::io::Error),
+}
+
+fn put_durably(target: &FsPath, payload: &PutPayload, mode: &PutMode) -> Result<(), NotPut> {
     let folder = target.parent().unwrap_or(FsPath::new("."));
-    create_folder(folder).map_err(plain)?;
+    create_folder(folder).map_err(NotPut::Failed)?;
     let staged = staged_path(target);
     let written = (|| {
         let mut file = OpenOptions::new().write(true).create_new(true).open(&staged)?;
@@ -94,7 +158,7 @@ fn put_durably(target: &FsPath, payload: &PutPayload, mode: &PutMode) -> Result<
     })();
     if let Err(error) = written {
         let _ = fs::remove_file(&staged);
-        return Err((false, error));
+        return Err(NotPut::Failed(error));
     }
     let placed = match mode {
         // A hard link fails where the name exists, which a rename would overwrite.
@@ -107,9 +171,12 @@ fn put_durably(target: &FsPath, payload: &PutPayload, mode: &PutMode) -> Result<
     };
     if let Err(error) = placed {
         let _ = fs::remove_file(&staged);
-        return Err((error.kind() == std::io::ErrorKind::AlreadyExists, error));
+        return Err(match error.kind() {
+            std::io::ErrorKind::AlreadyExists => NotPut::Exists(error),
+            _ => NotPut::Failed(error),
+        });
     }
-    sync_folder(folder).map_err(plain)
+    sync_folder(folder).map_err(NotPut::NotDurable)
 }
 
 #[async_trait]
@@ -123,8 +190,12 @@ impl ObjectStore for DurableLocal {
         let outcome = tokio::task::spawn_blocking(move || put_durably(&target, &payload, &opts.mode)).await?;
         match outcome {
             Ok(()) => Ok(PutResult { e_tag: None, version: None }),
-            Err((true, error)) => Err(StoreError::AlreadyExists { path: name, source: Box::new(error) }),
-            Err((false, error)) => Err(generic(error)),
+            Err(NotPut::Exists(error)) => Err(StoreError::AlreadyExists { path: name, source: Box::new(error) }),
+            Err(NotPut::Failed(error)) => Err(generic(error)),
+            Err(NotPut::NotDurable(source)) => {
+                let source = Box::new(NotDurable { file: name, source });
+                Err(StoreError::Generic { store: "DurableLocal", source })
+            }
         }
     }
 
@@ -207,6 +278,25 @@ impl MultipartUpload for DurableUpload {
 mod tests {
     use super::*;
     use object_store::ObjectStoreExt;
+
+    #[test]
+    fn staged_files_of_dead_processes_are_removed_and_no_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |name: &str, hours: u64| {
+            let file = File::create(folder.path().join(name)).unwrap();
+            file.set_modified(std::time::SystemTime::now() - Duration::from_secs(hours * 3_600)).unwrap();
+        };
+        let staged = |name: &str| staged_path(FsPath::new(name)).to_str().unwrap().to_owned();
+        file(&staged("1.json"), 2);
+        let others = ["1.json".to_owned(), "a#12".to_owned(), staged("2.json")];
+        others.iter().zip([9, 9, 0]).for_each(|(name, hours)| file(name, hours));
+        clear_staged(folder.path());
+        let mut left: Vec<_> = fs::read_dir(folder.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+        left.sort();
+        let mut others = others.map(std::ffi::OsString::from);
+        others.sort();
+        assert_eq!(left, others);
+    }
 
     #[tokio::test]
     async fn a_create_never_overwrites_and_leaves_no_staged_file() {

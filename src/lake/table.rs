@@ -1,5 +1,6 @@
 //! Opens and creates the tables of a lake.
 
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,6 +13,7 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 use url::Url;
 
+use super::checked::{Checked, Seals};
 use super::compacted::{compacted_versions, stand_in};
 use super::damage;
 use super::features::Facts;
@@ -19,8 +21,8 @@ use super::hiding::{Hidden, Hiding};
 use super::history::HistoryEntry;
 use super::layout;
 use super::snapshot::Snapshot;
-use super::store::{DurableLocal, create_folder};
-use crate::error::{Error, Result};
+use super::store::{DurableLocal, Layer, NotDurable, clear_staged, create_folder};
+use crate::error::{Error, Result, io_error};
 use crate::schema;
 
 /// A version of a Delta table, from 0.
@@ -34,6 +36,7 @@ pub struct Lake {
     url: Url,
     local: Option<PathBuf>,
     teller: Teller,
+    layer: Option<Layer>,
 }
 
 /// What a sentence about a lake is handed to.
@@ -74,6 +77,17 @@ impl Lake {
         self
     }
 
+    /// Puts a store around the one that the lake's files are in, through which logs and data files are read and logs are written: one that
+    /// counts, traces or delays, or fails where a test wants it to.
+    #[must_use]
+    pub fn layered(
+        mut self,
+        layer: impl Fn(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> + Send + Sync + 'static,
+    ) -> Self {
+        self.layer = Some(Layer(Arc::new(layer)));
+        self
+    }
+
     /// Finds a lake by a folder or a URL (`file://`, and `s3://`, `gs://`, `az://` where built in). Nothing is read or made.
     ///
     /// # Errors
@@ -86,7 +100,7 @@ impl Lake {
                 if !url.path().ends_with('/') {
                     url.set_path(&format!("{}/", url.path()));
                 }
-                Ok(Self { name: name.to_owned(), url, local: None, teller: Teller::default() })
+                Ok(Self { name: name.to_owned(), url, local: None, teller: Teller::default(), layer: None })
             }
             parsed => {
                 let path = match parsed {
@@ -98,7 +112,7 @@ impl Lake {
                 let path = std::path::absolute(&path).map_err(|e| Error::storage(name, e))?;
                 let url = Url::from_directory_path(&path)
                     .map_err(|()| Error::usage(format!("a lake cannot be at {name:?}")))?;
-                Ok(Self { name: name.to_owned(), url, local: Some(path), teller: Teller::default() })
+                Ok(Self { name: name.to_owned(), url, local: Some(path), teller: Teller::default(), layer: None })
             }
         }
     }
@@ -122,7 +136,7 @@ impl Lake {
     /// Storage errors, and a log that cannot be read.
     pub async fn open(&self, table: &'static str) -> Result<Option<Table>> {
         if let Some(folder) = &self.local
-            && !folder.join(table).join("_delta_log").is_dir()
+            && !is_folder(&folder.join(table).join("_delta_log"))?
         {
             return Ok(None);
         }
@@ -143,6 +157,7 @@ impl Lake {
             }
         }
         table.refuse_empty_commits().await?;
+        table.refuse_lost_actions().await?;
         Ok(Some(table))
     }
 
@@ -152,6 +167,10 @@ impl Lake {
     /// Storage errors, and a log that cannot be read.
     pub async fn open_or_create(&self, table: &'static str) -> Result<Table> {
         if let Some(found) = self.open(table).await? {
+            if let Some(folder) = &found.folder {
+                clear_staged(&folder.join("_delta_log"));
+            }
+            found.clear_written().await;
             return Ok(found);
         }
         if let Some(folder) = &self.local {
@@ -174,6 +193,7 @@ impl Lake {
             .await;
         match created {
             Ok(delta) => Ok(self.table(table, delta, hidden)),
+            Err(error) if NotDurable::is_behind(&error) => Err(delta_error(&self.name, error)),
             // Another process made it first.
             Err(error) => match self.open(table).await? {
                 Some(found) => Ok(found),
@@ -192,7 +212,8 @@ impl Lake {
 
     fn table(&self, name: &'static str, delta: DeltaTable, hidden: Arc<Hidden>) -> Table {
         let folder = self.local.as_ref().map(|local| local.join(name));
-        Table { lake: self.name.clone(), name, delta, folder, hidden, teller: self.teller.clone() }
+        let seals = Arc::default();
+        Table { lake: self.name.clone(), name, delta, folder, hidden, seals, teller: self.teller.clone() }
     }
 
     fn builder(&self, table: &str, hidden: &Arc<Hidden>) -> Result<DeltaTableBuilder> {
@@ -206,7 +227,23 @@ impl Lake {
             Some(_) => Arc::new(DurableLocal::new()),
             None => builder.build_storage().map_err(|e| delta_error(&self.name, e))?.root_object_store(None),
         };
+        let inner = match &self.layer {
+            Some(Layer(around)) => around(inner),
+            None => inner,
+        };
         Ok(builder.with_storage_backend(Arc::new(Hiding { inner, hidden: Arc::clone(hidden) }), url))
+    }
+}
+
+/// Says whether a folder is there.
+///
+/// # Errors
+/// One that may be there, but may not be looked at.
+fn is_folder(folder: &std::path::Path) -> Result<bool> {
+    match std::fs::metadata(folder) {
+        Ok(metadata) => Ok(metadata.is_dir()),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
+        Err(error) => Err(io_error(folder)(error)),
     }
 }
 
@@ -276,6 +313,7 @@ pub struct Table {
     pub(super) delta: DeltaTable,
     pub(super) folder: Option<PathBuf>,
     pub(super) hidden: Arc<Hidden>,
+    pub(super) seals: Arc<Seals>,
     teller: Teller,
 }
 
@@ -290,9 +328,15 @@ impl Table {
         self.delta.table_url()
     }
 
-    /// The object store whose root is the table's folder.
+    /// The object store whose root is the table's folder. Data files that a snapshot named are checked as they are read.
     pub fn store(&self) -> Arc<dyn ObjectStore> {
-        self.delta.object_store()
+        let table = format!("{}/{}", self.lake.trim_end_matches('/'), self.name);
+        Arc::new(Checked { inner: self.delta.object_store(), seals: Arc::clone(&self.seals), table })
+    }
+
+    /// Says what is odd about the table and keeps nobody from reading it, once.
+    pub(super) fn tell(&self, sentence: String) {
+        self.teller.tell(sentence);
     }
 
     /// Reads the log of a table that was opened without it.
@@ -318,7 +362,7 @@ impl Table {
         let Some(first) = found.checkpoints.first() else {
             return Err(match commit {
                 Some(commit) => Error::storage(place, format!("{commit}: the log is damaged")),
-                None => delta_error(&self.lake, error),
+                None => delta_error(&place, error),
             });
         };
         for name in &found.hide {
@@ -452,10 +496,10 @@ impl Table {
                 hint: Some("see select * from lake_history for the others".to_owned()),
             });
         }
-        match self.delta.load_version(version).await {
-            Ok(()) => Ok(()),
-            Err(error) => self.read_on(Some(version), error).await,
+        if let Err(error) = self.delta.load_version(version).await {
+            self.read_on(Some(version), error).await?;
         }
+        self.refuse_lost_actions().await
     }
 
     /// Moves to the newest version that was committed at or before this instant. Where the times of commits run backwards, a commit counts as

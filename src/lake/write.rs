@@ -20,9 +20,8 @@ use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, ArrowWriterOptions};
 use parquet::arrow::{ArrowWriter, encode_arrow_schema};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
-use parquet::file::statistics::Statistics;
 use parquet::file::writer::SerializedFileWriter;
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::cluster::cluster_page;
@@ -30,11 +29,13 @@ use super::encode::{Encoders, RowGroup};
 use super::footer::{NAN_KEY, TYPES_KEY};
 use super::layout;
 use super::preview::Preview;
+use super::seal::{SEAL_KEY, Seal, SealingWriter};
+use super::statistics::log_statistics;
 use super::store;
 use super::table::Table;
+use super::writing::Writing;
 use crate::error::{Error, Result, io_error};
 use crate::shred::choice::choose;
-use crate::shred::leaf::LEAF_PREFIX;
 use crate::shred::{FileShredder, MANIFEST_KEY};
 
 /// Where data files go.
@@ -42,6 +43,13 @@ use crate::shred::{FileShredder, MANIFEST_KEY};
 pub enum Output {
     /// A table's folder on this machine.
     Folder(PathBuf),
+    /// The same, where the names of files are noted for as long as no version has them.
+    Noted {
+        /// The folder.
+        folder: PathBuf,
+        /// The list of names.
+        writing: Arc<Writing>,
+    },
     /// A table's root in an object store: files are made in a temporary folder and uploaded when complete.
     Store {
         /// The store, rooted at the table.
@@ -57,14 +65,17 @@ impl Output {
     /// Returns where new files of a table go. Must be called on a tokio runtime.
     pub fn of(table: &Table, temporary: PathBuf) -> Self {
         match &table.folder {
-            Some(folder) => Self::Folder(folder.clone()),
+            Some(folder) => {
+                let writing = Arc::new(Writing::new(folder.clone(), table.version()));
+                Self::Noted { folder: folder.clone(), writing }
+            }
             None => Self::Store { store: table.store(), runtime: tokio::runtime::Handle::current(), temporary },
         }
     }
 
     fn local_path(&self, name: &str) -> PathBuf {
         match self {
-            Self::Folder(folder) => folder.join(name),
+            Self::Folder(folder) | Self::Noted { folder, .. } => folder.join(name),
             Self::Store { temporary, .. } => temporary.join(name),
         }
     }
@@ -73,12 +84,20 @@ impl Output {
     fn publish(&self, name: &str) -> Result<()> {
         let path = self.local_path(name);
         match self {
-            Self::Folder(_) => store::sync_file(&path).map_err(io_error(path)),
+            Self::Folder(_) | Self::Noted { .. } => store::sync_file(&path).map_err(io_error(path)),
             Self::Store { store, runtime, .. } => {
                 let location = object_store::path::Path::from(name);
                 runtime.block_on(upload(store.as_ref(), &path, &location))?;
                 fs::remove_file(&path).map_err(io_error(path))
             }
+        }
+    }
+
+    /// The list that the names of files are noted in, if there is one.
+    fn writing(&self) -> Option<Arc<Writing>> {
+        match self {
+            Self::Noted { writing, .. } => Some(Arc::clone(writing)),
+            _ => None,
         }
     }
 
@@ -116,7 +135,7 @@ async fn upload(store: &dyn ObjectStore, path: &PathBuf, location: &object_store
 }
 
 /// A data file that is complete and on disk, but in no version yet.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct WrittenFile {
     /// The path from the table's folder.
     pub path: String,
@@ -128,6 +147,10 @@ pub struct WrittenFile {
     pub statistics: Value,
     /// The columns of numbers that have a NaN, which statistics leave out.
     pub nan: BTreeSet<String>,
+    /// The checksums of its bytes.
+    pub seal: Option<Seal>,
+    /// The list that has its name until a version has it.
+    pub writing: Option<Arc<Writing>>,
 }
 
 /// How large files become.
@@ -153,7 +176,7 @@ enum Job {
 
 struct OpenFile {
     name: String,
-    writer: SerializedFileWriter<BufWriter<File>>,
+    writer: SerializedFileWriter<BufWriter<SealingWriter<File>>>,
     /// Takes the leaves out of the file's rows, and knows their JSON paths in the end.
     shredder: Option<FileShredder>,
     /// The columns of numbers that have a NaN, once all rows came.
@@ -341,6 +364,9 @@ impl FileWriter {
     fn open_file(&mut self) -> Result<()> {
         let name = format!("{}-{}.parquet", self.prefix, uuid::Uuid::new_v4().simple());
         let path = self.output.local_path(&name);
+        if let Some(writing) = self.output.writing() {
+            writing.note(&name)?;
+        }
         let file = File::create_new(&path).map_err(io_error(path))?;
         let sample = std::mem::take(&mut self.sample);
         let mut schema = Arc::clone(&self.schema);
@@ -364,7 +390,7 @@ impl FileWriter {
         let properties = layout::writer_properties(&schema, &varied);
         // Under Arrow's own key other programs would take the types of our readers for theirs.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
-        let file = BufWriter::with_capacity(1 << 20, file);
+        let file = BufWriter::with_capacity(1 << 20, SealingWriter::new(file));
         let writer =
             ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options).map_err(|e| self.failed(e))?;
         let (mut writer, factory) = writer.into_serialized_writer().map_err(|e| self.failed(e))?;
@@ -419,23 +445,19 @@ impl FileWriter {
             let manifest = shredder.manifest().to_json();
             writer.append_key_value_metadata(KeyValue::new(MANIFEST_KEY.to_owned(), manifest));
         }
-        let closed = writer.finish().map_err(|e| Error::storage(name.clone(), e));
-        // A drop would flush the buffer too, but hide what the disk says.
-        let closed = closed.and_then(|metadata| {
-            writer.inner_mut().flush().map_err(|e| Error::storage(name.clone(), e))?;
-            Ok(metadata)
-        });
-        let written = closed.and_then(|metadata| {
+        let closed = finish(writer).map_err(|e| Error::storage(name.clone(), e));
+        let written = closed.and_then(|(metadata, seal)| {
             let path = self.output.local_path(&name);
             let size_bytes = fs::metadata(&path).map_err(io_error(path))?.len();
             self.output.publish(&name)?;
-            Ok((metadata, size_bytes))
+            Ok((metadata, size_bytes, seal))
         });
         match written {
-            Ok((metadata, size_bytes)) => {
+            Ok((metadata, size_bytes, seal)) => {
                 let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
                 let statistics = log_statistics(&metadata, rows, &nan);
-                self.finished.push(WrittenFile { path: name, size_bytes, rows, statistics, nan });
+                let writing = self.output.writing();
+                self.finished.push(WrittenFile { path: name, size_bytes, rows, statistics, nan, seal, writing });
                 Ok(())
             }
             Err(error) => {
@@ -448,6 +470,20 @@ impl FileWriter {
     fn failed(&self, error: impl Into<crate::error::Cause>) -> Error {
         Error::storage(format!("{} files", self.prefix), error)
     }
+}
+
+/// Writes the sums of the blocks, the page index and the footer.
+fn finish(
+    mut writer: SerializedFileWriter<BufWriter<SealingWriter<File>>>,
+) -> parquet::errors::Result<(ParquetMetaData, Option<Seal>)> {
+    writer.flush()?;
+    let (sums, body_bytes) = writer.inner_mut().get_mut().end_blocks();
+    writer.write_all(&sums)?;
+    writer.append_key_value_metadata(KeyValue::new(SEAL_KEY.to_owned(), SealingWriter::<File>::described(body_bytes)));
+    let metadata = writer.finish()?;
+    // A drop would flush the buffer too, but hide what the disk says.
+    writer.inner_mut().flush()?;
+    Ok((metadata, writer.inner().get_ref().seal()))
 }
 
 impl Drop for FileWriter {
@@ -519,63 +555,6 @@ fn count_distinct(array: &ArrayRef, distinct: &mut HashSet<u64>) {
             distinct.extend(array.as_primitive::<Int64Type>().iter().flatten().map(|number| number as u64));
         }
         _ => {}
-    }
-}
-
-/// Turns the footer's statistics into the log's: row count, bounds of the columns that have any, null counts. NaN is greater than every
-/// number, and no number of JSON: a column that has it has no greatest value.
-fn log_statistics(metadata: &ParquetMetaData, rows: u64, nan: &BTreeSet<String>) -> Value {
-    let (mut minimums, mut maximums, mut nulls) = (Map::new(), Map::new(), Map::new());
-    let descriptor = metadata.file_metadata().schema_descr();
-    for (index, column) in descriptor.columns().iter().enumerate() {
-        // A leaf column may be a list, whose values have a name below its own.
-        if column.path().parts().first().is_some_and(|name| name.starts_with(LEAF_PREFIX)) {
-            continue;
-        }
-        let name = column.name();
-        let groups: Option<Vec<&Statistics>> =
-            metadata.row_groups().iter().map(|group| group.column(index).statistics()).collect();
-        let Some(groups) = groups else { continue };
-        if let Some(count) = groups.iter().map(|s| s.null_count_opt()).sum::<Option<u64>>() {
-            nulls.insert(name.to_owned(), json!(count));
-        }
-        if let Some((minimum, maximum)) = layout::has_range(name).then(|| bounds(&groups)).flatten() {
-            minimums.insert(name.to_owned(), minimum);
-            if !nan.contains(name) {
-                maximums.insert(name.to_owned(), maximum);
-            }
-        }
-    }
-    json!({ "numRecords": rows, "minValues": minimums, "maxValues": maximums, "nullCount": nulls })
-}
-
-fn bounds(groups: &[&Statistics]) -> Option<(Value, Value)> {
-    match groups.first()? {
-        Statistics::Int64(_) => {
-            let all = || groups.iter().filter_map(|s| if let Statistics::Int64(s) = s { Some(s) } else { None });
-            let minimum = *all().filter_map(|s| s.min_opt()).min()?;
-            let maximum = *all().filter_map(|s| s.max_opt()).max()?;
-            let text =
-                |us| Some(chrono::DateTime::from_timestamp_micros(us)?.format("%Y-%m-%dT%H:%M:%S%.6fZ").to_string());
-            Some((json!(text(minimum)?), json!(text(maximum)?)))
-        }
-        Statistics::Double(_) => {
-            let all = || groups.iter().filter_map(|s| if let Statistics::Double(s) = s { Some(s) } else { None });
-            let minimum = all().filter_map(|s| s.min_opt()).copied().reduce(f64::min)?;
-            let maximum = all().filter_map(|s| s.max_opt()).copied().reduce(f64::max)?;
-            Some((json!(minimum), json!(maximum)))
-        }
-        Statistics::ByteArray(_) => {
-            let all = || groups.iter().filter_map(|s| if let Statistics::ByteArray(s) = s { Some(s) } else { None });
-            // A bound that was cut short is still one for the footer, but other engines take the log's as values.
-            let exact = all().all(|s| s.min_is_exact() && s.max_is_exact());
-            let minimum = all().filter_map(|s| s.min_opt()).min_by(|a, b| a.data().cmp(b.data()))?.as_utf8().ok()?;
-            let maximum = all().filter_map(|s| s.max_opt()).max_by(|a, b| a.data().cmp(b.data()))?.as_utf8().ok()?;
-            let short =
-                minimum.len() <= layout::STATISTICS_TEXT_BYTES && maximum.len() <= layout::STATISTICS_TEXT_BYTES;
-            (exact && short).then(|| (json!(minimum), json!(maximum)))
-        }
-        _ => None,
     }
 }
 

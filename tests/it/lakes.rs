@@ -104,6 +104,7 @@ pub fn options() -> IngestOptions {
         limits: Limits {
             threads: NonZeroUsize::new(2).unwrap(),
             memory_bytes: 64 << 20,
+            spill_bytes: 1 << 40,
             cancelled: Arc::new(AtomicBool::new(false)),
             progress: Arc::new(|_| {}),
         },

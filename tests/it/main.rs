@@ -4,7 +4,9 @@
 //! - `cli_page`: docs/cli.md is what the commands say of themselves
 //! - `concurrency`: several writers and readers at once
 //! - `crafted_logs`: logs as other writers may leave them: statistics and actions of any shape
+//! - `damaged_files`: flipped bits in data files and in the log
 //! - `damaged_logs`: logs with damaged files, and logs that ask for more than we write
+//! - `faults`: storage that fails at every call, fsyncs that are refused, temporary space that runs out
 //! - `foreign_files`: data files of another writer: NaN, partitions, odd types, our keys in their footers
 //! - `foreign_logs`: logs whose statistics another writer cut or left out
 //! - `imports`: who may import whom
@@ -29,7 +31,9 @@ mod cli;
 mod cli_page;
 mod concurrency;
 mod crafted_logs;
+mod damaged_files;
 mod damaged_logs;
+mod faults;
 mod foreign_files;
 mod foreign_logs;
 mod imports;

@@ -142,6 +142,7 @@ impl TestLake {
             limits: Limits {
                 threads: NonZeroUsize::MIN,
                 memory_bytes: 64 << 20,
+                spill_bytes: 1 << 40,
                 cancelled: Arc::new(AtomicBool::new(false)),
                 progress: Arc::new(|_| {}),
             },

@@ -1,0 +1,314 @@
+//! The store of a table, whose data files are checked as they are read.
+//!
+//! Whoever reads a data file comes through here: scans, look-ups in bloom filters, footers, and what an ingest reads to write again. The
+//! log's seals ([`super::seal`]) come with the snapshot; a file without one, of an earlier version of ours or another program, is read as it is.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{FutureExt, StreamExt, stream};
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error as StoreError, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+};
+
+use super::seal::{Broken, Seal};
+use crate::error::DamagedFile;
+
+/// What the log says of the bytes of a table's files: of all that a snapshot of this process named.
+#[derive(Debug, Default)]
+pub(super) struct Seals {
+    by_file: RwLock<HashMap<Path, Arc<Sealed>>>,
+}
+
+/// A data file whose bytes are known.
+#[derive(Debug)]
+struct Sealed {
+    seal: Seal,
+    size_bytes: u64,
+    /// Read with the first range.
+    sums: OnceLock<Vec<u32>>,
+}
+
+impl Seals {
+    /// Takes in what the log says of a file.
+    pub(super) fn learn(&self, file: &Path, seal: Seal, size_bytes: u64) {
+        let is_known = |known: &Arc<Sealed>| known.seal == seal && known.size_bytes == size_bytes;
+        if !self.of(file).as_ref().is_some_and(is_known) {
+            let sealed = Arc::new(Sealed { seal, size_bytes, sums: OnceLock::new() });
+            self.by_file.write().unwrap_or_else(PoisonError::into_inner).insert(file.clone(), sealed);
+        }
+    }
+
+    fn of(&self, file: &Path) -> Option<Arc<Sealed>> {
+        self.by_file.read().unwrap_or_else(PoisonError::into_inner).get(file).cloned()
+    }
+}
+
+/// The store of one table.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) inner: Arc<dyn ObjectStore>,
+    pub(super) seals: Arc<Seals>,
+    /// The table, as messages name it: `./lake/workflow_sessions`.
+    pub(super) table: String,
+}
+
+impl fmt::Display for Checked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.inner, f)
+    }
+}
+
+impl Checked {
+    /// Says that a file is damaged.
+    fn damaged(&self, file: &Path, Broken(bytes): Broken) -> StoreError {
+        let what = format!(
+            "the file is damaged: bytes {} to {} are not those that were written; put this one file back from a copy of the lake",
+            bytes.start, bytes.end
+        );
+        let source = Box::new(DamagedFile { file: format!("{}/{file}", self.table), what });
+        StoreError::Generic { store: "lake", source }
+    }
+
+    /// Checks ranges that were read of a file, which cover blocks or the whole tail, and of which one is the tail if its sums are not known.
+    fn check(&self, file: &Path, sealed: &Sealed, read: &[Range<u64>], parts: &[Bytes]) -> Result<()> {
+        let seal = &sealed.seal;
+        let damaged = |broken| self.damaged(file, broken);
+        for (range, bytes) in read.iter().zip(parts) {
+            if bytes.len() as u64 != range.end - range.start {
+                return Err(damaged(Broken(range.start + bytes.len() as u64..range.end)));
+            }
+        }
+        let sums = match sealed.sums.get() {
+            Some(sums) => sums,
+            None => {
+                let tail = seal.tail(sealed.size_bytes);
+                let reads_tail = |(range, _): &(&Range<u64>, &Bytes)| range.end > tail.start;
+                match read.iter().zip(parts).find(reads_tail) {
+                    Some((range, bytes)) => {
+                        let skipped = usize::try_from(tail.start - range.start.min(tail.start)).unwrap_or(usize::MAX);
+                        let sums = seal.sums(bytes.get(skipped..).unwrap_or_default()).map_err(damaged)?;
+                        sealed.sums.get_or_init(|| sums)
+                    }
+                    None => return Err(damaged(Broken(tail))),
+                }
+            }
+        };
+        let mut checked = read.iter().zip(parts);
+        checked.try_for_each(|(range, bytes)| seal.check_any(range.start, bytes, sums)).map_err(damaged)
+    }
+
+    async fn read_ranges(&self, file: &Path, sealed: &Sealed, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let size_bytes = sealed.size_bytes;
+        let within = |range: &Range<u64>| range.start.min(size_bytes)..range.end.min(size_bytes);
+        let asked = ranges.iter().map(within).filter(|range| !range.is_empty());
+        let mut covering: Vec<_> = asked.map(|range| sealed.seal.covering(&range, size_bytes)).collect();
+        if sealed.sums.get().is_none() {
+            covering.push(sealed.seal.tail(size_bytes));
+        }
+        let read = merged(covering);
+        let parts = self.inner.get_ranges(file, &read).await?;
+        self.check(file, sealed, &read, &parts)?;
+        Ok(ranges.iter().map(|range| cut(&read, &parts, &within(range))).collect())
+    }
+}
+
+/// Returns the bytes of a range that is within one of those that were read, in their order.
+fn cut(read: &[Range<u64>], parts: &[Bytes], range: &Range<u64>) -> Bytes {
+    let found = read.iter().zip(parts).find(|(read, _)| read.start <= range.start && range.end <= read.end);
+    let Some((from, bytes)) = found.filter(|_| !range.is_empty()) else { return Bytes::new() };
+    let place = |at: u64| usize::try_from(at.saturating_sub(from.start)).unwrap_or_default().min(bytes.len());
+    bytes.slice(place(range.start)..place(range.end))
+}
+
+/// Sorts ranges, and makes one of those that overlap or touch.
+fn merged(mut ranges: Vec<Range<u64>>) -> Vec<Range<u64>> {
+    ranges.sort_unstable_by_key(|range| range.start);
+    let mut merged: Vec<Range<u64>> = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        match merged.last_mut().filter(|last| range.start <= last.end) {
+            Some(last) => last.end = last.end.max(range.end),
+            None => merged.push(range),
+        }
+    }
+    merged
+}
+
+#[async_trait]
+impl ObjectStore for Checked {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        self.inner.put_opts(location, payload, opts).await
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, opts).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let sealed = match options.head {
+            true => None,
+            false => self.seals.of(location),
+        };
+        let Some(sealed) = sealed else { return self.inner.get_opts(location, options).await };
+        let size = sealed.size_bytes;
+        let range = match &options.range {
+            None => 0..size,
+            Some(GetRange::Bounded(range)) => range.start.min(size)..range.end.min(size),
+            Some(GetRange::Offset(start)) => (*start).min(size)..size,
+            Some(GetRange::Suffix(bytes)) => size.saturating_sub(*bytes)..size,
+        };
+        if range.is_empty() {
+            return self.inner.get_opts(location, options).await;
+        }
+        let mut read = vec![sealed.seal.covering(&range, size)];
+        let covering = read.iter().cloned().map(GetRange::Bounded).next();
+        let answer = self.inner.get_opts(location, GetOptions { range: covering, ..options }).await?;
+        let (meta, attributes) = (answer.meta.clone(), answer.attributes.clone());
+        let mut parts = vec![answer.bytes().await?];
+        let tail = sealed.seal.tail(size);
+        if sealed.sums.get().is_none() && read.iter().all(|range| range.end <= tail.start) {
+            parts.extend(self.inner.get_ranges(location, std::slice::from_ref(&tail)).await?);
+            read.push(tail);
+        }
+        self.check(location, &sealed, &read, &parts)?;
+        let bytes = cut(&read, &parts, &range);
+        let payload = GetResultPayload::Stream(stream::iter([Ok(bytes)]).boxed());
+        Ok(GetResult { payload, meta, range, attributes })
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        match self.seals.of(location) {
+            Some(sealed) => self.read_ranges(location, &sealed, ranges).boxed().await,
+            None => self.inner.get_ranges(location, ranges).await,
+        }
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.inner.list_with_offset(prefix, offset)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.inner.rename_opts(from, to, options).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use object_store::ObjectStoreExt;
+    use object_store::memory::InMemory;
+    use proptest::prelude::*;
+
+    use super::super::seal::SealingWriter;
+    use super::*;
+
+    /// A store with one sealed file of so many bytes before the page index, and the file's bytes.
+    async fn stored(body: usize, flip: Option<usize>) -> (Checked, Vec<u8>) {
+        let mut content = Vec::new();
+        let mut writer = SealingWriter::new(&mut content);
+        let bytes: Vec<u8> = (0..body).map(|n| ((n * n) >> 5) as u8).collect();
+        writer.write_all(&bytes).unwrap();
+        let (sums, _) = writer.end_blocks();
+        writer.write_all(&sums).unwrap();
+        writer.write_all(b"page index and footer").unwrap();
+        let seal = writer.seal().unwrap();
+        let inner = InMemory::new();
+        let file = Path::from("a.parquet");
+        let seals = Seals::default();
+        seals.learn(&file, seal, content.len() as u64);
+        let whole = content.clone();
+        if let Some(place) = flip {
+            let place = place % content.len();
+            content[place] ^= 4;
+        }
+        inner.put(&file, content.into()).await.unwrap();
+        (Checked { inner: Arc::new(inner), seals: Arc::new(seals), table: "lake/t".to_owned() }, whole)
+    }
+
+    #[tokio::test]
+    async fn a_file_that_is_shorter_than_the_log_says_is_an_error() {
+        let (store, whole) = stored(100_000, None).await;
+        let file = Path::from("a.parquet");
+        store.put(&file, whole[..50_000].to_vec().into()).await.unwrap();
+        for range in [0..10, 40_000..60_000, 0..100_000] {
+            assert!(store.get_range(&file, range.clone()).await.is_err(), "{range:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_has_no_seal_is_read_as_it_is() {
+        let (store, _) = stored(10, None).await;
+        let file = Path::from("b.parquet");
+        store.put(&file, "some bytes".into()).await.unwrap();
+        assert_eq!(store.get_range(&file, 5..10).await.unwrap(), "bytes");
+        assert_eq!(store.get_ranges(&file, &[0..4]).await.unwrap(), ["some"]);
+    }
+
+    proptest! {
+        #[test]
+        fn ranges_are_those_of_the_file_or_an_error_that_names_it(
+            body in 1..150_000_usize, flip in proptest::option::of(any::<usize>()),
+            ranges in proptest::collection::vec((any::<prop::sample::Index>(), 0..70_000_usize), 1..6),
+        ) {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let (store, whole) = stored(body, flip).await;
+                let file = Path::from("a.parquet");
+                let ranges: Vec<Range<u64>> = ranges.iter().map(|(from, length)| {
+                    let from = from.index(whole.len());
+                    from as u64..(from + length).min(whole.len()) as u64
+                }).collect();
+                let expected: Vec<&[u8]> =
+                    ranges.iter().map(|range| &whole[range.start as usize..range.end as usize]).collect();
+                let flipped = flip.map(|place| (place % whole.len()) as u64);
+                for _ in 0..2 {
+                    match store.get_ranges(&file, &ranges).await {
+                        Ok(read) => {
+                            prop_assert_eq!(read.iter().map(|part| &part[..]).collect::<Vec<_>>(), expected.clone());
+                            prop_assert!(!flipped.is_some_and(|at| ranges.iter().any(|range| range.contains(&at))));
+                        }
+                        Err(error) => {
+                            prop_assert!(flipped.is_some(), "{}", error);
+                            prop_assert!(error.to_string().contains("lake/t/a.parquet"), "{}", error);
+                        }
+                    }
+                    for (range, expected) in ranges.iter().zip(&expected).filter(|(range, _)| !range.is_empty()) {
+                        match store.get_range(&file, range.clone()).await {
+                            Ok(read) => prop_assert_eq!(&read[..], *expected),
+                            Err(_) => prop_assert!(flipped.is_some()),
+                        }
+                    }
+                }
+                if let Ok(read) = store.get(&file).await {
+                    prop_assert_eq!(&read.bytes().await.unwrap()[..], &whole[..]);
+                    prop_assert_eq!(flip, None);
+                }
+                Ok(())
+            })?;
+        }
+    }
+}

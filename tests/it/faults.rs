@@ -1,0 +1,252 @@
+//! Storage that fails: every call of an ingest once, an fsync that the disk refuses, temporary space that runs out.
+
+use std::fmt;
+use std::ops::Range;
+use std::path::Path as FsPath;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::BoxStream;
+use futures::{StreamExt, stream};
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
+    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
+};
+use sessionlake::ingest::{IngestOptions, Limits, ingest};
+use sessionlake::lake::Lake;
+use sessionlake::lake::store::NotDurable;
+
+use crate::lakes::{ended, export, lake_in, options, query, running, source, table, take, try_take};
+
+/// How a call fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    /// Nothing is done.
+    Undone,
+    /// It is done, and the answer is lost.
+    Unanswered,
+    /// It is done, but the disk does not confirm it: writes of the log only.
+    Unconfirmed,
+}
+
+/// Which call fails, and how; the first has the number 1.
+#[derive(Debug)]
+struct Plan {
+    calls: AtomicUsize,
+    fails: usize,
+    fault: Fault,
+}
+
+/// A store whose n-th call fails.
+#[derive(Debug)]
+struct FaultStore {
+    inner: Arc<dyn ObjectStore>,
+    plan: Arc<Plan>,
+}
+
+impl fmt::Display for FaultStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FaultStore")
+    }
+}
+
+fn failed() -> Error {
+    Error::Generic { store: "FaultStore", source: "a fault of the test".into() }
+}
+
+impl FaultStore {
+    /// Puts a store that fails as planned around that of a lake.
+    fn around(lake: Lake, plan: &Arc<Plan>) -> Lake {
+        let plan = Arc::clone(plan);
+        lake.layered(move |inner| Arc::new(Self { inner, plan: Arc::clone(&plan) }))
+    }
+
+    /// Counts a call, and says how it fails.
+    fn next(&self) -> Option<Fault> {
+        let number = 1 + self.plan.calls.fetch_add(1, Ordering::Relaxed);
+        (number == self.plan.fails && self.plan.fault != Fault::Unconfirmed).then_some(self.plan.fault)
+    }
+
+    async fn call<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
+        match self.next() {
+            None => work.await,
+            Some(Fault::Undone) => Err(failed()),
+            Some(_) => {
+                work.await?;
+                Err(failed())
+            }
+        }
+    }
+
+    fn listing(&self, listing: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.next() {
+            None => listing,
+            Some(_) => stream::iter([Err(failed())]).boxed(),
+        }
+    }
+}
+
+#[async_trait]
+impl ObjectStore for FaultStore {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
+        let put = self.call(self.inner.put_opts(location, payload, opts)).await?;
+        if self.plan.fault == Fault::Unconfirmed && location.as_ref().ends_with("00000000000000000002.json") {
+            let source = std::io::Error::other("Input/output error");
+            let source = Box::new(NotDurable { file: location.to_string(), source });
+            return Err(Error::Generic { store: "FaultStore", source });
+        }
+        Ok(put)
+    }
+
+    async fn put_multipart_opts(&self, location: &Path, opts: PutMultipartOptions) -> Result<Box<dyn MultipartUpload>> {
+        self.call(self.inner.put_multipart_opts(location, opts)).await
+    }
+
+    async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        self.call(self.inner.get_opts(location, options)).await
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.call(self.inner.get_ranges(location, ranges)).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.listing(self.inner.list(prefix))
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        self.listing(self.inner.list_with_offset(prefix, offset))
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.call(self.inner.list_with_delimiter(prefix)).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.call(self.inner.copy_opts(from, to, options)).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.call(self.inner.rename_opts(from, to, options)).await
+    }
+}
+
+fn copy(from: &FsPath, to: &FsPath) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        match entry.file_type().unwrap().is_dir() {
+            true => copy(&entry.path(), &to.join(entry.file_name())),
+            false => drop(std::fs::copy(entry.path(), to.join(entry.file_name())).unwrap()),
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_of_an_ingest_that_fails_or_loses_its_answer_leaves_the_old_table_or_the_new_one() {
+    let made = tempfile::tempdir().unwrap();
+    let lake = lake_in(made.path());
+    take(&lake, &[export(made.path(), "first.csv", 1, &[running(1, 1), ended(2, 1), running(3, 1)])]).await;
+    let before = table(&lake).await;
+    export(made.path(), "second.csv", 2, &[ended(1, 5), ended(2, 1), running(4, 1)]);
+    let path = made.path().join("second.csv");
+    // A record that goes to quarantine, and a state that is seen again, so that all tables are written.
+    std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + "session-9,not a date,,1,w,\n").unwrap();
+    let second = source(&path, 2);
+
+    let run = async |fails: usize, fault: Fault| {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&made.path().join("lake"), &folder.path().join("lake"));
+        let plan = Arc::new(Plan { calls: AtomicUsize::new(0), fails, fault });
+        let outcome = try_take(&FaultStore::around(lake_in(folder.path()), &plan), std::slice::from_ref(&second)).await;
+        (folder, outcome, plan.calls.load(Ordering::Relaxed))
+    };
+    let (folder, outcome, calls) = run(0, Fault::Undone).await;
+    outcome.unwrap();
+    let after = table(&lake_in(folder.path())).await;
+    assert!(before != after && calls > 10, "{calls}");
+    let mut errors = 0;
+    for number in 1..=calls {
+        let fault = if number % 2 == 0 { Fault::Undone } else { Fault::Unanswered };
+        let (folder, outcome, _) = run(number, fault).await;
+        let lake = lake_in(folder.path());
+        let found = table(&lake).await;
+        match &outcome {
+            Ok(_) => assert_eq!(found, after, "call {number}, {fault:?}"),
+            Err(_) => assert!(found == before || found == after, "call {number}, {fault:?}: {found:?}"),
+        }
+        errors += u32::from(outcome.is_err());
+        take(&lake, std::slice::from_ref(&second)).await;
+        assert_eq!(table(&lake).await, after, "call {number}, {fault:?}, and again");
+        assert_eq!(query(&lake, "select count(*) from quarantine").await, ["1"], "call {number}, {fault:?}");
+    }
+    assert!(errors > 5, "{errors} of {calls}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_the_disk_does_not_confirm_is_an_error_although_it_is_in_the_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    take(&lake, &[export(folder.path(), "first.csv", 1, &[running(1, 1)])]).await;
+    let second = export(folder.path(), "second.csv", 2, &[ended(1, 1)]);
+    let plan = Arc::new(Plan { calls: AtomicUsize::new(0), fails: 0, fault: Fault::Unconfirmed });
+    let error = try_take(&FaultStore::around(lake.clone(), &plan), std::slice::from_ref(&second)).await.unwrap_err();
+    let text = error.to_string();
+    assert!(matches!(error, sessionlake::Error::Storage { .. }), "{error:?}");
+    assert!(text.contains("version 2 is in the log, but the disk may not keep it"), "{text}");
+    assert!(text.contains("Input/output error"), "{text}");
+    // Its files stay, for the version has them.
+    assert_eq!(query(&lake, "select count(*) from ended_sessions").await, ["1"]);
+    assert_eq!(take(&lake, &[second]).await.files[0].already_in_version, Some(2));
+}
+
+fn limited(change: impl FnOnce(&mut Limits)) -> IngestOptions {
+    let mut options = options();
+    change(&mut options.limits);
+    options
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_ingest_that_needs_more_temporary_space_than_it_may_take_names_the_limit_and_commits_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    let states: Vec<_> = (0..3_000).map(|session| ended(session, 1)).collect();
+    let file = export(folder.path(), "a.csv", 1, &states);
+    let spilling = |spill_bytes| {
+        limited(|limits| {
+            limits.memory_bytes = 1 << 16;
+            limits.spill_bytes = spill_bytes;
+        })
+    };
+    let error = ingest(&lake, std::slice::from_ref(&file), spilling(100_000)).await.unwrap_err();
+    assert!(matches!(error, sessionlake::Error::Limit { .. }), "{error:?}");
+    assert!(error.to_string().contains("--spill-limit allows 100000"), "{error}");
+    assert_eq!(query(&lake, "select count(*) from workflow_sessions").await, ["0"]);
+    ingest(&lake, &[file], spilling(1 << 30)).await.unwrap();
+    assert_eq!(query(&lake, "select count(*) from workflow_sessions").await, ["3000"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_bad_records_is_not_read_to_its_end_where_they_stop_the_run() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("bad.csv");
+    let lines = 400_000;
+    let line = "s,no date,and some more text than nothing\n";
+    std::fs::write(&path, format!("Session Id,Started At,Data\n{}", line.repeat(lines))).unwrap();
+    let file = source(&path, 1);
+    let lake = lake_in(folder.path());
+    let stopping = IngestOptions { all_or_nothing: true, ..options() };
+    let ledger = ingest(&lake, std::slice::from_ref(&file), stopping).await.unwrap();
+    assert!(ledger.stopped && ledger.version.is_none());
+    let read = ledger.files[0].counts.rows_read;
+    assert!(read > 100_000 && read < lines as u64, "{read}");
+    let note = format!("was not read on after {read} bad records");
+    assert!(ledger.files[0].notes.contains(&note), "{:?}", ledger.files[0].notes);
+}
