@@ -1,10 +1,12 @@
 //! `sessionlake generate`: makes synthetic exports from a seed.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::NaiveDate;
 use clap::Args as ClapArgs;
-use sessionlake::generate::{GenerateCompression, GenerateFormat, GenerateOptions, generate};
+use sessionlake::generate::{GenerateCompression, GenerateFormat, GenerateOptions, generate_while};
 use sessionlake::{Error, Result};
 
 use super::exit;
@@ -73,18 +75,29 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     options.threads = settings.engine.threads.get();
     let bar = shared.shows_progress().then(|| progress_bar(None));
     let making = bar.clone();
+    let stopped = Arc::new(AtomicBool::new(false));
+    let stop = Arc::clone(&stopped);
     let work = async move {
         let made = tokio::task::spawn_blocking(move || {
-            generate(&options, &|rows, bytes| {
+            generate_while(&options, &|rows, bytes| {
                 if let Some(bar) = &making {
                     bar.set_message(format!("{rows} rows"));
                     bar.set_position(bytes);
                 }
+                !stopped.load(Ordering::Relaxed)
             })
         });
         made.await.map_err(Error::internal)?
     };
-    let summary = exit::or_signal(work).await?;
+    let mut work = std::pin::pin!(work);
+    let summary = tokio::select! {
+        outcome = &mut work => outcome?,
+        () = exit::signal() => {
+            stop.store(true, Ordering::Relaxed);
+            // It waits for nobody, and looks after every two thousand sessions.
+            work.await?
+        }
+    };
     if let Some(bar) = bar {
         bar.finish_and_clear();
     }

@@ -15,11 +15,13 @@ mod ingest;
 mod inspect;
 mod man;
 mod printer;
+mod private;
 mod profile;
 mod query;
 mod report;
 mod report_progress;
 mod shared;
+mod temporary;
 mod workers;
 
 use std::any::Any;
@@ -38,7 +40,7 @@ use shared::Shared;
 #[command(name = "sessionlake", version, max_term_width = 110, disable_help_subcommand = true)]
 #[command(
     after_help = "Exit codes: 0 fine, 1 SQL or runtime error, 2 usage or configuration, 3 data check failed or rows \
-                        quarantined over the limit, 4 storage, 5 conflict, 6 limit reached, 130/143 stopped by a signal."
+                        quarantined over the limit, 4 storage, 5 conflict, 6 limit reached, 129/130/143 stopped by a signal."
 )]
 struct Cli {
     #[command(flatten)]
@@ -102,19 +104,31 @@ pub fn main() -> ExitCode {
             return ExitCode::from(if error.use_stderr() { exit::USAGE } else { exit::FINE });
         }
     };
+    if let Err(error) = private::set_umask(cli.shared.umask()) {
+        return exit::report(&error);
+    }
     allocator::set_up(&cli.command);
     shared::start_log(&cli.shared);
     // Decoders of damaged files may panic; what comes of it is told as an error, here or where they are called.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    // Where the system has no file handles left, what listens for signals panics.
+    let built = std::panic::catch_unwind(|| tokio::runtime::Builder::new_multi_thread().enable_all().build());
+    let no_handles = |_| Err(std::io::Error::other("the system has no more file handles for this process"));
+    let runtime = match built.unwrap_or_else(no_handles) {
         Ok(runtime) => runtime,
         Err(error) => return exit::report(&crate::cli::exit::runtime_error(error)),
     };
+    {
+        let _entered = runtime.enter();
+        exit::fail_large_writes();
+        exit::listen();
+    }
     let outcome = runtime
         .block_on(AssertUnwindSafe(run(cli, matches)).catch_unwind())
         .unwrap_or_else(|panic| Err(defect(panic.as_ref())));
     // A query that was stopped may still have threads at work; nobody waits for them.
     runtime.shutdown_background();
+    temporary::remove();
     match outcome {
         Ok(code) => ExitCode::from(code),
         Err(error) => exit::report(&error),

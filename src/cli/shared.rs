@@ -12,6 +12,7 @@ use sessionlake::zones::{self, Tz, ZoneFault};
 use sessionlake::{Error, Result};
 
 use super::config::Config;
+use super::temporary;
 
 /// The lake where none is named.
 const DEFAULT_LAKE: &str = "./lake";
@@ -43,7 +44,7 @@ pub enum LogFormat {
 #[command(next_help_heading = "Global options")]
 pub struct Shared {
     /// The lake: a folder, or s3://, gs://, az:// where built in [default: ./lake]
-    #[arg(long, global = true, value_name = "URI", env = "SESSIONLAKE_LAKE")]
+    #[arg(long, global = true, value_name = "URI", env = "SESSIONLAKE_LAKE", hide_env_values = true)]
     lake: Option<String>,
     /// The instant that is now for queries, such as 2026-11-21T00:00:00Z [default: when the command starts]
     #[arg(long, global = true, value_name = "INSTANT", env = "SESSIONLAKE_AS_OF")]
@@ -63,6 +64,10 @@ pub struct Shared {
     /// Where to spill [default: the system's temporary folder]
     #[arg(long, global = true, value_name = "FOLDER", env = "SESSIONLAKE_TEMP_DIR")]
     temp_dir: Option<PathBuf>,
+    /// Permissions that files and folders do not get, as chmod writes them [default: 077 and those of the system: only their owner reads
+    /// them]
+    #[arg(long, global = true, value_name = "OCTAL", env = "SESSIONLAKE_UMASK")]
+    umask: Option<String>,
     /// Threads [default: the number of cores]
     #[arg(long, global = true, value_name = "N", env = "SESSIONLAKE_THREADS")]
     threads: Option<NonZeroUsize>,
@@ -138,10 +143,7 @@ impl Shared {
             None => DEFAULT_SPILL_BYTES,
         };
         let temporary_folder = self.temp_dir.clone().or(config.temp_dir);
-        if let Some(folder) = &temporary_folder {
-            // For the temporary files of an ingest. It can be set once only, and this is the one place that does.
-            let _ = tempfile::env::override_temp_dir(folder);
-        }
+        let temporary_folder = temporary::folder(temporary_folder.as_deref()).or(temporary_folder);
         Ok(Settings {
             lake: self.lake.clone().or(config.lake).unwrap_or_else(|| DEFAULT_LAKE.to_owned()),
             engine: EngineOptions {
@@ -150,7 +152,9 @@ impl Shared {
                 memory_limit_bytes,
                 spill_limit_bytes,
                 temporary_folder,
-                threads: self.threads.or(config.threads.and_then(NonZeroUsize::new)).unwrap_or(cores),
+                threads: possible_threads(
+                    self.threads.or(config.threads.and_then(NonZeroUsize::new)).unwrap_or(cores),
+                )?,
                 leaves: Leaves::Read,
             },
             format: config.format,
@@ -167,6 +171,11 @@ impl Shared {
             Some(folder) => zones::use_folder(&folder),
             None => Ok(()),
         }
+    }
+
+    /// The permissions that files do not get, if told.
+    pub fn umask(&self) -> Option<&str> {
+        self.umask.as_deref()
     }
 
     /// The lake that a flag or the environment names.
@@ -200,6 +209,17 @@ impl Shared {
     /// Says whether progress is shown: on a terminal, unless told to be quiet.
     pub fn shows_progress(&self) -> bool {
         !self.quiet && std::io::stderr().is_terminal()
+    }
+}
+
+/// Threads at most: with more a run only waits, or the system refuses them.
+const MOST_THREADS: usize = 1_024;
+
+fn possible_threads(threads: NonZeroUsize) -> Result<NonZeroUsize> {
+    match threads.get() > MOST_THREADS {
+        true => Err(Error::usage(format!("--threads is {threads}, and {MOST_THREADS} at most"))
+            .with_hint("the number of cores, which is the default, is right for most runs")),
+        false => Ok(threads),
     }
 }
 

@@ -23,8 +23,36 @@ const BATCH_SIZE: &str = "datafusion.execution.batch_size";
 /// values, and DataFusion's operators count values alone.
 const LEAST_BATCH_ROWS: usize = 64;
 
+/// The largest values of settings that threads, tasks or arrays are made by: with more a query would only wait, or the allocator give up.
+const LARGEST: [(&str, usize); 8] = [
+    (BATCH_SIZE, 1 << 20),
+    ("datafusion.execution.target_partitions", 1_024),
+    ("datafusion.execution.planning_concurrency", 1_024),
+    ("datafusion.execution.meta_fetch_concurrency", 1_024),
+    ("datafusion.execution.minimum_parallel_output_files", 1_024),
+    ("datafusion.execution.max_buffered_batches_per_output_file", 1_024),
+    ("datafusion.optimizer.max_passes", 100),
+    ("datafusion.execution.parquet.metadata_size_hint", 64 << 20),
+];
+
+/// Refuses a setting beyond what a machine can do.
+fn require_possible(set: &SetVariable) -> Result<()> {
+    let largest = LARGEST.iter().find(|(name, _)| set.variable == *name);
+    match (largest, set.value.trim().parse::<u128>()) {
+        (Some((name, largest)), Ok(value)) if value > *largest as u128 => {
+            plan_err!(
+                "{name} is {value}, and {largest} at most; hint: the default, which reset {name} gives, is right for most queries"
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Gives the parameters of a plan their values, and readies the plan to be run in a session that began in a zone.
 pub(super) fn ready(plan: LogicalPlan, values: &ParamValues, time_zone: Tz) -> Result<LogicalPlan> {
+    if let LogicalPlan::Statement(Statement::SetVariable(set)) = &plan {
+        require_possible(set)?;
+    }
     match plan {
         LogicalPlan::Statement(Statement::SetVariable(set)) if set.variable == TIME_ZONE => {
             let is_first = ["default", "local"].iter().any(|word| set.value.eq_ignore_ascii_case(word));

@@ -60,15 +60,8 @@ impl OutputFile {
             let message = format!("folder {folder:?} of the output {shown:?} does not exist");
             return Err(Error::NotFound { message, hint: Some(format!("mkdir -p {folder:?}")) });
         }
-        let mut builder = tempfile::Builder::new();
-        builder.prefix(".sessionlake-").suffix(".partial");
-        #[cfg(unix)]
-        {
-            // What any new file gets, the umask applied; a temporary file would be for its owner only.
-            use std::os::unix::fs::PermissionsExt;
-            builder.permissions(fs::Permissions::from_mode(0o666));
-        }
-        let temporary = builder.tempfile_in(folder).map_err(io_error(&path))?;
+        clear(folder);
+        let temporary = locked_beside(folder).map_err(io_error(&path))?;
         Ok(Self { path, state: State::Beside { temporary, target, permissions } })
     }
 
@@ -121,6 +114,47 @@ fn folder_of(path: &Path) -> &Path {
     }
 }
 
+/// What the names of hidden files begin and end with.
+const HIDDEN: (&str, &str) = (".sessionlake-", ".partial");
+/// How often a hidden file is made anew that another process took for one that was left.
+const TRIES: usize = 100;
+
+/// Makes a hidden file and locks it for as long as it is open, so that other processes know that it is in use.
+fn locked_beside(folder: &Path) -> io::Result<NamedTempFile> {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(HIDDEN.0).suffix(HIDDEN.1);
+    #[cfg(unix)]
+    {
+        // What any new file gets, the umask applied; a temporary file would be for its owner only.
+        use std::os::unix::fs::PermissionsExt;
+        builder.permissions(fs::Permissions::from_mode(0o666));
+    }
+    for _ in 1..TRIES {
+        let made = builder.tempfile_in(folder)?;
+        let is_taken = matches!(made.as_file().try_lock(), Err(fs::TryLockError::WouldBlock));
+        if !is_taken && made.path().exists() {
+            return Ok(made);
+        }
+    }
+    builder.tempfile_in(folder)
+}
+
+/// Removes the hidden files of processes that have ended, as far as locks tell. They may hold what nobody else should read.
+fn clear(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let is_hidden = name.to_str().is_some_and(|name| name.starts_with(HIDDEN.0) && name.ends_with(HIDDEN.1));
+        if !is_hidden || !entry.file_type().is_ok_and(|kind| kind.is_file()) {
+            continue;
+        }
+        if let Ok(file) = File::options().write(true).open(entry.path())
+            && file.try_lock().is_ok()
+        {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
 struct FileSink {
     file: File,
     path: PathBuf,
@@ -153,6 +187,21 @@ mod tests {
             fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
         names.sort();
         names
+    }
+
+    #[test]
+    fn what_ended_processes_left_is_removed_and_what_is_being_written_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let being_written = OutputFile::create(folder.path().join("a.csv")).unwrap();
+        being_written.sink().unwrap().write_all(b"a").unwrap();
+        fs::write(folder.path().join(".sessionlake-left.partial"), "names and numbers").unwrap();
+        fs::write(folder.path().join(".sessionlake-mine"), "").unwrap();
+        let second = OutputFile::create(folder.path().join("b.csv")).unwrap();
+        assert!(!folder.path().join(".sessionlake-left.partial").exists());
+        second.commit().unwrap();
+        being_written.commit().unwrap();
+        assert_eq!(names(folder.path()), [".sessionlake-mine", "a.csv", "b.csv"]);
+        assert_eq!(fs::read_to_string(folder.path().join("a.csv")).unwrap(), "a");
     }
 
     #[test]

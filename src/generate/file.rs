@@ -34,11 +34,15 @@ pub(super) struct FileTask {
 }
 
 /// Writes a file and gives it the export's instant as modification time. Calls `progress` with the counts so far and the
-/// bytes before compression.
+/// bytes before compression, and stops where that says no.
 ///
 /// # Errors
-/// Storage that does not take the file; nothing is left of it then.
-pub(super) fn write_file(world: &World, task: &FileTask, progress: &dyn Fn(Counts, u64)) -> Result<(Counts, u64)> {
+/// Storage that does not take the file, and [`Error::Cancelled`]; nothing is left of it then.
+pub(super) fn write_file(
+    world: &World,
+    task: &FileTask,
+    progress: &dyn Fn(Counts, u64) -> bool,
+) -> Result<(Counts, u64)> {
     let partial = Partial::create(&task.path)?;
     let counts = thread::scope(|scope| {
         let chunks = task.sessions.end.saturating_sub(task.sessions.start).div_ceil(CHUNK_SESSIONS);
@@ -69,7 +73,9 @@ pub(super) fn write_file(world: &World, task: &FileTask, progress: &dyn Fn(Count
             let chunk = receiver.recv().map_err(|_| Error::internal("a thread of generate has gone"))??;
             counts.add(chunk.counts);
             writer.chunk(chunk.body).map_err(|error| error.at(&task.path))?;
-            progress(counts, writer.bytes);
+            if !progress(counts, writer.bytes) {
+                return Err(Error::Cancelled);
+            }
         }
         writer.finish().map_err(|error| error.at(&task.path))?;
         Ok::<_, Error>(counts)

@@ -313,6 +313,17 @@ pub struct GenerateSummary {
 /// # Errors
 /// Options that make no sense (usage), and storage that does not take a file; files that were whole before stay.
 pub fn generate(options: &GenerateOptions, progress: &dyn Fn(u64, u64)) -> Result<GenerateSummary> {
+    generate_while(options, &|rows, bytes| {
+        progress(rows, bytes);
+        true
+    })
+}
+
+/// Does what [`generate`] does for as long as `progress` says yes.
+///
+/// # Errors
+/// As there, and [`Error::Cancelled`] where it said no; nothing is left of the file that was being written.
+pub fn generate_while(options: &GenerateOptions, progress: &dyn Fn(u64, u64) -> bool) -> Result<GenerateSummary> {
     options.check()?;
     let world = World::new(options.seed, options.sessions, options.first_day, options.days, options.odd_per_million)?;
     std::fs::create_dir_all(&options.out).map_err(io_error(&options.out))?;
@@ -322,7 +333,7 @@ pub fn generate(options: &GenerateOptions, progress: &dyn Fn(u64, u64)) -> Resul
         let last_bytes = std::cell::Cell::new(0);
         let (counts, file_bytes) = write_file(&world, &task, &|counts: Counts, so_far| {
             last_bytes.set(so_far);
-            progress(rows + counts.rows, progress_bytes + so_far);
+            progress(rows + counts.rows, progress_bytes + so_far)
         })?;
         rows += counts.rows;
         bytes += file_bytes;

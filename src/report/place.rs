@@ -116,8 +116,8 @@ impl Target {
             return foreign("has files, but is not the folder of a run".to_owned());
         };
         let known: BTreeSet<&str> =
-            manifest.outputs().filter_map(|output| output.file.split('/').next()).chain([manifest::FILE]).collect();
-        match names.iter().find(|name| !known.contains(name.as_str())) {
+            manifest.outputs().map(|output| output.file.as_str()).chain([manifest::FILE]).collect();
+        match unknown_file(&self.folder, "", &known)? {
             Some(name) => foreign(format!("has a file {name:?} that no run wrote")),
             None => Ok(Some(manifest)),
         }
@@ -165,6 +165,30 @@ impl Target {
         }
         sync(&self.parent)
     }
+}
+
+/// Finds a file below a folder that is none of the known ones, or a folder that has none of them: what is in a run's folder is removed with
+/// it. Names are relative, with slashes.
+fn unknown_file(folder: &Path, prefix: &str, known: &BTreeSet<&str>) -> Result<Option<String>> {
+    let mut entries =
+        fs::read_dir(folder).and_then(Iterator::collect::<io::Result<Vec<_>>>).map_err(io_error(folder))?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+        if known.contains(name.as_str()) {
+            continue;
+        }
+        let below = format!("{name}/");
+        let is_of_run = known.range(below.as_str()..).next().is_some_and(|file| file.starts_with(&below));
+        // Not where a link leads.
+        if !is_of_run || !entry.file_type().map_err(io_error(entry.path()))?.is_dir() {
+            return Ok(Some(name));
+        }
+        if let Some(name) = unknown_file(&entry.path(), &below, known)? {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
 }
 
 impl Drop for Target {
@@ -299,6 +323,32 @@ mod tests {
         drop(Target::lock(&out).unwrap());
         assert_eq!(fs::read_to_string(out.join("a.csv")).unwrap(), "earlier");
         assert_eq!(hidden(folder.path()), [".other.partial-x"]);
+    }
+
+    #[test]
+    fn a_file_that_no_run_wrote_is_found_in_every_folder() {
+        let folder = tempfile::tempdir().unwrap();
+        let known = BTreeSet::from([".page/style.css", "a.csv", "charts/deep/b.svg", "run.json"]);
+        for name in &known {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, "").unwrap();
+        }
+        let unknown = || unknown_file(folder.path(), "", &known).unwrap();
+        assert_eq!(unknown(), None);
+        for name in [".page/mine.txt", "charts/deep/c.svg", "charts/deeper/b.svg", "z", "a.csv2"] {
+            let path = folder.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, "years of work").unwrap();
+            assert!(unknown().is_some_and(|found| name.starts_with(&found)), "{name}: {:?}", unknown());
+            fs::remove_file(&path).unwrap();
+            if name == "charts/deeper/b.svg" {
+                // A folder without files of the run is none of its own either.
+                assert_eq!(unknown().as_deref(), Some("charts/deeper"));
+                fs::remove_dir(folder.path().join("charts/deeper")).unwrap();
+            }
+            assert_eq!(unknown(), None, "{name}");
+        }
     }
 
     #[test]

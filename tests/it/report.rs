@@ -388,6 +388,11 @@ fn folders_that_are_no_runs_are_left_alone() {
     desk.write("a.sql", "select 2 as n");
     assert!(ended(&report(&desk, &["run", "a.sql", "--out", "out"]), 2).contains("\"notes.txt\" that no run wrote"));
     assert_eq!(desk.read("out/a.csv"), "n\n1\n");
+    std::fs::remove_file(desk.path("out/notes.txt")).unwrap();
+    desk.write("out/.page/mine.txt", "years of work");
+    let ran = report(&desk, &["run", "a.sql", "--out", "out"]);
+    assert!(ended(&ran, 2).contains("\".page/mine.txt\" that no run wrote"), "{ran:#?}");
+    assert_eq!(desk.read("out/.page/mine.txt"), "years of work");
     assert_eq!(hidden(&desk), Vec::<String>::new());
 }
 

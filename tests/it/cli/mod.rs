@@ -6,6 +6,7 @@ mod exit_codes;
 mod ingest;
 mod inspect;
 mod lakes;
+mod leftovers;
 mod other_commands;
 mod other_kinds;
 mod other_tools;

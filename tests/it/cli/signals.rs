@@ -49,6 +49,15 @@ fn a_terminated_query_exits_with_143() {
     assert_eq!(stopped_by("TERM", &Desk::with_lake()).0, Some(143));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_query_whose_terminal_has_gone_exits_with_129_and_leaves_no_file() {
+    let desk = Desk::with_lake();
+    assert_eq!(stopped_by("HUP", &desk).0, Some(129));
+    assert!(desk.left_over().is_empty(), "{:?}", desk.left_over());
+    assert!(!desk.path("result.csv").exists());
+}
+
 #[test]
 fn a_reader_that_goes_away_ends_a_query_quietly() {
     let desk = Desk::with_lake();
