@@ -7,12 +7,12 @@ use std::fs::File;
 use std::io::{BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use bzip2::bufread::MultiBzDecoder;
-use flate2::bufread::MultiGzDecoder;
+use bzip2::bufread::BzDecoder;
+use flate2::bufread::GzDecoder;
 use lzma_rust2::XzReader;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::frames::Lz4Frames;
+use super::frames::{JUNK, Lz4Frames, Members};
 use super::source::SourceFile;
 use crate::error::{Error, Place, Result, io_error};
 
@@ -67,9 +67,9 @@ impl Read for Stored {
 
 enum Packed {
     Plain(Stored),
-    Gzip(Box<MultiGzDecoder<BufReader<Stored>>>),
+    Gzip(Box<Members<GzDecoder<BufReader<Stored>>>>),
     Zstd(Box<zstd::stream::read::Decoder<'static, BufReader<Stored>>>),
-    Bzip2(Box<MultiBzDecoder<BufReader<Stored>>>),
+    Bzip2(Box<Members<BzDecoder<BufReader<Stored>>>>),
     Xz(Box<XzReader<BufReader<Stored>>>),
     Lz4(Box<Lz4Frames<BufReader<Stored>>>),
 }
@@ -107,11 +107,11 @@ impl ByteStream {
         let magic = stored.look_at(MAGIC_BYTES).map_err(io_error(name))?;
         let buffered = |stored| BufReader::with_capacity(READ_BYTES, stored);
         let packed = match *magic {
-            [0x1f, 0x8b, ..] => Packed::Gzip(Box::new(MultiGzDecoder::new(buffered(stored)))),
+            [0x1f, 0x8b, ..] => Packed::Gzip(Box::new(Members::new(buffered(stored)))),
             // The digits of pi begin a block, those of its root the end.
             [b'B', b'Z', b'h', b'1'..=b'9', b'1', b'A', b'Y', b'&', b'S', b'Y']
             | [b'B', b'Z', b'h', b'1'..=b'9', 0x17, 0x72, 0x45, 0x38, 0x50, 0x90] => {
-                Packed::Bzip2(Box::new(MultiBzDecoder::new(buffered(stored))))
+                Packed::Bzip2(Box::new(Members::new(buffered(stored))))
             }
             [0xfd, b'7', b'z', b'X', b'Z', 0, ..] => {
                 Packed::Xz(Box::new(XzReader::new_mem_limit(buffered(stored), true, XZ_MEMORY_KIB)))
@@ -150,20 +150,31 @@ impl ByteStream {
         matches!(self.packed, Packed::Plain(_))
     }
 
-    fn stored(&self) -> &Stored {
-        match &self.packed {
+    fn stored(&self) -> Option<&Stored> {
+        Some(match &self.packed {
             Packed::Plain(stored) => stored,
-            Packed::Gzip(decoder) => decoder.get_ref().get_ref(),
+            Packed::Gzip(decoder) => decoder.get_ref()?.get_ref(),
             Packed::Zstd(decoder) => decoder.get_ref().get_ref(),
-            Packed::Bzip2(decoder) => decoder.get_ref().get_ref(),
+            Packed::Bzip2(decoder) => decoder.get_ref()?.get_ref(),
             Packed::Xz(decoder) => decoder.inner().get_ref(),
             Packed::Lz4(decoder) => decoder.get_ref().get_ref(),
-        }
+        })
+    }
+
+    fn stored_mut(&mut self) -> Option<&mut Stored> {
+        Some(match &mut self.packed {
+            Packed::Plain(stored) => stored,
+            Packed::Gzip(decoder) => decoder.get_mut()?.get_mut(),
+            Packed::Zstd(decoder) => decoder.get_mut().get_mut(),
+            Packed::Bzip2(decoder) => decoder.get_mut()?.get_mut(),
+            Packed::Xz(decoder) => decoder.inner_mut().get_mut(),
+            Packed::Lz4(decoder) => decoder.get_mut().get_mut(),
+        })
     }
 
     /// Returns how many bytes of the file, as stored, have been read.
     pub(super) fn stored_bytes(&self) -> u64 {
-        self.stored().bytes
+        self.stored().map_or(0, |stored| stored.bytes)
     }
 
     /// Returns the first decompressed bytes without using them up: `length`, or all there are.
@@ -209,6 +220,7 @@ impl ByteStream {
             };
         };
         let message = match error.kind() {
+            _ if error.to_string() == JUNK => format!("behind the {what} data stand bytes that are none of it"),
             std::io::ErrorKind::UnexpectedEof => format!("the {what} data ends early"),
             _ => format!("broken {what} data: {error}"),
         };
@@ -218,6 +230,13 @@ impl ByteStream {
         };
         // What the library says of frames that are whole, but ask for more than it is given.
         let hint = match error.to_string().as_str() {
+            JUNK => {
+                let unpacked = [".gz", ".bz2"].iter().find_map(|ending| file.strip_suffix(ending));
+                let unpacked = unpacked.map_or_else(|| format!("{file}.unpacked"), str::to_owned);
+                format!(
+                    "fetch it again; if those bytes may be left out, ingest what {what} -dc {file:?} > {unpacked:?} makes"
+                )
+            }
             said if said.contains("requires too much memory") => {
                 format!("it was packed with a window of more than 128 MiB: unpack it with zstd -d --long=31 {file:?}")
             }
@@ -234,15 +253,9 @@ impl ByteStream {
 
     /// Reads what is left and returns length and hash of the file as stored.
     pub(super) fn finish(mut self) -> Result<(u64, u128)> {
-        let stored = match &mut self.packed {
-            Packed::Plain(stored) => stored,
-            Packed::Gzip(decoder) => decoder.get_mut().get_mut(),
-            Packed::Zstd(decoder) => decoder.get_mut().get_mut(),
-            Packed::Bzip2(decoder) => decoder.get_mut().get_mut(),
-            Packed::Xz(decoder) => decoder.inner_mut().get_mut(),
-            Packed::Lz4(decoder) => decoder.get_mut().get_mut(),
-        };
-        std::io::copy(stored, &mut std::io::sink()).map_err(io_error(&self.name))?;
+        let name = self.name.clone();
+        let Some(stored) = self.stored_mut() else { return Err(Error::internal("an input without its bytes")) };
+        std::io::copy(stored, &mut std::io::sink()).map_err(io_error(&name))?;
         Ok((stored.bytes, stored.hash.digest128()))
     }
 }

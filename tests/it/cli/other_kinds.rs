@@ -121,3 +121,25 @@ fn options_of_other_formats_are_told_by_their_own_names() {
         assert!(out.contains(note) && out.contains("6 inserted"), "{out}");
     }
 }
+
+#[test]
+fn zeros_behind_packed_data_are_passed_over_and_other_bytes_are_refused_with_what_helps() {
+    let desk = Desk::new();
+    let text = "Session Id,Started At\ns1,2026-11-20T10:00:00Z\ns2,2026-11-20T11:00:00Z\n";
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    packed.write_all(text.as_bytes()).unwrap();
+    let gzip = packed.finish().unwrap();
+    let mut packed = bzip2::write::BzEncoder::new(Vec::new(), bzip2::Compression::default());
+    packed.write_all(text.as_bytes()).unwrap();
+    let bzip2 = packed.finish().unwrap();
+    for (name, bytes, tool) in [("a.csv.gz", &gzip, "gzip"), ("a.csv.bz2", &bzip2, "bzip2")] {
+        std::fs::write(desk.path(name), [&bytes[..], &[0; 5000]].concat()).unwrap();
+        let out = desk.run(&[&["ingest", "--lake", tool, name], &AT[..]].concat()).fine();
+        assert!(out.contains("2 rows read = 2 inserted"), "{out}");
+        std::fs::write(desk.path(name), [&bytes[..], b"more"].concat()).unwrap();
+        let ran = desk.run(&[&["ingest", "--lake", tool, name], &AT[..]].concat());
+        assert_eq!(ran.code, 3, "{ran:?}");
+        assert!(ran.err.contains(&format!("behind the {tool} data stand bytes that are none of it")), "{ran:?}");
+        assert!(ran.err.contains(&format!("{tool} -dc {name:?} > \"a.csv\"")), "{ran:?}");
+    }
+}
