@@ -167,6 +167,7 @@ fn unknown(name: &str) -> Error {
 fn character(text: &str) -> Option<u8> {
     match text.as_bytes() {
         b"\\t" | b"tab" => Some(b'\t'),
+        b"\\x01" | b"\\001" | b"^A" => Some(1),
         [byte] if byte.is_ascii() && !byte.is_ascii_alphanumeric() && !matches!(byte, b'\n' | b'\r') => Some(*byte),
         _ => None,
     }

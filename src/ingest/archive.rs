@@ -142,8 +142,10 @@ fn chosen(archive: &SourceFile, found: Vec<Found>) -> Vec<SourceFile> {
         let more = if left.len() > 5 { format!(" and {} more", left.len() - 5) } else { String::new() };
         format!("left out of the archive for their endings: {named}{more}")
     });
+    // Some tools (pandas) name what they put into an archive as the archive.
+    let own_name = Path::new(&archive.name).file_name().and_then(|name| name.to_str());
     let inputs = taken.into_iter().map(|member| {
-        let nested = is_archive_name(&member.name);
+        let nested = is_archive_name(&member.name) && Some(member.name.as_str()) != own_name;
         let inside = match member.inside {
             Inside::Refused(message, hint) => Inside::Refused(message, hint),
             _ if nested => Inside::Refused(

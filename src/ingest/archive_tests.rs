@@ -105,6 +105,21 @@ fn parts() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[test]
+fn a_member_that_is_named_as_its_archive_is_told_by_its_bytes() {
+    let folder = Folder::with(&[
+        ("x.csv.tar.gz", gzip(&tar_of(&[("x.csv.tar.gz", csv("a"))]))),
+        ("x.csv.zip", zip_of(&[("x.csv.zip", csv("b"))], Method::Deflated)),
+        ("y.zip", zip_of(&[("y.zip", zip_of(&[("a.csv", csv("c"))], Method::Stored))], Method::Stored)),
+    ]);
+    for (name, id) in [("x.csv.tar.gz", "a"), ("x.csv.zip", "b")] {
+        let inputs = folder.inputs(name);
+        assert_eq!(read(&inputs[0]).unwrap().0, [id], "{name}");
+    }
+    let error = read(&folder.inputs("y.zip")[0]).unwrap_err();
+    assert!(error.to_string().contains("is a zip archive, which is not read"), "{error}");
+}
+
+#[test]
 fn the_files_inside_of_an_archive_are_inputs_of_their_own() {
     let tar = tar_of(&parts());
     let archives = [

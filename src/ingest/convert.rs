@@ -195,8 +195,8 @@ impl Converter {
     fn explained_by_null(&self, fault: Fault, row: &Row<'_>, record: &str) -> Fault {
         let is_csv = matches!(self.format, InputFormat::Csv | InputFormat::Tsv);
         let text = row.text_of(fault.column.as_deref());
-        let text = text.filter(|text| !is_csv || is_unquoted(record, text, self.dialect));
-        fault.explained_by_null(text)
+        let is_quoted = text.is_some_and(|text| is_csv && !is_unquoted(record, text, self.dialect));
+        fault.explained_by_null(text, is_quoted)
     }
 
     fn undecodable(&self, block: &TextBlock, span: &Span, raw: &[u8], at: usize, layout: Option<&Layout>) -> Fault {
@@ -237,7 +237,9 @@ impl Converter {
             })
             .collect();
         let (rows, warnings) = builder.finish()?;
-        Ok(self.batch((rows, lines), rejects, warnings, of_layout(Some(layout)), self.context().into()))
+        let mut columns = of_layout(Some(layout));
+        columns.2.extend(block.extension_notes(layout));
+        Ok(self.batch((rows, lines), rejects, warnings, columns, self.context().into()))
     }
 
     /// Adds to what the records have what the names of folders have.
@@ -263,7 +265,7 @@ fn explained_by_word(fault: Fault, record: &[u8]) -> Fault {
         return fault;
     }
     let word = std::str::from_utf8(record).ok().and_then(bare_words::first_of);
-    fault.explained_by_null(word)
+    fault.explained_by_null(word, false)
 }
 
 /// Returns a bit for each slot.

@@ -3,7 +3,7 @@
 use memchr::memchr;
 
 use super::csv::Fields;
-use super::dialect::{Declared, Dialect, has_backslash_escape, is_null_mark, null_mark};
+use super::dialect::{Declared, Dialect, has_backslash_escape, is_null_mark, null_mark, quoted_null_mark};
 use super::escaped::EscapedFields;
 use super::layout::Layout;
 use super::rows::{Cell, Fault, Row, is_mark_of};
@@ -16,7 +16,8 @@ pub(super) struct RecordFields<'c> {
     pub(super) layout: &'c Layout,
     dialect: Dialect,
     declared: &'c Declared,
-    /// Whether backslashes in fields without quotes are looked at: tabs mostly come from tools that escape by them.
+    /// Whether backslashes in fields without quotes are looked at: tabs, and what else stands between fields but commas and semicolons, mostly
+    /// come from tools that escape by them.
     looks_for_backslashes: bool,
     plain: Fields,
     escaped: EscapedFields,
@@ -25,7 +26,7 @@ pub(super) struct RecordFields<'c> {
 
 impl<'c> RecordFields<'c> {
     pub(super) fn new(layout: &'c Layout, dialect: Dialect, declared: &'c Declared) -> Self {
-        let looks_for_backslashes = dialect.delimiter == b'\t' && dialect.is_plain();
+        let looks_for_backslashes = !matches!(dialect.delimiter, b',' | b';') && dialect.is_plain();
         let (plain, escaped, extra) = (Fields::default(), EscapedFields::default(), String::new());
         Self { layout, dialect, declared, looks_for_backslashes, plain, escaped, extra }
     }
@@ -47,7 +48,7 @@ impl<'c> RecordFields<'c> {
             let fields = &self.escaped;
             let mut row = row_of(layout, extra, self.declared, || fields.texts(record));
             if self.declared.nulls.is_empty() {
-                row.null_mark = marks_null(layout, fields.texts(record));
+                row.null_mark = marks_null(layout, fields.texts(record), false);
             }
             return Ok(row);
         }
@@ -56,8 +57,8 @@ impl<'c> RecordFields<'c> {
         let fields = &self.plain;
         let mut row = row_of(layout, extra, self.declared, || fields.quoted_texts(record));
         if self.declared.nulls.is_empty() {
-            row.null_mark =
-                fields.unquoted(record).any(is_null_mark) && marks_null(layout, fields.quoted_texts(record));
+            row.null_mark = (fields.unquoted(record).any(is_null_mark) || record.starts_with('"'))
+                && marks_null(layout, fields.quoted_texts(record), record.starts_with('"'));
         }
         if self.looks_for_backslashes && memchr(b'\\', record.as_bytes()).is_some() {
             row.backslash = fields.unquoted(record).any(has_backslash_escape);
@@ -75,13 +76,14 @@ fn row_of<'a, F: Iterator<Item = (&'a str, bool)>>(
     let has_nulls = !declared.nulls.is_empty();
     let mut row = Row::default();
     for (target, (text, quoted)) in layout.headers.matches.iter().zip(fields()) {
-        let is_null = has_nulls && !quoted && declared.is_null(text);
+        let is_null = has_nulls && if quoted { declared.is_quoted_null(text) } else { declared.is_null(text) };
         row.set(*target, if is_null { Cell::Null } else { Cell::Text(text) });
     }
     if let Some(extra) = extra {
         extra.clear();
         for ((key, target), (text, quoted)) in layout.extra_keys.iter().zip(&layout.headers.matches).zip(fields()) {
-            let is_null = text.is_empty() || (has_nulls && !quoted && declared.is_null(text));
+            let is_declared = || if quoted { declared.is_quoted_null(text) } else { declared.is_null(text) };
+            let is_null = text.is_empty() || (has_nulls && is_declared());
             if *target == HeaderMatch::Unknown && !is_null {
                 start_member(extra, key);
                 push_json_string(extra, text);
@@ -92,14 +94,19 @@ fn row_of<'a, F: Iterator<Item = (&'a str, bool)>>(
     row
 }
 
-/// Returns whether a field without quotes is what some tools write for null, and is not read as null anyway.
-fn marks_null<'a>(layout: &Layout, fields: impl Iterator<Item = (&'a str, bool)>) -> bool {
+/// Returns whether a field without quotes is what some tools write for null, and is not read as null anyway. Where all fields stand in quotes
+/// they tell nothing, and those that are hardly anything else count.
+fn marks_null<'a>(layout: &Layout, fields: impl Iterator<Item = (&'a str, bool)>, all_quoted: bool) -> bool {
     layout.headers.matches.iter().zip(fields).any(|(target, (text, quoted))| {
         let kind = match target {
             HeaderMatch::Column(index) => COLUMNS.get(*index).map_or(Kind::Text, |column| column.kind),
             _ => Kind::Text,
         };
-        !quoted && null_mark(text).is_some_and(|mark| is_mark_of(kind, mark))
+        let mark = match quoted {
+            false => null_mark(text),
+            true => quoted_null_mark(text).filter(|_| all_quoted),
+        };
+        mark.is_some_and(|mark| is_mark_of(kind, mark))
     })
 }
 

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use super::applies::check;
 use super::folders::{FolderColumns, folder_values};
+use super::mapped::{Members, id_of};
 use super::parquet_rows::StoredColumn;
 use super::source::{InputFormat, ReadOptions, SourceFile};
 use crate::error::{Error, Place, Result};
@@ -134,13 +135,22 @@ impl SourceFile {
 }
 
 impl LiveSource<'_> {
+    fn live_column(&self, stored: &StoredColumn) -> Option<&LiveColumn> {
+        let id = stored.node.as_deref().and_then(id_of);
+        self.table.columns.iter().find(|column| column.is_stored_as(&stored.name, id))
+    }
+
     /// Returns the table's name of a column of its data file, or `None` for one that the table does not have.
     pub(super) fn column(&self, stored: &StoredColumn) -> Option<&str> {
-        let is_it = |column: &&LiveColumn| match column.stored_id {
-            Some(id) => stored.id == Some(id),
-            None => column.stored_as == stored.name,
-        };
-        self.table.columns.iter().find(is_it).map(|column| column.name.as_str())
+        self.live_column(stored).map(|column| column.name.as_str())
+    }
+
+    /// Finds the members of a column of its data file.
+    pub(super) fn members(&self, stored: &StoredColumn) -> Members {
+        match (self.live_column(stored), &stored.node) {
+            (Some(column), Some(node)) => Members::find(&column.members, node),
+            _ => Members::Same,
+        }
     }
 
     /// Lists the columns of the table that are not among these: they are null in the data file.

@@ -94,7 +94,10 @@ pub(super) fn promised(name: &str) -> &'static str {
 pub(super) fn begins_row(text: &[u8]) -> bool {
     let text = text.get(blanks(text, 0)..).unwrap_or_default();
     let end = Scanner::default().feed(text).filter(|_| text.first() == Some(&b'{'));
-    end.and_then(|end| text.get(end)).is_some_and(|next| matches!(next, b'\t' | b'|' | b';'))
+    // Objects may stand in lines that end with commas, or behind each other with commas between.
+    let rest = end.and_then(|end| text.get(end..)).unwrap_or_default();
+    matches!(rest, [b'\t' | b'|' | b';', ..])
+        || matches!(rest, [b',', next, ..] if !matches!(next, b'{' | b' ' | b'\t' | b'\r' | b'\n'))
 }
 
 /// Tells the shapes of JSON apart, or returns `None` for text that is none of them.
@@ -153,6 +156,8 @@ mod tests {
             ("a.csv", "PAR1\u{15}", Parquet),
             ("export", "", Csv),
             ("export", "{\"a\":1}\ts1\t2026-11-20\n", Csv),
+            ("export", "{\"a\":1},s1,2026-11-20\n", Csv),
+            ("export", "{\"a\":1},\n{\"a\":2},\n", Ndjson),
             ("a.ndjson", "{\"a\":1}\r{\"a\":2}\r", JsonArray),
             ("a.ndjson", "{\"a\":1}\r\n{\"a\":2}\r\n", Ndjson),
         ] {

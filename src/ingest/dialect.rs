@@ -112,6 +112,12 @@ impl Declared {
     pub(super) fn is_null(&self, field: &str) -> bool {
         self.nulls.iter().any(|mark| mark == field)
     }
+
+    /// Returns whether a field that stands in quotes is declared to be null, by a mark in quotes: `"NULL"`.
+    pub(super) fn is_quoted_null(&self, field: &str) -> bool {
+        let marks = self.nulls.iter().filter_map(|mark| mark.strip_prefix('"')?.strip_suffix('"'));
+        marks.into_iter().any(|mark| mark == field && !mark.is_empty())
+    }
 }
 
 /// How fields and lines are separated.
@@ -369,6 +375,12 @@ mod tests {
             assert_eq!(quoted_null_mark(word), None, "{word}");
         }
         assert!(is_no_value("-") && is_no_value("0000-00-00 00:00:00") && !is_no_value("x") && !is_null_mark("-"));
+        let declared = Declared {
+            nulls: vec!["NULL".to_owned(), "\"none\"".to_owned(), "\"\"".to_owned()],
+            ..Declared::default()
+        };
+        assert!(declared.is_null("NULL") && !declared.is_quoted_null("NULL"));
+        assert!(declared.is_quoted_null("none") && !declared.is_null("none") && !declared.is_quoted_null(""));
         assert!(has_backslash_escape("a\\tb") && has_backslash_escape("{\\\"a\\\":1}"));
         assert!(!has_backslash_escape("C:\\") && !has_backslash_escape("\\N") && !has_backslash_escape("a\\d"));
     }

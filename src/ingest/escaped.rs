@@ -2,7 +2,7 @@
 //!
 //! [`Escape::Backslash`] has no quotes: a record ends at a line end, a field at a delimiter, unless a backslash stands before
 //! it; [`Escape::Nothing`] has no such backslashes either. The others have quotes, inside which a doubled quote or one behind a
-//! backslash does not close the field; what stands outside quotes is taken as it is.
+//! backslash does not close the field; what stands outside quotes is taken as it is, but for the escapes of [`Escape::BackslashQuoted`].
 //!
 //! A field in quotes that ends with a backslash (`"C:\"`) cannot be told from one that goes on. It is read as going on; where
 //! that leaves the record broken, it is read again as if a quote before a delimiter always closed its field.
@@ -205,9 +205,12 @@ impl EscapedFields {
             } else {
                 let end = memchr(dialect.delimiter, bytes.get(at..).unwrap_or_default());
                 let end = end.map_or(bytes.len(), |length| at + length);
-                (at..end, false, None, end)
+                // MySQL and Python escape in fields without quotes, too; Spark does not.
+                let inside = bytes.get(at..end).unwrap_or_default();
+                (at..end, dialect.escape == Escape::BackslashQuoted && memchr(b'\\', inside).is_some(), None, end)
             };
             let how = match dialect.escape {
+                _ if quoted.is_none() => unescape,
                 Escape::Doubled => undouble,
                 Escape::BackslashQuote => unescape_quotes,
                 _ => unescape_quoted,
@@ -406,6 +409,9 @@ y"
         let single = Dialect { quote: b'\'', ..dialect(Escape::BackslashQuoted) };
         let read = split(r"'it\'s','''',NULL", single);
         assert_eq!(read, [("it's".into(), true), ("'".into(), true), ("NULL".into(), false)]);
+        // What Python's csv writes with an escape character and no doubled quotes.
+        let read = split(r#"{\"a\":1},\N,"x\\, y""#, dialect(Escape::BackslashQuoted));
+        assert_eq!(read, [("{\"a\":1}".into(), false), ("\\N".into(), false), ("x\\, y".into(), true)]);
         let bare = Dialect { delimiter: b'|', ..dialect(Escape::Nothing) };
         let read = split("\"a|b\\|\r\n", bare);
         assert_eq!(read, [("\"a".into(), false), ("b\\".into(), false), (String::new(), false)]);

@@ -78,6 +78,17 @@ impl FolderColumns {
         Ok(Self { columns: columns.collect(), is_told: true })
     }
 
+    /// Adds the required columns, without values: a file that lacks them is then opened all the same, for the sake of its headers.
+    pub(super) fn with_required(mut self) -> Self {
+        for (index, column) in COLUMNS.iter().enumerate().filter(|(_, column)| column.required) {
+            if !self.give(column.name) {
+                let value = PartitionValue { name: column.name.to_owned(), value: None, bare: false };
+                self.columns.push(FolderColumn { target: HeaderMatch::Column(index), value });
+            }
+        }
+        self
+    }
+
     /// Lists the columns, unless the file's name alone tells of them.
     pub(super) fn told(&self) -> Option<Vec<PartitionValue>> {
         self.is_told.then(|| self.columns.iter().map(|column| column.value.clone()).collect())

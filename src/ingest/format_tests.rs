@@ -22,6 +22,7 @@ pub(super) struct Outcome {
     pub(super) rejects: Vec<Reject>,
     pub(super) warnings: Warnings,
     pub(super) unknown_columns: Vec<String>,
+    pub(super) notes: Vec<String>,
     pub(super) contexts: Vec<Arc<str>>,
     pub(super) summary: FileSummary,
 }
@@ -66,6 +67,7 @@ pub(super) fn read_with(name: &str, bytes: &[u8], options: &ReadOptions) -> Resu
         rejects: Vec::new(),
         warnings: Warnings::new(),
         unknown_columns: Vec::new(),
+        notes: Vec::new(),
         contexts: Vec::new(),
         summary: FileSummary { bytes: 0, content_hash: 0, ..FileSummary::default() },
     };
@@ -79,6 +81,7 @@ pub(super) fn read_with(name: &str, bytes: &[u8], options: &ReadOptions) -> Resu
         outcome.contexts.extend(batch.rejects.iter().map(|_| Arc::clone(&batch.context)));
         outcome.rejects.extend(batch.rejects);
         outcome.unknown_columns.extend(batch.unknown_columns);
+        outcome.notes.extend(batch.notes);
         for (warning, count) in batch.warnings {
             *outcome.warnings.entry(warning).or_default() += count;
         }
@@ -222,6 +225,14 @@ fn files_that_are_not_what_they_claim_are_refused_whole() {
         delta: None,
     };
     assert_eq!(Reader::open(&file, &options()).unwrap_err().to_string(), "d: is a folder, not a file");
+}
+
+#[test]
+fn records_that_are_no_objects_are_told_for_what_they_are() {
+    let read = read("x.ndjson", "[{\"id\":\"a\",\"startTime\":1}]\n\"{}\"\n");
+    let reasons: Vec<&str> = read.rejects.iter().map(|reject| reject.reason.as_str()).collect();
+    assert!(reasons[0].contains("a list of them") && reasons[0].contains("jq -c 'flatten[]'"), "{reasons:?}");
+    assert!(reasons[1].contains("jq -c fromjson"), "{reasons:?}");
 }
 
 #[test]

@@ -3,9 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use super::csv::Fields;
+use super::csv::{self, Cut, Fields};
 use super::dates::DateFormat;
-use super::dialect::{Numbers, null_mark};
+use super::dialect::{Declared, Dialect, Escape, Numbers, null_mark};
+use super::escaped::EscapedFields;
 use super::inspect::Look;
 use super::values::{communication_type, parse_number};
 use crate::json::Scanner;
@@ -77,7 +78,8 @@ pub(super) fn columns(records: &[Vec<String>]) -> Option<Vec<String>> {
         let mut kinds = kinds.iter();
         for column in 0..count {
             let mut seen = BTreeSet::new();
-            let fits = values(column).all(|text| is_one(text) && (!is_distinct || seen.insert(text)));
+            let fits = values(column).all(|text| is_one(text) && (!is_distinct || seen.insert(text)))
+                && (!is_distinct || values(column).count() == records.len());
             let Some(name) = names.get_mut(column).filter(|name| name.is_none()) else { continue };
             if fits && values(column).next().is_some() {
                 match kinds.next() {
@@ -87,7 +89,19 @@ pub(super) fn columns(records: &[Vec<String>]) -> Option<Vec<String>> {
             }
         }
     };
-    take(&["started_at", "ended_at"], &is_instant, false);
+    // What every record has is rather the start.
+    let is_whole = |column: usize| values(column).count() == records.len();
+    let has_instants = |column: &usize| values(*column).next().is_some() && values(*column).all(is_instant);
+    let instants: Vec<usize> = (0..count).filter(has_instants).take(3).collect();
+    let ends_first = match instants.as_slice() {
+        [first, second] => {
+            let is_later = || values(*first).zip(values(*second)).all(|(first, second)| first >= second);
+            is_whole(*second) && (!is_whole(*first) || is_later())
+        }
+        _ => false,
+    };
+    let order = if ends_first { ["ended_at", "started_at"] } else { ["started_at", "ended_at"] };
+    take(&order, &is_instant, false);
     take(&["source_details"], &|text: &str| text.starts_with('{') && text.contains("hone"), false);
     take(&["data", "action_data"], &|text: &str| text.starts_with(['{', '[']), false);
     take(&["source_details_phone_number"], &is_phone, false);
@@ -116,8 +130,46 @@ fn is_phone(text: &str) -> bool {
     (6..=15).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// Takes the first records of delimited text apart, as far as quotes go.
+/// Takes the first records of delimited text apart: lines, or where these have not all as many fields what quotes make of them.
 pub(super) fn records(start: &[u8], delimiter: u8) -> Vec<Vec<String>> {
+    let lines = lines(start, delimiter);
+    let is_even =
+        |records: &[Vec<String>]| records.iter().all(|record| Some(record.len()) == records.first().map(Vec::len));
+    if is_even(&lines) {
+        return lines;
+    }
+    let escapes = [Escape::Doubled, Escape::Backslash, Escape::BackslashQuoted];
+    let mut all =
+        escapes.map(|escape| split(start, Dialect { delimiter, escape, ..Dialect::of(&Declared::default()) }));
+    all.iter_mut().find(|records| is_even(records) && records.len() > 1).map_or(lines, std::mem::take)
+}
+
+/// Takes the whole records at the start of a text apart under a dialect, up to the first that is broken.
+fn split(start: &[u8], dialect: Dialect) -> Vec<Vec<String>> {
+    let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
+    let text = text.get(..text.len().min(LOOKED_AT_BYTES)).unwrap_or_default();
+    let (mut records, mut plain, mut escaped, mut at) = (Vec::new(), Fields::default(), EscapedFields::default(), 0);
+    while records.len() < LOOKED_AT {
+        let rest = text.get(at..).unwrap_or_default();
+        let Cut::Record { end, next, fault: None } = csv::cut(rest, false, dialect) else { break };
+        let Ok(record) = std::str::from_utf8(rest.get(..end).unwrap_or_default()) else { break };
+        if next == 0 {
+            break;
+        }
+        let text = |(field, _): (&str, bool)| field.trim().to_owned();
+        records.push(if dialect.is_plain() {
+            plain.split(record, dialect.delimiter);
+            plain.quoted_texts(record).map(text).collect()
+        } else {
+            escaped.split(record, dialect, records.first().map_or(0, Vec::len));
+            escaped.texts(record).map(text).collect()
+        });
+        at += next;
+    }
+    records
+}
+
+fn lines(start: &[u8], delimiter: u8) -> Vec<Vec<String>> {
     let text = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start);
     let text = text.get(..text.len().min(LOOKED_AT_BYTES)).unwrap_or_default();
     let text = String::from_utf8_lossy(text);
@@ -198,6 +250,18 @@ mod tests {
     }
 
     #[test]
+    fn records_are_lines_or_go_on_in_quotes() {
+        let text = b"s1,\"two\nlines, \"\"x\"\"\",1\ns2,b,2\ns3,cut";
+        assert_eq!(records(text, b','), [["s1", "two\nlines, \"x\"", "1"], ["s2", "b", "2"]]);
+        // A record that only escapes hold together.
+        let text = b"s1\ta\\\nb\ns2\tb\n";
+        assert_eq!(records(text, b'\t'), [["s1", "a\nb"], ["s2", "b"]]);
+        let text = b"\"s1\",\"{\\\"a\\\":1,\\\"b\\\":2}\"\n\"s2\",\"\"\n";
+        assert_eq!(records(text, b','), [["s1", "{\"a\":1,\"b\":2}"], ["s2", ""]]);
+        assert_eq!(records(b"s1\t5\" tall\ns2\tb\n", b'\t'), [["s1", "5\" tall"], ["s2", "b"]]);
+    }
+
+    #[test]
     fn columns_are_named_by_their_values() {
         let records = |rows: &[&[&str]]| -> Vec<Vec<String>> {
             rows.iter().map(|row| row.iter().map(|text| (*text).to_owned()).collect()).collect()
@@ -218,6 +282,17 @@ mod tests {
         ];
         assert_eq!(named, expected);
         assert_eq!(columns(&records(&[&["s1", "20.11.2026 10:00"]])).unwrap(), ["session_id", "started_at"]);
+        // What every record has is the start and the id.
+        for (ended, first) in [("", "x"), ("2026-11-20 10:05:00", "")] {
+            let rows = records(&[
+                &["x1", ended, "s1", "2026-11-20 10:00:00"],
+                &[first, "2026-11-20 11:05:00", "s2", "2026-11-20 11:00:00"],
+            ]);
+            let named = columns(&rows).unwrap();
+            assert_eq!(named[1..2], ["ended_at"], "{named:?}");
+            assert_eq!(named[3..], ["started_at"]);
+            assert_eq!(named[2] == "session_id", first.is_empty(), "{named:?}");
+        }
         for none in [&["s1", "x"][..], &["2026-11-20 10:00:00"], &["7", "8"]] {
             assert_eq!(columns(&records(&[none])), None, "{none:?}");
         }

@@ -6,9 +6,10 @@ use super::cut::{BLOCK_BYTES, Window};
 use super::dialect::{Declared, Dialect};
 use super::escaped::EscapedFields;
 use super::layout::Layout;
-use super::lists::are_types;
+use super::lists::{are_types, name_required};
 use super::signs::{Sign, SignKind};
 use super::source::SourceFile;
+use super::suggest::DELIMITERS;
 use crate::error::{Error, Place, Result};
 use crate::schema::{HeaderMatch, match_headers};
 
@@ -71,7 +72,8 @@ pub(super) fn read_header(window: &mut Window, converter: &Converter, file: &Sou
             Cut::Record { end, next, fault } => {
                 let line = window.line_at(0, dialect.newline);
                 if let Some(fault) = fault {
-                    return Err(Error::input(place(line), format!("broken header: {fault}")));
+                    let hint = format!("{WITHOUT_HEADER}; where quotes stand for themselves, with --quote none");
+                    return Err(Error::input(place(line), format!("broken header: {fault}")).with_hint(hint));
                 }
                 let header = window.unread().get(..end).unwrap_or_default();
                 let header = std::str::from_utf8(header).map_err(|error| {
@@ -79,10 +81,17 @@ pub(super) fn read_header(window: &mut Window, converter: &Converter, file: &Sou
                     Error::input(place(line), message).with_hint("declare the character set with --encoding")
                 })?;
                 let names = header_names(header, dialect);
+                let other = if name_required(&names, map) { None } else { other_delimiter(header, dialect, map) };
                 window.consume(next);
                 let layout = Layout::new(&names, map, folders, place(line)).map_err(|error| {
                     match (named, names.as_slice()) {
                         (Some(named), [only]) => misnamed(error, named, dialect.delimiter, only),
+                        _ if let Some(other) = other => {
+                            let error = if knows_none(&names, map) { no_header(error) } else { error };
+                            let hint = error.hint().unwrap_or_default();
+                            let hint = format!("--delimiter '{other}' takes them apart; {hint}");
+                            error.with_hint(hint)
+                        }
                         _ if knows_none(&names, map) => no_header(error),
                         _ => error,
                     }
@@ -99,6 +108,18 @@ pub(super) fn read_header(window: &mut Window, converter: &Converter, file: &Sou
     }
 }
 
+const WITHOUT_HEADER: &str = "a file without a line of headers is read with --columns session_id,started_at,…";
+
+/// Finds what takes a header apart into the required columns, as --delimiter takes it.
+fn other_delimiter(header: &str, dialect: Dialect, map: &[(String, String)]) -> Option<&'static str> {
+    let takes_apart = |(_, delimiter): &&(&str, u8)| {
+        // Hive separates by this character, and writes no header.
+        (*delimiter == 1 && header.contains('\u{1}'))
+            || name_required(&header_names(header, Dialect { delimiter: *delimiter, ..dialect }), map)
+    };
+    DELIMITERS.iter().filter(|(_, it)| *it != dialect.delimiter).find(takes_apart).map(|(name, _)| *name)
+}
+
 /// Returns whether none of these names is that of a column.
 fn knows_none(names: &[String], map: &[(String, String)]) -> bool {
     match_headers(names, map).is_ok_and(|headers| headers.matches.iter().all(|found| *found == HeaderMatch::Unknown))
@@ -106,9 +127,7 @@ fn knows_none(names: &[String], map: &[(String, String)]) -> bool {
 
 fn no_header(error: Error) -> Error {
     let hint = error.hint().unwrap_or_default().to_owned();
-    let more = "a file without a line of headers is read with --columns session_id,started_at,…, and lines before the header are \
-                left out with --skip-lines N";
-    error.with_hint(format!("{hint}; {more}"))
+    error.with_hint(format!("{hint}; {WITHOUT_HEADER}, and lines before the header are left out with --skip-lines N"))
 }
 
 /// Says that a line `sep=` and the declared delimiter are two.

@@ -11,11 +11,12 @@ use std::sync::Arc;
 use arrow::array::{AsArray, RecordBatch};
 
 use super::attempts::blocking;
+use super::convert::Converter;
 use super::csv::Fields;
 use super::cut::TextBlock;
 use super::delta::opened_tables;
 use super::detect::PARQUET_MAGIC;
-use super::dialect::null_mark;
+use super::dialect::{null_mark, quoted_null_mark};
 use super::gist::{keys, without_value};
 use super::ipc::FILE_MAGIC;
 use super::kinds::{KIND_BYTES, flag as format_name, is_ipc};
@@ -289,11 +290,10 @@ impl<'f> Source<'f> {
             return self.look_at_parts(parts, &options, amount);
         }
         let in_memory = self.is_text && (matches!(amount, Amount::Trial) || !self.goes_on);
-        let opened = if in_memory {
-            ByteStream::unpacked(Box::new(Cursor::new(Arc::clone(&self.start))), &self.file.name)
-                .and_then(|bytes| Reader::from_stream(bytes, self.file, &options))
-        } else {
-            Reader::open(self.file, &options)
+        let start = || ByteStream::unpacked(Box::new(Cursor::new(Arc::clone(&self.start))), &self.file.name);
+        let opened = match in_memory {
+            true => start().and_then(|bytes| Reader::from_stream(bytes, self.file, &options)),
+            false => Reader::open(self.file, &options),
         };
         let limit = match amount {
             Amount::Trial if in_memory => u64::MAX,
@@ -308,7 +308,11 @@ impl<'f> Source<'f> {
                 look.notes.extend(of_archive);
                 look.read(reader, &options, limit, ends_early)?;
             }
-            Err(error) => look.refuse(error)?,
+            Err(error) => {
+                look.refuse(error)?;
+                let bytes = if in_memory { start() } else { ByteStream::open(self.file) };
+                look.see_headers(bytes.and_then(|bytes| Reader::headers_of(bytes, self.file, &options)));
+            }
         }
         if options.strict
             && look.refused.is_none()
@@ -364,7 +368,11 @@ impl Source<'_> {
             }
             match Reader::open(part, options) {
                 Ok(reader) => look.read(reader, options, limit, false)?,
-                Err(error) => look.refuse(error)?,
+                Err(error) => {
+                    look.refuse(error)?;
+                    let bytes = ByteStream::open(part);
+                    look.see_headers(bytes.and_then(|bytes| Reader::headers_of(bytes, part, options)));
+                }
             }
             if !look.is_whole {
                 break;
@@ -446,6 +454,12 @@ impl Look {
         Ok(())
     }
 
+    /// Takes the headers of a file that is refused, if it is for them. They may be nearly those of columns.
+    fn see_headers(&mut self, opened: Result<Arc<Converter>>) {
+        let Ok(converter) = opened else { return };
+        self.headers = converter.layout.iter().flat_map(|layout| headers(layout)).take(HEADERS).collect();
+    }
+
     fn refuse(&mut self, error: Error) -> Result<()> {
         match error {
             Error::Input { .. } => {
@@ -513,8 +527,13 @@ impl Look {
                 fields.split(record, delimiter);
                 for (text, is_quoted) in fields.quoted_texts(record) {
                     self.has_quotes |= is_quoted;
-                    if let Some(mark) = null_mark(text).filter(|_| !is_quoted) {
-                        *self.marks.entry(mark.to_owned()).or_default() += 1;
+                    let mark = match is_quoted {
+                        false => null_mark(text).map(str::to_owned),
+                        true if record.starts_with('"') => quoted_null_mark(text).map(|mark| format!("\"{mark}\"")),
+                        true => None,
+                    };
+                    if let Some(mark) = mark {
+                        *self.marks.entry(mark).or_default() += 1;
                     }
                 }
             }

@@ -221,9 +221,14 @@ impl<'m> JsonRows<'m> {
         column: &mut Option<&'static str>,
     ) -> Result<(), Misread> {
         if reader.parser.peek()? != Peek::Object {
-            return Err(Misread::Fault(Fault::record(match reader.text.trim_ascii_start().starts_with('"') {
-                true => "not a JSON object but a text; where JSON is in it, jq -c fromjson makes records of such lines",
-                false => "not a JSON object",
+            return Err(Misread::Fault(Fault::record(match reader.text.trim_ascii_start().split_at_checked(1) {
+                Some(("\"", _)) => {
+                    "not a JSON object but a text; where JSON is in it, jq -c fromjson makes records of such lines"
+                }
+                Some(("[", rest)) if rest.trim_ascii_start().starts_with('{') => {
+                    "not a JSON object but a list of them, of which jq -c 'flatten[]' FILE > FILE.ndjson makes records"
+                }
+                _ => "not a JSON object",
             })));
         }
         // Objects of one export have their keys in one order, so the next key is mostly the one that came next before.

@@ -5,7 +5,7 @@
 //! (HTML, XML, SQL) begin with words that no header has.
 
 use super::detect::{begins_row, json_shape};
-use super::printed;
+use super::printed::{self, PRINTED, PRINTED_HINT};
 use super::source::{Encoding, InputFormat, ReadOptions, SourceFile};
 use crate::error::{Error, Place, Result};
 use crate::json::blanks;
@@ -106,6 +106,8 @@ const BINARY_BEGINNINGS: &[(&[u8], &str, Hint)] = &[
     ),
 ];
 
+const SPREADSHEET_HINT: Hint = "open it in a spreadsheet program and save it as .xlsx, or as CSV in UTF-8";
+
 /// Beginnings of texts that are no table, in lower case.
 const TEXTS: &[(&[u8], &str, Hint)] = &[
     (b"<!doctype html", HTML, HTML_HINT),
@@ -119,6 +121,19 @@ const TEXTS: &[(&[u8], &str, Hint)] = &[
         "JSON behind characters that keep browsers from running it",
         "leave out its first line: tail -n +2 {file} > FILE.json",
     ),
+    (
+        b"\x1b[",
+        "text with the colours of a terminal",
+        "write it without them, as with jq -M, or take them out: sed 's/\\x1b\\[[0-9;]*m//g' {file} > FILE",
+    ),
+    (b"id;pcalc", "a spreadsheet in SYLK", SPREADSHEET_HINT),
+    (b"id;pwxl", "a spreadsheet in SYLK", SPREADSHEET_HINT),
+    (b"table\r\n0,1\r\n", "a spreadsheet in DIF", SPREADSHEET_HINT),
+    (b"table\n0,1\n", "a spreadsheet in DIF", SPREADSHEET_HINT),
+    (b"[cols=", PRINTED, PRINTED_HINT),
+    (b"[options=", PRINTED, PRINTED_HINT),
+    (b"\\begin{tabular}", PRINTED, PRINTED_HINT),
+    (b"\\begin{longtable}", PRINTED, PRINTED_HINT),
     (
         b"\x1e{",
         "a sequence of JSON texts, each behind the character 0x1E",
@@ -393,10 +408,11 @@ fn no_text(start: &[u8]) -> Option<(&'static str, Hint)> {
     if has(0x1f) && has(0x1e) && !has(0) {
         return Some((
             "text with the characters 0x1F and 0x1E between fields and records",
-            "write it as CSV where it was made, as with sqlite3 -header -csv",
+            "write it as CSV where it was made, as with sqlite3 -header -csv, or mlr -S --iasv --ojsonl cat {file} > FILE.ndjson makes records of it",
         ));
     }
-    let binary = || start.iter().take(4096).any(|byte| is_binary(*byte));
+    // Hive separates fields by this character, lists by the next, and keys from values by the third.
+    let binary = || start.iter().take(4096).any(|byte| is_binary(*byte) && !matches!(byte, 1..=3));
     told_utf_16(start).or_else(|| {
         binary().then_some((
             "binary data of a kind that is not known here",
@@ -466,6 +482,10 @@ mod tests {
             (b"PAR1\x15\x04".to_vec(), "a Parquet file", "--input-format"),
             (b")]}',\n[{}]".to_vec(), "JSON behind characters", "tail -n +2 x"),
             (b"\x1e{\"a\":1}".to_vec(), "a sequence of JSON texts", "tr -d"),
+            (b"ID;PCALCOOO32\r\n".to_vec(), "a spreadsheet in SYLK", ".xlsx"),
+            (b"TABLE\r\n0,1\r\n".to_vec(), "a spreadsheet in DIF", ".xlsx"),
+            (b"\x1b[1;39m{".to_vec(), "text with the colours of a terminal", "jq -M"),
+            (b"\n[cols=\"l,l\",options=\"header\"]\n|===".to_vec(), PRINTED, "psql --csv"),
             (b"\n<!DOCTYPE html>".to_vec(), "an HTML page", "log-in page"),
             (b"<?xml version".to_vec(), "an XML document", "CSV"),
             (b"-- MySQL dump 10.19".to_vec(), "a dump in SQL", "CSV or Parquet"),
@@ -484,6 +504,8 @@ mod tests {
             "PARENT Session Id,Started At\n",
             "FEA1,b\n",
             "BZh9,b\n",
+            "ID;Phone;Started At\n",
+            "Table\n",
             "Obj,b\n",
             "PK,b\n",
             "€uro",

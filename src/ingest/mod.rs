@@ -51,6 +51,7 @@ mod kinds;
 mod layout;
 mod lengths;
 mod lists;
+mod mapped;
 mod options;
 mod packed;
 mod pages;

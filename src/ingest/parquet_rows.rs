@@ -15,6 +15,7 @@ use ::parquet::arrow::ProjectionMask;
 use ::parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
+use ::parquet::schema::types::TypePtr;
 use arrow::array::{
     Array, ArrayRef, AsArray, BinaryViewArray, BooleanArray, Float64Array, NullArray, StringViewArray,
     StringViewBuilder,
@@ -30,6 +31,7 @@ use super::inner_variants;
 use super::json_rows::Extra;
 use super::kinds::refuse_encrypted;
 use super::layout::Layout;
+use super::mapped::Members;
 use super::parquet_footer::{intervals, is_encrypted, without_intervals};
 use super::parquet_types::{Leaves, Variants, look_through};
 use super::rows::{Cell, Fault, Row, RowBuilder, slot, word_of};
@@ -42,6 +44,9 @@ use crate::schema::{COLUMNS, HeaderMatch, Kind};
 
 /// About how many bytes of rows are read at once.
 const BATCH_BYTES: i64 = 4 * 1024 * 1024;
+
+/// Names of types whose values are read as what they mean, or mean no other than what is stored.
+const KNOWN_EXTENSIONS: [&str; 4] = ["arrow.uuid", "arrow.json", "arrow.parquet.variant", "arrow.fixed_shape_tensor"];
 
 /// Types may nest this deep; a schema is read before anything else of a file and must not overflow the stack.
 pub(super) const MAX_TYPE_DEPTH: usize = 100;
@@ -76,14 +81,30 @@ impl RowsBlock {
     pub(super) fn number(&self, row: usize) -> u64 {
         self.numbers.as_ref().and_then(|numbers| numbers.get(row).copied()).unwrap_or(self.first_row + row as u64)
     }
+
+    /// Says of columns whose program gives their values a meaning that their type does not have (periods of pandas are numbers of months) that
+    /// the values were taken as they are stored, a sentence each.
+    pub(super) fn extension_notes(&self, layout: &Layout) -> Vec<String> {
+        let schema = self.batch.schema();
+        let columns =
+            schema.fields().iter().zip(&layout.headers.matches).filter(|(_, target)| slot(**target).is_some());
+        let unknown = columns.filter_map(|(field, _)| {
+            let name = field.extension_type_name().filter(|name| !KNOWN_EXTENSIONS.contains(name))?;
+            Some(format!(
+                "column {:?} is of the type {name:?}, and its values were taken as they are stored",
+                field.name()
+            ))
+        });
+        unknown.collect()
+    }
 }
 
 /// A column as a file has it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct StoredColumn {
     pub(super) name: String,
-    /// The number that the file gives it, if it gives one.
-    pub(super) id: Option<i32>,
+    /// Its type in the file, with the number that the file may give it.
+    pub(super) node: Option<TypePtr>,
 }
 
 impl ParquetInput {
@@ -108,11 +129,12 @@ impl ParquetInput {
                 }
             };
             let roots = metadata.parquet_schema().root_schema().get_fields();
-            let id_of =
-                |at: usize| roots.get(at).map(|root| root.get_basic_info()).filter(|it| it.has_id()).map(|it| it.id());
             let stored = metadata.schema().fields().iter().enumerate();
-            let stored: Vec<StoredColumn> =
-                stored.map(|(at, field)| StoredColumn { name: field.name().clone(), id: id_of(at) }).collect();
+            let column = |(at, field): (usize, &FieldRef)| StoredColumn {
+                name: field.name().clone(),
+                node: roots.get(at).cloned(),
+            };
+            let stored: Vec<StoredColumn> = stored.map(column).collect();
             let wanted: Vec<bool> = stored.iter().map(wanted).collect();
             let headers = stored.into_iter().zip(&wanted).filter(|(_, wanted)| **wanted);
             let headers: Vec<StoredColumn> = headers.map(|(column, _)| column).collect();
@@ -154,6 +176,11 @@ impl ParquetInput {
     /// Adds the columns from this position on, which the file does not have.
     pub(super) fn add_null_columns(&mut self, headers: &[String], from: usize) {
         self.null_columns = headers.get(from..).unwrap_or_default().to_vec();
+    }
+
+    /// Says where the members of the columns stand, in the order of the columns.
+    pub(super) fn name_members(&mut self, members: Vec<Members>) {
+        self.leaves.members = members.into();
     }
 
     /// Leaves out rows that are deleted.
@@ -387,6 +414,9 @@ pub(super) fn convert_rows(
     let (extra_wanted, nulls) = (converter.extra, &converter.declared.nulls);
     let mut columns = block.leaves.readable(block.batch.columns())?;
     let variants = read_variants(&mut columns, &block.leaves)?;
+    for (column, members) in columns.iter_mut().zip(block.leaves.members.iter()) {
+        *column = members.apply(column)?;
+    }
     let columns = &columns;
     let has_inner = block.leaves.variants.contains(&Variants::Inside);
     let mut values = Vec::with_capacity(columns.len());
@@ -445,7 +475,7 @@ pub(super) fn convert_rows(
                 row.null_mark = has_marks && row.has_mark(quoted_null_mark);
                 builder.push(&row)?.map_err(|fault| {
                     let text = row.text_of(fault.column.as_deref());
-                    fault.explained_by_null(text)
+                    fault.explained_by_null(text, false)
                 })
             }
             Err(fault) => Err(fault),

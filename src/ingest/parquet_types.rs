@@ -16,6 +16,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
 
+use super::mapped::Members;
 use super::parquet_footer::intervals_of;
 use crate::error::Result;
 
@@ -26,6 +27,8 @@ pub(super) struct Leaves {
     kinds: Arc<[Leaf]>,
     /// Where each column, at the top, has VARIANT.
     pub(super) variants: Vec<Variants>,
+    /// Where the members of each column stand that is a nested one of a Delta table with mapped columns; empty for all other files.
+    pub(super) members: Arc<[Members]>,
 }
 
 /// What a leaf is that its type of Arrow does not say.
@@ -63,7 +66,7 @@ pub(super) fn look_through(
     let fields: Fields = schema.fields().iter().map(|field| walk.field(field)).collect();
     let variants = parquet.root_schema().get_fields().iter().map(|field| variants_of(field)).collect();
     let changed = walk.instants.then(|| Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())));
-    (Leaves { kinds: unless_plain(walk.kinds), variants }, changed)
+    (Leaves { kinds: unless_plain(walk.kinds), variants, members: Arc::default() }, changed)
 }
 
 struct Walk<'p> {
@@ -178,7 +181,7 @@ impl Leaves {
         let mut kinds = Vec::new();
         schema.fields().iter().for_each(|field| push_uuids(field, &mut kinds));
         let variants = schema.fields().iter().map(arrow_variants_of).collect();
-        Self { kinds: unless_plain(kinds), variants }
+        Self { kinds: unless_plain(kinds), variants, members: Arc::default() }
     }
 
     /// Keeps what is said of these columns at the top, of whose leaves `parquet` knows.
@@ -189,7 +192,8 @@ impl Leaves {
             .filter(|(leaf, _)| *leaf < parquet.num_columns() && is_wanted(parquet.get_column_root_idx(*leaf)))
             .map(|(_, kind)| *kind);
         let variants = self.variants.iter().enumerate().filter(|(root, _)| is_wanted(*root));
-        Self { kinds: kinds.collect(), variants: variants.map(|(_, variants)| *variants).collect() }
+        let variants = variants.map(|(_, variants)| *variants).collect();
+        Self { kinds: kinds.collect(), variants, members: Arc::default() }
     }
 
     /// Writes UUIDs as text and bytes of intervals as such, wherever they stand in the columns of a batch; all else stays as it is.

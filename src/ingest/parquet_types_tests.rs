@@ -81,6 +81,37 @@ fn instants_of_96_bits_are_instants_in_any_zone_and_do_not_wrap_round() {
 }
 
 #[test]
+fn types_that_a_program_gives_a_meaning_of_its_own_are_told() {
+    use std::sync::Arc;
+
+    use ::parquet::arrow::ArrowWriter;
+    use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+    use arrow::datatypes::{DataType, Field, Schema};
+
+    let extension = |name: &str| [("ARROW:extension:name".to_owned(), name.to_owned())].into();
+    let text = |text: &str| Arc::new(StringArray::from(vec![text])) as ArrayRef;
+    let fields = vec![
+        Field::new("session_id", DataType::Utf8, true),
+        Field::new("started_at", DataType::Utf8, true),
+        Field::new("variables_category", DataType::Int64, true).with_metadata(extension("pandas.period")),
+        Field::new("data", DataType::Utf8, true).with_metadata(extension("arrow.json")),
+        Field::new("other", DataType::Int64, true).with_metadata(extension("pandas.period")),
+    ];
+    let number: ArrayRef = Arc::new(Int64Array::from(vec![682]));
+    let columns = vec![text("s1"), text("2026-11-20T10:00:00Z"), number.clone(), text("{}"), number];
+    let batch = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    let mut bytes = Vec::new();
+    let mut writer = ArrowWriter::try_new(&mut bytes, batch.schema(), None).unwrap();
+    writer.write(&batch).unwrap();
+    writer.close().unwrap();
+    let read = read_with("x", &bytes, &options()).unwrap();
+    let told =
+        "column \"variables_category\" is of the type \"pandas.period\", and its values were taken as they are stored";
+    assert_eq!(read.notes, [told]);
+    assert_eq!(read.texts("variables_category"), [Some("682")]);
+}
+
+#[test]
 fn uuids_are_their_text_wherever_they_stand() {
     let id: Vec<u8> = (0..16).map(|n| n * 16 + 10).collect();
     let text = "0a1a2a3a-4a5a-6a7a-8a9a-aabacadaeafa";

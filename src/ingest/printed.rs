@@ -3,17 +3,24 @@
 //! Their values are padded or cut, and an empty text is the same as none, so that they are not read; what makes the client write a table
 //! that is, is named.
 
-use super::lists::name_columns;
+use super::lists::{name_columns, name_required};
+use crate::schema::{HeaderMatch, match_header};
 
 /// What a text is, and what helps; `{file}` stands for its name.
 type Told = (&'static str, &'static str);
 
-const PRINTED: &str = "a table that a client printed for people";
-const PRINTED_HINT: &str = "values in it may be cut, and an empty text looks like none: let the client write CSV, as with psql --csv, sqlite3 -header -csv, \
+pub(super) const PRINTED: &str = "a table that a client printed for people";
+pub(super) const PRINTED_HINT: &str = "values in it may be cut, and an empty text looks like none: let the client write CSV, as with psql --csv, sqlite3 -header -csv, \
                             mariadb --batch, duckdb -csv, FORMAT CSVWithNames of ClickHouse or sqlcmd -W -s,";
 const PAIRS: &str = "text of keys with their values";
 const TAB_PAIRS_HINT: &str = "mlr -S --idkvp --ifs tab --ojsonl cat {file} > FILE.ndjson makes records of them";
 const COMMA_PAIRS_HINT: &str = "mlr -S --idkvp --ojsonl cat {file} > FILE.ndjson makes records of them";
+const LINE_PAIRS_HINT: &str = "mlr -S --ixtab --ojsonl cat {file} > FILE.ndjson makes records of them";
+const UNICODE: &str = "text with the signs \u{241f} and \u{241e} between fields and records";
+const UNICODE_HINT: &str = "mlr -S --iusv --ojsonl cat {file} > FILE.ndjson makes records of it";
+
+/// Lines that are looked through for names: those of a first record with some columns of its own.
+const HEADS: usize = 40;
 
 /// Says what the start of a text is, if it was printed for people.
 pub(super) fn told(text: &[u8], map: &[(String, String)]) -> Option<Told> {
@@ -36,14 +43,32 @@ pub(super) fn told(text: &[u8], map: &[(String, String)]) -> Option<Told> {
             "run it in a database, and export the table as CSV or Parquet from there",
         ));
     }
+    // Values may hold the separator; what names a column behind it is a key.
     let keys = |separator: char| -> Option<Vec<&str>> {
-        let pairs = first.strip_prefix("tskv\t").unwrap_or(first).split(separator);
-        pairs.map(|pair| Some(pair.split_once('=')?.0)).collect()
+        let mut pairs = first.strip_prefix("tskv\t").unwrap_or(first).split(separator).peekable();
+        pairs.peek().filter(|pair| pair.contains('='))?;
+        Some(pairs.filter_map(|pair| Some(pair.split_once('=')?.0)).collect())
     };
+    let is_named =
+        |key: &&str| !matches!(match_header(key, map), Ok((HeaderMatch::Unknown | HeaderMatch::LeftOut, _)) | Err(_));
     let names = |separator| keys(separator).is_some_and(|keys| keys.len() > 1 && name_columns(&keys, map));
+    // A name and its value in each line: with spaces (Miller), `=` (SQLite) or `|` (psql) between them.
+    let heads: Vec<&str> = text.lines().take(HEADS).map(str::trim_start).collect();
+    let in_lines = |separator: &str| {
+        let keys: Vec<&str> = heads.iter().filter_map(|line| Some(line.split_once(separator)?.0.trim_end())).collect();
+        keys.first().is_some_and(is_named) && name_required(&keys, map)
+    };
+    let words: Vec<&str> = first.split_whitespace().collect();
     match () {
+        () if first.contains('\u{241f}') => Some((UNICODE, UNICODE_HINT)),
         () if names('\t') => Some((PAIRS, TAB_PAIRS_HINT)),
         () if names(',') => Some((PAIRS, COMMA_PAIRS_HINT)),
+        () if in_lines(" = ") || in_lines("|") => Some((PRINTED, PRINTED_HINT)),
+        () if in_lines(" ") => Some((PAIRS, LINE_PAIRS_HINT)),
+        // Columns that are filled up with blanks.
+        () if first.contains("  ") && !first.contains([',', ';', '\t', '|']) && name_required(&words, map) => {
+            Some((PRINTED, PRINTED_HINT))
+        }
         () => None,
     }
 }
@@ -63,6 +88,9 @@ mod tests {
             "Row 1:\n\u{2500}\u{2500}\u{2500}\nsession_id: s1\n",
             "*************************** 1. row ***************************\nsession_id: s1\n",
             "-[ RECORD 1 ]\nsession_id | s1\n",
+            "   session_id = s1\n   started_at = 2026-11-20\n\n",
+            "data|\nsession_id|s1\nstarted_at|2026-11-20\n",
+            "session_id   started_at data\ns1           2026-11-20 {}\n",
         ] {
             assert_eq!(told(printed.as_bytes(), &[]).map(|it| it.0), Some(PRINTED), "{printed}");
         }
@@ -70,12 +98,18 @@ mod tests {
             ("session_id=s1\tstarted_at=2026-11-20\n", TAB_PAIRS_HINT),
             ("tskv\tsession_id=s1\tstarted_at=2026-11-20\n", TAB_PAIRS_HINT),
             ("session_id=s1,started_at=2026-11-20\n", COMMA_PAIRS_HINT),
+            ("data={\"a\":1,\"b\":\"x,y\"},session_id=s1,started_at=2026-11-20\n", COMMA_PAIRS_HINT),
+            ("session_id s1\ndata       {}\nstarted_at 2026-11-20\n", LINE_PAIRS_HINT),
+            ("session_id\u{241f}started_at\u{241e}", UNICODE_HINT),
         ] {
             assert_eq!(told(pairs.as_bytes(), &[]).map(|it| it.1), Some(hint), "{pairs}");
         }
         for text in [
             "Session Id,Started At\ns1,2026-11-20\n",
             "session_id|started_at\ns1|2026-11-20\n",
+            "session_id started_at\ns1 2026-11-20\n",
+            "Session Id|Started At\nsession_id|started_at\n",
+            "session_id,  started_at\n",
             "session_id\n-\n",
             "a=b,c=d\n",
             "session_id,a=b\n",

@@ -170,10 +170,28 @@ impl Reader {
         Ok(reader)
     }
 
-    pub(super) fn from_stream(mut bytes: ByteStream, file: &SourceFile, options: &ReadOptions) -> Result<Self> {
+    pub(super) fn from_stream(bytes: ByteStream, file: &SourceFile, options: &ReadOptions) -> Result<Self> {
+        Self::with_converter(bytes, file, options, converter(file, options)?)
+    }
+
+    /// Returns what converts the records of a file whether its headers name the required columns or not, for the sake of those headers.
+    ///
+    /// # Errors
+    /// The file cannot be opened for another reason.
+    pub(super) fn headers_of(bytes: ByteStream, file: &SourceFile, options: &ReadOptions) -> Result<Arc<Converter>> {
+        let mut converter = converter(file, options)?;
+        converter.rules.folders = converter.rules.folders.with_required();
+        Self::with_converter(bytes, file, options, converter).map(|reader| reader.converter())
+    }
+
+    fn with_converter(
+        mut bytes: ByteStream,
+        file: &SourceFile,
+        options: &ReadOptions,
+        mut converter: Converter,
+    ) -> Result<Self> {
         // A broken --map is an error even for inputs without a single header.
         match_headers::<&str>(&[], &options.header_map)?;
-        let mut converter = converter(file, options)?;
         let is_live = file.live().is_some();
         if options.format == Some(InputFormat::Delta) && !is_live {
             return Err(Error::input(Place::file(&file.name), "is no Delta table, as is declared")
@@ -313,6 +331,7 @@ impl Reader {
                     stored.iter().filter_map(|column| live.column(column)).map(str::to_owned).collect();
                 headers.extend(live.missing(&headers));
                 input.add_null_columns(&headers, stored.len());
+                input.name_members(stored.iter().map(|column| live.members(column)).collect());
                 if let Some(deleted) = live.deleted(&file.name)? {
                     input.leave_out(deleted)?;
                 }

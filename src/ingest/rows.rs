@@ -173,8 +173,8 @@ impl Fault {
     }
 
     /// Names the flag that reads a text which stands for no value in the column at fault.
-    pub(super) fn explained_by_null(self, text: Option<&str>) -> Self {
-        let known = text.filter(|_| self.sign.is_none()).and_then(Sign::of_null);
+    pub(super) fn explained_by_null(self, text: Option<&str>, is_quoted: bool) -> Self {
+        let known = text.filter(|_| self.sign.is_none()).and_then(|text| Sign::of_null(text, is_quoted));
         match known {
             Some(sign) => {
                 Self { reason: format!("{}; {} reads it", self.reason, sign.flag), sign: Some(Box::new(sign)), ..self }

@@ -137,9 +137,11 @@ impl Sign {
         (!fits.is_empty()).then(|| Self { kind: SignKind::Number, flag: fits.join(" or ") })
     }
 
-    /// The sign of a text that some tools write for null, where a value of another type should stand.
-    pub(super) fn of_null(text: &str) -> Option<Self> {
-        is_no_value(text).then(|| Self { kind: SignKind::NullMark, flag: format!("--null-mark '{text}'") })
+    /// The sign of a text that some tools write for null, where a value of another type should stand; in quotes it is declared with them.
+    pub(super) fn of_null(text: &str, is_quoted: bool) -> Option<Self> {
+        let quote = if is_quoted { "\"" } else { "" };
+        let flag = || format!("--null-mark '{quote}{text}{quote}'");
+        is_no_value(text).then(|| Self { kind: SignKind::NullMark, flag: flag() })
     }
 
     /// Returns the text that would have to be declared to stand for null, where the sign is one.

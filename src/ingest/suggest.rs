@@ -4,16 +4,15 @@ use std::collections::BTreeSet;
 
 use super::dates::DateFormat;
 use super::detect::begins_row;
-use super::dialect::Declared;
+use super::dialect::{Declared, Escape};
 use super::guess;
 use super::inspect::Look;
-use super::layout::target_name;
+use super::printed;
 use super::signs::SignKind;
 use super::source::{Encoding, InputFormat, ReadOptions};
 use super::wrapped::RecordsPath;
 use super::{Warning, day_of_date};
 use crate::error::Result;
-use crate::schema::match_headers;
 
 /// Flags that are added at most; each has to help.
 const ROUNDS: usize = 8;
@@ -23,6 +22,19 @@ const LINES_BEFORE: u64 = 20;
 
 /// Days that stand for no end.
 const NO_ENDS: [&str; 4] = ["9999-12-31", "0001-01-01", "1900-01-01", "1970-01-01"];
+
+/// What may stand between fields, as --delimiter takes it.
+pub(super) const DELIMITERS: [(&str, u8); 9] = [
+    (",", b','),
+    (";", b';'),
+    ("|", b'|'),
+    ("tab", b'\t'),
+    (":", b':'),
+    ("^", b'^'),
+    ("~", b'~'),
+    (" ", b' '),
+    ("\\x01", 1),
+];
 
 /// Presets, each with what stands in no file of another dialect.
 const PRESETS: [(&str, &[u8]); 14] = [
@@ -198,7 +210,10 @@ fn candidates(look: &Look, options: &ReadOptions, start: &[u8]) -> Vec<Candidate
         let flag: Vec<&str> = undeclared.iter().flat_map(|mark| ["--null-mark", mark]).collect();
         list.offer(&flag, |options| options.declared.nulls.extend(undeclared.iter().map(|mark| (*mark).clone())));
     }
-    if matches!(look.format, None | Some(InputFormat::Csv | InputFormat::Tsv)) && !begins_json(start) {
+    let may_be_delimited =
+        matches!(look.format, None | Some(InputFormat::Csv | InputFormat::Tsv)) && !begins_json(start);
+    // With a delimiter declared a table for people would be read, padding and all.
+    if may_be_delimited && printed::told(start, &options.header_map).is_none() {
         offer_dialects(look, options, &holds, &mut list);
     }
     list.list
@@ -211,7 +226,7 @@ fn begins_json(start: &[u8]) -> bool {
     }
     let start = start.strip_prefix(b"\xef\xbb\xbf").unwrap_or(start).trim_ascii_start();
     matches!(start, [b'{', rest @ ..] if matches!(rest.trim_ascii_start().first(), Some(b'"' | b'}')))
-        || matches!(start, [b'[', rest @ ..] if matches!(rest.trim_ascii_start().first(), Some(b'{' | b'[')))
+        || matches!(start, [b'[', rest @ ..] if matches!(rest.trim_ascii_start().first(), Some(b'{' | b'[' | b'"')))
 }
 
 /// Offers what the hint of a refused file names.
@@ -243,8 +258,7 @@ fn offer_hinted(look: &Look, list: &mut Candidates<'_>) {
 
 /// Offers what names columns: headers that are nearly their names, and names for records without headers.
 fn offer_names(look: &Look, options: &ReadOptions, start: &[u8], list: &mut Candidates<'_>) {
-    let headers = if look.headers.is_empty() { header_of(start, options) } else { look.headers.clone() };
-    let near = guess::nearly(&headers);
+    let near = guess::nearly(&look.headers);
     if !near.is_empty() {
         let maps: Vec<String> = near.iter().map(|(header, column)| format!("{header}={column}")).collect();
         let flag: Vec<&str> = maps.iter().flat_map(|map| ["--map", map]).collect();
@@ -279,7 +293,7 @@ fn offer_names(look: &Look, options: &ReadOptions, start: &[u8], list: &mut Cand
             options.declared.columns = names.clone();
             options.declared.delimiter = Some(byte);
         });
-        for name in ["postgres-text", "mysql", "clickhouse-csv", "redshift", "snowflake"] {
+        for name in ["postgres-text", "mysql", "clickhouse-csv", "mysql-csv", "redshift", "snowflake"] {
             let preset = Declared::preset(name).filter(|(preset, _)| preset.delimiter == Some(byte));
             let Some((preset, format)) = preset.filter(|_| options.declared.is_default()) else { continue };
             list.offer_doubtful(&["--dialect", name, "--columns", &joined], guess::DOUBT, |options| {
@@ -288,18 +302,6 @@ fn offer_names(look: &Look, options: &ReadOptions, start: &[u8], list: &mut Cand
             });
         }
     }
-}
-
-/// Returns the headers of delimited text that was refused, each with the column that it fills.
-fn header_of(start: &[u8], options: &ReadOptions) -> Vec<(String, Option<&'static str>)> {
-    if begins_json(start) {
-        return Vec::new();
-    }
-    let delimiters = options.declared.delimiter.map_or_else(|| vec![b',', b';', b'\t', b'|'], |it| vec![it]);
-    let all = delimiters.into_iter().filter_map(|it| guess::records(start, it).into_iter().next());
-    let Some(names) = all.max_by_key(Vec::len) else { return Vec::new() };
-    let column = |name: &String| match_headers(&[name], &options.header_map).ok()?.matches.first().copied();
-    names.iter().map(|name| (name.clone(), column(name).and_then(target_name))).collect()
 }
 
 /// Offers the formats of dates that are known to read one of them.
@@ -324,7 +326,7 @@ fn offer_dates(look: &Look, list: &mut Candidates<'_>) {
 fn offer_dialects(look: &Look, options: &ReadOptions, holds: &dyn Fn(&[u8]) -> bool, list: &mut Candidates<'_>) {
     let declared = &options.declared;
     if declared.delimiter.is_none() && look.refused.is_some() {
-        for (name, byte) in [(",", b','), (";", b';'), ("|", b'|'), ("tab", b'\t'), (":", b':'), ("^", b'^')] {
+        for (name, byte) in DELIMITERS {
             list.offer(&["--delimiter", name], |options| options.declared.delimiter = Some(byte));
         }
     }
@@ -349,5 +351,24 @@ fn offer_dialects(look: &Look, options: &ReadOptions, holds: &dyn Fn(&[u8]) -> b
                 });
             }
         }
+    }
+    if declared.escape != Escape::Doubled {
+        return;
+    }
+    if look.signs.keys().any(|sign| sign.kind == SignKind::Backslash) {
+        list.offer(&["--escape", "backslash"], |options| options.declared.escape = Escape::BackslashQuoted);
+    }
+    if look.warnings.contains_key(&Warning::BackslashEscape) {
+        list.offer(&["--escape", "backslash", "--quote", "none"], |options| {
+            options.declared.escape = Escape::Backslash
+        });
+        // Raw text, as of `mariadb --batch --raw`: the marks of null go with it, or a dialect with escapes would be nearer.
+        let marks: Vec<&String> = look.marks.keys().filter(|mark| !declared.nulls.contains(mark)).collect();
+        let flag: Vec<&str> =
+            ["--quote", "none"].into_iter().chain(marks.iter().flat_map(|mark| ["--null-mark", mark])).collect();
+        list.offer(&flag, |options| {
+            options.declared.escape = Escape::Nothing;
+            options.declared.nulls.extend(marks.iter().map(|mark| (*mark).clone()));
+        });
     }
 }

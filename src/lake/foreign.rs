@@ -48,6 +48,71 @@ pub struct LiveColumn {
     pub stored_as: String,
     /// The number in data files, where columns are mapped by numbers: names have no meaning there.
     pub stored_id: Option<i32>,
+    /// Its members, where columns are mapped: these have other names in data files, too.
+    pub members: LiveMembers,
+}
+
+/// The members of a type whose names in data files may be other ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum LiveMembers {
+    /// It has none, or the table's columns are not mapped.
+    None,
+    /// Those of a struct.
+    Struct(Vec<LiveColumn>),
+    /// Those of the items of a list.
+    List(Box<Self>),
+    /// Those of the keys and values of a map.
+    Map(Box<Self>, Box<Self>),
+}
+
+impl LiveColumn {
+    /// Reads a column of the schema, or a member of one.
+    fn of(field: &Value, mapping: Mapping) -> Self {
+        let name = field.get("name").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let physical = field.pointer("/metadata/delta.columnMapping.physicalName").and_then(Value::as_str);
+        let stored_as = physical.filter(|_| mapping != Mapping::None).map_or_else(|| name.clone(), str::to_owned);
+        let id = field.pointer("/metadata/delta.columnMapping.id").and_then(Value::as_i64);
+        let stored_id = id.filter(|_| mapping == Mapping::Id).and_then(|id| i32::try_from(id).ok());
+        let members = match (mapping, field.get("type")) {
+            (Mapping::Name | Mapping::Id, Some(kind)) => LiveMembers::of(kind, mapping),
+            _ => LiveMembers::None,
+        };
+        Self { name, stored_as, stored_id, members }
+    }
+
+    /// Returns whether a column of a data file, with its name and number, is this one.
+    pub fn is_stored_as(&self, name: &str, id: Option<i32>) -> bool {
+        match self.stored_id {
+            Some(own) => id == Some(own),
+            None => self.stored_as == name,
+        }
+    }
+}
+
+impl LiveMembers {
+    fn of(kind: &Value, mapping: Mapping) -> Self {
+        let part = |name: &str| Box::new(kind.get(name).map_or(Self::None, |kind| Self::of(kind, mapping)));
+        match kind.get("type").and_then(Value::as_str) {
+            Some("struct") => {
+                let fields = kind.get("fields").and_then(Value::as_array).into_iter().flatten();
+                Self::Struct(fields.map(|field| LiveColumn::of(field, mapping)).collect())
+            }
+            Some("array") => Self::List(part("elementType")),
+            Some("map") => Self::Map(part("keyType"), part("valueType")),
+            _ => Self::None,
+        }
+    }
+}
+
+/// How columns are found in data files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mapping {
+    /// By the names of the table.
+    None,
+    /// By names of their own.
+    Name,
+    /// By numbers.
+    Id,
 }
 
 /// A data file of the version.
@@ -182,27 +247,13 @@ async fn describe(table: &Table, folder: &Path, notes: Vec<String>) -> Result<Li
         .flatten()
         .filter_map(|name| name.as_str().map(str::to_owned))
         .collect();
-    let (is_mapped, by_id) = match metadata.pointer("/configuration/delta.columnMapping.mode").and_then(Value::as_str) {
-        None | Some("none") => (false, false),
-        Some("name" | "id") if fields.iter().any(|field| field.get("type").is_some_and(renames_inside)) => {
-            return Err(refused("column mapping inside of nested columns", Some(UNMAP)));
-        }
-        // Members of structs may have any names in data files then.
-        Some("id") if fields.iter().any(|field| field.get("type").is_some_and(has_members)) => {
-            return Err(refused("column mapping by id inside of nested columns", Some(UNMAP)));
-        }
-        Some("name") => (true, false),
-        Some("id") => (true, true),
+    let mapping = match metadata.pointer("/configuration/delta.columnMapping.mode").and_then(Value::as_str) {
+        None | Some("none") => Mapping::None,
+        Some("name") => Mapping::Name,
+        Some("id") => Mapping::Id,
         Some(mode) => return Err(refused(&format!("column mapping by {mode}"), Some(UNMAP))),
     };
-    let named = |field: &Value| {
-        let name = text(field.get("name"));
-        let physical = field.pointer("/metadata/delta.columnMapping.physicalName").and_then(Value::as_str);
-        let stored_as = physical.filter(|_| is_mapped).map_or_else(|| name.clone(), str::to_owned);
-        let id = field.pointer("/metadata/delta.columnMapping.id").and_then(Value::as_i64);
-        let stored_id = id.filter(|_| by_id).and_then(|id| i32::try_from(id).ok());
-        LiveColumn { name, stored_as, stored_id }
-    };
+    let named = |field: &Value| LiveColumn::of(field, mapping);
     let (values, columns): (Vec<&Value>, Vec<&Value>) =
         fields.iter().partition(|field| partitions.contains(&text(field.get("name"))));
     let values: Vec<(LiveColumn, String)> =
@@ -241,24 +292,6 @@ async fn describe(table: &Table, folder: &Path, notes: Vec<String>) -> Result<Li
 const PURGE: &str = "REORG TABLE … APPLY (PURGE) of Spark";
 
 const UNMAP: &str = "the property delta.columnMapping.mode = none, set in Spark";
-
-/// Says whether members of a nested type have other names in data files.
-fn renames_inside(kind: &Value) -> bool {
-    let fields = kind.get("fields").and_then(Value::as_array).into_iter().flatten();
-    let renamed = |field: &Value| {
-        let physical = field.pointer("/metadata/delta.columnMapping.physicalName");
-        physical.is_some_and(|physical| Some(physical) != field.get("name"))
-            || field.get("type").is_some_and(renames_inside)
-    };
-    fields.into_iter().any(renamed)
-        || ["elementType", "keyType", "valueType"].iter().filter_map(|part| kind.get(part)).any(renames_inside)
-}
-
-/// Says whether a type has members with names.
-fn has_members(kind: &Value) -> bool {
-    kind.get("fields").is_some()
-        || ["elementType", "keyType", "valueType"].iter().filter_map(|part| kind.get(part)).any(has_members)
-}
 
 /// Finds a data file. Most are named by their path from the table's folder, those of shallow clones by a URL.
 fn placed(folder: &Path, name: &str) -> Result<PathBuf> {
@@ -381,7 +414,12 @@ mod tests {
         std::fs::write(log.join("00000000000000000001.json"), format!("{}\n", adds[3])).unwrap();
         let live = live_table(folder.path()).await.unwrap();
         assert_eq!(live.version, 1);
-        let column = |name: &str| LiveColumn { name: name.to_owned(), stored_as: name.to_owned(), stored_id: None };
+        let column = |name: &str| LiveColumn {
+            name: name.to_owned(),
+            stored_as: name.to_owned(),
+            stored_id: None,
+            members: LiveMembers::None,
+        };
         assert_eq!(live.columns, [column("session_id"), column("data")]);
         let names: Vec<&str> = live.files.iter().map(|file| file.name.as_str()).collect();
         assert_eq!(names, ["b.parquet", "kind=a%20b/p q.parquet"]);
@@ -421,21 +459,12 @@ mod tests {
     async fn what_is_not_read_is_named() {
         let fields = json!([field("session_id", "string")]);
         let three = |features: &[&str]| json!({ "minReaderVersion": 3, "minWriterVersion": 7, "readerFeatures": features, "writerFeatures": features });
-        let by_id = json!({ "delta.columnMapping.mode": "id", "delta.columnMapping.maxColumnId": "2" });
-        let mapped = |inside: &str| {
-            let physical =
-                |name: &str, id: u64| json!({ "delta.columnMapping.id": id, "delta.columnMapping.physicalName": name });
-            json!([{ "name": "data", "nullable": true, "metadata": physical("col-1", 1), "type": { "type": "struct", "fields": [
-                { "name": "tier", "type": "string", "nullable": true, "metadata": physical(inside, 2) },
-            ] } }])
-        };
+        let by_other = json!({ "delta.columnMapping.mode": "other", "delta.columnMapping.maxColumnId": "2" });
         let vector = json!({ "add": { "path": "a.parquet", "partitionValues": {}, "size": 7, "modificationTime": 1, "dataChange": true,
             "deletionVector": { "storageType": "u", "pathOrInlineDv": "short", "sizeInBytes": 40, "cardinality": 6 } } });
-        let by_name = json!({ "delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": "2" });
         for (protocol, configuration, fields, adds, words) in [
             (three(&["somethingNew"]), json!({}), fields.clone(), vec![], "the feature \"somethingNew\""),
-            (three(&["columnMapping"]), by_id, mapped("tier"), vec![], "column mapping by id"),
-            (three(&["columnMapping"]), by_name, mapped("col-2"), vec![], "column mapping inside of nested columns"),
+            (three(&["columnMapping"]), by_other, fields.clone(), vec![], "column mapping"),
             (
                 three(&["deletionVectors"]),
                 json!({ "delta.enableDeletionVectors": "true" }),
@@ -459,17 +488,34 @@ mod tests {
     }
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn columns_mapped_by_name_have_two_names() {
-        let physical = json!({ "delta.columnMapping.id": 1, "delta.columnMapping.physicalName": "col-1" });
-        let fields = json!([{ "name": "session_id", "type": "string", "nullable": true, "metadata": physical }]);
+    async fn columns_that_are_mapped_have_two_names_and_so_have_their_members() {
+        let physical =
+            |name: &str, id: u64| json!({ "delta.columnMapping.id": id, "delta.columnMapping.physicalName": name });
+        let tier = json!({ "type": "struct", "fields": [
+            { "name": "tier", "type": "string", "nullable": true, "metadata": physical("col-3", 3) },
+        ] });
+        let fields = json!([
+            { "name": "session_id", "type": "string", "nullable": true, "metadata": physical("col-1", 1) },
+            { "name": "data", "nullable": true, "metadata": physical("col-2", 2), "type": {
+                "type": "map", "keyType": "string", "valueContainsNull": true,
+                "valueType": { "type": "array", "elementType": tier, "containsNull": true },
+            } },
+        ]);
         let protocol = json!({ "minReaderVersion": 2, "minWriterVersion": 5 });
-        let mode = json!({ "delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": "1" });
-        let folder = table(&protocol, mode, fields, &[], &[]);
-        let live = live_table(folder.path()).await.unwrap();
-        assert_eq!(
-            live.columns,
-            [LiveColumn { name: "session_id".to_owned(), stored_as: "col-1".to_owned(), stored_id: None }]
-        );
+        for (mode, by_id) in [("name", false), ("id", true)] {
+            let column = |name: &str, id: i32, members| LiveColumn {
+                name: name.to_owned(),
+                stored_as: format!("col-{id}"),
+                stored_id: by_id.then_some(id),
+                members,
+            };
+            let configuration = json!({ "delta.columnMapping.mode": mode, "delta.columnMapping.maxColumnId": "3" });
+            let folder = table(&protocol, configuration, fields.clone(), &[], &[]);
+            let live = live_table(folder.path()).await.unwrap();
+            let tier = LiveMembers::Struct(vec![column("tier", 3, LiveMembers::None)]);
+            let data = LiveMembers::Map(Box::new(LiveMembers::None), Box::new(LiveMembers::List(Box::new(tier))));
+            assert_eq!(live.columns, [column("session_id", 1, LiveMembers::None), column("data", 2, data)], "{mode}");
+        }
     }
 
     #[tokio::test(flavor = "multi_thread")]

@@ -193,7 +193,7 @@ impl fmt::Display for Warning {
             Self::ImplausibleTime => "start or end before 1990 or more than a day after the export (--no-end DATE reads an end as none)",
             Self::DayNumber => "a number of days as a start or end, read as seconds since 1970 (--date-format excel-serial or julian reads it)",
             Self::NullMark => "\\N, NULL, NaN or another mark of null, kept as text (--null-mark TEXT reads it as null)",
-            Self::BackslashEscape => "escapes by backslashes, kept as they came (--dialect postgres-text, mysql or clickhouse-tsv reads them)",
+            Self::BackslashEscape => "escapes by backslashes, kept as they came (--dialect postgres-text, mysql or clickhouse-tsv reads them, and so does --escape backslash --quote none)",
             Self::RepeatedKey => "a key twice in one record, of which the first value was taken",
             Self::SameId => "a session id that another session has, too; what gave way is in quarantine",
             Self::LoneSurrogate => "half a surrogate pair in JSON, kept as it came and read as U+FFFD",

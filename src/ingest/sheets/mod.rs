@@ -32,6 +32,7 @@ use super::lists::{name_columns, name_required};
 use super::source::{InputFormat, ReadOptions};
 use super::values::quoted;
 use crate::error::{Error, Place, Result};
+use crate::schema::COLUMNS;
 
 /// Columns that a sheet has at most.
 const MAX_COLUMNS: u32 = 16_384;
@@ -215,6 +216,10 @@ impl SheetInput {
             (None, Some((index, row))) if !options.declared.columns.is_empty() => {
                 let columns = (0..).zip(options.declared.columns.iter().cloned()).collect();
                 (index, columns, row.number.saturating_sub(1))
+            }
+            (None, Some((index, row))) if COLUMNS.iter().filter(|it| it.required).all(|it| folders.give(it.name)) => {
+                let columns = row.cells.iter().map(|(column, value)| (*column, value.name())).collect();
+                (index, columns, row.number)
             }
             (None, Some((index, row))) => return Err(without_header(name, &names, index, &row)),
             (None, None) => {

@@ -353,3 +353,38 @@ fn columns_that_are_mapped_by_numbers_are_found_by_them() {
     let expected = json!({ "session_id": "s1", "started_at": "2026-11-20T10:00:00Z", "variables_category": null });
     assert_eq!(stored, [expected]);
 }
+
+#[test]
+fn members_of_nested_columns_that_are_mapped_have_the_names_of_the_table() {
+    let desk = Desk::with_lake();
+    let parts = "select 's1' as \"col-1\", timestamp '2026-11-20T10:00:00Z' as \"col-2\", \
+                 named_struct('col-4', 'gold', 'col-9', 'gone', 'col-5', make_array(named_struct('col-6', 7))) as \"col-3\"";
+    part(&desk, "t/a.parquet", parts);
+    let mapped = |name: &str, id: i32, kind: Value| {
+        let numbers = json!({ "delta.columnMapping.id": id, "delta.columnMapping.physicalName": format!("col-{id}") });
+        json!({ "name": name, "type": kind, "nullable": true, "metadata": numbers })
+    };
+    let count = json!({ "type": "struct", "fields": [mapped("n", 6, json!("integer"))] });
+    let data = json!({ "type": "struct", "fields": [
+        mapped("items", 5, json!({ "type": "array", "elementType": count, "containsNull": true })),
+        mapped("tier", 4, json!("string")),
+        mapped("later", 8, json!("string")),
+    ] });
+    let fields = [
+        mapped("session_id", 1, json!("string")),
+        mapped("started_at", 2, json!("timestamp")),
+        mapped("data", 3, data),
+    ];
+    let schema = json!({ "type": "struct", "fields": fields }).to_string();
+    let metadata = json!({ "metaData": {
+        "id": "5fba94ed-9794-4965-ba6e-6ee3c0d22af9", "format": { "provider": "parquet", "options": {} }, "schemaString": schema,
+        "partitionColumns": [], "configuration": { "delta.columnMapping.mode": "name", "delta.columnMapping.maxColumnId": "9" },
+        "createdTime": 0,
+    } });
+    let protocol = json!({ "protocol": { "minReaderVersion": 2, "minWriterVersion": 5 } });
+    commit(&desk, 0, &[protocol, metadata, add("a.parquet", json!({}))]);
+    let (ledger, code) = ingest(&desk, &["t"]);
+    assert_eq!((code, &ledger["total"]["inserted"]), (0, &json!(1)), "{ledger}");
+    let stored = rows(&desk, "session_id, data", "workflow_sessions");
+    assert_eq!(stored, [json!({ "session_id": "s1", "data": r#"{"items":[{"n":7}],"tier":"gold","later":null}"# })]);
+}

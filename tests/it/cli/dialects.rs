@@ -167,6 +167,53 @@ fn a_file_without_a_header_is_read_with_the_columns_named_and_told_of_without() 
 }
 
 #[test]
+fn a_header_that_another_delimiter_takes_apart_names_it() {
+    for (delimiter, given) in [("|", "|"), ("~", "~"), (" ", " "), (":", ":"), ("\u{1}", "\\x01")] {
+        let text = format!("session_id{delimiter}started_at{delimiter}data\nd1{delimiter}1795168800{delimiter}{{}}\n");
+        let (ledger, code) = ingest(&Desk::new(), &text, &[]);
+        let refused = ledger["files"][0]["refused"].as_str().unwrap();
+        assert_eq!(code, 3);
+        assert!(refused.contains(&format!("--delimiter '{given}' takes them apart")), "{refused}");
+        assert_eq!(stored(&text, &["--delimiter", given])[0][0], "d1");
+    }
+    // Hive writes no header.
+    let text = "d1\u{1}2026-11-20 10:00:00\u{1}\\N\n";
+    let (ledger, _) = ingest(&Desk::new(), text, &[]);
+    let refused = ledger["files"][0]["refused"].as_str().unwrap();
+    assert!(refused.contains("--delimiter '\\x01'") && refused.contains("--columns"), "{refused}");
+    let flags = ["--delimiter", "\\x01", "--columns", "session_id,started_at,variables_category", "--null-mark", "\\N"];
+    assert_eq!(stored(text, &flags)[0][5], Value::Null);
+}
+
+#[test]
+fn a_mark_of_null_in_quotes_is_declared_with_them() {
+    let text = "\"session_id\",\"started_at\",\"ended_at\",\"variables_category\"\n\
+                \"q1\",\"2026-11-20T10:00:00Z\",\"NULL\",\"a\"\n\"q2\",\"2026-11-20T10:00:00Z\",\"\",\"NULL\"\n";
+    let desk = Desk::new();
+    let (ledger, code) = ingest(&desk, text, &[]);
+    assert_eq!((code, &ledger["warnings"]["null_mark"]), (3, &json!(1)), "{ledger}");
+    let reason = desk.query("select reason from quarantine", &["--format", "ndjson"]).fine();
+    assert!(reason.contains(r#"--null-mark '\"NULL\"' reads it"#), "{reason}");
+    let rows = stored(text, &["--null-mark", "\"NULL\""]);
+    assert_eq!((&rows[0][2], &rows[1][5]), (&Value::Null, &Value::Null));
+    // Without quotes it stands for what has none.
+    let (ledger, code) = ingest(&Desk::new(), text, &["--null-mark", "NULL"]);
+    assert_eq!((code, &ledger["warnings"]), (3, &json!({})), "{ledger}");
+}
+
+#[test]
+fn escapes_are_told_whatever_stands_between_fields_but_commas() {
+    let text =
+        "session_id|started_at|variables_category\ne1|2026-11-20T10:00:00Z|C:\\\\new\ne2|2026-11-20T10:00:00Z|b\n";
+    let (ledger, code) = ingest(&Desk::new(), text, &["--delimiter", "|"]);
+    assert_eq!((code, &ledger["warnings"]["backslash_escape"]), (0, &json!(1)), "{ledger}");
+    let flags = ["--delimiter", "|", "--escape", "backslash", "--quote", "none"];
+    assert_eq!(stored(text, &flags)[0][5], "C:\\new");
+    let commas = text.replace('|', ",");
+    assert_eq!(stored(&commas, &[])[0][5], "C:\\\\new");
+}
+
+#[test]
 fn what_is_put_aside_is_read_again_under_the_dialect_it_was_read_with() {
     let text = "'session_id'|'started_at'|'ended_at'|'time_in_workflow'\n'r1'|'20.11.2026 10:00'|~|'1.234,5'\n";
     let desk = Desk::new();

@@ -334,6 +334,67 @@ fn workbooks_files_with_types_and_tables_are_looked_at_and_flags_tried_on_them()
     assert!(desk.run(&words).fine().contains("2 inserted"));
 }
 
+/// An Avro file without records.
+fn avro_of(fields: &[&str]) -> Vec<u8> {
+    let fields: Vec<Value> = fields.iter().map(|name| json!({ "name": name, "type": "string" })).collect();
+    let schema = json!({ "type": "record", "name": "session", "fields": fields }).to_string();
+    let sized = |bytes: &[u8]| {
+        let length = u16::try_from(bytes.len() * 2).unwrap();
+        let length =
+            if length < 128 { vec![length as u8] } else { vec![(length & 127) as u8 | 128, (length >> 7) as u8] };
+        [length, bytes.to_vec()].concat()
+    };
+    [&b"Obj\x01\x02"[..], &sized(b"avro.schema"), &sized(schema.as_bytes()), &[0; 17]].concat()
+}
+
+#[test]
+fn a_file_of_any_kind_that_is_refused_for_a_header_shows_its_headers_and_the_map_that_helps() {
+    let desk = Desk::with_lake();
+    let sql = "select session_id as session_nr, started_at as \"Startd At\", data from workflow_sessions limit 3";
+    for name in ["x.parquet", "x.arrow", "x.xlsx", "x.csv", "x.json"] {
+        desk.query(sql, &["-o", name]).fine();
+    }
+    std::fs::write(desk.path("x.avro"), avro_of(&["session_nr", "Startd_At"])).unwrap();
+    std::fs::create_dir_all(desk.path("t/_delta_log")).unwrap();
+    std::fs::copy(desk.path("x.parquet"), desk.path("t/x.parquet")).unwrap();
+    let fields: Vec<Value> = ["session_nr", "Startd At", "data"]
+        .map(|name| json!({ "name": name, "type": "string", "nullable": true, "metadata": {} }))
+        .to_vec();
+    let schema = json!({ "type": "struct", "fields": fields }).to_string();
+    let log = [
+        json!({ "protocol": { "minReaderVersion": 1, "minWriterVersion": 2 } }),
+        json!({ "metaData": { "id": "5fba94ed-9794-4965-ba6e-6ee3c0d22af9", "format": { "provider": "parquet", "options": {} },
+            "schemaString": schema, "partitionColumns": [], "configuration": {}, "createdTime": 0 } }),
+        json!({ "add": { "path": "x.parquet", "partitionValues": {}, "size": 1, "modificationTime": 1, "dataChange": true } }),
+    ];
+    desk.write("t/_delta_log/00000000000000000000.json", &log.map(|action| format!("{action}\n")).concat());
+    for name in ["x.parquet", "x.arrow", "x.xlsx", "x.avro", "x.csv", "t"] {
+        let start = if name == "x.avro" { "Startd_At" } else { "Startd At" };
+        let map = ["--map", "session_nr=session_id"];
+        let (found, code) = objects(&desk, &[&[name], &map[..]].concat());
+        assert_eq!(
+            (code, fact(&found, "flags that help")),
+            (0, Some(format!("--map '{start}=started_at'").as_str())),
+            "{name}: {found:#?}"
+        );
+        let command = found.last().unwrap()["command"].as_str().unwrap();
+        let words = shell_words(command);
+        let lake = format!("lake_of_{name}");
+        let arguments: Vec<&str> = words[1..].iter().map(String::as_str).chain(["--lake", &lake]).collect();
+        let took_in = desk.run(&arguments[..]).fine();
+        assert!(
+            took_in.contains(if name == "x.avro" { "0 rows read" } else { "3 rows read = 3 inserted" }),
+            "{name}: {took_in}"
+        );
+        // Where no flag is near enough the headers are shown all the same.
+        let (found, code) = objects(&desk, &[name]);
+        assert_eq!(code, 3, "{found:#?}");
+        let headers: Vec<&str> =
+            found.iter().filter_map(|line| line["header"].as_str()).filter(|it| !it.is_empty()).collect();
+        assert_eq!(headers[..2], ["session_nr", start], "{name}: {found:#?}");
+    }
+}
+
 #[test]
 fn other_sheets_that_could_be_meant_are_told_with_what_they_hold() {
     let desk = Desk::new();

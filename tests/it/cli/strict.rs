@@ -58,7 +58,7 @@ fn what_cannot_be_read_names_the_flag_that_does() {
             "\"46346,416666\" is not a date and time; --date-format excel-serial --decimal-mark , reads it",
             "\"\\\\N\" is not a date and time; --null-mark '\\N' reads it",
             "\"NULL\" is not a number; --null-mark 'NULL' reads it",
-            "\"NULL\" is not a number",
+            "\"NULL\" is not a number; --null-mark '\"NULL\"' reads it",
             "\"20-Nov-2026 10:05\" is not a date and time; --date-format '%d-%b-%Y %H:%M' reads it",
         ]
     );
