@@ -293,7 +293,7 @@ fn offer_names(look: &Look, options: &ReadOptions, start: &[u8], list: &mut Cand
             options.declared.columns = names.clone();
             options.declared.delimiter = Some(byte);
         });
-        for name in ["postgres-text", "mysql", "clickhouse-csv", "mysql-csv", "redshift", "snowflake"] {
+        for name in ["postgres-text", "mysql", "clickhouse-csv", "mysql-csv", "spark", "redshift", "snowflake"] {
             let preset = Declared::preset(name).filter(|(preset, _)| preset.delimiter == Some(byte));
             let Some((preset, format)) = preset.filter(|_| options.declared.is_default()) else { continue };
             list.offer_doubtful(&["--dialect", name, "--columns", &joined], guess::DOUBT, |options| {

@@ -15,6 +15,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 BINARY, WORK = sys.argv[1], Path(sys.argv[2])
+# The Python that has Sail: it needs an older client of Spark than Spark's own writers.
+SAIL = Path(sys.argv[3]) if len(sys.argv) > 3 else None
 # What ClickHouse writes for null where every value is a text.
 CLICKHOUSE_NULL = "\u1d3a\u1d41\u1d38\u1d38"
 EXPORTED = "2026-11-21T00:00:00Z"
@@ -27,6 +29,7 @@ COLUMNS = [
     "variables_sub_category", "version_id", "workflow_id",
 ]  # fmt: skip
 TIMES = ("started_at", "ended_at")
+JSONS = ("data", "action_data", "source_details")
 
 
 def row(number, started, ended=None, **values):
@@ -75,13 +78,16 @@ def instant(text):
     return text and datetime.fromisoformat(text)
 
 
-def differences(found, close_us=0):
-    if len(found) != len(ROWS):
-        return [f"{len(found)} rows of {len(ROWS)}"]
+def differences(found, rows, close_us=0, by_value=False):
+    if len(found) != len(rows):
+        return [f"{len(found)} rows of {len(rows)}"]
     wrong = []
-    for have, want in zip(found, ROWS):
+    for have, want in zip(found, rows):
         for name in COLUMNS:
             same = have[name] == want[name]
+            if by_value and name in JSONS and have[name] and want[name]:
+                with contextlib.suppress(ValueError):
+                    same = same or json.loads(have[name]) == json.loads(want[name])
             if name in TIMES and have[name] and want[name]:
                 same = abs(instant(have[name]) - instant(want[name])) <= timedelta(microseconds=close_us)
             if not same:
@@ -123,15 +129,36 @@ def written():
         ("duckdb.parquet", "", []),
         ("duckdb.ndjson", "(format json)", []),
         ("duckdb.json", "(format json, array true)", []),
+        ("duckdb_pipes.csv", "(delimiter '|')", ["--delimiter", "|"]),
+        ("duckdb_bare.csv", "(header false)", ["--columns", ",".join(COLUMNS)]),
+        ("duckdb_null.csv", "(nullstr 'NULL')", ["--null-mark", "NULL"]),
+        ("duckdb.csv.gz", "(compression gzip)", []),
+        ("duckdb.ndjson.zst", "(format json, compression zstd)", []),
+        ("duckdb_zstd.parquet", "(format parquet, compression zstd, parquet_version v2)", []),
     ]:
         db.execute(f"copy t to '{WORK / name}' {options}")
         yield "duckdb", f"COPY … {options}".replace("\t", "\\t").strip(), name, flags
     db.execute(f"copy t to '{WORK / 'duckdb_hive'}' (format parquet, partition_by (communication_type))")
     yield "duckdb", "COPY … (PARTITION_BY (communication_type))", "duckdb_hive", []
 
+    db.execute(f"copy (select * replace (data::json::variant as data) from t) to '{WORK / 'duckdb_variant.parquet'}'")
+    yield "duckdb", "COPY … of VARIANT", "duckdb_variant.parquet", []
+
+    # What stands in quotes is declared with them.
+    pandas_flags = {
+        "pandas_de.csv": ["--decimal-mark", ","],
+        "pandas_null.csv": ["--null-mark", '"NULL"'],
+        "pandas_split.json": ["--records", "$.data"],
+        "pandas_table.json": ["--records", "$.data"],
+    }
     for call, name in [
         ("to_csv(index=False)", "pandas.csv"),
         ("to_csv(index=False, sep='\\t')", "pandas.tsv"),
+        ("to_csv(index=False, sep=';', decimal=',')", "pandas_de.csv"),
+        ("to_csv(index=False, quoting=1, na_rep='NULL')", "pandas_null.csv"),
+        ("to_csv(index=False)", "pandas.csv.tar.gz"),
+        ("to_csv(index=False)", "pandas.csv.zip"),
+        ("to_feather()", "pandas.feather"),
         ("to_json(orient='records', lines=True, date_format='epoch', date_unit='us')", "pandas.ndjson"),
         ("to_json(orient='records', date_format='iso', date_unit='us')", "pandas.json"),
         ("to_json(orient='split', date_format='iso', date_unit='us')", "pandas_split.json"),
@@ -140,15 +167,15 @@ def written():
     ]:
         method, options = call.split("(", 1)
         getattr(frame, method)(WORK / name, **eval(f"dict({options}"))
-        yield "pandas", call, name, ["--records", "$.data"] if name in ("pandas_split.json", "pandas_table.json") else []
+        yield "pandas", call, name, pandas_flags.get(name, [])
     # Documents of columns and of records by key: the command is that of the error.
-    for orient, program in [
+    for orient, columns_to_rows in [
         ("columns", ". | . as $all | (first(.[]) | keys_unsorted[]) as $row | $all | map_values(.[$row])"),
         ("index", ". | .[]"),
     ]:
         frame.to_json(WORK / f"pandas_{orient}.json", orient=orient, date_format="iso", date_unit="us")
         if not missing("jq", "jq"):
-            program_of_jq(f"pandas_{orient}", program)
+            program_of_jq(f"pandas_{orient}", columns_to_rows)
             yield "pandas", f"to_json(orient='{orient}', …), and jq as the error says", f"pandas_{orient}.ndjson", []
     plain = frame.assign(**{name: pd_naive(frame[name]) for name in TIMES})
     plain.to_excel(WORK / "pandas.xlsx", index=False)
@@ -172,9 +199,12 @@ def written():
         ("write_json", "polars.json"),
         ("write_parquet", "polars.parquet"),
         ("write_ipc", "polars.arrow"),
+        ("write_ipc_stream", "polars.arrows"),
     ]:
         getattr(pf, call)(WORK / name)
         yield "polars", f"{call}()", name, []
+    pf.write_csv(WORK / "polars_null.csv", separator=";", null_value="NULL")
+    yield "polars", "write_csv(separator=';', null_value='NULL')", "polars_null.csv", ["--null-mark", "NULL"]
 
     pyarrow.csv.write_csv(arrow, WORK / "pyarrow.csv")
     yield "pyarrow", "csv.write_csv", "pyarrow.csv", []
@@ -243,7 +273,7 @@ def written():
             fastavro.writer(file, schema, arrow.to_pylist(), codec=codec)
         yield "fastavro", f"writer(codec='{codec}')", f"fastavro_{codec}.avro", []
 
-    for of_tool in (postgresql, mariadb, search_engine, sqlite, jq, miller, libreoffice, spark):
+    for of_tool in (postgresql, mariadb, search_engine, sqlite, jq, miller, libreoffice, spark, sail):
         yield from of_tool()
 
     run("--lake", "own", "ingest", "pyarrow.parquet", "--exported-at", EXPORTED)
@@ -433,6 +463,7 @@ def spark():
     if importlib.util.find_spec("pyspark") is None or missing("Spark", "java"):
         return print("Spark: left out, since pyspark or java is not installed")
     from pyspark.sql import SparkSession
+    from pyspark.sql.functions import expr
 
     spark = SparkSession.builder.master("local[1]").config("spark.ui.enabled", "false").config("spark.sql.session.timeZone", "UTC").getOrCreate()
     spark.sparkContext.setLogLevel("ERROR")
@@ -447,7 +478,28 @@ def spark():
         yield "pyspark", f"write.{form}({said})", f"spark_{form}", flags
     frame.write.partitionBy("communication_type").parquet(str(WORK / "spark_parts"))
     yield "pyspark", "write.partitionBy(…).parquet", "spark_parts", []
+    frame.withColumn("data", expr("parse_json(data)")).write.parquet(str(WORK / "spark_variant"))
+    yield "pyspark", "write.parquet of VARIANT", "spark_variant", []
+    frame.withColumn("data", expr("named_struct('v', parse_json(data))")).write.parquet(str(WORK / "spark_inner_variant"))
+    yield "pyspark", "write.parquet of VARIANT in a struct", "spark_inner_variant", [], with_data("v")
     spark.stop()
+
+
+def with_data(name):
+    """The rows with their data as the member of an object, as JSON or as its text."""
+    name, is_text = name.removeprefix("text:"), name.startswith("text:")
+    value = lambda data: "null" if data is None else json.dumps(data, ensure_ascii=False) if is_text else data
+    inside = lambda row: f'{{"{name}":{value(row["data"])}}}'
+    return [row | {"data": inside(row)} for row in ROWS]
+
+
+def sail():
+    if SAIL is None or not SAIL.exists():
+        return print("Sail: left out, since its environment was not named")
+    told = program(SAIL, Path("tests/interop/sail.py").resolve(), WORK)
+    for line in told.splitlines():
+        tool, call, name, flags, member = json.loads(line)
+        yield tool, call, name, flags, with_data(member) if member else ROWS
 
 
 def pd_naive(column):
@@ -462,14 +514,17 @@ def main():
     keep = Path("data/interop")
     keep.mkdir(exist_ok=True)
     kept = []
-    for number, (tool, call, name, flags) in enumerate(written()):
+    for number, (tool, call, name, flags, *expected) in enumerate(written()):
+        rows = expected[0] if expected else ROWS
         code, out, err = run("--lake", f"lake{number}", "ingest", name, *flags, "--exported-at", EXPORTED)
         if code == 0:
             found = stored(f"lake{number}")
-            wrong = differences(found)
+            wrong = differences(found, rows)
             if not wrong:
                 outcome = "equal"
-            elif not differences(found, close_us=10):
+            elif not differences(found, rows, by_value=True):
+                outcome = "equal, JSON by its values"
+            elif not differences(found, rows, close_us=10):
                 outcome = "equal, but for the microseconds that the tool does not keep"
             else:
                 outcome = "differs: " + "; ".join(wrong)
@@ -484,7 +539,7 @@ def main():
         path = WORK / name
         kept_name = name.replace("/", "_")
         size = sum(file.stat().st_size for file in path.rglob("*") if file.is_file()) if path.is_dir() else path.stat().st_size
-        if not tool.startswith("sessionlake") and outcome == "equal" and size <= (KEPT_FOLDER_BYTES if path.is_dir() else KEPT_BYTES):
+        if not tool.startswith("sessionlake") and outcome == "equal" and rows is ROWS and size <= (KEPT_FOLDER_BYTES if path.is_dir() else KEPT_BYTES):
             if path.is_dir():
                 shutil.rmtree(keep / kept_name, ignore_errors=True)
                 shutil.copytree(path, keep / kept_name)
