@@ -23,7 +23,8 @@ use super::memory::PeakPool;
 use super::operators::OwnOperators;
 use super::rules::{
     AbsentRows, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows,
-    Membership, Operators, ZonedCasts, ZonedTypes, with_postgres_syntax, with_read_intervals, with_zone_calls,
+    Membership, MixedTypes, Operators, ZonedCasts, ZonedTypes, with_postgres_syntax, with_read_intervals,
+    with_zone_calls,
 };
 use super::scan::Leaves;
 use super::{series, statement};
@@ -152,8 +153,9 @@ impl Engine {
         analyzer_rules.insert(0, Arc::new(AsOfClock::new(options.as_of)));
         analyzer_rules.insert(1, Arc::new(IntervalTexts));
         analyzer_rules.insert(2, Arc::new(ZonedTypes));
-        analyzer_rules.insert(3, Arc::new(Casts));
-        analyzer_rules.insert(4, Arc::new(AbsentRows));
+        analyzer_rules.insert(3, Arc::new(MixedTypes));
+        analyzer_rules.insert(4, Arc::new(Casts));
+        analyzer_rules.insert(5, Arc::new(AbsentRows));
         // Last: where types meet, they have been coerced.
         analyzer_rules.push(Arc::new(Membership));
         analyzer_rules.push(Arc::new(ZonedCasts));
@@ -167,6 +169,8 @@ impl Engine {
             .with_optimizer_rules(optimizer_rules)
             .build();
         functions::register_all(&mut state)?;
+        // Rows of files have no numbers in our scans.
+        state.deregister_udf("file_row_index")?;
         for function in postgres::synonyms() {
             state.register_udf(function)?;
         }

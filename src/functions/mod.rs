@@ -9,6 +9,7 @@
 
 mod action_name;
 mod arguments;
+mod bounded;
 mod coalesce;
 mod duration;
 mod email_domain;
@@ -23,6 +24,7 @@ pub mod reference;
 mod time;
 pub mod zoned;
 
+pub(crate) use arguments::scalar_text;
 pub use duration::parse_duration;
 pub use json::{Asked, Form, JsonCall, call_of_elements, elements_function, json_call, json_calls, plain_path};
 pub(crate) use nested::{holds, with_types};
@@ -63,14 +65,17 @@ pub fn ours() -> Vec<Arc<ScalarUDF>> {
     .collect()
 }
 
-/// Lists the functions that stand in for DataFusion's of the same name: the same answers, faster on our columns.
+/// Lists the functions that stand in for DataFusion's of the same name: faster on our columns, or as PostgreSQL means them, or with a bound.
 fn replaced() -> Vec<Arc<ScalarUDF>> {
-    vec![
+    let mut replaced = vec![
         Arc::new(ScalarUDF::new_from_impl(time::DateTrunc::default())),
         Arc::new(ScalarUDF::new_from_impl(zoned::ToChar::default())),
         Arc::new(ScalarUDF::new_from_impl(coalesce::Coalesce::default())),
         Arc::new(ScalarUDF::new_from_impl(interval::DatePart::default())),
-    ]
+        postgres::regexp_match(),
+    ];
+    replaced.extend(bounded::all());
+    replaced
 }
 
 /// Registers every function, and what plans the JSON operators `->`, `->>`, `#>`, `#>>` and `?`.

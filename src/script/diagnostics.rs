@@ -68,12 +68,19 @@ pub fn locate_among(error: DataFusionError, script: &Script, statement: Option<&
         DataFusionError::ParquetError(error) => {
             return placed(Error::storage("parquet", error.to_string()), script, statement);
         }
-        DataFusionError::Internal(message) if !message.contains("coerce") => {
+        DataFusionError::Internal(message) if !is_about_types(message) => {
             return placed(Error::from(error), script, statement);
         }
         _ => {}
     }
     describe(root, diagnostic, script, statement, tables).into()
+}
+
+/// Says whether an error that the engine calls internal is about what types a query puts together.
+fn is_about_types(message: &str) -> bool {
+    ["coerce", "failed to match any signature", "Cannot run range queries on", "Min/Max accumulator not implemented"]
+        .iter()
+        .any(|words| message.contains(words))
 }
 
 /// Says of an error that is not about the SQL in which statement it was met: file and line.

@@ -172,11 +172,11 @@ const CASES: &[(&str, &str)] = &[
     ),
     (
         "select * from workflow_sessions where session_id = 'a' and started_at > 5",
-        "1:71+1 cannot compare timestamp with integer / cast one side, for example cast(… as timestamp)",
+        "1:71+1 cannot compare timestamp with integer / instants are written '2026-11-20T09:00:00Z', in quotes; to_timestamp(x) is that of x seconds after 1970",
     ),
     (
         "select * from workflow_sessions where started_at > 5 and time_in_workflow > 1",
-        "1:1+6 cannot compare timestamp with integer / cast one side, for example cast(… as timestamp)",
+        "1:1+6 cannot compare timestamp with integer / instants are written '2026-11-20T09:00:00Z', in quotes; to_timestamp(x) is that of x seconds after 1970",
     ),
     (
         "select * from workflow_sessions where started_at <> true",

@@ -4,14 +4,17 @@
 //! broken text such as `cast(cast(…` does worse, so a few hundred bytes could keep it busy for hours. Each expression it
 //! begins is counted here; a text that takes many times more than it has tokens is refused. Labels of arguments that are
 //! expressions, as in `json_object('a': 1)`, are off: they alone cause the doubling, and no function of ours takes them.
+//!
+//! `x isnull`, of which the parser makes a column named so, and `between symmetric` are read here too.
 
 use std::any::TypeId;
 use std::cell::Cell;
 
-use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr};
 use datafusion::sql::sqlparser::dialect::{Dialect, PostgreSqlDialect, Precedence};
 use datafusion::sql::sqlparser::keywords::Keyword;
 use datafusion::sql::sqlparser::parser::{Parser, ParserError};
+use datafusion::sql::sqlparser::tokenizer::Token;
 
 /// Expressions that the parser may begin for each token; usual SQL takes fewer than two.
 const WORK_PER_TOKEN: usize = 50;
@@ -41,6 +44,43 @@ impl BoundedPostgres {
     pub(super) fn is_exhausted(&self) -> bool {
         self.work_left.get() == 0
     }
+}
+
+impl BoundedPostgres {
+    /// Reads the bounds of `between symmetric`, which may come in either order.
+    fn between(
+        &self,
+        parser: &mut Parser,
+        expr: &Expr,
+        negated: bool,
+        is_symmetric: bool,
+    ) -> Result<Expr, ParserError> {
+        let low = parser.parse_subexpr(self.prec_value(Precedence::Between))?;
+        parser.expect_keyword_is(Keyword::AND)?;
+        let high = parser.parse_subexpr(self.prec_value(Precedence::Between))?;
+        // Each stands twice in what is made, and may itself be made so.
+        let copied = [expr, &low, &high].map(|expr| expr.to_string().len()).iter().sum();
+        let left = self.work_left.get().saturating_sub(copied);
+        self.work_left.set(left);
+        if left == 0 {
+            return Err(ParserError::RecursionLimitExceeded);
+        }
+        let one = |low: &Expr, high: &Expr| {
+            let (expr, low, high) = (Box::new(expr.clone()), Box::new(low.clone()), Box::new(high.clone()));
+            Expr::Between { expr, negated, low, high }
+        };
+        if !is_symmetric {
+            return Ok(one(&low, &high));
+        }
+        let op = if negated { BinaryOperator::And } else { BinaryOperator::Or };
+        let (left, right) = (Box::new(one(&low, &high)), Box::new(one(&high, &low)));
+        Ok(Expr::Nested(Box::new(Expr::BinaryOp { left, op, right })))
+    }
+}
+
+/// Says whether a token is a word, without quotes.
+fn is_word(token: &Token, expected: &str) -> bool {
+    matches!(token, Token::Word(word) if word.quote_style.is_none() && word.value.eq_ignore_ascii_case(expected))
 }
 
 /// Forwards what PostgreSQL's dialect supports.
@@ -93,7 +133,28 @@ impl Dialect for BoundedPostgres {
         self.postgres.is_custom_operator_part(ch)
     }
 
+    fn parse_infix(&self, parser: &mut Parser, expr: &Expr, _precedence: u8) -> Option<Result<Expr, ParserError>> {
+        if is_word(&parser.peek_token_ref().token, "isnull") {
+            parser.next_token();
+            return Some(Ok(Expr::IsNull(Box::new(expr.clone()))));
+        }
+        let is_negated = is_word(&parser.peek_token_ref().token, "not");
+        let between = usize::from(is_negated);
+        let follows = |at: usize, word: &str| is_word(&parser.peek_nth_token_ref(at).token, word);
+        let is_symmetric = follows(between + 1, "symmetric");
+        if !follows(between, "between") || !(is_symmetric || follows(between + 1, "asymmetric")) {
+            return None;
+        }
+        for _ in 0..between + 2 {
+            parser.next_token();
+        }
+        Some(self.between(parser, expr, is_negated, is_symmetric))
+    }
+
     fn get_next_precedence(&self, parser: &Parser) -> Option<Result<u8, ParserError>> {
+        if is_word(&parser.peek_token_ref().token, "isnull") {
+            return Some(Ok(self.prec_value(Precedence::Is)));
+        }
         self.postgres.get_next_precedence(parser)
     }
 
@@ -168,5 +229,34 @@ mod tests {
             assert!(theirs.is_ok(), "{sql}: {theirs:?}");
             assert_eq!(ours, theirs, "{sql}");
         }
+    }
+
+    #[test]
+    fn what_it_reads_beyond_that_is_postgresqls_too() {
+        let parsed = |sql: &str| {
+            let dialect = BoundedPostgres::new();
+            let parsed = DFParser::parse_sql_with_dialect(sql, &dialect);
+            parsed
+                .map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))
+                .map_err(|e| e.to_string())
+        };
+        for (sql, expected) in [
+            ("select 1 isnull, a isnull = b", "SELECT 1 IS NULL, a IS NULL = b"),
+            (
+                "select isnull, a as isnull, isnull(a), a \"isnull\" from t",
+                "SELECT isnull, a AS isnull, isnull(a), a AS \"isnull\" FROM t",
+            ),
+            ("select not a isnull and b", "SELECT NOT a IS NULL AND b"),
+            ("select a between symmetric 1 and 2", "SELECT (a BETWEEN 1 AND 2 OR a BETWEEN 2 AND 1)"),
+            (
+                "select a not between symmetric 1 + 1 and 2 and b",
+                "SELECT (a NOT BETWEEN 1 + 1 AND 2 AND a NOT BETWEEN 2 AND 1 + 1) AND b",
+            ),
+            ("select a between asymmetric 1 and 2", "SELECT a BETWEEN 1 AND 2"),
+        ] {
+            assert_eq!(parsed(sql).unwrap(), expected, "{sql}");
+        }
+        let nested = (0..40).fold("1".to_owned(), |inner, _| format!("(a between symmetric {inner} and 2)"));
+        assert!(parsed(&format!("select {nested}")).is_err());
     }
 }

@@ -11,7 +11,7 @@ use super::instead::instead;
 use super::names;
 use super::source::Spot;
 use super::syntax::sentence;
-use super::types::plain;
+use super::types::{plain, written};
 
 /// What to look for in the tokens of a statement.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -355,6 +355,23 @@ fn calls_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanatio
         };
         return Some(Explanation::new(format!("no function matches {call}"), [Target::Call(name)]).maybe(hint));
     }
+    if let Some(name) = between(message, "Function '", "' failed to match any signature") {
+        return Some(Explanation::new(
+            format!("no function matches {name} with values of these types"),
+            [Target::Call(name.to_owned())],
+        ));
+    }
+    if message.contains("Min/Max accumulator not implemented") {
+        let targets = ["max", "min"].map(|name| Target::Call(name.to_owned()));
+        return Some(Explanation::new("there is no least and no greatest of maps", targets));
+    }
+    if let Some((_, kind)) = message.split_once("Cannot run range queries on datatype: ") {
+        let message = format!("a range of rows cannot be counted in values of the type {}", plain(kind.trim()));
+        return Some(
+            Explanation::new(message, [Target::Keyword("range"), Target::Keyword("over")])
+                .hint("write rows or groups in place of range"),
+        );
+    }
     if let Some((first, _)) = message.split_once(" Substring {") {
         return Some(Explanation::new(
             sentence(first),
@@ -393,7 +410,7 @@ fn types_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanatio
                 format!("cannot compare {left} with {right}"),
                 [Target::OnlyOperator(operator.to_owned())],
             )
-            .hint(other_type(left, right, left)),
+            .hint(written(left, right).map_or_else(|| other_type(left, right, left), str::to_owned)),
         );
     }
     if let Some(pair) = message
@@ -566,5 +583,9 @@ fn unknown(message: &str) -> Explanation {
             [Target::Literal(pattern.to_owned())],
         );
     }
-    Explanation::new(plain(&sentence(text)), [Target::Mentioned(text.to_owned())])
+    let (text, hint) = match text.split_once("; hint: ") {
+        Some((text, hint)) => (text, Some(hint.to_owned())),
+        None => (text, None),
+    };
+    Explanation::new(plain(&sentence(text)), [Target::Mentioned(text.to_owned())]).maybe(hint)
 }

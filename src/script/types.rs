@@ -92,6 +92,22 @@ fn parenthesized(text: &str) -> Option<(&str, &str)> {
     None
 }
 
+/// Says how to write what is compared with a number; `None` where nothing is that is written as a text.
+pub(super) fn written(left: &str, right: &str) -> Option<&'static str> {
+    let kind = match (left, right) {
+        (kind, "integer" | "float" | "decimal") | ("integer" | "float" | "decimal", kind) => kind,
+        _ => return None,
+    };
+    match kind {
+        "date" => Some("dates are written '2026-11-20', in quotes"),
+        "time" => Some("times are written '12:30:15', in quotes"),
+        "timestamp" => Some(
+            "instants are written '2026-11-20T09:00:00Z', in quotes; to_timestamp(x) is that of x seconds after 1970",
+        ),
+        _ => None,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;

@@ -75,11 +75,16 @@ fn folded(ident: &Ident) -> String {
 /// Functions that are of every equal element in PostgreSQL, and of the first here; with their names here.
 const OF_ALL: [(&str, &str); 2] = [("array_remove", "array_remove_all"), ("array_replace", "array_replace_all")];
 
+/// Aggregates whose answer depends on the order of their rows.
+const ORDERED: [&str; 6] = ["array_agg", "string_agg", "listagg", "first_value", "last_value", "nth_value"];
+
 /// Rewrites one call.
 pub(super) fn function(function: &mut Function) {
     if let Some((_, all)) = OF_ALL.iter().find(|(name, _)| is_named(function, name)) {
         function.name = ObjectName::from(vec![Ident::new(*all)]);
     }
+    let is_ordered_aggregate = ORDERED.iter().any(|name| is_named(function, name));
+    let is_encoded = is_named(function, "encode");
     let is_gathered = is_named(function, "array_agg") || is_named(function, "string_agg");
     let is_pattern = function.name.0.len() == 1 && function.name.to_string().to_lowercase().starts_with("regexp_");
     let is_replaced = is_named(function, "regexp_replace");
@@ -93,6 +98,18 @@ pub(super) fn function(function: &mut Function) {
     {
         // The whole match.
         *text = text.replace("\\&", "${0}");
+    }
+    if is_encoded
+        && let Some(FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(value)))) = list.args.get_mut(1)
+        && let Value::SingleQuotedString(text) = &mut value.value
+        && text.eq_ignore_ascii_case("base64")
+    {
+        // With the signs at its end that make it a multiple of four.
+        "base64pad".clone_into(text);
+    }
+    if !is_ordered_aggregate {
+        // It changes nothing, and DataFusion's accumulators of groups fall over it.
+        list.clauses.retain(|clause| !matches!(clause, FunctionArgumentClause::OrderBy(_)));
     }
     let is_ordered = list.clauses.iter().any(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_)));
     if is_gathered

@@ -1,13 +1,13 @@
 //! Gives operators and casts PostgreSQL's meaning where DataFusion's is another, and no error tells.
 //!
 //! [`Casts`] runs before types are coerced, since casts that the coercion adds round nothing: a cast to an integer rounds, halves of
-//! numbers with a point away from zero and those of floats to the even number; DataFusion cuts. [`Operators`] runs after it: `+`, `-`
+//! numbers with a point away from zero and those of floats to the even number, and so does one to fewer digits of a second; DataFusion cuts. [`Operators`] runs after it: `+`, `-`
 //! and `*` of integers fail where they would wrap, and the pattern of `similar to` becomes an anchored regular expression.
 //!
 //! A number with a point is numeric in PostgreSQL and a float here; of an expression of such literals alone the cast rounds as that of a
 //! numeric does.
 
-use datafusion::arrow::datatypes::DataType;
+use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
@@ -17,7 +17,7 @@ use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPla
 use datafusion::optimizer::AnalyzerRule;
 
 use super::each_expression;
-use crate::functions::postgres::{Checked, pattern, to_nearest};
+use crate::functions::postgres::{Checked, pattern, to_digits, to_nearest};
 
 /// Rounds what is cast to an integer.
 #[derive(Debug, Default)]
@@ -62,7 +62,31 @@ fn rounding(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             let rounded = rounded(*expr, schema);
             rounded.update_data(|expr| Expr::TryCast(TryCast { expr: Box::new(expr), field }))
         }
+        Expr::Cast(Cast { expr, field }) => {
+            let rounded = with_digits(*expr, field.data_type(), schema);
+            rounded.update_data(|expr| Expr::Cast(Cast { expr: Box::new(expr), field }))
+        }
+        Expr::TryCast(TryCast { expr, field }) => {
+            let rounded = with_digits(*expr, field.data_type(), schema);
+            rounded.update_data(|expr| Expr::TryCast(TryCast { expr: Box::new(expr), field }))
+        }
         other => Transformed::no(other),
+    }
+}
+
+/// Rounds an instant that is to become one with fewer digits of a second.
+fn with_digits(expr: Expr, to: &DataType, schema: &DFSchema) -> Transformed<Expr> {
+    let DataType::Timestamp(unit @ (TimeUnit::Second | TimeUnit::Millisecond | TimeUnit::Microsecond), zone) = to
+    else {
+        return Transformed::no(expr);
+    };
+    match expr.get_type(schema) {
+        Ok(DataType::Timestamp(given, _)) if given > *unit => Transformed::yes(to_digits(expr, *unit)),
+        Ok(DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) if *unit != TimeUnit::Microsecond => {
+            let whole = DataType::Timestamp(TimeUnit::Microsecond, zone.clone());
+            Transformed::yes(to_digits(Expr::Cast(Cast::new(Box::new(expr), whole)), *unit))
+        }
+        _ => Transformed::no(expr),
     }
 }
 

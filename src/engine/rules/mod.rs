@@ -7,9 +7,11 @@ mod bounds;
 mod clock;
 mod durations;
 mod elements;
+mod functions;
 mod intervals;
 mod meaning;
 mod membership;
+mod mixed;
 mod syntax;
 mod unnamed;
 mod window;
@@ -32,6 +34,7 @@ pub use elements::LeavesOfElements;
 pub use intervals::{IntervalTexts, Intervals, with_read_intervals};
 pub use meaning::{Casts, Operators};
 pub use membership::Membership;
+pub use mixed::MixedTypes;
 pub use syntax::with_postgres_syntax;
 pub use window::LeavesOfWindows;
 pub use zone_calls::with_zone_calls;
@@ -58,6 +61,14 @@ fn each_expression(
     plan: LogicalPlan,
     mut rewrite: impl FnMut(Expr, &DFSchema) -> Transformed<Expr>,
 ) -> Result<Transformed<LogicalPlan>> {
+    try_each_expression(plan, |expr, schema| Ok(rewrite(expr, schema)))
+}
+
+/// Does what [`each_expression`] does with a rewrite that may refuse.
+fn try_each_expression(
+    plan: LogicalPlan,
+    mut rewrite: impl FnMut(Expr, &DFSchema) -> Result<Transformed<Expr>>,
+) -> Result<Transformed<LogicalPlan>> {
     let mut schema = merge_schema(&plan.inputs());
     if let LogicalPlan::TableScan(scan) = &plan {
         schema = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
@@ -65,7 +76,7 @@ fn each_expression(
     let names = NamePreserver::new(&plan);
     plan.map_expressions(|expr| {
         let name = names.save(&expr);
-        let replaced = expr.transform_up(|expr| Ok(rewrite(expr, &schema)))?;
+        let replaced = expr.transform_up(|expr| rewrite(expr, &schema))?;
         Ok(if replaced.transformed { replaced.update_data(|expr| name.restore(expr)) } else { replaced })
     })
 }

@@ -10,13 +10,14 @@ use std::ops::ControlFlow;
 use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::sql::parser::{CopyToSource, Statement};
+use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, FunctionArg, FunctionArgExpr,
-    FunctionArguments, Ident, LimitClause, ObjectName, Query, Select, SelectItem, SetExpr, SetOperator, SetQuantifier,
-    UnaryOperator, Value, VisitMut, VisitorMut,
+    self, BinaryOperator, CaseWhen, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, FunctionArg,
+    FunctionArgExpr, FunctionArguments, Ident, LimitClause, ObjectName, Query, Select, SelectItem, SetExpr,
+    SetOperator, SetQuantifier, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-use super::{aggregates, apart, unnamed};
+use super::{aggregates, apart, functions, unnamed};
 
 /// Brings a statement into DataFusion's syntax.
 ///
@@ -41,6 +42,9 @@ pub fn with_postgres_syntax(mut statement: Statement) -> Result<Statement> {
     }
 }
 
+/// The longest text of an expression that may stand twice in what is made of it.
+const SHORT_BYTES: usize = 500;
+
 struct Syntax;
 
 impl VisitorMut for Syntax {
@@ -49,6 +53,7 @@ impl VisitorMut for Syntax {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
         refuse_all(&query.body)?;
+        functions::name_columns(query);
         let Some(fetch) = &query.fetch else { return ControlFlow::Continue(()) };
         if fetch.with_ties || fetch.percent {
             return ControlFlow::Break(
@@ -105,6 +110,11 @@ impl VisitorMut for Syntax {
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
         match expr {
             Expr::Cast { .. } => cast(expr),
+            Expr::TypedString(typed) if is_short_text(&typed.data_type) => {
+                let (inner, data_type) = (Box::new(Expr::Value(typed.value.clone())), typed.data_type.clone());
+                *expr = Expr::Cast { kind: CastKind::Cast, expr: inner, data_type, array: false, format: None };
+                cast(expr);
+            }
             Expr::TypedString(typed) => known_type(&mut typed.data_type),
             Expr::UnaryOp { op, expr: inner } => {
                 let inner = (**inner).clone();
@@ -135,6 +145,20 @@ impl VisitorMut for Syntax {
                         *expr = if *op == BinaryOperator::NotEq { not(equal) } else { equal };
                     }
                 }
+                BinaryOperator::Lt | BinaryOperator::LtEq | BinaryOperator::Gt | BinaryOperator::GtEq => {
+                    if let (Expr::Tuple(left), Expr::Tuple(right)) = (left.as_ref(), right.as_ref())
+                        && left.len() == right.len()
+                        && left.iter().chain(right).all(is_short)
+                        && let Some(ordered) = ordered_rows(left, op, right)
+                    {
+                        *expr = nested(ordered);
+                    }
+                }
+                BinaryOperator::AtArrow | BinaryOperator::ArrowAt if is_short(left) && is_short(right) => {
+                    // Without a list there is no answer; DataFusion takes it for an empty one.
+                    let known = binary(is_not_null(left), BinaryOperator::And, is_not_null(right));
+                    *expr = when(known, std::mem::replace(expr, Expr::value(Value::Null)));
+                }
                 _ => {}
             },
             Expr::AnyOp { left, compare_op: BinaryOperator::Eq, right, .. } => {
@@ -143,6 +167,17 @@ impl VisitorMut for Syntax {
                 {
                     let list = std::mem::take(&mut array.elem);
                     *expr = Expr::InList { expr: left.clone(), list, negated: false };
+                }
+            }
+            // DataFusion compares with the least or the greatest element, and takes nulls among them for none.
+            Expr::AnyOp { left, compare_op, right, .. } => {
+                if let Some(any) = each_element(left, compare_op, right, BinaryOperator::Or) {
+                    *expr = any;
+                }
+            }
+            Expr::AllOp { left, compare_op, right } => {
+                if let Some(all) = each_element(left, compare_op, right, BinaryOperator::And) {
+                    *expr = all;
                 }
             }
             Expr::InList { expr: row, list, negated } => {
@@ -290,6 +325,66 @@ fn equal_rows(left: &[Expr], right: &[Expr]) -> Expr {
         .zip(right)
         .map(|(left, right)| binary(nested(left.clone()), BinaryOperator::Eq, nested(right.clone())));
     nested(equal.reduce(|a, b| binary(a, BinaryOperator::And, b)).unwrap_or_else(|| Expr::value(Value::Boolean(true))))
+}
+
+/// Compares rows from left to right: the first values that differ decide.
+fn ordered_rows(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Option<Expr> {
+    let strict = match op {
+        BinaryOperator::Lt | BinaryOperator::LtEq => BinaryOperator::Lt,
+        _ => BinaryOperator::Gt,
+    };
+    let mut pairs = left.iter().zip(right).rev();
+    let (left, right) = pairs.next()?;
+    let last = binary(nested(left.clone()), op.clone(), nested(right.clone()));
+    Some(pairs.fold(last, |rest, (left, right)| {
+        let [left, right] = [left, right].map(|expr| nested(expr.clone()));
+        let equal = binary(left.clone(), BinaryOperator::Eq, right.clone());
+        let then = nested(binary(equal, BinaryOperator::And, nested(rest)));
+        binary(binary(left, strict.clone(), right), BinaryOperator::Or, then)
+    }))
+}
+
+/// Compares with each element of a list that is written out; `None` where it is none, or is empty.
+fn each_element(left: &Expr, op: &BinaryOperator, right: &Expr, join: BinaryOperator) -> Option<Expr> {
+    let Expr::Array(array) = right else { return None };
+    if !is_short(left) {
+        return None;
+    }
+    let is_single = !array.elem.iter().any(|element| matches!(element, Expr::Array(_)));
+    let each = array.elem.iter().map(|element| binary(nested(left.clone()), op.clone(), nested(element.clone())));
+    each.reduce(|all, one| binary(all, join.clone(), one)).filter(|_| is_single).map(nested)
+}
+
+/// Says whether an expression may stand twice: one that is made of such, level by level, would double with each.
+fn is_short(expr: &Expr) -> bool {
+    expr.to_string().len() <= SHORT_BYTES
+}
+
+fn is_not_null(expr: &Expr) -> Expr {
+    Expr::IsNotNull(Box::new(nested(expr.clone())))
+}
+
+/// The value under a condition, and null without it.
+fn when(condition: Expr, value: Expr) -> Expr {
+    Expr::Case {
+        case_token: AttachedToken::empty(),
+        end_token: AttachedToken::empty(),
+        operand: None,
+        conditions: vec![CaseWhen { condition, result: value }],
+        else_result: None,
+    }
+}
+
+/// Says whether a type is a text of some greatest length.
+fn is_short_text(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Varchar(Some(_))
+            | DataType::CharacterVarying(Some(_))
+            | DataType::CharVarying(Some(_))
+            | DataType::Character(_)
+            | DataType::Char(_)
+    )
 }
 
 fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {

@@ -57,8 +57,14 @@ impl ExprPlanner for IntervalPlanner {
                     raw.right = cast(raw.right, INTERVAL);
                 } else if is_length(&right) && is_text_literal(&raw.left) && (!adds || is_interval(&right)) {
                     raw.left = cast(raw.left, INTERVAL);
-                } else if adds && is_date(&left) && has_time(&raw.right) {
+                } else if adds && is_date(&left) && is_interval(&right) && may_have_time(&raw.right) {
                     raw.left = cast(raw.left, DataType::Timestamp(TimeUnit::Microsecond, None));
+                } else if raw.op == BinaryOperator::Plus
+                    && is_date(&right)
+                    && is_interval(&left)
+                    && may_have_time(&raw.left)
+                {
+                    raw.right = cast(raw.right, DataType::Timestamp(TimeUnit::Microsecond, None));
                 } else if adds
                     && is_date(&left)
                     && let DataType::Duration(unit) = right
@@ -85,9 +91,15 @@ fn is_number(data_type: &DataType) -> bool {
     data_type.is_numeric()
 }
 
-/// Says whether an expression is an interval with a time, of which DataFusion's dates keep nothing.
-fn has_time(expr: &Expr) -> bool {
-    matches!(expr, Expr::Literal(ScalarValue::IntervalMonthDayNano(Some(interval)), _) if interval.nanoseconds != 0)
+/// Says whether an interval may have a time, of which DataFusion's dates keep nothing. What a literal has is known.
+fn may_have_time(expr: &Expr) -> bool {
+    match expr {
+        Expr::Literal(ScalarValue::IntervalMonthDayNano(interval), _) => {
+            interval.is_some_and(|interval| interval.nanoseconds != 0)
+        }
+        Expr::Literal(ScalarValue::IntervalYearMonth(_), _) => false,
+        _ => true,
+    }
 }
 
 fn is_text_literal(expr: &Expr) -> bool {

@@ -3,16 +3,20 @@
 //! They are no part of the reference: `engine/rules/meaning.rs` puts most of them into plans, and the others (`mod`, `mode`,
 //! `percentile_cont`, `percentile_disc`) are PostgreSQL's.
 
+mod frames;
 mod integers;
 mod modulo;
 mod percentiles;
+mod regexp_match;
 mod rounding;
 mod similar;
 mod sum;
 
+pub use frames::of_frames;
 pub use integers::Checked;
 use percentiles::ordered_sets;
-pub use rounding::to_nearest;
+pub(super) use regexp_match::function as regexp_match;
+pub use rounding::{to_digits, to_nearest};
 pub use similar::pattern;
 pub use sum::checked_sum;
 
@@ -28,7 +32,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     Checked::ALL
         .map(Checked::function)
         .into_iter()
-        .chain([rounding::function(), similar::function(), modulo::function()])
+        .chain([rounding::function(), rounding::instants(), similar::function(), modulo::function()])
         .collect()
 }
 

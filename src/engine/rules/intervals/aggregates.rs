@@ -21,7 +21,7 @@ use datafusion::logical_expr::{AggregateUDF, Cast, Expr, ExprSchemable, LogicalP
 
 use super::{INTERVAL, Part, holds_intervals, length};
 use crate::functions::interval::{is_interval, is_length, stock};
-use crate::functions::postgres::checked_sum;
+use crate::functions::postgres::{checked_sum, of_frames};
 
 /// Refuses lists and structs with intervals in them where they would be compared field by field.
 fn refuse_inside(data_type: &DataType, what: &str) -> Result<()> {
@@ -125,7 +125,13 @@ pub(super) fn window(node: Window) -> Result<Transformed<LogicalPlan>> {
                         let fun = WindowFunctionDefinition::AggregateUDF(func);
                         Expr::from(WindowFunction { fun, params })
                     };
-                    split(func, &params.args, params.distinct, data_type.as_ref(), same)
+                    let own = stock(func).unwrap_or_else(|| Arc::clone(func));
+                    match data_type.as_ref().and_then(|data_type| of_frames(&own, data_type)) {
+                        Some(of_frames) if !params.distinct => {
+                            Split::Same(same(of_frames, params.args.clone(), params.distinct))
+                        }
+                        _ => split(func, &params.args, params.distinct, data_type.as_ref(), same),
+                    }
                 }
                 WindowFunctionDefinition::WindowUDF(_) => Split::Not,
             },

@@ -28,7 +28,7 @@ use datafusion::logical_expr::expr::{
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::merge_schema;
 use datafusion::logical_expr::{
-    BinaryExpr, Cast, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, TryCast, when,
+    BinaryExpr, Cast, Distinct, Expr, ExprSchemable, LogicalPlan, LogicalPlanBuilder, Subquery, TryCast, Union, when,
 };
 use datafusion::optimizer::AnalyzerRule;
 
@@ -68,7 +68,21 @@ fn rewrite_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
     let node = rewrite_keys(rewritten.data, &schema)?;
     let is_changed = is_changed || node.transformed;
     // Also where nothing changed: below, what could not be null may be null now.
-    Ok(Transformed::new_transformed(node.data.recompute_schema()?, is_changed))
+    Ok(Transformed::new_transformed(nullable_union(node.data.recompute_schema()?)?, is_changed))
+}
+
+/// Lets a union have nulls where one of its inputs may have them now: the schema that it keeps is that of its inputs as they were.
+fn nullable_union(plan: LogicalPlan) -> Result<LogicalPlan> {
+    let LogicalPlan::Union(Union { inputs, schema }) = plan else { return Ok(plan) };
+    let is_nullable = |index: usize| {
+        inputs.iter().any(|input| input.schema().fields().get(index).is_some_and(|field| field.is_nullable()))
+    };
+    let fields = schema.iter().enumerate().map(|(index, (qualifier, field))| {
+        let field = field.as_ref().clone().with_nullable(field.is_nullable() || is_nullable(index));
+        (qualifier.cloned(), Arc::new(field))
+    });
+    let schema = Arc::new(DFSchema::new_with_metadata(fields.collect(), schema.metadata().clone())?);
+    Ok(LogicalPlan::Union(Union { inputs, schema }))
 }
 
 /// Rewrites the keys that a node compares by itself.
