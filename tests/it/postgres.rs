@@ -17,6 +17,8 @@ use sessionlake::engine::{Engine, EngineOptions, Leaves};
 use sessionlake::functions::interval::Part;
 use sessionlake::zones::Tz;
 
+use crate::support::{Desk, repository};
+
 /// Answers one statement as psql writes it; rows separated by ` ; `, columns by ` | `.
 async fn answer(engine: &Engine, sql: &str) -> datafusion::error::Result<String> {
     let mut parser = DFParserBuilder::new(sql).with_dialect(&PostgreSqlDialect {}).build()?;
@@ -127,6 +129,101 @@ async fn every_answer_is_that_of_postgresql() {
                 let name = file.file_name().unwrap().to_string_lossy();
                 let _ = writeln!(wrong, "{name}:{}: {sql}\n  expected {expected}\n  given    {ours}", index + 1);
             }
+        }
+    }
+    assert!(wrong.is_empty(), "\n{wrong}");
+}
+
+/// The cells of a row of a Markdown table, with instants as psql writes those of UTC.
+fn cells(row: &str) -> Vec<String> {
+    let row = row.trim().trim_start_matches('|').trim_end_matches('|').replace("\\|", "\u{1}");
+    row.split('|').map(|cell| of_psql(&cell.replace('\u{1}', "|"))).collect()
+}
+
+/// Writes `2026-11-20T12:30:15Z` inside of a cell as `2026-11-20 12:30:15`.
+fn of_psql(cell: &str) -> String {
+    let mut cell = cell.trim().to_owned();
+    while let Some(at) = cell.match_indices('T').map(|(at, _)| at).find(|at| {
+        let digits = |text: Option<&str>| text.is_some_and(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+        *at >= 10 && digits(cell.get(at - 2..*at)) && digits(cell.get(at + 1..at + 3))
+    }) {
+        let rest = cell.split_off(at).split_off(1);
+        let end = rest.find(|c: char| !c.is_ascii_digit() && c != ':' && c != '.').unwrap_or(rest.len());
+        let (time, after) = rest.split_at(end);
+        let after = after.strip_prefix('Z').or_else(|| after.strip_prefix("+00:00")).unwrap_or(after);
+        cell = format!("{cell} {time}{after}");
+    }
+    cell
+}
+
+/// Says whether a cell of a Markdown table is one of psql's.
+fn is_same_cell(ours: &str, theirs: &str) -> bool {
+    if let (Ok(ours), Ok(theirs)) = (ours.parse::<f64>(), theirs.parse::<f64>()) {
+        return ours == theirs || ours.is_nan() && theirs.is_nan() || (ours - theirs).abs() <= theirs.abs() * 1e-15;
+    }
+    let theirs = match theirs.strip_suffix("+00") {
+        Some(instant) if instant.contains(':') => instant,
+        _ => theirs,
+    };
+    match (ours, theirs) {
+        ("true", "t") | ("false", "f") => true,
+        _ if ours.starts_with('[') && theirs.starts_with(['{', '[']) => {
+            let list =
+                |text: &str| text.replace('{', "[").replace('}', "]").replace("NULL", "null").replace([' ', '"'], "");
+            list(ours) == list(theirs)
+        }
+        _ => ours.trim() == theirs.trim(),
+    }
+}
+
+#[test]
+fn the_statements_of_the_chapters_are_answered_as_their_lines_say() {
+    let desk = Desk::with_lake();
+    let folder = repository("tests/postgres/chapters");
+    let mut files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    let mut asked = Vec::new();
+    for file in &files {
+        let text = std::fs::read_to_string(file).unwrap();
+        assert!(text.starts_with("# PostgreSQL "), "{}: the version is missing", file.display());
+        for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty() && !line.starts_with('#')) {
+            let name = file.file_name().unwrap().to_string_lossy();
+            let fields: Vec<String> = line.split('\t').map(str::to_owned).collect();
+            assert!(matches!(fields.len(), 1 | 2 | 4), "{name}:{}: two fields, or four", index + 1);
+            asked.push((format!("{name}:{}", index + 1), fields));
+        }
+    }
+    assert!(asked.len() > 500, "{}", asked.len());
+    for (index, (_, fields)) in asked.iter().enumerate() {
+        desk.write(&format!("asked/{index:04}.sql"), &format!("select '@@{index}@@' as mark;\n{};\n", fields[0]));
+    }
+    let flags = ["--format", "markdown", "--null", "null", "--as-of", "2026-11-21T00:00:00Z", "--keep-going"];
+    let ran = desk.run(&[&["query"], &flags[..], &["asked"]].concat());
+    let mut wrong = String::new();
+    for (index, (place, fields)) in asked.iter().enumerate() {
+        let answer = ran.out.split_once(&format!("@@{index}@@")).map_or("", |(_, rest)| rest);
+        let answer = answer.split_once("| mark").map_or(answer, |(answer, _)| answer);
+        let rows: Vec<_> = answer.lines().skip(1).filter(|line| line.starts_with('|')).skip(2).map(cells).collect();
+        let file = format!("{index:04}.sql:");
+        let error = ran.err.lines().find(|line| line.starts_with("error") && line.contains(&file));
+        let expected = fields.get(2).or(fields.get(1)).cloned().unwrap_or_default();
+        let is_right = match (expected.strip_prefix("error: "), error) {
+            // PostgreSQL's errors have other words.
+            (Some(message), Some(error)) => fields.len() < 4 || error.contains(message),
+            (None, None) => {
+                let expected: Vec<Vec<&str>> = match expected.as_str() {
+                    "" => Vec::new(),
+                    expected => expected.split(" ; ").map(|row| row.split(" | ").collect()).collect(),
+                };
+                expected.len() == rows.len()
+                    && expected.iter().zip(&rows).all(|(theirs, ours)| {
+                        theirs.len() == ours.len() && theirs.iter().zip(ours).all(|(b, a)| is_same_cell(a, b))
+                    })
+            }
+            _ => false,
+        };
+        if !is_right {
+            let _ = writeln!(wrong, "{place}: {}\n  expected {expected}\n  given    {rows:?} {error:?}", fields[0]);
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
