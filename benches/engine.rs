@@ -168,11 +168,10 @@ fn stored_batch(batch: &RecordBatch) -> RecordBatch {
     RecordBatch::try_new(Arc::clone(&schema), columns.collect()).unwrap()
 }
 
-fn scanning(criterion: &mut Criterion) {
-    let folder = tempfile::tempdir().unwrap();
-    let runtime = tokio::runtime::Runtime::new().unwrap();
-    let file = export(folder.path(), GenerateFormat::Csv, 4 * ROWS);
-    let lake = Lake::at(folder.path().join("lake").to_str().unwrap()).unwrap();
+/// Makes a lake of sessions, and a session over it.
+fn engine_over(folder: &Path, runtime: &tokio::runtime::Runtime, sessions: u64) -> Engine {
+    let file = export(folder, GenerateFormat::Csv, sessions);
+    let lake = Lake::at(folder.join("lake").to_str().unwrap()).unwrap();
     let two = NonZeroUsize::new(2).unwrap();
     let options = IngestOptions {
         read: read_options(),
@@ -188,7 +187,7 @@ fn scanning(criterion: &mut Criterion) {
             progress: Arc::new(|_| {}),
         },
     };
-    let engine = runtime.block_on(async {
+    runtime.block_on(async {
         ingest(&lake, std::slice::from_ref(&file), options).await.unwrap();
         let engine = Engine::new(EngineOptions {
             as_of: chrono::DateTime::from_timestamp_micros(NOW_US).unwrap(),
@@ -202,7 +201,13 @@ fn scanning(criterion: &mut Criterion) {
         .unwrap();
         engine.attach(&lake, At::Newest).await.unwrap();
         engine
-    });
+    })
+}
+
+fn scanning(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let engine = engine_over(folder.path(), &runtime, 4 * ROWS);
     let looked_up = runtime.block_on(async {
         let sql = "select session_id from workflow_sessions where ended_at is not null limit 1";
         let batches = engine.context().sql(sql).await.unwrap().collect().await.unwrap();
@@ -230,6 +235,57 @@ fn scanning(criterion: &mut Criterion) {
                 .to_async(&runtime)
                 .iter(|| async { engine.context().sql(sql).await.unwrap().collect().await.unwrap().len() });
         });
+    }
+    group.finish();
+}
+
+/// Each operator and function that stands in for one of DataFusion's, by the setting that turns it off, with a query that meets it.
+const STAND_INS: [(&str, &str); 7] = [
+    (
+        "own_window",
+        "select count(before), max(place) from (select lag(started_at) over w as before, row_number() over w as place from \
+         workflow_sessions window w as (partition by source_details_phone_number order by started_at, session_id))",
+    ),
+    (
+        "own_sort",
+        "select session_id from workflow_sessions order by source_details_phone_number, started_at, session_id",
+    ),
+    (
+        "own_groups",
+        "select workflow_id, communication_type, count(*), avg(time_in_workflow) from workflow_sessions group by 1, 2",
+    ),
+    (
+        "own_flatten",
+        "select count(item->>'id') from (select unnest(json_get_array(data, 'linkedIds')) as item from workflow_sessions)",
+    ),
+    (
+        "own_join",
+        "select count(*) from workflow_sessions a join workflow_sessions b on a.source_details_phone_number = \
+         b.source_details_phone_number and b.started_at > a.started_at and b.started_at <= a.started_at + interval '1 day'",
+    ),
+    ("own_date_trunc", "select date_trunc('week', started_at), count(*) from workflow_sessions group by 1"),
+    ("own_coalesce", "select count(*) from workflow_sessions where coalesce(data->>'queue', '') <> 'none'"),
+];
+
+/// Measures each query with the stand-in and without.
+fn standing_in(criterion: &mut Criterion) {
+    let folder = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let engine = engine_over(folder.path(), &runtime, 16 * ROWS);
+    let mut group = criterion.benchmark_group("stand_in");
+    for (setting, sql) in STAND_INS {
+        for is_on in [true, false] {
+            let set = format!("set sessionlake.{setting} = {is_on}");
+            runtime.block_on(async { engine.context().sql(&set).await.unwrap().collect().await.unwrap() });
+            let way = if is_on { "ours" } else { "datafusion" };
+            group.bench_function(BenchmarkId::new(setting, way), |bencher| {
+                bencher
+                    .to_async(&runtime)
+                    .iter(|| async { engine.context().sql(sql).await.unwrap().collect().await.unwrap().len() });
+            });
+        }
+        let set = format!("set sessionlake.{setting} = true");
+        runtime.block_on(async { engine.context().sql(&set).await.unwrap().collect().await.unwrap() });
     }
     group.finish();
 }
@@ -300,5 +356,5 @@ fn parsing(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, reading, deciding, writing, scanning, calling, parsing);
+criterion_group!(benches, reading, deciding, writing, scanning, standing_in, calling, parsing);
 criterion_main!(benches);

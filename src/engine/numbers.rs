@@ -12,11 +12,12 @@ use arrow::datatypes::{DataType, Field, Float64Type, SchemaRef};
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion::common::{Result, exec_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::ColumnarValue;
 use datafusion::physical_expr::expressions::Column;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_adapter::{PhysicalExprAdapter, PhysicalExprAdapterFactory};
 
+use crate::functions::frame::Function;
 use crate::lake::footer::NAN_KEY;
 use crate::lake::read;
 
@@ -71,46 +72,25 @@ impl PhysicalExprAdapter for NumberAdapter {
     }
 }
 
-/// Reads a column of numbers through [`PlainNumber`].
+/// Reads a column of numbers through [`PLAIN_NUMBER`].
 fn read_plainly(column: Arc<dyn PhysicalExpr>) -> Arc<dyn PhysicalExpr> {
-    let function = Arc::new(ScalarUDF::new_from_impl(PlainNumber::default()));
+    let function = PLAIN_NUMBER.udf();
     let name = function.name().to_owned();
     let field = Arc::new(Field::new(&name, DataType::Float64, true));
     Arc::new(ScalarFunctionExpr::new(&name, function, vec![column], field, Arc::new(ConfigOptions::default())))
 }
 
 /// A private function of a number: the same, but of all NaN the one without a sign, and 0 for -0.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct PlainNumber {
-    signature: Signature,
-}
-
-impl Default for PlainNumber {
-    fn default() -> Self {
-        Self { signature: Signature::exact(vec![DataType::Float64], Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for PlainNumber {
-    fn name(&self) -> &'static str {
-        "plain_number"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Float64)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [number] = args.args.as_slice() else { return exec_err!("one column expected") };
-        let numbers = number.to_array(args.number_rows)?;
-        let Some(numbers) = numbers.as_primitive_opt::<Float64Type>() else { return exec_err!("numbers expected") };
-        Ok(ColumnarValue::Array(plain(numbers)))
-    }
-}
+static PLAIN_NUMBER: Function = Function::new(
+    "plain_number",
+    |_| Ok(DataType::Float64),
+    |call| match call.args.args.first().map(|number| number.to_array(call.args.number_rows)).transpose()? {
+        Some(numbers) if *numbers.data_type() == DataType::Float64 => {
+            Ok(ColumnarValue::Array(plain(numbers.as_primitive())))
+        }
+        _ => exec_err!("numbers expected"),
+    },
+);
 
 fn plain(numbers: &Float64Array) -> ArrayRef {
     Arc::new(numbers.unary::<_, Float64Type>(read::plain_number))

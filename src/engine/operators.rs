@@ -19,6 +19,7 @@ use super::own::Node;
 use super::sort::PrefixSortExec;
 use super::unspilled::UnspilledJoinExec;
 use super::window::ShiftWindowExec;
+use crate::functions::stands_in;
 
 /// The rule; to run after all of DataFusion's own rules.
 #[derive(Debug)]
@@ -28,13 +29,14 @@ pub(super) struct OwnOperators {
 }
 
 impl PhysicalOptimizerRule for OwnOperators {
-    fn optimize(&self, plan: Node, _config: &ConfigOptions) -> Result<Node> {
+    fn optimize(&self, plan: Node, config: &ConfigOptions) -> Result<Node> {
+        let on = |which| stands_in(config, which);
         put(plan, |node| {
-            let window = || ShiftWindowExec::in_place_of(node).map(boxed);
-            let sort = || PrefixSortExec::in_place_of(node).map(boxed);
-            let join = || IntervalJoinExec::in_place_of(node).map(boxed);
-            let groups = || FewGroupsExec::in_place_of(node).map(boxed);
-            let flatten = || FlattenExec::in_place_of(node).map(boxed);
+            let window = || if on(|s| s.own_window) { ShiftWindowExec::in_place_of(node).map(boxed) } else { Ok(None) };
+            let sort = || if on(|s| s.own_sort) { PrefixSortExec::in_place_of(node).map(boxed) } else { Ok(None) };
+            let join = || if on(|s| s.own_join) { IntervalJoinExec::in_place_of(node).map(boxed) } else { Ok(None) };
+            let groups = || if on(|s| s.own_groups) { FewGroupsExec::in_place_of(node).map(boxed) } else { Ok(None) };
+            let flatten = || if on(|s| s.own_flatten) { FlattenExec::in_place_of(node).map(boxed) } else { Ok(None) };
             let unspilled = || UnspilledJoinExec::in_place_of(node).map(boxed);
             let whole_window = || WholeWindowExec::in_place_of(node).map(boxed);
             let bounded_window = || BoundedWindowExec::in_place_of(node).map(boxed);

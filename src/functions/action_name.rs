@@ -4,52 +4,25 @@ use std::sync::LazyLock;
 
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ExpressionPlacement, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation};
 
 use super::arguments::{self, Call, Kind, Parameters};
 use super::reference::SESSIONS;
+use crate::functions::frame::Function;
 use crate::texts::action_name;
 
 const PARAMETERS: Parameters = Parameters::required(&[("action_data", Kind::Text)]);
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ActionName {
-    signature: Signature,
-}
+pub(crate) static ACTION_NAME: Function = Function {
+    parameters: Some(PARAMETERS),
+    placement: arguments::leaf_placement,
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("action_name", |_| Ok(DataType::Utf8View), run)
+};
 
-impl Default for ActionName {
-    fn default() -> Self {
-        Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for ActionName {
-    fn name(&self) -> &'static str {
-        "action_name"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        PARAMETERS.check(self.name(), types).map(|()| DataType::Utf8View)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        Call::new(&args).map_text(action_name)
-    }
-
-    fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
-        arguments::leaf_placement(args)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    call.map_text(action_name)
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
@@ -71,7 +44,7 @@ mod tests {
 
     #[test]
     fn null_stays_null() {
-        let names = run_text(&ActionName::default(), &[Some("end"), None], &[]);
+        let names = run_text(&ACTION_NAME.framed(), &[Some("end"), None], &[]);
         assert_eq!(names, [Some("end".to_owned()), None]);
     }
 }

@@ -183,7 +183,8 @@ impl<T: ArrowPrimitiveType> Argument<PrimitiveArray<T>> {
 /// The arguments of a running call.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
-    args: &'a ScalarFunctionArgs,
+    /// As DataFusion gives them.
+    pub(crate) args: &'a ScalarFunctionArgs,
     /// Rows to compute: 1 if every argument is constant.
     pub(crate) rows: usize,
 }
@@ -198,6 +199,14 @@ impl<'a> Call<'a> {
     /// Returns how many arguments were given.
     pub(crate) fn len(&self) -> usize {
         self.args.args.len()
+    }
+
+    /// Returns an argument of any type: a value for each of [`Call::rows`].
+    pub(crate) fn given(&self, index: usize) -> Result<ArrayRef> {
+        match self.args.args.get(index) {
+            Some(value) => value.to_array(self.rows),
+            None => internal_err!("argument {index} of {} is missing", self.args.args.len()),
+        }
     }
 
     /// Returns an argument that is text.

@@ -15,6 +15,8 @@ use datafusion::logical_expr::{
     ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
 };
 
+use super::stand_ins::stands_in;
+
 /// The function.
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Coalesce {
@@ -41,7 +43,11 @@ impl ScalarUDFImpl for Coalesce {
     fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
         // A column may be a call that is on its way to the scan.
         match args.as_slice() {
-            [value, Expr::Literal(..)] if info.nullable(value)? && !value.is_volatile() => {
+            [value, Expr::Literal(..)]
+                if stands_in(info.config_options(), |s| s.own_coalesce)
+                    && info.nullable(value)?
+                    && !value.is_volatile() =>
+            {
                 Ok(ExprSimplifyResult::Original(args))
             }
             _ => self.inner.simplify(args, info),

@@ -4,52 +4,25 @@ use std::sync::LazyLock;
 
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ExpressionPlacement, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation};
 
 use super::arguments::{self, Call, Kind, Parameters};
 use super::reference::CONTACTS;
+use crate::functions::frame::Function;
 use crate::texts::email_domain;
 
 const PARAMETERS: Parameters = Parameters::required(&[("text", Kind::Text)]);
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct EmailDomain {
-    signature: Signature,
-}
+pub(crate) static EMAIL_DOMAIN: Function = Function {
+    parameters: Some(PARAMETERS),
+    placement: arguments::outer_placement,
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("email_domain", |_| Ok(DataType::Utf8View), run)
+};
 
-impl Default for EmailDomain {
-    fn default() -> Self {
-        Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for EmailDomain {
-    fn name(&self) -> &'static str {
-        "email_domain"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        PARAMETERS.check(self.name(), types).map(|()| DataType::Utf8View)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        Call::new(&args).map_text(email_domain)
-    }
-
-    fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
-        arguments::outer_placement(args)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    call.map_text(email_domain)
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
@@ -72,7 +45,7 @@ mod tests {
         let rows = [Some("Alice@Example.com"), Some("x@localhost"), Some("x@a..b"), Some("x"), Some("a@b@c"), None];
         let some = |text: &str| Some(text.to_owned());
         assert_eq!(
-            run_text(&EmailDomain::default(), &rows, &[]),
+            run_text(&EMAIL_DOMAIN.framed(), &rows, &[]),
             [some("example.com"), some("localhost"), None, None, None, None]
         );
     }

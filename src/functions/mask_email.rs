@@ -5,12 +5,11 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::StringViewBuilder;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation};
 
 use super::arguments::{self, Call, Kind, Parameters};
 use super::reference::CONTACTS;
+use crate::functions::frame::Function;
 use crate::texts::split_address;
 
 const PARAMETERS: Parameters = Parameters::required(&[("text", Kind::Text)]);
@@ -19,16 +18,11 @@ const PARAMETERS: Parameters = Parameters::required(&[("text", Kind::Text)]);
 const HIDDEN: &str = "***";
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct MaskEmail {
-    signature: Signature,
-}
-
-impl Default for MaskEmail {
-    fn default() -> Self {
-        Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
+pub(crate) static MASK_EMAIL: Function = Function {
+    parameters: Some(PARAMETERS),
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("mask_email", |_| Ok(DataType::Utf8View), run)
+};
 
 /// Masks an address; text that is none is hidden whole.
 fn mask_email(text: &str) -> String {
@@ -46,32 +40,13 @@ fn mask_email(text: &str) -> String {
     }
 }
 
-impl ScalarUDFImpl for MaskEmail {
-    fn name(&self) -> &'static str {
-        "mask_email"
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let texts = call.text(0)?;
+    let mut masked = StringViewBuilder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        masked.append_option(texts.get(row).map(mask_email));
     }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        PARAMETERS.check(self.name(), types).map(|()| DataType::Utf8View)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let texts = call.text(0)?;
-        let mut masked = StringViewBuilder::with_capacity(call.rows);
-        for row in 0..call.rows {
-            masked.append_option(texts.get(row).map(mask_email));
-        }
-        call.result(Arc::new(masked.finish()))
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+    call.result(Arc::new(masked.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {

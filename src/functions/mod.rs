@@ -1,8 +1,8 @@
 //! The SQL functions: ours, one a file, and those of datafusion-functions-json.
 //!
 //! To add one, copy the file of a similar one, add it to [`ours`] and to the groups of [`reference`](mod@reference), write a
-//! `tests/slt/functions/<name>.slt`, and regenerate `docs/functions.md`. A file has one order: parameters, struct, the
-//! computation as a plain function, `ScalarUDFImpl`, documentation, tests.
+//! `tests/slt/functions/<name>.slt`, and regenerate `docs/functions.md`. A file has one order: parameters, the
+//! function in its frame (`frame::Function`), the computation, documentation, tests.
 //!
 //! What holds for all of ours: null in gives null out; a bad cell gives null and never fails a query; a bad *literal* (a path,
 //! a zone, a width) is a planning error. They are stateless and found by name, so a plan can be sent to another machine.
@@ -13,22 +13,30 @@ mod bounded;
 mod coalesce;
 mod duration;
 mod email_domain;
-pub mod extremes;
-pub mod interval;
+pub(crate) mod extremes;
+pub(crate) mod frame;
+pub(crate) mod interval;
 mod json;
 mod mask_email;
 mod nested;
 mod phone;
-pub mod postgres;
+pub(crate) mod postgres;
 pub mod reference;
+mod stand_ins;
 mod time;
-pub mod zoned;
+pub(crate) mod zoned;
 
 pub(crate) use arguments::scalar_text;
 pub use duration::parse_duration;
-pub use json::{Asked, Form, JsonCall, call_of_elements, elements_function, json_call, json_calls, plain_path};
+pub use interval::Part as IntervalPart;
+pub use json::Asked;
+#[cfg(test)]
+pub(crate) use json::json_calls;
+pub(crate) use json::{Form, JsonCall, call_of_elements, elements_function, json_call, plain_path};
 pub(crate) use nested::{holds, with_types};
 pub use phone::METADATA_RELEASE as PHONE_METADATA_RELEASE;
+pub use stand_ins::StandIns;
+pub(crate) use stand_ins::stands_in;
 
 use std::sync::Arc;
 
@@ -40,26 +48,26 @@ use crate::error::Result;
 /// Lists our own functions, in the order of the reference.
 pub fn ours() -> Vec<Arc<ScalarUDF>> {
     [
-        ScalarUDF::new_from_impl(duration::SessionDuration::default()),
-        ScalarUDF::new_from_impl(action_name::ActionName::default()),
-        ScalarUDF::new_from_impl(duration::FormatDuration::default()),
-        ScalarUDF::new_from_impl(duration::ParseDuration::default()),
-        ScalarUDF::new_from_impl(interval::Age::default()),
-        ScalarUDF::new_from_impl(interval::Justify::new(interval::Unit::Hours)),
-        ScalarUDF::new_from_impl(interval::Justify::new(interval::Unit::Days)),
-        ScalarUDF::new_from_impl(interval::Justify::new(interval::Unit::Both)),
-        ScalarUDF::new_from_impl(interval::MakeInterval::default()),
-        ScalarUDF::new_from_impl(time::LocalDay::default()),
-        ScalarUDF::new_from_impl(time::LocalHour::default()),
-        ScalarUDF::new_from_impl(time::LocalWeekday::default()),
-        ScalarUDF::new_from_impl(time::LocalBucket::default()),
-        ScalarUDF::new_from_impl(zoned::Timezone::default()),
-        ScalarUDF::new_from_impl(phone::PhoneE164::default()),
-        ScalarUDF::new_from_impl(phone::MaskPhone::default()),
-        ScalarUDF::new_from_impl(mask_email::MaskEmail::default()),
-        ScalarUDF::new_from_impl(email_domain::EmailDomain::default()),
+        &duration::SESSION_DURATION,
+        &action_name::ACTION_NAME,
+        &duration::FORMAT_DURATION,
+        &duration::PARSE_DURATION,
+        &interval::AGE,
+        &interval::JUSTIFY_HOURS,
+        &interval::JUSTIFY_DAYS,
+        &interval::JUSTIFY_INTERVAL,
+        &interval::MAKE_INTERVAL,
+        &time::LOCAL_DAY,
+        &time::LOCAL_HOUR,
+        &time::LOCAL_WEEKDAY,
+        &time::LOCAL_BUCKET,
+        &zoned::TIMEZONE,
+        &phone::PHONE_E164,
+        &phone::MASK_PHONE,
+        &mask_email::MASK_EMAIL,
+        &email_domain::EMAIL_DOMAIN,
     ]
-    .map(Arc::new)
+    .map(frame::Function::udf)
     .into_iter()
     .chain(json::our_functions())
     .collect()

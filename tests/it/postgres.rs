@@ -14,7 +14,7 @@ use datafusion::common::ParamValues;
 use datafusion::sql::parser::DFParserBuilder;
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use sessionlake::engine::{Engine, EngineOptions, Leaves};
-use sessionlake::functions::interval::Part;
+use sessionlake::functions::IntervalPart as Part;
 use sessionlake::zones::Tz;
 
 use crate::support::{Desk, repository};

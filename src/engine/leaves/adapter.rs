@@ -19,7 +19,7 @@ use datafusion::physical_expr_adapter::{
 use xxhash_rust::xxh3::xxh3_128;
 
 use super::computed_calls::ComputedCall;
-use super::derive::{Copied, Derive, Excepted, call_of, put_together, returned};
+use super::derive::{Derive, SHREDDED_COPY, SHREDDED_EXCEPTIONS, call_of, put_together, returned};
 use super::element_calls::ElementsCall;
 use super::extract::{Either, Extract, Extractions, Reading, Step};
 use crate::functions::{Asked, Form, JsonCall, json_call, plain_path};
@@ -150,10 +150,7 @@ impl ShredAdapter {
         // A row has one value at the path: the columns of the leaf have it, or the pool, and the other has none.
         Ok(Some(match replaced.asked {
             Asked::Presence => Arc::new(BinaryExpr::new(replaced.expression, Operator::Or, excepted)),
-            _ => {
-                let function = ScalarUDF::new_from_impl(Excepted::default());
-                call_of(function, vec![replaced.expression, excepted], call.return_type().clone())
-            }
+            _ => call_of(SHREDDED_EXCEPTIONS.udf(), vec![replaced.expression, excepted], call.return_type().clone()),
         }))
     }
 
@@ -283,7 +280,7 @@ impl ShredAdapter {
         };
         let Some(copied) = manifest.copies.get(&name) else { return of_file(&name) };
         let args = vec![of_file(&differs_name(column, path))?, of_file(&name)?, of_file(copied)?];
-        Some(call_of(ScalarUDF::new_from_impl(Copied::default()), args, DataType::Utf8View))
+        Some(call_of(SHREDDED_COPY.udf(), args, DataType::Utf8View))
     }
 
     fn derive(

@@ -18,6 +18,7 @@ use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use jiter::{NumberAny, NumberInt};
 
 use crate::functions::Asked;
+use crate::functions::frame::{Call, Function};
 use crate::json::numbers::{number, whole};
 use crate::shred::leaf::{KINDS, Kind};
 
@@ -51,7 +52,7 @@ pub(super) fn put_together(
     };
     let args = KINDS.iter().map(column).collect::<Option<Vec<_>>>()?;
     let data_type = function.return_type(&[]).ok()?;
-    Some(call_of(function, args, data_type))
+    Some(call_of(Arc::new(function), args, data_type))
 }
 
 /// Gives what stands in for a call the type that the call returns.
@@ -69,88 +70,44 @@ pub(super) fn returned(
 
 /// Makes a call of one of our private functions.
 pub(super) fn call_of(
-    function: ScalarUDF,
+    function: Arc<ScalarUDF>,
     args: Vec<Arc<dyn PhysicalExpr>>,
     data_type: DataType,
 ) -> Arc<dyn PhysicalExpr> {
     let name = function.name().to_owned();
     let field = Arc::new(Field::new(&name, data_type, true));
     let options = Arc::new(ConfigOptions::default());
-    Arc::new(ScalarFunctionExpr::new(&name, Arc::new(function), args, field, options))
+    Arc::new(ScalarFunctionExpr::new(&name, function, args, field, options))
 }
 
 /// A private function of a leaf that copies a column of the table: in which rows its texts differ, those texts, and the column.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Copied {
-    signature: Signature,
-}
+pub(super) static SHREDDED_COPY: Function = Function::new("shredded_copy", |_| Ok(DataType::Utf8View), copied);
 
-impl Default for Copied {
-    fn default() -> Self {
-        Self { signature: Signature::any(3, Volatility::Immutable) }
+fn copied(call: &Call<'_>) -> Result<ColumnarValue> {
+    let rows = call.args.number_rows;
+    let [differs, texts, copied] = call.args.args.as_slice() else { return exec_err!("three columns expected") };
+    let copied = cast(&copied.to_array(rows)?, &DataType::Utf8View)?;
+    let differs = differs.to_array(rows)?;
+    if is_without_values(&differs) {
+        return Ok(ColumnarValue::Array(copied));
     }
-}
-
-impl ScalarUDFImpl for Copied {
-    fn name(&self) -> &'static str {
-        "shredded_copy"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8View)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [differs, texts, copied] = args.args.as_slice() else { return exec_err!("three columns expected") };
-        let copied = cast(&copied.to_array(args.number_rows)?, &DataType::Utf8View)?;
-        let differs = differs.to_array(args.number_rows)?;
-        if is_without_values(&differs) {
-            return Ok(ColumnarValue::Array(copied));
-        }
-        let texts = cast(&texts.to_array(args.number_rows)?, &DataType::Utf8View)?;
-        Ok(ColumnarValue::Array(zip(differs.as_boolean(), &texts, &copied)?))
-    }
+    let texts = cast(&texts.to_array(rows)?, &DataType::Utf8View)?;
+    Ok(ColumnarValue::Array(zip(differs.as_boolean(), &texts, &copied)?))
 }
 
 /// A private function of what the columns of a leaf give and of what the pool of exceptions gives: in each row one of the two at most has a value.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub struct Excepted {
-    signature: Signature,
-}
+pub(super) static SHREDDED_EXCEPTIONS: Function =
+    Function::new("shredded_exceptions", |types| Ok(types.first().cloned().unwrap_or(DataType::Null)), with_exceptions);
 
-impl Default for Excepted {
-    fn default() -> Self {
-        Self { signature: Signature::any(2, Volatility::Immutable) }
+fn with_exceptions(call: &Call<'_>) -> Result<ColumnarValue> {
+    let rows = call.args.number_rows;
+    let [usual, exceptions] = call.args.args.as_slice() else { return exec_err!("two columns expected") };
+    let (usual, exceptions) = (usual.to_array(rows)?, exceptions.to_array(rows)?);
+    if is_without_values(&exceptions) {
+        return Ok(ColumnarValue::Array(usual));
     }
-}
-
-impl ScalarUDFImpl for Excepted {
-    fn name(&self) -> &'static str {
-        "shredded_exceptions"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        Ok(types.first().cloned().unwrap_or(DataType::Null))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [usual, exceptions] = args.args.as_slice() else { return exec_err!("two columns expected") };
-        let exceptions = exceptions.to_array(args.number_rows)?;
-        let usual = usual.to_array(args.number_rows)?;
-        if is_without_values(&exceptions) {
-            return Ok(ColumnarValue::Array(usual));
-        }
-        let exceptions = cast(&exceptions, usual.data_type())?;
-        Ok(ColumnarValue::Array(zip(&is_not_null(&exceptions)?, &exceptions, &usual)?))
-    }
+    let exceptions = cast(&exceptions, usual.data_type())?;
+    Ok(ColumnarValue::Array(zip(&is_not_null(&exceptions)?, &exceptions, &usual)?))
 }
 
 /// The leaf columns as arrays; one that the file does not have is empty.
@@ -212,8 +169,8 @@ impl ScalarUDFImpl for Derive {
     }
 }
 
-/// Each row has a value in one leaf column at most. The column of the usual kind has nearly all values: it is taken over as a whole, and the
-/// values of the other columns are put in row by row.
+/// Each row has a value in one leaf column at most. The column of the kind that is asked for has nearly all of the values. It is therefore copied as
+/// a whole, and the values of the other columns are converted and put in row by row.
 impl Columns {
     fn integers(&self) -> ArrayRef {
         let mut merged = Merged::of(&self.integer, self.rows);

@@ -5,17 +5,15 @@
 //! arguments out. The rule puts a function around such a column that says that it may be null. The function counts as volatile,
 //! so that nothing computes it while planning; it gives what it is given.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
-use datafusion::arrow::datatypes::DataType;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{Column, Result, exec_err};
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, LogicalPlan, LogicalPlanBuilder, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-    Subquery, Volatility,
-};
+use datafusion::logical_expr::{Expr, LogicalPlan, LogicalPlanBuilder, Signature, Subquery, Volatility};
 use datafusion::optimizer::AnalyzerRule;
+
+use crate::functions::frame::Function;
 
 /// The rule.
 #[derive(Debug)]
@@ -51,7 +49,7 @@ pub fn nullable_columns(plan: &Arc<LogicalPlan>) -> Result<LogicalPlan> {
             return Expr::Column(column);
         }
         let (relation, name) = (column.relation.clone(), column.name.clone());
-        NULLABLE.call(vec![Expr::Column(column)]).alias_qualified(relation, name)
+        NULLABLE.udf().call(vec![Expr::Column(column)]).alias_qualified(relation, name)
     });
     LogicalPlanBuilder::from(Arc::clone(plan)).project(columns)?.build()
 }
@@ -69,37 +67,18 @@ pub(super) fn has_a_row(plan: &LogicalPlan) -> bool {
     }
 }
 
-static NULLABLE: LazyLock<ScalarUDF> = LazyLock::new(|| {
-    let signature = Signature::any(1, Volatility::Volatile);
-    ScalarUDF::new_from_impl(Nullable { signature })
-});
-
 /// Gives its argument, of which nobody knows that it is not null.
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct Nullable {
-    signature: Signature,
-}
-
-impl ScalarUDFImpl for Nullable {
-    fn name(&self) -> &str {
-        "nullable"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types {
+static NULLABLE: Function = Function {
+    signature: || Signature::any(1, Volatility::Volatile),
+    ..Function::new(
+        "nullable",
+        |types| match types {
             [data_type] => Ok(data_type.clone()),
             _ => exec_err!("nullable() takes one argument"),
-        }
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        match args.args.into_iter().next() {
-            Some(value) => Ok(value),
+        },
+        |call| match call.args.args.first() {
+            Some(value) => Ok(value.clone()),
             None => exec_err!("nullable() takes one argument"),
-        }
-    }
-}
+        },
+    )
+};

@@ -6,11 +6,10 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::StringViewBuilder;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation};
 
 use crate::functions::arguments::{self, Call, Kind, Parameters};
+use crate::functions::frame::Function;
 use crate::functions::reference::DURATIONS;
 
 const PARAMETERS: Parameters = Parameters::required(&[("seconds", Kind::Number)]);
@@ -19,16 +18,11 @@ const PARAMETERS: Parameters = Parameters::required(&[("seconds", Kind::Number)]
 const MAX_SECONDS: f64 = 2e12;
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct FormatDuration {
-    signature: Signature,
-}
-
-impl Default for FormatDuration {
-    fn default() -> Self {
-        Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
+pub(crate) static FORMAT_DURATION: Function = Function {
+    parameters: Some(PARAMETERS),
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("format_duration", |_| Ok(DataType::Utf8View), run)
+};
 
 /// Writes a duration, rounded to the millisecond; `None` if it is not finite or too long.
 pub(crate) fn format_duration(seconds: f64) -> Option<String> {
@@ -58,32 +52,13 @@ pub(crate) fn format_duration(seconds: f64) -> Option<String> {
     Some(text)
 }
 
-impl ScalarUDFImpl for FormatDuration {
-    fn name(&self) -> &'static str {
-        "format_duration"
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let seconds = call.numbers(0)?;
+    let mut texts = StringViewBuilder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        texts.append_option(seconds.get(row).and_then(format_duration));
     }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        PARAMETERS.check(self.name(), types).map(|()| DataType::Utf8View)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let seconds = call.numbers(0)?;
-        let mut texts = StringViewBuilder::with_capacity(call.rows);
-        for row in 0..call.rows {
-            texts.append_option(seconds.get(row).and_then(format_duration));
-        }
-        call.result(Arc::new(texts.finish()))
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+    call.result(Arc::new(texts.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {

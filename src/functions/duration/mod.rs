@@ -4,7 +4,7 @@ mod format_duration;
 mod parse_duration;
 mod session_duration;
 
-pub(crate) use format_duration::FormatDuration;
-pub(crate) use parse_duration::ParseDuration;
+pub(crate) use format_duration::FORMAT_DURATION;
+pub(crate) use parse_duration::PARSE_DURATION;
 pub use parse_duration::parse_duration;
-pub(crate) use session_duration::SessionDuration;
+pub(crate) use session_duration::SESSION_DURATION;

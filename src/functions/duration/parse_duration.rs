@@ -5,11 +5,10 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::Float64Builder;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation};
 
 use crate::functions::arguments::{self, Call, Kind, Parameters};
+use crate::functions::frame::Function;
 use crate::functions::reference::DURATIONS;
 
 const PARAMETERS: Parameters = Parameters::required(&[("text", Kind::Text)]);
@@ -31,16 +30,11 @@ const UNITS: [(&[&str], u64); 6] = [
 const SECOND: u64 = 1_000;
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ParseDuration {
-    signature: Signature,
-}
-
-impl Default for ParseDuration {
-    fn default() -> Self {
-        Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
+pub(crate) static PARSE_DURATION: Function = Function {
+    parameters: Some(PARAMETERS),
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("parse_duration", |_| Ok(DataType::Float64), run)
+};
 
 /// Reads a duration in seconds; `None` if the text is none of the known forms: `90`, `1h30m`, `2 days 3 hours`, `250 ms`, `01:30:00`,
 /// `1:30` (minutes and seconds), `PT1H30M`, each with an optional sign in front. Months and years are no fixed number of seconds.
@@ -158,32 +152,13 @@ fn join(seconds: u64, fraction: &str) -> Option<f64> {
     format!("{seconds}.{fraction}").parse().ok()
 }
 
-impl ScalarUDFImpl for ParseDuration {
-    fn name(&self) -> &'static str {
-        "parse_duration"
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let texts = call.text(0)?;
+    let mut seconds = Float64Builder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        seconds.append_option(texts.get(row).and_then(parse_duration));
     }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        PARAMETERS.check(self.name(), types).map(|()| DataType::Float64)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let texts = call.text(0)?;
-        let mut seconds = Float64Builder::with_capacity(call.rows);
-        for row in 0..call.rows {
-            seconds.append_option(texts.get(row).and_then(parse_duration));
-        }
-        call.result(Arc::new(seconds.finish()))
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+    call.result(Arc::new(seconds.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {

@@ -10,11 +10,10 @@ use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, Expr, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation, Expr, Volatility};
 
 use crate::functions::arguments::{self, Call, Kind, Parameters};
+use crate::functions::frame::Function;
 use crate::functions::reference::SESSIONS;
 
 const PARAMETERS: Parameters = Parameters {
@@ -25,66 +24,44 @@ const PARAMETERS: Parameters = Parameters {
 const MICROSECONDS_PER_SECOND: f64 = 1e6;
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct SessionDuration {
-    signature: Signature,
+pub(crate) static SESSION_DURATION: Function = Function {
+    parameters: Some(PARAMETERS),
+    // Stable, as now(): the same within a statement, another in the next.
+    signature: || arguments::signature(Volatility::Stable),
+    simplify,
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("session_duration", |_| Ok(DataType::Float64), run)
+};
+
+fn simplify(mut args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
+    let Some(as_of) = info.query_execution_start_time().filter(|_| args.len() == 2) else {
+        return Ok(ExprSimplifyResult::Original(args));
+    };
+    let as_of = ScalarValue::TimestampMicrosecond(Some(as_of.timestamp_micros()), Some("UTC".into()));
+    args.push(Expr::Literal(as_of, None));
+    let func = SESSION_DURATION.udf();
+    Ok(ExprSimplifyResult::Simplified(Expr::ScalarFunction(ScalarFunction { func, args })))
 }
 
-impl Default for SessionDuration {
-    fn default() -> Self {
-        // Stable, as now(): the same within a statement, another in the next.
-        Self { signature: arguments::signature(Volatility::Stable) }
-    }
-}
-
-impl ScalarUDFImpl for SessionDuration {
-    fn name(&self) -> &'static str {
-        "session_duration"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        PARAMETERS.check(self.name(), types).map(|()| DataType::Float64)
-    }
-
-    fn simplify(&self, mut args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        let Some(as_of) = info.query_execution_start_time().filter(|_| args.len() == 2) else {
-            return Ok(ExprSimplifyResult::Original(args));
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let (started, ended) = (call.instants(0)?, call.instants(1)?);
+    let as_of = if call.len() > 2 { Some(call.instants(2)?) } else { None };
+    let mut seconds = Float64Builder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        let Some(start) = started.get(row) else {
+            seconds.append_null();
+            continue;
         };
-        let as_of = ScalarValue::TimestampMicrosecond(Some(as_of.timestamp_micros()), Some("UTC".into()));
-        args.push(Expr::Literal(as_of, None));
-        let function = Arc::new(ScalarUDF::new_from_impl(Self::default()));
-        Ok(ExprSimplifyResult::Simplified(Expr::ScalarFunction(ScalarFunction { func: function, args })))
+        let end = match (ended.get(row), &as_of) {
+            (Some(end), _) => Some(end),
+            (None, Some(as_of)) => as_of.get(row),
+            // Only a plan that skipped the optimizer comes here.
+            (None, None) => return exec_err!("session_duration of a running session needs the as-of instant"),
+        };
+        let microseconds = end.and_then(|end| end.checked_sub(start));
+        seconds.append_option(microseconds.map(|us| us as f64 / MICROSECONDS_PER_SECOND));
     }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let (started, ended) = (call.instants(0)?, call.instants(1)?);
-        let as_of = if call.len() > 2 { Some(call.instants(2)?) } else { None };
-        let mut seconds = Float64Builder::with_capacity(call.rows);
-        for row in 0..call.rows {
-            let Some(start) = started.get(row) else {
-                seconds.append_null();
-                continue;
-            };
-            let end = match (ended.get(row), &as_of) {
-                (Some(end), _) => Some(end),
-                (None, Some(as_of)) => as_of.get(row),
-                // Only a plan that skipped the optimizer comes here.
-                (None, None) => return exec_err!("session_duration of a running session needs the as-of instant"),
-            };
-            let microseconds = end.and_then(|end| end.checked_sub(start));
-            seconds.append_option(microseconds.map(|us| us as f64 / MICROSECONDS_PER_SECOND));
-        }
-        call.result(Arc::new(seconds.finish()))
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+    call.result(Arc::new(seconds.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
@@ -110,7 +87,7 @@ mod tests {
     use crate::functions::arguments::tests::run;
     use arrow::array::{AsArray, TimestampMillisecondArray, TimestampSecondArray};
     use arrow::datatypes::Float64Type;
-    use datafusion::logical_expr::col;
+    use datafusion::logical_expr::{ScalarFunctionArgs, ScalarUDFImpl, col};
 
     #[test]
     fn running_sessions_are_measured_to_the_as_of_instant() {
@@ -122,7 +99,7 @@ mod tests {
             ColumnarValue::Array(Arc::new(ended)),
             ColumnarValue::Scalar(as_of),
         ];
-        let seconds = run(&SessionDuration::default(), args);
+        let seconds = run(&SESSION_DURATION.framed(), args);
         let seconds: Vec<Option<f64>> = seconds.as_primitive::<Float64Type>().iter().collect();
         assert_eq!(seconds, [Some(1.5), Some(60.0), None, Some(-1.0)]);
     }
@@ -131,7 +108,7 @@ mod tests {
     fn planning_adds_the_as_of_instant_once() {
         let as_of = chrono::DateTime::from_timestamp(1_795_219_200, 0);
         let info = SimplifyContext::builder().with_query_execution_start_time(as_of).build();
-        let function = SessionDuration::default();
+        let function = SESSION_DURATION.framed();
         let ExprSimplifyResult::Simplified(Expr::ScalarFunction(call)) =
             function.simplify(vec![col("started_at"), col("ended_at")], &info).unwrap()
         else {
@@ -148,7 +125,7 @@ mod tests {
     fn without_an_as_of_instant_only_running_sessions_fail() {
         let invoke = |ended: Option<i64>| {
             let scalars = [ScalarValue::TimestampSecond(Some(1), None), ScalarValue::TimestampSecond(ended, None)];
-            SessionDuration::default().invoke_with_args(ScalarFunctionArgs {
+            SESSION_DURATION.framed().invoke_with_args(ScalarFunctionArgs {
                 args: scalars.map(ColumnarValue::Scalar).to_vec(),
                 arg_fields: Vec::new(),
                 number_rows: 1,

@@ -6,27 +6,18 @@ use arrow::array::IntervalMonthDayNanoBuilder;
 use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use chrono::{DateTime, Datelike, Months, NaiveDateTime};
 use datafusion::common::{Result, exec_err, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation};
 
 use super::INTERVAL;
 use super::value::DAY_NS;
 use crate::functions::arguments::{self, Call};
+use crate::functions::frame::Function;
 use crate::functions::reference::DURATIONS;
 use crate::functions::time::ZoneClock;
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Age {
-    signature: Signature,
-}
-
-impl Default for Age {
-    fn default() -> Self {
-        Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
+pub(crate) static AGE: Function =
+    Function { documentation: Some(&DOCUMENTATION), ..Function::new("age", returns, run) };
 
 /// Returns the time from one local time to another, field by field. What days lack is taken from the length of the earlier
 /// time's month, as PostgreSQL does. `None` beyond the calendar.
@@ -56,61 +47,47 @@ fn age(later_us: i64, earlier_us: i64) -> Option<IntervalMonthDayNano> {
     Some(IntervalMonthDayNano::new(sign * months, sign * days, i64::from(sign) * nanoseconds))
 }
 
-impl ScalarUDFImpl for Age {
-    fn name(&self) -> &'static str {
-        "age"
+fn returns(types: &[DataType]) -> Result<DataType> {
+    if !matches!(types.len(), 1 | 2) {
+        return plan_err!("age takes 1 to 2 arguments (later, earlier), got {}", types.len());
     }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        if !matches!(types.len(), 1 | 2) {
-            return plan_err!("age takes 1 to 2 arguments (later, earlier), got {}", types.len());
+    for (index, given) in types.iter().enumerate() {
+        let is_instant =
+            matches!(given, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Null);
+        if !is_instant {
+            return plan_err!(
+                "age: argument {} must be a timestamp or a date, got {given}; hint: write a text as timestamp '…'",
+                index + 1
+            );
         }
-        for (index, given) in types.iter().enumerate() {
-            let is_instant =
-                matches!(given, DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 | DataType::Null);
-            if !is_instant {
-                return plan_err!(
-                    "age: argument {} must be a timestamp or a date, got {given}; hint: write a text as timestamp '…'",
-                    index + 1
-                );
-            }
-        }
-        Ok(INTERVAL)
     }
+    Ok(INTERVAL)
+}
 
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        if call.len() != 2 {
-            return exec_err!("age of one instant: the engine did not say what day it is");
-        }
-        let zone = args.config_options.execution.time_zone.as_deref().unwrap_or("UTC");
-        let mut clock = ZoneClock::named(zone);
-        let mut is_zoned = args.args.iter().map(|arg| matches!(arg.data_type(), DataType::Timestamp(_, Some(_))));
-        let (later_is_zoned, earlier_is_zoned) = (is_zoned.next() == Some(true), is_zoned.next() == Some(true));
-        let (later, earlier) = (call.instants(0)?, call.instants(1)?);
-        let mut local = |instant: i64, is_zoned: bool| match (&mut clock, is_zoned) {
-            (Some(clock), true) => clock.local_us(instant),
-            _ => Some(instant),
-        };
-        let mut ages = IntervalMonthDayNanoBuilder::with_capacity(call.rows);
-        for row in 0..call.rows {
-            ages.append_option(match (later.get(row), earlier.get(row)) {
-                (Some(later), Some(earlier)) => local(later, later_is_zoned)
-                    .zip(local(earlier, earlier_is_zoned))
-                    .and_then(|(later, earlier)| age(later, earlier)),
-                _ => None,
-            });
-        }
-        call.result(Arc::new(ages.finish()))
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let args = call.args;
+    if call.len() != 2 {
+        return exec_err!("age of one instant: the engine did not say what day it is");
     }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
+    let zone = args.config_options.execution.time_zone.as_deref().unwrap_or("UTC");
+    let mut clock = ZoneClock::named(zone);
+    let mut is_zoned = args.args.iter().map(|arg| matches!(arg.data_type(), DataType::Timestamp(_, Some(_))));
+    let (later_is_zoned, earlier_is_zoned) = (is_zoned.next() == Some(true), is_zoned.next() == Some(true));
+    let (later, earlier) = (call.instants(0)?, call.instants(1)?);
+    let mut local = |instant: i64, is_zoned: bool| match (&mut clock, is_zoned) {
+        (Some(clock), true) => clock.local_us(instant),
+        _ => Some(instant),
+    };
+    let mut ages = IntervalMonthDayNanoBuilder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        ages.append_option(match (later.get(row), earlier.get(row)) {
+            (Some(later), Some(earlier)) => local(later, later_is_zoned)
+                .zip(local(earlier, earlier_is_zoned))
+                .and_then(|(later, earlier)| age(later, earlier)),
+            _ => None,
+        });
     }
+    call.result(Arc::new(ages.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {

@@ -5,89 +5,56 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::IntervalMonthDayNanoArray;
 use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::{Result, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation};
 
 use super::arrays::intervals;
 use super::{INTERVAL, is_length, value};
 use crate::functions::arguments::{self, Call};
+use crate::functions::frame::Function;
 use crate::functions::reference::DURATIONS;
 
-/// Which units are filled up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Unit {
-    /// 24 hours become a day.
-    Hours,
-    /// 30 days become a month.
-    Days,
-    /// Both, and all parts get one sign.
-    Both,
-}
+/// 24 hours become a day.
+pub(crate) static JUSTIFY_HOURS: Function = Function {
+    documentation: Some(&HOURS),
+    ..Function::new(
+        "justify_hours",
+        |types| returns("justify_hours", types),
+        |call| justified(call, value::justify_hours),
+    )
+};
 
-impl Unit {
-    fn justify(self, interval: IntervalMonthDayNano) -> Result<IntervalMonthDayNano> {
-        match self {
-            Self::Hours => value::justify_hours(interval),
-            Self::Days => value::justify_days(interval),
-            Self::Both => value::justify_interval(interval),
-        }
+/// 30 days become a month.
+pub(crate) static JUSTIFY_DAYS: Function = Function {
+    documentation: Some(&DAYS),
+    ..Function::new("justify_days", |types| returns("justify_days", types), |call| justified(call, value::justify_days))
+};
+
+/// Both, and all parts get one sign.
+pub(crate) static JUSTIFY_INTERVAL: Function = Function {
+    documentation: Some(&BOTH),
+    ..Function::new(
+        "justify_interval",
+        |types| returns("justify_interval", types),
+        |call| justified(call, value::justify_interval),
+    )
+};
+
+fn returns(name: &str, types: &[DataType]) -> Result<DataType> {
+    match types {
+        [given] if is_length(given) || given.is_null() => Ok(INTERVAL),
+        [given] => plan_err!("{name}: argument 1 (interval) must be an interval, got {given}"),
+        _ => plan_err!("{name} takes 1 arguments (interval), got {}", types.len()),
     }
 }
 
-/// The three functions.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Justify {
-    unit: Unit,
-    signature: Signature,
-}
-
-impl Justify {
-    /// Makes the function of a unit.
-    pub(crate) fn new(unit: Unit) -> Self {
-        Self { unit, signature: arguments::signature(Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for Justify {
-    fn name(&self) -> &'static str {
-        match self.unit {
-            Unit::Hours => "justify_hours",
-            Unit::Days => "justify_days",
-            Unit::Both => "justify_interval",
-        }
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        let name = self.name();
-        match types {
-            [given] if is_length(given) || given.is_null() => Ok(INTERVAL),
-            [given] => plan_err!("{name}: argument 1 (interval) must be an interval, got {given}"),
-            _ => plan_err!("{name} takes 1 arguments (interval), got {}", types.len()),
-        }
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let given = args.args.first().map(|arg| arg.to_array(call.rows)).transpose()?;
-        let given =
-            given.as_ref().map(intervals).transpose()?.unwrap_or_else(|| IntervalMonthDayNanoArray::new_null(0));
-        let justified: Result<IntervalMonthDayNanoArray> =
-            given.iter().map(|interval| interval.map(|interval| self.unit.justify(interval)).transpose()).collect();
-        call.result(Arc::new(justified?))
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(match self.unit {
-            Unit::Hours => &HOURS,
-            Unit::Days => &DAYS,
-            Unit::Both => &BOTH,
-        })
-    }
+fn justified(
+    call: &Call<'_>,
+    justify: fn(IntervalMonthDayNano) -> Result<IntervalMonthDayNano>,
+) -> Result<ColumnarValue> {
+    let given = intervals(&call.given(0)?)?;
+    let justified: Result<IntervalMonthDayNanoArray> =
+        given.iter().map(|interval| interval.map(justify).transpose()).collect();
+    call.result(Arc::new(justified?))
 }
 
 const MEANING: &str =

@@ -5,29 +5,23 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::IntervalMonthDayNanoBuilder;
 use arrow::datatypes::{DataType, IntervalMonthDayNano};
 use datafusion::common::{Result, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation, Signature, Volatility};
 
 use super::INTERVAL;
 use super::value::{of_parts, out_of_range};
 use crate::functions::arguments::{self, Call};
+use crate::functions::frame::Function;
 use crate::functions::reference::DURATIONS;
 
 /// The names of the arguments, by which `make_interval(days => 2)` gives some of them.
 pub const PARAMETERS: [&str; 7] = ["years", "months", "weeks", "days", "hours", "mins", "secs"];
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct MakeInterval {
-    signature: Signature,
-}
-
-impl Default for MakeInterval {
-    fn default() -> Self {
-        Self { signature: Signature::one_of(signatures(), Volatility::Immutable) }
-    }
-}
+pub(crate) static MAKE_INTERVAL: Function = Function {
+    signature: || Signature::one_of(signatures(), Volatility::Immutable),
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("make_interval", returns, run)
+};
 
 fn signatures() -> Vec<datafusion::logical_expr::TypeSignature> {
     use datafusion::logical_expr::TypeSignature::{Nullary, VariadicAny};
@@ -50,47 +44,32 @@ fn interval(numbers: [f64; 7]) -> Result<IntervalMonthDayNano> {
     of_parts(whole(years)? * 12 + whole(months)?, whole(weeks)? * 7 + whole(days)?, time * 1_000)
 }
 
-impl ScalarUDFImpl for MakeInterval {
-    fn name(&self) -> &'static str {
-        "make_interval"
+fn returns(types: &[DataType]) -> Result<DataType> {
+    if types.len() > PARAMETERS.len() {
+        return plan_err!("make_interval takes up to 7 arguments ({}), got {}", PARAMETERS.join(", "), types.len());
     }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        if types.len() > PARAMETERS.len() {
-            return plan_err!("make_interval takes up to 7 arguments ({}), got {}", PARAMETERS.join(", "), types.len());
+    for (index, (given, name)) in types.iter().zip(PARAMETERS).enumerate() {
+        if !given.is_numeric() && !given.is_null() {
+            return plan_err!("make_interval: argument {} ({name}) must be a number, got {given}", index + 1);
         }
-        for (index, (given, name)) in types.iter().zip(PARAMETERS).enumerate() {
-            if !given.is_numeric() && !given.is_null() {
-                return plan_err!("make_interval: argument {} ({name}) must be a number, got {given}", index + 1);
+    }
+    Ok(INTERVAL)
+}
+
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let numbers = (0..call.len()).map(|index| call.numbers(index)).collect::<Result<Vec<_>>>()?;
+    let mut made = IntervalMonthDayNanoBuilder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        let mut parts = Some([0.0; 7]);
+        for (index, numbers) in numbers.iter().enumerate() {
+            match (numbers.get(row), parts.as_mut().and_then(|parts| parts.get_mut(index))) {
+                (Some(number), Some(part)) => *part = number,
+                _ => parts = None,
             }
         }
-        Ok(INTERVAL)
+        made.append_option(parts.map(interval).transpose()?);
     }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let numbers = (0..call.len()).map(|index| call.numbers(index)).collect::<Result<Vec<_>>>()?;
-        let mut made = IntervalMonthDayNanoBuilder::with_capacity(call.rows);
-        for row in 0..call.rows {
-            let mut parts = Some([0.0; 7]);
-            for (index, numbers) in numbers.iter().enumerate() {
-                match (numbers.get(row), parts.as_mut().and_then(|parts| parts.get_mut(index))) {
-                    (Some(number), Some(part)) => *part = number,
-                    _ => parts = None,
-                }
-            }
-            made.append_option(parts.map(interval).transpose()?);
-        }
-        call.result(Arc::new(made.finish()))
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+    call.result(Arc::new(made.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {

@@ -26,11 +26,11 @@ pub use sums::{aggregates, stock};
 pub use text::{parse, push_postgres};
 pub use value::{total_ns, truncated};
 
-pub(crate) use age::Age;
+pub(crate) use age::AGE;
 pub(crate) use arrays::intervals;
 pub(crate) use date_part::DatePart;
-pub(crate) use justify::{Justify, Unit};
-pub(crate) use make_interval::MakeInterval;
+pub(crate) use justify::{JUSTIFY_DAYS, JUSTIFY_HOURS, JUSTIFY_INTERVAL};
+pub(crate) use make_interval::MAKE_INTERVAL;
 pub(crate) use parts::all as parts;
 
 use arrow::datatypes::{DataType, IntervalUnit};

@@ -7,12 +7,15 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::DataType;
-use datafusion::logical_expr::{ScalarUDF, ScalarUDFImpl};
+use datafusion::logical_expr::ScalarUDF;
 use datafusion_functions_json::udfs;
 
-use super::objects::ObjectOnly;
+use super::json_exists::JSON_EXISTS;
+use super::json_query::JSON_QUERY;
+use super::json_valid::JSON_VALID;
+use super::json_value::JSON_VALUE;
+use super::objects::OBJECT_ONLY;
 use super::plain::plain;
-use super::{JsonExists, JsonQuery, JsonValid, JsonValue};
 use crate::json::kinds::{ALL_KINDS, BROKEN, CONTAINER, Kind, NULL};
 
 /// What a call asks of the value at its path.
@@ -104,10 +107,6 @@ const fn null_without_json(mut call: JsonCall) -> JsonCall {
     call
 }
 
-fn made<F: ScalarUDFImpl + Default + 'static>() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(F::default()))
-}
-
 /// All JSON functions; those of one origin in the order in which they are listed.
 pub(super) static CALLS: [JsonCall; 18] = [
     with_elements(stock(Asked::AnyText, || plain(udfs::json_as_text_udf())), "json_elements_text"),
@@ -123,14 +122,15 @@ pub(super) static CALLS: [JsonCall; 18] = [
     stock(Asked::Container, || plain(udfs::json_object_keys_udf())),
     row(Asked::Whole, Form::None, Origin::Stock, udfs::json_from_scalar_udf),
     row(Asked::Whole, Form::None, Origin::Stock, udfs::json_union_to_text_udf),
-    row(Asked::ScalarText, Form::JsonPath, Origin::Ours, made::<JsonValue>),
-    row(Asked::Written, Form::JsonPath, Origin::Ours, made::<JsonQuery>),
-    null_without_json(row(Asked::Presence, Form::JsonPath, Origin::Ours, made::<JsonExists>)),
-    row(Asked::Whole, Form::None, Origin::Ours, made::<JsonValid>),
-    row(Asked::Whole, Form::None, Origin::Hidden, made::<ObjectOnly>),
+    row(Asked::ScalarText, Form::JsonPath, Origin::Ours, || JSON_VALUE.udf()),
+    row(Asked::Written, Form::JsonPath, Origin::Ours, || JSON_QUERY.udf()),
+    null_without_json(row(Asked::Presence, Form::JsonPath, Origin::Ours, || JSON_EXISTS.udf())),
+    row(Asked::Whole, Form::None, Origin::Ours, || JSON_VALID.udf()),
+    row(Asked::Whole, Form::None, Origin::Hidden, || OBJECT_ONLY.udf()),
 ];
 
 /// Lists all JSON functions but those of elements.
+#[cfg(test)]
 pub fn json_calls() -> impl Iterator<Item = &'static JsonCall> {
     CALLS.iter()
 }

@@ -5,63 +5,35 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::BooleanBuilder;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ExpressionPlacement, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation};
 
 use crate::functions::arguments::{self, Call, Kind, Parameters};
+use crate::functions::frame::Function;
 use crate::functions::reference::JSON;
 use crate::json::{is_json, without_lone_surrogates};
 
 const PARAMETERS: Parameters = Parameters::required(&[("json", Kind::Text)]);
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct JsonValid {
-    signature: Signature,
-}
-
-impl Default for JsonValid {
-    fn default() -> Self {
-        Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
+pub(crate) static JSON_VALID: Function = Function {
+    parameters: Some(PARAMETERS),
+    placement: arguments::leaf_placement,
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("json_valid", |_| Ok(DataType::Boolean), run)
+};
 
 /// Tells whether a text is JSON by its grammar, which half a surrogate pair satisfies.
 fn is_valid(json: &str) -> bool {
     is_json(json) || without_lone_surrogates(json).is_some_and(|json| is_json(&json))
 }
 
-impl ScalarUDFImpl for JsonValid {
-    fn name(&self) -> &'static str {
-        "json_valid"
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let documents = call.text(0)?;
+    let mut values = BooleanBuilder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        values.append_option(documents.get(row).map(is_valid));
     }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        PARAMETERS.check(self.name(), types).map(|()| DataType::Boolean)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let documents = call.text(0)?;
-        let mut values = BooleanBuilder::with_capacity(call.rows);
-        for row in 0..call.rows {
-            values.append_option(documents.get(row).map(is_valid));
-        }
-        call.result(Arc::new(values.finish()))
-    }
-
-    fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
-        arguments::leaf_placement(args)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+    call.result(Arc::new(values.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {

@@ -3,75 +3,42 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::StringViewBuilder;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ExpressionPlacement, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
-    Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation};
 
 use super::{PARAMETERS, PATH_MEANING, check_path_call};
 use crate::functions::arguments::{self, Call, Parsed};
+use crate::functions::frame::Function;
 use crate::functions::reference::JSON;
 use crate::json::{Path, Picked, pick, scalar_text};
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct JsonValue {
-    signature: Signature,
-}
+pub(crate) static JSON_VALUE: Function = Function {
+    parameters: Some(PARAMETERS),
+    check: |args| check_path_call("json_value", args),
+    placement: arguments::leaf_placement,
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("json_value", |_| Ok(DataType::Utf8View), run)
+};
 
-impl Default for JsonValue {
-    fn default() -> Self {
-        Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for JsonValue {
-    fn name(&self) -> &'static str {
-        "json_value"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        PARAMETERS.check(self.name(), types).map(|()| DataType::Utf8View)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        check_path_call(self.name(), &args)?;
-        Ok(Arc::new(Field::new(self.name(), DataType::Utf8View, true)))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let (documents, paths) = (call.text(0)?, call.text(1)?);
-        let mut paths = Parsed::new(&paths, |text| Path::parse(text).ok());
-        let mut buffer = String::new();
-        let mut values = StringViewBuilder::with_capacity(call.rows);
-        let mut mended = String::new();
-        for row in 0..call.rows {
-            let raw = match (documents.get(row), paths.get(row)) {
-                (Some(json), Some(path)) => match pick(path, json, &mut mended) {
-                    Picked::One(raw) => Some(raw),
-                    _ => None,
-                },
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let (documents, paths) = (call.text(0)?, call.text(1)?);
+    let mut paths = Parsed::new(&paths, |text| Path::parse(text).ok());
+    let mut buffer = String::new();
+    let mut values = StringViewBuilder::with_capacity(call.rows);
+    let mut mended = String::new();
+    for row in 0..call.rows {
+        let raw = match (documents.get(row), paths.get(row)) {
+            (Some(json), Some(path)) => match pick(path, json, &mut mended) {
+                Picked::One(raw) => Some(raw),
                 _ => None,
-            };
-            values.append_option(raw.and_then(|raw| scalar_text(raw, &mut buffer)));
-        }
-        call.result(Arc::new(values.finish()))
+            },
+            _ => None,
+        };
+        values.append_option(raw.and_then(|raw| scalar_text(raw, &mut buffer)));
     }
-
-    fn placement(&self, args: &[ExpressionPlacement]) -> ExpressionPlacement {
-        arguments::leaf_placement(args)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+    call.result(Arc::new(values.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
@@ -106,7 +73,7 @@ mod tests {
             Some("oops"),
             None,
         ];
-        let values = run_text(&JsonValue::default(), &rows, &["$.a"]);
+        let values = run_text(&JSON_VALUE.framed(), &rows, &["$.a"]);
         let values: Vec<Option<&str>> = values.iter().map(Option::as_deref).collect();
         assert_eq!(values, [Some("x\ty"), Some("1.50"), Some("true"), None, None, None, None, None]);
     }
@@ -116,7 +83,7 @@ mod tests {
         let documents: ColumnarValue =
             ColumnarValue::Array(Arc::new(LargeStringArray::from(vec![r#"{"a":1,"b":2}"#; 3])));
         let paths = ColumnarValue::Array(Arc::new(StringArray::from(vec![Some("$.a"), Some("$.["), Some("$['b']")])));
-        let values = run(&JsonValue::default(), vec![documents, paths]);
+        let values = run(&JSON_VALUE.framed(), vec![documents, paths]);
         let values: Vec<Option<&str>> = values.as_string_view().iter().collect();
         assert_eq!(values, [Some("1"), None, Some("2")]);
     }
@@ -125,6 +92,6 @@ mod tests {
     fn a_literal_document_is_a_scalar() {
         let args =
             vec![ColumnarValue::Scalar(ScalarValue::from("[7]")), ColumnarValue::Scalar(ScalarValue::from("$[0]"))];
-        assert_eq!(run(&JsonValue::default(), args).as_string_view().value(0), "7");
+        assert_eq!(run(&JSON_VALUE.framed(), args).as_string_view().value(0), "7");
     }
 }

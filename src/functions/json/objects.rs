@@ -3,66 +3,36 @@
 //! datafusion-functions-json takes such a key for an index where it meets an array, as PostgreSQL's `#>` does. PostgreSQL's `->` with
 //! a text looks at objects only: `'[1,2]' -> '0'` is null. Users do not call the function.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, StringViewArray, StringViewBuilder};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, Signature, Volatility};
 
-/// The function.
-pub(super) static OBJECT_ONLY: LazyLock<Arc<ScalarUDF>> =
-    LazyLock::new(|| Arc::new(ScalarUDF::new_from_impl(ObjectOnly::default())));
+use crate::functions::frame::{Call, Function};
 
 /// The child of a JSON union that holds objects.
 const OBJECT: &str = "object";
 
-/// Returns a document that is an object, as text, and null for any other.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct ObjectOnly {
-    signature: Signature,
-}
+/// The function.
+pub(crate) static OBJECT_ONLY: Function = Function {
+    signature: || Signature::any(1, Volatility::Immutable),
+    ..Function::new("json_object_only", |_| Ok(DataType::Utf8View), run)
+};
 
-impl Default for ObjectOnly {
-    fn default() -> Self {
-        Self { signature: Signature::any(1, Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for ObjectOnly {
-    fn name(&self) -> &str {
-        "json_object_only"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8View)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let is_scalar = args.args.iter().all(|arg| matches!(arg, ColumnarValue::Scalar(_)));
-        let rows = if is_scalar { 1 } else { args.number_rows };
-        let [documents] = <[_; 1]>::try_from(ColumnarValue::values_to_arrays(&args.args)?)
-            .map_err(|_| datafusion::common::exec_datafusion_err!("json_object_only takes one argument"))?;
-        let found: ArrayRef = Arc::new(match documents.data_type() {
-            DataType::Union(..) => objects_of_union(&documents),
-            _ => {
-                let texts = cast(&documents, &DataType::Utf8View)?;
-                let is_object = |text: &&str| text.trim_start().starts_with('{');
-                texts.as_string_view().iter().map(|text| text.filter(is_object)).collect::<StringViewArray>()
-            }
-        });
-        debug_assert_eq!(found.len(), rows);
-        Ok(if is_scalar {
-            ColumnarValue::Scalar(datafusion::common::ScalarValue::try_from_array(&found, 0)?)
-        } else {
-            ColumnarValue::Array(found)
-        })
-    }
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let documents = call.given(0)?;
+    let found: ArrayRef = Arc::new(match documents.data_type() {
+        DataType::Union(..) => objects_of_union(&documents),
+        _ => {
+            let texts = cast(&documents, &DataType::Utf8View)?;
+            let is_object = |text: &&str| text.trim_start().starts_with('{');
+            texts.as_string_view().iter().map(|text| text.filter(is_object)).collect::<StringViewArray>()
+        }
+    });
+    call.result(found)
 }
 
 fn objects_of_union(documents: &ArrayRef) -> StringViewArray {

@@ -10,10 +10,11 @@
 use std::sync::Arc;
 
 use datafusion::common::{DFSchema, Result, ScalarValue, plan_err};
+use datafusion::logical_expr::Expr;
+use datafusion::logical_expr::ExprSchemable;
 use datafusion::logical_expr::expr::{Alias, ScalarFunction};
 use datafusion::logical_expr::planner::{ExprPlanner, PlannerResult, RawBinaryExpr};
 use datafusion::logical_expr::sqlparser::ast::BinaryOperator;
-use datafusion::logical_expr::{Expr, ExprSchemable};
 
 use super::calls::{Asked, by_steps};
 use super::objects::OBJECT_ONLY;
@@ -70,7 +71,7 @@ fn only_objects(document: Expr) -> Expr {
         }
         other => other,
     };
-    Expr::ScalarFunction(ScalarFunction { func: Arc::clone(&OBJECT_ONLY), args: vec![document] })
+    Expr::ScalarFunction(ScalarFunction { func: OBJECT_ONLY.udf(), args: vec![document] })
 }
 
 /// Shows an operand in a title: a column by its bare name, a literal as SQL has it.

@@ -5,12 +5,11 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::StringViewBuilder;
 use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation};
 
 use super::numbering;
 use crate::functions::arguments::{self, Call, Kind, Parameters};
+use crate::functions::frame::Function;
 use crate::functions::reference::CONTACTS;
 
 const PARAMETERS: Parameters = Parameters::required(&[("text", Kind::Text)]);
@@ -22,16 +21,11 @@ const SHOWN_DIGITS: usize = 2;
 const FEWEST_DIGITS: usize = 6;
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct MaskPhone {
-    signature: Signature,
-}
-
-impl Default for MaskPhone {
-    fn default() -> Self {
-        Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
+pub(crate) static MASK_PHONE: Function = Function {
+    parameters: Some(PARAMETERS),
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("mask_phone", |_| Ok(DataType::Utf8View), run)
+};
 
 /// Masks a phone number; text that is none loses every letter and digit but the last two digits.
 fn mask_phone(text: &str) -> String {
@@ -56,32 +50,13 @@ fn mask_phone(text: &str) -> String {
         .collect()
 }
 
-impl ScalarUDFImpl for MaskPhone {
-    fn name(&self) -> &'static str {
-        "mask_phone"
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let texts = call.text(0)?;
+    let mut masked = StringViewBuilder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        masked.append_option(texts.get(row).map(mask_phone));
     }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        PARAMETERS.check(self.name(), types).map(|()| DataType::Utf8View)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let texts = call.text(0)?;
-        let mut masked = StringViewBuilder::with_capacity(call.rows);
-        for row in 0..call.rows {
-            masked.append_option(texts.get(row).map(mask_phone));
-        }
-        call.result(Arc::new(masked.finish()))
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+    call.result(Arc::new(masked.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {

@@ -6,5 +6,5 @@ mod phone_e164;
 
 pub use numbering::METADATA_RELEASE;
 
-pub(crate) use mask_phone::MaskPhone;
-pub(crate) use phone_e164::PhoneE164;
+pub(crate) use mask_phone::MASK_PHONE;
+pub(crate) use phone_e164::PHONE_E164;

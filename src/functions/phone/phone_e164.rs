@@ -4,86 +4,62 @@ use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::StringViewBuilder;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::common::{Result, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation, ReturnFieldArgs};
 
 use super::numbering::{self, Region};
 use crate::functions::arguments::{self, Call, Kind, Parameters, Parsed};
+use crate::functions::frame::Function;
 use crate::functions::reference::CONTACTS;
 
 const PARAMETERS: Parameters = Parameters { all: &[("text", Kind::Text), ("region", Kind::Text)], required: 1 };
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct PhoneE164 {
-    signature: Signature,
+pub(crate) static PHONE_E164: Function = Function {
+    parameters: Some(PARAMETERS),
+    check,
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("phone_e164", |_| Ok(DataType::Utf8View), run)
+};
+
+/// Checks what is literal of a call.
+fn check(args: &ReturnFieldArgs<'_>) -> Result<()> {
+    if let Some(code) = arguments::literal_text(args, 1)
+        && Region::parse(code).is_none()
+    {
+        return plan_err!("phone_e164: unknown region {code:?}; hint: give a two-letter country code such as 'US'");
+    }
+    Ok(())
 }
 
-impl Default for PhoneE164 {
-    fn default() -> Self {
-        Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for PhoneE164 {
-    fn name(&self) -> &'static str {
-        "phone_e164"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        PARAMETERS.check(self.name(), types).map(|()| DataType::Utf8View)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let data_type = self.return_type(&arguments::types(&args))?;
-        if let Some(code) = arguments::literal_text(&args, 1)
-            && Region::parse(code).is_none()
-        {
-            return plan_err!("phone_e164: unknown region {code:?}; hint: give a two-letter country code such as 'US'");
-        }
-        Ok(Arc::new(Field::new(self.name(), data_type, true)))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let texts = call.text(0)?;
-        let codes = if call.len() > 1 { Some(call.text(1)?) } else { None };
-        let mut regions = codes.as_ref().map(|codes| Parsed::new(codes, Region::parse));
-        let mut numbers = StringViewBuilder::with_capacity(call.rows);
-        let mut written = String::new();
-        for row in 0..call.rows {
-            let region = match &mut regions {
-                None => Some(None),
-                // A region that is null or unknown makes the result null: a guess would be silently wrong.
-                Some(regions) => regions.get(row).map(|region| Some(*region)),
-            };
-            let number = match (texts.get(row), region) {
-                (Some(text), Some(region)) => numbering::read(text, region),
-                _ => None,
-            };
-            match number {
-                None => numbers.append_null(),
-                Some(number) => {
-                    written.clear();
-                    // Writing to a text does not fail.
-                    let _ = write!(written, "{number}");
-                    numbers.append_value(&written);
-                }
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let texts = call.text(0)?;
+    let codes = if call.len() > 1 { Some(call.text(1)?) } else { None };
+    let mut regions = codes.as_ref().map(|codes| Parsed::new(codes, Region::parse));
+    let mut numbers = StringViewBuilder::with_capacity(call.rows);
+    let mut written = String::new();
+    for row in 0..call.rows {
+        let region = match &mut regions {
+            None => Some(None),
+            // A region that is null or unknown makes the result null: a guess would be silently wrong.
+            Some(regions) => regions.get(row).map(|region| Some(*region)),
+        };
+        let number = match (texts.get(row), region) {
+            (Some(text), Some(region)) => numbering::read(text, region),
+            _ => None,
+        };
+        match number {
+            None => numbers.append_null(),
+            Some(number) => {
+                written.clear();
+                // Writing to a text does not fail.
+                let _ = write!(written, "{number}");
+                numbers.append_value(&written);
             }
         }
-        call.result(Arc::new(numbers.finish()))
     }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+    call.result(Arc::new(numbers.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
@@ -119,9 +95,9 @@ mod tests {
     fn numbers_come_out_in_e164() {
         let rows = [Some("+1 202 555 0143"), Some("202 555 0143"), Some("anonymous"), None];
         let some = |text: &str| Some(text.to_owned());
-        assert_eq!(run_text(&PhoneE164::default(), &rows, &[]), [some("+12025550143"), None, None, None]);
+        assert_eq!(run_text(&PHONE_E164.framed(), &rows, &[]), [some("+12025550143"), None, None, None]);
         assert_eq!(
-            run_text(&PhoneE164::default(), &rows, &["US"]),
+            run_text(&PHONE_E164.framed(), &rows, &["US"]),
             [some("+12025550143"), some("+12025550143"), None, None]
         );
     }
@@ -130,7 +106,7 @@ mod tests {
     fn a_region_per_row_that_is_unknown_gives_null() {
         let column = |texts: Vec<Option<&str>>| ColumnarValue::Array(Arc::new(StringArray::from(texts)));
         let args = vec![column(vec![Some("030 901820"); 3]), column(vec![Some("DE"), Some("??"), None])];
-        let numbers = run(&PhoneE164::default(), args);
+        let numbers = run(&PHONE_E164.framed(), args);
         let numbers: Vec<Option<&str>> = numbers.as_string_view().iter().collect();
         assert_eq!(numbers, [Some("+4930901820"), None, None]);
     }

@@ -32,7 +32,12 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     Checked::ALL
         .map(Checked::function)
         .into_iter()
-        .chain([rounding::function(), rounding::instants(), similar::function(), modulo::function()])
+        .chain([
+            rounding::ROUND_HALF_EVEN.udf(),
+            rounding::ROUND_INSTANT.udf(),
+            similar::SIMILAR_TO_REGEX.udf(),
+            modulo::MODULO.udf(),
+        ])
         .collect()
 }
 

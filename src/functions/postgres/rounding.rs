@@ -1,106 +1,65 @@
 //! Rounding where PostgreSQL's casts round and DataFusion's cut: the nearest whole number, halves to the even one, of a float that becomes an integer
 //! ([`to_nearest`]), and the nearest instant with fewer digits of a second ([`to_digits`]).
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Float32Array, Float64Array, Int64Array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, Float32Type, Float64Type, Int64Type, TimeUnit};
+use arrow::datatypes::{DataType, Float32Type, Float64Type, Int64Type, TimeUnit};
 use datafusion::common::{Result, internal_err};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Expr};
 use datafusion::scalar::ScalarValue;
 
-const NAME: &str = "round_half_even";
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct ToNearest {
-    signature: Signature,
-}
+use crate::functions::arguments::Call;
+use crate::functions::frame::Function;
 
 /// The function.
-pub(super) fn function() -> Arc<ScalarUDF> {
-    static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-        let signature = Signature::any(1, Volatility::Immutable);
-        Arc::new(ScalarUDF::new_from_impl(ToNearest { signature }))
-    });
-    Arc::clone(&FUNCTION)
-}
+pub(super) static ROUND_HALF_EVEN: Function =
+    Function { is_strict: true, ..Function::new("round_half_even", returns, run) };
 
 /// Calls the function.
 pub fn to_nearest(expr: Expr) -> Expr {
-    Expr::ScalarFunction(ScalarFunction { func: function(), args: vec![expr] })
+    Expr::ScalarFunction(ScalarFunction { func: ROUND_HALF_EVEN.udf(), args: vec![expr] })
 }
 
-impl ScalarUDFImpl for ToNearest {
-    fn name(&self) -> &str {
-        NAME
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types {
-            [float @ (DataType::Float64 | DataType::Float32)] => Ok(float.clone()),
-            _ => internal_err!("{NAME} takes a float"),
-        }
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        match args.arg_fields {
-            [field] => Ok(Arc::new(arrow::datatypes::Field::new(NAME, field.data_type().clone(), field.is_nullable()))),
-            _ => internal_err!("{NAME} takes one argument"),
-        }
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let Some(value) = args.args.first() else { return internal_err!("{NAME} takes one argument") };
-        let array: ArrayRef = match value {
-            ColumnarValue::Array(array) => Arc::clone(array),
-            ColumnarValue::Scalar(scalar) => scalar.to_array()?,
-        };
-        let rounded: ArrayRef = match array.data_type() {
-            DataType::Float32 => {
-                let rounded: Float32Array = array.as_primitive::<Float32Type>().unary(f32::round_ties_even);
-                Arc::new(rounded)
-            }
-            DataType::Float64 => {
-                let rounded: Float64Array = array.as_primitive::<Float64Type>().unary(f64::round_ties_even);
-                Arc::new(rounded)
-            }
-            other => return internal_err!("{NAME} takes a float, not {other}"),
-        };
-        Ok(match value {
-            ColumnarValue::Array(_) => ColumnarValue::Array(rounded),
-            ColumnarValue::Scalar(_) => ColumnarValue::Scalar(ScalarValue::try_from_array(&rounded, 0)?),
-        })
+fn returns(types: &[DataType]) -> Result<DataType> {
+    match types {
+        [float @ (DataType::Float64 | DataType::Float32)] => Ok(float.clone()),
+        _ => internal_err!("round_half_even takes a float"),
     }
 }
 
-const TO_DIGITS: &str = "round_instant";
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct ToDigits {
-    signature: Signature,
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let array = call.given(0)?;
+    let rounded: ArrayRef = match array.data_type() {
+        DataType::Float32 => {
+            let rounded: Float32Array = array.as_primitive::<Float32Type>().unary(f32::round_ties_even);
+            Arc::new(rounded)
+        }
+        DataType::Float64 => {
+            let rounded: Float64Array = array.as_primitive::<Float64Type>().unary(f64::round_ties_even);
+            Arc::new(rounded)
+        }
+        other => return internal_err!("round_half_even takes a float, not {other}"),
+    };
+    call.result(rounded)
 }
 
 /// The function that rounds instants.
-pub(super) fn instants() -> Arc<ScalarUDF> {
-    static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-        let signature = Signature::any(2, Volatility::Immutable);
-        Arc::new(ScalarUDF::new_from_impl(ToDigits { signature }))
-    });
-    Arc::clone(&FUNCTION)
+pub(super) static ROUND_INSTANT: Function = Function::new("round_instant", instant, run_instant);
+
+fn instant(types: &[DataType]) -> Result<DataType> {
+    match types {
+        [instant @ DataType::Timestamp(..), _] => Ok(instant.clone()),
+        _ => internal_err!("round_instant takes a timestamp"),
+    }
 }
 
 /// Rounds a timestamp to a unit of time, as a timestamp of its own type.
 pub fn to_digits(expr: Expr, unit: TimeUnit) -> Expr {
     let per_second = Expr::Literal(ScalarValue::Int64(Some(per_second(unit))), None);
-    Expr::ScalarFunction(ScalarFunction { func: instants(), args: vec![expr, per_second] })
+    Expr::ScalarFunction(ScalarFunction { func: ROUND_INSTANT.udf(), args: vec![expr, per_second] })
 }
 
 const fn per_second(unit: TimeUnit) -> i64 {
@@ -124,42 +83,25 @@ fn rounded(count: i64, step: i64, per_second: i64) -> i64 {
     i64::try_from(epoch + distance.signum() * steps).unwrap_or(count)
 }
 
-impl ScalarUDFImpl for ToDigits {
-    fn name(&self) -> &str {
-        TO_DIGITS
+fn run_instant(call: &Call<'_>) -> Result<ColumnarValue> {
+    let [value, ColumnarValue::Scalar(ScalarValue::Int64(Some(per_second_then)))] = call.args.args.as_slice() else {
+        return internal_err!("round_instant takes a timestamp and a number");
+    };
+    let data_type = value.data_type();
+    let DataType::Timestamp(unit, _) = &data_type else { return internal_err!("round_instant takes a timestamp") };
+    let per_second = per_second(*unit);
+    let step = per_second / (*per_second_then).max(1);
+    if step <= 1 {
+        return Ok(value.clone());
     }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types {
-            [instant @ DataType::Timestamp(..), _] => Ok(instant.clone()),
-            _ => internal_err!("{TO_DIGITS} takes a timestamp"),
-        }
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [value, ColumnarValue::Scalar(ScalarValue::Int64(Some(per_second_then)))] = args.args.as_slice() else {
-            return internal_err!("{TO_DIGITS} takes a timestamp and a number");
-        };
-        let data_type = value.data_type();
-        let DataType::Timestamp(unit, _) = &data_type else { return internal_err!("{TO_DIGITS} takes a timestamp") };
-        let per_second = per_second(*unit);
-        let step = per_second / (*per_second_then).max(1);
-        if step <= 1 {
-            return Ok(value.clone());
-        }
-        let array = value.to_array(args.number_rows)?;
-        let counts = cast(&array, &DataType::Int64)?;
-        let counts: Int64Array = counts.as_primitive::<Int64Type>().unary(|count| rounded(count, step, per_second));
-        let instants = cast(&counts, &data_type)?;
-        Ok(match value {
-            ColumnarValue::Array(_) => ColumnarValue::Array(instants),
-            ColumnarValue::Scalar(_) => ColumnarValue::Scalar(ScalarValue::try_from_array(&instants, 0)?),
-        })
-    }
+    let array = value.to_array(call.args.number_rows)?;
+    let counts = cast(&array, &DataType::Int64)?;
+    let counts: Int64Array = counts.as_primitive::<Int64Type>().unary(|count| rounded(count, step, per_second));
+    let instants = cast(&counts, &data_type)?;
+    Ok(match value {
+        ColumnarValue::Array(_) => ColumnarValue::Array(instants),
+        ColumnarValue::Scalar(_) => ColumnarValue::Scalar(ScalarValue::try_from_array(&instants, 0)?),
+    })
 }
 
 #[cfg(test)]

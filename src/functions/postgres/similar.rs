@@ -4,38 +4,24 @@
 //! of regular expressions, and every other character stands for itself. The whole text must be like the pattern. DataFusion 55 takes
 //! the pattern for a regular expression as it is.
 
-use std::sync::{Arc, LazyLock};
-
-use arrow::array::{Array, ArrayRef, AsArray, StringArray};
+use arrow::array::{Array, AsArray, StringArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef};
-use datafusion::common::{Result, exec_err, internal_err};
+use arrow::datatypes::DataType;
+use datafusion::common::{Result, ScalarValue, exec_err, internal_err};
 use datafusion::logical_expr::expr::ScalarFunction;
-use datafusion::logical_expr::{
-    ColumnarValue, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, Volatility,
-};
-use datafusion::scalar::ScalarValue;
+use datafusion::logical_expr::{ColumnarValue, Expr};
 
-const NAME: &str = "similar_to_regex";
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-struct SimilarPattern {
-    signature: Signature,
-}
+use crate::functions::arguments::{Call, scalar_text};
+use crate::functions::frame::Function;
 
 /// The function.
-pub(super) fn function() -> Arc<ScalarUDF> {
-    static FUNCTION: LazyLock<Arc<ScalarUDF>> = LazyLock::new(|| {
-        let signature = Signature::any(2, Volatility::Immutable);
-        Arc::new(ScalarUDF::new_from_impl(SimilarPattern { signature }))
-    });
-    Arc::clone(&FUNCTION)
-}
+pub(super) static SIMILAR_TO_REGEX: Function =
+    Function { is_strict: true, ..Function::new("similar_to_regex", returns, run) };
 
 /// Makes a regular expression of a pattern of `similar to`.
 pub fn pattern(pattern: Expr, escape: Option<char>) -> Expr {
     let escape = Expr::Literal(ScalarValue::from(escape.unwrap_or('\\').to_string()), None);
-    Expr::ScalarFunction(ScalarFunction { func: function(), args: vec![pattern, escape] })
+    Expr::ScalarFunction(ScalarFunction { func: SIMILAR_TO_REGEX.udf(), args: vec![pattern, escape] })
 }
 
 /// Returns the regular expression of a pattern.
@@ -109,53 +95,24 @@ fn push_literal(regex: &mut String, character: char, in_class: bool) {
     regex.push(character);
 }
 
-impl ScalarUDFImpl for SimilarPattern {
-    fn name(&self) -> &str {
-        NAME
+fn returns(types: &[DataType]) -> Result<DataType> {
+    match types {
+        [pattern, _] => Ok(pattern.clone()),
+        _ => internal_err!("similar_to_regex takes a pattern and an escape character"),
     }
+}
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types {
-            [pattern, _] => Ok(pattern.clone()),
-            _ => internal_err!("{NAME} takes a pattern and an escape character"),
-        }
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        match args.arg_fields {
-            [pattern, _] => {
-                let (data_type, is_nullable) = (pattern.data_type().clone(), pattern.is_nullable());
-                Ok(Arc::new(arrow::datatypes::Field::new(NAME, data_type, is_nullable)))
-            }
-            _ => internal_err!("{NAME} takes a pattern and an escape character"),
-        }
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let [pattern, ColumnarValue::Scalar(escape)] = args.args.as_slice() else {
-            return internal_err!("{NAME} takes a pattern and an escape character");
-        };
-        let Some(escape) = escape.try_as_str().flatten().and_then(|escape| escape.chars().next()) else {
-            return internal_err!("{NAME} takes an escape character");
-        };
-        let patterns: ArrayRef = match pattern {
-            ColumnarValue::Array(array) => Arc::clone(array),
-            ColumnarValue::Scalar(scalar) => scalar.to_array()?,
-        };
-        let data_type = patterns.data_type().clone();
-        let texts = cast(&patterns, &DataType::Utf8)?;
-        let texts = texts.as_string::<i32>();
-        let regexes = texts.iter().map(|text| text.map(|text| regex(text, escape)).transpose());
-        let regexes = cast(&regexes.collect::<Result<StringArray>>()?, &data_type)?;
-        Ok(match pattern {
-            ColumnarValue::Array(_) => ColumnarValue::Array(regexes),
-            ColumnarValue::Scalar(_) => ColumnarValue::Scalar(ScalarValue::try_from_array(&regexes, 0)?),
-        })
-    }
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let escape = match call.args.args.as_slice() {
+        [_, ColumnarValue::Scalar(escape)] => scalar_text(escape).and_then(|escape| escape.chars().next()),
+        _ => None,
+    };
+    let Some(escape) = escape else { return internal_err!("similar_to_regex takes an escape character") };
+    let patterns = call.given(0)?;
+    let texts = cast(&patterns, &DataType::Utf8)?;
+    let texts = texts.as_string::<i32>();
+    let regexes = texts.iter().map(|text| text.map(|text| regex(text, escape)).transpose());
+    call.result(cast(&regexes.collect::<Result<StringArray>>()?, patterns.data_type())?)
 }
 
 #[cfg(test)]

@@ -25,6 +25,7 @@ use super::trunc_in_zone::{Unit, truncate};
 use super::zone::DAY_US;
 use crate::functions::arguments::{Call, scalar_text};
 use crate::functions::interval::{INTERVAL, intervals, is_length, truncated};
+use crate::functions::stands_in;
 use crate::zones::Tz;
 
 /// The function: DataFusion's, but for columns of microseconds in UTC, and for a zone as the third argument.
@@ -179,7 +180,7 @@ impl ScalarUDFImpl for DateTrunc {
         let DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) = instants.data_type() else {
             return self.inner.invoke_with_args(args);
         };
-        if !is_utc(zone) {
+        if !is_utc(zone) || !stands_in(&args.config_options, |s| s.own_date_trunc) {
             return self.inner.invoke_with_args(args);
         }
         let zone = Arc::clone(zone);

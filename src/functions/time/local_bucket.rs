@@ -6,32 +6,27 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::{PrimitiveBuilder, StringViewArray};
-use arrow::datatypes::{DataType, Field, FieldRef, IntervalMonthDayNanoType, TimeUnit, TimestampMicrosecondType};
+use arrow::datatypes::{DataType, IntervalMonthDayNanoType, TimeUnit, TimestampMicrosecondType};
 use datafusion::common::{Result, ScalarValue, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation, ReturnFieldArgs};
 
 use super::interval::Width;
 use super::zone::ZoneClock;
 use super::{INSTANT_MEANING, ZONE_MEANING, check_zone};
 use crate::functions::arguments::{self, Argument, Call, Kind, Parameters, Parsed};
+use crate::functions::frame::Function;
 use crate::functions::reference::TIME;
 
 const PARAMETERS: Parameters =
     Parameters::required(&[("ts", Kind::Instant), ("interval", Kind::Interval), ("zone", Kind::Text)]);
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct LocalBucket {
-    signature: Signature,
-}
-
-impl Default for LocalBucket {
-    fn default() -> Self {
-        Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
+pub(crate) static LOCAL_BUCKET: Function = Function {
+    parameters: Some(PARAMETERS),
+    check,
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("local_bucket", returns, run)
+};
 
 /// Returns the start of the bucket that holds an instant, both in microseconds; `None` beyond the calendar.
 ///
@@ -93,54 +88,38 @@ fn check_width(function: &str, scalar: &ScalarValue) -> Result<()> {
     )
 }
 
-impl ScalarUDFImpl for LocalBucket {
-    fn name(&self) -> &'static str {
-        "local_bucket"
+/// Checks what is literal of a call.
+fn check(args: &ReturnFieldArgs<'_>) -> Result<()> {
+    if let Some(Some(width)) = args.scalar_arguments.get(1) {
+        check_width("local_bucket", width)?;
     }
+    check_zone("local_bucket", args, 2)?;
+    Ok(())
+}
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
+fn returns(_: &[DataType]) -> Result<DataType> {
+    Ok(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))
+}
 
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        PARAMETERS.check(self.name(), types)?;
-        Ok(DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())))
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let data_type = self.return_type(&arguments::types(&args))?;
-        if let Some(Some(width)) = args.scalar_arguments.get(1) {
-            check_width(self.name(), width)?;
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let (instants, zones) = (call.instants(0)?, call.text(2)?);
+    let mut clocks = Parsed::new(&zones, ZoneClock::named);
+    let texts: Argument<StringViewArray>;
+    let mut widths = match call.intervals(1)? {
+        Some(intervals) => Widths::Intervals(intervals),
+        None => {
+            texts = call.text(1)?;
+            Widths::Texts(Parsed::new(&texts, Width::parse))
         }
-        check_zone(self.name(), &args, 2)?;
-        Ok(Arc::new(Field::new(self.name(), data_type, true)))
+    };
+    let mut starts = PrimitiveBuilder::<TimestampMicrosecondType>::with_capacity(call.rows).with_timezone("UTC");
+    for row in 0..call.rows {
+        starts.append_option(match (instants.get(row), widths.get(row), clocks.get(row)) {
+            (Some(instant), Some(width), Some(clock)) => local_bucket(clock, width, instant),
+            _ => None,
+        });
     }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let (instants, zones) = (call.instants(0)?, call.text(2)?);
-        let mut clocks = Parsed::new(&zones, ZoneClock::named);
-        let texts: Argument<StringViewArray>;
-        let mut widths = match call.intervals(1)? {
-            Some(intervals) => Widths::Intervals(intervals),
-            None => {
-                texts = call.text(1)?;
-                Widths::Texts(Parsed::new(&texts, Width::parse))
-            }
-        };
-        let mut starts = PrimitiveBuilder::<TimestampMicrosecondType>::with_capacity(call.rows).with_timezone("UTC");
-        for row in 0..call.rows {
-            starts.append_option(match (instants.get(row), widths.get(row), clocks.get(row)) {
-                (Some(instant), Some(width), Some(clock)) => local_bucket(clock, width, instant),
-                _ => None,
-            });
-        }
-        call.result(Arc::new(starts.finish()))
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+    call.result(Arc::new(starts.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
@@ -252,7 +231,7 @@ mod tests {
             ColumnarValue::Scalar(ScalarValue::new_interval_dt(0, 900_000)),
             ColumnarValue::Scalar(ScalarValue::from("Asia/Kathmandu")),
         ];
-        let starts = run(&LocalBucket::default(), args);
+        let starts = run(&LOCAL_BUCKET.framed(), args);
         assert_eq!(starts.as_primitive::<TimestampMicrosecondType>().value(0), us("2026-11-21T10:30:00Z"));
     }
 

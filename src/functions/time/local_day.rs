@@ -3,33 +3,29 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::Date32Builder;
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::Result;
 use datafusion::common::ScalarValue;
 use datafusion::logical_expr::Expr;
 use datafusion::logical_expr::interval_arithmetic::Interval;
 use datafusion::logical_expr::preimage::PreimageResult;
 use datafusion::logical_expr::simplify::SimplifyContext;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation};
 
 use super::zone::{DAY_US, ZoneClock};
 use super::{INSTANT_MEANING, PARAMETERS, ZONE_MEANING, check_zone};
 use crate::functions::arguments::{self, Call, Parsed};
+use crate::functions::frame::Function;
 use crate::functions::reference::TIME;
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct LocalDay {
-    signature: Signature,
-}
-
-impl Default for LocalDay {
-    fn default() -> Self {
-        Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
+pub(crate) static LOCAL_DAY: Function = Function {
+    parameters: Some(PARAMETERS),
+    check: |args| check_zone("local_day", args, 1),
+    preimage,
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("local_day", |_| Ok(DataType::Date32), run)
+};
 
 /// Returns the local day of an instant, in days since 1970-01-01; `None` beyond the calendar.
 fn local_day(clock: &mut ZoneClock, instant_us: i64) -> Option<i32> {
@@ -63,68 +59,42 @@ fn bound(instant_us: i64, unit: TimeUnit, zone: &Option<Arc<str>>) -> Option<Sca
     })
 }
 
-impl ScalarUDFImpl for LocalDay {
-    fn name(&self) -> &'static str {
-        "local_day"
-    }
+fn preimage(args: &[Expr], literal: &Expr, info: &SimplifyContext) -> Result<PreimageResult> {
+    let [instant, Expr::Literal(zone, _)] = args else {
+        return Ok(PreimageResult::None);
+    };
+    let Expr::Literal(ScalarValue::Date32(Some(day)), _) = literal else {
+        return Ok(PreimageResult::None);
+    };
+    let data_type = info.get_data_type(instant)?;
+    let DataType::Timestamp(unit, time_zone) = data_type else {
+        return Ok(PreimageResult::None);
+    };
+    let range =
+        arguments::scalar_text(zone).and_then(ZoneClock::named).and_then(|mut clock| instants_of_day(&mut clock, *day));
+    Ok(match range {
+        Some((first, after)) => match (bound(first, unit, &time_zone), bound(after, unit, &time_zone)) {
+            (Some(first), Some(after)) => {
+                let interval = Box::new(Interval::try_new(first, after)?);
+                PreimageResult::Range { expr: instant.clone(), interval }
+            }
+            _ => PreimageResult::None,
+        },
+        None => PreimageResult::None,
+    })
+}
 
-    fn signature(&self) -> &Signature {
-        &self.signature
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let (instants, zones) = (call.instants(0)?, call.text(1)?);
+    let mut clocks = Parsed::new(&zones, ZoneClock::named);
+    let mut values = Date32Builder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        values.append_option(match (instants.get(row), clocks.get(row)) {
+            (Some(instant), Some(clock)) => local_day(clock, instant),
+            _ => None,
+        });
     }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        PARAMETERS.check(self.name(), types).map(|()| DataType::Date32)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let data_type = self.return_type(&arguments::types(&args))?;
-        check_zone(self.name(), &args, 1)?;
-        Ok(Arc::new(Field::new(self.name(), data_type, true)))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let (instants, zones) = (call.instants(0)?, call.text(1)?);
-        let mut clocks = Parsed::new(&zones, ZoneClock::named);
-        let mut values = Date32Builder::with_capacity(call.rows);
-        for row in 0..call.rows {
-            values.append_option(match (instants.get(row), clocks.get(row)) {
-                (Some(instant), Some(clock)) => local_day(clock, instant),
-                _ => None,
-            });
-        }
-        call.result(Arc::new(values.finish()))
-    }
-
-    fn preimage(&self, args: &[Expr], literal: &Expr, info: &SimplifyContext) -> Result<PreimageResult> {
-        let [instant, Expr::Literal(zone, _)] = args else {
-            return Ok(PreimageResult::None);
-        };
-        let Expr::Literal(ScalarValue::Date32(Some(day)), _) = literal else {
-            return Ok(PreimageResult::None);
-        };
-        let data_type = info.get_data_type(instant)?;
-        let DataType::Timestamp(unit, time_zone) = data_type else {
-            return Ok(PreimageResult::None);
-        };
-        let range = arguments::scalar_text(zone)
-            .and_then(ZoneClock::named)
-            .and_then(|mut clock| instants_of_day(&mut clock, *day));
-        Ok(match range {
-            Some((first, after)) => match (bound(first, unit, &time_zone), bound(after, unit, &time_zone)) {
-                (Some(first), Some(after)) => {
-                    let interval = Box::new(Interval::try_new(first, after)?);
-                    PreimageResult::Range { expr: instant.clone(), interval }
-                }
-                _ => PreimageResult::None,
-            },
-            None => PreimageResult::None,
-        })
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+    call.result(Arc::new(values.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
@@ -185,7 +155,7 @@ mod tests {
                 Some("UTC"),
             ]))),
         ];
-        let days = run(&LocalDay::default(), args);
+        let days = run(&LOCAL_DAY.framed(), args);
         let days: Vec<Option<i32>> = days.as_primitive::<Date32Type>().iter().collect();
         assert_eq!(days, [Some(day("2026-11-21")), Some(day("2026-11-22")), None, None]);
     }

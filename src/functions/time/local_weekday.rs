@@ -3,28 +3,23 @@
 use std::sync::{Arc, LazyLock};
 
 use arrow::array::Int64Builder;
-use arrow::datatypes::{DataType, Field, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::common::Result;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation};
 
 use super::zone::{DAY_US, ZoneClock};
 use super::{INSTANT_MEANING, PARAMETERS, ZONE_MEANING, check_zone};
 use crate::functions::arguments::{self, Call, Parsed};
+use crate::functions::frame::Function;
 use crate::functions::reference::TIME;
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct LocalWeekday {
-    signature: Signature,
-}
-
-impl Default for LocalWeekday {
-    fn default() -> Self {
-        Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
+pub(crate) static LOCAL_WEEKDAY: Function = Function {
+    parameters: Some(PARAMETERS),
+    check: |args| check_zone("local_weekday", args, 1),
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("local_weekday", |_| Ok(DataType::Int64), run)
+};
 
 /// Returns the local ISO weekday of an instant, 1 to 7; `None` beyond the calendar.
 fn local_weekday(clock: &mut ZoneClock, instant_us: i64) -> Option<i64> {
@@ -32,42 +27,17 @@ fn local_weekday(clock: &mut ZoneClock, instant_us: i64) -> Option<i64> {
     clock.local_us(instant_us).map(|local| (local.div_euclid(DAY_US) + 3).rem_euclid(7) + 1)
 }
 
-impl ScalarUDFImpl for LocalWeekday {
-    fn name(&self) -> &'static str {
-        "local_weekday"
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let (instants, zones) = (call.instants(0)?, call.text(1)?);
+    let mut clocks = Parsed::new(&zones, ZoneClock::named);
+    let mut values = Int64Builder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        values.append_option(match (instants.get(row), clocks.get(row)) {
+            (Some(instant), Some(clock)) => local_weekday(clock, instant),
+            _ => None,
+        });
     }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        PARAMETERS.check(self.name(), types).map(|()| DataType::Int64)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let data_type = self.return_type(&arguments::types(&args))?;
-        check_zone(self.name(), &args, 1)?;
-        Ok(Arc::new(Field::new(self.name(), data_type, true)))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let (instants, zones) = (call.instants(0)?, call.text(1)?);
-        let mut clocks = Parsed::new(&zones, ZoneClock::named);
-        let mut values = Int64Builder::with_capacity(call.rows);
-        for row in 0..call.rows {
-            values.append_option(match (instants.get(row), clocks.get(row)) {
-                (Some(instant), Some(clock)) => local_weekday(clock, instant),
-                _ => None,
-            });
-        }
-        call.result(Arc::new(values.finish()))
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+    call.result(Arc::new(values.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {

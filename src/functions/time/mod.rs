@@ -13,10 +13,10 @@ mod trunc_in_zone;
 mod zone;
 
 pub(crate) use date_trunc::DateTrunc;
-pub(crate) use local_bucket::LocalBucket;
-pub(crate) use local_day::LocalDay;
-pub(crate) use local_hour::LocalHour;
-pub(crate) use local_weekday::LocalWeekday;
+pub(crate) use local_bucket::LOCAL_BUCKET;
+pub(crate) use local_day::LOCAL_DAY;
+pub(crate) use local_hour::LOCAL_HOUR;
+pub(crate) use local_weekday::LOCAL_WEEKDAY;
 pub(crate) use zone::ZoneClock;
 
 use datafusion::common::{Result, plan_err};

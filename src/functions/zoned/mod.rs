@@ -23,13 +23,14 @@ use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::{Expr, ScalarUDF};
 
+use crate::functions::frame::Function;
 use crate::functions::time;
 use crate::zones::Tz;
 
 pub use nested::has_zoned_parts;
-pub use read::{Place, ReadTime, read};
+pub use read::read;
 pub use series::Steps;
-pub(crate) use timezone::Timezone;
+pub(crate) use timezone::TIMEZONE;
 pub(crate) use to_char::ToChar;
 
 /// The zone in the type of instants that we make.
@@ -123,26 +124,26 @@ impl Zoned {
         Self::TryCast,
     ];
 
-    fn made(self) -> ScalarUDF {
+    fn framed(self) -> &'static Function {
         match self {
-            Self::Timezone => ScalarUDF::new_from_impl(Timezone::default()),
-            Self::Day => ScalarUDF::new_from_impl(time::LocalDay::default()),
-            Self::Read => ScalarUDF::new_from_impl(session::Read::new(false)),
-            Self::TryRead => ScalarUDF::new_from_impl(session::Read::new(true)),
-            Self::Text => ScalarUDF::new_from_impl(session::Text::default()),
-            Self::Add => ScalarUDF::new_from_impl(session::Add::new(false)),
-            Self::Subtract => ScalarUDF::new_from_impl(session::Add::new(true)),
-            Self::Series => ScalarUDF::new_from_impl(series::Series::new(true)),
-            Self::Range => ScalarUDF::new_from_impl(series::Series::new(false)),
-            Self::Cast => ScalarUDF::new_from_impl(nested::Nested::new(false)),
-            Self::TryCast => ScalarUDF::new_from_impl(nested::Nested::new(true)),
+            Self::Timezone => &TIMEZONE,
+            Self::Day => &time::LOCAL_DAY,
+            Self::Read => &session::READ,
+            Self::TryRead => &session::TRY_READ,
+            Self::Text => &session::TEXT,
+            Self::Add => &session::ADD,
+            Self::Subtract => &session::SUBTRACT,
+            Self::Series => &series::SERIES,
+            Self::Range => &series::RANGE,
+            Self::Cast => &nested::CAST,
+            Self::TryCast => &nested::TRY_CAST,
         }
     }
 
     /// The function.
     pub fn function(self) -> Arc<ScalarUDF> {
         static ALL: LazyLock<Vec<Arc<ScalarUDF>>> =
-            LazyLock::new(|| Zoned::ALL.into_iter().map(|function| Arc::new(function.made())).collect());
+            LazyLock::new(|| Zoned::ALL.into_iter().map(|function| function.framed().udf()).collect());
         let index = Self::ALL.iter().position(|function| *function == self).unwrap_or_default();
         Arc::clone(&ALL[index])
     }

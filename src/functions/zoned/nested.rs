@@ -10,11 +10,12 @@ use arrow::datatypes::{DataType, Field, TimeUnit};
 use arrow::util::display::FormatOptions;
 use datafusion::common::{Result, ScalarValue, exec_err, internal_err};
 use datafusion::config::ConfigOptions;
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
 use super::session::zone;
 use super::{UTC, Zoned};
 use crate::functions::arguments::Call;
+use crate::functions::frame::Function;
 use crate::functions::nested::{children, convert, with_child, with_types};
 use crate::zones::Tz;
 
@@ -65,41 +66,22 @@ fn is_leaf_zoned(from: &DataType, to: &DataType, session: Tz) -> bool {
 }
 
 /// `session_cast(value, zone, null of a type)`: the value as that type.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Nested {
-    /// Whether a text that says no instant is null.
-    is_safe: bool,
-    signature: Signature,
-}
+pub(super) static CAST: Function = Function::new("session_cast", target_type, |call| converted(call, false));
 
-impl Nested {
-    pub(super) fn new(is_safe: bool) -> Self {
-        Self { is_safe, signature: Signature::any(3, Volatility::Immutable) }
+/// The same, with null for texts that say no instant.
+pub(super) static TRY_CAST: Function = Function::new("session_cast_or_null", target_type, |call| converted(call, true));
+
+fn target_type(types: &[DataType]) -> Result<DataType> {
+    match types {
+        [_, _, to] => Ok(to.clone()),
+        _ => internal_err!("a cast takes 3 arguments"),
     }
 }
 
-impl ScalarUDFImpl for Nested {
-    fn name(&self) -> &str {
-        if self.is_safe { "session_cast_or_null" } else { "session_cast" }
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types {
-            [_, _, to] => Ok(to.clone()),
-            _ => internal_err!("{} takes 3 arguments", self.name()),
-        }
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let [value, _, to] = args.args.as_slice() else { return internal_err!("{} takes 3 arguments", self.name()) };
-        let conversion = Conversion { session: zone(&args, 1)?, is_safe: self.is_safe, config: &args.config_options };
-        call.result(conversion.convert(&value.to_array(call.rows)?, &to.data_type())?)
-    }
+fn converted(call: &Call<'_>, is_safe: bool) -> Result<ColumnarValue> {
+    let [value, _, to] = call.args.args.as_slice() else { return internal_err!("a cast takes 3 arguments") };
+    let conversion = Conversion { session: zone(call.args, 1)?, is_safe, config: &call.args.config_options };
+    call.result(conversion.convert(&value.to_array(call.rows)?, &to.data_type())?)
 }
 
 /// How values are converted.

@@ -12,10 +12,11 @@ use arrow::datatypes::{
 };
 use arrow::util::display::FormatOptions;
 use datafusion::common::{Result, exec_datafusion_err, exec_err, internal_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::ColumnarValue;
 
 use super::session::{added, zone};
 use crate::functions::arguments::Call;
+use crate::functions::frame::Function;
 use crate::functions::interval::total_ns;
 use crate::zones::Tz;
 
@@ -83,86 +84,62 @@ impl Steps {
     }
 }
 
-/// `session_series(start, stop, step, zone)`, and `session_range` without the stop: a list of instants.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Series {
-    includes_stop: bool,
-    signature: Signature,
+/// `session_series(start, stop, step, zone)`: a list of instants.
+pub(super) static SERIES: Function = Function::new("session_series", list_type, |call| series(call, true));
+
+/// `session_range(start, stop, step, zone)`: the same without the stop.
+pub(super) static RANGE: Function = Function::new("session_range", list_type, |call| series(call, false));
+
+fn list_type(types: &[DataType]) -> Result<DataType> {
+    let Some(DataType::Timestamp(_, zone)) = types.first() else { return internal_err!("a series takes instants") };
+    // The type that DataFusion's function has.
+    let instant = DataType::Timestamp(TimeUnit::Nanosecond, zone.clone());
+    Ok(DataType::List(Arc::new(Field::new_list_field(instant, true))))
 }
 
-impl Series {
-    pub(super) fn new(includes_stop: bool) -> Self {
-        Self { includes_stop, signature: Signature::any(4, Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for Series {
-    fn name(&self) -> &str {
-        if self.includes_stop { "session_series" } else { "session_range" }
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        let Some(DataType::Timestamp(_, zone)) = types.first() else {
-            return internal_err!("{} takes instants", self.name());
+fn series(call: &Call<'_>, includes_stop: bool) -> Result<ColumnarValue> {
+    let zone = zone(call.args, 3)?;
+    let [start, stop, step, _] = call.args.args.as_slice() else {
+        return internal_err!("a series takes 4 arguments");
+    };
+    let DataType::Timestamp(_, type_zone) = start.data_type() else {
+        return internal_err!("a series of {}", start.data_type());
+    };
+    let instants = |value: &ColumnarValue| {
+        let array = value.to_array(call.rows)?;
+        let DataType::Timestamp(_, own) = array.data_type() else {
+            return internal_err!("a series of {}", array.data_type());
         };
-        // The type that DataFusion's function has.
-        let instant = DataType::Timestamp(TimeUnit::Nanosecond, zone.clone());
-        Ok(DataType::List(Arc::new(Field::new_list_field(instant, true))))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let zone = zone(&args, 3)?;
-        let call = Call::new(&args);
-        let [start, stop, step, _] = args.args.as_slice() else {
-            return internal_err!("{} takes 4 arguments", self.name());
-        };
-        let DataType::Timestamp(_, type_zone) = start.data_type() else {
-            return internal_err!("{} of {}", self.name(), start.data_type());
-        };
-        let instants = |value: &ColumnarValue| {
-            let array = value.to_array(call.rows)?;
-            let DataType::Timestamp(_, own) = array.data_type() else {
-                return internal_err!("{} of {}", self.name(), array.data_type());
-            };
-            let fine = DataType::Timestamp(TimeUnit::Nanosecond, own.clone());
-            Ok(cast_with_options(&array, &fine, &STRICT_CAST)?)
-        };
-        let (start, stop) = (instants(start)?, instants(stop)?);
-        let start = start.as_primitive::<TimestampNanosecondType>();
-        let stop = stop.as_primitive::<TimestampNanosecondType>();
-        let step = cast(&step.to_array(call.rows)?, &DataType::Interval(IntervalUnit::MonthDayNano))?;
-        let step = step.as_primitive::<IntervalMonthDayNanoType>();
-        let (mut values, mut offsets) = (Vec::new(), vec![0_i32]);
-        let mut valid = Vec::with_capacity(call.rows);
-        for row in 0..call.rows {
-            let is_valid = start.is_valid(row) && stop.is_valid(row) && step.is_valid(row);
-            valid.push(is_valid);
-            if is_valid {
-                let (from, to) = (start.value(row), stop.value(row));
-                let mut steps = Steps::new(zone, 1_000_000_000, from, to, self.includes_stop, step.value(row))?;
-                while let Some(instant) = steps.step_on()? {
-                    values.push(instant);
-                }
-            }
-            match i32::try_from(values.len()) {
-                Ok(offset) => offsets.push(offset),
-                Err(_) => return exec_err!("series of more instants than a list holds"),
+        let fine = DataType::Timestamp(TimeUnit::Nanosecond, own.clone());
+        Ok(cast_with_options(&array, &fine, &STRICT_CAST)?)
+    };
+    let (start, stop) = (instants(start)?, instants(stop)?);
+    let start = start.as_primitive::<TimestampNanosecondType>();
+    let stop = stop.as_primitive::<TimestampNanosecondType>();
+    let step = cast(&step.to_array(call.rows)?, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+    let step = step.as_primitive::<IntervalMonthDayNanoType>();
+    let (mut values, mut offsets) = (Vec::new(), vec![0_i32]);
+    let mut valid = Vec::with_capacity(call.rows);
+    for row in 0..call.rows {
+        let is_valid = start.is_valid(row) && stop.is_valid(row) && step.is_valid(row);
+        valid.push(is_valid);
+        if is_valid {
+            let (from, to) = (start.value(row), stop.value(row));
+            let mut steps = Steps::new(zone, 1_000_000_000, from, to, includes_stop, step.value(row))?;
+            while let Some(instant) = steps.step_on()? {
+                values.push(instant);
             }
         }
-        let values = TimestampNanosecondArray::from(values).with_timezone_opt(type_zone.clone());
-        let item = Arc::new(Field::new_list_field(DataType::Timestamp(TimeUnit::Nanosecond, type_zone), true));
-        let list = ListArray::try_new(
-            item,
-            OffsetBuffer::new(offsets.into()),
-            Arc::new(values),
-            Some(NullBuffer::from(valid)),
-        )?;
-        call.result(Arc::new(list))
+        match i32::try_from(values.len()) {
+            Ok(offset) => offsets.push(offset),
+            Err(_) => return exec_err!("series of more instants than a list holds"),
+        }
     }
+    let values = TimestampNanosecondArray::from(values).with_timezone_opt(type_zone.clone());
+    let item = Arc::new(Field::new_list_field(DataType::Timestamp(TimeUnit::Nanosecond, type_zone), true));
+    let list =
+        ListArray::try_new(item, OffsetBuffer::new(offsets.into()), Arc::new(values), Some(NullBuffer::from(valid)))?;
+    call.result(Arc::new(list))
 }
 
 #[cfg(test)]

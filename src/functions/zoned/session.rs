@@ -8,10 +8,11 @@ use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType,
 use arrow::error::ArrowError;
 use chrono::{DateTime, Days, Months, NaiveDateTime, Offset, SecondsFormat, TimeZone};
 use datafusion::common::{Result, exec_err, internal_err};
-use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
 use super::{UTC, map_timestamps, of_local, per_second, read, to_local};
-use crate::functions::arguments::{self, Call, scalar_text};
+use crate::functions::arguments::{Call, scalar_text};
+use crate::functions::frame::Function;
 use crate::zones::Tz;
 
 /// The zone of a call, which is a literal.
@@ -27,18 +28,12 @@ pub(super) fn zone(args: &ScalarFunctionArgs, index: usize) -> Result<Tz> {
 }
 
 /// `session_instant(text, zone, formats…)`: the instant that a text says.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Read {
-    /// Whether a text that says none is null.
-    is_safe: bool,
-    signature: Signature,
-}
+pub(super) static READ: Function =
+    Function::new("session_instant", |_| Ok(instant_type()), |call| instants(call, false));
 
-impl Read {
-    pub(super) fn new(is_safe: bool) -> Self {
-        Self { is_safe, signature: arguments::signature(Volatility::Immutable) }
-    }
-}
+/// The same, and null for a text that says none.
+pub(super) static TRY_READ: Function =
+    Function::new("session_instant_or_null", |_| Ok(instant_type()), |call| instants(call, true));
 
 /// Reads an instant by the first of chrono's formats that fits, in microseconds.
 fn by_formats(text: &str, formats: &[&str], zone: Tz) -> Option<i64> {
@@ -53,115 +48,72 @@ fn by_formats(text: &str, formats: &[&str], zone: Tz) -> Option<i64> {
     })
 }
 
-impl ScalarUDFImpl for Read {
-    fn name(&self) -> &str {
-        if self.is_safe { "session_instant_or_null" } else { "session_instant" }
-    }
+fn instant_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))
+}
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let zone = zone(&args, 1)?;
-        let call = Call::new(&args);
-        let texts = call.text(0)?;
-        let formats: Vec<_> = (2..call.len()).map(|index| call.text(index)).collect::<Result<_>>()?;
-        let mut made = TimestampMicrosecondBuilder::with_capacity(call.rows);
-        for row in 0..call.rows {
-            let Some(text) = texts.get(row) else {
-                made.append_null();
-                continue;
-            };
-            let instant = if formats.is_empty() {
-                read(text).and_then(|time| time.instant_us(zone))
-            } else {
-                let formats: Vec<&str> = formats.iter().filter_map(|format| format.get(row)).collect();
-                by_formats(text, &formats, zone)
-            };
-            if instant.is_none() && !self.is_safe {
-                let message = format!("Error parsing timestamp from '{text}': error parsing date");
-                return Err(ArrowError::ParseError(message).into());
-            }
-            made.append_option(instant);
+fn instants(call: &Call<'_>, is_safe: bool) -> Result<ColumnarValue> {
+    let zone = zone(call.args, 1)?;
+    let texts = call.text(0)?;
+    let formats: Vec<_> = (2..call.len()).map(|index| call.text(index)).collect::<Result<_>>()?;
+    let mut made = TimestampMicrosecondBuilder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        let Some(text) = texts.get(row) else {
+            made.append_null();
+            continue;
+        };
+        let instant = if formats.is_empty() {
+            read(text).and_then(|time| time.instant_us(zone))
+        } else {
+            let formats: Vec<&str> = formats.iter().filter_map(|format| format.get(row)).collect();
+            by_formats(text, &formats, zone)
+        };
+        if instant.is_none() && !is_safe {
+            let message = format!("Error parsing timestamp from '{text}': error parsing date");
+            return Err(ArrowError::ParseError(message).into());
         }
-        call.result(Arc::new(made.finish().with_timezone(UTC)))
+        made.append_option(instant);
     }
+    call.result(Arc::new(made.finish().with_timezone(UTC)))
 }
 
 /// `session_text(t, zone)`: an instant in RFC 3339 with the zone's offset, as Arrow writes it.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Text {
-    signature: Signature,
-}
+pub(super) static TEXT: Function = Function::new("session_text", |_| Ok(DataType::Utf8), texts);
 
-impl Default for Text {
-    fn default() -> Self {
-        Self { signature: Signature::any(2, Volatility::Immutable) }
-    }
-}
-
-impl ScalarUDFImpl for Text {
-    fn name(&self) -> &'static str {
-        "session_text"
-    }
-
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, _types: &[DataType]) -> Result<DataType> {
-        Ok(DataType::Utf8)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let zone = zone(&args, 1)?;
-        let call = Call::new(&args);
-        let Some(given) = args.args.first() else { return internal_err!("session_text without arguments") };
-        let array = given.to_array(call.rows)?;
-        let DataType::Timestamp(unit, _) = *array.data_type() else {
-            return internal_err!("session_text of {}", array.data_type());
+fn texts(call: &Call<'_>) -> Result<ColumnarValue> {
+    let zone = zone(call.args, 1)?;
+    let Some(given) = call.args.args.first() else { return internal_err!("session_text without arguments") };
+    let array = given.to_array(call.rows)?;
+    let DataType::Timestamp(unit, _) = *array.data_type() else {
+        return internal_err!("session_text of {}", array.data_type());
+    };
+    let units = per_second(unit);
+    let counts = cast(&array, &DataType::Int64)?;
+    let counts = counts.as_primitive::<arrow::datatypes::Int64Type>();
+    let mut made = StringBuilder::with_capacity(counts.len(), counts.len() * 25);
+    for count in counts {
+        let Some(count) = count else {
+            made.append_null();
+            continue;
         };
-        let units = per_second(unit);
-        let counts = cast(&array, &DataType::Int64)?;
-        let counts = counts.as_primitive::<arrow::datatypes::Int64Type>();
-        let mut made = StringBuilder::with_capacity(counts.len(), counts.len() * 25);
-        for count in counts {
-            let Some(count) = count else {
-                made.append_null();
-                continue;
-            };
-            let nanoseconds = count.rem_euclid(units) * (1_000_000_000 / units);
-            let Some(instant) =
-                DateTime::from_timestamp(count.div_euclid(units), u32::try_from(nanoseconds).unwrap_or(0))
-            else {
-                return exec_err!("an instant is beyond the calendar");
-            };
-            // RFC 3339 has offsets of whole minutes.
-            let offset = zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc() / 60 * 60;
-            let offset = chrono::FixedOffset::east_opt(offset).unwrap_or(chrono::Utc.fix());
-            made.append_value(instant.with_timezone(&offset).to_rfc3339_opts(SecondsFormat::AutoSi, true));
-        }
-        call.result(Arc::new(made.finish()))
+        let nanoseconds = count.rem_euclid(units) * (1_000_000_000 / units);
+        let Some(instant) = DateTime::from_timestamp(count.div_euclid(units), u32::try_from(nanoseconds).unwrap_or(0))
+        else {
+            return exec_err!("an instant is beyond the calendar");
+        };
+        // RFC 3339 has offsets of whole minutes.
+        let offset = zone.offset_from_utc_datetime(&instant.naive_utc()).fix().local_minus_utc() / 60 * 60;
+        let offset = chrono::FixedOffset::east_opt(offset).unwrap_or(chrono::Utc.fix());
+        made.append_value(instant.with_timezone(&offset).to_rfc3339_opts(SecondsFormat::AutoSi, true));
     }
+    call.result(Arc::new(made.finish()))
 }
 
 /// `session_add(t, interval, zone)`: months and days on the zone's calendar, then the time, as PostgreSQL adds.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Add {
-    is_subtraction: bool,
-    signature: Signature,
-}
+pub(super) static ADD: Function = Function::new("session_add", first_type, |call| sums(call, false));
 
-impl Add {
-    pub(super) fn new(is_subtraction: bool) -> Self {
-        Self { is_subtraction, signature: Signature::any(3, Volatility::Immutable) }
-    }
-}
+/// `session_subtract(t, interval, zone)`: the same, taken away.
+pub(super) static SUBTRACT: Function = Function::new("session_subtract", first_type, |call| sums(call, true));
 
 /// Moves a local time, counted in units, by months and days.
 fn moved(local: i64, units: i64, months: i64, days: i64) -> Option<i64> {
@@ -195,47 +147,36 @@ pub(super) fn added(
     instant.checked_add(sign * (interval.nanoseconds / (1_000_000_000 / units)))
 }
 
-impl ScalarUDFImpl for Add {
-    fn name(&self) -> &str {
-        if self.is_subtraction { "session_subtract" } else { "session_add" }
+fn first_type(types: &[DataType]) -> Result<DataType> {
+    match types.first() {
+        Some(first) => Ok(first.clone()),
+        None => internal_err!("a sum without arguments"),
     }
+}
 
-    fn signature(&self) -> &Signature {
-        &self.signature
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        match types.first() {
-            Some(first) => Ok(first.clone()),
-            None => internal_err!("{} without arguments", self.name()),
+fn sums(call: &Call<'_>, is_subtraction: bool) -> Result<ColumnarValue> {
+    let zone = zone(call.args, 2)?;
+    let [instants, intervals, _] = call.args.args.as_slice() else {
+        return internal_err!("a sum takes 3 arguments");
+    };
+    let (array, intervals) = (instants.to_array(call.rows)?, intervals.to_array(call.rows)?);
+    let DataType::Timestamp(unit, type_zone) = array.data_type().clone() else {
+        return internal_err!("a sum of {}", array.data_type());
+    };
+    let intervals = cast(&intervals, &DataType::Interval(IntervalUnit::MonthDayNano))?;
+    let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
+    let units = per_second(unit);
+    let mut is_beyond = false;
+    let made = map_timestamps(&array, type_zone.as_deref(), |row, instant| {
+        if intervals.is_null(row) {
+            return None;
         }
+        let made = added(zone, instant, intervals.value(row), is_subtraction, units);
+        is_beyond |= made.is_none();
+        made
+    })?;
+    if is_beyond {
+        return exec_err!("an instant and an interval go beyond the calendar");
     }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let zone = zone(&args, 2)?;
-        let call = Call::new(&args);
-        let [instants, intervals, _] = args.args.as_slice() else {
-            return internal_err!("{} takes 3 arguments", self.name());
-        };
-        let (array, intervals) = (instants.to_array(call.rows)?, intervals.to_array(call.rows)?);
-        let DataType::Timestamp(unit, type_zone) = array.data_type().clone() else {
-            return internal_err!("{} of {}", self.name(), array.data_type());
-        };
-        let intervals = cast(&intervals, &DataType::Interval(IntervalUnit::MonthDayNano))?;
-        let intervals = intervals.as_primitive::<IntervalMonthDayNanoType>();
-        let units = per_second(unit);
-        let mut is_beyond = false;
-        let made = map_timestamps(&array, type_zone.as_deref(), |row, instant| {
-            if intervals.is_null(row) {
-                return None;
-            }
-            let made = added(zone, instant, intervals.value(row), self.is_subtraction, units);
-            is_beyond |= made.is_none();
-            made
-        })?;
-        if is_beyond {
-            return exec_err!("an instant and an interval go beyond the calendar");
-        }
-        call.result(made)
-    }
+    call.result(made)
 }

@@ -1,16 +1,15 @@
 //! `timezone(zone, t)`, which is what `t at time zone zone` calls: an instant as local time, a local time as an instant.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Field, FieldRef, TimeUnit};
+use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::{Result, plan_err};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature, Volatility,
-};
+use datafusion::logical_expr::{ColumnarValue, Documentation};
 
 use super::{UTC, map_timestamps, of_local, per_second, to_local};
 use crate::functions::arguments::{self, Call, Kind, Parameters, Parsed};
+use crate::functions::frame::Function;
 use crate::functions::reference::TIME;
 use crate::functions::time::check_zone;
 use crate::zones::Tz;
@@ -18,16 +17,12 @@ use crate::zones::Tz;
 const PARAMETERS: Parameters = Parameters::required(&[("zone", Kind::Text), ("t", Kind::Instant)]);
 
 /// The function.
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Timezone {
-    signature: Signature,
-}
-
-impl Default for Timezone {
-    fn default() -> Self {
-        Self { signature: arguments::signature(Volatility::Immutable) }
-    }
-}
+pub(crate) static TIMEZONE: Function = Function {
+    parameters: Some(PARAMETERS),
+    check: |args| check_zone("timezone", args, 0),
+    documentation: Some(&DOCUMENTATION),
+    ..Function::new("timezone", returns, run)
+};
 
 fn result_type(given: &DataType) -> DataType {
     match given {
@@ -37,55 +32,34 @@ fn result_type(given: &DataType) -> DataType {
     }
 }
 
-impl ScalarUDFImpl for Timezone {
-    fn name(&self) -> &'static str {
-        "timezone"
+fn returns(types: &[DataType]) -> Result<DataType> {
+    match types.get(1) {
+        // The engine makes instants of texts and dates, as PostgreSQL does.
+        Some(given) => Ok(result_type(given)),
+        None => Ok(DataType::Null),
     }
+}
 
-    fn signature(&self) -> &Signature {
-        &self.signature
+fn run(call: &Call<'_>) -> Result<ColumnarValue> {
+    let args = call.args;
+    let zones = call.text(0)?;
+    let mut parsed: Parsed<'_, Tz> = Parsed::new(&zones, Tz::named);
+    let Some(given) = args.args.get(1) else { return plan_err!("timezone takes 2 arguments (zone, t)") };
+    let mut array = given.to_array(call.rows)?;
+    if !matches!(array.data_type(), DataType::Timestamp(..)) {
+        array = cast(&array, &DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())))?;
     }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        PARAMETERS.check(self.name(), types)?;
-        match types.get(1) {
-            // The engine makes instants of texts and dates, as PostgreSQL does.
-            Some(given) => Ok(result_type(given)),
-            None => Ok(DataType::Null),
-        }
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        let data_type = self.return_type(&arguments::types(&args))?;
-        check_zone(self.name(), &args, 0)?;
-        Ok(Arc::new(Field::new(self.name(), data_type, true)))
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
-        let call = Call::new(&args);
-        let zones = call.text(0)?;
-        let mut parsed: Parsed<'_, Tz> = Parsed::new(&zones, Tz::named);
-        let Some(given) = args.args.get(1) else { return plan_err!("timezone takes 2 arguments (zone, t)") };
-        let mut array = given.to_array(call.rows)?;
-        if !matches!(array.data_type(), DataType::Timestamp(..)) {
-            array = cast(&array, &DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into())))?;
-        }
-        let is_instant = matches!(array.data_type(), DataType::Timestamp(_, Some(_)));
-        let DataType::Timestamp(unit, _) = *array.data_type() else {
-            return plan_err!("timezone: argument 2 (t) must be a timestamp, got {}", array.data_type());
-        };
-        let units = per_second(unit);
-        let made = if is_instant {
-            map_timestamps(&array, None, |row, instant| to_local(*parsed.get(row)?, instant, units))?
-        } else {
-            map_timestamps(&array, Some(UTC), |row, local| of_local(*parsed.get(row)?, local, units))?
-        };
-        call.result(made)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        Some(&DOCUMENTATION)
-    }
+    let is_instant = matches!(array.data_type(), DataType::Timestamp(_, Some(_)));
+    let DataType::Timestamp(unit, _) = *array.data_type() else {
+        return plan_err!("timezone: argument 2 (t) must be a timestamp, got {}", array.data_type());
+    };
+    let units = per_second(unit);
+    let made = if is_instant {
+        map_timestamps(&array, None, |row, instant| to_local(*parsed.get(row)?, instant, units))?
+    } else {
+        map_timestamps(&array, Some(UTC), |row, local| of_local(*parsed.get(row)?, local, units))?
+    };
+    call.result(made)
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
