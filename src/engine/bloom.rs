@@ -1,8 +1,9 @@
 //! Leaves out files that have a text nowhere, by a few bytes of each of their bloom filters.
 //!
-//! DataFusion reads the filter of a row group whole, which is a quarter of a megabyte, in every file that a session is looked up in.
-//! A text can only be in one block of 32 bytes. Of a file that is left out no more is read than its footer, which the session keeps,
-//! and that block of each filter. Row groups of the others are for DataFusion to tell apart.
+//! DataFusion reads the whole bloom filter of a row group, a quarter of a megabyte, in every file that a look-up touches. A Parquet bloom filter
+//! is split into blocks of 32 bytes, and the hash of a text selects the one block that has its bits. This module reads that block of each filter
+//! alone. A file in none of whose row groups the block has the bits is left out: nothing but its footer, which the session caches, and these
+//! blocks was read. For the files that remain, DataFusion prunes row groups with the whole filters.
 
 use std::collections::HashMap;
 use std::ops::Range;

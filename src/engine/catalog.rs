@@ -46,7 +46,7 @@ impl LakeView {
         let Some(mut sessions) = lake.open(layout::SESSIONS).await? else {
             return Err(Error::NotFound {
                 message: format!("there is no lake at {:?}", lake.name),
-                hint: Some("sessionlake ingest makes one; query --from FILE needs none".to_owned()),
+                hint: Some("sessionlake ingest makes one; query ⟨from⟩ FILE needs none".to_owned()),
             });
         };
         match at {

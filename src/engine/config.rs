@@ -9,7 +9,6 @@ use chrono::{DateTime, Utc};
 use datafusion::common::ParamValues;
 use datafusion::common::config::Dialect;
 use datafusion::execution::FunctionRegistry;
-use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -27,10 +26,10 @@ use super::rules::{
     with_zone_calls,
 };
 use super::scan::Leaves;
-use super::{series, statement};
+use super::{series, spill, statement};
 use crate::error::{Error, Result};
 use crate::functions::interval::{self, IntervalPlanner};
-use crate::functions::{self, extremes, postgres};
+use crate::functions::{self, StandIns, extremes, postgres};
 
 /// Operators named in the message when memory runs out.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).unwrap();
@@ -103,7 +102,8 @@ impl Engine {
         let mut config = SessionConfig::new()
             .with_default_catalog_and_schema("sessionlake", "public")
             .with_information_schema(true)
-            .with_target_partitions(partitions);
+            .with_target_partitions(partitions)
+            .with_option_extension(StandIns::default());
         let settings = config.options_mut();
         // In the generic dialect `data->>'q' = 'x'` means `data ->> ('q' = 'x')`.
         settings.sql_parser.dialect = Dialect::PostgreSQL;
@@ -123,10 +123,7 @@ impl Engine {
             settings.optimizer.enable_round_robin_repartition = false;
         }
         settings.execution.time_zone = Some(options.time_zone.name().to_owned());
-        let mut disk = DiskManagerBuilder::default().with_max_temp_directory_size(options.spill_limit_bytes);
-        if let Some(folder) = &options.temporary_folder {
-            disk = disk.with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
-        }
+        let disk = spill::disk(options.temporary_folder.as_ref(), options.spill_limit_bytes)?;
         // Each sort takes it at once, to be sure that it can merge what it spills.
         let settings = config.options_mut();
         let share = options.memory_limit_bytes / partitions / SORT_SHARE;

@@ -1,8 +1,10 @@
 //! Unnests one column of lists by giving out what the lists are made of.
 //!
-//! The stock operator copies every element, and every other column for each. Where the lists are all there is, the elements lie one
-//! after the other in the array that the lists point into, and nothing need be copied. [`FlattenExec`] is for one
-//! list of one level that is unnested, where no other column is left and a null list gives no row.
+//! DataFusion's operator copies every element, and repeats the other columns for each. An Arrow list column keeps the elements of all rows one
+//! after the other in one values array. Where no other column is needed, that array is the result, and nothing is copied.
+//!
+//! [`FlattenExec`] takes the place of DataFusion's operator where one list column is unnested by one level, the input has no other column, and a
+//! null list gives no row.
 
 use std::fmt;
 use std::sync::Arc;

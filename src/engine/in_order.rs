@@ -2,29 +2,26 @@
 //!
 //! A session of one partition still has plans with several: each branch of a UNION is one, and so is each side that a join
 //! broadcasts. The stock operator that brings them together takes batches as they come; sums of floats then differ in their
-//! last digits from run to run. The rule puts [`InOrderExec`] in its place, which reads the first to its end, then the second.
+//! last digits from run to run. The rule puts `InOrderExec` in its place, which reads the first to its end, then the second.
 
-use std::fmt;
 use std::sync::Arc;
 
+use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, Statistics, internal_datafusion_err};
-use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::PhysicalExpr;
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::physical_expr::Partitioning;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
-use datafusion::physical_plan::execution_plan::{CardinalityEffect, ChildrenPropertiesMode};
 use datafusion::physical_plan::limit::GlobalLimitExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, Partitioning, PlanProperties,
-    ReplaceChildrenOptions, StatisticsArgs,
-};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, PlanProperties};
 use futures::{StreamExt, TryStreamExt};
 
-/// Puts [`InOrderExec`] wherever partitions come together; to run after all other rules.
+use super::own::Node;
+use super::passing::PassingExec;
+
+/// Puts `InOrderExec` wherever partitions come together; to run after all other rules.
 #[derive(Debug)]
 pub struct InOrder;
 
@@ -59,91 +56,29 @@ impl PhysicalOptimizerRule for InOrder {
     }
 }
 
-fn in_order(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-    if input.output_partitioning().partition_count() == 1 { input } else { Arc::new(InOrderExec::new(input)) }
-}
-
-/// Reads the partitions of its input one after the other.
-#[derive(Debug)]
-pub struct InOrderExec {
-    input: Arc<dyn ExecutionPlan>,
-    properties: Arc<PlanProperties>,
-}
-
-impl InOrderExec {
-    /// Makes one partition of all of a plan's.
-    pub fn new(input: Arc<dyn ExecutionPlan>) -> Self {
-        let mut equivalences = input.equivalence_properties().clone();
-        // Each partition may be sorted; one after the other they are not.
-        equivalences.clear_orderings();
-        equivalences.clear_per_partition_constants();
-        let properties = PlanProperties::new(
-            equivalences,
-            Partitioning::UnknownPartitioning(1),
-            input.pipeline_behavior(),
-            input.boundedness(),
-        );
-        Self { input, properties: Arc::new(properties) }
+/// Reads the partitions of a node one after the other, where it has several.
+fn in_order(input: Node) -> Node {
+    if input.output_partitioning().partition_count() == 1 {
+        return input;
     }
-}
-
-impl DisplayAs for InOrderExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("InOrderExec")
-    }
-}
-
-impl ExecutionPlan for InOrderExec {
-    fn name(&self) -> &'static str {
-        "InOrderExec"
-    }
-
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
-    }
-
-    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
-        vec![&self.input]
-    }
-
-    fn replace_children(
-        self: Arc<Self>,
-        children: Vec<Arc<dyn ExecutionPlan>>,
-        _: ReplaceChildrenOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let input =
-            children.into_iter().next().ok_or_else(|| internal_datafusion_err!("InOrderExec needs an input"))?;
-        Ok(Arc::new(Self::new(input)))
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Arc<dyn ExecutionPlan>>) -> Result<Arc<dyn ExecutionPlan>> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn execute(&self, _partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let input = Arc::clone(&self.input);
+    PassingExec::of_all("InOrderExec", input, one_after_the_other, |input, context| {
+        let (input, schema) = (Arc::clone(input), input.schema());
         let partitions = input.output_partitioning().partition_count();
         // Each is started when its turn comes, so that only one holds memory.
         let batches = futures::stream::iter(0..partitions)
             .map(move |partition| input.execute(partition, Arc::clone(&context)))
             .try_flatten();
-        Ok(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches)))
-    }
+        Box::pin(RecordBatchStreamAdapter::new(schema, batches))
+    })
+}
 
-    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        inputs.first().cloned().ok_or_else(|| internal_datafusion_err!("InOrderExec needs an input"))
-    }
-
-    fn cardinality_effect(&self) -> CardinalityEffect {
-        CardinalityEffect::Equal
-    }
+fn one_after_the_other(input: &Node) -> PlanProperties {
+    let mut equivalences = input.equivalence_properties().clone();
+    // Each partition may be sorted; one after the other they are not.
+    equivalences.clear_orderings();
+    equivalences.clear_per_partition_constants();
+    let partitioning = Partitioning::UnknownPartitioning(1);
+    PlanProperties::new(equivalences, partitioning, input.pipeline_behavior(), input.boundedness())
 }
 
 #[cfg(test)]

@@ -15,7 +15,8 @@ mod held;
 mod in_order;
 mod join;
 mod json_paths;
-pub mod leaves;
+mod json_sources;
+pub(crate) mod leaves;
 #[cfg(test)]
 mod limits_tests;
 mod memory;
@@ -29,6 +30,7 @@ mod rules;
 mod scan;
 mod series;
 mod sort;
+mod spill;
 mod statement;
 mod system;
 mod unspilled;
@@ -36,6 +38,7 @@ mod window;
 
 pub use catalog::{At, LakeView, TABLES, TableNote};
 pub use config::{Engine, EngineOptions, Execution, default_memory_limit};
-pub use rules::reads_clock;
+pub use leaves::extract;
+pub(crate) use rules::reads_clock;
 pub use scan::{LakeTable, Leaves, SessionScanExec};
-pub use series::series_read_clock;
+pub(crate) use series::series_read_clock;

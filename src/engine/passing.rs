@@ -15,13 +15,15 @@ use datafusion::physical_plan::{
 
 use super::own::Node;
 
-/// What a node does with the batches of its input.
-pub(super) type Flow = dyn Fn(SendableRecordBatchStream, &TaskContext) -> SendableRecordBatchStream + Send + Sync;
+/// What a node does with a partition of its input.
+type Flow = dyn Fn(&Node, usize, Arc<TaskContext>) -> Result<SendableRecordBatchStream> + Send + Sync;
 
 /// The node.
 pub(super) struct PassingExec {
     name: &'static str,
     input: Node,
+    /// What it promises where that is not what the input does: the partitions are then brought together.
+    shape: Option<(fn(&Node) -> PlanProperties, Arc<PlanProperties>)>,
     flow: Arc<Flow>,
 }
 
@@ -32,7 +34,22 @@ impl PassingExec {
         input: Node,
         flow: impl Fn(SendableRecordBatchStream, &TaskContext) -> SendableRecordBatchStream + Send + Sync + 'static,
     ) -> Node {
-        Arc::new(Self { name, input, flow: Arc::new(flow) })
+        let flow: Arc<Flow> = Arc::new(move |input, partition, context| {
+            Ok(flow(input.execute(partition, Arc::clone(&context))?, &context))
+        });
+        Arc::new(Self { name, input, shape: None, flow })
+    }
+
+    /// Makes a node of one partition that has the rows of all partitions of its input; `shape` is what it promises of them.
+    pub(super) fn of_all(
+        name: &'static str,
+        input: Node,
+        shape: fn(&Node) -> PlanProperties,
+        flow: impl Fn(&Node, Arc<TaskContext>) -> SendableRecordBatchStream + Send + Sync + 'static,
+    ) -> Node {
+        let flow: Arc<Flow> = Arc::new(move |input, _, context| Ok(flow(input, context)));
+        let shape = Some((shape, Arc::new(shape(&input))));
+        Arc::new(Self { name, input, shape, flow })
     }
 }
 
@@ -54,7 +71,7 @@ impl ExecutionPlan for PassingExec {
     }
 
     fn properties(&self) -> &Arc<PlanProperties> {
-        self.input.properties()
+        self.shape.as_ref().map_or_else(|| self.input.properties(), |(_, properties)| properties)
     }
 
     fn children(&self) -> Vec<&Node> {
@@ -62,13 +79,14 @@ impl ExecutionPlan for PassingExec {
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        vec![self.shape.is_none()]
     }
 
     fn replace_children(self: Arc<Self>, children: Vec<Node>, _: ReplaceChildrenOptions) -> Result<Node> {
         let input = children.into_iter().next();
         let input = input.ok_or_else(|| internal_datafusion_err!("{} without an input", self.name))?;
-        Ok(Arc::new(Self { name: self.name, input, flow: Arc::clone(&self.flow) }))
+        let shape = self.shape.as_ref().map(|(shape, _)| (*shape, Arc::new(shape(&input))));
+        Ok(Arc::new(Self { name: self.name, input, shape, flow: Arc::clone(&self.flow) }))
     }
 
     fn with_new_children(self: Arc<Self>, children: Vec<Node>) -> Result<Node> {
@@ -83,11 +101,11 @@ impl ExecutionPlan for PassingExec {
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        Ok((self.flow)(self.input.execute(partition, Arc::clone(&context))?, &context))
+        (self.flow)(&self.input, partition, context)
     }
 
     fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
+        vec![ChildStats::At(partition.filter(|_| self.shape.is_none()))]
     }
 
     fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {

@@ -40,7 +40,7 @@ use datafusion::physical_plan::{
 use futures::StreamExt;
 
 use super::bloom;
-use super::explain::{FileSchemas, json_sources};
+use super::json_sources::{FileSchemas, json_sources};
 use super::leaves::ShredAdapterFactory;
 use super::numbers::NumberAdapterFactory;
 use super::prune::prune;

@@ -9,22 +9,24 @@
 //! `skim` finds the values at several paths ([`paths`]) in one pass, 64 bytes at a time. [`without_lone_surrogates`] mends what the parser
 //! refuses although the grammar has it, and [`elements`] cuts arrays.
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 mod block;
-pub mod elements;
+pub(crate) mod elements;
 mod follow;
 mod jsonpath;
-pub mod kinds;
+pub(crate) mod kinds;
 mod members;
-pub mod numbers;
-pub mod paths;
+pub(crate) mod numbers;
+pub(crate) mod paths;
 mod pick;
-pub mod plain;
+pub(crate) mod plain;
 mod reader;
 mod scanner;
 mod skim;
 mod strings;
 mod surrogates;
-pub mod value;
+pub(crate) mod value;
 
 pub use follow::{Place, Step};
 pub use jsonpath::Path;
@@ -40,8 +42,11 @@ pub use value::scalar_text;
 
 /// Says whether a text is one JSON value and nothing else to the parser that the SQL functions use, which nests to a depth of 200.
 pub fn is_json(text: &str) -> bool {
-    plain::is_plain_json(text.as_bytes()) || {
-        let mut parser = jiter::Jiter::new(text.as_bytes());
-        parser.next_skip().is_ok() && parser.finish().is_ok()
-    }
+    plain::is_plain_json(text.as_bytes()) || parses(text)
+}
+
+/// Says so by the parser alone.
+fn parses(text: &str) -> bool {
+    let mut parser = jiter::Jiter::new(text.as_bytes());
+    parser.next_skip().is_ok() && parser.finish().is_ok()
 }

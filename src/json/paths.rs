@@ -5,6 +5,8 @@
 //! document one walk in order (`skim`) finds the same. Where the walk meets an error or something odd, what it found is thrown away,
 //! and every path is looked up alone, by the parser of the functions and as they do. For half a surrogate pair both read U+FFFD.
 
+#![allow(clippy::indexing_slicing, reason = "nodes and paths are numbered here")]
+
 use aho_corasick::packed::Searcher;
 use memchr::memmem::Finder;
 

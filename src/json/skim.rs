@@ -8,6 +8,8 @@
 //! A document that is not sound up to there, or odd in another way (keys with escapes where some are wanted, deep nesting, an array
 //! as a whole), is not answered here.
 
+#![allow(clippy::indexing_slicing, reason = "places are numbered by the trie, bits by the block")]
+
 use super::block::{BLOCK, Classes, Escapes, Next, above, blanks, last, parity, places_of, scalar_end};
 use super::follow::{Place, look_up};
 use super::paths::{Node, Odd, Trie};

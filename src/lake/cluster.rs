@@ -1,8 +1,9 @@
 //! The order of rows inside a page: like beside like, while pages stay in the order of time.
 //!
-//! A file's rows come sorted by `started_at`. Documents of one workflow at one step share keys and values, and zstd finds what is
-//! alike only near by; so the rows of each whole page are put in the order of workflow and step. A page holds the same rows
-//! as before and so prunes by time as before. What does not fill a page stays in the order of time.
+//! The rows of a file come sorted by `started_at`. Documents of one workflow at one step share keys and values, and zstd finds a repetition
+//! only within its window. Each full page is therefore sorted by workflow and step. Sorting inside of a page changes neither which rows the page
+//! holds nor its bounds, so that the page index prunes by time as well as before. The rows at the end of a file that do not fill a page stay in
+//! the order of time.
 
 use std::collections::HashMap;
 

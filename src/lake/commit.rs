@@ -17,10 +17,10 @@ use serde_json::Value;
 use super::claims::{CHECK_KEY, Claims, LIVE_KEY, LiveFiles};
 use super::footer::NAN_KEY;
 use super::history::{LEDGER_KEY, TOKEN_KEY};
-use super::layout;
+use super::layout::{self, Version};
 use super::seal::{SEAL_KEY, Seal};
 use super::store::NotDurable;
-use super::table::{Table, Version, delta_error};
+use super::table::{Table, delta_error};
 use super::write::WrittenFile;
 use crate::error::{Error, Result};
 

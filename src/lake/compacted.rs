@@ -15,7 +15,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::hiding::Hidden;
 use super::history::commit_version;
-use super::table::Version;
+use super::layout::Version;
 
 /// What stands in for a commit whose actions are told with those of a later one.
 const NOTHING: &str = "{\"commitInfo\":{\"operation\":\"LOG COMPACTION\"}}\n";

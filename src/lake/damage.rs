@@ -13,8 +13,8 @@ use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use serde_json::Value;
 
 use super::history::commit_version;
+use super::layout::Version;
 use super::read::StoredFile;
-use super::table::Version;
 
 /// The file that names the newest checkpoint.
 pub(super) const LAST_CHECKPOINT: &str = "_last_checkpoint";

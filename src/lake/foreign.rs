@@ -16,7 +16,8 @@ use xxhash_rust::xxh3::Xxh3;
 
 use super::deletions::DeletionVector;
 use super::history::commit_version;
-use super::table::{Lake, Table, Version, delta_error};
+use super::layout::Version;
+use super::table::{Lake, Table, delta_error};
 use crate::error::{Error, Result};
 
 /// The folder of a Delta table's log.

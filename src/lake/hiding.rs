@@ -19,7 +19,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
 };
 
-use super::table::Version;
+use super::layout::Version;
 
 /// What one log is shown otherwise than it is.
 #[derive(Debug, Default)]

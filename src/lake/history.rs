@@ -10,7 +10,8 @@ use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::table::{Table, Version};
+use super::layout::Version;
+use super::table::Table;
 use crate::error::{Error, Result};
 
 /// The key under which a commit carries the ledger of its ingest.

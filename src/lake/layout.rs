@@ -7,7 +7,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
-use crate::schema::{COLUMNS, CONTENT_HASH, EXTRA, Kind};
+use crate::schema::{self, COLUMNS, CONTENT_HASH, EXTRA, Kind};
 
 /// The Delta table of sessions, a folder of the lake.
 pub const SESSIONS: &str = "workflow_sessions";
@@ -20,6 +20,9 @@ pub const QUARANTINE: &str = "quarantine";
 /// rewrite the lake at every ingest. A sighting is a few bytes beside the data, true whatever becomes of the table, and so
 /// may be committed before the ingest that found it.
 pub const SIGHTINGS: &str = "sightings";
+
+/// A version of a Delta table, from 0.
+pub type Version = u64;
 
 /// Rows of a data file at most. A file is what an update rewrites and what the log prunes: at 262,144 rows (some 45 MB) an
 /// ingest that changes one old session rewrites little, and ten million sessions are forty files. Two whole row groups.
@@ -157,4 +160,13 @@ fn column_properties(builder: WriterPropertiesBuilder, schema: &Schema, name: &s
             .set_column_encoding(path, Encoding::DELTA_BINARY_PACKED);
     }
     builder
+}
+
+/// Returns the columns of a table of the lake by its name.
+pub(super) fn table_schema(table: &str) -> SchemaRef {
+    match table {
+        QUARANTINE => schema::quarantine_schema(),
+        SIGHTINGS => schema::sightings_schema(),
+        _ => schema::stored_schema(),
+    }
 }

@@ -1,38 +1,39 @@
 //! The lake: Delta tables of Parquet files, written and committed by our own code through deltalake's log.
 //!
 //! [`Lake`] is a folder with three tables: `workflow_sessions`, `quarantine` and `sightings`. A [`Table`] opens and commits
-//! one of them, a [`Snapshot`] lists its data files with their statistics, [`mod@write`] makes new files. What is stored how, and
+//! one of them, a [`Snapshot`] lists its data files with their statistics, `write` makes new files. What is stored how, and
 //! why, stands in [`layout`].
 
 mod checked;
 mod claims;
-pub mod cluster;
-pub mod commit;
+pub(crate) mod cluster;
+pub(crate) mod commit;
 mod compacted;
 mod damage;
-pub mod deletions;
+pub(crate) mod deletions;
 mod encode;
 mod features;
-pub mod footer;
-pub mod foreign;
+pub(crate) mod footer;
+pub(crate) mod foreign;
 mod hiding;
-pub mod history;
+pub(crate) mod history;
 pub mod layout;
-pub mod ledger;
+pub(crate) mod ledger;
 pub mod preview;
-pub mod read;
+pub(crate) mod read;
 mod seal;
-pub mod snapshot;
+pub(crate) mod snapshot;
 mod statistics;
-pub mod store;
-pub mod table;
-pub mod write;
+pub(crate) mod store;
+pub(crate) mod table;
+pub(crate) mod write;
 mod writing;
 
 pub use commit::{Commit, CommitOutcome};
-pub use footer::{Footer, read_footers};
+pub use footer::{Footer, as_read, read_footers};
 pub use history::HistoryEntry;
+pub use layout::Version;
 pub use ledger::{Counts, FileLedger, Ledger, Warning, Warnings};
 pub use snapshot::{ColumnStatistics, DataFile, Snapshot};
-pub use table::{Lake, Table, Version};
+pub use table::{Lake, Table};
 pub use write::{FileLimits, FileWriter, Output, WrittenFile, discard};

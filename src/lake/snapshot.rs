@@ -13,9 +13,8 @@ use object_store::path::Path;
 use super::claims::{CHECK_KEY, Claims};
 use super::deletions::DeletionVector;
 use super::footer::NAN_KEY;
-use super::layout;
-use super::seal::{SEAL_KEY, Seal};
-use super::table::{Table, Version, table_schema};
+use super::layout::{self, Version, table_schema};
+use super::seal::{SEAL_KEY, Seal, Seals};
 use crate::error::{Error, Result};
 use crate::schema::Kind;
 
@@ -75,14 +74,26 @@ impl DataFile {
     }
 }
 
+/// What the data files of a version are read of.
+pub(super) struct Reading<'a> {
+    /// The lake's name.
+    pub(super) lake: &'a str,
+    /// The table's.
+    pub(super) table: &'a str,
+    /// Learns how the files can be checked.
+    pub(super) seals: &'a Seals,
+    /// Hears what is odd.
+    pub(super) tell: &'a dyn Fn(String),
+}
+
 impl Snapshot {
-    pub(super) fn read(table: &Table, state: &DeltaTableState) -> Result<Self> {
+    pub(super) fn read(of: &Reading<'_>, version: Version, state: &DeltaTableState) -> Result<Self> {
         let mut files = Vec::new();
         for view in state.log_data().iter() {
-            files.push(described(table, &view)?);
+            files.push(described(of, &view)?);
         }
         files.sort_by(|a, b| a.path.cmp(&b.path));
-        Ok(Self { version: table.version(), files: Arc::new(files) })
+        Ok(Self { version, files: Arc::new(files) })
     }
 
     /// Sums the rows of all files, or `None` where the log does not know.
@@ -97,18 +108,23 @@ impl Snapshot {
 }
 
 /// Reads what the log says of a file's rows and columns. Statistics that cannot be read are none, which prunes nothing.
-fn described(table: &Table, view: &LogicalFileView) -> Result<DataFile> {
+fn described(of: &Reading<'_>, view: &LogicalFileView) -> Result<DataFile> {
+    let Reading { lake, table, .. } = of;
+    let placed = |path: &str| match path.contains("://") {
+        true => Err("is outside of the lake".to_owned()),
+        false => Ok(PathBuf::from(path)),
+    };
+    let deletion = DeletionVector::of_view(view, placed)
+        .map_err(|what| Error::storage(*lake, format!("the deletion vector of {} {what}", view.path())))?;
     let statistics = view.stats();
     let mut parsed: serde_json::Value =
         statistics.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     #[expect(deprecated, reason = "nothing else tells the tags of a file")]
     let mut tags = view.add_action().tags.unwrap_or_default();
-    if !is_believed(view, &parsed, &tags) {
-        table.tell(format!(
-            "{}: {}/_delta_log: what the log says of {} is not what was written when the file was added, so its rows are counted and \
+    if deletion.is_none() && !is_believed(view, &parsed, &tags) {
+        (of.tell)(format!(
+            "{lake}: {table}/_delta_log: what the log says of {} is not what was written when the file was added, so its rows are counted and \
              searched without it; the log is damaged, or another program computed the statistics anew",
-            table.lake,
-            table.name,
             view.path()
         ));
         parsed = serde_json::Value::Null;
@@ -122,12 +138,6 @@ fn described(table: &Table, view: &LogicalFileView) -> Result<DataFile> {
         column.null_count =
             column.null_count.filter(|nulls| counted(nulls) && stored.is_none_or(|rows| *nulls <= rows));
     }
-    let placed = |path: &str| match path.contains("://") {
-        true => Err("is outside of the lake".to_owned()),
-        false => Ok(PathBuf::from(path)),
-    };
-    let deletion = DeletionVector::of_view(view, placed)
-        .map_err(|what| Error::storage(table.lake.clone(), format!("the deletion vector of {} {what}", view.path())))?;
     let rows = match &deletion {
         Some(deletion) => {
             // Deleted rows may be the null ones.
@@ -137,7 +147,7 @@ fn described(table: &Table, view: &LogicalFileView) -> Result<DataFile> {
         None => stored,
     };
     let nan = tags.get(NAN_KEY).cloned().flatten();
-    let schema = table_schema(table.name);
+    let schema = table_schema(table);
     for field in schema.fields().iter().filter(|field| field.data_type().is_floating()) {
         let is_known = |names: &String| !names.split(',').any(|name| name == field.name());
         columns.entry(field.name().clone()).or_default().may_be_nan = !nan.as_ref().is_some_and(is_known);
@@ -145,7 +155,7 @@ fn described(table: &Table, view: &LogicalFileView) -> Result<DataFile> {
     let values = view.partition_values_map();
     for field in schema.fields().iter().filter(|field| values.contains_key(field.name())) {
         let constant = constant(&values, field.name(), field.data_type())
-            .map_err(|words| Error::storage(format!("{}: {}", table.lake, view.path()), words))?;
+            .map_err(|words| Error::storage(format!("{lake}: {}", view.path()), words))?;
         let null_count = match constant.is_null() {
             true => rows,
             false => Some(0),
@@ -163,7 +173,7 @@ fn described(table: &Table, view: &LogicalFileView) -> Result<DataFile> {
     let file = DataFile { path: view.path().into_owned(), size_bytes: size_bytes(view), ..DataFile::default() };
     let seal = tags.get(SEAL_KEY).cloned().flatten();
     if let Some(seal) = seal.and_then(|tag| Seal::from_tag(&tag, file.size_bytes)) {
-        table.seals.learn(&file.location(), seal, file.size_bytes);
+        of.seals.learn(&file.location(), seal, file.size_bytes);
     }
     Ok(DataFile { rows, columns, is_ours: nan.is_some() || layout::is_named_as_ours(&view.path()), deletion, ..file })
 }
@@ -172,11 +182,11 @@ fn size_bytes(view: &LogicalFileView) -> u64 {
     u64::try_from(view.size()).unwrap_or_default()
 }
 
-/// Says whether the log says of a file what was written when it was added, as far as that is known: of files of ours. A program that
-/// deletes rows by a vector says that there are fewer, and keeps our tags.
+/// Says whether the log says of a file what was written when it was added, as far as that is known: of files of ours. Not to be asked of files
+/// with a deletion vector: a program that deletes rows says that there are fewer, and keeps our tags.
 fn is_believed(view: &LogicalFileView, statistics: &serde_json::Value, tags: &HashMap<String, Option<String>>) -> bool {
     let tag = |key: &str| tags.get(key).and_then(Option::as_deref);
-    let Some(check) = tag(CHECK_KEY).filter(|_| view.deletion_vector_descriptor().is_none()) else { return true };
+    let Some(check) = tag(CHECK_KEY) else { return true };
     let claims =
         Claims { path: &view.path(), size_bytes: size_bytes(view), statistics, nan: tag(NAN_KEY), seal: tag(SEAL_KEY) };
     claims.check() == check

@@ -1,8 +1,8 @@
 //! Object stores: the local file system made power-safe, and clouds where they are built in.
 //!
-//! object_store's local store renames a finished file into place but never calls fsync, so that a commit that was reported
-//! may be gone, or be an empty file, after a power failure. [`DurableLocal`] writes the temporary file, syncs it, links or renames
-//! it, and syncs the folder before it answers.
+//! object_store's local store renames a finished file into place and never calls fsync. After a power failure, a commit that was reported may be
+//! gone, or be an empty file. [`DurableLocal`] orders its steps so that this cannot happen: it writes a temporary file and syncs it, links or
+//! renames it into place, and syncs the folder. It answers after the last step.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions};

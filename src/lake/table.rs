@@ -19,14 +19,10 @@ use super::damage;
 use super::features::Facts;
 use super::hiding::{Hidden, Hiding};
 use super::history::HistoryEntry;
-use super::layout;
-use super::snapshot::Snapshot;
+use super::layout::{self, Version, table_schema};
+use super::snapshot::{Reading, Snapshot};
 use super::store::{DurableLocal, Layer, NotDurable, clear_staged, create_folder};
 use crate::error::{Error, Result, io_error};
-use crate::schema;
-
-/// A version of a Delta table, from 0.
-pub type Version = u64;
 
 /// A folder, local or in an object store, that holds the tables.
 #[derive(Debug, Clone)]
@@ -261,15 +257,6 @@ fn require_cloud(scheme: &str) -> Result<()> {
     Err(Error::NotBuilt {
         message: format!("this build cannot reach {scheme}:// lakes; build it with --features {feature}"),
     })
-}
-
-/// Returns the columns of a table of the lake by its name.
-pub(super) fn table_schema(table: &str) -> SchemaRef {
-    match table {
-        layout::QUARANTINE => schema::quarantine_schema(),
-        layout::SIGHTINGS => schema::sightings_schema(),
-        _ => schema::stored_schema(),
-    }
 }
 
 fn delta_columns(schema: &SchemaRef) -> Result<Vec<StructField>> {
@@ -528,7 +515,9 @@ impl Table {
             return Err(Error::storage(format!("{}: {}", self.lake, self.name), words));
         }
         let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
-        Snapshot::read(self, state)
+        let tell = |sentence| self.tell(sentence);
+        let reading = Reading { lake: &self.lake, table: self.name, seals: &self.seals, tell: &tell };
+        Snapshot::read(&reading, self.version(), state)
     }
 
     /// Returns the version that an application transaction of this name left, if it is in the log.

@@ -234,9 +234,9 @@ impl Job {
             }
             (Some(from), Some(last), None) => return Ok(Windows::One(Some(Window::span(from, last)?))),
             (Some(_), None, None) => {
-                return Err(Error::usage("--from has no end").with_hint("add --to, or --window day, week or month"));
+                return Err(Error::usage("⟨from⟩ has no end").with_hint("add ⟨to⟩, or ⟨window⟩ day, week or month"));
             }
-            (None, Some(_), _) => return Err(Error::usage("--to has no start").with_hint("add --from")),
+            (None, Some(_), _) => return Err(Error::usage("⟨to⟩ has no start").with_hint("add ⟨from⟩")),
             (None, None, _) => {}
         }
         let Some(unit) = unit else {
@@ -271,7 +271,7 @@ pub enum Windows {
 
 /// Reads a day as a parameter of type date is read: written out, or counted from the clock.
 fn local_day(name: &str, value: Value, clock: &Clock) -> Result<NaiveDate> {
-    let script = script::parse("--param", &format!("-- param: {name} date\nselect ${name}"))?;
+    let script = script::parse("⟨param⟩", &format!("-- param: {name} date\nselect ${name}"))?;
     let bound = script::bind(&script, &BTreeMap::from([(name.to_owned(), value)]), clock)?;
     match bound {
         ParamValues::Map(values) => match values.get(name).map(|value| &value.value) {
@@ -280,7 +280,7 @@ fn local_day(name: &str, value: Value, clock: &Clock) -> Result<NaiveDate> {
         },
         ParamValues::List(_) => None,
     }
-    .ok_or_else(|| Error::usage(format!("--param {name} is no day")).with_hint("write it as 2026-11-20 or yesterday"))
+    .ok_or_else(|| Error::usage(format!("⟨param⟩ {name} is no day")).with_hint("write it as 2026-11-20 or yesterday"))
 }
 
 impl ReportEntry {

@@ -9,10 +9,10 @@ use super::expect::{Check, Expectation, Tally};
 use super::manifest::{ReportRecord, ReportStatus, hash_text};
 use super::outputs::{Outputs, Shown, WrittenOutputs, all_files};
 use super::prepare::Prepared;
-use super::run::Request;
+use super::request::Request;
 use super::spec::{Report, prefixed};
 use super::veil::{Veil, Veiled};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, as_flags};
 use crate::format::FormatOptions;
 
 /// A report that has ended, with what the page shows of it.
@@ -58,12 +58,17 @@ fn record(veiled: Veiled) -> ReportRecord {
 
 /// Says of a report that could not be planned why; the error is masked already.
 pub fn broken(report: Report, error: &Error, veil: &Veil) -> Ended {
-    let record = ReportRecord {
-        error: Some(error.to_string()),
-        hint: error.hint().map(str::to_owned),
-        ..record(veil.definition(&report.definition))
-    };
+    let record = failed(record(veil.definition(&report.definition)), error);
     Ended { record, report, shown: None }
+}
+
+/// Adds to a record why its report failed.
+fn failed(record: ReportRecord, error: &Error) -> ReportRecord {
+    ReportRecord {
+        error: Some(as_flags(&error.to_string()).into_owned()),
+        hint: error.hint().map(|hint| as_flags(hint).into_owned()),
+        ..record
+    }
 }
 
 impl Surroundings {
@@ -103,8 +108,7 @@ impl Surroundings {
                 for file in all_files(&prepared.report) {
                     let _ = fs::remove_file(self.folder.join(file));
                 }
-                let record =
-                    ReportRecord { error: Some(error.to_string()), hint: error.hint().map(str::to_owned), ..record };
+                let record = failed(record, &error);
                 (Ended { record, report: prepared.report, shown: None }, Some(error))
             }
         }

@@ -110,7 +110,7 @@ impl Target {
         }
         let foreign = |what: String| {
             Err(Error::usage(format!("{:?} {what}", self.shown))
-                .with_hint("name a folder of its own for the reports with --out"))
+                .with_hint("name a folder of its own for the reports with ⟨out⟩"))
         };
         let Some(manifest) = Manifest::find(&self.folder)? else {
             return foreign("has files, but is not the folder of a run".to_owned());

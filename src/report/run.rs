@@ -21,60 +21,17 @@ use super::place::Target;
 use super::prepare::{Prepared, Recipe, prepare};
 use super::progress::{Event, Progress, Reading};
 use super::redact::Redaction;
+use super::request::{OnFailure, Request};
 use super::spec::Report;
 use super::veil::Veil;
 use super::window::{self, Window};
-use crate::engine::{EngineOptions, LakeView};
+use crate::engine::EngineOptions;
 use crate::error::{Error, Result, io_error};
 use crate::script;
 use crate::zones;
 
 /// Rows that the page shows of each report unless told otherwise.
 pub const HTML_ROWS: usize = 1_000;
-
-/// What becomes of a run when a report fails.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum OnFailure {
-    /// The run ends, and the earlier one stays.
-    #[default]
-    Stop,
-    /// The others are written, and the page says what failed.
-    KeepGoing,
-}
-
-/// Tells the seconds since the run began; who calls owns the clock.
-pub type Stopwatch = Arc<dyn Fn() -> f64 + Send + Sync>;
-
-/// A run to be made.
-#[derive(Clone)]
-pub struct Request {
-    /// The name of the job.
-    pub name: String,
-    /// Its title.
-    pub title: String,
-    /// What it is for.
-    pub description: Option<String>,
-    /// The reports, with the values of their parameters.
-    pub reports: Vec<Report>,
-    /// The tables.
-    pub view: LakeView,
-    /// The lake's absolute path or URL.
-    pub lake_uri: String,
-    /// Clock, zone, and the limits that all reports share.
-    pub engine: EngineOptions,
-    /// The memory of each report, where it is known already; else the limit is shared out among as many as run at once.
-    pub memory_bytes: Vec<Option<usize>>,
-    /// The stretch of time.
-    pub window: Option<Window>,
-    /// Whether personal data is masked.
-    pub privacy: Privacy,
-    /// Rows that the page shows of each report.
-    pub html_rows: usize,
-    /// What becomes of the run when a report fails.
-    pub on_failure: OnFailure,
-    /// The clock of the seconds in the manifest.
-    pub stopwatch: Stopwatch,
-}
 
 /// How a run ended.
 #[derive(Debug)]

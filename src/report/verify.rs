@@ -9,7 +9,8 @@ use serde_json::Value;
 use super::manifest::{Manifest, ReportRecord, ReportStatus};
 use super::place::Target;
 use super::progress::Progress;
-use super::run::{Carried, Errors, OnFailure, Outcome, PlannedRun, Request, Stopwatch, plan};
+use super::request::{OnFailure, Request, Stopwatch};
+use super::run::{Carried, Errors, Outcome, PlannedRun, plan};
 use super::spec::{Definition, Report};
 use super::veil::restored;
 use crate::engine::{At, EngineOptions, LakeView};
@@ -103,7 +104,7 @@ impl Again {
             let own = shown(record, name);
             let alone = missing.iter().all(|(other, same)| same != name || shown(other, name) == own);
             let id = if alone { String::new() } else { format!("{}.", record.definition.id) };
-            flags.push(format!("--param {id}{name}=…"));
+            flags.push(format!("⟨param⟩ {id}{name}=…"));
         }
         flags.sort();
         flags.dedup();

@@ -98,7 +98,7 @@ impl Window {
         while let Some(window) = windows.last().filter(|window| window.until <= last) {
             if windows.len() == MOST_WINDOWS {
                 return Err(Error::usage(format!("more than {MOST_WINDOWS} windows between {from} and {last}"))
-                    .with_hint("take a longer --window, or run it in parts"));
+                    .with_hint("take a longer ⟨window⟩, or run it in parts"));
             }
             windows.push(Self::containing(unit, window.until)?);
         }

@@ -104,7 +104,7 @@ fn mapped_targets(map: &[(String, String)]) -> Result<BTreeMap<String, HeaderMat
             None if matches!(ours.as_str(), "exported_at" | "_exported_at") => HeaderMatch::ExportedAt,
             None if ours.is_empty() => HeaderMatch::LeftOut,
             None => {
-                return Err(Error::usage(format!("--map names an unknown column {ours:?}"))
+                return Err(Error::usage(format!("⟨map⟩ names an unknown column {ours:?}"))
                     .with_hint(format!("the columns are {}", COLUMNS.map(|c| c.name).join(", "))));
             }
         };
@@ -148,7 +148,7 @@ pub fn match_headers<S: AsRef<str>>(headers: &[S], map: &[(String, String)]) -> 
     }
     if let Some((column, (first, _, Some(second)))) = winners.iter().find(|(_, (_, _, other))| other.is_some()) {
         return Err(Error::usage(format!("headers {:?} and {:?} both mean {column}", names[*first], names[*second]))
-            .with_hint("give one of them another meaning with --map, or leave it out with --map \"Their Header=\""));
+            .with_hint("give one of them another meaning with ⟨map⟩, or leave it out with ⟨map⟩ \"Their Header=\""));
     }
     let mut matches = Vec::with_capacity(names.len());
     let mut beaten = Vec::new();

@@ -1,9 +1,9 @@
 //! Chooses the leaves of a file from a sample of its rows, by what they are worth.
 //!
-//! A leaf is worth the rows that it serves, and costs the bytes that its values compress to, which the sample tells by compressing
-//! them. Of more leaves than there is room for, the most frequent stay. Of more bytes than there is room for, ids go first, then
-//! what costs most for each value. Ids are told by hardly repeating and being of one length: customer and order numbers are looked up
-//! one at a time, where an amount is added up and the first and last names in an e-mail address are searched for.
+//! A leaf is worth the rows that have a value, and costs the bytes that its values compress to. The cost is measured: the sample's values
+//! are compressed. Two limits hold. Of more leaves than a file may have, the most frequent stay. Of more bytes
+//! than the budget of bytes, ids give way first, then the leaves that cost most per value. A path holds ids if its values hardly repeat and
+//! have one length. Customer and order numbers are looked up one at a time, whereas amounts are added up and addresses are searched.
 //!
 //! What is long (notes, payloads) is never a leaf. What hardly repeats and is what another column holds already, such as the
 //! phone number that is in a column of its own, in `source_details` and once more inside `data`, would be stored two or three

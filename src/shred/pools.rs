@@ -1,14 +1,16 @@
 //! Pools: columns that the rare paths of a JSON column share.
 //!
-//! A path of one row in a thousand is not worth a column, but it is asked for all the same, and to find its few values in the text
-//! is to read all of it. A pool is a column of small JSON documents, `{"1f~":"2026-03-04"}`, one for each row that has some
-//! of the pool's paths and NULL for all others. The keys are the numbers of the paths in the footer's manifest, or their names where
-//! the sample did not have them: `{"/variables/court_date":"2026-03-04"}`. A question on such a path reads the pool in place of the text, by the same
-//! functions: values stand there as the document wrote them. What a question costs is what the other paths of its pool take, so a
-//! pool is for few rows, and the rarest paths share with the rarest.
+//! A path that one row in a thousand has is not worth a column of its own. Queries ask for it all the same, and would read the whole text for
+//! its few values. A pool is a column that many such paths share. Its value in a row is a small JSON document with the row's values at the
+//! pool's paths, such as `{"1f~":"2026-03-04"}`; a row that has none of the paths has NULL. A key of the document is the number of the path
+//! in the footer's manifest, or the path itself where the sample did not have it: `{"/variables/court_date":"2026-03-04"}`. Values are written as
+//! the session's document has them, so that the same functions read a pool in place of the text.
 //!
-//! The first pool is for paths that the sample did not have. Objects whose keys are ids or names would fill it with the whole
-//! document once more; they are told by the many keys that the sample had only once, and stay in the text.
+//! A query on one path decodes the values of all paths of its pool. For that reason a pool holds few rows, and paths share a pool with paths of
+//! about the same frequency, from the rarest up.
+//!
+//! The first pool takes the paths that the sample did not have. An object whose keys are ids or names has new keys in every document and
+//! would copy the document into the pool. The sample tells such an object by its many keys that one row has, and its keys stay in the text.
 
 use std::collections::{BTreeMap, HashMap};
 

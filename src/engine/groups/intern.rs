@@ -1,8 +1,8 @@
-//! Numbers for values: equal values of a column get equal codes, counted from 0 in the order in which they come.
+//! Interning: equal values of a column get equal codes, counted from 0 in the order in which the values are met.
 //!
-//! Texts are told apart by their views. A short text is its view. A long one is a place in a buffer, and where a column comes from
-//! a dictionary, equal texts are the same place: one that was met before needs no look at its bytes. What is met at a new place is
-//! compared as text.
+//! A text is looked up by its view, the 16 bytes that Arrow has for it. The view of a short text holds the text itself. The view of a long
+//! text holds a place in a buffer, and texts that were decoded from one dictionary entry have one place. A place that was met before in this
+//! batch therefore has its code without a look at the bytes. Only a text at a new place is hashed and compared.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
@@ -21,7 +21,7 @@ use datafusion::arrow::datatypes::{
 use datafusion::common::{Result, internal_datafusion_err};
 use xxhash_rust::xxh3::xxh3_64;
 
-/// Batches for which places are not asked after one in which they hardly told anything.
+/// After a batch whose places were hardly ever met before, places are not looked up in this many batches.
 const BATCHES_WITHOUT_PLACES: u32 = 16;
 
 /// A hasher for numbers that are looked up by the million, and for texts.
@@ -66,8 +66,8 @@ const NULL: u32 = u32::MAX;
 /// The slots of a [`Memo`]: a power of two.
 const SLOTS: usize = 1_024;
 
-/// Remembers the codes of keys that came lately, each in the one slot that it leads to. Nearly every row of a column of few values
-/// is answered here, in a third of the time that a table takes.
+/// A direct-mapped cache of codes: each key leads to one slot, which holds the key that came last. Nearly every row of a column of few
+/// values is answered by the cache, in a third of the time that a hash table takes.
 #[derive(Debug)]
 struct Memo<K> {
     keys: Box<[K]>,
@@ -280,7 +280,7 @@ struct Texts {
     /// Codes of views: short texts, and places of long ones in the buffers of the newest batch.
     memo: Memo<u128>,
     known: KnownTexts,
-    /// The buffers that places are in. They are held, so that no others can have their addresses.
+    /// The buffers that the places point into. The set holds them: as long as it does, no other buffer can get the same address.
     buffers: Vec<Buffer>,
     without_places: u32,
 }

@@ -1,10 +1,12 @@
-//! Sorting by the first bits of each row's key.
+//! Sorting by a prefix of each row's key.
 //!
-//! The stock operator sorts each batch by comparing column after column, then merges the batches by keys written as bytes; for the
-//! million sessions of a window by caller that is most of the query. [`PrefixSortExec`] holds the batches, packs the first 128 bits of
-//! each row's key into a number, sorts the numbers, and compares columns only where numbers are equal. Rows with equal keys stay
-//! in the order they came in. It stands in place of the stock operator where there is no limit and the first column
-//! is of a type that packs. Where the rows do not fit into memory it gives them to the stock operator, which spills.
+//! DataFusion's operator sorts each batch by comparing column after column, then merges the batches by keys in row format. For a window by
+//! caller over a million sessions, that is most of the query. [`PrefixSortExec`] buffers all batches. It packs the first 128 bits of each
+//! row's key into a number whose order is that of the keys, and sorts pairs of number and row. It compares columns only for rows whose
+//! numbers are equal. The sort is stable: rows with equal keys keep the order of the input.
+//!
+//! The operator takes the place of DataFusion's where the sort has no limit and the type of the first column can be packed. Where the rows do
+//! not fit into memory, the operator hands them to DataFusion's, which spills.
 
 mod exec;
 mod prefix;

@@ -12,7 +12,7 @@ use datafusion::common::Result;
 
 /// Bits of a prefix.
 const BITS: u32 = 128;
-/// Texts fill what is left of a prefix, if it is at least so many bits: less tells few apart.
+/// A text takes all bits that the prefix has left, where these are at least so many: fewer tell hardly any two texts apart.
 const TEXT_BITS: u32 = 16;
 
 /// Says whether values of a type have bits that sort as they do.
@@ -59,7 +59,7 @@ impl Key {
 struct Prefixes {
     rows: Vec<Key>,
     bits_left: u32,
-    /// Whether the prefixes hold all of the columns so far.
+    /// Whether each prefix holds the whole key so far. If it does, rows with equal prefixes have equal keys and are not compared.
     is_whole: bool,
 }
 

@@ -1,10 +1,12 @@
 //! `lag`, `lead` and `row_number` over sorted rows, a batch at a time.
 //!
-//! The stock operator keeps a state for each partition of the window and computes one row after the other: a million sessions of
-//! 800,000 callers take it more than a second. Where the rows come sorted by the partition's expressions, a neighbour's value is
-//! the column moved by some rows, and null where that leaves the partition. [`ShiftWindowExec`] stands in place of
-//! the stock operator where all functions of a window are such; everything else stays as it is: IGNORE NULLS, offsets that
-//! are not constant, input sorted only in part.
+//! DataFusion's operator keeps a state for each window partition and evaluates row by row, which takes more than a second for a million
+//! sessions of 800,000 callers. Where the input is sorted by the partition keys, `lag(x, n)` is the column `x` shifted by `n` rows, with the
+//! default in each row whose neighbour lies in another partition. `row_number` is the row's number less that of the first row of its
+//! partition. [`ShiftWindowExec`] computes both with Arrow's kernels.
+//!
+//! The operator takes the place of DataFusion's where every function of the window is one of these. DataFusion's operator stays for IGNORE
+//! NULLS, for offsets that are not constant, and where the input is sorted by some of the partition keys only.
 
 mod exec;
 mod function;

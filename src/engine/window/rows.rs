@@ -1,5 +1,7 @@
-//! The rows of a window that are still needed: those before the current batch up to the farthest `lag`, those after it up to the
-//! farthest `lead`.
+//! The sliding buffer of a window: the batches that the current batch's neighbours may be in.
+//!
+//! Let `b` be the farthest `lag` and `a` the farthest `lead`. A batch can be given out as soon as `a` rows behind it have come, or the input
+//! has ended. A batch that was given out is kept until `b` rows behind it have been given out too.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -25,7 +27,8 @@ struct Piece {
     len: usize,
     /// The values of each function's rows; none for `row_number`.
     values: Vec<Option<ArrayRef>>,
-    /// The row, counted over all batches, that each row's partition begins with: the same number is the same partition.
+    /// For each row, the number of the first row of its partition, counted over all batches. Two rows are of one partition if and only if
+    /// these numbers are equal.
     begins: Vec<u64>,
     /// The number of the first row, counted over all batches.
     first: u64,
@@ -40,7 +43,7 @@ pub(super) struct Rows {
     farthest_before: usize,
     farthest_after: usize,
     pieces: VecDeque<Piece>,
-    /// How many of the first pieces are given out and kept for rows to come.
+    /// How many pieces at the front were given out already. They stay as long as rows to come may ask for theirs.
     given: usize,
     given_rows: usize,
     kept_rows: usize,
@@ -179,7 +182,8 @@ impl Rows {
 
     /// Computes the column of a function: its values, moved, with the default outside of a row's partition.
     fn neighbours(&self, index: usize, neighbour: &Neighbour, piece: &Piece) -> Result<ArrayRef> {
-        // Rows by their place among those kept; `missing` of them would stand before the first.
+        // Each row's neighbour is looked up by its place among the rows that are kept. The neighbours of the first `missing` rows would stand
+        // before the first row that is kept, and are in no partition.
         let (from, missing) = match self.given_rows.checked_add(neighbour.after) {
             Some(from) if from >= neighbour.before => (from - neighbour.before, 0),
             _ => (0, neighbour.before - self.given_rows),

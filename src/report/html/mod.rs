@@ -27,8 +27,6 @@ use super::chart::{self, ChartSpec};
 use crate::Result;
 use crate::format::sink_error;
 
-pub use escape::file_address;
-
 const STYLE: &str = include_str!("style.css");
 
 /// A page of reports.

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use crate::error::as_flags;
 use crate::zones::Tz;
 
 use super::escape::Escaped;
@@ -96,7 +97,7 @@ fn not_drawn(error: &crate::Error, out: &mut String) {
         Some(hint) => format!("{error}; {hint}"),
         None => error.to_string(),
     };
-    let _ = writeln!(out, "<p class=\"note warn\">The chart could not be drawn: {}</p>", Escaped(&says));
+    let _ = writeln!(out, "<p class=\"note warn\">The chart could not be drawn: {}</p>", Escaped(&as_flags(&says)));
 }
 
 /// Says that rows are left out, and where they are.

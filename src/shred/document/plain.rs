@@ -1,8 +1,10 @@
 //! The quick walk, over documents in which nothing is unusual.
 //!
-//! Documents of one workflow have their keys in one order, so a key is mostly found by comparing what the document says with the
-//! one that came next before, without looking for its end. What `json::plain` does not take is not taken here either, and is
-//! left to the parser: the two agree on all else, and on where each value ends.
+//! Documents of one workflow have their keys in one order. The walk therefore guesses the next key: it is the one that followed the
+//! current key in the document before. One comparison of bytes confirms the guess, and the end of the key need not be searched for.
+//!
+//! The walk gives up on whatever `json::plain` does not accept, and the parser then walks the document from its beginning. On all documents
+//! that the walk accepts, the two agree on every value and on where it ends.
 
 use jiter::Jiter;
 

@@ -7,9 +7,8 @@ use std::sync::Arc;
 
 use arrow::array::AsArray;
 use sessionlake::engine::{Engine, Leaves};
-use sessionlake::lake::write::FileLimits;
-use sessionlake::shred::MANIFEST_KEY;
-use sessionlake::shred::elements::MAX_ELEMENTS;
+use sessionlake::lake::FileLimits;
+use sessionlake::shred::{MANIFEST_KEY, MAX_ELEMENTS};
 
 use super::documents::Random;
 use super::plans::bytes_scanned;

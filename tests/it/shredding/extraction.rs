@@ -8,7 +8,7 @@ use arrow::datatypes::Field;
 use datafusion::common::ScalarValue;
 use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF};
-use sessionlake::engine::leaves::extract::{Extractions, MAX_COLUMNS, Reading, Step};
+use sessionlake::engine::extract::{Extractions, MAX_COLUMNS, Reading, Step};
 use sessionlake::functions::{self, Asked};
 
 use super::documents::{PATHS, Random, documents};

@@ -10,8 +10,7 @@ use object_store::ObjectStore;
 use object_store::local::LocalFileSystem;
 use sessionlake::engine::{Engine, Leaves};
 use sessionlake::lake::preview::Preview;
-use sessionlake::lake::write::FileLimits;
-use sessionlake::lake::{DataFile, FileWriter, Footer, Output, read_footers};
+use sessionlake::lake::{DataFile, FileLimits, FileWriter, Footer, Output, read_footers};
 
 use super::documents::{COPIED, documents};
 use super::{answer, batch, data_files, engine, write, write_batches};

@@ -12,8 +12,8 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions, Parq
 use parquet::file::metadata::{KeyValue, ParquetMetaDataReader};
 use parquet::file::properties::WriterProperties;
 use sessionlake::engine::{At, Leaves};
-use sessionlake::lake::footer::as_read;
-use sessionlake::lake::write::FileLimits;
+use sessionlake::lake::FileLimits;
+use sessionlake::lake::as_read;
 use sessionlake::lake::{DataFile, Lake, Version};
 use sessionlake::shred::MANIFEST_KEY;
 

@@ -1,7 +1,7 @@
 //! Reads values whose places in their documents are known, as the functions of datafusion-functions-json do.
 //!
-//! The functions that most queries call are read here, straight into the column that they return. For all others the text of
-//! the value is taken, as a view into its document, and the function itself reads that.
+//! For the functions that most queries call, this module parses the value and appends it to the column that the function returns. For every
+//! other function the column holds the text of the value, as a view into its document, and the function itself parses that text.
 
 use std::ops::Range;
 use std::sync::Arc;
