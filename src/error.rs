@@ -2,7 +2,11 @@
 //!
 //! A caller of the library matches on the kind to decide what to do; the command line maps it to an exit code. Messages are
 //! lower case without a full stop, quote the bad value, and carry a hint where one helps.
+//!
+//! An option that a message or a hint is about stands in angle brackets, as in "raise ⟨memory-limit⟩": the command line, a job and code
+//! each write it in another way, and [`spelt`] does so. The names are those of the flags, without dashes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -165,6 +169,64 @@ impl DamagedFile {
     }
 }
 
+/// Writes the options that a text names, each as `spell` has it.
+///
+/// Every other character stays as it is, brackets around what is no name of an option too.
+pub fn spelt(text: &str, spell: impl Fn(&str) -> String) -> Cow<'_, str> {
+    let Some((before, mut rest)) = text.split_once('⟨') else { return Cow::Borrowed(text) };
+    let mut written = before.to_owned();
+    loop {
+        match rest.split_once('⟩') {
+            Some((name, behind)) if is_option(name) => {
+                written.push_str(&spell(name));
+                rest = behind;
+            }
+            _ => written.push('⟨'),
+        }
+        let Some((before, behind)) = rest.split_once('⟨') else {
+            written.push_str(rest);
+            return Cow::Owned(written);
+        };
+        written.push_str(before);
+        rest = behind;
+    }
+}
+
+/// Writes the options that a text names as flags: for the command line, and for what is stored, which is read with it.
+pub fn as_flags(text: &str) -> Cow<'_, str> {
+    spelt(text, |name| format!("--{name}"))
+}
+
+/// Tells whether a text names an option.
+pub(crate) fn names_option(text: &str, name: &str) -> bool {
+    text.split('⟨').skip(1).any(|rest| rest.split_once('⟩').is_some_and(|(found, _)| found == name))
+}
+
+fn is_option(name: &str) -> bool {
+    name.starts_with(|c: char| c.is_ascii_lowercase()) && name.bytes().all(|b| b.is_ascii_lowercase() || b == b'-')
+}
+
+/// What has been spilled takes more disk than the session may use. It comes as the cause of an engine's error.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("spilling takes more disk than ⟨spill-limit⟩ allows")]
+pub struct SpillLimit;
+
+impl SpillLimit {
+    /// Tells whether an error, or any that it came from, is this one.
+    pub fn is_behind(error: &(dyn std::error::Error + 'static)) -> bool {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            // An I/O error shows the source of what it carries, and not that itself.
+            let carried = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+            if error.is::<Self>() || carried.is_some_and(|carried| carried.is::<Self>()) {
+                return true;
+            }
+            next = error.source();
+        }
+        false
+    }
+}
+
 /// A place in an input: the file, and as much of line, column and byte offset as is known. Lines and columns count from 1.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Place {
@@ -261,9 +323,13 @@ impl From<datafusion::error::DataFusionError> for Error {
         if DamagedFile::behind(&error).is_some() {
             return Self::storage("reading the lake", error);
         }
+        if SpillLimit::is_behind(&error) {
+            let hint = Some("raise ⟨spill-limit⟩, or let the query read less".to_owned());
+            return Self::Limit { message: SpillLimit.to_string(), hint };
+        }
         let (context, message) = match error.find_root() {
             E::ResourcesExhausted(message) => {
-                let hint = Some("raise --memory-limit, or let the query read less".to_owned());
+                let hint = Some("raise ⟨memory-limit⟩, or let the query read less".to_owned());
                 return Self::Limit { message: message.clone(), hint };
             }
             E::ObjectStore(error) => ("object store", error.to_string()),
@@ -329,6 +395,11 @@ pub fn io_error(path: impl Into<PathBuf>) -> impl FnOnce(std::io::Error) -> Erro
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use arrow::error::ArrowError;
+    use datafusion::error::DataFusionError;
+
     use super::*;
 
     #[test]
@@ -362,5 +433,38 @@ mod tests {
         let error = Error::from(datafusion::error::DataFusionError::from(read).context("a scan"));
         assert_eq!(error.to_string(), "lake/a.parquet: is damaged");
         assert!(matches!(error, Error::Storage { .. }));
+    }
+
+    #[test]
+    fn options_are_written_as_flags_and_all_else_stays() {
+        for (text, flags) in [
+            ("nothing", "nothing"),
+            ("raise ⟨memory-limit⟩, or wait", "raise --memory-limit, or wait"),
+            ("⟨null-mark⟩ 'NaN' or ⟨dialect⟩", "--null-mark 'NaN' or --dialect"),
+            ("⟨Their Header⟩ ⟨map⟩", "⟨Their Header⟩ --map"),
+            ("⟨⟨map⟩ ⟩ ⟨", "⟨--map ⟩ ⟨"),
+            ("⟨-x⟩⟨⟩", "⟨-x⟩⟨⟩"),
+        ] {
+            assert_eq!(as_flags(text), flags, "{text}");
+        }
+        assert_eq!(spelt("set ⟨time-zone⟩", |name| name.replace('-', "_")), "set time_zone");
+        assert!(names_option("with ⟨columns⟩", "columns") && !names_option("with columns", "columns"));
+    }
+
+    #[test]
+    fn the_limit_on_spilling_is_known_behind_the_errors_of_the_engine() {
+        let io = || std::io::Error::other(SpillLimit);
+        let arrow = || ArrowError::IoError("it says something".to_owned(), io());
+        for error in [
+            DataFusionError::IoError(io()),
+            DataFusionError::ArrowError(Box::new(arrow()), None),
+            DataFusionError::Shared(Arc::new(DataFusionError::External(Box::new(arrow())))),
+        ] {
+            let error = Error::from(error);
+            assert!(matches!(error, Error::Limit { .. }), "{error}");
+            assert_eq!(error.to_string(), "spilling takes more disk than ⟨spill-limit⟩ allows");
+        }
+        let full = std::io::Error::from(std::io::ErrorKind::StorageFull);
+        assert!(matches!(Error::from(DataFusionError::IoError(full)), Error::Storage { .. }));
     }
 }

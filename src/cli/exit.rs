@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use sessionlake::error::without_passwords;
+use sessionlake::error::{as_flags, without_passwords};
 use sessionlake::{Error, Result};
 use tokio::sync::Notify;
 
@@ -62,16 +62,15 @@ pub fn report(error: &Error) -> ExitCode {
 
 /// Prints an error with its hint to stderr.
 pub fn print(error: &Error) {
-    let mut stderr = std::io::stderr().lock();
-    let _ = writeln!(stderr, "error: {}", without_passwords(&error.to_string()));
+    note(&format!("error: {error}"));
     if let Some(hint) = error.hint() {
-        let _ = writeln!(stderr, "hint: {hint}");
+        note(&format!("hint: {hint}"));
     }
 }
 
-/// Prints a line to stderr.
+/// Prints a line to stderr. The options that the library names in it are flags here.
 pub fn note(line: &str) {
-    let _ = writeln!(std::io::stderr().lock(), "{}", without_passwords(line));
+    let _ = writeln!(std::io::stderr().lock(), "{}", without_passwords(&as_flags(line)));
 }
 
 /// Wraps a failure to start the runtime.

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::Utc;
 use clap::{Args as ClapArgs, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sessionlake::error::as_flags;
 use sessionlake::ingest::{
     self, Encoding, IngestOptions, InputFormat, Ledger, Limits, Progress, ReadOptions, RecordsPath, SourceFile,
 };
@@ -158,6 +159,7 @@ impl ReadArgs {
     pub fn options(&self, settings: &Settings) -> Result<ReadOptions> {
         self.options_of_flags(settings).map_err(|error| match error {
             Error::Usage { message, hint } => {
+                let message = as_flags(&message).into_owned();
                 let place = self.places.iter().find(|(flag, _)| message.starts_with(&format!("{flag} ")));
                 let message = place.map_or(message.clone(), |(_, place)| format!("{place}: {message}"));
                 Error::Usage { message, hint }
@@ -264,7 +266,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
             print_text(&format!("{text}\n"))?;
         }
         LedgerFormat::Text if shared.quiet => {}
-        LedgerFormat::Text => print_text(&describe(&ledger))?,
+        LedgerFormat::Text => print_text(&as_flags(&describe(&ledger)))?,
     }
     let mut code = exit::FINE;
     for (_, reason) in ledger.refused() {

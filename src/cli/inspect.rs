@@ -6,6 +6,7 @@ use arrow::util::display::array_value_to_string;
 use chrono::{DateTime, SecondsFormat, Utc};
 use clap::Args as ClapArgs;
 use sessionlake::Result;
+use sessionlake::error::as_flags;
 use sessionlake::format::OutputFormat;
 use sessionlake::ingest::{self, Encoding, Inspection, Look, SourceFile};
 use sessionlake::schema::{COLUMNS, EXPORTED_AT, Kind};
@@ -223,7 +224,7 @@ fn oddities(found: &Inspection) -> Vec<Vec<String>> {
     let look = &found.suggested;
     let sentences = look.missing.iter().chain(&look.notes).chain(&found.doubts);
     rows.extend(sentences.map(|sentence| vec![String::new(), sentence.clone()]));
-    rows
+    rows.iter().map(|row| row.iter().map(|cell| as_flags(cell).into_owned()).collect()).collect()
 }
 
 /// Writes the command that takes the file in.
@@ -248,7 +249,7 @@ fn words_of(flag: &[String]) -> Vec<String> {
     let mut words = Vec::new();
     for pair in flag.chunks(2) {
         match pair {
-            [name, value] => push_flag(&mut words, name.trim_start_matches('-'), value),
+            [name, value] => push_flag(&mut words, name.trim_matches(['⟨', '⟩']), value),
             _ => words.extend(pair.iter().cloned()),
         }
     }

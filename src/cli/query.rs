@@ -269,12 +269,6 @@ fn lines_of_plans(batch: &RecordBatch) -> Result<RecordBatch> {
 
 /// Gives an engine's error its place in the script, with the tables' names for a hint.
 pub fn located(error: datafusion::error::DataFusionError, script: &Script, statement: &Statement) -> Error {
-    // The engine reports this limit as a failed write, under a name of its own.
-    if error.to_string().contains("max_temp_directory_size") {
-        let message = "spilling takes more disk than --spill-limit allows".to_owned();
-        let hint = Some("raise --spill-limit, or let the query read less".to_owned());
-        return script.placed(statement, Error::Limit { message, hint });
-    }
     let tables = TABLES.map(|table| table.name.trim_matches('"'));
     script::locate_among(error, script, Some(statement), &tables)
 }

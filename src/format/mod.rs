@@ -104,7 +104,7 @@ impl OutputFormat {
         let ending = path.extension().map(|ending| ending.to_string_lossy().into_owned());
         ending.as_deref().and_then(find).ok_or_else(|| {
             Error::usage(format!("no output format goes with the ending of {:?}", path.display().to_string()))
-                .with_hint(format!("name one with --format: {}", list()))
+                .with_hint(format!("name one with ⟨format⟩: {}", list()))
         })
     }
 

@@ -43,70 +43,70 @@ const DELIMITED: &[Family] = &[Family::Delimited];
 
 const RULES: [Rule; 10] = [
     Rule {
-        flag: "--dialect",
+        flag: "⟨dialect⟩",
         says: "is one of delimited text",
         families: DELIMITED,
         refuses: true,
         is_given: |options| options.dialect.is_some(),
     },
     Rule {
-        flag: "--delimiter",
+        flag: "⟨delimiter⟩",
         says: "says what stands between the fields of delimited text",
         families: DELIMITED,
         refuses: false,
         is_given: |options| alone(options).delimiter.is_some(),
     },
     Rule {
-        flag: "--quote",
+        flag: "⟨quote⟩",
         says: "says what stands around the fields of delimited text",
         families: DELIMITED,
         refuses: false,
         is_given: |options| alone(options).quote != b'"' || alone(options).escape == Escape::Nothing,
     },
     Rule {
-        flag: "--escape",
+        flag: "⟨escape⟩",
         says: "says how delimited text is escaped",
         families: DELIMITED,
         refuses: false,
         is_given: |options| !matches!(alone(options).escape, Escape::Doubled | Escape::Nothing),
     },
     Rule {
-        flag: "--comment",
+        flag: "⟨comment⟩",
         says: "says how comments in delimited text begin",
         families: DELIMITED,
         refuses: false,
         is_given: |options| options.declared.comment.is_some(),
     },
     Rule {
-        flag: "--skip-lines",
+        flag: "⟨skip-lines⟩",
         says: "leaves out lines of delimited text or rows of a sheet",
         families: &[Family::Delimited, Family::Sheet],
         refuses: true,
         is_given: |options| options.declared.skip_lines > 0,
     },
     Rule {
-        flag: "--columns",
+        flag: "⟨columns⟩",
         says: "names the columns of records that come without names",
         families: &[Family::Delimited, Family::Json, Family::Sheet],
         refuses: true,
         is_given: |options| !options.declared.columns.is_empty(),
     },
     Rule {
-        flag: "--records",
+        flag: "⟨records⟩",
         says: "says where in a JSON document the records are",
         families: &[Family::Json],
         refuses: true,
         is_given: |options| options.records.is_some(),
     },
     Rule {
-        flag: "--sheet",
+        flag: "⟨sheet⟩",
         says: "names the sheet of a workbook",
         families: &[Family::Sheet],
         refuses: false,
         is_given: |options| options.sheet.is_some(),
     },
     Rule {
-        flag: "--encoding",
+        flag: "⟨encoding⟩",
         says: "names the character set of a text",
         families: &[Family::Delimited, Family::Json],
         refuses: false,
@@ -128,7 +128,7 @@ pub(super) fn check(format: InputFormat, options: &ReadOptions, name: &str) -> R
     let mut notes = Vec::new();
     for rule in RULES.iter().filter(|rule| !rule.families.contains(&family) && (rule.is_given)(options)) {
         let flag = match &options.dialect {
-            Some((dialect, _)) if rule.flag == "--dialect" => format!("--dialect {dialect}"),
+            Some((dialect, _)) if rule.flag == "⟨dialect⟩" => format!("⟨dialect⟩ {dialect}"),
             _ => rule.flag.to_owned(),
         };
         if rule.refuses {
@@ -143,18 +143,18 @@ pub(super) fn check(format: InputFormat, options: &ReadOptions, name: &str) -> R
 /// Says what to do in place of an option, with those parts of a dialect that mean something for every format.
 fn advice(rule: &Rule, options: &ReadOptions) -> String {
     let leave_out = format!("take it in by a run of its own, without {}", rule.flag);
-    if rule.flag != "--dialect" {
+    if rule.flag != "⟨dialect⟩" {
         return leave_out;
     }
     let declared = &options.declared;
-    let mut parts: Vec<String> = declared.nulls.iter().map(|mark| format!("--null-mark '{mark}'")).collect();
+    let mut parts: Vec<String> = declared.nulls.iter().map(|mark| format!("⟨null-mark⟩ '{mark}'")).collect();
     if declared.decimal_comma {
-        parts.push("--decimal-mark ,".to_owned());
+        parts.push("⟨decimal-mark⟩ ,".to_owned());
     }
     if let Some(mark) = declared.thousands {
-        parts.push(format!("--thousands-mark \"{mark}\""));
+        parts.push(format!("⟨thousands-mark⟩ \"{mark}\""));
     }
-    parts.extend(declared.dates.flag().map(|name| format!("--date-format {name}")));
+    parts.extend(declared.dates.flag().map(|name| format!("⟨date-format⟩ {name}")));
     match parts.as_slice() {
         [] => leave_out,
         parts => format!("{leave_out}; its texts are read in the same way with {}", parts.join(" ")),
@@ -177,42 +177,28 @@ pub(super) fn described(format: InputFormat) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use super::super::format_tests::options;
+    use super::super::format_tests::{FORMATS, options};
     use super::super::wrapped::RecordsPath;
     use super::*;
-
-    const FORMATS: [InputFormat; 11] = [
-        InputFormat::Csv,
-        InputFormat::Tsv,
-        InputFormat::Ndjson,
-        InputFormat::JsonArray,
-        InputFormat::Pages,
-        InputFormat::Parquet,
-        InputFormat::Arrow,
-        InputFormat::Xlsx,
-        InputFormat::Ods,
-        InputFormat::Delta,
-        InputFormat::Avro,
-    ];
 
     /// Options with nothing but what a flag gives.
     fn given(flag: &str) -> ReadOptions {
         let mut options = options();
         match flag {
-            "--dialect" => {
+            "⟨dialect⟩" => {
                 let (declared, format) = Declared::preset("excel-de").unwrap();
                 options.declared = declared;
                 options.dialect = Some(("excel-de".to_owned(), format));
             }
-            "--delimiter" => options.declared.delimiter = Some(b'|'),
-            "--quote" => options.declared.quote = b'\'',
-            "--escape" => options.declared.escape = Escape::Backslash,
-            "--comment" => options.declared.comment = Some(b'#'),
-            "--skip-lines" => options.declared.skip_lines = 2,
-            "--columns" => options.declared.columns = vec!["session_id".to_owned()],
-            "--records" => options.records = Some(RecordsPath::parse("$.data").unwrap()),
-            "--sheet" => options.sheet = Some("2".to_owned()),
-            "--encoding" => options.encoding = Encoding::Cp1252,
+            "⟨delimiter⟩" => options.declared.delimiter = Some(b'|'),
+            "⟨quote⟩" => options.declared.quote = b'\'',
+            "⟨escape⟩" => options.declared.escape = Escape::Backslash,
+            "⟨comment⟩" => options.declared.comment = Some(b'#'),
+            "⟨skip-lines⟩" => options.declared.skip_lines = 2,
+            "⟨columns⟩" => options.declared.columns = vec!["session_id".to_owned()],
+            "⟨records⟩" => options.records = Some(RecordsPath::parse("$.data").unwrap()),
+            "⟨sheet⟩" => options.sheet = Some("2".to_owned()),
+            "⟨encoding⟩" => options.encoding = Encoding::Cp1252,
             other => panic!("{other}"),
         }
         options
@@ -234,7 +220,7 @@ mod tests {
                         assert!(rule.refuses && !means_something, "{} {format:?}: {error}", rule.flag);
                         let (message, hint) = (error.to_string(), error.hint().unwrap().to_owned());
                         assert!(message.starts_with(&format!("x: is {}, and {}", described(format), rule.flag)));
-                        assert!(hint.contains(&format!("without {}", rule.flag)) && !hint.contains("--input-format"));
+                        assert!(hint.contains(&format!("without {}", rule.flag)) && !hint.contains("⟨input-format⟩"));
                     }
                 }
             }
@@ -243,9 +229,9 @@ mod tests {
 
     #[test]
     fn what_a_dialect_says_of_values_is_named_for_formats_without_fields() {
-        let error = check(InputFormat::Xlsx, &given("--dialect"), "a.xlsx").unwrap_err();
-        assert_eq!(error.to_string(), "a.xlsx: is an XLSX workbook, and --dialect excel-de is one of delimited text");
-        let hint = "take it in by a run of its own, without --dialect; its texts are read in the same way with --decimal-mark , --date-format de";
+        let error = check(InputFormat::Xlsx, &given("⟨dialect⟩"), "a.xlsx").unwrap_err();
+        assert_eq!(error.to_string(), "a.xlsx: is an XLSX workbook, and ⟨dialect⟩ excel-de is one of delimited text");
+        let hint = "take it in by a run of its own, without ⟨dialect⟩; its texts are read in the same way with ⟨decimal-mark⟩ , ⟨date-format⟩ de";
         assert_eq!(error.hint(), Some(hint));
     }
 

@@ -4,8 +4,10 @@
 //! the converter. A format says where the next record ends ([`Splitter`]); reading, growing the window, counting lines and
 //! getting past records that are too long is the same for all.
 //!
-//! Memory: a block of 1 MiB, or twice the longest record where that is more. What the cut depends on is only the bytes from
-//! the start of a record on, never how many of them happen to be read: the same input is cut the same way each time.
+//! Memory: a block of 1 MiB, or twice the longest record where that is more.
+//!
+//! Where a record ends depends on the bytes from its start on, and never on how many of them a read happened to return. The same input is
+//! therefore cut into the same records each time.
 
 use std::sync::Arc;
 

@@ -58,7 +58,7 @@ impl DateFormat {
             "julian" => Self::Julian,
             _ if text.contains('%') => Self::Pattern(DatePattern::parse(text)?),
             _ => {
-                return Err(Error::usage(format!("--date-format {text:?} is neither a format nor a pattern"))
+                return Err(Error::usage(format!("⟨date-format⟩ {text:?} is neither a format nor a pattern"))
                     .with_hint(format!(
                         "formats are {}; a pattern is written as '%d.%m.%Y %H:%M:%S'",
                         Self::NAMES.join(", ")
@@ -207,7 +207,7 @@ impl DatePattern {
     /// # Errors
     /// An unknown specifier, a pattern without a date, or one whose parts contradict each other.
     pub fn parse(text: &str) -> Result<Self> {
-        let wrong = |what: String| Error::usage(format!("--date-format {text:?} {what}"));
+        let wrong = |what: String| Error::usage(format!("⟨date-format⟩ {text:?} {what}"));
         let items = StrftimeItems::new(text).parse_to_owned().map_err(|_| {
             wrong("has a specifier that is not known".to_owned()).with_hint(
                 "specifiers are those of strptime: %Y %m %d %H %M %S %.f %z, %b for names of months, %p for AM and PM",
@@ -222,7 +222,7 @@ impl DatePattern {
             let Some(part) = part_of(item) else { continue };
             if part.0 == "zone" {
                 return Err(wrong("has the name of a zone, which names no instant".to_owned()).with_hint(
-                    "an offset such as +0100 is %z; a name that is always the same is written as it is (UTC), with --time-zone for its zone",
+                    "an offset such as +0100 is %z; a name that is always the same is written as it is (UTC), with ⟨time-zone⟩ for its zone",
                 ));
             }
             if let Some((_, before)) = parts.iter().find(|(known, _)| *known == part.0) {

@@ -1,8 +1,13 @@
 //! Decides, against one snapshot, which incoming rows are stored and which stored rows give way.
 //!
-//! Only keys are looked at: of the stored files the seven columns that make a key, of the rows of this run what the key store
-//! kept. Memory: a filter of at most two bytes an incoming row, keys in bounded batches, one partition of keys at a time, a bit an
-//! incoming row, and four bytes a stored row that gives way.
+//! The decision reads keys alone. The keys of incoming rows are in the key store; those of stored rows are made of seven columns of the data
+//! files. A filter over the incoming sessions drops the stored keys of all other sessions as they are read. The keys that pass are partitioned by
+//! session hash, and one partition at a time is resolved.
+//!
+//! Memory: the filter takes at most two bytes an incoming row, the result one bit an incoming row and four bytes a stored row that gives way.
+//! Stored keys are read in bounded batches.
+
+#![allow(clippy::indexing_slicing, reason = "rows and files are numbered by the run")]
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};

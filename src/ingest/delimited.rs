@@ -37,7 +37,7 @@ impl<'c> RecordFields<'c> {
         let count = |found: usize| match found == expected {
             true => Ok(()),
             false if !self.declared.columns.is_empty() => {
-                Err(Fault::record(format!("{found} fields where --columns names {expected}")))
+                Err(Fault::record(format!("{found} fields where ⟨columns⟩ names {expected}")))
             }
             false => Err(Fault::record(format!("{found} fields where the header has {expected}"))),
         };

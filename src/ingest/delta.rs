@@ -85,7 +85,7 @@ impl SourceFile {
                 Place::file(&self.name),
                 "is a Delta table, and is declared to be something else",
             )
-            .with_hint("leave out --input-format"));
+            .with_hint("leave out ⟨input-format⟩"));
         }
         if self.delta.is_some() {
             check(InputFormat::Delta, options, &self.name)?;

@@ -30,6 +30,21 @@ pub(super) struct Outcome {
 /// When the inputs of these tests were exported: 2030-01-01T00:00:00.000007Z.
 const EXPORTED_US: i64 = 1_893_456_000_000_007;
 
+/// All formats.
+pub(super) const FORMATS: [InputFormat; 11] = [
+    InputFormat::Csv,
+    InputFormat::Tsv,
+    InputFormat::Ndjson,
+    InputFormat::JsonArray,
+    InputFormat::Pages,
+    InputFormat::Parquet,
+    InputFormat::Arrow,
+    InputFormat::Xlsx,
+    InputFormat::Ods,
+    InputFormat::Delta,
+    InputFormat::Avro,
+];
+
 pub(super) fn options() -> ReadOptions {
     ReadOptions {
         format: None,
@@ -190,7 +205,7 @@ fn utf_16_is_read_where_declared_and_refused_where_not() {
     let utf16 = ReadOptions { encoding: Encoding::Utf16, ..options() };
     assert_eq!(read_with("x.csv", &bytes, &utf16).unwrap().texts("session_id"), [Some("ñ")]);
     let error = read_with("x.csv", &bytes, &options()).unwrap_err();
-    assert!(error.hint().unwrap().contains("--encoding utf-16"), "{error}");
+    assert!(error.hint().unwrap().contains("⟨encoding⟩ utf-16"), "{error}");
 }
 
 #[test]
@@ -518,26 +533,26 @@ fn what_a_name_or_flag_promises_wrongly_is_told_with_what_it_seems_to_be() {
     let parquet = ReadOptions { format: Some(InputFormat::Parquet), ..options() };
     for (message, hint) in [refused("a.parquet", CSV.as_bytes(), &options()), refused("-", CSV.as_bytes(), &parquet)] {
         assert!(message.ends_with("not a Parquet file: it starts as text does"), "{message}");
-        assert_eq!(hint, "if it is text, read it with --input-format csv");
+        assert_eq!(hint, "if it is text, read it with ⟨input-format⟩ csv");
     }
     let (_, hint) = refused("a.parquet", json.as_bytes(), &options());
-    assert_eq!(hint, "if it is JSON, read it with --input-format ndjson");
+    assert_eq!(hint, "if it is JSON, read it with ⟨input-format⟩ ndjson");
     let (message, hint) = refused("a.csv", json.as_bytes(), &options());
     assert_eq!(message, "a.csv: not delimited text: it starts as JSON does");
-    assert_eq!(hint, "if it is JSON, read it with --input-format ndjson");
+    assert_eq!(hint, "if it is JSON, read it with ⟨input-format⟩ ndjson");
     assert_eq!(refused("a.parquet", b"", &options()).0, "a.parquet: not a Parquet file: the file is empty");
     let little: Vec<u8> = CSV.encode_utf16().flat_map(u16::to_le_bytes).collect();
     let (message, hint) = refused("a.csv", &little, &options());
     assert_eq!(message, "a.csv: is text in UTF-16 without a byte order mark, which is not read");
-    assert_eq!(hint, "declare the character set with --encoding utf-16");
+    assert_eq!(hint, "declare the character set with ⟨encoding⟩ utf-16");
     let utf_16 = ReadOptions { encoding: Encoding::Utf16, ..options() };
     assert_eq!(read_with("a.csv", &little, &utf_16).unwrap().rows.num_rows(), 3);
     let (message, hint) = refused("a.csv", CSV.as_bytes(), &utf_16);
     assert!(message.starts_with("a.csv: is not UTF-16"), "{message}");
-    assert!(hint.starts_with("leave out --encoding"), "{hint}");
+    assert!(hint.starts_with("leave out ⟨encoding⟩"), "{hint}");
     let (message, hint) = refused("a.csv", b"a,\x01\x02\x03\x04\n", &options());
     assert!(message.contains("binary data of a kind that is not known"), "{message}");
-    assert!(!hint.contains("--map"), "{hint}");
+    assert!(!hint.contains("⟨map⟩"), "{hint}");
 }
 
 #[test]

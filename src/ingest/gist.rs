@@ -41,8 +41,8 @@ mod tests {
         for (reason, what) in [
             (r#""soon" is not a date and time"#, "is not a date and time"),
             (
-                r#""a\"b\\" is not a number; --thousands-mark "'" reads it"#,
-                r#"is not a number; --thousands-mark "'" reads it"#,
+                r#""a\"b\\" is not a number; ⟨thousands-mark⟩ "'" reads it"#,
+                r#"is not a number; ⟨thousands-mark⟩ "'" reads it"#,
             ),
             ("\"long\"\u{2026} is not a number", "is not a number"),
             ("3 fields where the header has 2", "3 fields where the header has 2"),

@@ -217,10 +217,10 @@ pub(super) fn json_records(start: &[u8]) -> Vec<Vec<String>> {
 }
 
 /// Says what a person has to know of headers that are nearly those of columns.
-pub(super) const NEARLY: &str = "what --map says of headers is a guess by their names";
+pub(super) const NEARLY: &str = "what ⟨map⟩ says of headers is a guess by their names";
 
 /// Says what a person has to know of columns that were guessed.
-pub(super) const DOUBT: &str = "the file has no line of headers: the names of --columns are a guess by the first values, to be put right in their order";
+pub(super) const DOUBT: &str = "the file has no line of headers: the names of ⟨columns⟩ are a guess by the first values, to be put right in their order";
 
 /// Counts the headers of a look that are nearly those of columns.
 pub(super) fn count_nearly(look: &Look) -> u64 {

@@ -34,7 +34,7 @@ pub(super) fn read_header(window: &mut Window, converter: &Converter, file: &Sou
     let lines = converter.declared.skip_lines.saturating_sub(u64::from(named.is_some()));
     for skipped in 0..lines {
         if window.unread().is_empty() && window.at_end() {
-            let message = format!("the file has {skipped} lines, fewer than --skip-lines leaves out");
+            let message = format!("the file has {skipped} lines, fewer than ⟨skip-lines⟩ leaves out");
             return Err(Error::input(Place::file(&file.name), message));
         }
         skip_line(window)?;
@@ -56,7 +56,7 @@ pub(super) fn read_header(window: &mut Window, converter: &Converter, file: &Sou
     let place = |line| Place::file(&file.name).line(line);
     if !declared.columns.is_empty() {
         let layout = Layout::new(&declared.columns, map, folders, Place::file(&file.name)).map_err(|error| {
-            error.with_hint("--columns names the columns of a file without a header, in their order")
+            error.with_hint("⟨columns⟩ names the columns of a file without a header, in their order")
         })?;
         return Ok(made(dialect, layout));
     }
@@ -72,13 +72,13 @@ pub(super) fn read_header(window: &mut Window, converter: &Converter, file: &Sou
             Cut::Record { end, next, fault } => {
                 let line = window.line_at(0, dialect.newline);
                 if let Some(fault) = fault {
-                    let hint = format!("{WITHOUT_HEADER}; where quotes stand for themselves, with --quote none");
+                    let hint = format!("{WITHOUT_HEADER}; where quotes stand for themselves, with ⟨quote⟩ none");
                     return Err(Error::input(place(line), format!("broken header: {fault}")).with_hint(hint));
                 }
                 let header = window.unread().get(..end).unwrap_or_default();
                 let header = std::str::from_utf8(header).map_err(|error| {
                     let message = format!("the header is not UTF-8 at byte {}", error.valid_up_to() + 1);
-                    Error::input(place(line), message).with_hint("declare the character set with --encoding")
+                    Error::input(place(line), message).with_hint("declare the character set with ⟨encoding⟩")
                 })?;
                 let names = header_names(header, dialect);
                 let other = if name_required(&names, map) { None } else { other_delimiter(header, dialect, map) };
@@ -89,7 +89,7 @@ pub(super) fn read_header(window: &mut Window, converter: &Converter, file: &Sou
                         _ if let Some(other) = other => {
                             let error = if knows_none(&names, map) { no_header(error) } else { error };
                             let hint = error.hint().unwrap_or_default();
-                            let hint = format!("--delimiter '{other}' takes them apart; {hint}");
+                            let hint = format!("⟨delimiter⟩ '{other}' takes them apart; {hint}");
                             error.with_hint(hint)
                         }
                         _ if knows_none(&names, map) => no_header(error),
@@ -108,7 +108,7 @@ pub(super) fn read_header(window: &mut Window, converter: &Converter, file: &Sou
     }
 }
 
-const WITHOUT_HEADER: &str = "a file without a line of headers is read with --columns session_id,started_at,…";
+const WITHOUT_HEADER: &str = "a file without a line of headers is read with ⟨columns⟩ session_id,started_at,…";
 
 /// Finds what takes a header apart into the required columns, as --delimiter takes it.
 fn other_delimiter(header: &str, dialect: Dialect, map: &[(String, String)]) -> Option<&'static str> {
@@ -127,14 +127,14 @@ fn knows_none(names: &[String], map: &[(String, String)]) -> bool {
 
 fn no_header(error: Error) -> Error {
     let hint = error.hint().unwrap_or_default().to_owned();
-    error.with_hint(format!("{hint}; {WITHOUT_HEADER}, and lines before the header are left out with --skip-lines N"))
+    error.with_hint(format!("{hint}; {WITHOUT_HEADER}, and lines before the header are left out with ⟨skip-lines⟩ N"))
 }
 
 /// Says that a line `sep=` and the declared delimiter are two.
 fn contradiction(named: u8, declared: u8) -> (String, Sign) {
     let (named, declared) = (char::from(named), char::from(declared));
     let note = format!("a line sep= names {named:?} as the delimiter, and the declared {declared:?} was taken");
-    (note, Sign { kind: SignKind::Separator, flag: "--skip-lines 1".to_owned() })
+    (note, Sign { kind: SignKind::Separator, flag: "⟨skip-lines⟩ 1".to_owned() })
 }
 
 /// Explains a header of one field by the line `sep=` before it, where the one that was taken is not the one that the header has.
@@ -149,7 +149,7 @@ fn misnamed(error: Error, named: u8, taken: u8, header: &str) -> Error {
     }
     match [b',', b';', b'\t', b'|'].into_iter().find(|delimiter| has(*delimiter)) {
         Some(other) => error.with_hint(format!(
-            "a line sep= names {:?} as the delimiter, which the header does not have: declare {:?} with --delimiter",
+            "a line sep= names {:?} as the delimiter, which the header does not have: declare {:?} with ⟨delimiter⟩",
             char::from(named),
             char::from(other)
         )),

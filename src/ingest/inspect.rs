@@ -103,7 +103,7 @@ pub struct Inspection {
     pub given: Look,
     /// What becomes of it with the flags suggested as well.
     pub suggested: Look,
-    /// The flags suggested, each as its words.
+    /// The flags suggested: names of options in brackets, as errors have them, each before its value.
     pub flags: Vec<Vec<String>>,
     /// The character set under the flags suggested.
     pub encoding: Encoding,
@@ -342,7 +342,7 @@ impl Source<'_> {
             if look.refused.is_none() && read > 0 {
                 let (count, records) = (look.rows, if look.rows == 1 { "record" } else { "records" });
                 told.push(format!(
-                    "another sheet could be meant: --sheet '{name}' reads {read} of its {count} {records}"
+                    "another sheet could be meant: ⟨sheet⟩ '{name}' reads {read} of its {count} {records}"
                 ));
             }
         }

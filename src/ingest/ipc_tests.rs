@@ -60,7 +60,7 @@ fn files_and_streams_of_arrow_go_by_the_rules_of_parquet() {
                 read.faults(),
                 [
                     (Some(2), None, Some("session_id"), "no session id"),
-                    (Some(3), None, Some("time_in_workflow"), "\"NaN\" is not a number; --null-mark 'NaN' reads it"),
+                    (Some(3), None, Some("time_in_workflow"), "\"NaN\" is not a number; ⟨null-mark⟩ 'NaN' reads it"),
                 ]
             );
             assert_eq!(read.summary.bytes, stored.len() as u64);
@@ -248,7 +248,7 @@ fn lengths_that_cannot_be_are_refused_before_memory_is_taken() {
 fn a_name_that_promises_arrow_is_told_wrong() {
     let error = read_with("x.feather", b"Session Id,Started At\n", &options()).unwrap_err();
     assert_eq!(error.to_string(), "x.feather: not an Arrow file: it starts as text does");
-    assert_eq!(error.hint(), Some("if it is text, read it with --input-format csv"));
+    assert_eq!(error.hint(), Some("if it is text, read it with ⟨input-format⟩ csv"));
     let csv = ReadOptions { format: Some(InputFormat::Csv), ..options() };
     let error = read_with("x", &file_bytes(&parquet_sample(), None), &csv).unwrap_err();
     assert!(error.to_string().contains("an Arrow IPC file"), "{error}");

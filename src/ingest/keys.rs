@@ -4,6 +4,8 @@
 //! the rows. They are kept in partitions by session, and move to temporary files beyond a budget; resolving then loads one
 //! partition at a time, so memory does not grow with the number of rows.
 
+#![allow(clippy::indexing_slicing, reason = "the bytes of a key are of a fixed number")]
+
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, Write};
 

@@ -36,7 +36,7 @@ const BEGINNINGS: &[(&[u8], &str, Hint)] = &[
         "a document of an older office program (an Excel workbook, .xls, or another), or one with a password",
         "open it in a spreadsheet program and save it as .xlsx, or as CSV in UTF-8",
     ),
-    (b"Obj\x01", "an Avro file, which is declared to be something else", "leave out --input-format"),
+    (b"Obj\x01", "an Avro file, which is declared to be something else", "leave out ⟨input-format⟩"),
     (
         b"PGDMP",
         "a dump of pg_dump",
@@ -98,7 +98,7 @@ const BINARY_BEGINNINGS: &[(&[u8], &str, Hint)] = &[
         "write it as Parquet: python3 -c \"import pyarrow.orc as o, pyarrow.parquet as p; p.write_table(o.read_table({text}), 'sessions.parquet')\"",
     ),
     (b"PARE", ENCRYPTED, ENCRYPTED_HINT),
-    (b"PAR1", "a Parquet file, which is declared to be something else", "leave out --input-format"),
+    (b"PAR1", "a Parquet file, which is declared to be something else", "leave out ⟨input-format⟩"),
     (
         b"FEA1",
         "a Feather file of version 1",
@@ -171,7 +171,7 @@ pub(super) fn refuse_foreign(start: &[u8], name: &str, encoding: Encoding) -> Re
     // Every format has ASCII between its values.
     if encoding == Encoding::Utf16 && start.len() >= 64 && !start.contains(&0) {
         return Err(Error::input(Place::file(name), "is not UTF-16, as is declared: its first bytes have no zero")
-            .with_hint("leave out --encoding, or declare another character set"));
+            .with_hint("leave out ⟨encoding⟩, or declare another character set"));
     }
     Ok(())
 }
@@ -226,7 +226,7 @@ pub(super) fn mismatched(text: &[u8], name: &str, promised: &str) -> Error {
         None => ("text", "csv"),
     };
     Error::input(Place::file(name), format!("not {promised}: it starts as {seems} does"))
-        .with_hint(format!("if it is {seems}, read it with --input-format {flag}"))
+        .with_hint(format!("if it is {seems}, read it with ⟨input-format⟩ {flag}"))
 }
 
 /// Names a format as `--input-format` takes it.
@@ -271,9 +271,9 @@ impl Suspicion {
         match (self.0, error) {
             (Some(Suspected::NoText(what, hint)), Error::Input { .. }) => refused(name, what, hint),
             (Some(Suspected::Json(format)), Error::Input { .. }) => {
-                let leave_out = if options.dialect.is_some() { ", without --dialect" } else { "" };
+                let leave_out = if options.dialect.is_some() { ", without ⟨dialect⟩" } else { "" };
                 Error::input(Place::file(name), "not delimited text: it starts as JSON does")
-                    .with_hint(format!("if it is JSON, read it with --input-format {}{leave_out}", flag(format)))
+                    .with_hint(format!("if it is JSON, read it with ⟨input-format⟩ {}{leave_out}", flag(format)))
             }
             (_, error) => error,
         }
@@ -306,7 +306,7 @@ fn told(start: &[u8]) -> Option<(&'static str, Hint)> {
             Some(("lzma data", "unpack it (unlzma -k {file}) and ingest what comes out"))
         }
         _ if is_ipc(start) => {
-            Some(("an Arrow IPC file, which is declared to be something else", "leave out --input-format"))
+            Some(("an Arrow IPC file, which is declared to be something else", "leave out ⟨input-format⟩"))
         }
         [0x80, 2..=5, ..] => Some((
             "a pickle of Python",
@@ -343,7 +343,7 @@ fn told_zip(start: &[u8]) -> (&'static str, Hint) {
     )
 }
 
-const WORKBOOK_HINT: Hint = "leave out --input-format";
+const WORKBOOK_HINT: Hint = "leave out ⟨input-format⟩";
 
 /// Whether a file of this name makes the zip that it is in a document of an office program.
 pub(super) fn is_workbook_member(name: &str) -> bool {
@@ -395,9 +395,9 @@ fn told_utf_16(start: &[u8]) -> Option<(&'static str, Hint)> {
         return None;
     }
     Some(match odd > even {
-        true => ("text in UTF-16 without a byte order mark", "declare the character set with --encoding utf-16"),
+        true => ("text in UTF-16 without a byte order mark", "declare the character set with ⟨encoding⟩ utf-16"),
         false => {
-            ("text in UTF-16, big endian without a byte order mark", "declare the character set with --encoding utf-16")
+            ("text in UTF-16, big endian without a byte order mark", "declare the character set with ⟨encoding⟩ utf-16")
         }
     })
 }
@@ -451,9 +451,9 @@ mod tests {
         let ods = zip("mimetypeapplication/vnd.oasis.opendocument.spreadsheet");
         for (start, what, hint) in [
             (zip("a.csv"), "a zip archive", "into a file"),
-            (zip("[Content_Types].xml"), "an Excel workbook", "--input-format"),
-            (zip("xl/workbook.xml"), "an Excel workbook", "--input-format"),
-            (ods, "an OpenDocument spreadsheet", "--input-format"),
+            (zip("[Content_Types].xml"), "an Excel workbook", "⟨input-format⟩"),
+            (zip("xl/workbook.xml"), "an Excel workbook", "⟨input-format⟩"),
+            (ods, "an OpenDocument spreadsheet", "⟨input-format⟩"),
             (tar_header(true), "a tar archive", "into a file"),
             (tar_header(false), "a tar archive", "into a file"),
             (b"BZh91AY&SY\x01".to_vec(), "compressed data inside", "packed twice"),
@@ -467,9 +467,9 @@ mod tests {
             (b"SQLite format 3\0".to_vec(), "a SQLite database", "sqlite3 -header -csv x "),
             (b"%PDF-1.7".to_vec(), "a PDF document", "CSV, JSON or Parquet"),
             (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1".to_vec(), "a document of an older office program", "CSV in UTF-8"),
-            (b"Obj\x01\x04".to_vec(), "an Avro file", "--input-format"),
-            (b"ARROW1\0\0".to_vec(), "an Arrow IPC file", "--input-format"),
-            (b"\xff\xff\xff\xff\x90\x02\0\0".to_vec(), "an Arrow IPC file", "--input-format"),
+            (b"Obj\x01\x04".to_vec(), "an Avro file", "⟨input-format⟩"),
+            (b"ARROW1\0\0".to_vec(), "an Arrow IPC file", "⟨input-format⟩"),
+            (b"\xff\xff\xff\xff\x90\x02\0\0".to_vec(), "an Arrow IPC file", "⟨input-format⟩"),
             (b"FEA1\0\0\0\0".to_vec(), "a Feather file of version 1", "read_table('x')"),
             (b"PARE\x15\x04".to_vec(), "an encrypted Parquet file", "read_parquet('x', encryption_config"),
             (b"\x89HDF\r\n\x1a\n".to_vec(), "an HDF5 file", "read_hdf('x')"),
@@ -479,7 +479,7 @@ mod tests {
             (b"PGDMP\x01".to_vec(), "a dump of pg_dump", "pg_restore"),
             (b"\x1f\x8b\x08\x00".to_vec(), "compressed data inside", "packed twice"),
             (b"\xff\xfe\0\0a\0\0\0".to_vec(), "text in UTF-32", "iconv -f UTF-32"),
-            (b"PAR1\x15\x04".to_vec(), "a Parquet file", "--input-format"),
+            (b"PAR1\x15\x04".to_vec(), "a Parquet file", "⟨input-format⟩"),
             (b")]}',\n[{}]".to_vec(), "JSON behind characters", "tail -n +2 x"),
             (b"\x1e{\"a\":1}".to_vec(), "a sequence of JSON texts", "tr -d"),
             (b"ID;PCALCOOO32\r\n".to_vec(), "a spreadsheet in SYLK", ".xlsx"),
@@ -493,7 +493,7 @@ mod tests {
             let (message, said) = refusal(&start, "x").unwrap_or_else(|| panic!("{what} is not told"));
             assert!(message.starts_with(&format!("x: is {what}")), "{message}");
             assert!(said.contains(hint), "{said}");
-            assert!(!said.contains("--map") && !said.contains("--encoding"), "{said}");
+            assert!(!said.contains("⟨map⟩") && !said.contains("⟨encoding⟩"), "{said}");
         }
     }
 
@@ -532,8 +532,8 @@ mod tests {
     fn zeros_in_every_second_byte_are_utf_16() {
         let little: Vec<u8> = "Session Id,Started At\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
         let big: Vec<u8> = "Session Id,Started At\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
-        assert!(no_text(&little).unwrap().1.contains("--encoding utf-16"));
-        assert!(no_text(&big).unwrap().1.contains("--encoding utf-16"));
+        assert!(no_text(&little).unwrap().1.contains("⟨encoding⟩ utf-16"));
+        assert!(no_text(&big).unwrap().1.contains("⟨encoding⟩ utf-16"));
         assert!(no_text(&[1, 2, 3, 0, 0, 0, 7]).unwrap().0.contains("binary"));
         assert_eq!(no_text("Session Id;Größe\t\r\n".as_bytes()), None);
     }

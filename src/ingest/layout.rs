@@ -39,7 +39,7 @@ impl Layout {
                 let listed = names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ");
                 return Err(Error::input(place, format!("no column for {} ({:?})", column.name, column.documented))
                     .with_hint(format!(
-                        "the headers are {listed}; --map \"Their Header={}\" says which one it is",
+                        "the headers are {listed}; ⟨map⟩ \"Their Header={}\" says which one it is",
                         column.name
                     )));
             }

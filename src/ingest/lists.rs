@@ -211,8 +211,8 @@ fn without_names(first: &[u8], place: Place) -> Error {
     let shown = quoted(&String::from_utf8_lossy(first));
     Error::input(place, format!("the records are lists of values, and nothing says what the values are: the first list, {shown}, names no column"))
         .with_hint(
-            "name the columns in their order with --columns session_id,started_at,…; if the first list holds their names, \
-             --map \"Their Header=session_id\" says which of them is the session id; where each list is a column, \
+            "name the columns in their order with ⟨columns⟩ session_id,started_at,…; if the first list holds their names, \
+             ⟨map⟩ \"Their Header=session_id\" says which of them is the session id; where each list is a column, \
              jq -c 'transpose[]' FILE > FILE.ndjson makes records of them first",
         )
 }
@@ -227,10 +227,10 @@ fn refuse_columns(text: &[u8], start: usize, columns: usize, place: Place) -> Re
         (Some(outer), Some(inner)) if outer == columns && inner != columns => Err(Error::input(
             place,
             format!(
-                "there are {outer} lists of {inner} values, and --columns has {columns} names: each list is a column"
+                "there are {outer} lists of {inner} values, and ⟨columns⟩ has {columns} names: each list is a column"
             ),
         )
-        .with_hint("jq -c 'transpose[]' FILE > FILE.ndjson makes records of them, which --columns names then")),
+        .with_hint("jq -c 'transpose[]' FILE > FILE.ndjson makes records of them, which ⟨columns⟩ names then")),
         _ => Ok(()),
     }
 }
@@ -322,7 +322,7 @@ mod tests {
                 error.to_string().starts_with("a.json:1: the records are lists of values, and nothing says"),
                 "{error}"
             );
-            assert!(error.hint().unwrap().contains("--columns"));
+            assert!(error.hint().unwrap().contains("⟨columns⟩"));
         }
         let error = read_with("a.json", b"[\"session_id\",\"x\"]\n[\"w\",1]", &options()).unwrap_err();
         assert!(error.to_string().contains("no column for started_at"), "{error}");
@@ -335,7 +335,7 @@ mod tests {
         let text = r#"[["w1","w2"],["2026-11-20","2026-11-20"],[1,2]]"#;
         let error =
             read_with("a.json", text.as_bytes(), &columns(&["id", "started_at", "time_in_workflow"])).unwrap_err();
-        assert!(error.to_string().contains("3 lists of 2 values, and --columns has 3 names"), "{error}");
+        assert!(error.to_string().contains("3 lists of 2 values, and ⟨columns⟩ has 3 names"), "{error}");
         assert!(error.hint().unwrap().contains("transpose"));
         let error = read_with("a.json", text.as_bytes(), &options()).unwrap_err();
         assert!(error.hint().unwrap().contains("transpose"));

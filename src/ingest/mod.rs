@@ -9,11 +9,13 @@
 //! headers, and `rows` has the rules that every format's values go through, with `time` and `values` for single ones. `sheets` and `avro`
 //! make text of what is none, so that their records go the way of JSON's.
 
-pub mod convert;
-pub mod expand;
-pub mod reader;
-pub mod replay;
-pub mod source;
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+pub(crate) mod convert;
+pub(crate) mod expand;
+pub(crate) mod reader;
+pub(crate) mod replay;
+pub(crate) mod source;
 
 mod applies;
 mod archive;

@@ -60,7 +60,7 @@ fn parquet_goes_by_the_same_rules_as_text() {
             read.faults(),
             [
                 (Some(2), None, Some("session_id"), "no session id"),
-                (Some(3), None, Some("time_in_workflow"), "\"NaN\" is not a number; --null-mark 'NaN' reads it"),
+                (Some(3), None, Some("time_in_workflow"), "\"NaN\" is not a number; ⟨null-mark⟩ 'NaN' reads it"),
             ]
         );
         let raw = r#"{"Session Id":"c","started_at":"2026-07-09T12:00:00","Time in Workflow":null,"Ended At":null,"Data":{"k":3},"Colour":"green"}"#;

@@ -49,10 +49,10 @@ impl Shape {
         match self {
             Self::List(path) => {
                 error(format!("the records are not at the top of the document, but in a list at {path}"))
-                    .with_hint(format!("read them with --records '{path}'"))
+                    .with_hint(format!("read them with ⟨records⟩ '{path}'"))
             }
             Self::Object(path) => error(format!("the records are not at the top of their documents, but at {path}"))
-                .with_hint(format!("read them with --records '{path}'")),
+                .with_hint(format!("read them with ⟨records⟩ '{path}'")),
             Self::Columns(path, lists) => {
                 let rows = if *lists { "range(first(.[]) | length)" } else { "(first(.[]) | keys_unsorted[])" };
                 let what = if path == "$" { "the document holds" } else { "the document holds, at its place," };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, BinaryViewBuilder, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 
 use super::reader::Reject;
-use crate::error::Result;
+use crate::error::{Result, as_flags};
 use crate::schema;
 
 /// Returns rejects of one file as rows of the `quarantine` table. Instants are microseconds since the Unix epoch.
@@ -38,7 +38,7 @@ pub fn batch(
         integers(&|r| r.line),
         integers(&|r| r.byte_offset),
         Arc::new(rejects.iter().map(|r| r.column.as_deref()).collect::<StringViewArray>()),
-        Arc::new(StringViewArray::from_iter_values(rejects.iter().map(|r| r.reason.as_str()))),
+        Arc::new(StringViewArray::from_iter_values(rejects.iter().map(|r| as_flags(&r.reason)))),
         Arc::new(raw),
         Arc::new(raw_bytes.finish()),
         instants(exported_at_us),

@@ -195,7 +195,7 @@ impl Reader {
         let is_live = file.live().is_some();
         if options.format == Some(InputFormat::Delta) && !is_live {
             return Err(Error::input(Place::file(&file.name), "is no Delta table, as is declared")
-                .with_hint("name the folder that has a _delta_log, or leave out --input-format"));
+                .with_hint("name the folder that has a _delta_log, or leave out ⟨input-format⟩"));
         }
         let is_parquet = bytes.look_at(PARQUET_MAGIC.len())? == PARQUET_MAGIC;
         if is_live {
@@ -569,7 +569,7 @@ fn skip_byte_order_mark(window: &mut Window, encoding: Encoding, name: &str) -> 
     let text = window.unread();
     if encoding == Encoding::Utf8 && matches!(text, [0xff, 0xfe, ..] | [0xfe, 0xff, ..]) {
         return Err(Error::input(Place::file(name), "starts with the byte order mark of UTF-16, but is read as UTF-8")
-            .with_hint("declare the character set with --encoding utf-16"));
+            .with_hint("declare the character set with ⟨encoding⟩ utf-16"));
     }
     if text.starts_with(&[0xef, 0xbb, 0xbf]) {
         window.consume(3);

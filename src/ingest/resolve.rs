@@ -1,9 +1,13 @@
 //! Decides which state of each session wins, from keys alone.
 //!
-//! The state that wins is the greatest by [`Key::rank`], where a state's `seen_us` is the latest instant at which that very state
-//! was seen: in this run, in the stored row, or in a sighting recorded since the row was written. The maximum of a set does not
-//! depend on the order in which its members arrive, so neither does the table; a state that lost once may be forgotten, since
-//! whatever it lost to is still there, and if it is seen again it arrives again.
+//! A session may be seen in several states. The state with the greatest [`Key::rank`] wins, where `seen_us` of a state is the latest instant at
+//! which that very state was seen: in this run, in the stored row, or in a sighting that was recorded since the row was written.
+//!
+//! Ranks are totally ordered, and the maximum of a set does not depend on the order in which its members arrive. The table therefore does
+//! not depend on the order of exports either. A state that lost may be forgotten: the state that beat it is stored, and if the loser is seen
+//! again, it arrives again with the later instant.
+
+#![allow(clippy::indexing_slicing, reason = "states are numbered here")]
 
 use std::collections::{HashMap, HashSet};
 

@@ -1,5 +1,7 @@
 //! Writes the winners of a run, merged with the rows that stay of every file that must be rewritten, sorted by start.
 
+#![allow(clippy::indexing_slicing, reason = "files are numbered by the snapshot")]
+
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{AsArray, BooleanArray, RecordBatch};

@@ -10,6 +10,8 @@
 //!
 //! A row is judged whole before any of it is appended, so that a rejected row leaves nothing behind.
 
+#![allow(clippy::indexing_slicing, reason = "columns are numbered by the schema")]
+
 use std::sync::Arc;
 
 use crate::zones::Tz;

@@ -5,6 +5,8 @@
 //! and the writing are done again, on the newer version. Sightings and rejects are committed to their own tables first: both are
 //! true whatever becomes of the commit of sessions, and neither is written twice.
 
+#![allow(clippy::indexing_slicing, reason = "files are numbered by the run")]
+
 use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,9 +1,11 @@
 //! The wide side of an upsert: rows wait in sorted runs until it is known which of them win.
 //!
-//! Rows of running and ended sessions go to runs of their own, as they go to files of their own. A run is sorted by started_at
-//! when it is full and written to a temporary file; what fits the budget never leaves memory. The file is not compressed, and so
-//! as large as the input: compressing and reading it back took 3 of the 20 CPU seconds of a million sessions with LZ4. Reading the runs back in step
-//! ([`Merge`]) gives all rows in the order that data files want, with a bounded number of rows in memory.
+//! This is an external merge sort by `started_at`, one for running and one for ended sessions, since these go to files of their own. Rows are
+//! buffered until the budget is full, then sorted and written as one run to a temporary file. Rows that fit the budget stay in memory. The
+//! files are not compressed: with LZ4, compressing and decompressing took 3 of the 20 CPU seconds of a million sessions. A [`Merge`] reads all
+//! runs at once and holds one batch of each, so that memory is bounded by the number of runs.
+
+#![allow(clippy::indexing_slicing, reason = "sources and rows are numbered by the merge")]
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

@@ -4,6 +4,8 @@
 //! of two sessions under one id one gives way. It is no earlier state of the other, and goes to quarantine with its place instead of being
 //! forgotten: a record of this run with its file and line, a stored row with its file.
 
+#![allow(clippy::indexing_slicing, reason = "files are numbered by the snapshot")]
+
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, PoisonError};
 

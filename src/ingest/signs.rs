@@ -90,14 +90,14 @@ impl Sign {
             .map(|(name, _)| *name)
             .collect();
         if !fits.is_empty() {
-            return sign(format!("--date-format {}", fits.join(" or ")));
+            return sign(format!("⟨date-format⟩ {}", fits.join(" or ")));
         }
         let comma = Numbers { decimal_comma: true, thousands: None };
         for (name, epoch) in [("excel-serial", Epoch::EXCEL_1900), ("julian", Epoch::JULIAN)] {
             if rules.numbers.are_plain()
                 && comma.plain(text).and_then(|it| parse_number(&it)).is_some_and(|it| epoch.is_usual(it))
             {
-                return sign(format!("--date-format {name} --decimal-mark ,"));
+                return sign(format!("⟨date-format⟩ {name} ⟨decimal-mark⟩ ,"));
             }
         }
         let fits: Vec<String> = patterns()
@@ -106,30 +106,30 @@ impl Sign {
             .map(|(text, _)| format!("'{text}'"))
             .take(NAMED)
             .collect();
-        if fits.is_empty() { None } else { sign(format!("--date-format {}", fits.join(" or "))) }
+        if fits.is_empty() { None } else { sign(format!("⟨date-format⟩ {}", fits.join(" or "))) }
     }
 
     /// Says by which marks a text is a number that is none with the declared ones.
     pub(super) fn of_number(text: &str, numbers: Numbers) -> Option<Self> {
         let marks = [
-            ("--decimal-mark ,", Numbers { decimal_comma: true, thousands: None }),
-            ("--thousands-mark ,", Numbers { decimal_comma: false, thousands: Some(',') }),
-            ("--thousands-mark \"'\"", Numbers { decimal_comma: false, thousands: Some('\'') }),
-            ("--thousands-mark ' '", Numbers { decimal_comma: false, thousands: Some(' ') }),
+            ("⟨decimal-mark⟩ ,", Numbers { decimal_comma: true, thousands: None }),
+            ("⟨thousands-mark⟩ ,", Numbers { decimal_comma: false, thousands: Some(',') }),
+            ("⟨thousands-mark⟩ \"'\"", Numbers { decimal_comma: false, thousands: Some('\'') }),
+            ("⟨thousands-mark⟩ ' '", Numbers { decimal_comma: false, thousands: Some(' ') }),
         ];
         let reads = |other: Numbers| other != numbers && other.plain(text).as_deref().and_then(parse_number).is_some();
         if !numbers.are_plain() && parse_number(text).is_some() {
             let flag = match numbers.thousands {
-                Some('.') => "leaving out --decimal-mark and --thousands-mark",
-                _ => "--decimal-mark .",
+                Some('.') => "leaving out ⟨decimal-mark⟩ and ⟨thousands-mark⟩",
+                _ => "⟨decimal-mark⟩ .",
             };
             return Some(Self { kind: SignKind::Number, flag: flag.to_owned() });
         }
         let fits: Vec<&str> = marks.into_iter().filter(|(_, other)| reads(*other)).map(|(flag, _)| flag).collect();
         // The decimal comma understands blanks and apostrophes between thousands as well.
         let fits = match fits.as_slice() {
-            [comma @ "--decimal-mark ,", rest @ ..] => {
-                let thousands = rest.iter().find(|flag| **flag == "--thousands-mark ,");
+            [comma @ "⟨decimal-mark⟩ ,", rest @ ..] => {
+                let thousands = rest.iter().find(|flag| **flag == "⟨thousands-mark⟩ ,");
                 [Some(comma), thousands].into_iter().flatten().copied().collect()
             }
             _ => fits,
@@ -140,7 +140,7 @@ impl Sign {
     /// The sign of a text that some tools write for null, where a value of another type should stand; in quotes it is declared with them.
     pub(super) fn of_null(text: &str, is_quoted: bool) -> Option<Self> {
         let quote = if is_quoted { "\"" } else { "" };
-        let flag = || format!("--null-mark '{quote}{text}{quote}'");
+        let flag = || format!("⟨null-mark⟩ '{quote}{text}{quote}'");
         is_no_value(text).then(|| Self { kind: SignKind::NullMark, flag: flag() })
     }
 
@@ -149,19 +149,19 @@ impl Sign {
         if self.kind != SignKind::NullMark {
             return None;
         }
-        self.flag.strip_prefix("--null-mark '")?.strip_suffix('\'')
+        self.flag.strip_prefix("⟨null-mark⟩ '")?.strip_suffix('\'')
     }
 
     /// The sign of a record that is broken by quotes that backslashes escape.
     pub(super) fn backslashed_quote() -> Self {
-        Self { kind: SignKind::Backslash, flag: "--dialect spark or mysql-csv".to_owned() }
+        Self { kind: SignKind::Backslash, flag: "⟨dialect⟩ spark or mysql-csv".to_owned() }
     }
 
     fn of_warning(warning: Warning) -> Option<Self> {
         let (kind, flag) = match warning {
-            Warning::NullMark => (SignKind::NullMark, "--null-mark TEXT, or the --dialect"),
-            Warning::BackslashEscape => (SignKind::Backslash, "--dialect postgres-text, mysql or clickhouse-tsv"),
-            Warning::DayNumber => (SignKind::DayNumber, "--date-format excel-serial or julian"),
+            Warning::NullMark => (SignKind::NullMark, "⟨null-mark⟩ TEXT, or the ⟨dialect⟩"),
+            Warning::BackslashEscape => (SignKind::Backslash, "⟨dialect⟩ postgres-text, mysql or clickhouse-tsv"),
+            Warning::DayNumber => (SignKind::DayNumber, "⟨date-format⟩ excel-serial or julian"),
             Warning::UnknownCommunicationType
             | Warning::InvalidJson
             | Warning::EndedBeforeStarted
@@ -198,7 +198,7 @@ pub(super) fn refusal(file: &str, signs: &Signs, warnings: &Warnings) -> Option<
         }
     });
     Some(format!(
-        "{file}: has the marks of another dialect, which --strict refuses: {}\nhint: declare what it is written in; without --strict it \
+        "{file}: has the marks of another dialect, which ⟨strict⟩ refuses: {}\nhint: declare what it is written in; without ⟨strict⟩ it \
          is read as it is declared, and what does not fit is told",
         told.collect::<Vec<_>>().join(", ")
     ))
@@ -251,19 +251,19 @@ mod tests {
         let plain = Numbers::default();
         let comma = Numbers { decimal_comma: true, thousands: None };
         for (text, numbers, flag) in [
-            ("12,5", plain, Some("--decimal-mark ,")),
-            ("1.234,5", plain, Some("--decimal-mark ,")),
-            ("1.234.567", plain, Some("--decimal-mark ,")),
-            ("1,234", plain, Some("--decimal-mark , or --thousands-mark ,")),
-            ("1,234.5", plain, Some("--thousands-mark ,")),
-            ("1 234,5", plain, Some("--decimal-mark ,")),
-            ("1'234.5", plain, Some("--thousands-mark \"'\"")),
-            ("1 234.5", plain, Some("--thousands-mark ' '")),
-            ("1.5", comma, Some("--decimal-mark .")),
+            ("12,5", plain, Some("⟨decimal-mark⟩ ,")),
+            ("1.234,5", plain, Some("⟨decimal-mark⟩ ,")),
+            ("1.234.567", plain, Some("⟨decimal-mark⟩ ,")),
+            ("1,234", plain, Some("⟨decimal-mark⟩ , or ⟨thousands-mark⟩ ,")),
+            ("1,234.5", plain, Some("⟨thousands-mark⟩ ,")),
+            ("1 234,5", plain, Some("⟨decimal-mark⟩ ,")),
+            ("1'234.5", plain, Some("⟨thousands-mark⟩ \"'\"")),
+            ("1 234.5", plain, Some("⟨thousands-mark⟩ ' '")),
+            ("1.5", comma, Some("⟨decimal-mark⟩ .")),
             (
                 "1.5",
                 Numbers { decimal_comma: true, thousands: Some('.') },
-                Some("leaving out --decimal-mark and --thousands-mark"),
+                Some("leaving out ⟨decimal-mark⟩ and ⟨thousands-mark⟩"),
             ),
             ("a minute", plain, None),
             ("5 min, 3 s, no", plain, None),

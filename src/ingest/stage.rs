@@ -3,6 +3,8 @@
 //! One thread cuts files into blocks of whole records, workers convert blocks and hash the rows, and the calling thread collects.
 //! The channels between them are short, so memory holds a few blocks a worker.
 
+#![allow(clippy::indexing_slicing, reason = "files are numbered by the run")]
+
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Seek, SeekFrom};
 use std::num::NonZeroUsize;
@@ -26,7 +28,7 @@ use super::runs::RunStore;
 use super::signs::{Signs, refusal};
 use super::source::{ReadOptions, SourceFile};
 use super::survey::Survey;
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, as_flags};
 use crate::lake::ledger::{FileLedger, add_warnings};
 use crate::schema::{self, COLUMNS};
 
@@ -426,10 +428,10 @@ impl Staged {
             return Ok(());
         }
         let message = format!(
-            "the rows read take {bytes} bytes of temporary files, and --spill-limit allows {}",
+            "the rows read take {bytes} bytes of temporary files, and ⟨spill-limit⟩ allows {}",
             limits.spill_bytes
         );
-        let hint = "raise --spill-limit, or take the files in one after the other; nothing was committed".to_owned();
+        let hint = "raise ⟨spill-limit⟩, or take the files in one after the other; nothing was committed".to_owned();
         Err(Error::Limit { message, hint: Some(hint) })
     }
 
@@ -484,7 +486,7 @@ fn end_file(ledger: &mut FileLedger, signs: &mut Signs, outcome: Result<FileSumm
             signs.extend(summary.signs.into_iter().map(|sign| (sign, 1)));
             ledger.bytes = summary.bytes;
             ledger.content_hash = format!("{:032x}", summary.content_hash);
-            ledger.notes.extend(summary.notes);
+            ledger.notes.extend(summary.notes.iter().map(|note| as_flags(note).into_owned()));
         }
         Err(Error::Cancelled) => return Err(Error::Cancelled),
         Err(error) => {
@@ -494,7 +496,7 @@ fn end_file(ledger: &mut FileLedger, signs: &mut Signs, outcome: Result<FileSumm
                 reason.push_str(hint);
             }
             // The first fault is the one that explains the others.
-            ledger.refused.get_or_insert(reason);
+            ledger.refused.get_or_insert(as_flags(&reason).into_owned());
         }
     }
     Ok(())

@@ -12,7 +12,7 @@ use super::signs::SignKind;
 use super::source::{Encoding, InputFormat, ReadOptions};
 use super::wrapped::RecordsPath;
 use super::{Warning, day_of_date};
-use crate::error::Result;
+use crate::error::{Result, names_option};
 
 /// Flags that are added at most; each has to help.
 const ROUNDS: usize = 8;
@@ -56,9 +56,9 @@ const PRESETS: [(&str, &[u8]); 14] = [
 
 /// What was found.
 pub(super) struct Tried {
-    /// The options with the flags.
+    /// The options with what helped.
     pub(super) options: ReadOptions,
-    /// The flags, each as its words.
+    /// What helped: names of options in brackets, each before its value.
     pub(super) flags: Vec<Vec<String>>,
     /// What cannot be told.
     pub(super) doubts: Vec<String>,
@@ -178,12 +178,12 @@ fn candidates(look: &Look, options: &ReadOptions, start: &[u8]) -> Vec<Candidate
     let holds = |part: &[u8]| memchr::memmem::find(start, part).is_some();
     if options.encoding == Encoding::Utf8 {
         if start.contains(&0) {
-            list.offer(&["--encoding", "utf-16"], |options| options.encoding = Encoding::Utf16);
+            list.offer(&["⟨encoding⟩", "utf-16"], |options| options.encoding = Encoding::Utf16);
         }
         // A character that the end of what is at hand cuts is none that is wrong.
         let is_utf_8 = std::str::from_utf8(start).map_or_else(|error| error.error_len().is_none(), |_| true);
         if !is_utf_8 {
-            list.offer(&["--encoding", "cp1252"], |options| options.encoding = Encoding::Cp1252);
+            list.offer(&["⟨encoding⟩", "cp1252"], |options| options.encoding = Encoding::Cp1252);
         }
     }
     offer_hinted(look, &mut list);
@@ -192,22 +192,22 @@ fn candidates(look: &Look, options: &ReadOptions, start: &[u8]) -> Vec<Candidate
     if look.warnings.contains_key(&Warning::ImplausibleTime) {
         for day in NO_ENDS {
             if let Some(number) = day_of_date(day).filter(|number| !options.no_end_days.contains(number)) {
-                list.offer(&["--no-end", day], |options| options.no_end_days.push(number));
+                list.offer(&["⟨no-end⟩", day], |options| options.no_end_days.push(number));
             }
         }
     }
     let has_numbers = look.signs.keys().any(|sign| sign.kind == SignKind::Number);
     if has_numbers && !options.declared.decimal_comma && options.declared.thousands.is_none() {
-        list.offer(&["--decimal-mark", ","], |options| options.declared.decimal_comma = true);
+        list.offer(&["⟨decimal-mark⟩", ","], |options| options.declared.decimal_comma = true);
         for (name, mark) in [(",", ','), ("'", '\''), (" ", ' ')] {
-            list.offer(&["--thousands-mark", name], |options| options.declared.thousands = Some(mark));
+            list.offer(&["⟨thousands-mark⟩", name], |options| options.declared.thousands = Some(mark));
         }
     } else if has_numbers && options.declared.decimal_comma {
-        list.offer(&["--decimal-mark", "."], |options| options.declared.decimal_comma = false);
+        list.offer(&["⟨decimal-mark⟩", "."], |options| options.declared.decimal_comma = false);
     }
     let undeclared: Vec<&String> = look.marks.keys().filter(|mark| !options.declared.nulls.contains(mark)).collect();
     if !undeclared.is_empty() {
-        let flag: Vec<&str> = undeclared.iter().flat_map(|mark| ["--null-mark", mark]).collect();
+        let flag: Vec<&str> = undeclared.iter().flat_map(|mark| ["⟨null-mark⟩", mark]).collect();
         list.offer(&flag, |options| options.declared.nulls.extend(undeclared.iter().map(|mark| (*mark).clone())));
     }
     let may_be_delimited =
@@ -239,12 +239,12 @@ fn offer_hinted(look: &Look, list: &mut Candidates<'_>) {
             None => Some(rest.split([' ', ',', ';', ')']).next()?.to_owned()),
         }
     };
-    if let Some(path) = word_behind("--records ")
+    if let Some(path) = word_behind("⟨records⟩ ")
         && let Ok(records) = RecordsPath::parse(&path)
     {
-        list.offer(&["--records", &path], |options| options.records = Some(records));
+        list.offer(&["⟨records⟩", &path], |options| options.records = Some(records));
     }
-    if let Some(name) = word_behind("--input-format ") {
+    if let Some(name) = word_behind("⟨input-format⟩ ") {
         let format = match name.as_str() {
             "ndjson" => InputFormat::Ndjson,
             "json" => InputFormat::JsonArray,
@@ -252,7 +252,7 @@ fn offer_hinted(look: &Look, list: &mut Candidates<'_>) {
             "csv" => InputFormat::Csv,
             _ => return,
         };
-        list.offer(&["--input-format", &name], |options| options.format = Some(format));
+        list.offer(&["⟨input-format⟩", &name], |options| options.format = Some(format));
     }
 }
 
@@ -261,21 +261,21 @@ fn offer_names(look: &Look, options: &ReadOptions, start: &[u8], list: &mut Cand
     let near = guess::nearly(&look.headers);
     if !near.is_empty() {
         let maps: Vec<String> = near.iter().map(|(header, column)| format!("{header}={column}")).collect();
-        let flag: Vec<&str> = maps.iter().flat_map(|map| ["--map", map]).collect();
+        let flag: Vec<&str> = maps.iter().flat_map(|map| ["⟨map⟩", map]).collect();
         let change = |options: &mut ReadOptions| {
             options.header_map.extend(near.iter().map(|(header, column)| (header.clone(), (*column).to_owned())));
         };
         list.offer_doubtful(&flag, guess::NEARLY, change);
     }
     let wants_names =
-        look.refused.as_ref().is_some_and(|(_, hint)| hint.as_deref().unwrap_or("").contains("--columns"));
+        look.refused.as_ref().is_some_and(|(_, hint)| names_option(hint.as_deref().unwrap_or(""), "columns"));
     if !wants_names || !options.declared.columns.is_empty() {
         return;
     }
     if begins_json(start) {
         if let Some(names) = guess::columns(&guess::json_records(start)) {
             let joined = names.join(",");
-            list.offer_doubtful(&["--columns", &joined], guess::DOUBT, |options| options.declared.columns = names);
+            list.offer_doubtful(&["⟨columns⟩", &joined], guess::DOUBT, |options| options.declared.columns = names);
         }
         return;
     }
@@ -284,10 +284,10 @@ fn offer_names(look: &Look, options: &ReadOptions, start: &[u8], list: &mut Cand
         let names = guess::columns(&guess::records(start, delimiter.unwrap_or(byte)));
         let Some(names) = names.filter(|_| delimiter.is_none_or(|known| known == byte)) else { continue };
         let joined = names.join(",");
-        let mut flag = vec!["--columns", joined.as_str()];
+        let mut flag = vec!["⟨columns⟩", joined.as_str()];
         // Without a header nothing else tells it.
         if delimiter.is_none() && byte != b',' {
-            flag.extend(["--delimiter", word]);
+            flag.extend(["⟨delimiter⟩", word]);
         }
         list.offer_doubtful(&flag, guess::DOUBT, |options| {
             options.declared.columns = names.clone();
@@ -296,7 +296,7 @@ fn offer_names(look: &Look, options: &ReadOptions, start: &[u8], list: &mut Cand
         for name in ["postgres-text", "mysql", "clickhouse-csv", "mysql-csv", "spark", "redshift", "snowflake"] {
             let preset = Declared::preset(name).filter(|(preset, _)| preset.delimiter == Some(byte));
             let Some((preset, format)) = preset.filter(|_| options.declared.is_default()) else { continue };
-            list.offer_doubtful(&["--dialect", name, "--columns", &joined], guess::DOUBT, |options| {
+            list.offer_doubtful(&["⟨dialect⟩", name, "⟨columns⟩", &joined], guess::DOUBT, |options| {
                 options.declared = Declared { columns: names.clone(), ..preset };
                 options.dialect = Some((name.to_owned(), format));
             });
@@ -308,8 +308,8 @@ fn offer_names(look: &Look, options: &ReadOptions, start: &[u8], list: &mut Cand
 fn offer_dates(look: &Look, list: &mut Candidates<'_>) {
     let mut names = BTreeSet::new();
     for sign in look.signs.keys().filter(|sign| sign.kind == SignKind::Date) {
-        let (formats, _) = sign.flag.split_once(" --decimal-mark").unwrap_or((&sign.flag, ""));
-        let formats = formats.trim_start_matches("--date-format ").split(" or ");
+        let (formats, _) = sign.flag.split_once(" ⟨decimal-mark⟩").unwrap_or((&sign.flag, ""));
+        let formats = formats.trim_start_matches("⟨date-format⟩ ").split(" or ");
         names.extend(formats.map(|name| name.trim_matches('\'').to_owned()));
     }
     if look.warnings.contains_key(&Warning::DayNumber) {
@@ -317,7 +317,7 @@ fn offer_dates(look: &Look, list: &mut Candidates<'_>) {
     }
     for name in names {
         if let Ok(dates) = DateFormat::parse(&name) {
-            list.offer(&["--date-format", &name], |options| options.declared.dates = dates);
+            list.offer(&["⟨date-format⟩", &name], |options| options.declared.dates = dates);
         }
     }
 }
@@ -327,25 +327,25 @@ fn offer_dialects(look: &Look, options: &ReadOptions, holds: &dyn Fn(&[u8]) -> b
     let declared = &options.declared;
     if declared.delimiter.is_none() && look.refused.is_some() {
         for (name, byte) in DELIMITERS {
-            list.offer(&["--delimiter", name], |options| options.declared.delimiter = Some(byte));
+            list.offer(&["⟨delimiter⟩", name], |options| options.declared.delimiter = Some(byte));
         }
     }
     if !look.has_quotes && declared.quote == b'"' && holds(b"'") {
-        list.offer(&["--quote", "'"], |options| options.declared.quote = b'\'');
+        list.offer(&["⟨quote⟩", "'"], |options| options.declared.quote = b'\'');
     }
     if declared.comment.is_none() && holds(b"#") {
-        list.offer(&["--comment", "#"], |options| options.declared.comment = Some(b'#'));
+        list.offer(&["⟨comment⟩", "#"], |options| options.declared.comment = Some(b'#'));
     }
     let contradicts = look.signs.keys().any(|sign| sign.kind == SignKind::Separator);
     if declared.skip_lines == 0 && (look.refused.is_some() || contradicts) {
         for lines in 1..=LINES_BEFORE {
-            list.offer(&["--skip-lines", &lines.to_string()], |options| options.declared.skip_lines = lines);
+            list.offer(&["⟨skip-lines⟩", &lines.to_string()], |options| options.declared.skip_lines = lines);
         }
     }
     if declared.is_default() {
         for (name, sign) in PRESETS {
             if let Some((preset, format)) = Declared::preset(name).filter(|_| holds(sign)) {
-                list.offer(&["--dialect", name], |options| {
+                list.offer(&["⟨dialect⟩", name], |options| {
                     options.declared = preset;
                     options.dialect = Some((name.to_owned(), format));
                 });
@@ -356,16 +356,16 @@ fn offer_dialects(look: &Look, options: &ReadOptions, holds: &dyn Fn(&[u8]) -> b
         return;
     }
     if look.signs.keys().any(|sign| sign.kind == SignKind::Backslash) {
-        list.offer(&["--escape", "backslash"], |options| options.declared.escape = Escape::BackslashQuoted);
+        list.offer(&["⟨escape⟩", "backslash"], |options| options.declared.escape = Escape::BackslashQuoted);
     }
     if look.warnings.contains_key(&Warning::BackslashEscape) {
-        list.offer(&["--escape", "backslash", "--quote", "none"], |options| {
+        list.offer(&["⟨escape⟩", "backslash", "⟨quote⟩", "none"], |options| {
             options.declared.escape = Escape::Backslash
         });
         // Raw text, as of `mariadb --batch --raw`: the marks of null go with it, or a dialect with escapes would be nearer.
         let marks: Vec<&String> = look.marks.keys().filter(|mark| !declared.nulls.contains(mark)).collect();
         let flag: Vec<&str> =
-            ["--quote", "none"].into_iter().chain(marks.iter().flat_map(|mark| ["--null-mark", mark])).collect();
+            ["⟨quote⟩", "none"].into_iter().chain(marks.iter().flat_map(|mark| ["⟨null-mark⟩", mark])).collect();
         list.offer(&flag, |options| {
             options.declared.escape = Escape::Nothing;
             options.declared.nulls.extend(marks.iter().map(|mark| (*mark).clone()));

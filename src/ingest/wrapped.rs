@@ -63,8 +63,8 @@ impl RecordsPath {
     /// What is none, or names one place in a list.
     pub fn parse(text: &str) -> Result<Self> {
         let none = || {
-            Error::usage(format!("--records {text:?} is not the place of a list")).with_hint(
-                "write the keys that lead to it, as --records '$.data' or --records '$.result[\"my items\"]'",
+            Error::usage(format!("⟨records⟩ {text:?} is not the place of a list")).with_hint(
+                "write the keys that lead to it, as ⟨records⟩ '$.data' or ⟨records⟩ '$.result[\"my items\"]'",
             )
         };
         let trimmed = text.trim();
@@ -379,7 +379,7 @@ impl WrappedSplitter {
                 (None, None) => {
                     let message = format!(
                         "the records at {} are lists, and no list of their names (meta, columns, columnHeaders, headers or fields) \
-                         stands before them, nor does the first of them hold their names; --columns can name them",
+                         stands before them, nor does the first of them hold their names; ⟨columns⟩ can name them",
                         self.path
                     );
                     return Ok(Step::Broken { at, message });

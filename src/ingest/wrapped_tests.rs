@@ -48,7 +48,7 @@ fn a_record_of_each_document_or_object_is_named_and_read() {
         ),
     ] {
         let (said, hint) = refused(&text, &options());
-        assert!(said.contains(path) && hint == format!("read them with --records '{path}'"), "{said} {hint}");
+        assert!(said.contains(path) && hint == format!("read them with ⟨records⟩ '{path}'"), "{said} {hint}");
         assert_eq!(ids(&text, &at(path)), ["w1", "w2"], "{path}");
     }
     // An answer that tells of an error is no session.
@@ -200,7 +200,7 @@ fn a_path_may_lead_through_lists() {
         let (message, hint) = refused(&text, &options());
         let place = RecordsPath::parse(path).unwrap().to_string();
         assert!(message.ends_with(&format!("in a list at {place}")), "{message}");
-        assert_eq!(hint, format!("read them with --records '{place}'"));
+        assert_eq!(hint, format!("read them with ⟨records⟩ '{place}'"));
     }
     assert_eq!(ids(r#"{"pages":[]}"#, &at("$.pages[*].rows")).len(), 0);
     for (text, message) in [
@@ -254,7 +254,7 @@ fn without_the_place_the_error_names_it() {
     ] {
         let (message, hint) = refused(&text, &options());
         assert!(message.ends_with(&format!("in a list at {place}")), "{message}");
-        assert_eq!(hint, format!("read them with --records '{place}'"));
+        assert_eq!(hint, format!("read them with ⟨records⟩ '{place}'"));
     }
     // The window of the first megabyte may end inside of the list.
     let long = format!(r#"{{"data":[{}]}}"#, vec![RECORD; 20_000].join(","));
@@ -350,6 +350,6 @@ fn a_long_record_costs_itself_and_what_stands_beside_the_list_may_be_long() {
 fn the_place_of_records_is_refused_for_what_is_no_json() {
     for (name, text) in [("a.csv", "session_id,started_at\n"), ("a.json", "PAR1xxxxPAR1")] {
         let error = read_with(name, text.as_bytes(), &at("$.data")).unwrap_err();
-        assert!(error.to_string().contains("--records says where in a JSON document"), "{error}");
+        assert!(error.to_string().contains("⟨records⟩ says where in a JSON document"), "{error}");
     }
 }

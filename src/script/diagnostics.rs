@@ -17,7 +17,7 @@ use super::explain::{Target, explain};
 use super::scanned::error_of_value;
 use super::source::{Spot, sql_error};
 use super::{Script, Statement};
-use crate::error::{Error, SqlError};
+use crate::error::{Error, SpillLimit, SqlError};
 
 /// Turns an error of the engine into one that shows where in the file it is, with a hint.
 ///
@@ -47,6 +47,9 @@ pub fn locate_among(error: DataFusionError, script: &Script, statement: Option<&
         Recovered::Ours(error) => return placed(error, script, statement),
         Recovered::Engine(error) => error,
     };
+    if SpillLimit::is_behind(&error) {
+        return placed(Error::from(error), script, statement);
+    }
     let (root, diagnostic) = unwrap(&error);
     let of_value = match root {
         DataFusionError::ParquetError(inner) => error_of_value(&inner.to_string()),

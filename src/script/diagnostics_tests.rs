@@ -260,7 +260,7 @@ const CASES: &[(&str, &str)] = &[
         "1:11+10 unknown type \"nosuchtype\" / usual types are text, bigint, double, boolean, date, timestamp and interval",
     ),
     ("set datafusion.nope = 1", "1:16+4 no setting \"nope\" / -"),
-    ("select $x + 1", "1:8+2 parameter $x has no value / give it with --param x=…"),
+    ("select $x + 1", "1:8+2 parameter $x has no value / give it with ⟨param⟩ x=…"),
     ("with a as (select 1), a as (select 2) select * from a", "1:23+1 WITH names \"a\" more than once / -"),
     ("values (1), (1,2)", "1:1+6 the rows of VALUES differ in length: got 2 values in row 1 but expected 1 / -"),
     (

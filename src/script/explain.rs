@@ -306,7 +306,7 @@ fn names_in(message: &str, diagnostic: Option<&Diagnostic>, tables: &[&str]) -> 
         let bare = name.trim_start_matches(['$', ':']);
         return Some(
             Explanation::new(format!("parameter {name} has no value"), [Target::Placeholder(name.to_owned())])
-                .hint(format!("give it with --param {bare}=…")),
+                .hint(format!("give it with ⟨param⟩ {bare}=…")),
         );
     }
     if let Some(name) = message.strip_prefix("Unsupported SQL type ") {
@@ -539,7 +539,10 @@ fn clauses_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanat
             .map(|d| d.notes.iter().filter_map(|n| between(&n.message, "this side has ", " fields")).collect())
             .unwrap_or_default();
         let right = diagnostic.and_then(|d| d.notes.last()).and_then(|note| note.span).and_then(spot).map(Target::Spot);
-        let counts = if sides.len() == 2 { format!(": {} and {}", sides[0], sides[1]) } else { String::new() };
+        let counts = match sides.as_slice() {
+            [left, right] => format!(": {left} and {right}"),
+            _ => String::new(),
+        };
         return Some(Explanation::new(
             format!("the sides of {operator} have different numbers of columns{counts}"),
             right.into_iter().chain([Target::SecondKeyword("SELECT")]),

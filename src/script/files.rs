@@ -23,7 +23,14 @@ pub fn read_file(path: &Path) -> Result<String> {
         }
     })?;
     String::from_utf8(bytes).map_err(|e| {
-        let line = e.as_bytes()[..e.utf8_error().valid_up_to()].iter().filter(|b| **b == b'\n').count() + 1;
+        let line = e
+            .as_bytes()
+            .get(..e.utf8_error().valid_up_to())
+            .unwrap_or_default()
+            .iter()
+            .filter(|b| **b == b'\n')
+            .count()
+            + 1;
         Error::usage(format!("{name}:{line}: the file is not UTF-8 text"))
     })
 }

@@ -20,6 +20,8 @@
 //! # Ok::<(), sessionlake::Error>(())
 //! ```
 
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
 use std::sync::Arc;
 
 use crate::error::{Error, Result};

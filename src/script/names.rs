@@ -1,5 +1,7 @@
 //! Finds the name that was probably meant.
 
+#![allow(clippy::indexing_slicing, reason = "a matrix as large as the two names")]
+
 /// Counts the insertions, deletions, replacements and swaps of neighbours that turn one text into the other.
 pub(super) fn distance(left: &str, right: &str) -> usize {
     let left: Vec<char> = left.chars().collect();

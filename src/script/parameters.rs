@@ -198,7 +198,7 @@ fn bind_all(script: &Script, given: &BTreeMap<String, Value>, clock: &Clock, mis
             (None, None) if missing == Missing::Null => value::null(kind),
             (None, None) => {
                 let message = format!("parameter {:?} ({}) has no value", parameter.name, kind.name());
-                let hint = format!("give it with --param {}={}", parameter.name, kind.example());
+                let hint = format!("give it with ⟨param⟩ {}={}", parameter.name, kind.example());
                 return Err(Error::usage(message).with_hint(hint));
             }
         };
@@ -216,7 +216,7 @@ fn bind_all(script: &Script, given: &BTreeMap<String, Value>, clock: &Clock, mis
     {
         // Two ways to say it could disagree, and the zone that parameters are counted in would be a third.
         return Err(Error::usage(format!("parameter {name:?} comes from the run and cannot be given"))
-            .with_hint(format!("set it with --{}", name.replace('_', "-"))));
+            .with_hint(format!("set it with ⟨{}⟩", name.replace('_', "-"))));
     }
     if declared.is_empty() {
         bind_undeclared(script, given, missing, &mut values)?;
@@ -246,7 +246,7 @@ fn bind_undeclared(
             })?,
             None if missing == Missing::Null => ScalarValue::Null,
             None => {
-                let hint = format!("give it with --param {name}=…");
+                let hint = format!("give it with ⟨param⟩ {name}=…");
                 let message = format!("parameter ${name} has no value");
                 let spot = Spot::of_token(token);
                 return Err(sql_error(&script.file, &script.text, spot, message, Some(hint)).into());

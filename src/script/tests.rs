@@ -263,9 +263,9 @@ fn the_time_zone_and_the_as_of_instant_are_always_known() {
         assert_eq!(value(&values, "as_of"), as_of);
         assert_eq!(
             refused(sql, json!({ "time_zone": "Europe/Berlin" })),
-            "parameter \"time_zone\" comes from the run and cannot be given\nhint: set it with --time-zone"
+            "parameter \"time_zone\" comes from the run and cannot be given\nhint: set it with ⟨time-zone⟩"
         );
-        assert!(refused(sql, json!({ "as_of": "today" })).ends_with("hint: set it with --as-of"));
+        assert!(refused(sql, json!({ "as_of": "today" })).ends_with("hint: set it with ⟨as-of⟩"));
     }
     let script = parse("q.sql", "-- param: time_zone text = Asia/Kolkata\nselect $time_zone").unwrap();
     let values = bind(&script, &BTreeMap::new(), &clock()).unwrap();
@@ -285,7 +285,7 @@ fn missing_and_unknown_parameters_are_usage_errors() {
     let sql = "-- param: since date\nselect $since";
     assert_eq!(
         refused(sql, json!({})),
-        "parameter \"since\" (date) has no value\nhint: give it with --param since=2026-03-01"
+        "parameter \"since\" (date) has no value\nhint: give it with ⟨param⟩ since=2026-03-01"
     );
     assert_eq!(
         refused(sql, json!({ "since": "today", "sicne": "today" })),
@@ -321,7 +321,7 @@ fn undeclared_parameters_take_text_or_their_json_type() {
     assert_eq!(value(&values, "e"), ScalarValue::Null);
     assert_eq!(
         refused("select\n  $who", json!({})),
-        "q.sql:2:3: parameter $who has no value\n  |\n2 |   $who\n  |   ^^^^\nhint: give it with --param who=…"
+        "q.sql:2:3: parameter $who has no value\n  |\n2 |   $who\n  |   ^^^^\nhint: give it with ⟨param⟩ who=…"
     );
     assert!(
         refused("select $a", json!({ "a": {} })).starts_with("parameter \"a\" is {}, which is no value of a parameter")

@@ -281,6 +281,36 @@ fn what_belongs_to_some_modules_is_named_in_no_other() {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// Lists the names that stand in a text between `before` and the first character that no name has.
+fn names_behind<'a>(text: &'a str, before: &str) -> Vec<(usize, &'a str)> {
+    let is_part = |c: char| c.is_ascii_lowercase() || c == '-';
+    let behind = text.match_indices(before).map(|(at, found)| (at, &text[at + found.len()..]));
+    behind.map(|(at, rest)| (at, &rest[..rest.find(|c| !is_part(c)).unwrap_or(rest.len())])).collect()
+}
+
+#[test]
+fn the_library_names_options_and_the_command_line_alone_has_flags() {
+    // Programs of others have flags of the same names, SQL files have comments, and columns and functions are told of as in docs/.
+    const OTHERS: &[&str] = &["psql --", "zstd -d --", "ingested with --keep-extra", "`--as-of` sets it"];
+    let page = std::fs::read_to_string(repository("docs/cli.md")).unwrap();
+    let mut flags: BTreeSet<&str> = names_behind(&page, "--").into_iter().map(|(_, name)| name).collect();
+    flags.remove("");
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| !matches!(source.module.as_str(), "cli" | "main")) {
+        for line in source.code.lines() {
+            let named =
+                names_behind(line, "⟨").into_iter().filter(|(_, name)| !name.is_empty() && !flags.contains(name));
+            wrong.extend(named.map(|(_, name)| format!("{}: no command has --{name}: {}", source.path, line.trim())));
+            let is_own = |at: usize| !line[..at].ends_with(|c: char| c.is_alphanumeric() || c == '-');
+            let has_flag = names_behind(line, "--").iter().any(|(at, name)| flags.contains(name) && is_own(*at));
+            if has_flag && !OTHERS.iter().any(|others| line.contains(others)) {
+                wrong.push(format!("{}: write ⟨option⟩ for --option: {}", source.path, line.trim()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "{}\nsee CONTRIBUTING.md, \"House rules\"", wrong.join("\n"));
+}
+
 #[test]
 fn no_file_is_long_and_every_file_says_what_it_is() {
     let mut wrong = Vec::new();

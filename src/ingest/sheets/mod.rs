@@ -184,7 +184,7 @@ impl SheetInput {
         if options.format.is_some_and(|declared| declared != format) {
             let what = if format == InputFormat::Ods { "an OpenDocument spreadsheet" } else { "an XLSX workbook" };
             let message = format!("is {what}, which is declared to be something else");
-            return Err(Error::input(Place::file(name), message).with_hint("leave out --input-format"));
+            return Err(Error::input(Place::file(name), message).with_hint("leave out ⟨input-format⟩"));
         }
         check(format, options, name)?;
         let names = match &book {
@@ -347,7 +347,7 @@ impl SheetInput {
         if !others.is_empty() {
             let name = self.names.get(self.index).map_or("", String::as_str);
             let others = others.join(", ");
-            notes.push(format!("sheet {name:?} is read; left out: {others}; --sheet NAME reads another"));
+            notes.push(format!("sheet {name:?} is read; left out: {others}; ⟨sheet⟩ NAME reads another"));
         }
         notes.extend(self.odd.notes());
         notes
@@ -419,9 +419,10 @@ fn without_header(file: &str, names: &[String], index: usize, row: &SheetRow) ->
     let cells: Vec<String> = row.cells.iter().take(20).map(|(_, value)| quoted(&value.name())).collect();
     let sheet = names.get(index).map_or("", String::as_str);
     let message = format!("no row of sheet {sheet:?} names columns; its first is {}", cells.join(", "));
-    let others = if names.len() > 1 { format!("; --sheet reads another of {}", listed(names)) } else { String::new() };
+    let others =
+        if names.len() > 1 { format!("; ⟨sheet⟩ reads another of {}", listed(names)) } else { String::new() };
     Error::input(Place::file(file).line(row.number), message).with_hint(format!(
-        "--map \"Their Header=session_id\" says which column one is, and --columns session_id,started_at,… names those of a \
+        "⟨map⟩ \"Their Header=session_id\" says which column one is, and ⟨columns⟩ session_id,started_at,… names those of a \
          sheet without a header{others}"
     ))
 }

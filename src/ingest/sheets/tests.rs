@@ -227,7 +227,7 @@ fn the_first_sheet_that_names_columns_is_read_and_the_others_are_told() {
         let outcome = read(&bytes, &options());
         assert_eq!(outcome.texts("session_id"), [Some("a")]);
         let note =
-            r#"sheet "One & only" is read; left out: "Cover" (1 row), "Zwei" (3 rows); --sheet NAME reads another"#;
+            r#"sheet "One & only" is read; left out: "Cover" (1 row), "Zwei" (3 rows); ⟨sheet⟩ NAME reads another"#;
         assert_eq!(outcome.summary.notes, [note]);
         for wanted in ["Zwei", "zwei ", "4"] {
             let outcome = read(&bytes, &ReadOptions { sheet: Some(wanted.to_owned()), ..options() });
@@ -268,7 +268,7 @@ fn the_header_is_found_or_declared_and_rows_have_the_numbers_of_the_sheet() {
     assert_eq!(read(&bytes, &named).faults(), [(Some(6), None, Some("started_at"), "no started at")]);
     let (message, hint) = refused(&xlsx_of(&[("T", ""), ("S", &texts(8, &["x", "y"]))], ""), &options());
     assert_eq!(message, r#"a.xlsx:8: no row of sheet "S" names columns; its first is "x", "y""#);
-    assert!(hint.contains("--columns") && hint.contains("--sheet"), "{hint}");
+    assert!(hint.contains("⟨columns⟩") && hint.contains("⟨sheet⟩"), "{hint}");
     let (message, _) = refused(&xlsx_of(&[("S", &texts(7, &["Session Id", "x"]))], ""), &options());
     assert!(message.starts_with("a.xlsx:7: no column for started_at"), "{message}");
 }
@@ -321,7 +321,7 @@ fn what_is_no_workbook_is_named() {
     let (message, _) = refused(&package(&[("a.csv", "x")]), &options());
     assert!(message.contains("is a zip archive"), "{message}");
     let other = ReadOptions { format: Some(InputFormat::Ods), ..options() };
-    assert_eq!(refused(&xlsx_sample(), &other).1, "leave out --input-format");
+    assert_eq!(refused(&xlsx_sample(), &other).1, "leave out ⟨input-format⟩");
     assert_eq!(refused(b"id,started_at\n", &options()).0, "a.xlsx: not an XLSX workbook: it starts as text does");
     let encrypted = package(&[
         ("mimetype", MIMETYPE),
