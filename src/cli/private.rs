@@ -31,6 +31,7 @@ fn parse(text: &str) -> Result<u32> {
 
 #[cfg(unix)]
 #[expect(unsafe_code, reason = "no library at hand has a safe umask")]
+#[allow(clippy::useless_conversion, reason = "mode_t has 16 bits on some systems")]
 fn replace_umask(change: impl FnOnce(u32) -> u32) {
     // mode_t has 16 bits on some systems, and nine are used.
     let to_mode = |bits: u32| bits as libc::mode_t;

@@ -18,12 +18,15 @@ use super::own::Node;
 /// What a node does with a partition of its input.
 type Flow = dyn Fn(&Node, usize, Arc<TaskContext>) -> Result<SendableRecordBatchStream> + Send + Sync;
 
+/// What a node promises of its input, and what it promised last.
+type Shape = (fn(&Node) -> PlanProperties, Arc<PlanProperties>);
+
 /// The node.
 pub(super) struct PassingExec {
     name: &'static str,
     input: Node,
     /// What it promises where that is not what the input does: the partitions are then brought together.
-    shape: Option<(fn(&Node) -> PlanProperties, Arc<PlanProperties>)>,
+    shape: Option<Shape>,
     flow: Arc<Flow>,
 }
 

@@ -115,8 +115,8 @@ impl Declared {
 
     /// Returns whether a field that stands in quotes is declared to be null, by a mark in quotes: `"NULL"`.
     pub(super) fn is_quoted_null(&self, field: &str) -> bool {
-        let marks = self.nulls.iter().filter_map(|mark| mark.strip_prefix('"')?.strip_suffix('"'));
-        marks.into_iter().any(|mark| mark == field && !mark.is_empty())
+        let mut marks = self.nulls.iter().filter_map(|mark| mark.strip_prefix('"')?.strip_suffix('"'));
+        marks.any(|mark| mark == field && !mark.is_empty())
     }
 }
 

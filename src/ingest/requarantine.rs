@@ -81,9 +81,10 @@ fn replay_batch(staged: &mut Staged, batch: &RecordBatch, options: &IngestOption
                 good.push(row as u32);
             }
             _ => {
-                let counts = &mut staged.files[0].counts;
-                counts.rows_read += 1;
-                counts.quarantined += 1;
+                if let Some(file) = staged.files.first_mut() {
+                    file.counts.rows_read += 1;
+                    file.counts.quarantined += 1;
+                }
             }
         }
     }

@@ -358,16 +358,19 @@ fn offer_dialects(look: &Look, options: &ReadOptions, holds: &dyn Fn(&[u8]) -> b
     if look.signs.keys().any(|sign| sign.kind == SignKind::Backslash) {
         list.offer(&["⟨escape⟩", "backslash"], |options| options.declared.escape = Escape::BackslashQuoted);
     }
-    if look.warnings.contains_key(&Warning::BackslashEscape) {
-        list.offer(&["⟨escape⟩", "backslash", "⟨quote⟩", "none"], |options| {
-            options.declared.escape = Escape::Backslash
-        });
-        // Raw text, as of `mariadb --batch --raw`: the marks of null go with it, or a dialect with escapes would be nearer.
-        let marks: Vec<&String> = look.marks.keys().filter(|mark| !declared.nulls.contains(mark)).collect();
-        let flag: Vec<&str> =
-            ["⟨quote⟩", "none"].into_iter().chain(marks.iter().flat_map(|mark| ["⟨null-mark⟩", mark])).collect();
+    if !look.warnings.contains_key(&Warning::BackslashEscape) {
+        return;
+    }
+    // Escapes, or raw text as of `mariadb --batch --raw`. The marks of null go with either, or the dialect that has them would be nearer.
+    let marks: Vec<&String> = look.marks.keys().filter(|mark| !declared.nulls.contains(mark)).collect();
+    for (flag, escape) in [
+        (&["⟨escape⟩", "backslash", "⟨quote⟩", "none"][..], Escape::Backslash),
+        (&["⟨quote⟩", "none"][..], Escape::Nothing),
+    ] {
+        let nulls = marks.iter().flat_map(|mark| ["⟨null-mark⟩", mark]);
+        let flag: Vec<&str> = flag.iter().copied().chain(nulls).collect();
         list.offer(&flag, |options| {
-            options.declared.escape = Escape::Nothing;
+            options.declared.escape = escape;
             options.declared.nulls.extend(marks.iter().map(|mark| (*mark).clone()));
         });
     }

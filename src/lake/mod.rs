@@ -35,5 +35,6 @@ pub use history::HistoryEntry;
 pub use layout::Version;
 pub use ledger::{Counts, FileLedger, Ledger, Warning, Warnings};
 pub use snapshot::{ColumnStatistics, DataFile, Snapshot};
+pub use store::NotDurable;
 pub use table::{Lake, Table};
 pub use write::{FileLimits, FileWriter, Output, WrittenFile, discard};

@@ -10,11 +10,12 @@ use deltalake::kernel::LogicalFileView;
 use deltalake::table::state::DeltaTableState;
 use object_store::path::Path;
 
+use super::checked::Seals;
 use super::claims::{CHECK_KEY, Claims};
 use super::deletions::DeletionVector;
 use super::footer::NAN_KEY;
 use super::layout::{self, Version, table_schema};
-use super::seal::{SEAL_KEY, Seal, Seals};
+use super::seal::{SEAL_KEY, Seal};
 use crate::error::{Error, Result};
 use crate::schema::Kind;
 

@@ -12,7 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use super::layout;
-use super::table::{Table, Version};
+use super::layout::Version;
+use super::table::Table;
 use crate::error::{Error, Result, io_error};
 
 /// What the names of lists begin with. Other programs take files whose names begin with a dot for none of the table's.

@@ -17,7 +17,7 @@ use object_store::{
 };
 use sessionlake::ingest::{IngestOptions, Limits, ingest};
 use sessionlake::lake::Lake;
-use sessionlake::lake::store::NotDurable;
+use sessionlake::lake::NotDurable;
 
 use crate::lakes::{ended, export, lake_in, options, query, running, source, table, take, try_take};
 

@@ -151,8 +151,8 @@ struct Spread {
 
 impl State for Spread {
     fn of(value: f64) -> Self {
-        // Of a value that is no number the distance to itself is none either.
-        Self { count: 1, sum: value, squares: value - value }
+        // Of NaN and infinities the distance to their mean is no number.
+        Self { count: 1, sum: value, squares: if value.is_finite() { 0.0 } else { f64::NAN } }
     }
 
     fn with(self, other: Self) -> Self {

@@ -4,6 +4,7 @@
 //! groups are DataFusion's own.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use ::regex::Regex;
@@ -95,14 +96,17 @@ fn matches(columns: &[ArrayRef], rows: usize) -> Result<ArrayRef> {
         if key.1 == "g" {
             return exec_err!("regexp_match() does not support the \"global\" option");
         }
-        if !compiled.contains_key(&key) {
-            let pattern = if key.1.is_empty() { key.0.to_owned() } else { format!("(?{}){}", key.1, key.0) };
-            match Regex::new(&pattern) {
-                Ok(regex) => compiled.insert(key, regex),
-                Err(error) => return exec_err!("Regular expression did not compile: {error}"),
-            };
-        }
-        let captures = compiled.get(&key).and_then(|regex| regex.captures(values.value(row)));
+        let regex = match compiled.entry(key) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(place) => {
+                let pattern = if key.1.is_empty() { key.0.to_owned() } else { format!("(?{}){}", key.1, key.0) };
+                match Regex::new(&pattern) {
+                    Ok(regex) => place.insert(regex),
+                    Err(error) => return exec_err!("Regular expression did not compile: {error}"),
+                }
+            }
+        };
+        let captures = regex.captures(values.value(row));
         match captures {
             None => found.append_null(),
             Some(captures) => {

@@ -112,7 +112,7 @@ fn the_log_says_which_columns_a_table_has_and_what_folders_stand_for() {
         &desk,
         "t/kind=a%20b/p q.parquet",
         "select 's1' as session_id, timestamp '2026-11-20T10:00:00Z' as started_at, timestamp '2026-11-20T10:00:09Z' as ended_at, 'x' as not_of_the_table \
-         union all select null, timestamp '2026-11-20T10:00:00Z', null, 'x'",
+         union all select null, timestamp '2026-11-20T10:00:00Z', null, 'x' order by session_id nulls last",
     );
     part(&desk, "t/c.parquet", "select 's2' as session_id, 7.0 as time_in_workflow, null::timestamptz as ended_at");
     let columns = [

@@ -369,14 +369,13 @@ fn a_file_of_any_kind_that_is_refused_for_a_header_shows_its_headers_and_the_map
     ];
     desk.write("t/_delta_log/00000000000000000000.json", &log.map(|action| format!("{action}\n")).concat());
     for name in ["x.parquet", "x.arrow", "x.xlsx", "x.avro", "x.csv", "t"] {
-        let start = if name == "x.avro" { "Startd_At" } else { "Startd At" };
+        let (start, flag) = match name {
+            "x.avro" => ("Startd_At", "--map Startd_At=started_at"),
+            _ => ("Startd At", "--map 'Startd At=started_at'"),
+        };
         let map = ["--map", "session_nr=session_id"];
         let (found, code) = objects(&desk, &[&[name], &map[..]].concat());
-        assert_eq!(
-            (code, fact(&found, "flags that help")),
-            (0, Some(format!("--map '{start}=started_at'").as_str())),
-            "{name}: {found:#?}"
-        );
+        assert_eq!((code, fact(&found, "flags that help")), (0, Some(flag)), "{name}: {found:#?}");
         let command = found.last().unwrap()["command"].as_str().unwrap();
         let words = shell_words(command);
         let lake = format!("lake_of_{name}");
