@@ -485,7 +485,7 @@ mod tests {
             (b"ID;PCALCOOO32\r\n".to_vec(), "a spreadsheet in SYLK", ".xlsx"),
             (b"TABLE\r\n0,1\r\n".to_vec(), "a spreadsheet in DIF", ".xlsx"),
             (b"\x1b[1;39m{".to_vec(), "text with the colours of a terminal", "jq -M"),
-            (b"\n[cols=\"l,l\",options=\"header\"]\n|===".to_vec(), PRINTED, "psql ⟨csv⟩"),
+            (b"\n[cols=\"l,l\",options=\"header\"]\n|===".to_vec(), PRINTED, "psql --csv"),
             (b"\n<!DOCTYPE html>".to_vec(), "an HTML page", "log-in page"),
             (b"<?xml version".to_vec(), "an XML document", "CSV"),
             (b"-- MySQL dump 10.19".to_vec(), "a dump in SQL", "CSV or Parquet"),

@@ -439,7 +439,8 @@ impl Staged {
     fn refuse_other_dialects(&mut self) {
         for (ledger, signs) in self.files.iter_mut().zip(&self.signs) {
             if ledger.is_taken() {
-                ledger.refused = refusal(&ledger.file, signs, &ledger.warnings);
+                let refusal = refusal(&ledger.file, signs, &ledger.warnings);
+                ledger.refused = refusal.map(|reason| as_flags(&reason).into_owned());
             }
         }
     }

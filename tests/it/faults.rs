@@ -227,7 +227,7 @@ async fn an_ingest_that_needs_more_temporary_space_than_it_may_take_names_the_li
     };
     let error = ingest(&lake, std::slice::from_ref(&file), spilling(100_000)).await.unwrap_err();
     assert!(matches!(error, sessionlake::Error::Limit { .. }), "{error:?}");
-    assert!(error.to_string().contains("--spill-limit allows 100000"), "{error}");
+    assert!(error.to_string().contains("⟨spill-limit⟩ allows 100000"), "{error}");
     assert_eq!(query(&lake, "select count(*) from workflow_sessions").await, ["0"]);
     ingest(&lake, &[file], spilling(1 << 30)).await.unwrap();
     assert_eq!(query(&lake, "select count(*) from workflow_sessions").await, ["3000"]);
