@@ -26,6 +26,7 @@ pub(crate) static PHONE_E164: Function = Function {
 /// Checks what is literal of a call.
 fn check(args: &ReturnFieldArgs<'_>) -> Result<()> {
     if let Some(code) = arguments::literal_text(args, 1)
+        && !code.is_empty()
         && Region::parse(code).is_none()
     {
         return plan_err!("phone_e164: unknown region {code:?}; hint: give a two-letter country code such as 'US'");
@@ -40,10 +41,11 @@ fn run(call: &Call<'_>) -> Result<ColumnarValue> {
     let mut numbers = StringViewBuilder::with_capacity(call.rows);
     let mut written = String::new();
     for row in 0..call.rows {
-        let region = match &mut regions {
-            None => Some(None),
-            // A region that is null or unknown makes the result null: a guess would be silently wrong.
-            Some(regions) => regions.get(row).map(|region| Some(*region)),
+        let region = match (&mut regions, codes.as_ref().and_then(|codes| codes.get(row))) {
+            // No region is named: numbers with a country code are read, and of others nothing is guessed.
+            (None, _) | (_, None | Some("")) => Some(None),
+            // An unknown region makes the result null: without it another number could be read than is meant.
+            (Some(regions), Some(_)) => regions.get(row).map(|region| Some(*region)),
         };
         let number = match (texts.get(row), region) {
             (Some(text), Some(region)) => numbering::read(text, region),
@@ -76,8 +78,8 @@ static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {
             ("text", "The number as it came."),
             (
                 "region",
-                "Two-letter ISO 3166 code of the country whose national numbers are meant, such as `US`. An unknown code is a \
-                 planning error if it is a literal, and gives null if it comes from a column.",
+                "Two-letter ISO 3166 code of the country whose national numbers are meant, such as `US`. Null and an empty \
+                 text name none. An unknown code is a planning error if it is a literal, and gives null if it comes from a column.",
             ),
         ],
         "SELECT phone_e164('+1 (202) 555-0143 ext. 12'), phone_e164('030 901820', 'DE'), phone_e164('+49 151 23456789', 'US');\n\
@@ -103,11 +105,16 @@ mod tests {
     }
 
     #[test]
-    fn a_region_per_row_that_is_unknown_gives_null() {
+    fn a_region_per_row_that_is_unknown_gives_null_and_one_that_is_null_is_none() {
         let column = |texts: Vec<Option<&str>>| ColumnarValue::Array(Arc::new(StringArray::from(texts)));
-        let args = vec![column(vec![Some("030 901820"); 3]), column(vec![Some("DE"), Some("??"), None])];
-        let numbers = run(&PHONE_E164.framed(), args);
-        let numbers: Vec<Option<&str>> = numbers.as_string_view().iter().collect();
-        assert_eq!(numbers, [Some("+4930901820"), None, None]);
+        let codes = || column(vec![Some("DE"), Some("??"), None, Some("")]);
+        for (number, expected) in [
+            ("030 901820", [Some("+4930901820"), None, None, None]),
+            ("+39 06 698 83145", [Some("+390669883145"), None, Some("+390669883145"), Some("+390669883145")]),
+        ] {
+            let numbers = run(&PHONE_E164.framed(), vec![column(vec![Some(number); 4]), codes()]);
+            let numbers: Vec<Option<&str>> = numbers.as_string_view().iter().collect();
+            assert_eq!(numbers, expected, "{number}");
+        }
     }
 }
