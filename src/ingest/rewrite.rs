@@ -15,7 +15,7 @@ use tokio::runtime::Handle;
 use super::attempts::blocking;
 use super::decide::Decision;
 use super::options::IngestOptions;
-use super::runs::{Batches, Liveness, Merge, Source, compact, compact_if_sparse};
+use super::runs::{Batches, Liveness, Merge, Source, compact, compact_if_sparse, of_liveness};
 use super::stage::{ORDINAL, Staged};
 use crate::error::Result;
 use crate::lake::cluster::by_time;
@@ -140,16 +140,6 @@ fn staying_rows<'a>(
             Err(error) => Box::new(std::iter::once(Err(error))),
         }
     }))
-}
-
-/// Keeps the rows of a batch that are running, or that have ended.
-pub(super) fn of_liveness(batch: &RecordBatch, liveness: Liveness) -> Result<RecordBatch> {
-    let ended_at = batch.column(batch.schema().index_of("ended_at")?);
-    let wanted = match liveness {
-        Liveness::Active => arrow::compute::is_null(ended_at)?,
-        Liveness::Ended => arrow::compute::is_not_null(ended_at)?,
-    };
-    Ok(filter_record_batch(batch, &wanted)?)
 }
 
 /// Keeps the winners of a batch of a run, in the columns that the lake stores.

@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryViewArray, RecordBatch, StringViewArray};
 use arrow::buffer::ScalarBuffer;
-use arrow::compute::interleave_record_batch;
+use arrow::compute::{filter_record_batch, interleave_record_batch};
 use arrow::datatypes::{DataType, SchemaRef, TimestampMicrosecondType};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
@@ -205,6 +205,19 @@ fn in_order<'a>(
             chunk.iter().map(|(batch, row)| (used.binary_search(batch).unwrap_or_default(), *row as usize)).collect();
         Ok(interleave_record_batch(&sources, &indices)?)
     })
+}
+
+/// Keeps the rows of a batch that are running, or that have ended.
+///
+/// # Errors
+/// A defect of ours.
+pub fn of_liveness(batch: &RecordBatch, liveness: Liveness) -> Result<RecordBatch> {
+    let ended_at = batch.column(batch.schema().index_of("ended_at")?);
+    let wanted = match liveness {
+        Liveness::Active => arrow::compute::is_null(ended_at)?,
+        Liveness::Ended => arrow::compute::is_not_null(ended_at)?,
+    };
+    Ok(filter_record_batch(batch, &wanted)?)
 }
 
 /// Copies text out of buffers that it shares with rows of other batches.

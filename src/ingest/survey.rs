@@ -4,7 +4,7 @@
 use arrow::array::{BooleanArray, Int64Array, RecordBatch};
 use arrow::compute::{SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch};
 
-use super::runs::{Liveness, compact};
+use super::runs::{Liveness, compact, of_liveness};
 use crate::error::Result;
 use crate::lake::preview::Preview;
 use crate::schema;
@@ -69,7 +69,7 @@ impl Survey {
     pub fn preview(&self, liveness: Liveness, has_others: bool) -> Result<Option<Preview>> {
         let Some(first) = self.batches.first() else { return Ok(None) };
         let all = concat_batches(&first.schema(), &self.batches)?;
-        let rows = super::rewrite::of_liveness(&all, liveness)?;
+        let rows = of_liveness(&all, liveness)?;
         // Rows of one instant come in the order of their content, whatever block came first.
         let by = ["started_at", schema::CONTENT_HASH].map(|name| rows.column_by_name(name).cloned());
         let by = by.into_iter().flatten().map(|values| SortColumn { values, options: None }).collect::<Vec<_>>();
