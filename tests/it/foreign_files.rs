@@ -12,9 +12,12 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type};
 use parquet::arrow::ArrowWriter;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::column::writer::ColumnWriter;
+use parquet::data_type::{ByteArray, Int96};
 use parquet::file::metadata::KeyValue;
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterPropertiesBuilder};
 use parquet::file::reader::{FileReader, SerializedFileReader};
+use parquet::file::writer::SerializedFileWriter;
 use serde_json::{Value, json};
 use sessionlake::lake::Lake;
 
@@ -533,4 +536,63 @@ async fn our_files_name_no_type_that_other_readers_do_not_know() {
         .unwrap();
     assert_eq!(rows[0].column(0).data_type(), &DataType::Utf8View);
     assert_eq!(rows[0].column(1).as_primitive::<Float64Type>().null_count(), 0);
+}
+
+/// Writes sessions whose starts are INT96, as Spark writes them by default; a row group each.
+fn write_int96(path: &Path, sessions: &[(&str, &str)]) {
+    let schema = "message spark { required binary session_id (UTF8); optional int96 started_at; }";
+    let schema = Arc::new(parquet::schema::parser::parse_message_type(schema).unwrap());
+    let mut writer = SerializedFileWriter::new(File::create(path).unwrap(), schema, Arc::default()).unwrap();
+    for (id, start) in sessions {
+        let micros = start.parse::<chrono::DateTime<chrono::Utc>>().unwrap().timestamp_micros();
+        let (day, nanos) = (micros.div_euclid(24 * HOUR_US) + 2_440_588, micros.rem_euclid(24 * HOUR_US) * 1_000);
+        let mut instant = Int96::new();
+        instant.set_data(nanos as u32, (nanos >> 32) as u32, u32::try_from(day).unwrap());
+        let mut group = writer.next_row_group().unwrap();
+        while let Some(mut column) = group.next_column().unwrap() {
+            match column.untyped() {
+                ColumnWriter::ByteArrayColumnWriter(ids) => ids.write_batch(&[ByteArray::from(*id)], None, None),
+                ColumnWriter::Int96ColumnWriter(starts) => starts.write_batch(&[instant], Some(&[1]), None),
+                _ => unreachable!("two columns"),
+            }
+            .unwrap();
+            column.close().unwrap();
+        }
+        group.close().unwrap();
+    }
+    writer.close().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn instants_of_96_bits_in_a_data_file_are_instants() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_of_six(folder.path()).await;
+    let path = table_of(folder.path()).join("part-spark.parquet");
+    let sessions = [
+        ("n1", "2026-11-20T10:00:00.000001Z"),
+        ("n2", "0001-01-01T00:00:00Z"),
+        ("n3", "9999-12-31T23:59:59.999999Z"),
+        ("n4", "1969-12-31T23:59:59.999999Z"),
+    ];
+    write_int96(&path, &sessions);
+    let size = path.metadata().unwrap().len();
+    let add = json!({ "path": "part-spark.parquet", "partitionValues": {}, "size": size, "modificationTime": 1, "dataChange": true });
+    commit(folder.path(), &[json!({ "add": add })]);
+    let asked = [
+        "select session_id from workflow_sessions where session_id like 'n%' order by started_at",
+        "select session_id from workflow_sessions where started_at = '2026-11-20T10:00:00.000001Z'",
+        "select session_id from workflow_sessions where started_at < '1969-12-31T23:59:59.9999995Z' order by session_id",
+        "select session_id from workflow_sessions where started_at > '2200-01-01'",
+        "select session_id from workflow_sessions where started_at::date = date '1969-12-31'",
+        "select to_char(started_at, 'YYYY-MM-DD HH24:MI:SS.US') from workflow_sessions where session_id = 'n3'",
+        "select count(*) from workflow_sessions",
+    ];
+    let expected: [&[&str]; 7] =
+        [&["n2", "n4", "n1", "n3"], &["n1"], &["n2", "n4"], &["n3"], &["n4"], &["9999-12-31 23:59:59.999999"], &["10"]];
+    assert_eq!(answers(&lake, &asked).await, expected);
+    // An update writes the file again.
+    let export = folder.path().join("update.csv");
+    std::fs::write(&export, "Session Id,Started At,Category\nn1,2026-11-20T10:00:00.000001Z,x\n").unwrap();
+    take(&lake, &[source(&export, 2)]).await;
+    assert_eq!(answers(&lake, &asked).await, expected);
 }
