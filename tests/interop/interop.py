@@ -543,6 +543,9 @@ def main():
             if path.is_dir():
                 shutil.rmtree(keep / kept_name, ignore_errors=True)
                 shutil.copytree(path, keep / kept_name)
+                # Some logs say where the table was made, which is of this run alone.
+                for log in (keep / kept_name).glob("_delta_log/*.json"):
+                    log.write_text(log.read_text().replace(f"file://{path.resolve().parent}/", "file:///tables/"))
             else:
                 shutil.copy(path, keep / kept_name)
             kept.append({"file": kept_name, "tool": tool, "call": call, "flags": flags})
