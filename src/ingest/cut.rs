@@ -89,7 +89,9 @@ pub(super) trait Splitter: Send {
 pub(super) struct Window {
     stream: TextStream,
     buffer: Vec<u8>,
-    /// Start of the unread bytes.
+    /// Start of the bytes that no block has yet.
+    start: usize,
+    /// Start of the unread bytes; those from `start` to here are the next block's.
     at: usize,
     at_end: bool,
     /// Offset of the buffer in the input.
@@ -101,7 +103,7 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn open(stream: TextStream) -> Result<Self> {
-        let mut window = Self { stream, buffer: Vec::new(), at: 0, at_end: false, offset: 0, line: 1, counted: 0 };
+        let mut window = Self { stream, buffer: Vec::new(), start: 0, at: 0, at_end: false, offset: 0, line: 1, counted: 0 };
         window.fill()?;
         Ok(window)
     }
@@ -139,15 +141,30 @@ impl Window {
         self.offset + (self.at + ahead) as u64
     }
 
+    /// Returns how many bytes are consumed that no block has yet.
+    fn taken(&self) -> usize {
+        self.at - self.start
+    }
+
     /// Hands out the consumed bytes and keeps the unread ones; returns the offset of the former.
+    ///
+    /// The shorter of the two is copied. Behind a quote that is never closed the unread bytes are a whole longest record, out of which blocks of
+    /// few bytes are cut: copying those 16 MiB for each block took longer than all else.
     fn split(&mut self, newline: u8) -> (Vec<u8>, u64) {
         self.line_at(0, newline);
+        let offset = self.offset + self.start as u64;
+        if self.taken() < self.unread().len() {
+            let bytes = self.buffer.get(self.start..self.at).unwrap_or_default().to_vec();
+            self.start = self.at;
+            return (bytes, offset);
+        }
         let mut rest = Vec::with_capacity(BLOCK_BYTES + self.unread().len());
         rest.extend_from_slice(self.unread());
         let mut bytes = std::mem::replace(&mut self.buffer, rest);
         bytes.truncate(self.at);
-        let offset = self.offset;
+        bytes.drain(..self.start);
         self.offset += self.at as u64;
+        self.start = 0;
         self.at = 0;
         self.counted = 0;
         (bytes, offset)
@@ -158,6 +175,7 @@ impl Window {
         self.line_at(0, newline);
         self.buffer.drain(..self.at);
         self.offset += self.at as u64;
+        self.start = 0;
         self.at = 0;
         self.counted = 0;
     }
@@ -196,11 +214,11 @@ impl Cutter {
         let mut spans = Vec::new();
         let is_full =
             |spans: &[Span], at: usize| !spans.is_empty() && (at >= BLOCK_BYTES || spans.len() >= BLOCK_RECORDS);
-        while !self.done && !is_full(&spans, self.window.at) {
+        while !self.done && !is_full(&spans, self.window.taken()) {
             match self.splitter.step(self.window.unread(), self.window.at_end)? {
                 Step::Record { start, end, next, fault } => {
                     let line = self.window.line_at(start, newline);
-                    let base = self.window.at;
+                    let base = self.window.taken();
                     spans.push(Span { start: base + start, end: base + end, line, fault, truncated: false });
                     self.window.consume(next);
                 }
@@ -282,5 +300,41 @@ impl Cutter {
         let fault = Some(format!("the record has {length} bytes, more than a record may have"));
         let spans = vec![Span { start: 0, end: kept.len(), line, fault, truncated: true }];
         Ok(TextBlock { bytes: kept, spans, offset, layout: self.layout.clone() })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::super::csv::CsvSplitter;
+    use super::super::dialect::{Declared, Dialect};
+    use super::super::packed::ByteStream;
+    use super::super::source::Encoding;
+    use super::*;
+
+    fn blocks_of(text: &[u8], max_record_bytes: usize) -> Vec<TextBlock> {
+        let bytes = ByteStream::new(Box::new(Cursor::new(text.to_vec())), "x.csv").unwrap();
+        let window = Window::open(TextStream::new(bytes, Encoding::Utf8)).unwrap();
+        let splitter = CsvSplitter::new(Dialect::of(&Declared::default()), max_record_bytes);
+        let mut cutter = Cutter::new(window, Box::new(splitter), None, "x.csv");
+        std::iter::from_fn(|| cutter.next_block().unwrap()).collect()
+    }
+
+    #[test]
+    fn what_stands_behind_a_quote_that_is_never_closed_is_copied_a_few_times_at_most() {
+        let text = [b"a,\"b\n".to_vec(), b"c,d\n".repeat(3 << 18), b"e,f".to_vec()].concat();
+        let blocks = blocks_of(&text, 2 << 20);
+        let spans = || blocks.iter().flat_map(|block| block.spans.iter().map(move |span| (block, span)));
+        assert!(blocks.len() > 20 && spans().count() == 2 + (3 << 18));
+        for (number, (block, span)) in spans().enumerate() {
+            let start = block.offset as usize + span.start;
+            assert_eq!(block.bytes[span.start..span.end], text[start..start + span.end - span.start]);
+            assert_eq!((span.line, start), (number as u64 + 1, number * 4 + usize::from(number > 0)));
+            assert_eq!(span.fault.is_some(), number == 0);
+        }
+        // What was made room for, since a block is copied into it.
+        let room: usize = blocks.iter().map(|block| block.bytes.capacity()).sum();
+        assert!(room < 4 * text.len(), "{room}");
     }
 }
