@@ -9,7 +9,8 @@ use sessionlake::{Error, Result};
 pub struct DialectArgs {
     /// The dialect of delimited text, by what wrote it: clickhouse-csv, clickhouse-tsv, excel, excel-de (or -fr, -gb, -us and
     /// others by locale), mysql, mysql-csv, postgres-csv, postgres-text, redshift, redshift-csv, redshift-escape, snowflake,
-    /// snowflake-csv, spark, sqlite, sqlite-list, sqlite-quote or sqlite-tabs
+    /// snowflake-csv, spark, sqlite, sqlite-list, sqlite-quote,
+    /// sqlite-tabs or sqlite-tcl
     #[arg(long, value_name = "NAME")]
     dialect: Option<String>,
     /// The character between fields of delimited text [default: told from the header]

@@ -103,7 +103,8 @@ pub(super) struct Window {
 
 impl Window {
     pub(super) fn open(stream: TextStream) -> Result<Self> {
-        let mut window = Self { stream, buffer: Vec::new(), start: 0, at: 0, at_end: false, offset: 0, line: 1, counted: 0 };
+        let mut window =
+            Self { stream, buffer: Vec::new(), start: 0, at: 0, at_end: false, offset: 0, line: 1, counted: 0 };
         window.fill()?;
         Ok(window)
     }

@@ -5,13 +5,13 @@
 
 use std::fmt;
 
-use chrono::format::{Fixed, Item, Numeric, Parsed, StrftimeItems, parse};
+use chrono::format::{Fixed, Item, Numeric, Parsed, StrftimeItems, parse, parse_and_remainder};
 use chrono::{DateTime, Datelike, FixedOffset};
 
 use super::day_numbers::{self, Epoch};
 use super::dialect::Numbers;
 use super::extended::net_date;
-use super::time::{Instant, TimeFault, in_range, parse_instant, resolve_local};
+use super::time::{Instant, TimeFault, in_range, is_abbreviation, parse_instant, resolve_abbreviated, resolve_local};
 use crate::error::{Error, Result};
 use crate::zones::Tz;
 
@@ -144,6 +144,10 @@ pub(super) fn iso_of(text: &str, format: &DateFormat) -> Option<String> {
     if time.is_empty() {
         return Some(iso);
     }
+    let (time, zone) = match time.rsplit_once(' ') {
+        Some((time, name)) if is_abbreviation(name) => (time.trim_ascii_end(), Some(name)),
+        _ => (time, None),
+    };
     let lower = time.to_ascii_lowercase();
     let (clock, half) = match (lower.strip_suffix("am"), lower.strip_suffix("pm")) {
         (Some(clock), _) => (clock.trim_ascii_end(), Some(0)),
@@ -161,6 +165,9 @@ pub(super) fn iso_of(text: &str, format: &DateFormat) -> Option<String> {
         None => hour,
     };
     iso.push_str(&format!(" {hour:02}:{rest}"));
+    if let Some(zone) = zone {
+        iso.push_str(&format!(" {zone}"));
+    }
     Some(iso)
 }
 
@@ -220,11 +227,6 @@ impl DatePattern {
         let mut parts: Vec<(&str, &str)> = Vec::new();
         for item in &items {
             let Some(part) = part_of(item) else { continue };
-            if part.0 == "zone" {
-                return Err(wrong("has the name of a zone, which names no instant".to_owned()).with_hint(
-                    "an offset such as +0100 is %z; a name that is always the same is written as it is (UTC), with ⟨time-zone⟩ for its zone",
-                ));
-            }
             if let Some((_, before)) = parts.iter().find(|(known, _)| *known == part.0) {
                 let message = format!("has the {} twice, as {before} and {}", part.0, part.1);
                 return Err(wrong(message).with_hint("months are %m and minutes %M; hours are %H, or %I with %p"));
@@ -263,7 +265,7 @@ impl DatePattern {
             .ok_or(Missing::Date)?;
         let written = known.format_with_items(self.items.iter()).to_string();
         let mut parsed = Parsed::new();
-        parse(&mut parsed, &written, self.items.iter()).map_err(|_| Missing::Date)?;
+        self.parse_into(&mut parsed, &written).map_err(|_| Missing::Date)?;
         if parsed.timestamp().is_some() {
             return Ok(());
         }
@@ -285,7 +287,7 @@ impl DatePattern {
             _ => TimeFault::Unreadable,
         };
         let mut parsed = Parsed::new();
-        parse(&mut parsed, text, self.items.iter()).map_err(fault)?;
+        let name = self.parse_into(&mut parsed, text).map_err(fault)?;
         if parsed.timestamp().is_some() {
             let utc = parsed.to_naive_datetime_with_offset(0).map_err(fault)?;
             return in_range(utc.and_utc().timestamp_micros()).map(|micros| Instant { micros, ambiguous: false });
@@ -311,8 +313,35 @@ impl DatePattern {
             Some(seconds) => {
                 in_range(local_us - i64::from(seconds) * 1_000_000).map(|micros| Instant { micros, ambiguous: false })
             }
-            None => resolve_local(local_us, zone),
+            None => match name {
+                None => resolve_local(local_us, zone),
+                Some(name) if name.contains('/') => {
+                    resolve_local(local_us, Tz::named(name).ok_or(TimeFault::Unreadable)?)
+                }
+                Some(name) => resolve_abbreviated(local_us, name, zone),
+            },
         }
+    }
+
+    /// Takes a text apart, and returns the name of its zone where the pattern has one (`%Z`). Behind an offset a comment may stand, as JavaScript
+    /// writes it: `GMT+0100 (Central European Standard Time)`.
+    fn parse_into<'t>(&self, parsed: &mut Parsed, text: &'t str) -> chrono::ParseResult<Option<&'t str>> {
+        let is_name = |item: &Item<'_>| matches!(item, Item::Fixed(Fixed::TimezoneName));
+        let Some(at) = self.items.iter().position(is_name) else {
+            let rest = parse_and_remainder(parsed, text, self.items.iter())?;
+            let is_comment = rest.starts_with(" (") && rest.ends_with(')') && parsed.offset().is_some();
+            return if is_comment {
+                Ok(None)
+            } else {
+                parse(parsed, rest, std::iter::empty::<&Item<'_>>()).map(|()| None)
+            };
+        };
+        let (before, after) = self.items.split_at(at);
+        let rest = parse_and_remainder(parsed, text, before.iter())?;
+        let is_of_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '_' | '-' | '+' | ':');
+        let (name, rest) = rest.split_at(rest.find(|c| !is_of_name(c)).unwrap_or(rest.len()));
+        parse(parsed, rest, after.iter().skip(1))?;
+        Ok(Some(name))
     }
 }
 
@@ -406,6 +435,7 @@ mod tests {
             ("11/20/2026, 1:05:09 PM", MonthFirst, Some("2026-11-20 13:05:09")),
             ("11/20/2026, 1:05:09\u{202f}PM", MonthFirst, Some("2026-11-20 13:05:09")),
             ("11/20/2026 12:05 am", MonthFirst, Some("2026-11-20 00:05")),
+            ("11/20/2026 12:05 PM EST", MonthFirst, Some("2026-11-20 12:05 EST")),
             ("11/20/2026 13:05 pm", MonthFirst, None),
             ("2026-11-20", DayFirst, None),
             ("20.11.26", DayFirst, None),
@@ -435,6 +465,20 @@ mod tests {
             ("%d.%m.%Y %H", "20.11.2026 11", Ok("2026-11-20T10:00:00Z")),
             ("%Y-%j", "2026-324", Ok("2026-11-19T23:00:00Z")),
             ("%G-W%V-%u", "2026-W47-5", Ok("2026-11-19T23:00:00Z")),
+            ("%a %b %d %H:%M:%S %Z %Y", "Fri Nov 20 11:00:00 CET 2026", Ok("2026-11-20T10:00:00Z")),
+            ("%a %b %d %H:%M:%S %Z %Y", "Fri Nov 20 10:00:00 UTC 2026", Ok("2026-11-20T10:00:00Z")),
+            ("%a %b %d %H:%M:%S %Z %Y", "Fri Nov 20 11:00:00 CEST 2026", Err(Unreadable)),
+            ("%a %b %d %H:%M:%S %Z %Y", "Fri Nov 20 11:00:00 EST 2026", Err(Unreadable)),
+            ("%F %T %Z", "2026-10-25 02:30:00 CET", Ok("2026-10-25T01:30:00Z")),
+            ("%F %T %Z", "2026-10-25 02:30:00 CEST", Ok("2026-10-25T00:30:00Z")),
+            ("%F %T %Z", "2026-11-20 05:00:00 America/New_York", Ok("2026-11-20T10:00:00Z")),
+            ("%F %T %z (%Z)", "2026-11-20 11:00:00 +0100 (EST)", Ok("2026-11-20T10:00:00Z")),
+            (
+                "%a %b %d %Y %H:%M:%S GMT%z",
+                "Fri Nov 20 2026 11:00:00 GMT+0100 (Central European Standard Time)",
+                Ok("2026-11-20T10:00:00Z"),
+            ),
+            ("%F %T", "2026-11-20 11:00:00 (CET)", Err(Unreadable)),
             ("%s%.f", "1795168800.25", Ok("2026-11-20T10:00:00.250Z")),
             ("%F %T", " 2026-11-20 11:00:00 ", Ok("2026-11-20T10:00:00Z")),
             ("%F %T", "2026-11-20 11:00:60", Ok("2026-11-20T10:01:00Z")),
@@ -470,7 +514,6 @@ mod tests {
             ("%F %H:%S", "has a second without a minute"),
             ("%F %H:%M%.f", "has a fraction without a second"),
             ("%F %p", "has a half of the day without an hour"),
-            ("%F %T %Z", "has the name of a zone"),
             ("%F %H%M%S%f", "has %f without a point"),
             ("%s %F", "has %s, which is the whole instant"),
             ("%F %T %", "a specifier that is not known"),

@@ -18,6 +18,9 @@ pub enum Escape {
     BackslashQuote,
     /// In quotes, where a backslash begins an escape such as `\n`, `\"` and `\\`. (MySQL with `ENCLOSED BY`.)
     BackslashQuoted,
+    /// In quotes, where a backslash begins an escape as in C: those of [`Escape::BackslashQuoted`], and three octal digits for a byte.
+    /// (SQLite's tcl mode.)
+    Octal,
     /// Without quotes: a backslash begins an escape, and a quote is a character like others. (PostgreSQL's text format, MySQL,
     /// ClickHouse's TabSeparated.)
     Backslash,

@@ -213,6 +213,7 @@ impl EscapedFields {
                 _ if quoted.is_none() => unescape,
                 Escape::Doubled => undouble,
                 Escape::BackslashQuote => unescape_quotes,
+                Escape::Octal => unescape_octal,
                 _ => unescape_quoted,
             };
             self.push(record, range, escaped, quoted, how);
@@ -262,6 +263,33 @@ fn unescape(text: &str, _: u8, output: &mut String) {
 /// Replaces all escapes and doubled quotes.
 fn unescape_quoted(text: &str, quote: u8, output: &mut String) {
     replace(text, quote, output, |rest| memchr2(quote, b'\\', rest));
+}
+
+/// Replaces all escapes; three octal digits are a byte. Bytes that are no text stay as they are written.
+fn unescape_octal(text: &str, quote: u8, output: &mut String) {
+    let octal = |escape: &[u8]| match escape {
+        [b'\\', first @ b'0'..=b'3', second @ b'0'..=b'7', third @ b'0'..=b'7', ..] => {
+            Some(((first - b'0') << 6) | ((second - b'0') << 3) | (third - b'0'))
+        }
+        _ => None,
+    };
+    let mut rest = text;
+    while !rest.is_empty() {
+        let escapes = rest.as_bytes().chunks(4).map_while(octal);
+        let bytes: Vec<u8> = escapes.collect();
+        if !bytes.is_empty() {
+            let (written, behind) = rest.split_at(4 * bytes.len());
+            output.push_str(std::str::from_utf8(&bytes).unwrap_or(written));
+            rest = behind;
+            continue;
+        }
+        // Up to the next escape of another kind than those before, which is two bytes at least.
+        let from = if rest.starts_with('\\') { 1 + rest.chars().nth(1).map_or(0, char::len_utf8) } else { 0 };
+        let end = memchr(b'\\', rest.as_bytes().get(from..).unwrap_or_default()).map_or(rest.len(), |at| from + at);
+        let (piece, behind) = rest.split_at(end);
+        unescape_quoted(piece, quote, output);
+        rest = behind;
+    }
 }
 
 /// Replaces doubled quotes.
@@ -417,15 +445,32 @@ y"
         assert_eq!(read, [("\"a".into(), false), ("b\\".into(), false), (String::new(), false)]);
     }
 
+    #[test]
+    fn bytes_that_stand_as_octal_digits_are_text() {
+        // What SQLite's tcl mode writes.
+        let text = r#""\303\244 \303\251\ttab\\back \"q\" \001x","\\303 \1 \377 \342\202\254\n"
+"#;
+        let expected = [["\u{e4} \u{e9}\ttab\\back \"q\" \u{1}x", "\\303 1 \\377 \u{20ac}\n"]];
+        assert_eq!(fields(text, Escape::Octal), expected);
+    }
+
     proptest! {
         #[test]
         fn written_tables_are_read_back(rows in prop::collection::vec(("[a\\\\\"\t\n\r,é]{0,8}", "[n\\\\\"\t\n,]{1,8}"), 0..6)) {
             let rows: Vec<Vec<String>> = rows.into_iter().map(|(a, b)| vec![format!("_{a}_"), format!("_{b}_")]).collect();
-            for escape in [Escape::Backslash, Escape::BackslashQuote, Escape::BackslashQuoted] {
+            for escape in [Escape::Backslash, Escape::BackslashQuote, Escape::BackslashQuoted, Escape::Octal] {
                 let write = |field: &String| match escape {
                     Escape::Backslash => {
                         let text = field.replace('\\', "\\\\").replace('\t', "\\t").replace('\n', "\\n");
                         text.replace('\r', "\\r")
+                    }
+                    Escape::Octal => {
+                        let bytes = field.bytes().map(|byte| match byte {
+                            b'\\' | b'"' => format!("\\{}", char::from(byte)),
+                            0x20..0x7f => char::from(byte).to_string(),
+                            byte => format!("\\{byte:03o}"),
+                        });
+                        format!("\"{}\"", bytes.collect::<String>())
                     }
                     _ => format!("\"{}\"", field.replace('\\', "\\\\").replace('"', "\\\"")),
                 };
@@ -443,6 +488,7 @@ y"
                 (Escape::BackslashQuote, b'"'),
                 (Escape::BackslashQuoted, b'"'),
                 (Escape::BackslashQuoted, b','),
+                (Escape::Octal, b'"'),
                 (Escape::Doubled, b'\''),
                 (Escape::Nothing, b'"'),
             ] {

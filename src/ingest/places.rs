@@ -2,7 +2,7 @@
 
 use super::cut::Window;
 use super::lists;
-use super::wrapped::{Key, NAME_KEYS, path_of, unescaped};
+use super::wrapped::{Key, NAME_KEYS, is_event, path_of, unescaped};
 use crate::error::{Error, Place, Result};
 use crate::json::{blanks, key_at, value_length};
 use crate::schema::{COLUMNS, HeaderMatch, match_headers};
@@ -114,11 +114,19 @@ pub(super) fn find_in(text: &[u8], map: &[(String, String)]) -> Option<Shape> {
     search(text, first_object(text)?, map, &mut Vec::new())
 }
 
-/// Returns where the first object of a document starts.
+/// Returns where the first object of a document starts. What tells how a query gets on, before its first row, is passed over.
 fn first_object(text: &[u8]) -> Option<usize> {
     let mut at = blanks(text, 0);
     if text.get(at) == Some(&b'[') {
         at = blanks(text, at + 1);
+    }
+    while let [(key, _)] = members_of(text, at).as_slice()
+        && is_event(key)
+        && let Some(length) = value_length(text, at)
+        && let next = blanks(text, at + length)
+        && text.get(next) == Some(&b'{')
+    {
+        at = next;
     }
     (text.get(at) == Some(&b'{')).then_some(at)
 }

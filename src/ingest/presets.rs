@@ -5,7 +5,7 @@ use super::dialect::{Declared, Escape};
 use super::source::InputFormat;
 
 /// The names of the presets, each with what writes such files. Those of spreadsheets are in [`LOCALES`] as well.
-pub const PRESETS: [(&str, &str); 17] = [
+pub const PRESETS: [(&str, &str); 18] = [
     ("clickhouse-csv", "ClickHouse's CSVWithNames"),
     ("clickhouse-tsv", "ClickHouse's TabSeparatedWithNames"),
     ("excel", "spreadsheets, with commas and ISO dates; excel-de, excel-fr, excel-gb, excel-us and others by locale"),
@@ -23,6 +23,7 @@ pub const PRESETS: [(&str, &str); 17] = [
     ("sqlite-list", "SQLite's .mode list"),
     ("sqlite-quote", "SQLite's .mode quote"),
     ("sqlite-tabs", "SQLite's .mode tabs"),
+    ("sqlite-tcl", "SQLite's .mode tcl"),
 ];
 
 /// How spreadsheets of a locale write delimited text: the ending of `excel-`, the delimiter, whether numbers have a decimal comma,
@@ -82,6 +83,9 @@ impl Declared {
             "snowflake" => (commas(Escape::Backslash, backslash_n()), InputFormat::Csv),
             "spark" => (commas(Escape::BackslashQuote, Vec::new()), InputFormat::Csv),
             "sqlite-quote" => (Self { quote: b'\'', ..commas(Escape::Doubled, null_word()) }, InputFormat::Csv),
+            "sqlite-tcl" => {
+                (Self { delimiter: Some(b' '), escape: Escape::Octal, ..Self::default() }, InputFormat::Csv)
+            }
             "sqlite-tabs" => (tabs(Escape::Nothing, Vec::new()), InputFormat::Tsv),
             _ => return None,
         })

@@ -14,7 +14,7 @@ use super::dates::{DateFormat, DatePattern};
 use super::day_numbers::Epoch;
 use super::dialect::{Numbers, is_no_value};
 use super::rows::Rules;
-use super::time::is_plausible;
+use super::time::{is_abbreviation, is_plausible};
 use super::values::parse_number;
 use super::{Warning, Warnings};
 use crate::zones::Tz;
@@ -66,12 +66,50 @@ const WHOLE: [&str; 9] = [
     "%Y%m%dT%H%M%S%.f",
 ];
 
+/// Dates and times with the name of a zone among them.
+const ZONED: [&str; 3] = ["%a %b %d %H:%M:%S %Z %Y", "%a, %d %b %Y %H:%M:%S %Z", "%b %d, %Y %I:%M:%S %p %Z"];
+
+/// Zones by whose abbreviations people write times. A zone stands for those that show the same.
+const ZONES: [&str; 27] = [
+    "America/New_York",
+    "America/Chicago",
+    "America/Denver",
+    "America/Los_Angeles",
+    "America/Anchorage",
+    "Pacific/Honolulu",
+    "America/Halifax",
+    "America/St_Johns",
+    "Europe/London",
+    "Europe/Berlin",
+    "Europe/Athens",
+    "Europe/Lisbon",
+    "Europe/Moscow",
+    "Asia/Kolkata",
+    "Asia/Shanghai",
+    "Asia/Tokyo",
+    "Asia/Seoul",
+    "Asia/Hong_Kong",
+    "Asia/Manila",
+    "Asia/Jerusalem",
+    "Asia/Karachi",
+    "Australia/Sydney",
+    "Australia/Adelaide",
+    "Australia/Perth",
+    "Pacific/Auckland",
+    "Africa/Johannesburg",
+    "Africa/Lagos",
+];
+
 /// Other formats that are named at most: more say nothing.
 const NAMED: usize = 3;
 
 impl Sign {
     /// Says in which format a text is an instant that is none in the declared one.
     pub(super) fn of_time(text: &str, rules: &Rules) -> Option<Self> {
+        // Every date has digits.
+        if !text.bytes().any(|byte| byte.is_ascii_digit()) {
+            return None;
+        }
         let reads = |format: &DateFormat, numbers: Numbers| {
             *format != rules.dates && format.read(text, numbers, rules.time_zone).is_ok()
         };
@@ -106,7 +144,10 @@ impl Sign {
             .map(|(text, _)| format!("'{text}'"))
             .take(NAMED)
             .collect();
-        if fits.is_empty() { None } else { sign(format!("⟨date-format⟩ {}", fits.join(" or "))) }
+        if !fits.is_empty() {
+            return sign(format!("⟨date-format⟩ {}", fits.join(" or ")));
+        }
+        sign(zoned_flag(text, rules)?)
     }
 
     /// Says by which marks a text is a number that is none with the declared ones.
@@ -223,6 +264,35 @@ impl fmt::Display for Counted {
     }
 }
 
+/// Names the zones whose clocks show a time by an abbreviation in a text, with the format where it is not the declared one.
+fn zoned_flag(text: &str, rules: &Rules) -> Option<String> {
+    if !text.split(|c: char| !c.is_ascii_alphanumeric()).any(is_abbreviation) {
+        return None;
+    }
+    let zones = || ZONES.into_iter().filter_map(Tz::named);
+    let is_read = |format: &DateFormat, zone: Tz| {
+        let instant = format.read(text.trim_ascii(), rules.numbers, zone);
+        instant.is_ok_and(|instant| is_plausible(instant.micros, rules.default_exported_at_us))
+    };
+    let zoned = ZONED.into_iter().filter_map(|text| Some((format!("'{text}'"), DateFormat::parse(text).ok()?)));
+    let orders = [("us", DateFormat::MonthFirst), ("de", DateFormat::DayFirst), ("jp", DateFormat::YearFirst)];
+    let formats = [(String::new(), rules.dates.clone()), ("iso".to_owned(), DateFormat::Iso)];
+    for (name, format) in formats.into_iter().chain(orders.map(|(name, format)| (name.to_owned(), format))).chain(zoned)
+    {
+        let format_flag = if name.is_empty() { name } else { format!("⟨date-format⟩ {name}") };
+        // The name of UTC needs no zone to be declared.
+        if !format_flag.is_empty() && is_read(&format, rules.time_zone) {
+            return Some(format_flag);
+        }
+        let fits: Vec<&str> =
+            zones().filter(|zone| is_read(&format, *zone)).map(|zone| zone.name()).take(NAMED).collect();
+        if !fits.is_empty() {
+            return Some(format!("{format_flag} ⟨time-zone⟩ {}", fits.join(" or ")).trim_ascii_start().to_owned());
+        }
+    }
+    None
+}
+
 fn patterns() -> &'static [(String, DatePattern)] {
     static PARSED: OnceLock<Vec<(String, DatePattern)>> = OnceLock::new();
     PARSED.get_or_init(|| {
@@ -244,6 +314,40 @@ mod tests {
     #[test]
     fn every_pattern_is_one() {
         assert_eq!(patterns().len(), DATES.len() * CLOCKS.len() + WHOLE.len());
+    }
+
+    #[test]
+    fn the_zones_of_an_abbreviation_are_named_with_the_format_that_reads_it() {
+        let rules = Rules {
+            time_zone: Tz::named("Europe/Berlin").unwrap(),
+            exported_at_us: None,
+            default_exported_at_us: 1_893_456_000_000_000,
+            source: String::new(),
+            folders: Default::default(),
+            keep_extra: false,
+            numbers: Numbers::default(),
+            dates: DateFormat::Iso,
+            iso_beside: false,
+            no_end_days: Vec::new(),
+        };
+        for (text, flag) in [
+            ("2026-11-20 10:00:00 EST", Some("⟨time-zone⟩ America/New_York")),
+            ("2026-07-20 10:00:00 EDT", Some("⟨time-zone⟩ America/New_York")),
+            ("2026-07-20 10:00:00 EST", None),
+            ("2026-11-20 10:00:00 CST", Some("⟨time-zone⟩ America/Chicago or Asia/Shanghai")),
+            ("2026-11-20 10:00:00 IST", Some("⟨time-zone⟩ Asia/Kolkata or Asia/Jerusalem")),
+            ("11/20/2026 10:00 PM PST", Some("⟨date-format⟩ us ⟨time-zone⟩ America/Los_Angeles or Asia/Manila")),
+            ("20.11.2026 10:00 CET", Some("⟨date-format⟩ de")),
+            (
+                "Fri Nov 20 10:00:00 EST 2026",
+                Some("⟨date-format⟩ '%a %b %d %H:%M:%S %Z %Y' ⟨time-zone⟩ America/New_York"),
+            ),
+            ("Fri Nov 20 10:00:00 UTC 2026", Some("⟨date-format⟩ '%a %b %d %H:%M:%S %Z %Y'")),
+            ("2026-11-20 10:00:00 XYZ", None),
+            ("ask the TEAM", None),
+        ] {
+            assert_eq!(Sign::of_time(text, &rules).map(|sign| sign.flag).as_deref(), flag, "{text}");
+        }
     }
 
     #[test]

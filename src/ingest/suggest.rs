@@ -13,6 +13,7 @@ use super::source::{Encoding, InputFormat, ReadOptions};
 use super::wrapped::RecordsPath;
 use super::{Warning, day_of_date};
 use crate::error::{Result, names_option};
+use crate::zones::Tz;
 
 /// Flags that are added at most; each has to help.
 const ROUNDS: usize = 8;
@@ -37,7 +38,7 @@ pub(super) const DELIMITERS: [(&str, u8); 9] = [
 ];
 
 /// Presets, each with what stands in no file of another dialect.
-const PRESETS: [(&str, &[u8]); 14] = [
+const PRESETS: [(&str, &[u8]); 15] = [
     ("postgres-text", b"\\"),
     ("mysql", b"\\"),
     ("spark", b"\\\""),
@@ -45,6 +46,7 @@ const PRESETS: [(&str, &[u8]); 14] = [
     ("snowflake", b"\\,"),
     ("redshift-escape", b"\\|"),
     ("sqlite-quote", b"',"),
+    ("sqlite-tcl", b"\" \""),
     ("clickhouse-csv", b"\\N"),
     ("excel-de", b";"),
     ("excel-ch", b";"),
@@ -308,6 +310,10 @@ fn offer_names(look: &Look, options: &ReadOptions, start: &[u8], list: &mut Cand
 fn offer_dates(look: &Look, list: &mut Candidates<'_>) {
     let mut names = BTreeSet::new();
     for sign in look.signs.keys().filter(|sign| sign.kind == SignKind::Date) {
+        if let Some((format, zones)) = sign.flag.split_once("⟨time-zone⟩ ") {
+            offer_zones(format.trim_ascii_end().trim_start_matches("⟨date-format⟩ "), zones, list);
+            continue;
+        }
         let (formats, _) = sign.flag.split_once(" ⟨decimal-mark⟩").unwrap_or((&sign.flag, ""));
         let formats = formats.trim_start_matches("⟨date-format⟩ ").split(" or ");
         names.extend(formats.map(|name| name.trim_matches('\'').to_owned()));
@@ -321,6 +327,24 @@ fn offer_dates(look: &Look, list: &mut Candidates<'_>) {
         }
     }
 }
+
+/// Offers the zones whose clocks show a time by the abbreviation that stands in the file, with the format of dates that it takes.
+fn offer_zones(format: &str, zones: &str, list: &mut Candidates<'_>) {
+    let format = format.trim_matches('\'');
+    let dates = DateFormat::parse(format).ok();
+    for name in zones.split(" or ") {
+        let Some(zone) = Tz::named(name) else { continue };
+        let flag = ["⟨date-format⟩", format, "⟨time-zone⟩", name];
+        let flag = if dates.is_some() { &flag[..] } else { flag.get(2..).unwrap_or_default() };
+        list.offer_doubtful(flag, ZONE_DOUBT, |options| {
+            options.time_zone = zone;
+            options.declared.dates = dates.clone().unwrap_or_else(|| options.declared.dates.clone());
+        });
+    }
+}
+
+/// Says what a person has to know of a zone that was found by an abbreviation.
+const ZONE_DOUBT: &str = "several zones have the abbreviation that stands beside times: ⟨time-zone⟩ is right where the times are of that one";
 
 /// Offers dialects of delimited text, part by part and by name. What was declared is not undone.
 fn offer_dialects(look: &Look, options: &ReadOptions, holds: &dyn Fn(&[u8]) -> bool, list: &mut Candidates<'_>) {

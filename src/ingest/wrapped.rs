@@ -41,6 +41,16 @@ pub struct RecordsPath {
     keys: Vec<Key>,
 }
 
+/// The key of a record among the events of ClickHouse's `…WithProgress` formats, and those of events that hold none.
+const EVENT_KEY: &str = "row";
+const EVENTS: [&str; 7] =
+    ["progress", "meta", "totals", "min", "max", "rows_before_limit_at_least", "rows_before_aggregation"];
+
+/// Returns whether a document is an event of ClickHouse's that holds no record, by its only key.
+pub(super) fn is_event(key: &str) -> bool {
+    EVENTS.contains(&key)
+}
+
 /// A step of a path.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Key {
@@ -238,6 +248,10 @@ impl WrappedSplitter {
 
     /// Leaves an object; says what is missing where it was a document without the list.
     fn end_object(&mut self, at: usize) -> Option<Step> {
+        if self.depth == 0 && !self.found && self.is_event() {
+            self.state = if self.in_array { State::ArrayAfter } else { State::Outside };
+            return None;
+        }
         let of_list = self.depth > 0 && self.path.keys.get(self.depth - 1).is_some_and(|key| key.each);
         if if of_list { self.open } else { self.depth == 0 && !self.found } {
             let beside = match self.beside.as_slice() {
@@ -259,6 +273,12 @@ impl WrappedSplitter {
         };
         self.depth = self.depth.saturating_sub(1);
         None
+    }
+
+    /// Returns whether the document at hand tells how a query gets on, among others that have a row each.
+    fn is_event(&self) -> bool {
+        let [key] = self.path.keys.as_slice() else { return false };
+        key.name == EVENT_KEY && matches!(self.beside.as_slice(), [only] if is_event(only))
     }
 
     /// Reads the key of a member that starts at `at`, and what is needed of its value.

@@ -51,6 +51,17 @@ fn a_record_of_each_document_or_object_is_named_and_read() {
         assert!(said.contains(path) && hint == format!("read them with ⟨records⟩ '{path}'"), "{said} {hint}");
         assert_eq!(ids(&text, &at(path)), ["w1", "w2"], "{path}");
     }
+    // What tells how a query gets on holds no record; that it failed is an error.
+    let progress = r#"{"progress":{"read_rows":"2","read_bytes":"16"}}"#;
+    let meta = r#"{"meta":[{"name":"session_id","type":"String"}]}"#;
+    let text = format!("{meta}\n{progress}\n{{\"row\":{RECORD}}}\n{progress}\n{{\"row\":{OTHER}}}\n{progress}\n");
+    let (said, hint) = refused(&text, &options());
+    assert!(said.contains("$.row") && hint == "read them with ⟨records⟩ '$.row'", "{said} {hint}");
+    assert_eq!(ids(&text, &at("$.row")), ["w1", "w2"]);
+    let (said, _) = refused(&format!("{text}{{\"exception\":\"Code: 241\"}}\n"), &at("$.row"));
+    assert!(said.contains("nothing stands at $.row; there is $.exception"), "{said}");
+    let (said, _) = refused(progress, &at("$.data"));
+    assert!(said.contains("nothing stands at $.data; there is $.progress"), "{said}");
     // An answer that tells of an error is no session.
     let (said, _) = refused(r#"{"data":{"error":"no"}}"#, &at("$.data"));
     assert!(said.contains("$.data is an object without a session id or a start and no list"), "{said}");

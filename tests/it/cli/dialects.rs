@@ -52,6 +52,10 @@ fn what_sqlite_prints_is_read_in_each_of_its_modes() {
                  'q2','2026-11-20 11:00:00',NULL,'{}',''\n";
     assert_eq!(stored(quote, &["--dialect", "sqlite-quote"]), expected("x|y".into()));
     assert_eq!(stored(quote, &["--quote", "'", "--null-mark", "NULL"]), expected("x|y".into()));
+    let tcl = "\"session_id\" \"started_at\" \"ended_at\" \"data\" \"variables_category\"\n\
+               \"q1\" \"2026-11-20 10:00:00.000001\" \"2026-11-20 10:05:00\" \"{\\\"a\\\":\\\"it's, \\\\\\\"b\\\\\\\"\\\"}\" \"\\303\\244\\n\"\n\
+               \"q2\" \"2026-11-20 11:00:00\" \"\" \"{}\" \"\"\n";
+    assert_eq!(stored(tcl, &["--dialect", "sqlite-tcl"]), expected("\u{e4}\n".into()));
     let list = "session_id|started_at|ended_at|data|variables_category\n\
                 q1|2026-11-20 10:00:00.000001|2026-11-20 10:05:00|{\"a\":\"it's, \\\"b\\\"\"}|\"x\n\
                 q2|2026-11-20 11:00:00||{}|\n";

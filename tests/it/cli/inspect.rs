@@ -111,6 +111,22 @@ fn the_command_shown_takes_in_what_other_tools_write() {
             "'session_id','started_at','ended_at'\n'q1','2026-11-20 10:00:00',NULL\n",
             "--dialect sqlite-quote",
         ),
+        (
+            "tcl.txt",
+            "\"session_id\" \"started_at\" \"data\"\n\"t1\" \"2026-11-20 10:00:00\" \"{\\\"a\\\":\\\"\\303\\244\\\"}\"\n",
+            "--dialect sqlite-tcl",
+        ),
+        ("zone.csv", "session_id,started_at\nz1,2026-11-20 10:00:00 EST\n", "--time-zone America/New_York"),
+        (
+            "date.csv",
+            "session_id,started_at\nz1,Fri Nov 20 10:00:00 EST 2026\n",
+            "--date-format '%a %b %d %H:%M:%S %Z %Y' --time-zone America/New_York",
+        ),
+        (
+            "progress.ndjson",
+            "{\"progress\":{\"read_rows\":\"1\"}}\n{\"row\":{\"session_id\":\"j1\",\"started_at\":\"2026-11-20T10:00:00Z\"}}\n",
+            "--records '$.row'",
+        ),
         ("lines.ndjson", "{\"session_id\":\"j1\",\"started_at\":\"2026-11-20T10:00:00Z\"}\n", ""),
         ("dates.ndjson", "{\"session_id\":\"j1\",\"started_at\":\"20.11.2026 10:00\"}\n", "--date-format de"),
         (
