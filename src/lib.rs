@@ -3,7 +3,7 @@
 //! The modules, in the order data flows:
 //! an export is read and converted by [`ingest`], described by [`schema`], written by [`lake`]; a SQL file is taken apart by
 //! [`script`], planned and run by [`engine`] with our [`functions`], and printed by [`mod@format`]; [`report`] makes pages of many
-//! results. [`generate`] makes synthetic
+//! results. [`custody`] removes what nobody needs. [`generate`] makes synthetic
 //! exports. See `docs/architecture.md` for the invariants that hold between them.
 
 pub mod error;
@@ -31,6 +31,8 @@ pub mod script;
 pub mod format;
 
 pub mod report;
+
+pub mod custody;
 
 pub mod generate;
 

@@ -48,6 +48,9 @@ pub struct Args {
     /// Columns for JSON paths that a data file has at most, beside the text; 0 for none
     #[arg(long, value_name = "N", default_value_t = LEAF_BUDGET)]
     leaf_budget: usize,
+    /// Stores rows of sessions that were erased too; without it they are left out and counted as superseded
+    #[arg(long)]
+    with_erased: bool,
     /// How the ledger is printed
     #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
     format: LedgerFormat,
@@ -62,7 +65,7 @@ impl Args {
 
 /// How the ledger is printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum LedgerFormat {
+pub enum LedgerFormat {
     /// For people
     Text,
     /// For machines
@@ -245,6 +248,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         max_bad: args.max_bad,
         all_or_nothing: args.all_or_nothing,
         leaf_budget: args.leaf_budget,
+        with_erased: args.with_erased,
         now_us: Utc::now().timestamp_micros(),
         limits: limits(&settings),
     };
@@ -305,6 +309,7 @@ pub async fn into_temporary(
         max_bad: 0,
         all_or_nothing: false,
         leaf_budget: LEAF_BUDGET,
+        with_erased: false,
         now_us: Utc::now().timestamp_micros(),
         limits: limits(settings),
     };
@@ -325,7 +330,8 @@ pub async fn into_temporary(
     Ok(())
 }
 
-fn limits(settings: &Settings) -> Limits {
+/// Returns what a run that writes the lake may use.
+pub fn limits(settings: &Settings) -> Limits {
     Limits {
         threads: settings.engine.threads,
         memory_bytes: settings.engine.memory_limit_bytes.min(MEMORY_BYTES),
@@ -339,15 +345,18 @@ fn total_bytes(inputs: &[SourceFile]) -> Option<u64> {
     inputs.iter().map(|input| input.size_bytes).sum()
 }
 
-/// Runs an ingest with a progress bar; a signal asks it to stop, and waits until it has cleaned up.
-async fn watched<F>(
+/// Runs work with a progress bar; a signal asks it to stop, and waits until it has cleaned up.
+///
+/// # Errors
+/// Those of the work.
+pub async fn watched<T, F>(
     shared: &Shared,
     total: Option<u64>,
     limits: &Limits,
     work: impl FnOnce(Limits) -> F,
-) -> Result<Ledger>
+) -> Result<T>
 where
-    F: Future<Output = Result<Ledger>>,
+    F: Future<Output = Result<T>>,
 {
     let bar = shared.shows_progress().then(|| progress_bar(total));
     let shown = bar.clone();

@@ -8,6 +8,8 @@ mod check;
 mod config;
 mod describe;
 mod dialect;
+mod diff;
+mod erase;
 mod exit;
 mod generate;
 mod history;
@@ -20,8 +22,11 @@ mod profile;
 mod query;
 mod report;
 mod report_progress;
+mod restore;
 mod shared;
 mod temporary;
+mod vacuum;
+mod verify;
 mod workers;
 
 use std::any::Any;
@@ -65,6 +70,16 @@ enum Command {
     Describe(describe::Args),
     /// Lists the versions of the lake with their ledgers
     History(history::Args),
+    /// Lists the sessions that came, changed or went between two versions
+    Diff(diff::Args),
+    /// Makes an earlier version of the sessions the newest again
+    Restore(restore::Args),
+    /// Removes the files of the lake that no kept version has
+    Vacuum(vacuum::Args),
+    /// Compares the lake's log with its files, and all that files say twice
+    Verify(verify::Args),
+    /// Takes sessions out of the lake for good
+    Erase(erase::Args),
     /// Makes synthetic exports from a seed
     Generate(generate::Args),
     /// Prints the completion script of a shell
@@ -187,6 +202,11 @@ async fn run(mut cli: Cli, given: ArgMatches) -> sessionlake::Result<u8> {
         Command::Check(args) => exit::or_signal(check::run(&shared, args)).await,
         Command::Describe(args) => exit::or_signal(describe::run(&shared, args)).await,
         Command::History(args) => exit::or_signal(history::run(&shared, args)).await,
+        Command::Diff(args) => exit::or_signal(diff::run(&shared, args)).await,
+        Command::Restore(args) => exit::or_signal(restore::run(&shared, args)).await,
+        Command::Vacuum(args) => exit::or_signal(vacuum::run(&shared, args)).await,
+        Command::Verify(args) => verify::run(&shared, args).await,
+        Command::Erase(args) => erase::run(&shared, args).await,
         Command::Generate(args) => generate::run(&shared, args).await,
         Command::Completions(args) => man::completions(&mut Cli::command(), &args),
         Command::Man(args) => man::page(Cli::command(), &args),

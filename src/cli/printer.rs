@@ -178,6 +178,15 @@ pub fn print_text(text: &str) -> Result<()> {
     stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).map_err(sessionlake::format::sink_error)
 }
 
+/// Writes a value as JSON to stdout.
+///
+/// # Errors
+/// Stdout that fails.
+pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let text = serde_json::to_string_pretty(value).map_err(Error::internal)?;
+    print_text(&format!("{text}\n"))
+}
+
 /// Writes a number with its noun.
 pub fn counted(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })

@@ -314,6 +314,22 @@ pub fn parse_size(flag: &str, text: &str) -> Result<u64> {
     if (1.0..=1e18).contains(&bytes) { Ok(bytes as u64) } else { Err(failed()) }
 }
 
+/// Writes a number of bytes for people.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 4] = ["kB", "MB", "GB", "TB"];
+    if bytes < 1_000 {
+        return format!("{bytes} bytes");
+    }
+    let mut size = bytes as f64 / 1e3;
+    let mut units = UNITS.iter();
+    let mut unit = units.next();
+    while size >= 999.95 {
+        let Some(larger) = units.next() else { break };
+        (size, unit) = (size / 1e3, Some(larger));
+    }
+    format!("{size:.1} {}", unit.unwrap_or(&""))
+}
+
 /// Starts logging to stderr, as SESSIONLAKE_LOG or RUST_LOG asks; without them nothing is logged.
 pub fn start_log(shared: &Shared) {
     let wanted = std::env::var("SESSIONLAKE_LOG").or_else(|_| std::env::var("RUST_LOG"));
@@ -338,6 +354,12 @@ mod tests {
         for wrong in ["", "GB", "-1", "2 parsecs", "0", "1e40"] {
             assert!(parse_size("--x", wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn bytes_are_written_in_the_unit_that_fits() {
+        let written = [0, 999, 1_000, 999_949, 999_950, 1_234_567, 5_000_000_000_000_000].map(size);
+        assert_eq!(written, ["0 bytes", "999 bytes", "1.0 kB", "999.9 kB", "1.0 MB", "1.2 MB", "5000.0 TB"]);
     }
 
     #[test]

@@ -9,11 +9,12 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{LogicalPlanBuilder, col, ident};
 use url::Url;
 
+use super::changes::{SESSION_CHANGES, SessionChanges};
 use super::config::Engine;
 use super::scan::LakeTable;
 use super::system::{System, SystemTable};
 use crate::error::{Error, Result};
-use crate::lake::{Lake, Snapshot, Table, Version, layout};
+use crate::lake::{DataFile, Lake, Snapshot, Table, Version, layout};
 use crate::schema;
 
 /// Which version of a lake a session sees.
@@ -66,6 +67,22 @@ impl LakeView {
             None => None,
         };
         Ok(Self { sessions, snapshot, quarantine })
+    }
+
+    /// Lists the files of another version, which are known to the store of this one too.
+    async fn travelled(&self, at: At) -> Result<Snapshot> {
+        let mut sessions = self.sessions.clone();
+        match at {
+            At::Newest => {}
+            At::Version(version) => sessions.travel_to_version(version).await?,
+            At::Time(instant) => sessions.travel_to_time(instant).await?,
+        }
+        sessions.snapshot()
+    }
+
+    /// Sees some files of the sessions alone.
+    pub(crate) fn of_files(sessions: Table, files: Snapshot) -> Self {
+        Self { sessions, snapshot: files, quarantine: None }
     }
 
     /// Opens the tables of the lake at a folder or URL, as [`LakeView::open`] does.
@@ -148,7 +165,33 @@ impl Engine {
         self.context().register_table("lake_files", Arc::new(files))?;
         let paths = System::new(SystemTable::JsonPaths, Some(view.sessions.clone()), Some(view.snapshot.clone()));
         self.context().register_table("lake_json_paths", Arc::new(paths))?;
+        let changes = SessionChanges { sessions: Some(view.sessions.clone()) };
+        self.context().register_udtf(SESSION_CHANGES, Arc::new(changes));
         Ok(())
+    }
+
+    /// Registers the rows of two versions of the sessions as the tables `earlier` and `later`, and returns the versions. Rows of files that both
+    /// versions have are in neither: they are the same.
+    ///
+    /// # Errors
+    /// A lake that is not there, or does not have the versions; storage errors.
+    pub async fn attach_difference(&self, lake: &Lake, earlier: At, later: At) -> Result<(Version, Version)> {
+        let newest = LakeView::open(lake, At::Newest, None).await?;
+        let (from, to) = (newest.travelled(earlier).await?, newest.travelled(later).await?);
+        for (name, snapshot, other) in [("earlier", &from, &to), ("later", &to, &from)] {
+            let is_shared = |file: &DataFile| {
+                other
+                    .files
+                    .binary_search_by(|known| known.path.cmp(&file.path))
+                    .is_ok_and(|at| other.files.get(at) == Some(file))
+            };
+            let files = snapshot.files.iter().filter(|file| !is_shared(file)).cloned().collect();
+            let store = self.register_store(&newest.sessions)?;
+            let (version, schema) = (snapshot.version, schema::stored_schema());
+            let table = LakeTable::new(name, version, store, schema, Arc::new(files), self.options().leaves);
+            self.context().register_table(name, Arc::new(table))?;
+        }
+        Ok((from.version, to.version))
     }
 
     /// Registers the tables without rows, so that SQL can be checked where there is no lake.
@@ -172,6 +215,7 @@ impl Engine {
         ] {
             self.context().register_table(name, Arc::new(System::new(kind, None, None)))?;
         }
+        self.context().register_udtf(SESSION_CHANGES, Arc::new(SessionChanges { sessions: None }));
         Ok(())
     }
 

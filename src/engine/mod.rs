@@ -5,6 +5,7 @@
 
 mod bloom;
 mod catalog;
+mod changes;
 mod config;
 mod counted;
 mod explain;

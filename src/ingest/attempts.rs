@@ -15,14 +15,14 @@ use crate::lake::{Commit, Output, Table, Version, WrittenFile, discard};
 const ATTEMPTS: usize = 100;
 
 /// The attempts of one change.
-pub(super) struct Attempts<'a> {
+pub(crate) struct Attempts<'a> {
     begun: usize,
     limits: &'a Limits,
 }
 
 impl<'a> Attempts<'a> {
     /// Makes attempts that end when the run is stopped from outside.
-    pub(super) fn new(limits: &'a Limits) -> Self {
+    pub(crate) fn new(limits: &'a Limits) -> Self {
         Self { begun: 0, limits }
     }
 
@@ -30,7 +30,7 @@ impl<'a> Attempts<'a> {
     ///
     /// # Errors
     /// [`Error::Conflict`] where none is left; a run that was stopped from outside.
-    pub(super) fn begin(&mut self) -> Result<()> {
+    pub(crate) fn begin(&mut self) -> Result<()> {
         self.limits.check()?;
         if self.begun == ATTEMPTS {
             let message = format!("other writers committed first {ATTEMPTS} times in a row");
@@ -45,7 +45,7 @@ impl<'a> Attempts<'a> {
     ///
     /// # Errors
     /// Storage errors; the files stay.
-    pub(super) async fn commit(&self, table: &mut Table, output: &Output, commit: Commit) -> Result<Option<Version>> {
+    pub(crate) async fn commit(&self, table: &mut Table, output: &Output, commit: Commit) -> Result<Option<Version>> {
         let added = commit.added.clone();
         let version = self.commit_kept(table, commit).await?;
         if version.is_none() {
@@ -59,7 +59,7 @@ impl<'a> Attempts<'a> {
     ///
     /// # Errors
     /// Storage errors.
-    pub(super) async fn commit_kept(&self, table: &mut Table, commit: Commit) -> Result<Option<Version>> {
+    pub(crate) async fn commit_kept(&self, table: &mut Table, commit: Commit) -> Result<Option<Version>> {
         match table.commit(commit).await {
             Ok(outcome) => Ok(Some(outcome.version)),
             Err(Error::Conflict { .. }) => table.refresh().await.map(|()| None),
@@ -72,7 +72,7 @@ impl<'a> Attempts<'a> {
 ///
 /// # Errors
 /// A thread that could not be had; files that cannot be removed are left.
-pub(super) async fn remove_files(output: &Output, files: Vec<WrittenFile>) -> Result<()> {
+pub(crate) async fn remove_files(output: &Output, files: Vec<WrittenFile>) -> Result<()> {
     let output = output.clone();
     blocking(move || {
         discard(&output, &files);
@@ -85,7 +85,7 @@ pub(super) async fn remove_files(output: &Output, files: Vec<WrittenFile>) -> Re
 ///
 /// # Errors
 /// Those of the work; a defect of ours where it panicked.
-pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
     tokio::task::spawn_blocking(work).await.map_err(Error::internal)?
 }
 

@@ -18,6 +18,7 @@ use futures::StreamExt;
 
 use super::Warning;
 use super::attempts::blocking;
+use super::erased::Erased;
 use super::fingerprint::KeyColumns;
 use super::keys::{Key, KeyStore, PARTITIONS, RowPlace, SessionFilter};
 use super::resolve::{Outcome, Resolution, resolve, states_in_doubt};
@@ -40,6 +41,8 @@ pub struct Decision {
     pub sightings: Vec<(i64, i64)>,
     /// What gives way to another session under its id.
     pub same_id: SameId,
+    /// Rows of sessions that were erased, by file.
+    erased: BTreeMap<usize, u64>,
     /// The ledgers of the files, with the outcomes counted.
     pub files: Vec<FileLedger>,
 }
@@ -106,6 +109,33 @@ impl Decision {
         self.sightings.extend(resolution.sightings);
     }
 
+    /// Leaves out the incoming rows of sessions that were erased: they lost against that.
+    fn leave_out(&mut self, erased: &Erased, keys: &mut Vec<Key>, staged: &Staged) {
+        if erased.is_empty() {
+            return;
+        }
+        keys.retain(|key| match key.place {
+            RowPlace::Incoming(ordinal) if erased.has(key.session) => {
+                let file = staged.file_of(ordinal);
+                self.files[file].counts.superseded += 1;
+                *self.erased.entry(file).or_default() += 1;
+                false
+            }
+            _ => true,
+        });
+    }
+
+    /// Says of each file how many of its rows are of sessions that were erased.
+    fn note_erased(&mut self) {
+        for (file, count) in std::mem::take(&mut self.erased) {
+            let rows = match count {
+                1 => "1 row is of a session that was erased".to_owned(),
+                count => format!("{count} rows are of sessions that were erased"),
+            };
+            self.files[file].notes.push(format!("{rows}: not stored, and counted as superseded"));
+        }
+    }
+
     fn warn(&mut self, file: usize) {
         *self.files[file].warnings.entry(Warning::SameId).or_default() += 1;
     }
@@ -120,8 +150,11 @@ pub async fn decide(
     table: &Table,
     snapshot: &Snapshot,
     staged: &Arc<Mutex<Staged>>,
+    with_erased: bool,
     limits: &Limits,
 ) -> Result<Decision> {
+    // Read anew for each attempt: who erases keeps the fingerprints before the rows go.
+    let erased = if with_erased { Erased::default() } else { Erased::of(lake).await? };
     let shared = Arc::clone(staged);
     let sessions = blocking(move || {
         let mut staged = shared.lock().unwrap_or_else(PoisonError::into_inner);
@@ -155,8 +188,10 @@ pub async fn decide(
         };
         for partition in 0..PARTITIONS {
             let mut keys = taken_keys(&mut staged, &mut stored, partition)?;
+            decision.leave_out(&erased, &mut keys, &staged);
             decision.take(resolve(&mut keys, &sightings), &staged);
         }
+        decision.note_erased();
         decision.removed.values_mut().for_each(|rows| rows.sort_unstable());
         decision.same_id.stored.values_mut().for_each(|rows| rows.sort_unstable());
         Ok(decision)

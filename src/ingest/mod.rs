@@ -20,7 +20,7 @@ pub(crate) mod source;
 mod applies;
 mod archive;
 mod arrow_json;
-mod attempts;
+pub(crate) mod attempts;
 mod avro;
 mod bare_words;
 mod bytes;
@@ -33,6 +33,7 @@ mod delimited;
 mod delta;
 mod detect;
 mod dialect;
+mod erased;
 mod escaped;
 mod extended;
 mod fingerprint;
@@ -78,6 +79,7 @@ mod stage;
 mod stream;
 mod suggest;
 mod survey;
+mod thinned;
 mod time;
 mod typed;
 mod values;
@@ -98,6 +100,12 @@ mod parquet_tests;
 mod parquet_types_tests;
 #[cfg(test)]
 mod wrapped_tests;
+
+pub(crate) use attempts::Attempts;
+pub(crate) use erased::Erased;
+pub(crate) use fingerprint::KeyColumns;
+pub(crate) use keys::{KeyStore, PARTITIONS};
+pub(crate) use thinned::without_rows;
 
 pub use archive::Member;
 pub use convert::Converter;

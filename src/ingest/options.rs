@@ -15,6 +15,8 @@ pub struct IngestOptions {
     pub all_or_nothing: bool,
     /// Leaf columns of a data file at most; 0 for none.
     pub leaf_budget: usize,
+    /// Whether rows of sessions that were erased are stored all the same.
+    pub with_erased: bool,
     /// When the run takes place, in microseconds since the Unix epoch.
     pub now_us: i64,
     /// What the run may use.

@@ -25,9 +25,10 @@ use crate::lake::{DataFile, FileWriter, Output, Snapshot, Table, WrittenFile, di
 use crate::schema;
 
 /// A stored file that gives up rows.
-struct Rewritten {
-    file: DataFile,
-    without: Vec<u32>,
+pub(super) struct Rewritten {
+    pub(super) file: DataFile,
+    /// The rows that give way, in order.
+    pub(super) without: Vec<u32>,
 }
 
 /// Writes the files of the next version, running and ended sessions apart. On an error none is left behind.
@@ -99,7 +100,7 @@ fn write_sorted(
 }
 
 /// Says whether a file may hold sessions of this liveness, by what the log knows.
-fn may_hold(file: &DataFile, liveness: Liveness) -> bool {
+pub(super) fn may_hold(file: &DataFile, liveness: Liveness) -> bool {
     match liveness {
         Liveness::Active => file.columns.get("ended_at").and_then(|c| c.null_count) != Some(0),
         Liveness::Ended => !file.is_active(),
@@ -107,7 +108,7 @@ fn may_hold(file: &DataFile, liveness: Liveness) -> bool {
 }
 
 /// Returns an instant that no start in a file is before, in microseconds, if the log knows it.
-fn first_started_at(file: &DataFile) -> Option<i64> {
+pub(super) fn first_started_at(file: &DataFile) -> Option<i64> {
     match file.columns.get("started_at")?.lower_bound()? {
         ScalarValue::TimestampMicrosecond(instant, _) => instant,
         _ => None,
@@ -116,7 +117,7 @@ fn first_started_at(file: &DataFile) -> Option<i64> {
 
 /// Reads the rows that stay of a file, which is opened when the first of them is asked for: so only files whose time ranges overlap
 /// are open at once.
-fn staying_rows<'a>(
+pub(super) fn staying_rows<'a>(
     store: &Arc<dyn ObjectStore>,
     runtime: &Handle,
     rewritten: &'a Rewritten,

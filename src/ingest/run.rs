@@ -23,6 +23,7 @@ use super::source::{ReadOptions, SourceFile};
 use super::stage::{Staged, stage};
 use crate::error::{Error, Result};
 use crate::lake::ledger::{FileLedger, Ledger};
+use crate::lake::revert::TAKEN_IN;
 use crate::lake::{Commit, FileWriter, Lake, Output, Table, layout};
 use crate::schema;
 
@@ -83,7 +84,7 @@ async fn ingest_all(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) 
 /// same way, in folders of the same columns.
 fn transaction_name(content_hash: &str, input: &SourceFile, options: &ReadOptions) -> String {
     let (exported_us, fingerprint) = (options.export_time_us(input), options.fingerprint());
-    let mut name = format!("sessionlake:file:{content_hash}:{exported_us}:{fingerprint:016x}");
+    let mut name = format!("{TAKEN_IN}{content_hash}:{exported_us}:{fingerprint:016x}");
     if let Some(folders) = folder_hash(&input.name) {
         name.push_str(&format!(":{folders:016x}"));
     }
@@ -230,7 +231,7 @@ impl Run {
             let transactions: BTreeSet<String> =
                 names.iter().zip(&files).filter(|(_, file)| file.is_taken()).map(|(name, _)| name.clone()).collect();
             let snapshot = table.snapshot()?;
-            let mut decision = decide(lake, table, &snapshot, &self.staged, limits).await?;
+            let mut decision = decide(lake, table, &snapshot, &self.staged, self.options.with_erased, limits).await?;
             let profile = self.options.read.profile.clone();
             let mut ledger = Ledger { profile, ..Ledger::of(decision.files.clone()) };
             if self.options.stops(&decision.files) {
@@ -261,6 +262,7 @@ impl Run {
                 transactions: transactions.into_iter().collect(),
                 ledger: Some(serde_json::to_value(&ledger).map_err(Error::internal)?),
                 modified_ms,
+                ..Commit::default()
             };
             if let Some(version) = attempts.commit(table, &output, commit).await? {
                 ledger.version = Some(version);

@@ -46,6 +46,11 @@ impl Seals {
         }
     }
 
+    /// Says whether the log has checksums of a file's bytes.
+    pub(super) fn has(&self, file: &Path) -> bool {
+        self.of(file).is_some()
+    }
+
     fn of(&self, file: &Path) -> Option<Arc<Sealed>> {
         self.by_file.read().unwrap_or_else(PoisonError::into_inner).get(file).cloned()
     }

@@ -18,23 +18,62 @@ use super::claims::{CHECK_KEY, Claims, LIVE_KEY, LiveFiles};
 use super::footer::NAN_KEY;
 use super::history::{LEDGER_KEY, TOKEN_KEY};
 use super::layout::{self, Version};
+use super::revert::Returning;
 use super::seal::{SEAL_KEY, Seal};
 use super::store::NotDurable;
 use super::table::{Table, delta_error};
 use super::write::WrittenFile;
 use crate::error::{Error, Result};
 
+/// What a version is called in the log.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Operation {
+    /// Rows came, or took the place of others.
+    #[default]
+    Write,
+    /// Files of earlier versions go, when this commit stands; retention in milliseconds.
+    Vacuum(i64),
+    /// The table is as it was at a version.
+    Restore(Version),
+    /// Rows went.
+    Delete,
+}
+
+impl Operation {
+    /// Returns the operation as deltalake names it. Conditions are left out: they may name persons.
+    fn of_delta(self) -> DeltaOperation {
+        match self {
+            Self::Write => DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None },
+            Self::Vacuum(retention_ms) => DeltaOperation::VacuumStart {
+                retention_check_enabled: true,
+                specified_retention_millis: Some(retention_ms),
+                default_retention_millis: retention_ms,
+            },
+            Self::Restore(version) => DeltaOperation::Restore { version: Some(version), datetime: None },
+            Self::Delete => DeltaOperation::Delete { predicate: None },
+        }
+    }
+}
+
 /// What one version changes.
 #[derive(Debug, Default)]
 pub struct Commit {
     /// New files, already on disk.
     pub added: Vec<WrittenFile>,
+    /// Files of earlier versions that the table has again.
+    pub returning: Vec<Returning>,
     /// Paths of files of the snapshot that the version no longer has.
     pub removed: Vec<(String, u64)>,
     /// Application transactions: names by which a later run knows that its work is done.
     pub transactions: Vec<String>,
+    /// Application transactions with another version than the one that the commit makes.
+    pub marks: Vec<(String, i64)>,
+    /// What the version is called in the log.
+    pub operation: Operation,
     /// The ledger of the ingest, kept with the version.
     pub ledger: Option<serde_json::Value>,
+    /// Whether a checkpoint is written behind the version, due or not.
+    pub writes_checkpoint: bool,
     /// Milliseconds since the Unix epoch that the new files carry as their modification time.
     pub modified_ms: i64,
 }
@@ -192,6 +231,9 @@ impl Table {
         let removed: HashSet<&str> = commit.removed.iter().map(|(path, _)| path.as_str()).collect();
         let mut live = self.live_files(|path| !removed.contains(path))?;
         commit.added.iter().for_each(|file| live.add(&file.path, file.size_bytes));
+        for Returning(add) in &commit.returning {
+            live.add(&add.path, u64::try_from(add.size).unwrap_or_default());
+        }
         Ok(live)
     }
 
@@ -221,6 +263,7 @@ impl Table {
                 clustering_provider: None,
             }));
         }
+        actions.extend(commit.returning.iter().map(|Returning(add)| Action::Add(add.clone())));
         let deletions = self.deletions(&commit.removed)?;
         for (path, size_bytes) in &commit.removed {
             let deletion_vector = deletions.get(path).cloned();
@@ -229,6 +272,7 @@ impl Table {
         let base = self.version();
         let next = base as i64 + 1;
         let mut transactions: Vec<_> = commit.transactions.iter().map(|name| Transaction::new(name, next)).collect();
+        transactions.extend(commit.marks.iter().map(|(name, version)| Transaction::new(name, *version)));
         transactions.push(self.next_rewrite());
         let token = uuid::Uuid::new_v4().to_string();
         let mut metadata = vec![(TOKEN_KEY.to_owned(), serde_json::Value::from(token.as_str()))];
@@ -244,7 +288,7 @@ impl Table {
             .with_metadata(metadata);
         let context = self.lake.clone();
         let state = self.delta.snapshot().map_err(|e| delta_error(&context, e))?.snapshot().clone();
-        let operation = DeltaOperation::Write { mode: SaveMode::Append, partition_by: None, predicate: None };
+        let operation = commit.operation.of_delta();
         let plain = Plain::of(state)?;
         let outcome = CommitBuilder::from(properties)
             .with_actions(actions)
@@ -268,16 +312,16 @@ impl Table {
         commit.added.iter().filter_map(|file| file.writing.as_ref()).for_each(|writing| writing.settle());
         // The version stands whether or not its files can be listed just now.
         match self.refresh().await {
-            Ok(()) => self.checkpoint_if_due(version).await,
+            Ok(()) => self.checkpoint_if_due(version, commit.writes_checkpoint).await,
             Err(error) => tracing::warn!(table = self.name, version, %error, "the new version could not be read back"),
         }
         Ok(CommitOutcome { version })
     }
 
     /// Writes a checkpoint where the interval says so. One that fails is missed by nobody: the log is whole without it.
-    async fn checkpoint_if_due(&self, version: Version) {
+    async fn checkpoint_if_due(&self, version: Version, is_due: bool) {
         // A damaged one is replaced at once: other engines may not be able to read without it.
-        if !(version + 1).is_multiple_of(layout::CHECKPOINT_INTERVAL) && self.hidden.is_empty() {
+        if !is_due && !(version + 1).is_multiple_of(layout::CHECKPOINT_INTERVAL) && self.hidden.is_empty() {
             return;
         }
         if let Err(error) = create_checkpoint(&self.delta, None).await {

@@ -93,6 +93,26 @@ pub(super) async fn find(store: &Arc<dyn ObjectStore>, up_to: Option<Version>) -
     Ok(damage)
 }
 
+/// Finds the newest checkpoint up to a version that can be read.
+pub(super) async fn newest_sound_checkpoint(
+    store: &Arc<dyn ObjectStore>,
+    up_to: Version,
+) -> object_store::Result<Option<Version>> {
+    let mut checkpoints = BTreeMap::<Version, Vec<ObjectMeta>>::new();
+    let mut listing = store.list(Some(&Path::from("_delta_log")));
+    while let Some(meta) = listing.try_next().await? {
+        if let Some(version) = checkpoint_version(name_of(&meta)) {
+            checkpoints.entry(version).or_default().push(meta);
+        }
+    }
+    for (version, parts) in checkpoints.range(..=up_to).rev() {
+        if checkpoint_fault(store, parts).await?.is_none() {
+            return Ok(Some(*version));
+        }
+    }
+    Ok(None)
+}
+
 fn name_of(meta: &ObjectMeta) -> &str {
     meta.location.filename().unwrap_or_default()
 }

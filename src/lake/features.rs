@@ -194,7 +194,7 @@ impl Facts {
         self.columns.iter().map(|(name, _)| name.as_str()).filter(move |name| !is_ours(name))
     }
 
-    fn property(&self, name: &str) -> Option<&str> {
+    pub(super) fn property(&self, name: &str) -> Option<&str> {
         self.properties.get(name).and_then(Value::as_str)
     }
 

@@ -38,6 +38,11 @@ impl Hidden {
         self.names.write().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned())
     }
 
+    /// Lists the hidden files.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.names.read().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+
     /// Says whether no file is hidden.
     pub(super) fn is_empty(&self) -> bool {
         self.names.read().unwrap_or_else(PoisonError::into_inner).is_empty()

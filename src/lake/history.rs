@@ -19,7 +19,7 @@ pub(super) const LEDGER_KEY: &str = "sessionlake.ledger";
 /// The key under which a commit carries a random text, by which the writer knows it for its own.
 pub(super) const TOKEN_KEY: &str = "sessionlake.commit";
 /// Commits read at once.
-const CONCURRENT_READS: usize = 16;
+pub(super) const CONCURRENT_READS: usize = 16;
 
 /// One commit of the log, as it says of itself.
 #[derive(Debug, Clone, PartialEq)]

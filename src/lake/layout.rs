@@ -21,6 +21,12 @@ pub const QUARANTINE: &str = "quarantine";
 /// may be committed before the ingest that found it.
 pub const SIGHTINGS: &str = "sightings";
 
+/// The Delta table of sessions that were erased, which an ingest must not bring back. It has no ids: [`crate::ingest`] makes fingerprints of them
+/// with a key that is among the table's properties, so that a fingerprint says nothing in another lake.
+pub const ERASED: &str = "erased";
+/// The property of that table that has the key, in hexadecimal.
+pub const ERASED_KEY: &str = "sessionlake.key";
+
 /// A version of a Delta table, from 0.
 pub type Version = u64;
 
@@ -163,10 +169,11 @@ fn column_properties(builder: WriterPropertiesBuilder, schema: &Schema, name: &s
 }
 
 /// Returns the columns of a table of the lake by its name.
-pub(super) fn table_schema(table: &str) -> SchemaRef {
+pub(crate) fn table_schema(table: &str) -> SchemaRef {
     match table {
         QUARANTINE => schema::quarantine_schema(),
         SIGHTINGS => schema::sightings_schema(),
+        ERASED => schema::erased_schema(),
         _ => schema::stored_schema(),
     }
 }

@@ -41,6 +41,8 @@ pub struct DataFile {
     pub columns: BTreeMap<String, ColumnStatistics>,
     /// Whether the file is one of ours, by the mark that the log has on it, or, if an earlier version wrote it, by its name.
     pub is_ours: bool,
+    /// Whether what the log says of the file is not what was written when it was added, and so is not used.
+    pub is_doubted: bool,
     /// Which rows are deleted, where some are.
     pub deletion: Option<DeletionVector>,
 }
@@ -122,7 +124,8 @@ fn described(of: &Reading<'_>, view: &LogicalFileView) -> Result<DataFile> {
         statistics.as_deref().and_then(|text| serde_json::from_str(text).ok()).unwrap_or_default();
     #[expect(deprecated, reason = "nothing else tells the tags of a file")]
     let mut tags = view.add_action().tags.unwrap_or_default();
-    if deletion.is_none() && !is_believed(view, &parsed, &tags) {
+    let is_doubted = deletion.is_none() && !is_believed(view, &parsed, &tags);
+    if is_doubted {
         (of.tell)(format!(
             "{lake}: {table}/_delta_log: what the log says of {} is not what was written when the file was added, so its rows are counted and \
              searched without it; the log is damaged, or another program computed the statistics anew",
@@ -176,7 +179,14 @@ fn described(of: &Reading<'_>, view: &LogicalFileView) -> Result<DataFile> {
     if let Some(seal) = seal.and_then(|tag| Seal::from_tag(&tag, file.size_bytes)) {
         of.seals.learn(&file.location(), seal, file.size_bytes);
     }
-    Ok(DataFile { rows, columns, is_ours: nan.is_some() || layout::is_named_as_ours(&view.path()), deletion, ..file })
+    Ok(DataFile {
+        rows,
+        columns,
+        is_ours: nan.is_some() || layout::is_named_as_ours(&view.path()),
+        is_doubted,
+        deletion,
+        ..file
+    })
 }
 
 fn size_bytes(view: &LogicalFileView) -> u64 {
@@ -265,7 +275,7 @@ impl ColumnStatistics {
 /// Reads a bound; one that cannot be read is no bound, which prunes nothing.
 fn scalar(name: &str, value: &serde_json::Value) -> Option<ScalarValue> {
     let kind = match name {
-        crate::schema::EXPORTED_AT | "exported_at" | "quarantined_at" | "seen_at" => Kind::Timestamp,
+        crate::schema::EXPORTED_AT | "erased_at" | "exported_at" | "quarantined_at" | "seen_at" => Kind::Timestamp,
         _ => crate::schema::column(name)?.kind,
     };
     match kind {

@@ -97,13 +97,17 @@ fn staged_path(target: &FsPath) -> PathBuf {
 /// How old a file of [`staged_path`] is whose process has ended. It is there for as long as a few kilobytes take to reach the disk.
 const STAGED_TIME: Duration = Duration::from_secs(3_600);
 
+/// Says whether a name is one of [`staged_path`]: digits behind a `#`, as many as ours have.
+pub(super) fn is_staged(name: &str) -> bool {
+    let digits = name.rsplit_once('#').map(|(_, digits)| digits);
+    digits.is_some_and(|digits| digits.len() > 30 && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Removes the temporary files that processes left in a folder of the log when they were killed.
 pub(super) fn clear_staged(folder: &FsPath) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        let digits = name.to_str().and_then(|name| name.rsplit_once('#')).map(|(_, digits)| digits);
-        // As many as ours have.
-        let is_staged = digits.is_some_and(|digits| digits.len() > 30 && digits.bytes().all(|b| b.is_ascii_digit()));
+        let is_staged = name.to_str().is_some_and(is_staged);
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
         let is_old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STAGED_TIME));
         if is_staged && is_old {

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::datatypes::{DataType, SchemaRef};
-use chrono::{DateTime, TimeDelta, Utc};
 use deltalake::kernel::transaction::{CommitProperties, TransactionError};
 use deltalake::kernel::{DataType as DeltaType, PrimitiveType, StructField, Transaction};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
@@ -18,9 +17,8 @@ use super::compacted::{compacted_versions, stand_in};
 use super::damage;
 use super::features::Facts;
 use super::hiding::{Hidden, Hiding};
-use super::history::HistoryEntry;
 use super::layout::{self, Version, table_schema};
-use super::snapshot::{Reading, Snapshot};
+use super::snapshot::{DataFile, Reading, Snapshot};
 use super::store::{DurableLocal, Layer, NotDurable, clear_staged, create_folder};
 use crate::error::{Error, Result, io_error};
 
@@ -174,8 +172,15 @@ impl Lake {
         }
         let hidden = Arc::<Hidden>::default();
         let log_store = self.builder(table, &hidden)?.build_storage().map_err(|e| delta_error(&self.name, e))?;
+        // A key for the table whose fingerprints need one.
+        let key = (table == layout::ERASED).then(|| {
+            let random = || uuid::Uuid::new_v4().simple().to_string();
+            (layout::ERASED_KEY, Some(random() + &random()))
+        });
         let created = deltalake::operations::create::CreateBuilder::new()
             .with_log_store(log_store)
+            .with_configuration(key)
+            .with_raise_if_key_not_exists(false)
             .with_table_name(table)
             .with_columns(delta_columns(&table_schema(table))?)
             .with_configuration_property(
@@ -321,6 +326,24 @@ impl Table {
         Arc::new(Checked { inner: self.delta.object_store(), seals: Arc::clone(&self.seals), table })
     }
 
+    /// Says whether the log has checksums of the bytes of a file that a snapshot named.
+    pub fn has_seal(&self, file: &DataFile) -> bool {
+        self.seals.has(&file.location())
+    }
+
+    /// Lists the checkpoints that cannot be read, each with what is wrong with it. All of the newest sound one, and the commits after it, is read.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn damaged_checkpoints(&self) -> Result<Vec<(String, String)>> {
+        let place = format!("{}: {}/_delta_log", self.lake, self.name);
+        // What is hidden from the log's readers is what was found damaged.
+        let found = damage::find(&self.delta.object_store(), None).await.map_err(|e| Error::storage(place, e))?;
+        let listed = found.checkpoints.into_iter().map(|file| (format!("_delta_log/{}", file.name), file.what));
+        let hidden = self.hidden.names().into_iter();
+        Ok(listed.chain(hidden.map(|name| (format!("_delta_log/{name}"), "cannot be read".to_owned()))).collect())
+    }
+
     /// Says what is odd about the table and keeps nobody from reading it, once.
     pub(super) fn tell(&self, sentence: String) {
         self.teller.tell(sentence);
@@ -335,7 +358,7 @@ impl Table {
     }
 
     /// Reads on without the checkpoints that are damaged, where the rest of the log is whole, and tells which they are.
-    async fn read_on(&mut self, up_to: Option<Version>, error: DeltaTableError) -> Result<()> {
+    pub(super) async fn read_on(&mut self, up_to: Option<Version>, error: DeltaTableError) -> Result<()> {
         let place = format!("{}: {}/_delta_log", self.lake, self.name);
         if self.read_compacted().await? {
             return match up_to {
@@ -405,6 +428,14 @@ impl Table {
         }
     }
 
+    /// Returns a property of the table, as the log has it.
+    ///
+    /// # Errors
+    /// A log that cannot be read.
+    pub fn property(&self, name: &str) -> Result<Option<String>> {
+        Ok(self.facts()?.property(name).map(str::to_owned))
+    }
+
     /// Names the columns of other programs in the table.
     pub(super) fn foreign_columns(&self) -> Result<Vec<String>> {
         Ok(self.facts()?.others(&self.fields()?).map(str::to_owned).collect())
@@ -462,50 +493,6 @@ impl Table {
         }
     }
 
-    /// Moves to this version.
-    ///
-    /// # Errors
-    /// A version that the log does not have; storage errors.
-    pub async fn travel_to_version(&mut self, version: Version) -> Result<()> {
-        let newest = self.delta.get_latest_version().await.map_err(|e| delta_error(&self.lake, e))?;
-        if version > newest {
-            return Err(Error::NotFound {
-                message: format!("{} has no version {version}", self.lake),
-                hint: Some(format!("the newest is {newest}; see select * from lake_history")),
-            });
-        }
-        if self.hidden.is_blurred(version) {
-            return Err(Error::NotFound {
-                message: format!(
-                    "the log of {} has version {version} only together with later ones, in a compacted file",
-                    self.lake
-                ),
-                hint: Some("see select * from lake_history for the others".to_owned()),
-            });
-        }
-        if let Err(error) = self.delta.load_version(version).await {
-            self.read_on(Some(version), error).await?;
-        }
-        self.refuse_lost_actions().await
-    }
-
-    /// Moves to the newest version that was committed at or before this instant. Where the times of commits run backwards, a commit counts as
-    /// made a millisecond after the one before it, which is the rule of Delta's own readers.
-    ///
-    /// # Errors
-    /// An instant before the first version; storage errors.
-    pub async fn travel_to_time(&mut self, instant: DateTime<Utc>) -> Result<()> {
-        let history = self.history().await?;
-        let found = version_at(&history, instant);
-        match found {
-            Some(version) => self.travel_to_version(version).await,
-            None => Err(Error::NotFound {
-                message: format!("{} has no version of {} or earlier", self.lake, instant.to_rfc3339()),
-                hint: Some("see select * from lake_history".to_owned()),
-            }),
-        }
-    }
-
     /// Lists the data files of the loaded version, with their statistics.
     ///
     /// # Errors
@@ -527,51 +514,14 @@ impl Table {
     pub async fn transaction_version(&self, name: &str) -> Result<Option<i64>> {
         let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
         let log_store = self.delta.log_store();
-        state.transaction_version(log_store.as_ref(), name).await.map_err(|e| delta_error(&self.lake, e))
+        let version = state.transaction_version(log_store.as_ref(), name).await;
+        // Restoring an earlier version takes back what later ones took in, and the log keeps names for ever.
+        Ok(version.map_err(|e| delta_error(&self.lake, e))?.filter(|version| *version >= 0))
     }
 
     pub(super) fn next_rewrite(&self) -> Transaction {
         // One name for all commits of ours that may remove files: a second one from the same snapshot is then a conflict
         // that deltalake sees, although it overlooks two compactions of the same files.
         Transaction::new("sessionlake:rewrite", self.version() as i64 + 1)
-    }
-}
-
-/// Finds the version that was the newest at an instant; the entries are in the order of their versions.
-fn version_at(history: &[HistoryEntry], instant: DateTime<Utc>) -> Option<Version> {
-    let mut last: Option<DateTime<Utc>> = None;
-    let mut found = None;
-    for entry in history {
-        let earliest = last.map(|last| last + TimeDelta::milliseconds(1));
-        let Some(made) = entry.committed_at.max(earliest) else { continue };
-        if made > instant {
-            break;
-        }
-        (last, found) = (Some(made), Some(entry.version));
-    }
-    found
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_of_commits_that_run_backwards_are_read_as_delta_does() {
-        let at = |seconds: i64| DateTime::from_timestamp(seconds, 0).unwrap();
-        let history: Vec<HistoryEntry> = [Some(100), Some(300), Some(200), None, Some(301)]
-            .into_iter()
-            .enumerate()
-            .map(|(version, seconds)| HistoryEntry {
-                version: version as Version,
-                committed_at: seconds.map(at),
-                operation: String::new(),
-                ledger: None,
-            })
-            .collect();
-        let found = |instant: DateTime<Utc>| version_at(&history, instant);
-        assert_eq!([99, 100, 250, 299].map(|seconds| found(at(seconds))), [None, Some(0), Some(0), Some(0)]);
-        let after = |ms: i64| found(at(300) + TimeDelta::milliseconds(ms));
-        assert_eq!([0, 1, 2, 999, 1_000].map(after), [Some(1), Some(2), Some(3), Some(3), Some(4)]);
     }
 }

@@ -5,6 +5,7 @@
 //! the process lives. A list without a lock is one of a process that has ended: its files are removed, but for those that a commit since
 //! then names. Tables on this machine only.
 
+use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
 use std::path::PathBuf;
@@ -79,7 +80,53 @@ impl Drop for Writing {
     }
 }
 
+/// What the lists of a table's folder name.
+#[derive(Debug, Default)]
+pub(super) struct Lists {
+    /// The files of processes that are writing.
+    pub(super) under_way: HashSet<String>,
+    /// The files of processes that have ended, each with the version that their commit was to be made on.
+    pub(super) ended: Vec<(Version, Vec<String>)>,
+}
+
+/// Reads the version and the names of a list. A name that is cut off is one whose file was not made.
+fn read_list(text: &str) -> (Option<Version>, Vec<&str>) {
+    let mut lines = text.lines();
+    let version = lines.next().and_then(|version| version.parse::<Version>().ok());
+    (version, lines.filter(|name| layout::is_named_as_ours(name) && !name.contains(['/', '\\'])).collect())
+}
+
 impl Table {
+    /// Reads which files processes are writing or were when they ended. Tables on this machine only.
+    pub(super) fn lists_of_writers(&self) -> Result<Lists> {
+        let mut lists = Lists::default();
+        let Some(folder) = &self.folder else { return Ok(lists) };
+        for entry in fs::read_dir(folder).map_err(io_error(folder))? {
+            let entry = entry.map_err(io_error(folder))?;
+            if !entry.file_name().to_str().is_some_and(|name| name.starts_with(PREFIX)) {
+                continue;
+            }
+            let path = entry.path();
+            let mut list = match File::options().read(true).write(true).open(&path) {
+                Ok(list) => list,
+                // Its process ended well meanwhile.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(io_error(&path)(error)),
+            };
+            let has_ended = list.try_lock().is_ok();
+            let mut text = String::new();
+            list.read_to_string(&mut text).map_err(io_error(&path))?;
+            match read_list(&text) {
+                (Some(version), names) if has_ended => {
+                    lists.ended.push((version, names.into_iter().map(str::to_owned).collect()));
+                }
+                (_, names) if !has_ended => lists.under_way.extend(names.into_iter().map(str::to_owned)),
+                _ => {}
+            }
+        }
+        Ok(lists)
+    }
+
     /// Removes the data files that processes wrote and did not commit before they were killed. What cannot be told, or removed, stays.
     pub(super) async fn clear_written(&self) {
         let Some(folder) = &self.folder else { return };
@@ -100,11 +147,7 @@ impl Table {
         }
         let mut text = String::new();
         list.read_to_string(&mut text).map_err(io_error(&path))?;
-        let mut lines = text.lines();
-        let version = lines.next().and_then(|version| version.parse::<Version>().ok());
-        // A name that is cut off is one whose file was not made.
-        let names: Vec<&str> =
-            lines.filter(|name| layout::is_named_as_ours(name) && !name.contains(['/', '\\'])).collect();
+        let (version, names) = read_list(&text);
         if let Some(version) = version {
             let Some(committed) = self.named_since(version, &names).await? else { return Ok(()) };
             for name in names.into_iter().filter(|name| !committed.contains(name)) {
@@ -118,12 +161,18 @@ impl Table {
     }
 
     /// Finds those of the names that commits after a version have; `None` where a commit is not there any more.
-    async fn named_since<'a>(&self, version: Version, names: &[&'a str]) -> Result<Option<Vec<&'a str>>> {
+    pub(super) async fn named_since<'a>(&self, version: Version, names: &[&'a str]) -> Result<Option<Vec<&'a str>>> {
         let log_store = self.delta.log_store();
         let mut found = Vec::new();
-        for version in version + 1..=self.version() {
+        // Beyond the loaded version too: the process may have been killed right after a commit that nobody has read yet.
+        for version in version + 1.. {
             let text = log_store.read_commit_entry(version).await.map_err(|e| Error::storage(self.lake.clone(), e))?;
-            let Some(text) = text else { return Ok(None) };
+            let Some(text) = text else {
+                if version > self.version() {
+                    break;
+                }
+                return Ok(None);
+            };
             found.extend(names.iter().filter(|name| memchr::memmem::find(&text, name.as_bytes()).is_some()));
         }
         Ok(Some(found))

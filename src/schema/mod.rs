@@ -11,6 +11,6 @@ pub use columns::{COLUMNS, Column, Kind, column};
 pub use header::{HeaderMatch, Headers, match_headers};
 pub(crate) use header::{beaten_note, match_header, normalise};
 pub use tables::{
-    CONTENT_HASH, EXPORTED_AT, EXTRA, SOURCE, meaning, quarantine_schema, sessions_schema, sightings_schema,
-    stored_schema, timestamp_type,
+    CONTENT_HASH, EXPORTED_AT, EXTRA, SOURCE, erased_schema, meaning, quarantine_schema, sessions_schema,
+    sightings_schema, stored_schema, timestamp_type,
 };

@@ -81,6 +81,14 @@ pub fn sightings_schema() -> SchemaRef {
     ]))
 }
 
+/// Returns the schema of `erased`: which sessions must not come back, by a keyed fingerprint of their ids, and since when.
+pub fn erased_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("fingerprint", DataType::BinaryView, true),
+        Field::new("erased_at", timestamp_type(), true),
+    ]))
+}
+
 /// Says what a column means that is not one of the documented ones; empty for a name that is none of ours.
 pub fn meaning(name: &str) -> &'static str {
     match name {

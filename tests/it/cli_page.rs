@@ -3,8 +3,23 @@
 use crate::support::{Desk, repository};
 
 /// Every command, in the order of the help.
-const COMMANDS: [&str; 10] =
-    ["ingest", "inspect", "query", "report", "check", "describe", "history", "generate", "completions", "man"];
+const COMMANDS: [&str; 15] = [
+    "ingest",
+    "inspect",
+    "query",
+    "report",
+    "check",
+    "describe",
+    "history",
+    "diff",
+    "restore",
+    "vacuum",
+    "verify",
+    "erase",
+    "generate",
+    "completions",
+    "man",
+];
 
 #[test]
 fn the_page_of_the_command_line_is_what_the_commands_say() {

@@ -21,6 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lake", &["schema", "shred"]),
     ("ingest", &["json", "lake", "schema", "zones"]),
     ("engine", &["functions", "json", "lake", "schema", "shred", "texts", "zones"]),
+    ("custody", &["engine", "ingest", "lake", "schema"]),
     ("report", &["engine", "format", "json", "script", "zones"]),
 ];
 
@@ -28,7 +29,10 @@ const ARROWS: &[(&str, &[&str])] = &[
 const ONLY_IN: &[(&str, &[&str])] = &[
     ("deltalake::", &["lake"]),
     // Of DataFusion's, lake and ingest know the values of statistics alone, and zones a helper of its.
-    ("datafusion::", &["cli", "engine", "error", "functions", "ingest", "lake", "report", "script", "zones"]),
+    (
+        "datafusion::",
+        &["cli", "custody", "engine", "error", "functions", "ingest", "lake", "report", "script", "zones"],
+    ),
     ("clap::", &["cli"]),
     ("clap_complete::", &["cli"]),
     ("clap_mangen::", &["cli"]),

@@ -1,0 +1,201 @@
+//! What makes a version of a table the newest again: the files that come back, those that go, and the exports that are not taken in any more.
+
+use std::collections::{HashMap, HashSet};
+
+use deltalake::kernel::{Add, LogicalFileView};
+use futures::{StreamExt, TryStreamExt};
+use object_store::ObjectStoreExt;
+use serde::Deserialize;
+
+use super::history::CONCURRENT_READS;
+use super::layout::Version;
+use super::table::{Table, delta_error};
+use crate::error::{Error, Result};
+
+/// What the names of application transactions begin with by which files that were taken in are known.
+pub const TAKEN_IN: &str = "sessionlake:file:";
+/// The version of an application transaction that counts no more.
+const VOID: i64 = -1;
+/// The name of the application transaction whose version is the newest one that rows were erased in.
+const ERASED_IN: &str = "sessionlake:erased";
+
+/// A file of an earlier version, as its log had it.
+#[derive(Debug, Clone)]
+pub struct Returning(pub(super) Add);
+
+impl Returning {
+    /// The path from the table's folder.
+    pub fn path(&self) -> &str {
+        &self.0.path
+    }
+}
+
+/// What has to change for an earlier version to be the newest again.
+#[derive(Debug, Default)]
+pub struct Reversal {
+    /// Files that come back.
+    pub returning: Vec<Returning>,
+    /// Files that go, with their bytes.
+    pub removed: Vec<(String, u64)>,
+    /// Exports that the earlier version has not taken in: names and versions of application transactions.
+    pub marks: Vec<(String, i64)>,
+}
+
+impl Reversal {
+    /// Says whether the versions have the same files.
+    pub fn is_empty(&self) -> bool {
+        self.returning.is_empty() && self.removed.is_empty()
+    }
+}
+
+/// A line of a commit, as far as it says which exports were taken in.
+#[derive(Deserialize)]
+struct Line {
+    txn: Option<Taken>,
+}
+
+#[derive(Deserialize)]
+struct Taken {
+    #[serde(rename = "appId")]
+    name: String,
+    version: i64,
+}
+
+impl Table {
+    /// Computes what makes an earlier version the newest again, on top of the loaded version.
+    ///
+    /// # Errors
+    /// A version that the log does not have, or of which files are gone; storage errors.
+    pub async fn reversal_to(&self, version: Version) -> Result<Reversal> {
+        let mut earlier = self.clone();
+        earlier.travel_to_version(version).await?;
+        let (wanted, present) = (earlier.added()?, self.added()?);
+        let mut reversal = Reversal::default();
+        for (path, add) in &wanted {
+            if !present.get(path).is_some_and(|now| now.deletion_vector == add.deletion_vector) {
+                reversal.returning.push(Returning(add.clone()));
+            }
+        }
+        for (path, add) in &present {
+            if !wanted.get(path).is_some_and(|then| then.deletion_vector == add.deletion_vector) {
+                reversal.removed.push((path.clone(), u64::try_from(add.size).unwrap_or_default()));
+            }
+        }
+        reversal.returning.sort_by(|a, b| a.path().cmp(b.path()));
+        reversal.removed.sort();
+        self.require_there(version, &reversal.returning).await?;
+        if !reversal.is_empty() {
+            reversal.marks = self.taken_in_since(version).await?;
+        }
+        Ok(reversal)
+    }
+
+    /// Returns the newest version that rows were erased in.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn erased_in(&self) -> Result<Option<Version>> {
+        let version = self.transaction_version(ERASED_IN).await?;
+        Ok(version.and_then(|version| Version::try_from(version).ok()))
+    }
+
+    /// Returns what a commit says that erases rows, on top of the loaded version.
+    pub fn erasing(&self) -> (String, i64) {
+        (ERASED_IN.to_owned(), i64::try_from(self.version() + 1).unwrap_or(i64::MAX))
+    }
+
+    /// Returns what the log says of the loaded version's files.
+    fn added(&self) -> Result<HashMap<String, Add>> {
+        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
+        #[expect(deprecated, reason = "nothing else has all that the log says of a file")]
+        let added = |view: LogicalFileView| {
+            let add = view.add_action();
+            (add.path.clone(), add)
+        };
+        Ok(state.log_data().iter().map(added).collect())
+    }
+
+    /// Refuses a version that has files which are not there any more.
+    async fn require_there(&self, version: Version, files: &[Returning]) -> Result<()> {
+        let store = self.store();
+        let gone: Vec<Option<String>> = futures::stream::iter(files)
+            .map(|Returning(add)| {
+                let store = &store;
+                async move {
+                    let location = object_store::path::Path::parse(&add.path)
+                        .unwrap_or_else(|_| object_store::path::Path::from(add.path.as_str()));
+                    match store.head(&location).await {
+                        Ok(meta) if i64::try_from(meta.size).is_ok_and(|size| size == add.size) => Ok(None),
+                        Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(Some(add.path.clone())),
+                        Err(error) => Err(Error::storage(add.path.clone(), error)),
+                    }
+                }
+            })
+            .buffered(CONCURRENT_READS)
+            .try_collect()
+            .await?;
+        let count = gone.iter().flatten().count();
+        match gone.into_iter().flatten().next() {
+            None => Ok(()),
+            Some(first) => Err(Error::NotFound {
+                message: format!(
+                    "version {version} of {} cannot come back: {count} of the files that it had are gone, {}/{first} among them",
+                    self.lake, self.name
+                ),
+                hint: Some(self.kept_hint().await),
+            }),
+        }
+    }
+
+    async fn kept_hint(&self) -> String {
+        match self.kept_from().await {
+            Ok(0) | Err(_) => {
+                "only a copy of the lake has them; see select * from lake_history for other versions".to_owned()
+            }
+            Ok(kept_from) => format!("vacuum kept the versions from {kept_from} on"),
+        }
+    }
+
+    /// Refuses an earlier version, which is loaded, if a vacuum removed files of it. `newest` has the paths of the newest version.
+    pub(super) async fn refuse_vacuumed(&self, kept_from: Version, newest: &HashSet<String>) -> Result<()> {
+        let version = self.version();
+        let mut gone = self.paths()?;
+        gone.retain(|path| !newest.contains(path));
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let mut kept = self.clone();
+        if kept.delta.load_version(kept_from).await.is_ok() {
+            let kept = kept.paths()?;
+            gone.retain(|path| !kept.contains(path));
+        }
+        match gone.is_empty() {
+            true => Ok(()),
+            false => Err(Error::NotFound {
+                message: format!("version {version} of {} is gone: vacuum removed files of it", self.lake),
+                hint: Some(format!("versions from {kept_from} on are kept; see select * from lake_history")),
+            }),
+        }
+    }
+
+    /// Lists the exports that were taken in after a version, as a commit says that they are not.
+    async fn taken_in_since(&self, version: Version) -> Result<Vec<(String, i64)>> {
+        let log_store = self.delta.log_store();
+        let mut names = HashSet::new();
+        let context = |version: Version| format!("{}: {}/_delta_log/{version:020}.json", self.lake, self.name);
+        for version in version + 1..=self.version() {
+            let text = log_store.read_commit_entry(version).await.map_err(|e| Error::storage(context(version), e))?;
+            let text = text.ok_or_else(|| Error::storage(context(version), "the commit is not there"))?;
+            for line in serde_json::Deserializer::from_slice(&text).into_iter::<Line>() {
+                match line.map_err(|e| Error::storage(context(version), e))?.txn {
+                    Some(Taken { name, version: VOID }) => drop(names.remove(&name)),
+                    Some(Taken { name, .. }) if name.starts_with(TAKEN_IN) => drop(names.insert(name)),
+                    _ => {}
+                }
+            }
+        }
+        let mut marks: Vec<_> = names.into_iter().map(|name| (name, VOID)).collect();
+        marks.sort();
+        Ok(marks)
+    }
+}
