@@ -211,3 +211,75 @@ fn a_lake_that_several_processes_make_at_once_is_made_once() {
     assert_eq!(code, 0, "{err}");
     assert_eq!(out.lines().count(), 2, "a heading and one version: {out}");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_vacuum_and_a_restore_at_once_leave_a_table_that_is_whole() {
+    for round in 0..4 {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake_in(folder.path());
+        for n in 0..4 {
+            let states: Vec<State> = (0..5).map(|session| running(session, n)).collect();
+            take(&lake, &[export(folder.path(), &format!("{n}.csv"), i64::from(n), &states)]).await;
+        }
+        let command = |arguments: &[&str]| {
+            let mut command = binary();
+            command.args(arguments).arg("--lake").arg(folder.path().join("lake"));
+            command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+        };
+        let restores = ["restore", "--to", "2"];
+        let vacuums = ["vacuum", "--retention", "0", "--yes"];
+        let [first, second]: [&[&str]; 2] = if round % 2 == 0 { [&restores, &vacuums] } else { [&vacuums, &restores] };
+        let children = [command(first), command(second), command(&vacuums), command(&restores)];
+        let codes = children.map(|mut child| child.wait().unwrap().code().unwrap());
+        assert!(codes.iter().all(|code| [0, 2].contains(code)), "{codes:?}");
+        // Version 2 is the state of the second export, version 4 that of the last.
+        let rows = query(&lake, "select distinct data ->> 'step' from workflow_sessions").await;
+        assert!(rows == ["1"] || rows == ["3"], "{codes:?}: {rows:?}");
+        assert_eq!(query(&lake, "select count(*) from workflow_sessions").await, ["5"]);
+        assert_eq!(command(&["verify", "--deep"]).wait().unwrap().code(), Some(0));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_that_are_killed_at_any_time_lose_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    let states: Vec<State> = (0..40).map(|session| running(session, 0)).collect();
+    take(&lake, &[export(folder.path(), "0.csv", 0, &states)]).await;
+    let command = |arguments: &[&str]| {
+        let mut command = binary();
+        command.args(arguments).arg("--lake").arg(folder.path().join("lake"));
+        command.stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null()).spawn().unwrap()
+    };
+    for round in 1..=6_u32 {
+        let states: Vec<State> = (0..40).map(|session| running(session, round)).collect();
+        let file = export(folder.path(), "next.csv", i64::from(round), &states);
+        let at = chrono::DateTime::from_timestamp_micros(file.modified_us.unwrap()).unwrap().to_rfc3339();
+        let path = file.path.unwrap();
+        let ingests = ["ingest", path.to_str().unwrap(), "--exported-at", &at];
+        let gone = format!("session-{}", round - 1);
+        let mut children = vec![
+            command(&ingests),
+            command(&["vacuum", "--retention", "0", "--yes"]),
+            command(&["erase", "--session-id", &gone, "--yes"]),
+            command(&["verify", "--repair"]),
+        ];
+        // One is killed after some turns of the processor that differ from round to round.
+        let victim = round as usize % children.len();
+        (0..u64::from(round) * 40_000).for_each(|turn| {
+            std::hint::black_box(turn);
+        });
+        let _ = children[victim].kill();
+        for child in &mut children {
+            child.wait().unwrap();
+        }
+        for arguments in [&ingests[..], &["erase", "--session-id", &gone, "--yes"]] {
+            assert_eq!(command(arguments).wait().unwrap().code(), Some(0), "round {round}: {arguments:?}");
+        }
+        let found =
+            query(&lake, "select count(*), min(data ->> 'step'), max(data ->> 'step') from workflow_sessions").await;
+        assert_eq!(found, [format!("{}|{round}|{round}", 40 - round)], "round {round}");
+    }
+    assert_eq!(command(&["vacuum", "--retention", "0", "--yes"]).wait().unwrap().code(), Some(0));
+    assert_eq!(command(&["verify", "--deep"]).wait().unwrap().code(), Some(0));
+}

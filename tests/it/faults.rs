@@ -1,4 +1,4 @@
-//! Storage that fails: every call of an ingest once, an fsync that the disk refuses, temporary space that runs out.
+//! Storage that fails: every call of a command once, an fsync that the disk refuses, temporary space that runs out.
 
 use std::fmt;
 use std::ops::Range;
@@ -15,6 +15,7 @@ use object_store::{
     CopyOptions, Error, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
 };
+use sessionlake::custody::{EraseOptions, RestoreOptions, RestoreTo, Selection, VacuumOptions, erase, restore, vacuum};
 use sessionlake::ingest::{IngestOptions, Limits, ingest};
 use sessionlake::lake::Lake;
 use sessionlake::lake::NotDurable;
@@ -34,15 +35,23 @@ enum Fault {
 
 /// Which call fails, and how; the first has the number 1.
 #[derive(Debug)]
-struct Plan {
+pub struct Plan {
     calls: AtomicUsize,
     fails: usize,
     fault: Fault,
 }
 
+impl Plan {
+    /// Plans that a call fails, by its number from 1: before it is done, or after.
+    pub fn failing(fails: usize, undone: bool) -> Arc<Self> {
+        let fault = if undone { Fault::Undone } else { Fault::Unanswered };
+        Arc::new(Self { calls: AtomicUsize::new(0), fails, fault })
+    }
+}
+
 /// A store whose n-th call fails.
 #[derive(Debug)]
-struct FaultStore {
+pub struct FaultStore {
     inner: Arc<dyn ObjectStore>,
     plan: Arc<Plan>,
 }
@@ -59,7 +68,7 @@ fn failed() -> Error {
 
 impl FaultStore {
     /// Puts a store that fails as planned around that of a lake.
-    fn around(lake: Lake, plan: &Arc<Plan>) -> Lake {
+    pub fn around(lake: Lake, plan: &Arc<Plan>) -> Lake {
         let plan = Arc::clone(plan);
         lake.layered(move |inner| Arc::new(Self { inner, plan: Arc::clone(&plan) }))
     }
@@ -188,6 +197,70 @@ async fn every_call_of_an_ingest_that_fails_or_loses_its_answer_leaves_the_old_t
         assert_eq!(query(&lake, "select count(*) from quarantine").await, ["1"], "call {number}, {fault:?}");
     }
     assert!(errors > 5, "{errors} of {calls}");
+}
+
+/// Gives a command to copies of a lake, each with another call of the store that fails, and then again: the table is as before or as after, and in the end as
+/// after, where a query gives 0. Returns how many calls there are, and how many of them were errors.
+async fn every_call(
+    made: &FsPath,
+    none: &str,
+    command: impl AsyncFn(&Lake) -> sessionlake::Result<()>,
+) -> (usize, usize) {
+    let fresh = || {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&made.join("lake"), &folder.path().join("lake"));
+        folder
+    };
+    let before = table(&lake_in(made)).await;
+    let (folder, plan) = (fresh(), Plan::failing(0, true));
+    command(&FaultStore::around(lake_in(folder.path()), &plan)).await.unwrap();
+    let after = table(&lake_in(folder.path())).await;
+    let calls = plan.calls.load(Ordering::Relaxed);
+    let mut errors = 0;
+    for number in 1..=calls {
+        let (folder, plan) = (fresh(), Plan::failing(number, number % 2 == 0));
+        let lake = lake_in(folder.path());
+        let outcome = command(&FaultStore::around(lake.clone(), &plan)).await;
+        if outcome.is_err() {
+            let found = table(&lake).await;
+            assert!(found == before || found == after, "call {number}: {found:?}");
+            errors += 1;
+            command(&lake).await.unwrap();
+        }
+        assert_eq!(table(&lake).await, after, "call {number}, and again");
+        if !none.is_empty() {
+            assert_eq!(query(&lake, none).await, ["0"], "call {number}, and again");
+        }
+    }
+    (calls, errors)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_of_a_vacuum_a_restore_and_an_erasure_that_fails_leaves_the_old_table_or_the_new_one() {
+    let made = tempfile::tempdir().unwrap();
+    let lake = lake_in(made.path());
+    take(&lake, &[export(made.path(), "first.csv", 1, &[running(1, 1), ended(2, 1), running(3, 1)])]).await;
+    export(made.path(), "second.csv", 2, &[ended(1, 5), ended(2, 1), running(4, 1)]);
+    let path = made.path().join("second.csv");
+    std::fs::write(&path, std::fs::read_to_string(&path).unwrap() + "session-2,not a date,,1,w,\n").unwrap();
+    take(&lake, &[source(&path, 2)]).await;
+    let limits = options().limits;
+    let now = chrono::Utc::now();
+    let vacuuming = VacuumOptions { retention: chrono::TimeDelta::zero(), now, removes: true };
+    let (calls, errors) =
+        every_call(made.path(), "", async |lake| vacuum(lake, vacuuming, &limits).await.map(drop)).await;
+    assert!(calls > 10 && errors > 5, "{errors} of {calls}");
+    let restoring = RestoreOptions { to: RestoreTo::Version(1), with_erased: false, now };
+    let (calls, errors) =
+        every_call(made.path(), "", async |lake| restore(lake, restoring, &limits).await.map(drop)).await;
+    assert!(calls > 5 && errors > 3, "{errors} of {calls}");
+    let selection = Selection { session_ids: vec!["session-2".to_owned()], ..Selection::default() };
+    let engine = crate::model::engine();
+    let erasing = EraseOptions { selection, erases: true, purge: false, leaf_budget: 32, now, engine };
+    let left = "select count(*) from quarantine where raw like 'session-2,%'";
+    let (calls, errors) =
+        every_call(made.path(), left, async |lake| erase(lake, &erasing, &limits).await.map(drop)).await;
+    assert!(calls > 20 && errors > 10, "{errors} of {calls}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -4,6 +4,7 @@
 //! - `cli_page`: docs/cli.md is what the commands say of themselves
 //! - `concurrency`: several writers and readers at once
 //! - `crafted_logs`: logs as other writers may leave them: statistics and actions of any shape
+//! - `crafted_rows`: rows that no ingest writes, which `verify` finds
 //! - `damaged_files`: flipped bits in data files and in the log
 //! - `damaged_logs`: logs with damaged files, and logs that ask for more than we write
 //! - `faults`: storage that fails at every call, fsyncs that are refused, temporary space that runs out
@@ -13,6 +14,7 @@
 //! - `ingest`: what becomes of records: order, repetition, quarantine, replay
 //! - `lake`: what is on disk: files, statistics, log, checkpoints, damage, kills
 //! - `lakes`: small states, exports and lakes that the others use
+//! - `model`: sequences of commands, compared with a small model of the table
 //! - `pages`: the data model and the invariants on the pages are those of the code
 //! - `phones`: phone numbers of all countries, as libphonenumber reads them
 //! - `postgres`: the answers of statements that a PostgreSQL server was asked too
@@ -31,6 +33,7 @@ mod cli;
 mod cli_page;
 mod concurrency;
 mod crafted_logs;
+mod crafted_rows;
 mod damaged_files;
 mod damaged_logs;
 mod faults;
@@ -41,6 +44,7 @@ mod ingest;
 mod interop;
 mod lake;
 mod lakes;
+mod model;
 mod pages;
 mod phones;
 mod postgres;

@@ -1,7 +1,9 @@
 //! The command line as its users and their scripts meet it.
 
+mod custody;
 mod delta_tables;
 mod dialects;
+mod erase;
 mod exit_codes;
 mod ingest;
 mod inspect;
@@ -17,4 +19,5 @@ mod returning;
 mod settings;
 mod signals;
 mod strict;
+mod verify;
 mod zones;
