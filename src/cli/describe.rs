@@ -32,7 +32,7 @@ select json_column, json_path, types, sessions,
        case when leaf_files = files then 'yes' when leaf_files + pool_files = 0 then 'no'
             when pool_files = files then 'pool'
             else concat('in ', leaf_files + pool_files, ' of ', files, ' files') end as leaf,
-       leaf_bytes
+       leaf_bytes, text_reason
 from lake_json_paths
 order by json_column nulls last, sessions desc nulls last, json_path";
 

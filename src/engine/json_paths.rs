@@ -26,6 +26,8 @@ struct PathSum {
     leaf_files: u64,
     leaf_bytes: u64,
     pool_files: u64,
+    /// Files whose scalars only the text has, by the reason.
+    text_files: BTreeMap<&'static str, u64>,
 }
 
 /// The paths of some files.
@@ -75,6 +77,9 @@ impl<'a> Paths<'a> {
                 sum.leaf_files += u64::from(child.leaf);
                 sum.leaf_bytes += bytes;
                 sum.pool_files += u64::from(place.has_pool_of(child));
+                if let (Some(reason), None) = (child.reason(place.lost_pools), place.array) {
+                    *sum.text_files.entry(reason).or_default() += 1;
+                }
             }
             self.add_below(place, path, child);
             if let (Some(elements), None) = (&child.elements, place.array) {
@@ -116,6 +121,14 @@ impl Place<'_> {
 }
 
 impl PathSum {
+    /// Says why scalars are read from the text, the most frequent reason first.
+    fn text_reason(&self) -> Option<String> {
+        let mut reasons: Vec<(&str, u64)> = self.text_files.iter().map(|(reason, files)| (*reason, *files)).collect();
+        reasons.sort_by_key(|(_, files)| std::cmp::Reverse(*files));
+        let reasons = reasons.into_iter().map(|(reason, _)| reason).collect::<Vec<_>>().join("; ");
+        Some(reasons).filter(|reasons| !reasons.is_empty())
+    }
+
     /// Names the types of the values.
     fn types(&self) -> String {
         let is_any = |kinds: &[Kind]| kinds.iter().any(|kind| self.kinds & kind.bit() != 0);
@@ -134,7 +147,8 @@ impl PathSum {
     }
 }
 
-/// Lists the paths of files by their footers: JSON column, path, types, rows, files, files with leaves, bytes of leaves, files with the path in a pool.
+/// Lists the paths of files by their footers: JSON column, path, types, rows, files, files with leaves, bytes of leaves, files with the path in a pool,
+/// files whose text is read, and why.
 pub(super) fn columns(footers: &[Footer]) -> Vec<ArrayRef> {
     let mut paths = Paths::default();
     footers.iter().for_each(|footer| paths.add(footer));
@@ -159,6 +173,8 @@ pub(super) fn columns(footers: &[Footer]) -> Vec<ArrayRef> {
         number(|sum| Some(sum.leaf_files)),
         number(|sum| Some(sum.leaf_bytes)),
         number(|sum| Some(sum.pool_files)),
+        number(|sum| Some(sum.text_files.values().sum())),
+        Arc::new(paths.sums.values().map(PathSum::text_reason).collect::<StringViewArray>()),
     ]
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The scan asks the very adapter that will rewrite its expressions.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -17,6 +17,7 @@ use super::leaves::computed_calls::ComputedCall;
 use super::leaves::element_calls::ElementsCall;
 use crate::functions::json_call;
 use crate::shred::leaf::{LEAF_PREFIX, element_json_path, is_pool, json_path};
+use crate::shred::{MANIFEST_KEY, Manifest};
 
 /// The columns of data files, with those of leaves, by the files' paths.
 pub(super) type FileSchemas = HashMap<String, SchemaRef>;
@@ -28,6 +29,8 @@ struct Sources {
     pool: usize,
     null: usize,
     text: usize,
+    /// Why the text is read, where its files say it.
+    reasons: BTreeSet<&'static str>,
 }
 
 /// Says of each JSON path in the expressions of a scan in how many files it comes from where: `data $.variables.tier: leaf 3, text 1`.
@@ -53,6 +56,7 @@ pub(super) fn json_sources<'a>(
     }
     let mut sources: BTreeMap<&str, Sources> = BTreeMap::new();
     for file in files {
+        let manifest = file.metadata().get(MANIFEST_KEY).and_then(|text| Manifest::parse(text));
         let adapter = factory.create(Arc::clone(table), Arc::clone(file))?;
         for (name, calls) in &calls {
             let (mut reads_text, mut reads_leaf, mut reads_pool) = (false, false, false);
@@ -76,14 +80,29 @@ pub(super) fn json_sources<'a>(
                 (false, false, false) => &mut sources.null,
             };
             *source += 1;
+            if reads_text && let Some(manifest) = &manifest {
+                let places = calls.iter().filter_map(place_of);
+                sources.reasons.extend(places.filter_map(|(column, path)| manifest.reason(&column, &path)));
+            }
         }
     }
     let told = sources.iter().map(|(name, sources)| {
         let counted = [("leaf", sources.leaf), ("pool", sources.pool), ("NULL", sources.null), ("text", sources.text)];
         let parts = counted.iter().filter(|(_, files)| *files > 0).map(|(source, files)| format!("{source} {files}"));
-        format!("{name}: {}", parts.collect::<Vec<_>>().join(", "))
+        let reasons: Vec<&str> = sources.reasons.iter().copied().collect();
+        let reasons = if reasons.is_empty() { String::new() } else { format!(" ({})", reasons.join(", ")) };
+        format!("{name}: {}{reasons}", parts.collect::<Vec<_>>().join(", "))
     });
     Ok(told.collect::<Vec<_>>().join("; "))
+}
+
+/// Returns the column of a call and the path that it looks up there, where that is of literal keys.
+fn place_of(expression: &Arc<dyn PhysicalExpr>) -> Option<(String, Vec<String>)> {
+    let call = expression.downcast_ref::<ScalarFunctionExpr>()?;
+    json_call(call.fun().name())?;
+    let (first, keys) = call.args().split_first()?;
+    let keys = keys.iter().map(|key| Some(key.downcast_ref::<Literal>()?.value().try_as_str()??.to_owned()));
+    Some((first.downcast_ref::<Column>()?.name().to_owned(), keys.collect::<Option<Vec<_>>>()?))
 }
 
 /// Names the path of a call of a JSON function on a column: `data $.variables.tier`, or the call itself where the path is not of

@@ -64,6 +64,8 @@ impl SystemTable {
                 integer("leaf_files"),
                 integer("leaf_bytes"),
                 integer("pool_files"),
+                integer("text_files"),
+                text("text_reason"),
             ],
         }))
     }

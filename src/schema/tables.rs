@@ -138,6 +138,8 @@ pub fn meaning(name: &str) -> &'static str {
         "pool_files" => {
             "files with its values in a pool, a column that rare paths share: read in place of the text, but for objects"
         }
+        "text_files" => "files whose JSON text is read for numbers, strings and truth values at the path",
+        "text_reason" => "why that is so",
         _ => "",
     }
 }

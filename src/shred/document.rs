@@ -20,7 +20,7 @@ use jiter::{JiterResult, Peek};
 use super::elements::Arrays;
 use super::leaf::{ALL_KINDS, BROKEN, CONTAINER, Kind, Leaf, NULL, below, coded_pool_key, is_index};
 use super::manifest::PathNode;
-use super::pools::{MAX_POOLED_BYTES, Pools};
+use super::pools::{Home, InText, MAX_POOLED_BYTES, Pools};
 use crate::json::numbers::{Told, told};
 use crate::json::{Reader, place_in, quoted, without_lone_surrogates};
 
@@ -58,6 +58,8 @@ struct Node {
     exceptions: u8,
     /// The pool of this path, if it has one.
     pool: Option<u8>,
+    /// Why the values are in the text alone, where the sample had them.
+    in_text: Option<InText>,
     /// The pool of paths below that were not thought of.
     pool_below: Option<u8>,
     /// The key of this path in the documents of its pool, where the manifest has no number for the path: the path's name, escaped as JSON
@@ -180,10 +182,15 @@ impl Walker {
                 let node = walker.reach(path);
                 walker.nodes[node].pool_below = None;
             }
-            for ((path, pool), code) in pools.paths.iter().zip(0..) {
+            for ((path, home), code) in pools.paths.iter().zip(0..) {
                 let node = walker.reach(path);
                 let node = &mut walker.nodes[node];
-                (node.pool, node.pool_code) = (*pool, pool.map(|_| (code, coded_pool_key(code).into())));
+                match home {
+                    Home::Pool(pool) => {
+                        (node.pool, node.pool_code) = (Some(*pool), Some((code, coded_pool_key(code).into())));
+                    }
+                    Home::Text(reason) => (node.pool, node.in_text) = (None, Some(*reason)),
+                }
             }
         }
         for (number, leaf) in leaves {
@@ -537,6 +544,7 @@ impl Walker {
             pool: this.pool,
             pool_code: this.pool.and(this.pool_code.as_ref()).map(|(code, _)| *code),
             unpooled: this.unpooled,
+            in_text: this.in_text.filter(|_| this.leaf.is_none()),
             lost_pools: 0,
             is_complete: this.is_complete,
             elements: self.arrays.tree(node, missed).map(Box::new),

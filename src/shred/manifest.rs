@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::leaf::{BROKEN, CONTAINER, coded_pool_key, pool_key};
-use super::pools::Pools;
+use super::leaf::{BROKEN, CONTAINER, NULL, coded_pool_key, pool_key};
+use super::pools::{InText, Pools};
 
 /// The key of the manifest among the footer's key/value pairs.
 pub const MANIFEST_KEY: &str = "sessionlake.shred";
@@ -61,6 +61,9 @@ pub struct PathNode {
     /// Whether a value is not in the pool, since it is too long.
     #[serde(rename = "u", default, skip_serializing_if = "is_false")]
     pub unpooled: bool,
+    /// Why the values are in the text alone, where that was decided before the first row was written.
+    #[serde(rename = "w", default, skip_serializing_if = "Option::is_none")]
+    pub in_text: Option<InText>,
     /// Of a column's root: the pools, as bits, that do not have all their values.
     #[serde(rename = "x", default, skip_serializing_if = "is_no_pool")]
     pub lost_pools: u32,
@@ -151,6 +154,15 @@ impl Manifest {
         is_whole.then(|| (Pools::EXCEPTIONS, pool_key(path)))
     }
 
+    /// Says why scalars at a path are read from the text; `None` where they are not, or where the manifest does not know the path.
+    pub fn reason(&self, column: &str, path: &[String]) -> Option<&'static str> {
+        let root = self.columns.get(column)?;
+        match root.find(path) {
+            PathState::Present(node) => node.reason(root.lost_pools),
+            PathState::Absent | PathState::Unknown => None,
+        }
+    }
+
     /// Adds what other rows of the same file have.
     pub fn merge(&mut self, other: Self) {
         self.copies.extend(other.copies);
@@ -169,6 +181,27 @@ impl PathNode {
     /// Says whether some document may have an array at the path. A file that does not count its documents does not note arrays.
     pub fn may_have_arrays(&self) -> bool {
         self.kinds & CONTAINER != 0 && (self.has_arrays || self.documents == 0)
+    }
+
+    /// Says why scalars at the path are read from the text; `None` where they are not, or there are none. `lost_pools` are those of the column.
+    pub fn reason(&self, lost_pools: u32) -> Option<&'static str> {
+        let pool = self.pool.or((self.leaf && self.has_exceptions).then_some(Pools::EXCEPTIONS));
+        let is_lost = |pool: u8| lost_pools >> pool & 1 == 1;
+        let no_scalars = self.kinds & !(CONTAINER | NULL | BROKEN) == 0;
+        match (self.leaf, pool) {
+            _ if no_scalars => None,
+            (true, _) if self.missed == 0 => None,
+            (_, Some(_)) if self.unpooled => Some("a value is too long"),
+            (_, Some(pool)) if is_lost(pool) => Some("its pool became too large"),
+            (_, Some(_)) => None,
+            (true, None) => Some("a type was not foreseen"),
+            (false, None) => Some(match self.in_text {
+                Some(InText::Long) => "values are too long",
+                Some(InText::Containers) => "most values are arrays or objects",
+                Some(InText::Costly) => "a column would cost too much",
+                None => "keys are never the same",
+            }),
+        }
     }
 
     /// Looks up a path below this one.
@@ -195,6 +228,7 @@ impl PathNode {
         self.pool = self.pool.or(other.pool);
         self.pool_code = self.pool_code.or(other.pool_code);
         self.unpooled |= other.unpooled;
+        self.in_text = self.in_text.or(other.in_text);
         self.lost_pools |= other.lost_pools;
         self.is_complete &= other.is_complete;
         match (&mut self.elements, other.elements) {

@@ -16,6 +16,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use arrow::array::{ArrayRef, new_null_array};
 use arrow::datatypes::DataType;
+use serde::{Deserialize, Serialize};
 
 use super::document::{Pooled, Walker};
 use super::leaf::is_index;
@@ -39,13 +40,46 @@ const LOST_PERCENT: usize = 10;
 /// Bytes of a batch that a pool may take in any case.
 const LOST_BYTES: usize = 64 << 10;
 
+/// Where the values of a path are that has no leaf.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Home {
+    /// In this pool.
+    Pool(u8),
+    /// In the text alone.
+    Text(InText),
+}
+
+impl Home {
+    /// Returns the pool, if there is one.
+    pub fn pool(self) -> Option<u8> {
+        match self {
+            Self::Pool(pool) => Some(pool),
+            Self::Text(_) => None,
+        }
+    }
+}
+
+/// Why the values of a path are in the text alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub enum InText {
+    /// A value of the sample was too long for a pool.
+    #[serde(rename = "l")]
+    Long,
+    /// Most values are arrays or objects.
+    #[serde(rename = "a")]
+    Containers,
+    /// A column would take more bytes than leaves and pools may.
+    #[serde(rename = "c")]
+    Costly,
+}
+
 /// How the rare paths of one JSON column share columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Pools {
     /// The number of columns.
     pub count: u8,
-    /// The pools of the paths that the sample had, each with its place here as its number; without one they stay in the text.
-    pub paths: Vec<(Vec<String>, Option<u8>)>,
+    /// The paths that the sample had, each with its place here as its number, and where their values are.
+    pub paths: Vec<(Vec<String>, Home)>,
     /// Paths below which keys that the sample did not have stay in the text, from the top down.
     pub closed: Vec<Vec<String>>,
 }
@@ -129,8 +163,10 @@ impl RarePaths {
                 continue;
             }
             // Arrays that are in many rows would be stored twice, and what is asked of their elements has leaves.
-            if sampled.has_long || (!is_rare(sampled.rows, rows) && sampled.containers * 2 > sampled.rows) {
-                pools.paths.push((path.clone(), None));
+            let has_containers = !is_rare(sampled.rows, rows) && sampled.containers * 2 > sampled.rows;
+            if sampled.has_long || has_containers {
+                let reason = if has_containers { InText::Containers } else { InText::Long };
+                pools.paths.push((path.clone(), Home::Text(reason)));
                 continue;
             }
             row_counts.insert(index, sampled.rows);
@@ -167,7 +203,9 @@ impl RarePaths {
         for costliest in out.into_iter().chain(take_out(&mut frequent, spare)) {
             match costliest.closes {
                 Some(above) => pools.closed.push(above),
-                None => pools.paths.extend(costliest.paths.iter().map(|index| (all[*index].1.clone(), None))),
+                None => pools
+                    .paths
+                    .extend(costliest.paths.iter().map(|index| (all[*index].1.clone(), Home::Text(InText::Costly)))),
             }
         }
         let spare = spare - frequent.iter().map(|unit| unit.bytes).sum::<usize>();
@@ -187,16 +225,16 @@ impl RarePaths {
         // the paths of the last pool have together.
         let (mut next, mut filled) = (Pools::EXCEPTIONS + 1, most);
         for (count, index) in left {
-            let mut pool = Some(Pools::UNFORESEEN);
+            let mut home = Home::Pool(Pools::UNFORESEEN);
             if count > 1 {
                 if filled + count > most {
                     (next, filled) = (next + 1, 0);
                 }
                 filled += count;
-                pool = Some(next - 1).filter(|pool| *pool < MAX_POOLS);
+                home = if next <= MAX_POOLS { Home::Pool(next - 1) } else { Home::Text(InText::Costly) };
             }
-            pools.paths.push((all[index].1.clone(), pool));
-            pools.count = pools.count.max(pool.map_or(0, |pool| pool + 1));
+            pools.paths.push((all[index].1.clone(), home));
+            pools.count = pools.count.max(home.pool().map_or(0, |pool| pool + 1));
         }
         pools.paths.sort();
         (pools, spare)
@@ -306,7 +344,7 @@ mod tests {
     }
 
     fn pool_of(pools: &Pools, path: &str) -> Option<Option<u8>> {
-        pools.paths.iter().find(|(known, _)| known.join(".") == path).map(|(_, pool)| *pool)
+        pools.paths.iter().find(|(known, _)| known.join(".") == path).map(|(_, home)| home.pool())
     }
 
     #[test]
@@ -358,7 +396,7 @@ mod tests {
         };
         let documents: Vec<String> = (0..1_000).map(document).collect();
         let (pools, _) = choose_with(&documents, 1 << 20, 1 << 30);
-        assert!(pools.count <= MAX_POOLS && pools.paths.iter().all(|(_, pool)| pool.is_some()), "{pools:?}");
+        assert!(pools.count <= MAX_POOLS && pools.paths.iter().all(|(_, home)| home.pool().is_some()), "{pools:?}");
     }
 
     #[test]
