@@ -38,6 +38,18 @@ impl Stored {
         Ok(length)
     }
 
+    /// Appends up to so many bytes, into memory that need not be set to zero first, as it must be where `read` fills it.
+    fn read_onto(&mut self, buffer: &mut Vec<u8>, wanted: usize) -> std::io::Result<usize> {
+        let known = self.looked_at.len().min(wanted);
+        buffer.extend(self.looked_at.drain(..known));
+        let from = buffer.len();
+        let read = self.input.by_ref().take((wanted - known) as u64).read_to_end(buffer);
+        let new = buffer.get(from..).unwrap_or_default();
+        self.hash.update(new);
+        self.bytes += new.len() as u64;
+        read.map(|length| known + length)
+    }
+
     /// Reads the first bytes, up to `length`, without using them up.
     fn look_at(&mut self, length: usize) -> std::io::Result<&[u8]> {
         let mut buffer = vec![0; length];
@@ -194,14 +206,13 @@ impl ByteStream {
     }
 
     fn read_on(&mut self, buffer: &mut Vec<u8>, wanted: usize) -> Result<usize> {
-        let wanted = wanted as u64;
         let result = match &mut self.packed {
-            Packed::Plain(stored) => stored.take(wanted).read_to_end(buffer),
-            Packed::Gzip(decoder) => decoder.take(wanted).read_to_end(buffer),
-            Packed::Zstd(decoder) => decoder.take(wanted).read_to_end(buffer),
-            Packed::Bzip2(decoder) => guarded(|| decoder.take(wanted).read_to_end(buffer)),
-            Packed::Xz(decoder) => guarded(|| decoder.take(wanted).read_to_end(buffer)),
-            Packed::Lz4(decoder) => guarded(|| decoder.take(wanted).read_to_end(buffer)),
+            Packed::Plain(stored) => stored.read_onto(buffer, wanted),
+            Packed::Gzip(decoder) => decoder.take(wanted as u64).read_to_end(buffer),
+            Packed::Zstd(decoder) => decoder.take(wanted as u64).read_to_end(buffer),
+            Packed::Bzip2(decoder) => guarded(|| decoder.take(wanted as u64).read_to_end(buffer)),
+            Packed::Xz(decoder) => guarded(|| decoder.take(wanted as u64).read_to_end(buffer)),
+            Packed::Lz4(decoder) => guarded(|| decoder.take(wanted as u64).read_to_end(buffer)),
         };
         result.map_err(|error| self.read_error(error))
     }

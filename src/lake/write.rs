@@ -5,7 +5,7 @@
 //! the caller goes on producing the next. Encoded row groups are appended to their file by the caller's thread. So memory holds
 //! the sample of one file, a few batches a thread, and the compressed columns of a row group or two.
 
-use std::collections::{BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
 use std::num::NonZeroUsize;
@@ -35,7 +35,8 @@ use super::store;
 use super::table::Table;
 use super::writing::Writing;
 use crate::error::{Error, Result, io_error};
-use crate::shred::choice::choose;
+use crate::shred::choice::{choose, count_distinct};
+use crate::shred::leaf::LEAF_PREFIX;
 use crate::shred::{FileShredder, MANIFEST_KEY};
 
 /// Where data files go.
@@ -386,8 +387,8 @@ impl FileWriter {
             schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
             shredder = Some(FileShredder::new(layout::SHREDDED_COLUMNS.to_vec(), leaves));
         }
-        let varied = varied_columns(&schema, &sample, shredder.as_ref())?;
-        let properties = layout::writer_properties(&schema, &varied);
+        let looks = looks_of_columns(&schema, &sample, shredder.as_ref())?;
+        let properties = layout::writer_properties(&schema, &looks);
         // Under Arrow's own key other programs would take the types of our readers for theirs.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
         let file = BufWriter::with_capacity(1 << 20, SealingWriter::new(file));
@@ -505,27 +506,36 @@ pub fn discard(output: &Output, files: &[WrittenFile]) {
     }
 }
 
-/// Names the columns whose values hardly repeat, by a part of the sample: a dictionary of them is as large as they are.
-fn varied_columns(
-    schema: &Schema,
-    sample: &[RecordBatch],
-    shredder: Option<&FileShredder>,
-) -> Result<BTreeSet<String>> {
+/// Looks at a part of the sample, to tell how columns are best encoded.
+fn looks_of_columns(schema: &Schema, sample: &[RecordBatch], shredder: Option<&FileShredder>) -> Result<layout::Looks> {
     let rows: usize = sample.iter().map(RecordBatch::num_rows).sum();
     let step = rows.div_ceil(layout::VARIETY_ROWS).max(1);
-    let mut counts: Vec<(usize, HashSet<u64>)> = schema.fields().iter().map(|_| Default::default()).collect();
+    let mut values: Vec<(usize, Vec<u64>)> = schema.fields().iter().map(|_| Default::default()).collect();
+    let mut picked_rows = 0;
     for batch in sample {
         let picked = UInt32Array::from_iter_values((0..batch.num_rows() as u32).step_by(step));
+        picked_rows += picked.len();
         let batch = take_record_batch(batch, &picked)?;
         let leaves = shredder.map(|shredder| shredder.try_out(&batch)).transpose()?.unwrap_or_default();
-        for (array, (values, distinct)) in batch.columns().iter().chain(&leaves).zip(&mut counts) {
-            *values += array.len() - array.null_count();
-            count_distinct(array, distinct);
+        for (array, (count, hashes)) in batch.columns().iter().chain(&leaves).zip(&mut values) {
+            *count += array.len() - array.null_count();
+            add_hashes(array, hashes);
         }
     }
-    let varied = |(values, distinct): &(usize, HashSet<u64>)| distinct.len() * 4 > values * 3;
-    let columns = schema.fields().iter().zip(&counts).filter(|(_, count)| varied(count));
-    Ok(columns.map(|(field, _)| field.name().clone()).collect())
+    let mut looks = layout::Looks::default();
+    for (field, (count, hashes)) in schema.fields().iter().zip(values) {
+        // Truth values are not hashed.
+        let distinct = if *field.data_type() == DataType::Boolean { 2 } else { count_distinct(hashes) };
+        if distinct * 4 > count * 3 {
+            looks.varied.insert(field.name().clone());
+        } else if distinct > 0
+            && field.name().starts_with(LEAF_PREFIX)
+            && layout::is_small(picked_rows, count, distinct)
+        {
+            looks.small.insert(field.name().clone());
+        }
+    }
+    Ok(looks)
 }
 
 /// Adds the names of the columns of numbers that have a NaN.
@@ -543,16 +553,16 @@ fn note_nan(rows: &RecordBatch, nan: &mut BTreeSet<String>) {
 }
 
 /// Adds the hashes of an array's values, of the types that dictionaries are made of.
-fn count_distinct(array: &ArrayRef, distinct: &mut HashSet<u64>) {
+fn add_hashes(array: &ArrayRef, hashes: &mut Vec<u64>) {
     match array.data_type() {
         DataType::Utf8View => {
-            distinct.extend(array.as_string_view().iter().flatten().map(|text| xxh3_64(text.as_bytes())));
+            hashes.extend(array.as_string_view().iter().flatten().map(|text| xxh3_64(text.as_bytes())));
         }
         DataType::Float64 => {
-            distinct.extend(array.as_primitive::<Float64Type>().iter().flatten().map(f64::to_bits));
+            hashes.extend(array.as_primitive::<Float64Type>().iter().flatten().map(f64::to_bits));
         }
         DataType::Int64 => {
-            distinct.extend(array.as_primitive::<Int64Type>().iter().flatten().map(|number| number as u64));
+            hashes.extend(array.as_primitive::<Int64Type>().iter().flatten().map(|number| number as u64));
         }
         _ => {}
     }

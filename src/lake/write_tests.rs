@@ -155,6 +155,30 @@ fn a_dictionary_is_made_where_values_repeat_and_for_nothing_else() {
         Arc::new(StringViewArray::from(vec![None::<&str>; 20_000])),
     ];
     let sample = RecordBatch::try_new(Arc::new(schema.clone()), columns).unwrap();
-    let varied = varied_columns(&schema, &[sample.slice(0, 7_000), sample.slice(7_000, 13_000)], None).unwrap();
-    assert_eq!(varied.into_iter().collect::<Vec<_>>(), ["unlike"]);
+    let looks = looks_of_columns(&schema, &[sample.slice(0, 7_000), sample.slice(7_000, 13_000)], None).unwrap();
+    assert_eq!(looks.varied.into_iter().collect::<Vec<_>>(), ["unlike"]);
+    assert!(looks.small.is_empty(), "columns of the table are compressed: {:?}", looks.small);
+}
+
+#[test]
+fn leaf_columns_of_few_bits_are_not_compressed() {
+    let rows = 20_000;
+    let column = |distinct: usize, one_in: usize| -> ArrayRef {
+        let text = |row: usize| (row % one_in == 0).then(|| format!("value {}", row / one_in % distinct));
+        Arc::new((0..rows).map(text).collect::<StringViewArray>())
+    };
+    let columns = [("a", column(4, 1)), ("b", column(2, 1)), ("c", column(100, 21)), ("d", column(300, 1))];
+    let fields =
+        columns.iter().map(|(name, _)| Field::new(format!("{LEAF_PREFIX}data/{name}#s"), DataType::Utf8View, true));
+    let schema = Schema::new(fields.collect::<Vec<_>>());
+    let columns = columns.into_iter().map(|(_, column)| column).collect();
+    let sample = RecordBatch::try_new(Arc::new(schema.clone()), columns).unwrap();
+    let looks = looks_of_columns(&schema, &[sample], None).unwrap();
+    // Two bits and a part of one for each row are more than 32 KiB of a row group.
+    let small: Vec<&str> = looks.small.iter().map(|name| &name[LEAF_PREFIX.len()..]).collect();
+    assert_eq!(small, ["data/b#s", "data/c#s"]);
+    let properties = layout::writer_properties(&Arc::new(schema), &looks);
+    let compression = |name: &str| properties.compression(&format!("{LEAF_PREFIX}data/{name}#s").as_str().into());
+    assert_eq!(compression("b"), parquet::basic::Compression::UNCOMPRESSED);
+    assert!(matches!(compression("a"), parquet::basic::Compression::ZSTD(_)));
 }

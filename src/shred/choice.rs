@@ -17,7 +17,8 @@
 //! Inside the elements of arrays only texts that repeat become leaves. Paths by index have none: `events[3]` is another thing in every
 //! session.
 
-use std::collections::{BTreeMap, HashSet};
+use std::cell::OnceCell;
+use std::collections::BTreeMap;
 
 use arrow::array::{AsArray, RecordBatch, StringViewArray};
 use arrow::datatypes::DataType;
@@ -47,10 +48,12 @@ const COSTLY_BITS: usize = 24;
 const SAME_PERCENT: usize = 98;
 /// Rows of a row group for each that is sampled, or less.
 const DICTIONARY_SHARE: usize = 16;
-/// Bytes of all leaves at most, as a percentage of what the JSON text compresses to, which is three quarters of a lake. At 18 %
+/// Bytes of all leaves at most, as a percentage of what the JSON text compresses to, which is three quarters of a usual lake. At 18 %
 /// customer numbers gave way, 5 MB of a lake of 198 MB: they are in every session, and to count them by number took 1.38 CPU seconds
 /// in place of 0.05 on a million.
 const BYTES_PERCENT: usize = 23;
+/// What all other columns of a row take, measured on a million generated sessions.
+const OTHER_BYTES: usize = 36;
 
 /// Leaf columns whose own bytes are not counted: those of usual documents.
 const FREE_COLUMNS: usize = 64;
@@ -71,6 +74,8 @@ struct Values {
     lengths: [usize; 32],
     /// Sampled row and hash of each text.
     hashes: Vec<(usize, u64)>,
+    /// How many of the texts are different, once that was asked for; then no more are added.
+    distinct: OnceCell<usize>,
     /// What a function gives of the texts.
     computed: Option<Box<Values>>,
 }
@@ -114,6 +119,11 @@ impl Values {
         self.hashes.push((row, xxh3_64(text.as_bytes())));
     }
 
+    /// Counts the different texts.
+    fn distinct(&self) -> usize {
+        *self.distinct.get_or_init(|| count_distinct(self.hashes.iter().map(|(_, hash)| *hash).collect()))
+    }
+
     /// Returns what the values compress to.
     fn cost(&self) -> usize {
         compressed_bytes(&self.bytes).min(self.dictionary_bytes())
@@ -128,8 +138,7 @@ impl Values {
     /// Says whether texts stand in several rows. Inside arrays only such are worth a column: of the things in a list one counts
     /// the types and states, while their ids and instants would cost several values a row.
     fn repeats(&self) -> bool {
-        let distinct: HashSet<u64> = self.hashes.iter().map(|(_, hash)| *hash).collect();
-        distinct.len() * 2 <= self.text_rows
+        self.distinct() * 2 <= self.text_rows
     }
 
     fn is_worth_it(&self, sampled: usize) -> bool {
@@ -139,18 +148,17 @@ impl Values {
 
     /// Says whether long texts are so few that a dictionary holds them all: addresses of pages, sentences of prompts.
     fn is_long_and_repeats(&self) -> bool {
-        let distinct: HashSet<u64> = self.hashes.iter().map(|(_, hash)| *hash).collect();
-        distinct.len() * LONG_REPEATS <= self.text_rows && self.text_bytes <= LONGEST_TEXT_BYTES * self.text_rows
+        self.distinct() * LONG_REPEATS <= self.text_rows && self.text_bytes <= LONGEST_TEXT_BYTES * self.text_rows
     }
 
     /// Estimates the bytes of texts with a dictionary; its own share is small, for it serves a whole row group.
     fn dictionary_bytes(&self) -> usize {
-        let distinct: HashSet<u64> = self.hashes.iter().map(|(_, hash)| *hash).collect();
-        if self.text_rows < self.rows || distinct.len() * 2 > self.rows {
+        let distinct = self.distinct();
+        if self.text_rows < self.rows || distinct * 2 > self.rows {
             return usize::MAX;
         }
-        let bits = usize::BITS - distinct.len().leading_zeros();
-        self.rows * bits as usize / 8 + self.text_bytes / self.rows.max(1) * distinct.len() / DICTIONARY_SHARE
+        let bits = usize::BITS - distinct.leading_zeros();
+        self.rows * bits as usize / 8 + self.text_bytes / self.rows.max(1) * distinct / DICTIONARY_SHARE
     }
 
     /// Says whether most values are of one length. Floats have none that tells anything.
@@ -158,6 +166,13 @@ impl Values {
         let most = self.lengths.iter().max().copied().unwrap_or_default();
         self.kinds & (Kind::Float.bit() | Kind::RawNumber.bit()) == 0 && most * 2 > self.rows
     }
+}
+
+/// Counts the different ones of some hashes; sorted, since a table of the standard library would hash each of them again.
+pub(crate) fn count_distinct(mut hashes: Vec<u64>) -> usize {
+    hashes.sort_unstable();
+    hashes.dedup();
+    hashes.len()
 }
 
 /// A path that may become a leaf.
@@ -273,7 +288,10 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize, 
     let computed_bytes =
         computed.iter().map(|(_, bytes)| bytes).chain(candidates.iter().filter_map(|c| c.computed.as_ref()));
     let computed_bytes: usize = computed_bytes.sum();
-    let budget_bytes = (text_bytes * BYTES_PERCENT / 100).saturating_sub(computed_bytes);
+    // Short documents are a smaller part of their lake, so that as many bytes are worth more of their paths.
+    let short_of = (rows.min(SAMPLE_ROWS) * OTHER_BYTES * 3 / 4).saturating_sub(text_bytes / 4);
+    let counted = |bytes: usize| bytes + (short_of as u64 * bytes as u64 / text_bytes.max(1) as u64) as usize;
+    let budget_bytes = (counted(text_bytes) * BYTES_PERCENT / 100).saturating_sub(computed_bytes);
     leave_out_costliest(&mut candidates, budget_bytes);
     let mut spare = budget_bytes.saturating_sub(candidates.iter().map(|candidate| candidate.bytes).sum());
     candidates.sort_by(|a, b| place(&a.leaf).cmp(&place(&b.leaf)));
@@ -287,7 +305,7 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize, 
         let is_leaf = |path: &[String]| {
             leaves.iter().any(|leaf| leaf.column == name && leaf.path == path && leaf.inside.is_none())
         };
-        let limits = Limits { rows: sampled, rarest: RAREST, text_bytes: bytes, spare };
+        let limits = Limits { rows: sampled, rarest: RAREST, text_bytes: counted(bytes), spare };
         let (pools, left) = rare.choose(&walker, is_leaf, &limits, compressed_bytes);
         spare = left;
         (name.to_owned(), pools)
