@@ -13,7 +13,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from compare import data, engines, measure, report
+from compare import data, engines, measure, report, shapes
 from compare.results import Results
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -48,6 +48,7 @@ def parser() -> argparse.ArgumentParser:
     part.add_argument("--formats", type=names, default=["csv", "ndjson"])
     part.add_argument("--seed", type=int, default=1)
     part.add_argument("--odd", type=int, default=1000, help="odd rows in a million")
+    part.add_argument("--shape", default="", help="documents of another shape, see docs/shapes.md; `run` asks other questions then")
     part = commands.add_parser("load", help="loads the exports into every engine, measured")
     part.add_argument("--data", type=Path, help="default: exports in the work folder")
     part = commands.add_parser("run", help="runs the queries, cold and warm, engine after engine")
@@ -79,7 +80,8 @@ def bench_of(options: argparse.Namespace) -> engines.Bench:
 
 def make_data(options: argparse.Namespace) -> None:
     out = options.out or options.work / "exports"
-    facts = data.make(options.sessionlake, options.sessions, out, options.formats, options.seed, options.odd)
+    facts = data.make(options.sessionlake, options.sessions, out, options.formats, options.seed, options.odd,
+                      options.shape)
     print(json.dumps(facts, indent=1))
 
 
@@ -111,7 +113,7 @@ def run(options: argparse.Namespace) -> None:
     bench = bench_of(options)
     results = Results(bench.work)
     facts = results.content["data"]
-    asked = engines.queries(options.queries)
+    asked = queries_of(facts, options.queries)
     results.start_run(bench.versions(), options, {query.name for query in asked})
     for turn in range(options.rounds):
         for query in asked:
@@ -124,6 +126,14 @@ def run(options: argparse.Namespace) -> None:
                 if text is not None and not results.gave_up(query.name, engine):
                     measure_query(bench, results, query, engine, text, options.seconds)
             results.save()
+
+
+def queries_of(facts: dict, names: list[str] | None) -> list[engines.Query]:
+    """Returns the questions about the exports: those of their shape."""
+    if not facts.get("shape"):
+        return engines.queries(names)
+    found = shapes.queries(facts["shape"])
+    return [query for query in found if not names or query.name in names]
 
 
 def measure_query(
@@ -154,11 +164,11 @@ def measure_query(
 def compare(options: argparse.Namespace) -> None:
     work = options.work.resolve()
     results = Results(work)
-    report.show(results.content, engines.queries(None), options.note)
+    report.show(results.content, queries_of(results.content["data"], None), options.note)
     if options.write:
         day = datetime.date.today().isoformat()
-        name = f"{day}-{results.content['data']['sessions']}.json"
-        report.write(results.content, engines.queries(None), options.note, ROOT, name, day)
+        name = f"{day}-{report.place(results.content['data']).replace(' ', '-')}.json"
+        report.write(results.content, queries_of(results.content["data"], None), options.note, ROOT, name, day)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use chrono::NaiveDate;
 use clap::Args as ClapArgs;
-use sessionlake::generate::{GenerateCompression, GenerateFormat, GenerateOptions, generate_while};
+use sessionlake::generate::{GenerateCompression, GenerateFormat, GenerateOptions, Shape, generate_while};
 use sessionlake::{Error, Result};
 
 use super::exit;
@@ -53,6 +53,9 @@ pub struct Args {
     /// Splits each export into files of this many sessions
     #[arg(long, value_name = "N")]
     sessions_per_file: Option<u64>,
+    /// JSON documents of another shape: arrays, broken, deep, ids, large, late, tenants, wide, or a file that describes one
+    #[arg(long, value_name = "NAME|FILE")]
+    shape: Option<String>,
 }
 
 /// Runs the command.
@@ -72,6 +75,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     options.window_days = args.window;
     options.odd_per_million = args.odd;
     options.sessions_per_file = args.sessions_per_file;
+    options.shape = args.shape.as_deref().map(shape).transpose()?;
     options.threads = settings.engine.threads.get();
     let bar = shared.shows_progress().then(|| progress_bar(None));
     let making = bar.clone();
@@ -117,4 +121,19 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         print_text(&text)?;
     }
     Ok(exit::FINE)
+}
+
+/// Finds a shape by its name, or reads it from a file: what has a dot or a slash is one.
+fn shape(named: &str) -> Result<Shape> {
+    if !named.contains(['.', '/', '\\']) {
+        return Shape::named(named);
+    }
+    let text = std::fs::read_to_string(named).map_err(|e| Error::usage(format!("{named}: {e}")))?;
+    text.parse().map_err(|error: Error| {
+        let told = Error::usage(format!("{named}: {error}"));
+        match error.hint() {
+            Some(hint) => told.with_hint(hint),
+            None => told,
+        }
+    })
 }

@@ -33,6 +33,7 @@ mod row;
 #[cfg(test)]
 mod samples;
 mod session;
+mod shape;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -49,6 +50,8 @@ use calendar::DAY_US;
 use encode::{Counts, Export};
 use file::{FileTask, write_file};
 use session::World;
+
+pub use shape::Shape;
 
 /// The format of generated files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -190,6 +193,8 @@ pub struct GenerateOptions {
     pub odd_per_million: u32,
     /// Splits each export into files of this many sessions; `None` is one file.
     pub sessions_per_file: Option<u64>,
+    /// Other JSON documents than the usual ones, in the columns that the shape describes. They do not grow while a session runs.
+    pub shape: Option<Shape>,
     /// Threads that make rows; one more writes. It does not change what comes out.
     pub threads: usize,
 }
@@ -211,6 +216,7 @@ impl GenerateOptions {
             window_days: None,
             odd_per_million: 1000,
             sessions_per_file: None,
+            shape: None,
             threads: 1,
         }
     }
@@ -325,7 +331,8 @@ pub fn generate(options: &GenerateOptions, progress: &dyn Fn(u64, u64)) -> Resul
 /// As there, and [`Error::Cancelled`] where it said no; nothing is left of the file that was being written.
 pub fn generate_while(options: &GenerateOptions, progress: &dyn Fn(u64, u64) -> bool) -> Result<GenerateSummary> {
     options.check()?;
-    let world = World::new(options.seed, options.sessions, options.first_day, options.days, options.odd_per_million)?;
+    let world = World::new(options.seed, options.sessions, options.first_day, options.days, options.odd_per_million)?
+        .with_shape(options.shape.clone());
     std::fs::create_dir_all(&options.out).map_err(io_error(&options.out))?;
     let mut files: Vec<GeneratedFile> = Vec::new();
     let (mut rows, mut bytes, mut progress_bytes) = (0, 0, 0);

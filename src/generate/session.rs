@@ -12,6 +12,7 @@ use super::odd::{self, Odd};
 use super::people::{self, REGULAR_COUNT, REGULARS};
 use super::random::{Purpose, Random, mix, unique};
 use super::row::Row;
+use super::shape::{Place, Shape};
 use super::text::{month_day, push_id};
 use crate::error::Result;
 
@@ -76,6 +77,7 @@ pub(super) struct World {
     pub(super) catalogue: Catalogue,
     /// Sessions of two days, at least one: how far back a returning customer's earlier session lies at most.
     return_window: u64,
+    shape: Option<Shape>,
 }
 
 impl World {
@@ -84,7 +86,12 @@ impl World {
         let calendar = Calendar::new(seed, sessions, first_day, days)?;
         let catalogue = Catalogue::new(seed, &calendar);
         let return_window = (sessions * 2 / u64::from(days)).max(1);
-        Ok(Self { seed, odd_per_million, calendar, catalogue, return_window })
+        Ok(Self { seed, odd_per_million, calendar, catalogue, return_window, shape: None })
+    }
+
+    /// Gives the sessions documents of this shape.
+    pub(super) fn with_shape(self, shape: Option<Shape>) -> Self {
+        Self { shape, ..self }
     }
 
     /// Plans the course of session `index`.
@@ -265,6 +272,11 @@ impl World {
         content::fill_source_details(row, plan, &customer);
         content::fill_action_data(row, self, plan, state);
         content::fill_data(row, self, plan, state, &customer);
+        if let Some(shape) = &self.shape {
+            let length_us = (self.calendar.end_us() - self.calendar.first_us()) as f64;
+            let time = (plan.start_us - self.calendar.first_us()) as f64 / length_us;
+            shape.fill(row, plan, Place { time, workflow: plan.workflow });
+        }
         if let Some(odd) = plan.odd {
             odd.apply(row, plan);
         }

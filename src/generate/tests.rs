@@ -181,6 +181,29 @@ fn the_same_options_give_the_same_bytes_on_any_number_of_threads() {
 }
 
 #[test]
+fn every_shape_gives_the_same_bytes_on_any_number_of_threads_and_the_same_values_in_every_format() {
+    for name in Shape::names() {
+        let made = |format, threads| {
+            in_temporary(
+                |options| {
+                    (options.format, options.threads) = (format, threads);
+                    options.shape = Some(Shape::named(name).unwrap());
+                },
+                if name == "large" { 30 } else { 300 },
+                |summary| {
+                    let path = &summary.files[0].path;
+                    (std::fs::read(path).unwrap(), read_cells(format, path))
+                },
+            )
+        };
+        let (bytes, csv) = made(GenerateFormat::Csv, 1);
+        assert!(bytes == made(GenerateFormat::Csv, 3).0, "{name}");
+        assert!(csv == made(GenerateFormat::Ndjson, 1).1, "{name}");
+        assert!(csv.iter().any(|cells| cell(cells, "data").is_some_and(|data| data.starts_with('{'))), "{name}");
+    }
+}
+
+#[test]
 fn every_format_holds_the_same_values() {
     let cells = |format| {
         in_temporary(

@@ -20,19 +20,19 @@ JSON_CELLS = ("data", "sourceDetails")
 CSV_CELLS = ("Data", "Source Details")
 
 
-def make(binary: Path, sessions: int, out: Path, formats: list[str], seed: int, odd: int) -> dict:
+def make(binary: Path, sessions: int, out: Path, formats: list[str], seed: int, odd: int, shape: str) -> dict:
     """Generates and cleans the exports, and returns what was done."""
     out.mkdir(parents=True, exist_ok=True)
     raw = out / "raw"
     shutil.rmtree(raw, ignore_errors=True)
     # NDJSON tells a broken document from a sound one without parsing: it stands there as a string.
-    _generate(binary, sessions, raw, "ndjson", seed, odd)
+    _generate(binary, sessions, raw, "ndjson", seed, odd, shape)
     source = raw / "workflow_sessions.ndjson"
     twice = _ids_that_stand_twice(source)
     kept, broken, looked_up = _clean_ndjson(source, out / "sessions.ndjson", twice, sessions // 2)
     source.unlink()
     if "csv" in formats:
-        _generate(binary, sessions, raw, "csv", seed, odd)
+        _generate(binary, sessions, raw, "csv", seed, odd, shape)
         rows = _clean_csv(raw / "workflow_sessions.csv", out / "sessions.csv", twice, broken)
         if rows != kept:
             raise SystemExit(f"the exports differ: {kept} sessions in NDJSON and {rows} in CSV")
@@ -43,6 +43,7 @@ def make(binary: Path, sessions: int, out: Path, formats: list[str], seed: int, 
         "sessions": sessions,
         "seed": seed,
         "odd_per_million": odd,
+        "shape": shape,
         "rows": kept,
         "left_out": len(twice),
         "broken": len(broken),
@@ -53,8 +54,9 @@ def make(binary: Path, sessions: int, out: Path, formats: list[str], seed: int, 
     return facts
 
 
-def _generate(binary: Path, sessions: int, out: Path, form: str, seed: int, odd: int) -> None:
+def _generate(binary: Path, sessions: int, out: Path, form: str, seed: int, odd: int, shape: str) -> None:
     command = [binary, "generate", "--sessions", sessions, "--format", form, "--out", out, "--seed", seed, "--odd", odd]
+    command += ["--shape", shape] if shape else []
     subprocess.run([*(str(part) for part in command), "-q"], check=True)
 
 

@@ -56,13 +56,20 @@ def write(content: dict, queries: list[Query], note: str, root: Path, name: str,
     out.write_text(json.dumps({"data": content["data"], "loads": content["loads"], "run": kept}, indent=1) + "\n")
     docs = root / "docs/performance.md"
     text = docs.read_text()
-    begin, end = (marker.format(content["data"]["sessions"]) for marker in (BEGIN, END))
+    begin, end = (marker.format(place(content["data"])) for marker in (BEGIN, END))
     if begin not in text:
-        text += f"\n## Results of {content['data']['sessions']:,} sessions\n\n{begin}\n{end}\n"
+        shape = content["data"].get("shape")
+        of_shape = f" of the shape {shape}" if shape else ""
+        text += f"\n## Results of {content['data']['sessions']:,} sessions{of_shape}\n\n{begin}\n{end}\n"
     before, rest = text.split(begin)
     _, after = rest.split(end)
     docs.write_text(f"{before}{begin}\n\n{page(content, queries, note)}\n\n{end}{after}")
     print(f"\nwritten: {out} and {docs}")
+
+
+def place(facts: dict) -> str:
+    """Names the exports that results are of, as in the document's markers."""
+    return f"{facts['shape']} {facts['sessions']}" if facts.get("shape") else str(facts["sessions"])
 
 
 def page(content: dict, queries: list[Query], note: str) -> str:
@@ -74,7 +81,8 @@ def page(content: dict, queries: list[Query], note: str) -> str:
     parts += ["### Loads", _loads(content["loads"])]
     if run:
         present = [engine for engine in ENGINES if any(engine in of_query for of_query in run["times"].values())]
-        for kind, title in MEASURES.items():
+        measures = {"warm CPU": MEASURES["warm CPU"]} if facts.get("shape") else MEASURES
+        for kind, title in measures.items():
             parts += [f"### {title}", _times(run, queries, present, kind)]
         parts += ["### To reach", aims.table(content, queries, lambda query, engine: medians(run, query, engine))]
     return "\n\n".join(parts)

@@ -2,7 +2,7 @@
 //!
 //! Files of nasty and random documents are written with leaves, and asked the same questions twice: once reading leaves, once
 //! parsing the text by datafusion-functions-json alone. `documents` has the files, `questions` what they are asked; `extraction`
-//! tries the look-ups in text by themselves, `arrays` asks of the elements of arrays, `versions` of a lake as it was, and `plans` looks
+//! tries the look-ups in text by themselves, `arrays` asks of the elements of arrays, `shapes` of documents of many shapes, `versions` of a lake as it was, and `plans` looks
 //! at what is read.
 //!
 //! The seeds are the same every time; `SESSIONLAKE_SHRED_SEEDS=100..200` runs others, with more questions to each.
@@ -12,6 +12,7 @@ mod documents;
 mod extraction;
 mod plans;
 mod questions;
+mod shapes;
 pub mod versions;
 
 use std::num::NonZeroUsize;
