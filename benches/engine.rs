@@ -257,7 +257,8 @@ const STAND_INS: [(&str, &str); 7] = [
     ),
     (
         "own_flatten",
-        "select count(item->>'id') from (select unnest(json_get_array(data, 'linkedIds')) as item from workflow_sessions)",
+        "select json_get_str(event, 'type') as type, count(*) from \
+         (select unnest(json_get_array(data, 'variables', 'events')) as event from workflow_sessions) group by 1",
     ),
     (
         "own_join",
@@ -265,7 +266,10 @@ const STAND_INS: [(&str, &str); 7] = [
          b.source_details_phone_number and b.started_at > a.started_at and b.started_at <= a.started_at + interval '1 day'",
     ),
     ("own_date_trunc", "select date_trunc('week', started_at), count(*) from workflow_sessions group by 1"),
-    ("own_coalesce", "select count(*) from workflow_sessions where coalesce(data->>'queue', '') <> 'none'"),
+    (
+        "own_coalesce",
+        "select coalesce(data->'variables'->>'customer_tier', 'none') as tier, count(*) from workflow_sessions group by 1",
+    ),
 ];
 
 /// Measures each query with the stand-in and without.
