@@ -178,6 +178,7 @@ fn engine_over(folder: &Path, runtime: &tokio::runtime::Runtime, sessions: u64) 
         max_bad: 0,
         all_or_nothing: false,
         leaf_budget: sessionlake::lake::layout::LEAF_BUDGET,
+        upkeep: false,
         with_erased: false,
         now_us: NOW_US,
         limits: Limits {

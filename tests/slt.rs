@@ -61,6 +61,7 @@ async fn lake() -> &'static Lake {
             max_bad: 0,
             all_or_nothing: false,
             leaf_budget: sessionlake::lake::layout::LEAF_BUDGET,
+            upkeep: false,
             with_erased: false,
             now_us: as_of.timestamp_micros(),
             limits: Limits {

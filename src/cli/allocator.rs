@@ -18,7 +18,7 @@ const INGEST_MS: c_long = 60;
 
 /// Keeps what is freed as long as is good for a command. To be called before there is a second thread.
 pub(super) fn set_up(command: &Command) {
-    keep_freed(if matches!(command, Command::Ingest(_)) { INGEST_MS } else { QUERY_MS });
+    keep_freed(if matches!(command, Command::Ingest(_) | Command::Optimize(_)) { INGEST_MS } else { QUERY_MS });
 }
 
 // The bindings have no safe call for it; it stores a number, while there is no other thread that could read it.

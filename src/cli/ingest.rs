@@ -12,7 +12,7 @@ use sessionlake::ingest::{
     self, Encoding, IngestOptions, InputFormat, Ledger, Limits, Progress, ReadOptions, RecordsPath, SourceFile,
 };
 use sessionlake::lake::Lake;
-use sessionlake::lake::layout::LEAF_BUDGET;
+use sessionlake::lake::layout::{self, LEAF_BUDGET};
 use sessionlake::{Error, Result};
 
 use super::dialect::DialectArgs;
@@ -48,6 +48,9 @@ pub struct Args {
     /// Columns for JSON paths that a data file has at most, beside the text; 0 for none
     #[arg(long, value_name = "N", default_value_t = LEAF_BUDGET)]
     leaf_budget: usize,
+    /// Leaves small files as they are, where there are too many of them
+    #[arg(long)]
+    no_upkeep: bool,
     /// Stores rows of sessions that were erased too; without it they are left out and counted as superseded
     #[arg(long)]
     with_erased: bool,
@@ -248,6 +251,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         max_bad: args.max_bad,
         all_or_nothing: args.all_or_nothing,
         leaf_budget: args.leaf_budget,
+        upkeep: !args.no_upkeep,
         with_erased: args.with_erased,
         now_us: Utc::now().timestamp_micros(),
         limits: limits(&settings),
@@ -272,6 +276,9 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         LedgerFormat::Text if shared.quiet => {}
         LedgerFormat::Text => print_text(&as_flags(&describe(&ledger)))?,
     }
+    if let Some(reason) = &ledger.upkeep_failed {
+        exit::note(&format!("warning: small files were not merged, and the ingest stands: {reason}"));
+    }
     let mut code = exit::FINE;
     for (_, reason) in ledger.refused() {
         exit::note(&format!("error: {reason}"));
@@ -288,6 +295,10 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
             exit::note("hint: see select file, line, \"column\", reason from quarantine");
         }
         code = exit::CHECK;
+    }
+    // A stop that came when all was committed.
+    if options.limits.cancelled.load(Ordering::Relaxed) {
+        return Err(Error::Cancelled);
     }
     Ok(code)
 }
@@ -309,6 +320,7 @@ pub async fn into_temporary(
         max_bad: 0,
         all_or_nothing: false,
         leaf_budget: LEAF_BUDGET,
+        upkeep: false,
         with_erased: false,
         now_us: Utc::now().timestamp_micros(),
         limits: limits(settings),
@@ -330,7 +342,7 @@ pub async fn into_temporary(
     Ok(())
 }
 
-/// Returns what a run that writes the lake may use.
+/// Returns what an ingest may use, and what else writes data files.
 pub fn limits(settings: &Settings) -> Limits {
     Limits {
         threads: settings.engine.threads,
@@ -345,11 +357,11 @@ fn total_bytes(inputs: &[SourceFile]) -> Option<u64> {
     inputs.iter().map(|input| input.size_bytes).sum()
 }
 
-/// Runs work with a progress bar; a signal asks it to stop, and waits until it has cleaned up.
+/// Runs an ingest, or what else writes data files, with a progress bar; a signal asks it to stop, and waits until it has cleaned up.
 ///
 /// # Errors
 /// Those of the work.
-pub async fn watched<T, F>(
+pub async fn watched<F, T>(
     shared: &Shared,
     total: Option<u64>,
     limits: &Limits,
@@ -423,5 +435,10 @@ fn describe(ledger: &Ledger) -> String {
         Some(version) => writeln!(text, "the lake is at version {version}"),
         None => writeln!(text, "nothing was committed"),
     };
+    for upkeep in ledger.upkeep.iter().filter(|upkeep| upkeep.table == layout::SESSIONS) {
+        let merged = counted(upkeep.rewritten_files, "small file", "small files");
+        let left = counted(upkeep.files_after, "data file", "data files");
+        let _ = writeln!(text, "{merged} merged: {left}, version {}", upkeep.version.unwrap_or_default());
+    }
     text
 }

@@ -16,6 +16,7 @@ mod history;
 mod ingest;
 mod inspect;
 mod man;
+mod optimize;
 mod printer;
 mod private;
 mod profile;
@@ -70,6 +71,8 @@ enum Command {
     Describe(describe::Args),
     /// Lists the versions of the lake with their ledgers
     History(history::Args),
+    /// Writes small and overlapping data files anew as few large ones, which queries read faster
+    Optimize(optimize::Args),
     /// Lists the sessions that came, changed or went between two versions
     Diff(diff::Args),
     /// Makes an earlier version of the sessions the newest again
@@ -202,6 +205,7 @@ async fn run(mut cli: Cli, given: ArgMatches) -> sessionlake::Result<u8> {
         Command::Check(args) => exit::or_signal(check::run(&shared, args)).await,
         Command::Describe(args) => exit::or_signal(describe::run(&shared, args)).await,
         Command::History(args) => exit::or_signal(history::run(&shared, args)).await,
+        Command::Optimize(args) => optimize::run(&shared, args).await,
         Command::Diff(args) => exit::or_signal(diff::run(&shared, args)).await,
         Command::Restore(args) => exit::or_signal(restore::run(&shared, args)).await,
         Command::Vacuum(args) => exit::or_signal(vacuum::run(&shared, args)).await,

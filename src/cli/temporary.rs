@@ -14,6 +14,9 @@ const LOCK: &str = ".lock";
 /// How often the removal of a folder is tried, into which a thread that nobody waits for may still write.
 const REMOVAL_TRIES: usize = 10;
 
+/// How often the making of a folder is tried, which another process may remove before it is locked.
+const MAKING_TRIES: usize = 10;
+
 /// The folder of this process, once it is made.
 static MADE: Mutex<Option<Made>> = Mutex::new(None);
 
@@ -59,10 +62,16 @@ pub fn remove() {
 
 fn make(base: &Path) -> std::io::Result<Made> {
     // Absolute, for whoever changes the working folder.
-    let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(std::path::absolute(base)?)?;
-    let lock = File::create_new(folder.path().join(LOCK))?;
-    lock.try_lock()?;
-    Ok(Made { folder: folder.keep(), _lock: lock })
+    let base = std::path::absolute(base)?;
+    for _ in 0..MAKING_TRIES {
+        let folder = tempfile::Builder::new().prefix(PREFIX).tempdir_in(&base)?;
+        let lock = File::create_new(folder.path().join(LOCK))?;
+        // Before it is locked, another process may take the folder for one of a dead process, lock the file and remove all.
+        if lock.try_lock().is_ok() && folder.path().join(LOCK).exists() {
+            return Ok(Made { folder: folder.keep(), _lock: lock });
+        }
+    }
+    Err(std::io::Error::other("other processes remove each folder"))
 }
 
 /// Removes the folders of processes that have ended. What is not ours, or cannot be told, stays.

@@ -17,4 +17,4 @@ pub use verify::{Fault, FaultKind, VerifiedTable, VerifyOptions, VerifyReport, v
 use crate::lake::layout;
 
 /// The tables of a lake.
-const TABLES: [&str; 4] = [layout::SESSIONS, layout::QUARANTINE, layout::SIGHTINGS, layout::ERASED];
+const TABLES: [&str; 5] = [layout::SESSIONS, layout::QUARANTINE, layout::SIGHTINGS, layout::TAKEN, layout::ERASED];

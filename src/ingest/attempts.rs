@@ -17,13 +17,19 @@ const ATTEMPTS: usize = 100;
 /// The attempts of one change.
 pub(crate) struct Attempts<'a> {
     begun: usize,
+    most: usize,
     limits: &'a Limits,
 }
 
 impl<'a> Attempts<'a> {
     /// Makes attempts that end when the run is stopped from outside.
     pub(crate) fn new(limits: &'a Limits) -> Self {
-        Self { begun: 0, limits }
+        Self::at_most(ATTEMPTS, limits)
+    }
+
+    /// Makes fewer attempts than usual, of a change that may as well be made another time.
+    pub(crate) fn at_most(most: usize, limits: &'a Limits) -> Self {
+        Self { begun: 0, most, limits }
     }
 
     /// Begins the next attempt.
@@ -32,8 +38,8 @@ impl<'a> Attempts<'a> {
     /// [`Error::Conflict`] where none is left; a run that was stopped from outside.
     pub(crate) fn begin(&mut self) -> Result<()> {
         self.limits.check()?;
-        if self.begun == ATTEMPTS {
-            let message = format!("other writers committed first {ATTEMPTS} times in a row");
+        if self.begun >= self.most {
+            let message = format!("other writers committed first {} times in a row", self.most);
             return Err(Error::Conflict { message });
         }
         self.begun += 1;

@@ -1,7 +1,7 @@
 //! Decides, against one snapshot, which incoming rows are stored and which stored rows give way.
 //!
 //! The decision reads keys alone. The keys of incoming rows are in the key store; those of stored rows are made of seven columns of the data
-//! files. A filter over the incoming sessions drops the stored keys of all other sessions as they are read. The keys that pass are partitioned by
+//! files, those that tell that they have none of the sessions left out ([`crate::lake::ids`]). A filter over the incoming sessions drops the stored keys of all other sessions as they are read. The keys that pass are partitioned by
 //! session hash, and one partition at a time is resolved.
 //!
 //! Memory: the filter takes at most two bytes an incoming row, the result one bit an incoming row and four bytes a stored row that gives way.
@@ -25,10 +25,15 @@ use super::resolve::{Outcome, Resolution, resolve, states_in_doubt};
 use super::sightings;
 use super::stage::{Limits, Staged};
 use crate::error::{Error, Result};
+use crate::lake::ids;
 use crate::lake::ledger::FileLedger;
 use crate::lake::read::read_rows;
 use crate::lake::{DataFile, Lake, Snapshot, Table};
 use crate::schema::{self, CONTENT_HASH, EXPORTED_AT};
+
+/// Sessions of a run at most that files are asked for: what files tell of theirs has to be read, and of a hundred thousand other sessions four in ten
+/// files have one by chance.
+const ASKED_SESSIONS: u64 = 1 << 17;
 
 /// What is to be written on top of one snapshot.
 #[derive(Default)]
@@ -158,11 +163,7 @@ pub async fn decide(
     let shared = Arc::clone(staged);
     let sessions = blocking(move || {
         let mut staged = shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut filter = SessionFilter::for_sessions(staged.keys.len());
-        for partition in 0..PARTITIONS {
-            staged.keys.load(partition)?.iter().for_each(|key| filter.insert(key.session));
-        }
-        Ok(filter)
+        Sessions::of(&mut staged.keys)
     })
     .await?;
     let mut stored = stored_keys(table, snapshot, Arc::new(sessions), limits).await?;
@@ -212,13 +213,30 @@ fn taken_keys(staged: &mut Staged, stored: &mut KeyStore, partition: usize) -> R
     Ok(keys)
 }
 
-/// Reads the keys of stored sessions that may be among the incoming ones.
-async fn stored_keys(
-    table: &Table,
-    snapshot: &Snapshot,
-    sessions: Arc<SessionFilter>,
-    limits: &Limits,
-) -> Result<KeyStore> {
+/// The sessions of a run.
+struct Sessions {
+    filter: SessionFilter,
+    /// Their short hashes in order, where they are so few that most files have none of them.
+    hashes: Option<Vec<u64>>,
+}
+
+impl Sessions {
+    fn of(keys: &mut KeyStore) -> Result<Self> {
+        let mut filter = SessionFilter::for_sessions(keys.len());
+        let mut hashes = (keys.len() <= ASKED_SESSIONS).then(Vec::new);
+        for partition in 0..PARTITIONS {
+            for key in keys.load(partition)? {
+                filter.insert(key.session);
+                hashes.iter_mut().for_each(|hashes| hashes.push(ids::short_hash(key.session)));
+            }
+        }
+        hashes.iter_mut().for_each(|hashes| hashes.sort_unstable());
+        Ok(Self { filter, hashes })
+    }
+}
+
+/// Reads the keys of stored sessions that may be among the incoming ones, of the files that do not say that they have none of them.
+async fn stored_keys(table: &Table, snapshot: &Snapshot, sessions: Arc<Sessions>, limits: &Limits) -> Result<KeyStore> {
     let keys = Arc::new(Mutex::new(KeyStore::new(limits.memory_bytes / 4)));
     let schema = projected(&[
         "session_id",
@@ -231,12 +249,17 @@ async fn stored_keys(
     ])?;
     let mut lookups = futures::stream::iter(snapshot.files.iter().cloned().enumerate())
         .map(|(index, file)| {
-            let (store, schema) = (table.store(), Arc::clone(&schema));
+            let (table, schema) = (table.clone(), Arc::clone(&schema));
             let (sessions, keys, limits) = (Arc::clone(&sessions), Arc::clone(&keys), limits.clone());
             async move {
                 tokio::spawn(async move {
-                    let rows = read_rows(store, &file, schema, &[]).await?;
-                    keys_of_file(rows, index as u32, &file, &sessions, &keys, &limits).await
+                    if let Some(hashes) = &sessions.hashes
+                        && table.may_have_sessions(&file, hashes).await == Some(false)
+                    {
+                        return Ok(());
+                    }
+                    let rows = read_rows(table.store(), &file, schema, &[]).await?;
+                    keys_of_file(rows, index as u32, &file, &sessions.filter, &keys, &limits).await
                 })
                 .await
                 .map_err(Error::internal)?

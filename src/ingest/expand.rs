@@ -138,7 +138,7 @@ fn walk(folder: &Path, depth: usize, files: &mut Vec<SourceFile>) -> Result<()> 
     refuse_other_tables(folder)?;
     // Beside the sessions a lake has tables of its own.
     let is_lake = is_table(&folder.join(layout::SESSIONS));
-    let beside = [layout::QUARANTINE, layout::SIGHTINGS];
+    let beside = [layout::QUARANTINE, layout::SIGHTINGS, layout::TAKEN, layout::ERASED];
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(io_error(folder))? {
         let entry = entry.map_err(io_error(folder))?;

@@ -2,15 +2,16 @@
 
 use arrow::array::{Array, AsArray, Float64Array, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Float64Type, TimestampMicrosecondType};
-use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed, xxh3_128};
+use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::keys::{Key, RowPlace, sortable_seconds};
 use crate::error::{Error, Result};
+use crate::lake::ids;
 use crate::schema::{COLUMNS, EXPORTED_AT, EXTRA};
 
 /// Hashes a session id; at 128 bits two ids of one lake do not collide.
 pub fn session_hash(session_id: &str) -> u128 {
-    xxh3_128(session_id.as_bytes())
+    ids::session_hash(session_id)
 }
 
 /// Folds a column's hash into the row's. The multiplier is the golden ratio's 64-bit fraction, odd and well mixed.

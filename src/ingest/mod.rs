@@ -82,6 +82,7 @@ mod survey;
 mod thinned;
 mod time;
 mod typed;
+mod upkeep;
 mod values;
 mod variant;
 mod wrapped;
@@ -127,6 +128,7 @@ pub use signs::{Sign, SignKind};
 pub use source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
 pub use stage::{Limits, Progress};
 pub use time::day_of_date;
+pub use upkeep::{FANOUT_PROPERTY, MAX_ROWS_PROPERTY, UpkeepOptions, optimize, planned};
 pub use wrapped::RecordsPath;
 
-pub use crate::lake::ledger::{Counts, FileLedger, Ledger, Warning, Warnings};
+pub use crate::lake::ledger::{Counts, FileLedger, Ledger, Upkeep, Warning, Warnings};

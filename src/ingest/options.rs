@@ -15,6 +15,8 @@ pub struct IngestOptions {
     pub all_or_nothing: bool,
     /// Leaf columns of a data file at most; 0 for none.
     pub leaf_budget: usize,
+    /// Whether small files are merged where there are too many after the run.
+    pub upkeep: bool,
     /// Whether rows of sessions that were erased are stored all the same.
     pub with_erased: bool,
     /// When the run takes place, in microseconds since the Unix epoch.

@@ -16,19 +16,30 @@ use super::attempts::blocking;
 use super::decide::Decision;
 use super::options::IngestOptions;
 use super::runs::{Batches, Liveness, Merge, Source, compact, compact_if_sparse, of_liveness};
-use super::stage::{ORDINAL, Staged};
+use super::stage::{Limits, ORDINAL, Staged};
 use crate::error::Result;
 use crate::lake::cluster::by_time;
 use crate::lake::preview::Preview;
 use crate::lake::read::read_rows;
-use crate::lake::{DataFile, FileWriter, Output, Snapshot, Table, WrittenFile, discard};
+use crate::lake::{DataFile, FileLimits, FileWriter, Output, Snapshot, Table, WrittenFile, discard, layout};
 use crate::schema;
 
-/// A stored file that gives up rows.
+/// A stored file that is written anew, without some rows.
 pub(super) struct Rewritten {
     pub(super) file: DataFile,
     /// The rows that give way, in order.
     pub(super) without: Vec<u32>,
+}
+
+/// How rows are written.
+pub(super) struct Manner<'a> {
+    pub(super) limits: &'a Limits,
+    /// Leaf columns of a data file at most.
+    pub(super) leaf_budget: usize,
+    /// How large files become.
+    pub(super) files: FileLimits,
+    /// Rows spread over all that come, if there are such.
+    pub(super) preview: Option<Preview>,
 }
 
 /// Writes the files of the next version, running and ended sessions apart. On an error none is left behind.
@@ -48,8 +59,11 @@ pub async fn write(
         .map(|(index, without)| Rewritten { file: snapshot.files[index as usize].clone(), without })
         .collect();
     let (staged, options, store, runtime) = (Arc::clone(staged), options.clone(), table.store(), Handle::current());
+    let lake_rows = snapshot.rows().unwrap_or_default();
     blocking(move || {
         let staged = staged.lock().unwrap_or_else(PoisonError::into_inner);
+        let rows = staged.rows + rewritten.iter().filter_map(|rewritten| rewritten.file.rows).sum::<u64>();
+        let leaf_budget = layout::leaf_budget(options.leaf_budget, rows, lake_rows);
         let mut files = Vec::new();
         for liveness in [Liveness::Active, Liveness::Ended] {
             let mut sources = Vec::new();
@@ -64,7 +78,8 @@ pub async fn write(
                 });
             }
             let preview = staged.survey.preview(liveness, !rewritten.is_empty())?;
-            match write_sorted(sources, liveness, preview, &options, output.clone()) {
+            let manner = Manner { limits: &options.limits, leaf_budget, files: FileLimits::default(), preview };
+            match write_sorted(merged(sources)?, liveness, manner, output.clone()) {
                 Ok(written) => files.extend(written),
                 Err(error) => {
                     discard(&output, &files);
@@ -77,23 +92,32 @@ pub async fn write(
     .await
 }
 
-fn write_sorted(
-    sources: Vec<Source<'_>>,
+/// Merges rows of several sources by their starts.
+///
+/// # Errors
+/// A defect of the schema.
+pub(super) fn merged(sources: Vec<Source<'_>>) -> Result<Batches<'_>> {
+    Ok(Box::new(Merge::new(sources, schema::stored_schema().index_of("started_at")?)))
+}
+
+/// Writes rows that come in the order of their starts, all running or all ended. On an error no file is left behind.
+///
+/// # Errors
+/// Those of the rows; storage errors, or a run stopped from outside.
+pub(super) fn write_sorted(
+    rows: Batches<'_>,
     liveness: Liveness,
-    preview: Option<Preview>,
-    options: &IngestOptions,
+    manner: Manner<'_>,
     output: Output,
 ) -> Result<Vec<WrittenFile>> {
-    let schema = schema::stored_schema();
-    let key_column = schema.index_of("started_at")?;
     let prefix = match liveness {
         Liveness::Active => "active",
         Liveness::Ended => "ended",
     };
-    let writer = FileWriter::new(schema, output, options.limits.threads, prefix);
-    let mut writer = writer.with_leaves(options.leaf_budget).with_preview(preview);
-    for batch in Merge::new(sources, key_column) {
-        options.limits.check()?;
+    let writer = FileWriter::new(schema::stored_schema(), output, manner.limits.threads, prefix);
+    let mut writer = writer.with_limits(manner.files).with_leaves(manner.leaf_budget).with_preview(manner.preview);
+    for batch in rows {
+        manner.limits.check()?;
         writer.write(&batch?)?;
     }
     writer.finish()

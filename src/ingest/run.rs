@@ -21,9 +21,10 @@ use super::same_id;
 use super::sightings;
 use super::source::{ReadOptions, SourceFile};
 use super::stage::{Staged, stage};
-use crate::error::{Error, Result};
+use super::upkeep::taken::{self, FILE_PREFIX};
+use super::upkeep::{self, Beside};
+use crate::error::{Error, Result, as_flags};
 use crate::lake::ledger::{FileLedger, Ledger};
-use crate::lake::revert::TAKEN_IN;
 use crate::lake::{Commit, FileWriter, Lake, Output, Table, layout};
 use crate::schema;
 
@@ -51,7 +52,7 @@ async fn ingest_all(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) 
     if let Some(table) = &opened {
         table.require_writable()?;
     }
-    let known = known_files(opened.as_ref(), inputs, &options).await?;
+    let known = known_files(lake, opened.as_ref(), inputs, &options).await?;
     let (read_inputs, skipped, read_options) = (inputs.to_vec(), known.clone(), options.clone());
     let staged = blocking(move || {
         let options = read_options;
@@ -84,7 +85,7 @@ async fn ingest_all(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) 
 /// same way, in folders of the same columns.
 fn transaction_name(content_hash: &str, input: &SourceFile, options: &ReadOptions) -> String {
     let (exported_us, fingerprint) = (options.export_time_us(input), options.fingerprint());
-    let mut name = format!("{TAKEN_IN}{content_hash}:{exported_us}:{fingerprint:016x}");
+    let mut name = format!("{FILE_PREFIX}{content_hash}:{exported_us}:{fingerprint:016x}");
     if let Some(folders) = folder_hash(&input.name) {
         name.push_str(&format!(":{folders:016x}"));
     }
@@ -93,19 +94,30 @@ fn transaction_name(content_hash: &str, input: &SourceFile, options: &ReadOption
 
 /// Finds the inputs that the lake has already taken in, without reading them as sessions.
 async fn known_files(
+    lake: &Lake,
     sessions: Option<&Table>,
     inputs: &[SourceFile],
     options: &IngestOptions,
 ) -> Result<Vec<Option<u64>>> {
     let mut known = vec![None; inputs.len()];
+    let mut names = Vec::with_capacity(inputs.len());
     let Some(sessions) = sessions.filter(|table| table.version() > 0) else { return Ok(known) };
     for (input, known) in inputs.iter().zip(&mut known) {
         options.limits.check()?;
         let read = input.clone();
         // A file that cannot be read gets its error where it is opened to be read; what can be read only once, a pipe, waits.
-        let Ok(Some(hash)) = blocking(move || read.content_hash()).await else { continue };
+        let Ok(Some(hash)) = blocking(move || read.content_hash()).await else {
+            names.push(String::new());
+            continue;
+        };
         let name = transaction_name(&format!("{hash:032x}"), input, &options.read);
         *known = sessions.transaction_version(&name).await?.and_then(|version| u64::try_from(version).ok());
+        // What restoring took back is not taken in, whatever was noted before.
+        names.push(if sessions.is_taken_back(&name).await? { String::new() } else { name });
+    }
+    let old = taken::versions(lake, &names).await?;
+    for (name, known) in names.iter().zip(&mut known) {
+        *known = known.or(old.get(name).and_then(|version| u64::try_from(*version).ok()));
     }
     Ok(known)
 }
@@ -216,6 +228,7 @@ impl Run {
         let modified_ms = self.options.now_us / 1_000;
         let mut recorded = HashSet::new();
         let mut looked_up = table.version();
+        let mut beside = Beside::default();
         let mut attempts = Attempts::new(limits);
         loop {
             attempts.begin()?;
@@ -251,7 +264,8 @@ impl Run {
             sightings.retain(|sighting| !recorded.contains(sighting));
             sightings.sort_unstable();
             let sightings = Arc::new(sightings);
-            sightings::record(lake, &sightings, modified_ms, limits).await?;
+            let sighted = sightings::record(lake, &sightings, modified_ms, limits).await?;
+            beside.sightings = sighted.or(beside.sightings);
             let temporary = tempfile::tempdir().map_err(|e| Error::storage("temporary folder", e))?;
             let output = Output::of(table, temporary.path().to_owned());
             let added = rewrite::write(table, &snapshot, decision, &self.staged, &self.options, output.clone()).await?;
@@ -260,15 +274,36 @@ impl Run {
                 added,
                 removed,
                 transactions: transactions.into_iter().collect(),
+                forgets: self.options.upkeep,
                 ledger: Some(serde_json::to_value(&ledger).map_err(Error::internal)?),
                 modified_ms,
                 ..Commit::default()
             };
             if let Some(version) = attempts.commit(table, &output, commit).await? {
                 ledger.version = Some(version);
-                return Ok(ledger);
+                return Ok(self.keep_up(lake, table, beside, ledger).await);
             }
             recorded.extend(sightings.iter().copied());
         }
+    }
+
+    /// Merges small files where there are too many by now. The ingest stands, whatever becomes of that.
+    async fn keep_up(&self, lake: &Lake, table: &mut Table, mut beside: Beside, mut ledger: Ledger) -> Ledger {
+        if !self.options.upkeep {
+            return ledger;
+        }
+        let merged = async {
+            if ledger.total.quarantined > 0 {
+                beside.quarantine = lake.open(layout::QUARANTINE).await?;
+            }
+            upkeep::after_ingest(lake, table, beside, &self.options).await
+        };
+        match merged.await {
+            Ok(done) => ledger.upkeep = done,
+            // The next ingest will do it.
+            Err(Error::Conflict { .. } | Error::Cancelled) => {}
+            Err(error) => ledger.upkeep_failed = Some(as_flags(&error.to_string()).into_owned()),
+        }
+        ledger
     }
 }

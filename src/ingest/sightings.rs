@@ -17,19 +17,24 @@ use super::attempts::{Attempts, blocking, remove_files};
 use super::stage::Limits;
 use crate::error::{Error, Result};
 use crate::lake::read::read_rows;
-use crate::lake::{Commit, FileWriter, Lake, Output, layout};
+use crate::lake::{Commit, FileWriter, Lake, Output, Table, layout};
 use crate::schema;
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 65_536;
 
-/// Commits sightings: content hash and instant in microseconds.
+/// Commits sightings: content hash and instant in microseconds. Returns the table as it is then, if there were any.
 ///
 /// # Errors
 /// Storage errors, another writer that is always faster, or a run stopped from outside.
-pub async fn record(lake: &Lake, sightings: &Arc<Vec<(i64, i64)>>, modified_ms: i64, limits: &Limits) -> Result<()> {
+pub async fn record(
+    lake: &Lake,
+    sightings: &Arc<Vec<(i64, i64)>>,
+    modified_ms: i64,
+    limits: &Limits,
+) -> Result<Option<Table>> {
     if sightings.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let mut table = lake.open_or_create(layout::SIGHTINGS).await?;
     let temporary = tempfile::tempdir().map_err(|e| Error::storage("temporary folder", e))?;
@@ -55,7 +60,7 @@ pub async fn record(lake: &Lake, sightings: &Arc<Vec<(i64, i64)>>, modified_ms: 
         // Nothing about a sighting depends on what others committed, so the same files serve again.
         let commit = Commit { added: added.clone(), modified_ms, ..Commit::default() };
         if attempts.commit_kept(&mut table, commit).await?.is_some() {
-            return Ok(());
+            return Ok(Some(table));
         }
     };
     remove_files(&output, added).await?;

@@ -16,10 +16,12 @@ use serde_json::Value;
 
 use super::claims::{CHECK_KEY, Claims, LIVE_KEY, LiveFiles};
 use super::footer::NAN_KEY;
-use super::history::{LEDGER_KEY, TOKEN_KEY};
+use super::history::{LEDGER_KEY, TOKEN_KEY, UPKEEP_KEY};
+use super::ids::IDS_KEY;
 use super::layout::{self, Version};
 use super::revert::Returning;
 use super::seal::{SEAL_KEY, Seal};
+use super::snapshot::DataFile;
 use super::store::NotDurable;
 use super::table::{Table, delta_error};
 use super::write::WrittenFile;
@@ -66,6 +68,8 @@ pub struct Commit {
     pub removed: Vec<(String, u64)>,
     /// Application transactions: names by which a later run knows that its work is done.
     pub transactions: Vec<String>,
+    /// Whether the log may forget these names in time ([`layout::KNOWN_FOR`]), because they are kept elsewhere.
+    pub forgets: bool,
     /// Application transactions with another version than the one that the commit makes.
     pub marks: Vec<(String, i64)>,
     /// What the version is called in the log.
@@ -76,6 +80,10 @@ pub struct Commit {
     pub writes_checkpoint: bool,
     /// Milliseconds since the Unix epoch that the new files carry as their modification time.
     pub modified_ms: i64,
+    /// What an upkeep did, kept with the version, which history then names `OPTIMIZE`.
+    pub upkeep: Option<serde_json::Value>,
+    /// Whether the new files have exactly the rows of those that are removed, so that readers of changes have nothing to do.
+    pub same_rows: bool,
 }
 
 /// How a commit ended.
@@ -102,6 +110,7 @@ fn tags(file: &WrittenFile) -> HashMap<String, Option<String>> {
     };
     let check = claims.check();
     let seal = seal.map(|seal| (SEAL_KEY.to_owned(), Some(seal)));
+    let seal = seal.into_iter().chain(file.ids.map(|ids| (IDS_KEY.to_owned(), Some(ids.to_tag()))));
     [(NAN_KEY.to_owned(), Some(nan)), (CHECK_KEY.to_owned(), Some(check))].into_iter().chain(seal).collect()
 }
 
@@ -118,6 +127,21 @@ fn remove(path: &str, size_bytes: u64, modified_ms: i64) -> Remove {
         base_row_id: None,
         default_row_commit_version: None,
     }
+}
+
+/// Names a column of other programs that a file has values in, or may have.
+fn lost_column<'a>(file: &DataFile, foreign: &'a [String]) -> Option<&'a String> {
+    // Files of ours have no column that the log could count.
+    let has_none = |name: &&String| match file.columns.get(*name).and_then(|column| column.null_count) {
+        Some(nulls) => file.rows == Some(nulls),
+        None => file.is_ours,
+    };
+    foreign.iter().find(|name| !has_none(name))
+}
+
+/// Says whether all writers write a path into the log in one way.
+fn is_plain(path: &str) -> bool {
+    path.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
 }
 
 /// A table as deltalake is shown it when it commits: without features. It refuses whatever the protocol lists or its version allows, whether
@@ -166,12 +190,7 @@ impl Table {
         let snapshot = self.snapshot()?;
         let removed: HashSet<&str> = removed.iter().map(|(path, _)| path.as_str()).collect();
         for file in snapshot.files.iter().filter(|file| removed.contains(file.path.as_str())) {
-            // Files of ours have no column that the log could count.
-            let has_none = |name: &&String| match file.columns.get(*name).and_then(|column| column.null_count) {
-                Some(nulls) => file.rows == Some(nulls),
-                None => file.is_ours,
-            };
-            if let Some(name) = foreign.iter().find(|name| !has_none(name)) {
+            if let Some(name) = lost_column(file, &foreign) {
                 let words = format!(
                     "another program gave the table the column {name:?}, and an update of sessions in this file would lose what it holds; \
                      nothing was changed; what undoes it: write_deltalake(…, mode=\"overwrite\", schema_mode=\"overwrite\") of Python's \
@@ -183,12 +202,22 @@ impl Table {
         Ok(())
     }
 
+    /// Returns the data files of the loaded version whose rows can be written anew with nothing lost, and which a commit of ours can take out.
+    ///
+    /// # Errors
+    /// As [`Self::snapshot`].
+    pub fn rewritable(&self) -> Result<Vec<DataFile>> {
+        let foreign = self.foreign_columns()?;
+        let snapshot = self.snapshot()?;
+        let is_free = |file: &&DataFile| lost_column(file, &foreign).is_none() && is_plain(&file.path);
+        Ok(snapshot.files.iter().filter(is_free).cloned().collect())
+    }
+
     /// Refuses to take out files whose names another writer escaped in another way than deltalake does: names are compared as they stand
     /// in the log, so that such a file would stay, and its rows would be there twice.
     fn require_removable(&self, commit: &Commit) -> Result<()> {
         self.require_nothing_lost(&commit.removed)?;
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/');
-        let odd: Vec<_> = commit.removed.iter().filter(|(path, _)| !path.chars().all(is_plain)).collect();
+        let odd: Vec<_> = commit.removed.iter().filter(|(path, _)| !is_plain(path)).collect();
         if odd.is_empty() {
             return Ok(());
         }
@@ -254,7 +283,7 @@ impl Table {
                 partition_values: HashMap::new(),
                 size: file.size_bytes as i64,
                 modification_time: commit.modified_ms,
-                data_change: true,
+                data_change: !commit.same_rows,
                 stats: Some(file.statistics.to_string()),
                 tags: Some(tags(file)),
                 deletion_vector: None,
@@ -267,18 +296,29 @@ impl Table {
         let deletions = self.deletions(&commit.removed)?;
         for (path, size_bytes) in &commit.removed {
             let deletion_vector = deletions.get(path).cloned();
-            actions.push(Action::Remove(Remove { deletion_vector, ..remove(path, *size_bytes, commit.modified_ms) }));
+            let removed = remove(path, *size_bytes, commit.modified_ms);
+            actions.push(Action::Remove(Remove { deletion_vector, data_change: !commit.same_rows, ..removed }));
         }
         let base = self.version();
         let next = base as i64 + 1;
-        let mut transactions: Vec<_> = commit.transactions.iter().map(|name| Transaction::new(name, next)).collect();
+        let named_at = commit.forgets.then_some(commit.modified_ms);
+        let mut transactions: Vec<_> =
+            commit.transactions.iter().map(|name| Transaction::new_with_last_update(name, next, named_at)).collect();
         transactions.extend(commit.marks.iter().map(|(name, version)| Transaction::new(name, *version)));
         transactions.push(self.next_rewrite());
         let token = uuid::Uuid::new_v4().to_string();
         let mut metadata = vec![(TOKEN_KEY.to_owned(), serde_json::Value::from(token.as_str()))];
         let live = self.live_files_after(&commit)?.to_text();
         metadata.push((LIVE_KEY.to_owned(), serde_json::Value::from(live)));
+        let operation = match &commit.upkeep {
+            Some(_) => {
+                let largest = commit.added.iter().map(|file| file.size_bytes).max().unwrap_or_default();
+                DeltaOperation::Optimize { predicate: None, target_size: largest as i64 }
+            }
+            None => commit.operation.of_delta(),
+        };
         metadata.extend(commit.ledger.map(|ledger| (LEDGER_KEY.to_owned(), ledger)));
+        metadata.extend(commit.upkeep.map(|upkeep| (UPKEEP_KEY.to_owned(), upkeep)));
         let properties = CommitProperties::default()
             .with_application_transactions(transactions)
             .with_max_retries(0)
@@ -288,7 +328,6 @@ impl Table {
             .with_metadata(metadata);
         let context = self.lake.clone();
         let state = self.delta.snapshot().map_err(|e| delta_error(&context, e))?.snapshot().clone();
-        let operation = commit.operation.of_delta();
         let plain = Plain::of(state)?;
         let outcome = CommitBuilder::from(properties)
             .with_actions(actions)
@@ -324,8 +363,9 @@ impl Table {
         if !is_due && !(version + 1).is_multiple_of(layout::CHECKPOINT_INTERVAL) && self.hidden.is_empty() {
             return;
         }
-        if let Err(error) = create_checkpoint(&self.delta, None).await {
-            tracing::warn!(table = self.name, version, %error, "no checkpoint was written");
+        match create_checkpoint(&self.delta, None).await {
+            Ok(()) => self.thin_checkpoints(version).await,
+            Err(error) => tracing::warn!(table = self.name, version, %error, "no checkpoint was written"),
         }
     }
 }

@@ -16,6 +16,8 @@ use crate::error::{Error, Result};
 
 /// The key under which a commit carries the ledger of its ingest.
 pub(super) const LEDGER_KEY: &str = "sessionlake.ledger";
+/// The key under which a commit carries what an upkeep did.
+pub(super) const UPKEEP_KEY: &str = "sessionlake.upkeep";
 /// The key under which a commit carries a random text, by which the writer knows it for its own.
 pub(super) const TOKEN_KEY: &str = "sessionlake.commit";
 /// Commits read at once.
@@ -41,6 +43,19 @@ struct Line {
     commit_info: Option<Map<String, Value>>,
 }
 
+/// A line of a commit, where the names of application transactions are looked for.
+#[derive(Deserialize)]
+struct TransactionLine {
+    txn: Option<Named>,
+}
+
+/// An application transaction, as a commit has it.
+#[derive(Deserialize)]
+struct Named {
+    #[serde(rename = "appId")]
+    name: String,
+}
+
 impl Table {
     /// Lists the commits up to the loaded version that are still in the log, oldest first.
     ///
@@ -62,6 +77,24 @@ impl Table {
             .buffered(CONCURRENT_READS)
             .try_collect()
             .await
+    }
+
+    /// Returns the names of application transactions, each with its version, of the versions of this stretch whose commits are in the log.
+    ///
+    /// # Errors
+    /// Storage errors, and a commit that cannot be read.
+    pub async fn transactions_between(&self, first: Version, last: Version) -> Result<Vec<(String, Version)>> {
+        let log_store = self.delta.log_store();
+        let mut found = Vec::new();
+        for version in first..=last {
+            let text = log_store.read_commit_entry(version).await.map_err(|e| self.log_error(e))?;
+            for line in serde_json::Deserializer::from_slice(&text.unwrap_or_default()).into_iter::<TransactionLine>() {
+                let named =
+                    line.map_err(|e| Error::storage(format!("{}: version {version} of the log", self.lake), e))?;
+                found.extend(named.txn.map(|named| (named.name, version)));
+            }
+        }
+        Ok(found)
     }
 
     pub(super) async fn entry(

@@ -21,6 +21,11 @@ pub const QUARANTINE: &str = "quarantine";
 /// may be committed before the ingest that found it.
 pub const SIGHTINGS: &str = "sightings";
 
+/// The Delta table of files that were taken in long ago, by hashes of their names: the log of sessions forgets these names after
+/// [`KNOWN_FOR`], since every checkpoint has all that it knows. A file an hour is 8 kB of names a day in each of them.
+pub const TAKEN: &str = "taken";
+/// How long the log of sessions knows the names of files that were taken in.
+pub const KNOWN_FOR: &str = "interval 400 days";
 /// The Delta table of sessions that were erased, which an ingest must not bring back. It has no ids: [`crate::ingest`] makes fingerprints of them
 /// with a key that is among the table's properties, so that a fingerprint says nothing in another lake.
 pub const ERASED: &str = "erased";
@@ -88,6 +93,18 @@ pub const SHREDDED_COLUMNS: [&str; 3] = ["action_data", "data", "source_details"
 /// with 402, for 46.1 MB in place of 38.7.
 pub const LEAF_BUDGET: usize = 512;
 
+/// Rows up to which a file that is small beside its lake has no leaves: of a hundred sessions they are two thirds of the 60 kB, and most of the work of
+/// writing them; and to read their text is little beside what a query reads of the lake.
+pub const LEAFLESS_ROWS: u64 = 1_024;
+/// How many times as many rows the lake must have.
+pub const LEAFLESS_SHARE: u64 = 64;
+
+/// Returns how many leaf columns a file of so many rows has at most in a lake of so many rows.
+pub fn leaf_budget(budget: usize, rows: u64, lake_rows: u64) -> usize {
+    let is_small = rows <= LEAFLESS_ROWS && rows.saturating_mul(LEAFLESS_SHARE) <= lake_rows;
+    if is_small { 0 } else { budget }
+}
+
 /// Columns with a bloom filter in every row group: those that single values are looked up in. With the page indexes they are 2.5
 /// of the 147 MB that a million sessions take without leaves.
 pub const BLOOM_COLUMNS: [&str; 2] = ["session_id", "source_details_phone_number"];
@@ -98,6 +115,36 @@ pub const BLOOM_COLUMNS: [&str; 2] = ["session_id", "source_details_phone_number
 const SMALL_BYTES: usize = 32 << 10;
 /// Different values of such a column at most: the dictionary has their texts.
 const SMALL_DISTINCT: usize = 256;
+
+/// How large files become.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct FileLimits {
+    /// Rows of a file at most.
+    pub file_rows: usize,
+    /// Rows of a row group at most.
+    pub row_group_rows: usize,
+}
+
+impl FileLimits {
+    /// Returns limits by which so many rows make as few files as the usual ones, of about the same size each: whole pages, so that only the
+    /// last page of a file is not full.
+    pub fn even(rows: u64) -> Self {
+        let usual = Self::default();
+        let share = |rows: usize, most: usize| {
+            let each = rows.div_ceil(rows.div_ceil(most).max(1)).next_multiple_of(PAGE_ROWS);
+            each.clamp(PAGE_ROWS, most.max(PAGE_ROWS))
+        };
+        let file_rows = share(usize::try_from(rows).unwrap_or(usize::MAX / 2), usual.file_rows);
+        Self { file_rows, row_group_rows: share(file_rows, usual.row_group_rows) }
+    }
+}
+
+impl Default for FileLimits {
+    /// Returns the limits of this page.
+    fn default() -> Self {
+        Self { file_rows: FILE_ROWS, row_group_rows: ROW_GROUP_ROWS }
+    }
+}
 
 /// Says whether a data file has a name as our writer makes them: `ended-`, and 32 digits.
 pub fn is_named_as_ours(path: &str) -> bool {
@@ -200,6 +247,7 @@ pub(crate) fn table_schema(table: &str) -> SchemaRef {
     match table {
         QUARANTINE => schema::quarantine_schema(),
         SIGHTINGS => schema::sightings_schema(),
+        TAKEN => schema::taken_schema(),
         ERASED => schema::erased_schema(),
         _ => schema::stored_schema(),
     }

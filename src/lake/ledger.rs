@@ -116,6 +116,12 @@ pub struct Ledger {
     pub total: Counts,
     /// Sums of warnings over all files.
     pub warnings: Warnings,
+    /// What was merged after the commit, a table each; the ledger in the log has nothing of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub upkeep: Vec<Upkeep>,
+    /// Why nothing was merged, or not all: the ingest stands all the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upkeep_failed: Option<String>,
 }
 
 impl Ledger {
@@ -134,6 +140,33 @@ impl Ledger {
     pub fn refused(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files.iter().filter_map(|file| Some((file.file.as_str(), file.refused.as_deref()?)))
     }
+}
+
+/// What an upkeep did to a table, or would do.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upkeep {
+    /// The table.
+    pub table: String,
+    /// The version that it made last; `None` where nothing was to be done, or was done.
+    pub version: Option<u64>,
+    /// Data files before.
+    pub files_before: u64,
+    /// Data files after, or about so many.
+    pub files_after: u64,
+    /// Bytes before.
+    pub bytes_before: u64,
+    /// Bytes after; `None` where nothing was done yet.
+    pub bytes_after: Option<u64>,
+    /// Files that were written anew.
+    pub rewritten_files: u64,
+    /// Their rows.
+    pub rewritten_rows: u64,
+    /// Their bytes.
+    pub rewritten_bytes: u64,
+    /// Files that share an instant of `started_at` at most, before: what a question on one instant opens.
+    pub overlap_before: Option<u64>,
+    /// The same after.
+    pub overlap_after: Option<u64>,
 }
 
 /// Something odd about rows that were stored all the same; counted per file.

@@ -14,6 +14,7 @@ use super::checked::Seals;
 use super::claims::{CHECK_KEY, Claims};
 use super::deletions::DeletionVector;
 use super::footer::NAN_KEY;
+use super::ids::{IDS_KEY, IdsPlace};
 use super::layout::{self, Version, table_schema};
 use super::seal::{SEAL_KEY, Seal};
 use crate::error::{Error, Result};
@@ -45,6 +46,8 @@ pub struct DataFile {
     pub is_doubted: bool,
     /// Which rows are deleted, where some are.
     pub deletion: Option<DeletionVector>,
+    /// Where it tells of its session ids, if it does.
+    pub ids: Option<IdsPlace>,
 }
 
 /// What the log knows of one column of one file.
@@ -179,7 +182,9 @@ fn described(of: &Reading<'_>, view: &LogicalFileView) -> Result<DataFile> {
     if let Some(seal) = seal.and_then(|tag| Seal::from_tag(&tag, file.size_bytes)) {
         of.seals.learn(&file.location(), seal, file.size_bytes);
     }
+    let ids = tags.get(IDS_KEY).cloned().flatten().and_then(|tag| IdsPlace::from_tag(&tag, file.size_bytes));
     Ok(DataFile {
+        ids,
         rows,
         columns,
         is_ours: nan.is_some() || layout::is_named_as_ours(&view.path()),

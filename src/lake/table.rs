@@ -187,6 +187,7 @@ impl Lake {
                 TableProperty::CheckpointInterval,
                 Some(layout::CHECKPOINT_INTERVAL.to_string()),
             )
+            .with_configuration_property(TableProperty::SetTransactionRetentionDuration, Some(layout::KNOWN_FOR))
             // The ledgers are in the log: it is kept, and time travel with it.
             .with_configuration_property(TableProperty::EnableExpiredLogCleanup, Some("false"))
             // Where two processes create it at once, the slower one must not describe the table anew as version 1.
@@ -512,11 +513,22 @@ impl Table {
     /// # Errors
     /// Storage errors.
     pub async fn transaction_version(&self, name: &str) -> Result<Option<i64>> {
+        // Restoring an earlier version takes back what later ones took in, and the log keeps names for long.
+        Ok(self.logged_transaction(name).await?.filter(|version| *version >= 0))
+    }
+
+    /// Says whether restoring an earlier version took back what an application transaction of this name left.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn is_taken_back(&self, name: &str) -> Result<bool> {
+        Ok(self.logged_transaction(name).await?.is_some_and(|version| version < 0))
+    }
+
+    async fn logged_transaction(&self, name: &str) -> Result<Option<i64>> {
         let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
-        let log_store = self.delta.log_store();
-        let version = state.transaction_version(log_store.as_ref(), name).await;
-        // Restoring an earlier version takes back what later ones took in, and the log keeps names for ever.
-        Ok(version.map_err(|e| delta_error(&self.lake, e))?.filter(|version| *version >= 0))
+        let version = state.transaction_version(self.delta.log_store().as_ref(), name).await;
+        version.map_err(|e| delta_error(&self.lake, e))
     }
 
     pub(super) fn next_rewrite(&self) -> Transaction {

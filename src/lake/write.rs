@@ -27,7 +27,9 @@ use xxhash_rust::xxh3::xxh3_64;
 use super::cluster::cluster_page;
 use super::encode::{Encoders, RowGroup};
 use super::footer::{NAN_KEY, TYPES_KEY};
+use super::ids::{self, IdsPlace};
 use super::layout;
+pub use super::layout::FileLimits;
 use super::preview::Preview;
 use super::seal::{SEAL_KEY, Seal, SealingWriter};
 use super::statistics::log_statistics;
@@ -150,24 +152,10 @@ pub struct WrittenFile {
     pub nan: BTreeSet<String>,
     /// The checksums of its bytes.
     pub seal: Option<Seal>,
+    /// Where it tells of its session ids.
+    pub ids: Option<IdsPlace>,
     /// The list that has its name until a version has it.
     pub writing: Option<Arc<Writing>>,
-}
-
-/// How large files become.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FileLimits {
-    /// Rows of a file at most.
-    pub file_rows: usize,
-    /// Rows of a row group at most.
-    pub row_group_rows: usize,
-}
-
-impl Default for FileLimits {
-    /// Returns the limits of [`layout`].
-    fn default() -> Self {
-        Self { file_rows: layout::FILE_ROWS, row_group_rows: layout::ROW_GROUP_ROWS }
-    }
 }
 
 enum Job {
@@ -182,6 +170,8 @@ struct OpenFile {
     shredder: Option<FileShredder>,
     /// The columns of numbers that have a NaN, once all rows came.
     nan: BTreeSet<String>,
+    /// The short hashes of the session ids, then.
+    ids: Vec<u64>,
 }
 
 /// Writes one stream of rows as data files of bounded size.
@@ -202,6 +192,8 @@ pub struct FileWriter {
     group_rows: usize,
     /// The columns of numbers of the file that is being filled that have a NaN.
     nan: BTreeSet<String>,
+    /// The short hashes of its session ids.
+    ids: Vec<u64>,
     /// The file that is being filled, once it is open.
     filling: Option<Filling>,
     /// Started with the first file.
@@ -238,6 +230,7 @@ impl FileWriter {
             file_rows: 0,
             group_rows: 0,
             nan: BTreeSet::new(),
+            ids: Vec::new(),
             filling: None,
             encoders: None,
             open: VecDeque::new(),
@@ -284,6 +277,7 @@ impl FileWriter {
             self.group_rows += rows.num_rows();
             self.file_rows += rows.num_rows();
             note_nan(&rows, &mut self.nan);
+            ids::note(&rows, &mut self.ids);
             match self.filling {
                 Some(_) => self.encode(rows)?,
                 None => self.sample.push(rows),
@@ -396,7 +390,13 @@ impl FileWriter {
             ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options).map_err(|e| self.failed(e))?;
         let (mut writer, factory) = writer.into_serialized_writer().map_err(|e| self.failed(e))?;
         writer.append_key_value_metadata(KeyValue::new(TYPES_KEY.to_owned(), encode_arrow_schema(&schema)));
-        self.open.push_back(OpenFile { name, writer, shredder: shredder.clone(), nan: BTreeSet::new() });
+        self.open.push_back(OpenFile {
+            name,
+            writer,
+            shredder: shredder.clone(),
+            nan: BTreeSet::new(),
+            ids: Vec::new(),
+        });
         self.filling = Some(Filling { factory, schema, shredder, row_groups: 0, in_row_group: false });
         self.encoders.get_or_insert_with(|| Encoders::start(self.threads));
         sample.into_iter().try_for_each(|rows| self.encode(rows))
@@ -416,6 +416,7 @@ impl FileWriter {
         if self.filling.take().is_some() {
             if let Some(file) = self.open.back_mut() {
                 file.nan = std::mem::take(&mut self.nan);
+                file.ids = std::mem::take(&mut self.ids);
             }
             self.jobs.push_back(Job::EndOfFile);
         }
@@ -437,7 +438,7 @@ impl FileWriter {
 
     /// Closes the oldest open file, which has all its row groups.
     fn close_file(&mut self) -> Result<()> {
-        let Some(OpenFile { name, mut writer, shredder, nan }) = self.open.pop_front() else {
+        let Some(OpenFile { name, mut writer, shredder, nan, ids }) = self.open.pop_front() else {
             return Err(Error::internal("the end of a file that is not open"));
         };
         let named: Vec<&str> = nan.iter().map(String::as_str).collect();
@@ -446,19 +447,20 @@ impl FileWriter {
             let manifest = shredder.manifest().to_json();
             writer.append_key_value_metadata(KeyValue::new(MANIFEST_KEY.to_owned(), manifest));
         }
-        let closed = finish(writer).map_err(|e| Error::storage(name.clone(), e));
-        let written = closed.and_then(|(metadata, seal)| {
+        let closed = finish(writer, ids).map_err(|e| Error::storage(name.clone(), e));
+        let written = closed.and_then(|(metadata, seal, ids)| {
             let path = self.output.local_path(&name);
             let size_bytes = fs::metadata(&path).map_err(io_error(path))?.len();
             self.output.publish(&name)?;
-            Ok((metadata, size_bytes, seal))
+            Ok((metadata, size_bytes, seal, ids))
         });
         match written {
-            Ok((metadata, size_bytes, seal)) => {
+            Ok((metadata, size_bytes, seal, ids)) => {
                 let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
                 let statistics = log_statistics(&metadata, rows, &nan);
                 let writing = self.output.writing();
-                self.finished.push(WrittenFile { path: name, size_bytes, rows, statistics, nan, seal, writing });
+                let file = WrittenFile { path: name, size_bytes, rows, statistics, nan, seal, ids, writing };
+                self.finished.push(file);
                 Ok(())
             }
             Err(error) => {
@@ -473,10 +475,18 @@ impl FileWriter {
     }
 }
 
-/// Writes the sums of the blocks, the page index and the footer.
+/// Writes what the file tells of its ids, the sums of the blocks, the page index and the footer.
 fn finish(
     mut writer: SerializedFileWriter<BufWriter<SealingWriter<File>>>,
-) -> parquet::errors::Result<(ParquetMetaData, Option<Seal>)> {
+    ids: Vec<u64>,
+) -> parquet::errors::Result<(ParquetMetaData, Option<Seal>, Option<IdsPlace>)> {
+    let mut place = None;
+    if !ids.is_empty() {
+        let (offset, rows) = (writer.bytes_written() as u64, ids.len() as u64);
+        let encoded = ids::encode(ids);
+        place = Some(IdsPlace::of(offset, rows, &encoded));
+        writer.write_all(&encoded)?;
+    }
     writer.flush()?;
     let (sums, body_bytes) = writer.inner_mut().get_mut().end_blocks();
     writer.write_all(&sums)?;
@@ -484,7 +494,7 @@ fn finish(
     let metadata = writer.finish()?;
     // A drop would flush the buffer too, but hide what the disk says.
     writer.inner_mut().flush()?;
-    Ok((metadata, writer.inner().get_ref().seal()))
+    Ok((metadata, writer.inner().get_ref().seal(), place))
 }
 
 impl Drop for FileWriter {

@@ -12,5 +12,5 @@ pub use header::{HeaderMatch, Headers, match_headers};
 pub(crate) use header::{beaten_note, match_header, normalise};
 pub use tables::{
     CONTENT_HASH, EXPORTED_AT, EXTRA, SOURCE, erased_schema, meaning, quarantine_schema, sessions_schema,
-    sightings_schema, stored_schema, timestamp_type,
+    sightings_schema, stored_schema, taken_schema, timestamp_type,
 };

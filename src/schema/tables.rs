@@ -81,6 +81,14 @@ pub fn sightings_schema() -> SchemaRef {
     ]))
 }
 
+/// Returns the schema of `taken`: which file, known by a hash of its name, was taken in by which version.
+pub fn taken_schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("name_hash", DataType::Int64, true),
+        Field::new("version", DataType::Int64, true),
+    ]))
+}
+
 /// Returns the schema of `erased`: which sessions must not come back, by a keyed fingerprint of their ids, and since when.
 pub fn erased_schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
@@ -92,7 +100,7 @@ pub fn erased_schema() -> SchemaRef {
 /// Says what a column means that is not one of the documented ones; empty for a name that is none of ours.
 pub fn meaning(name: &str) -> &'static str {
     match name {
-        EXPORTED_AT => "when the export was made that held this state first",
+        EXPORTED_AT => "when an export was made that held this state: the first one, or a later one",
         SOURCE => "the file that the state came from",
         EXTRA => {
             "columns of the export that are none of ours, as a JSON object; null unless ingested with --keep-extra"

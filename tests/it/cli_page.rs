@@ -3,7 +3,7 @@
 use crate::support::{Desk, repository};
 
 /// Every command, in the order of the help.
-const COMMANDS: [&str; 15] = [
+const COMMANDS: [&str; 16] = [
     "ingest",
     "inspect",
     "query",
@@ -11,6 +11,7 @@ const COMMANDS: [&str; 15] = [
     "check",
     "describe",
     "history",
+    "optimize",
     "diff",
     "restore",
     "vacuum",

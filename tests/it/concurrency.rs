@@ -78,7 +78,7 @@ async fn writers_of_separate_processes_do_not_lose_each_others_updates() {
             .map(|file| {
                 let at = chrono::DateTime::from_timestamp_micros(file.modified_us.unwrap()).unwrap().to_rfc3339();
                 let mut command = binary();
-                command.args(["ingest", "--format", "json", "--exported-at", &at, "--lake"]);
+                command.args(["ingest", "--no-upkeep", "--format", "json", "--exported-at", &at, "--lake"]);
                 command.arg(folder.path().join("lake")).arg(file.path.as_ref().unwrap());
                 command.stdout(std::process::Stdio::piped()).spawn().unwrap()
             })

@@ -16,7 +16,7 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result,
 };
 use sessionlake::custody::{EraseOptions, RestoreOptions, RestoreTo, Selection, VacuumOptions, erase, restore, vacuum};
-use sessionlake::ingest::{IngestOptions, Limits, ingest};
+use sessionlake::ingest::{IngestOptions, Limits, UpkeepOptions, ingest, optimize};
 use sessionlake::lake::Lake;
 use sessionlake::lake::NotDurable;
 
@@ -322,4 +322,38 @@ async fn a_file_of_bad_records_is_not_read_to_its_end_where_they_stop_the_run() 
     assert!(read > 100_000 && read < lines as u64, "{read}");
     let note = format!("was not read on after {read} bad records");
     assert!(ledger.files[0].notes.contains(&note), "{:?}", ledger.files[0].notes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_of_an_optimize_that_fails_or_loses_its_answer_leaves_the_same_table() {
+    let made = tempfile::tempdir().unwrap();
+    let lake = lake_in(made.path());
+    for number in 0..3 {
+        let states = [running(number, 1), ended(10 + number, 1), ended(20, number)];
+        take(&lake, &[export(made.path(), &format!("{number}.csv"), i64::from(number), &states)]).await;
+    }
+    let rows = table(&lake).await;
+    let IngestOptions { leaf_budget, now_us, limits, .. } = options();
+    let how = UpkeepOptions { leaf_budget, now_us, limits };
+    let run = async |fails: usize, fault: Fault| {
+        let folder = tempfile::tempdir().unwrap();
+        copy(&made.path().join("lake"), &folder.path().join("lake"));
+        let plan = Arc::new(Plan { calls: AtomicUsize::new(0), fails, fault });
+        let outcome = optimize(&FaultStore::around(lake_in(folder.path()), &plan), &how).await;
+        (folder, outcome, plan.calls.load(Ordering::Relaxed))
+    };
+    let (_, outcome, calls) = run(0, Fault::Undone).await;
+    assert!(outcome.unwrap()[0].version.is_some() && calls > 10, "{calls}");
+    let mut errors = 0;
+    for number in 1..=calls {
+        let fault = if number % 2 == 0 { Fault::Undone } else { Fault::Unanswered };
+        let (folder, outcome, _) = run(number, fault).await;
+        let lake = lake_in(folder.path());
+        assert_eq!(table(&lake).await, rows, "call {number}, {fault:?}");
+        errors += u32::from(outcome.is_err());
+        optimize(&lake, &how).await.unwrap();
+        assert_eq!(table(&lake).await, rows, "call {number}, {fault:?}, and again");
+        assert!(query(&lake, "select count(*) <= 2 from lake_files").await == ["true"], "call {number}, {fault:?}");
+    }
+    assert!(errors > 5, "{errors} of {calls}");
 }

@@ -100,6 +100,7 @@ pub fn options() -> IngestOptions {
         max_bad: 0,
         all_or_nothing: false,
         leaf_budget: sessionlake::lake::layout::LEAF_BUDGET,
+        upkeep: false,
         with_erased: false,
         now_us: NOW_US,
         limits: Limits {

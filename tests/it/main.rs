@@ -3,6 +3,7 @@
 //! - `cli`: the command line as a user types it
 //! - `cli_page`: docs/cli.md is what the commands say of themselves
 //! - `concurrency`: several writers and readers at once
+//! - `counting`: a store that counts what is read
 //! - `crafted_logs`: logs as other writers may leave them: statistics and actions of any shape
 //! - `crafted_rows`: rows that no ingest writes, which `verify` finds
 //! - `damaged_files`: flipped bits in data files and in the log
@@ -26,12 +27,14 @@
 //! - `samples`: what ingest says of the files in `data`
 //! - `shredding`: the proof that leaf columns are invisible
 //! - `support`: what the tests of the command line share
+//! - `upkeep`: files merged by ingests and by `optimize`, beside other writers
 
 #![expect(clippy::unwrap_used, clippy::print_stderr, clippy::panic, reason = "all of it is a test")]
 
 mod cli;
 mod cli_page;
 mod concurrency;
+mod counting;
 mod crafted_logs;
 mod crafted_rows;
 mod damaged_files;
@@ -56,3 +59,4 @@ mod report;
 mod samples;
 mod shredding;
 mod support;
+mod upkeep;

@@ -138,6 +138,7 @@ impl TestLake {
             max_bad: 1,
             all_or_nothing: true,
             leaf_budget: sessionlake::lake::layout::LEAF_BUDGET,
+            upkeep: false,
             with_erased: false,
             now_us: as_of().timestamp_micros(),
             limits: Limits {

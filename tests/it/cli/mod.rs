@@ -9,6 +9,7 @@ mod ingest;
 mod inspect;
 mod lakes;
 mod leftovers;
+mod optimize;
 mod other_commands;
 mod other_kinds;
 mod other_tools;

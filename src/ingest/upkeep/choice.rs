@@ -1,0 +1,208 @@
+//! Which data files of a version are written anew: pure logic over what the log says of them.
+//!
+//! Running and ended sessions are in files of their own, so that each liveness is looked at for itself. A file is good if it has enough rows,
+//! shares no time with another, is of our own writer and has no deleted rows. `optimize` makes all files good ([`units`]). An ingest does a
+//! little of that each time ([`tier`]): small files are merged once there are several of about one size, so that a row is written anew as
+//! often as its file grows by that factor, and not with every ingest.
+
+use datafusion::common::ScalarValue;
+
+use crate::lake::{DataFile, layout};
+
+/// Rows from which on a file is large enough: files are made of equal sizes, of which the smallest has half of what a file may have.
+pub(super) const ENOUGH_ROWS: u64 = layout::FILE_ROWS as u64 / 3;
+/// Rows that are written for one commit, where files do not hang together by more: what a stop loses at most, and what a conflict costs.
+const UNIT_ROWS: u64 = 8 * layout::FILE_ROWS as u64;
+/// Files with fewer rows are of one size: what they take is their footers and not their rows.
+const SMALLEST_ROWS: u64 = 512;
+/// Bytes of a row, for files of which nobody says how many rows they have.
+const ROW_BYTES: u64 = 200;
+
+/// A data file, as the choice sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Shape {
+    /// Its number in the list that it came from.
+    pub(super) index: usize,
+    /// Whether all its sessions are running.
+    pub(super) active: bool,
+    pub(super) rows: u64,
+    pub(super) bytes: u64,
+    /// The first and the last start in it, in microseconds.
+    pub(super) range: Option<(i64, i64)>,
+    /// Whether it is of our writer, with all its rows, of one liveness, and with statistics.
+    pub(super) is_sound: bool,
+}
+
+impl Shape {
+    pub(super) fn of(index: usize, file: &DataFile) -> Self {
+        let instant = |value: Option<&ScalarValue>| match value? {
+            ScalarValue::TimestampMicrosecond(instant, _) => *instant,
+            _ => None,
+        };
+        let started = file.columns.get("started_at");
+        // As the log has them: what is cut to milliseconds is no overlap worth a rewriting.
+        let range = started.and_then(|c| Some((instant(c.minimum.as_ref())?, instant(c.maximum.as_ref())?)));
+        let running = file.columns.get("ended_at").and_then(|column| column.null_count);
+        let is_mixed = running.is_none_or(|running| running > 0 && file.rows != Some(running));
+        Self {
+            index,
+            active: file.is_active(),
+            rows: file.rows.unwrap_or(file.size_bytes / ROW_BYTES),
+            bytes: file.size_bytes,
+            range,
+            is_sound: file.is_ours && file.deletion.is_none() && range.is_some() && !is_mixed,
+        }
+    }
+
+    /// Where it stands among the others; one whose range is not known stands before all, and alone.
+    fn place(&self) -> (i64, i64, usize) {
+        let (first, last) = self.range.unwrap_or((i64::MIN, i64::MIN));
+        (first, last, self.index)
+    }
+}
+
+/// Returns the shapes of all files.
+pub(super) fn shapes(files: &[DataFile]) -> Vec<Shape> {
+    files.iter().enumerate().map(|(index, file)| Shape::of(index, file)).collect()
+}
+
+fn of_liveness(shapes: &[Shape], active: bool) -> Vec<&Shape> {
+    let mut found: Vec<&Shape> = shapes.iter().filter(|shape| shape.active == active).collect();
+    found.sort_unstable_by_key(|shape| shape.place());
+    found
+}
+
+/// Files that hang together: each shares time with another of them.
+struct Component<'a> {
+    files: Vec<&'a Shape>,
+    last: i64,
+}
+
+impl Component<'_> {
+    fn rows(&self) -> u64 {
+        self.files.iter().map(|file| file.rows).sum()
+    }
+
+    fn is_good(&self) -> bool {
+        matches!(self.files.as_slice(), [file] if file.is_sound && file.rows >= ENOUGH_ROWS)
+    }
+}
+
+fn components(files: Vec<&Shape>) -> Vec<Component<'_>> {
+    let mut components: Vec<Component<'_>> = Vec::new();
+    for file in files {
+        let (first, last, _) = file.place();
+        match components.last_mut() {
+            // Rows of one instant may be in two files that follow each other.
+            Some(component) if first < component.last => {
+                component.last = component.last.max(last);
+                component.files.push(file);
+            }
+            _ => components.push(Component { files: vec![file], last }),
+        }
+    }
+    components
+}
+
+/// Returns the numbers of files that are to be written anew together, a list for each commit, so that all files are good, or alone between good
+/// ones.
+pub(super) fn units(shapes: &[Shape]) -> Vec<Vec<usize>> {
+    let mut units = Vec::new();
+    for active in [true, false] {
+        let mut unit: Vec<&Shape> = Vec::new();
+        let mut end = |unit: &mut Vec<&Shape>| {
+            let files = std::mem::take(unit);
+            // A small file that nothing can be merged with is as good as it can be.
+            if files.len() > 1 || files.iter().any(|file| !file.is_sound) {
+                units.push(files.iter().map(|file| file.index).collect());
+            }
+        };
+        for component in components(of_liveness(shapes, active)) {
+            let rows: u64 = unit.iter().map(|file| file.rows).sum();
+            if component.is_good() || (!unit.is_empty() && rows + component.rows() > UNIT_ROWS) {
+                end(&mut unit);
+            }
+            if !component.is_good() {
+                unit.extend(component.files);
+            }
+        }
+        end(&mut unit);
+    }
+    units
+}
+
+/// Returns the numbers of files that an ingest merges, at most about so many rows: where there are at least `fanout` small files of about one
+/// size, these and all smaller ones.
+pub(super) fn tier(shapes: &[Shape], fanout: usize, max_rows: u64) -> Vec<usize> {
+    let fanout = fanout.max(2);
+    for active in [true, false] {
+        let small = of_liveness(shapes, active).into_iter().filter(|file| file.rows < ENOUGH_ROWS);
+        let mut small: Vec<(u32, &Shape)> = small.map(|file| (level(file.rows, fanout), file)).collect();
+        // Files of one size stay in the order of time.
+        small.sort_by_key(|(level, _)| *level);
+        let (mut chosen, mut below, mut rows) = (0, 0, 0_u64);
+        for files in small.chunk_by(|a, b| a.0 == b.0) {
+            let here = files.first().map_or(0, |(level, _)| *level);
+            // What the smaller ones are merged to may be the file that was missing here.
+            let carried = usize::from(chosen == below && chosen > 0 && level(rows, fanout) >= here);
+            below += files.len();
+            rows += files.iter().map(|(_, file)| file.rows).sum::<u64>();
+            if files.len() + carried >= fanout {
+                chosen = below;
+            }
+        }
+        let mut taken = 0;
+        let within = |(_, file): &&(u32, &Shape)| {
+            let fits = taken < max_rows;
+            taken += file.rows;
+            fits
+        };
+        let merged: Vec<usize> = small.iter().take(chosen).take_while(within).map(|(_, file)| file.index).collect();
+        if merged.len() > 1 {
+            return merged;
+        }
+    }
+    Vec::new()
+}
+
+/// Returns which files have about the same size: those whose rows differ by less than the factor.
+fn level(rows: u64, factor: usize) -> u32 {
+    let factor = factor as u64;
+    let (mut level, mut bound) = (0, SMALLEST_ROWS);
+    while rows >= bound && bound < ENOUGH_ROWS {
+        level += 1;
+        bound = bound.saturating_mul(factor);
+    }
+    level
+}
+
+/// Returns how many files share an instant at most, and how many rows of them are held at once by who merges them, where of each file so many
+/// are held.
+pub(super) fn depth<'a>(shapes: impl Iterator<Item = &'a Shape>, held_rows: u64) -> (u64, u64) {
+    let mut bounds: Vec<(i64, bool, u64)> = Vec::new();
+    for shape in shapes {
+        let (first, last) = shape.range.unwrap_or((i64::MIN, i64::MAX));
+        bounds.push((first, true, shape.rows.min(held_rows)));
+        bounds.push((last.max(first.saturating_add(1)), false, shape.rows.min(held_rows)));
+    }
+    // Where one ends and the next begins they do not share the instant.
+    bounds.sort_unstable_by_key(|(instant, begins, _)| (*instant, *begins));
+    let (mut files, mut rows, mut deepest) = (0_u64, 0_u64, (0, 0));
+    for (_, begins, held) in bounds {
+        match begins {
+            true => (files, rows) = (files + 1, rows + held),
+            false => (files, rows) = (files.saturating_sub(1), rows.saturating_sub(held)),
+        }
+        deepest = (files.max(deepest.0), rows.max(deepest.1));
+    }
+    deepest
+}
+
+/// Returns how many files so many rows make.
+pub(super) fn files_of(rows: u64) -> u64 {
+    rows.div_ceil(layout::FILE_ROWS as u64)
+}
+
+#[cfg(test)]
+#[path = "choice_tests.rs"]
+mod tests;
