@@ -80,7 +80,7 @@ fn parse_rare(text: &str, zone: Tz) -> Option<Result<Instant, TimeFault>> {
             return Some(parse_iso(time.as_bytes(), Tz::named(name)?));
         }
         // An offset beside the abbreviation might be another one.
-        if is_abbreviation(name) && !time.get(10..)?.contains(|c: char| matches!(c, '+' | '-' | 'Z' | 'z')) {
+        if is_abbreviation(name) && !time.get(10..)?.contains(['+', '-', 'Z', 'z']) {
             return Some(
                 parse_iso(time.as_bytes(), Tz::UTC).and_then(|local| resolve_abbreviated(local.micros, name, zone)),
             );
