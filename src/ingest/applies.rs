@@ -4,7 +4,8 @@
 //! was declared; one without which the file reads the same is told in a note, as the files of a folder may be of several formats.
 
 use super::dialect::{Declared, Escape};
-use super::source::{Encoding, InputFormat, ReadOptions};
+use super::formats::{Encoding, InputFormat};
+use super::source::ReadOptions;
 use crate::error::{Error, Place, Result};
 
 /// Formats that are read in one way.
@@ -178,7 +179,7 @@ pub(super) fn described(format: InputFormat) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::super::format_tests::{FORMATS, options};
-    use super::super::wrapped::RecordsPath;
+    use super::super::records_path::RecordsPath;
     use super::*;
 
     /// Options with nothing but what a flag gives.

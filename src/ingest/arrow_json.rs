@@ -8,9 +8,16 @@ use arrow::datatypes::{
 };
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 
-use super::inner_variants::is_json_text;
 use crate::error::Result;
 use crate::json::push_json_string;
+
+/// The name of the text in place of a value.
+pub(super) const JSON_TEXT: &str = "\0json";
+
+/// Returns whether a struct stands in the place of a VARIANT, its text being JSON.
+pub(super) fn is_json_text(fields: &Fields) -> bool {
+    matches!(fields.iter().as_slice(), [only] if only.name() == JSON_TEXT && *only.data_type() == DataType::Utf8View)
+}
 
 /// Writes the value of a row as JSON.
 ///

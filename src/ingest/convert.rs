@@ -9,36 +9,23 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 
 use super::bare_words;
+use super::batch::{Block, Payload, ReadBatch, Reject};
+use super::context::Context;
+use super::converter::Converter;
 use super::csv::field_of;
 use super::cut::{Span, TextBlock};
 use super::delimited::{RecordFields, has_backslashed_quote, is_unquoted};
-use super::dialect::{Declared, Dialect, null_mark, quoted_null_mark};
+use super::dialect::{null_mark, quoted_null_mark};
+use super::fault::Fault;
+use super::formats::InputFormat;
 use super::json_rows::{Extra, JsonRows};
 use super::layout::Layout;
 use super::parquet_rows::{RowsBlock, convert_rows, guarded};
-use super::reader::{Block, Payload, ReadBatch, Reject};
-use super::replay::Context;
-use super::rows::{Fault, Row, RowBuilder, Rules};
+use super::row::Row;
+use super::rows::RowBuilder;
 use super::signs::Sign;
-use super::source::InputFormat;
 use super::{Encoding, Warnings};
 use crate::error::{Error, Result};
-
-/// Turns the blocks of one file into batches.
-#[derive(Debug)]
-pub struct Converter {
-    pub(super) format: InputFormat,
-    pub(super) encoding: Encoding,
-    pub(super) dialect: Dialect,
-    /// What was declared of delimited text.
-    pub(super) declared: Declared,
-    /// The headers, where all records share them and they do not come with the records.
-    pub(super) layout: Option<Arc<Layout>>,
-    pub(super) rules: Rules,
-    pub(super) header_map: Vec<(String, String)>,
-    pub(super) extra: Extra,
-    pub(super) max_record_bytes: usize,
-}
 
 /// What takes the records of a format apart.
 enum RecordReader<'c> {

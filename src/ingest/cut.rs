@@ -310,8 +310,8 @@ mod tests {
 
     use super::super::csv::CsvSplitter;
     use super::super::dialect::{Declared, Dialect};
+    use super::super::formats::Encoding;
     use super::super::packed::ByteStream;
-    use super::super::source::Encoding;
     use super::*;
 
     fn blocks_of(text: &[u8], max_record_bytes: usize) -> Vec<TextBlock> {

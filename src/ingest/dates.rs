@@ -9,8 +9,8 @@ use chrono::format::{Fixed, Item, Numeric, Parsed, StrftimeItems, parse, parse_a
 use chrono::{DateTime, Datelike, FixedOffset};
 
 use super::day_numbers::{self, Epoch};
-use super::dialect::Numbers;
 use super::extended::net_date;
+use super::numbers::Numbers;
 use super::time::{Instant, TimeFault, in_range, is_abbreviation, parse_instant, resolve_abbreviated, resolve_local};
 use crate::error::{Error, Result};
 use crate::zones::Tz;

@@ -8,26 +8,14 @@ use std::sync::Arc;
 
 use super::applies::check;
 use super::folders::{FolderColumns, folder_values};
+use super::formats::InputFormat;
 use super::mapped::{Members, id_of};
 use super::parquet_rows::StoredColumn;
-use super::source::{InputFormat, ReadOptions, SourceFile};
+use super::source::{Delta, ReadOptions, SourceFile};
 use crate::error::{Error, Place, Result};
 use crate::lake::deletions::{DeletedRows, DeletionVector};
 use crate::lake::foreign::{LiveColumn, LiveFile, LiveTable, live_table};
 use crate::schema::{CONTENT_HASH, EXTRA, SOURCE, stored_schema};
-
-/// A Delta table among the inputs, or one of its data files.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Delta {
-    /// A folder whose log is not read yet.
-    Folder,
-    /// A table that cannot be read: why, and what helps.
-    Refused(String, Option<String>),
-    /// The newest version of a table.
-    Table(Arc<LiveTable>),
-    /// The data file at this position.
-    File(Arc<LiveTable>, usize),
-}
 
 /// What a data file of a table is read by.
 #[derive(Debug, Clone, Copy)]

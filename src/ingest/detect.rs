@@ -1,7 +1,7 @@
 //! Tells the format of an input by its name and its first bytes.
 
+use super::formats::InputFormat;
 use super::pages::looks_like_pages;
-use super::source::InputFormat;
 use crate::json::{Scanner, blanks};
 
 /// The first bytes of every Parquet file.

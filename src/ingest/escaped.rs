@@ -11,8 +11,8 @@ use std::ops::Range;
 
 use memchr::{memchr, memchr2};
 
-use super::csv::{Cut, behind_quote, fault, line, whole};
 use super::dialect::{Dialect, Escape};
+use super::ends::{Cut, behind_quote, fault, line, whole};
 
 /// Finds the end of the record at the start of `window`.
 pub(super) fn cut(window: &[u8], at_end: bool, dialect: Dialect) -> Cut {

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use super::archive::members;
-use super::delta::Delta;
 use super::detect::{is_archive_name, is_known_name};
+use super::source::Delta;
 use super::source::SourceFile;
 use crate::error::{Error, Result, io_error};
 use crate::lake::foreign::is_table;

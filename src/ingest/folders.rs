@@ -8,7 +8,7 @@ use std::path::{Component, Path};
 
 use percent_encoding::percent_decode_str;
 
-use super::rows::{Cell, Row, slot};
+use super::row::{Cell, Row, slot};
 use super::values::{end_members, start_member};
 use crate::error::{Error, Place, Result};
 use crate::json::push_json_string;

@@ -3,11 +3,13 @@
 
 use std::collections::BTreeSet;
 
-use super::csv::{self, Cut, Fields};
+use super::csv::{self, Fields};
 use super::dates::DateFormat;
-use super::dialect::{Declared, Dialect, Escape, Numbers, null_mark};
+use super::dialect::{Declared, Dialect, Escape, null_mark};
+use super::ends::Cut;
 use super::escaped::EscapedFields;
-use super::inspect::Look;
+use super::look::Look;
+use super::numbers::Numbers;
 use super::values::{communication_type, parse_number};
 use crate::json::Scanner;
 use crate::schema::{COLUMNS, normalise};

@@ -1,15 +1,16 @@
 //! What stands before the records of delimited text: lines that are no part of the table, comments, and the header.
 
-use super::convert::Converter;
-use super::csv::{self, Cut, Fields};
+use super::converter::Converter;
+use super::csv::{self, Fields};
 use super::cut::{BLOCK_BYTES, Window};
+use super::dialect::DELIMITERS;
 use super::dialect::{Declared, Dialect};
+use super::ends::Cut;
 use super::escaped::EscapedFields;
 use super::layout::Layout;
 use super::lists::{are_types, name_required};
 use super::signs::{Sign, SignKind};
 use super::source::SourceFile;
-use super::suggest::DELIMITERS;
 use crate::error::{Error, Place, Result};
 use crate::schema::{HeaderMatch, match_headers};
 

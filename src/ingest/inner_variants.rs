@@ -11,19 +11,12 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 
+use super::arrow_json::JSON_TEXT;
 use super::variant::VariantTexts;
 use crate::error::Result;
 
-/// The name of the text in place of a value.
-const JSON_TEXT: &str = "\0json";
-
 /// What stands around why a value is damaged.
 const DAMAGED: char = '\0';
-
-/// Returns whether a struct stands in the place of a VARIANT, its text being JSON.
-pub(super) fn is_json_text(fields: &Fields) -> bool {
-    matches!(fields.iter().as_slice(), [only] if only.name() == JSON_TEXT && *only.data_type() == DataType::Utf8View)
-}
 
 /// Takes out of JSON why a value inside is damaged, if one is: a null is left in its place.
 pub(super) fn take_damage(json: &mut String) -> Option<String> {

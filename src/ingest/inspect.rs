@@ -4,30 +4,32 @@
 //! leaves the fewest records unread, and after that the fewest that are odd, is kept, until none helps. So every suggestion has been tried
 //! on the file itself. Nothing of this is done by an ingest. Memory: the first MiB of the file, and a block of records.
 
-use std::collections::BTreeMap;
 use std::io::{Cursor, Read, Seek, Write};
 use std::sync::Arc;
 
-use arrow::array::{AsArray, RecordBatch};
+use arrow::array::AsArray;
 
 use super::attempts::blocking;
-use super::convert::Converter;
+use super::batch::{Block, Payload, ReadBatch};
+use super::converter::Converter;
 use super::csv::Fields;
 use super::cut::TextBlock;
 use super::delta::opened_tables;
 use super::detect::PARQUET_MAGIC;
 use super::dialect::{null_mark, quoted_null_mark};
+use super::formats::InputFormat;
 use super::gist::{keys, without_value};
-use super::ipc::FILE_MAGIC;
+use super::ipc_parts::FILE_MAGIC;
 use super::kinds::{KIND_BYTES, flag as format_name, is_ipc};
 use super::layout::{Layout, target_name};
+use super::look::Look;
 use super::packed::ByteStream;
-use super::reader::{Block, Payload, ReadBatch, Reader};
-use super::signs::{Signs, refusal};
-use super::source::{InputFormat, ReadOptions, SourceFile};
+use super::reader::Reader;
+use super::signs::refusal;
+use super::source::{ReadOptions, SourceFile};
 use super::stage::missing_columns;
 use super::suggest;
-use super::{Encoding, Warning, Warnings};
+use super::{Encoding, Warning};
 use crate::error::{Error, Result, io_error};
 use crate::lake::ledger::add_warnings;
 use crate::schema::{COLUMNS, match_headers};
@@ -47,54 +49,6 @@ const ZIP_MAGIC: &[u8] = b"PK";
 
 /// Records whose keys are looked at, and good rows that first values are looked for in.
 const LOOKED_AT: usize = 1_000;
-
-/// What an ingest would make of a file, or of its start.
-#[derive(Debug, Clone, Default)]
-pub struct Look {
-    /// The format, where the file could be opened.
-    pub format: Option<InputFormat>,
-    /// Its name, as `--input-format` takes it.
-    pub format_name: &'static str,
-    /// The byte between fields of delimited text.
-    pub delimiter: Option<u8>,
-    /// Headers, each with the column that it fills, if it fills one.
-    pub headers: Vec<(String, Option<&'static str>)>,
-    /// Columns that the names of folders have.
-    pub in_folders: Vec<&'static str>,
-    /// Says which documented columns the records do not have, if any.
-    pub missing: Option<String>,
-    /// When the rows were exported that do not say so, in microseconds since the Unix epoch.
-    pub exported_at_us: i64,
-    /// Records read.
-    pub rows: u64,
-    /// Records that cannot be read.
-    pub bad: u64,
-    /// Why, with how many and the line of the first.
-    pub reasons: BTreeMap<String, (u64, Option<u64>)>,
-    /// What is odd about the others.
-    pub warnings: Warnings,
-    /// What a person should know of the file as a whole, a sentence each.
-    pub notes: Vec<String>,
-    /// The first good rows.
-    pub first: Option<RecordBatch>,
-    /// Why the file is refused whole, with the hint.
-    pub refused: Option<(String, Option<String>)>,
-    /// Whether all of the file was looked at.
-    pub is_whole: bool,
-    /// Whether the file is text.
-    pub is_text: bool,
-    /// What another dialect would explain.
-    pub(super) signs: Signs,
-    /// Texts without quotes that some tools write for null.
-    pub(super) marks: BTreeMap<String, u64>,
-    /// Whether a field stands in quotes.
-    pub(super) has_quotes: bool,
-    /// How far records that cannot be read are from being read, summed up.
-    pub(super) distance: u64,
-    columns_seen: u32,
-    /// Bytes of the blocks that were looked at.
-    bytes: u64,
-}
 
 /// What [`inspect`] found.
 #[derive(Debug, Clone)]
@@ -143,7 +97,7 @@ fn inspect_opened(file: &SourceFile, options: &ReadOptions, bytes: u64) -> Resul
     let mut kept = std::io::copy(&mut (&mut input).take(bytes.max(TRIAL_BYTES as u64)), &mut copy).map_err(failed())?;
     copy.flush().map_err(failed())?;
     let copied = SourceFile { path: Some(copy.path().to_owned()), ..file.clone() };
-    let is_read_from_end = match ByteStream::open(&copied) {
+    let is_read_from_end = match copied.open() {
         Ok(mut stream) => {
             let is_one =
                 |start: &[u8]| [PARQUET_MAGIC, FILE_MAGIC, ZIP_MAGIC].iter().any(|magic| start.starts_with(magic));
@@ -248,7 +202,7 @@ impl<'f> Source<'f> {
             }
             Err(error) => return Err(error),
         }
-        let mut stream = match ByteStream::open(file) {
+        let mut stream = match file.open() {
             Ok(stream) => stream,
             // Told again when it is looked at.
             Err(Error::Input { .. }) => return Ok(source),
@@ -310,7 +264,7 @@ impl<'f> Source<'f> {
             }
             Err(error) => {
                 look.refuse(error)?;
-                let bytes = if in_memory { start() } else { ByteStream::open(self.file) };
+                let bytes = if in_memory { start() } else { self.file.open() };
                 look.see_headers(bytes.and_then(|bytes| Reader::headers_of(bytes, self.file, &options)));
             }
         }
@@ -370,7 +324,7 @@ impl Source<'_> {
                 Ok(reader) => look.read(reader, options, limit, false)?,
                 Err(error) => {
                     look.refuse(error)?;
-                    let bytes = ByteStream::open(part);
+                    let bytes = part.open();
                     look.see_headers(bytes.and_then(|bytes| Reader::headers_of(bytes, part, options)));
                 }
             }

@@ -13,7 +13,9 @@ use arrow::ipc::reader::FileDecoder;
 use arrow::ipc::{Block, root_as_footer, root_as_message};
 use arrow::record_batch::RecordBatch;
 
-use super::ipc::{FILE_MAGIC, MAX_BATCH_BYTES, MAX_METADATA_BYTES, broken, packed_buffers, too_large, unpacked_bytes};
+use super::ipc_parts::{
+    FILE_MAGIC, MAX_BATCH_BYTES, MAX_METADATA_BYTES, broken, packed_buffers, too_large, unpacked_bytes,
+};
 use super::parquet_rows::guarded;
 use crate::error::{Error, Result, io_error};
 

@@ -6,10 +6,10 @@ use arrow::ipc::reader::StreamDecoder;
 use arrow::ipc::root_as_message;
 use arrow::record_batch::RecordBatch;
 
-use super::ipc::{MAX_BATCH_BYTES, MAX_METADATA_BYTES, broken, packed_buffers, too_large, unpacked_bytes};
+use super::batch::FileSummary;
+use super::ipc_parts::{MAX_BATCH_BYTES, MAX_METADATA_BYTES, broken, packed_buffers, too_large, unpacked_bytes};
 use super::packed::ByteStream;
 use super::parquet_rows::guarded;
-use super::reader::FileSummary;
 use crate::error::{Error, Result};
 
 /// What ends a stream.

@@ -11,8 +11,9 @@ use std::ops::Range;
 
 use jiter::{JiterError, LinePosition, Peek};
 
+use super::fault::Fault;
 use super::layout::{Layout, target_name};
-use super::rows::{Cell, Fault, Row, slot};
+use super::row::{Cell, Row, slot};
 use super::values::{end_members, start_member};
 use crate::json::{Reader, place_in, push_json_string, without_lone_surrogates};
 use crate::schema::{HeaderMatch, beaten_note, match_header};

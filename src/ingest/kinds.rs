@@ -5,8 +5,9 @@
 //! (HTML, XML, SQL) begin with words that no header has.
 
 use super::detect::{begins_row, json_shape};
+use super::formats::{Encoding, InputFormat};
 use super::printed::{self, PRINTED, PRINTED_HINT};
-use super::source::{Encoding, InputFormat, ReadOptions, SourceFile};
+use super::source::{ReadOptions, SourceFile};
 use crate::error::{Error, Place, Result};
 use crate::json::blanks;
 

@@ -1,7 +1,7 @@
 //! The headers of one input, matched and checked.
 
 use super::folders::FolderColumns;
-use super::rows::slot;
+use super::row::slot;
 use crate::error::{Error, Place, Result};
 use crate::json::push_json_string;
 use crate::schema::{COLUMNS, HeaderMatch, Headers, match_headers};

@@ -4,11 +4,12 @@
 //! an array (as spreadsheet services answer). A list is taken for names where all of it is texts and they name columns of ours. A list
 //! of ClickHouse's types behind the names is left out. Lists without names are refused, as nothing says what their values are.
 
-use super::convert::Converter;
+use super::converter::Converter;
 use super::cut::{Splitter, Window};
+use super::formats::InputFormat;
 use super::json::{ArraySplitter, LineSplitter};
 use super::layout::Layout;
-use super::source::{InputFormat, SourceFile};
+use super::source::SourceFile;
 use super::values::quoted;
 use crate::error::{Error, Place, Result};
 use crate::json::{blanks, value_length};

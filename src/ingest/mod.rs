@@ -5,13 +5,12 @@
 //! Records that cannot be stored come out beside the rows, and [`replay()`] reads one again. What becomes of the rows is
 //! decided by `run`.
 //!
-//! Inside: `packed` is bytes, `stream` is text, `cut` drives the splitters of `csv`, `json`, `pages` and `wrapped`, `layout` is matched
-//! headers, and `rows` has the rules that every format's values go through, with `time` and `values` for single ones. `sheets` and `avro`
+//! What goes from stage to stage is in `batch`, and what a file is read by in `converter`. Inside: `packed` is bytes, `stream` is text, `cut` drives the splitters of `csv`, `json`, `pages` and `wrapped`, `layout` is matched
+//! headers, `row` is a row of cells under them, and `rows` has the rules that every format's values go through, with `time` and `values` for single ones. `sheets` and `avro`
 //! make text of what is none, so that their records go the way of JSON's.
 
 #![cfg_attr(not(test), deny(clippy::indexing_slicing))]
 
-pub(crate) mod convert;
 pub(crate) mod expand;
 pub(crate) mod reader;
 pub(crate) mod replay;
@@ -23,7 +22,11 @@ mod arrow_json;
 pub(crate) mod attempts;
 mod avro;
 mod bare_words;
+mod batch;
 mod bytes;
+mod context;
+mod convert;
+mod converter;
 mod csv;
 mod cut;
 mod dates;
@@ -33,11 +36,14 @@ mod delimited;
 mod delta;
 mod detect;
 mod dialect;
+mod ends;
 mod erased;
 mod escaped;
 mod extended;
+mod fault;
 mod fingerprint;
 mod folders;
+mod formats;
 mod frames;
 mod gist;
 mod guess;
@@ -46,6 +52,7 @@ mod inner_variants;
 mod inspect;
 mod ipc;
 mod ipc_file;
+mod ipc_parts;
 mod ipc_stream;
 mod json;
 mod json_rows;
@@ -54,7 +61,10 @@ mod kinds;
 mod layout;
 mod lengths;
 mod lists;
+mod look;
 mod mapped;
+mod member;
+mod numbers;
 mod options;
 mod packed;
 mod pages;
@@ -65,10 +75,13 @@ mod places;
 mod presets;
 mod printed;
 mod quarantine;
+mod records_path;
 mod requarantine;
 mod resolve;
 mod rewrite;
+mod row;
 mod rows;
+mod rules;
 mod run;
 mod runs;
 mod same_id;
@@ -108,27 +121,30 @@ pub(crate) use fingerprint::KeyColumns;
 pub(crate) use keys::{KeyStore, PARTITIONS};
 pub(crate) use thinned::without_rows;
 
-pub use archive::Member;
-pub use convert::Converter;
+pub use batch::{Block, FileSummary, ReadBatch, Reject};
+pub use converter::Converter;
 pub use dates::{DateFormat, DatePattern};
-pub use delta::Delta;
 pub use dialect::{Declared, Escape};
 pub use expand::expand;
 pub use fingerprint::{content_hashes, session_hash};
-pub use inspect::{Inspection, Look, inspect};
+pub use formats::{Encoding, InputFormat};
+pub use inspect::{Inspection, inspect};
 pub use keys::{Key, RowPlace};
+pub use look::Look;
+pub use member::Member;
 pub use options::IngestOptions;
 pub use presets::{LOCALES, PRESETS};
-pub use reader::{Block, FileSummary, ReadBatch, Reader, Reject};
+pub use reader::Reader;
+pub use records_path::RecordsPath;
 pub use replay::replay;
 pub use requarantine::replay_quarantine;
 pub use resolve::{Outcome, Resolution, resolve};
 pub use run::ingest;
 pub use signs::{Sign, SignKind};
-pub use source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
+pub use source::Delta;
+pub use source::{ReadOptions, SourceFile, content_hash};
 pub use stage::{Limits, Progress};
 pub use time::day_of_date;
 pub use upkeep::{FANOUT_PROPERTY, MAX_ROWS_PROPERTY, UpkeepOptions, optimize, planned};
-pub use wrapped::RecordsPath;
 
 pub use crate::lake::ledger::{Counts, FileLedger, Ledger, Upkeep, Warning, Warnings};

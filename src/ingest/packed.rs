@@ -3,7 +3,6 @@
 //! Compression is told by the first bytes, never by the name: a `.gz` that a download tool has unpacked already reads all the
 //! same. Frames and members that follow each other are one input.
 
-use std::fs::File;
 use std::io::{BufReader, Read};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -13,7 +12,6 @@ use lzma_rust2::XzReader;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::frames::{JUNK, Lz4Frames, Members};
-use super::source::SourceFile;
 use crate::error::{Error, Place, Result, io_error};
 
 pub(super) const READ_BYTES: usize = 256 * 1024;
@@ -98,21 +96,6 @@ pub(super) struct ByteStream {
 }
 
 impl ByteStream {
-    /// Opens an input and tells its compression.
-    pub(super) fn open(file: &SourceFile) -> Result<Self> {
-        let input: Box<dyn Read + Send> = match (&file.path, &file.member) {
-            (None, _) => Box::new(std::io::stdin()),
-            (Some(path), Some(member)) => member.open(path, &file.name)?,
-            (Some(path), None) => {
-                if path.is_dir() {
-                    return Err(Error::input(Place::file(&file.name), "is a folder, not a file"));
-                }
-                Box::new(File::open(path).map_err(io_error(&file.name))?)
-            }
-        };
-        Self::new(input, &file.name)
-    }
-
     /// Reads from any source of bytes.
     pub(super) fn new(input: Box<dyn Read + Send>, name: &str) -> Result<Self> {
         let mut stored = Stored { input, looked_at: Vec::new(), hash: Box::new(Xxh3::new()), bytes: 0 };

@@ -25,8 +25,9 @@ use arrow::datatypes::{DataType, Date64Type, Field, FieldRef, Float64Type, Int32
 use arrow::record_batch::RecordBatch;
 
 use super::arrow_json::{display, interval_texts, per_second, push_json};
-use super::convert::Converter;
+use super::converter::Converter;
 use super::dialect::{Declared, quoted_null_mark};
+use super::fault::Fault;
 use super::inner_variants;
 use super::json_rows::Extra;
 use super::kinds::refuse_encrypted;
@@ -34,7 +35,8 @@ use super::layout::Layout;
 use super::mapped::Members;
 use super::parquet_footer::{intervals, is_encrypted, without_intervals};
 use super::parquet_types::{Leaves, Variants, look_through};
-use super::rows::{Cell, Fault, Row, RowBuilder, slot, word_of};
+use super::row::{Cell, Row, slot, word_of};
+use super::rows::RowBuilder;
 use super::values::{Json, end_members, start_member};
 use super::variant::VariantTexts;
 use crate::error::{Error, Place, Result};

@@ -2,7 +2,7 @@
 
 use super::cut::Window;
 use super::lists;
-use super::wrapped::{Key, NAME_KEYS, is_event, path_of, unescaped};
+use super::records_path::{Key, path_of};
 use crate::error::{Error, Place, Result};
 use crate::json::{blanks, key_at, value_length};
 use crate::schema::{COLUMNS, HeaderMatch, match_headers};
@@ -12,6 +12,26 @@ const SEARCHED_DEPTH: usize = 4;
 
 /// The types of values that DynamoDB writes as the key of each.
 const DYNAMO_TYPES: [&str; 10] = ["S", "N", "B", "BOOL", "NULL", "M", "L", "SS", "NS", "BS"];
+
+/// Keys under which the names of values stand that records give without them.
+pub(super) const NAME_KEYS: [&str; 5] = ["meta", "columns", "columnHeaders", "headers", "fields"];
+
+const EVENTS: [&str; 7] =
+    ["progress", "meta", "totals", "min", "max", "rows_before_limit_at_least", "rows_before_aggregation"];
+
+/// Returns whether a document is an event of ClickHouse's that holds no record, by its only key.
+pub(super) fn is_event(key: &str) -> bool {
+    EVENTS.contains(&key)
+}
+
+/// Returns a key as text.
+pub(super) fn unescaped(key: &[u8]) -> String {
+    let text = String::from_utf8_lossy(key);
+    if !key.contains(&b'\\') {
+        return text.into_owned();
+    }
+    serde_json::from_str(&format!("\"{text}\"")).unwrap_or_else(|_| text.into_owned())
+}
 
 /// What a document is that holds its records inside.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use super::dates::DateFormat;
 use super::dialect::{Declared, Escape};
-use super::source::InputFormat;
+use super::formats::InputFormat;
 
 /// The names of the presets, each with what writes such files. Those of spreadsheets are in [`LOCALES`] as well.
 pub const PRESETS: [(&str, &str); 18] = [

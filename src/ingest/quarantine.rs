@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BinaryViewBuilder, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 
-use super::reader::Reject;
+use super::batch::Reject;
 use crate::error::{Result, as_flags};
 use crate::schema;
 

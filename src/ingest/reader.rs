@@ -9,19 +9,19 @@ use std::fs::File;
 use std::io::{Seek, Write};
 use std::sync::Arc;
 
-use arrow::record_batch::RecordBatch;
-
-use super::Warnings;
 use super::applies::check;
 use super::avro::{self, AvroInput};
-use super::convert::Converter;
+use super::batch::{Block, FileSummary, Payload};
+use super::converter::Converter;
 use super::csv::CsvSplitter;
-use super::cut::{BLOCK_BYTES, Cutter, Splitter, TextBlock, Window};
+use super::cut::{BLOCK_BYTES, Cutter, Splitter, Window};
 use super::detect::{PARQUET_MAGIC, detect, is_json_name, promised};
 use super::dialect::Dialect;
 use super::folders::FolderColumns;
+use super::formats::{Encoding, InputFormat};
 use super::header::read_header;
-use super::ipc::{FILE_MAGIC, IpcInput};
+use super::ipc::IpcInput;
+use super::ipc_parts::FILE_MAGIC;
 use super::json::{ArraySplitter, LineSplitter};
 use super::json_rows::Extra;
 use super::kinds::{KIND_BYTES, Suspicion, is_ipc, mismatched, refuse_foreign, refuse_foreign_text, refuse_printed};
@@ -29,12 +29,12 @@ use super::layout::Layout;
 use super::lists;
 use super::packed::ByteStream;
 use super::pages::PageSplitter;
-use super::parquet_rows::{ParquetInput, RowsBlock};
+use super::parquet_rows::ParquetInput;
 use super::places;
-use super::rows::Rules;
+use super::rules::Rules;
 use super::sheets::{self, SheetInput};
 use super::signs::Sign;
-use super::source::{Encoding, InputFormat, ReadOptions, SourceFile, content_hash};
+use super::source::{ReadOptions, SourceFile, content_hash};
 use super::stream::TextStream;
 use super::wrapped::WrappedSplitter;
 use crate::error::{Error, Place, Result, io_error};
@@ -48,89 +48,6 @@ const CONTAINER_MAGIC: [u8; 8] = *b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1";
 
 /// Bytes before the list of streams of such a container that are looked at.
 const MAX_CONTAINER_BYTES: usize = 64 << 20;
-
-/// Rows of one block, converted.
-#[derive(Debug, Clone)]
-pub struct ReadBatch {
-    /// The file that the rows came from: of a Delta table a data file.
-    pub source: Arc<str>,
-    /// The good rows, in input order: the columns of [`crate::schema::stored_schema`] except `_content_hash`.
-    pub rows: RecordBatch,
-    /// The line of each good row in the file, from 1; for Parquet the row's number.
-    pub lines: Vec<u64>,
-    /// What could not be stored, in input order.
-    pub rejects: Vec<Reject>,
-    /// Oddities of the good rows. [`super::Warning::UnknownColumn`] is not among them: see `unknown_columns`.
-    pub warnings: Warnings,
-    /// The documented columns that the rows have, a bit each in the order of [`crate::schema::COLUMNS`].
-    pub columns_seen: u32,
-    /// Columns that are none of ours, as the input spells them. The batches of a file mostly name the same ones; the caller
-    /// unites them and counts.
-    pub unknown_columns: Vec<String>,
-    /// What a person should know of how columns were taken, a sentence each; the batches of a file mostly say the same.
-    pub notes: Vec<String>,
-    /// What [`super::replay()`] needs to know about the rejects of this batch, as a JSON object. Of files without pages all
-    /// batches have the one of [`Converter::context`].
-    pub context: Arc<str>,
-}
-
-/// A record that could not be stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Reject {
-    /// Line in the file, from 1; for Parquet the row's number, from 1.
-    pub line: Option<u64>,
-    /// Offset of the record in the decompressed file, in bytes; of text that was not UTF-8, in the text as UTF-8. `None` for
-    /// Parquet.
-    pub byte_offset: Option<u64>,
-    /// The column that is at fault, by its SQL name (or by its header, if it is none of ours), if one is.
-    pub column: Option<String>,
-    /// Why, in a few words.
-    pub reason: String,
-    /// The record's bytes as they came, as UTF-8 where the input was in another character set; a row of Parquet as a JSON
-    /// object. The first 64 KiB of a record over `max_record_bytes`.
-    pub raw: Vec<u8>,
-    /// Whether `raw` is not the whole record. Such a record cannot be replayed.
-    pub truncated: bool,
-    /// The flag that reads it, if one is known that does.
-    pub sign: Option<Box<Sign>>,
-}
-
-/// Whole records of a file, about 1 MiB of them, not yet converted.
-#[derive(Debug)]
-pub struct Block {
-    pub(super) payload: Payload,
-}
-
-#[derive(Debug)]
-pub(super) enum Payload {
-    Text(TextBlock),
-    Rows(RowsBlock),
-}
-
-impl Block {
-    /// Returns the number of records; as many rows and rejects come out of the converter.
-    pub fn record_count(&self) -> usize {
-        match &self.payload {
-            Payload::Text(block) => block.spans.len(),
-            Payload::Rows(block) => block.batch.num_rows(),
-        }
-    }
-}
-
-/// What is known of a file once it has been read.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct FileSummary {
-    /// Length in bytes, as stored.
-    pub bytes: u64,
-    /// 128-bit XXH3 of the bytes as stored, compression included.
-    pub content_hash: u128,
-    /// Columns of the file's header that are none of ours. Those of JSON objects and pages are in their batches only.
-    pub unknown_columns: Vec<String>,
-    /// What a person should know of the file as a whole, a sentence each.
-    pub notes: Vec<String>,
-    /// What of the file as a whole another dialect would explain.
-    pub signs: Vec<Sign>,
-}
 
 /// Reads one input.
 pub struct Reader {
@@ -165,7 +82,7 @@ impl Reader {
         } else if file.delta.is_some() {
             return Err(Error::input(Place::file(&file.name), "is a Delta table, a folder of files"));
         }
-        let mut reader = Self::from_stream(ByteStream::open(file)?, file, options)?;
+        let mut reader = Self::from_stream(file.open()?, file, options)?;
         reader.notes.extend(file.member.iter().filter_map(|member| member.note.clone()));
         Ok(reader)
     }

@@ -6,80 +6,22 @@
 
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::convert::Converter;
-use super::csv::{Cut, cut};
+use super::batch::{Block, Payload, ReadBatch};
+use super::context::Context;
+use super::converter::Converter;
+use super::csv::cut;
 use super::cut::{KEPT_BYTES, Span, TextBlock};
-use super::dialect::{Declared, Dialect};
+use super::dialect::Dialect;
+use super::ends::Cut;
 use super::folders::FolderColumns;
+use super::formats::{Encoding, InputFormat};
 use super::json_rows::Extra;
 use super::layout::Layout;
-use super::reader::{Block, Payload, ReadBatch};
-use super::rows::Rules;
-use super::source::{Encoding, InputFormat, ReadOptions};
+use super::rules::Rules;
+use super::source::ReadOptions;
 use super::stream::decode_record;
 use crate::error::{Error, Place, Result};
-use crate::lake::foreign::PartitionValue;
 use crate::schema::normalise;
-
-/// What a record needs beside itself to be read.
-#[derive(Debug, Serialize, Deserialize)]
-pub(super) struct Context {
-    source: String,
-    format: InputFormat,
-    encoding: Encoding,
-    time_zone: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    delimiter: Option<char>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line_end: Option<char>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    headers: Option<Vec<String>>,
-    /// The values that the log of a Delta table has of its file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    values: Option<Vec<PartitionValue>>,
-    #[serde(default, skip_serializing_if = "Declared::is_default")]
-    declared: Declared,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    no_end_days: Vec<i64>,
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    header_map: Vec<(String, String)>,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    keep_extra: bool,
-    /// What the user said when the file was read.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    exported_at_us: Option<i64>,
-    /// What holds for records that do not say.
-    default_exported_at_us: i64,
-}
-
-impl Context {
-    pub(super) fn of(converter: &Converter, layout: Option<&Layout>) -> Self {
-        let is_csv = matches!(converter.format, InputFormat::Csv | InputFormat::Tsv);
-        Self {
-            source: converter.rules.source.clone(),
-            format: converter.format,
-            encoding: converter.encoding,
-            time_zone: converter.rules.time_zone.name().to_owned(),
-            delimiter: is_csv.then(|| char::from(converter.dialect.delimiter)),
-            line_end: is_csv.then(|| char::from(converter.dialect.newline)),
-            headers: layout.map(|layout| layout.headers.names.clone()),
-            values: converter.rules.folders.told(),
-            declared: converter.declared.clone(),
-            no_end_days: converter.rules.no_end_days.clone(),
-            header_map: converter.header_map.clone(),
-            keep_extra: converter.rules.keep_extra,
-            exported_at_us: converter.rules.exported_at_us,
-            default_exported_at_us: converter.rules.default_exported_at_us,
-        }
-    }
-
-    pub(super) fn to_json(&self) -> String {
-        // Strings and numbers only: this cannot fail.
-        serde_json::to_string(self).unwrap_or_default()
-    }
-}
 
 /// Reads one quarantined record again, with the context it was stored with and under the options of now.
 ///

@@ -14,22 +14,20 @@
 
 use std::sync::Arc;
 
-use crate::zones::Tz;
 use arrow::array::{ArrayRef, Float64Builder, StringViewArray, StringViewBuilder, TimestampMicrosecondBuilder};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
-use super::dates::DateFormat;
-use super::dialect::Numbers;
 use super::extended::{Extended, extended};
-use super::folders::FolderColumns;
-use super::signs::Sign;
+use super::fault::Fault;
+use super::row::{Cell, Row, TIME_IN_WORKFLOW, position_of};
+use super::rules::Rules;
 use super::time::{Instant, day_of, is_plausible};
 use super::typed::{is_day_number, read_seconds, read_time};
 use super::values::{Json, SourcePhone, communication_type, quoted, same_phone, source_phone};
 use super::{Warning, Warnings};
 use crate::error::Result;
-use crate::schema::{COLUMNS, CONTENT_HASH, EXPORTED_AT, HeaderMatch, Kind, stored_schema};
+use crate::schema::{COLUMNS, CONTENT_HASH, EXPORTED_AT, Kind, stored_schema};
 
 const ACTION_DATA: usize = position_of("action_data");
 const COMMUNICATION_TYPE: usize = position_of("communication_type");
@@ -39,184 +37,6 @@ const SESSION_ID: usize = position_of("session_id");
 const PHONE_NUMBER: usize = position_of("source_details_phone_number");
 const SOURCE_DETAILS: usize = position_of("source_details");
 const STARTED_AT: usize = position_of("started_at");
-const TIME_IN_WORKFLOW: usize = position_of("time_in_workflow");
-
-/// Finds a column at compile time; a name that is none makes an index that does not compile.
-const fn position_of(name: &str) -> usize {
-    let mut index = 0;
-    while index < COLUMNS.len() {
-        let (a, b) = (COLUMNS[index].name.as_bytes(), name.as_bytes());
-        let mut same = a.len() == b.len();
-        let mut at = 0;
-        while same && at < a.len() {
-            same = a[at] == b[at];
-            at += 1;
-        }
-        if same {
-            return index;
-        }
-        index += 1;
-    }
-    usize::MAX
-}
-
-/// One value of an input, before its column's rules.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub(super) enum Cell<'a> {
-    /// The input has no such column.
-    #[default]
-    Absent,
-    /// Null.
-    Null,
-    /// Text. Empty is null.
-    Text(&'a str),
-    /// A number or truth value of JSON as its text, which means the same in every dialect.
-    Literal(&'a str),
-    /// A JSON object or array as its text, known to be JSON.
-    Nested(&'a str),
-    /// Microseconds since the Unix epoch.
-    Instant(i64),
-    /// Microseconds since 1970-01-01T00:00:00 on a local clock.
-    LocalInstant(i64),
-    /// A number.
-    Number(f64),
-}
-
-/// One row of an input.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Row<'a> {
-    cells: [Cell<'a>; COLUMNS.len()],
-    exported_at: Cell<'a>,
-    /// Whether time in workflow is in milliseconds.
-    milliseconds: bool,
-    /// Columns that are none of ours, as a JSON object.
-    pub(super) extra: Option<&'a str>,
-    /// Whether a field without quotes is a text that some tools write for null, and none is declared to be one.
-    pub(super) null_mark: bool,
-    /// Whether a field without quotes has escapes by backslashes, and none are declared.
-    pub(super) backslash: bool,
-    /// Whether a key stood twice in the record, so that a value was left out.
-    pub(super) repeated_key: bool,
-    /// Whether the record is JSON with half a surrogate pair in it.
-    pub(super) lone_surrogate: bool,
-}
-
-impl<'a> Row<'a> {
-    /// Puts a value where its header says.
-    pub(super) fn set(&mut self, target: HeaderMatch, cell: Cell<'a>) {
-        self.milliseconds |= target == HeaderMatch::TimeInWorkflowMilliseconds;
-        match slot(target) {
-            Some(EXPORTED_AT_SLOT) => self.exported_at = cell,
-            Some(index) => {
-                if let Some(slot) = self.cells.get_mut(index) {
-                    *slot = cell;
-                }
-            }
-            None => {}
-        }
-    }
-
-    /// Returns whether one of the row's texts is what some tools write for null, as `mark` tells it.
-    #[inline]
-    pub(super) fn has_mark(&self, mark: impl Fn(&str) -> Option<&'static str>) -> bool {
-        self.cells.iter().zip(&COLUMNS).any(|(cell, column)| match cell {
-            Cell::Text(text) => mark(text).is_some_and(|mark| is_mark_of(column.kind, mark)),
-            _ => false,
-        })
-    }
-
-    /// Returns the text that stands in a column, by its name.
-    pub(super) fn text_of(&self, column: Option<&str>) -> Option<&'a str> {
-        let index = COLUMNS.iter().position(|known| Some(known.name) == column)?;
-        match self.cells.get(index) {
-            Some(Cell::Text(text)) => Some(text),
-            Some(Cell::Number(number)) => word_of(*number),
-            _ => None,
-        }
-    }
-
-    /// Returns whether the input has no such column.
-    pub(super) fn is_absent(&self, target: HeaderMatch) -> bool {
-        match slot(target) {
-            Some(EXPORTED_AT_SLOT) => self.exported_at == Cell::Absent,
-            Some(index) => self.cells.get(index) == Some(&Cell::Absent),
-            None => false,
-        }
-    }
-}
-
-const EXPORTED_AT_SLOT: usize = COLUMNS.len();
-
-/// Returns a number for what a header fills, the same for headers that fill the same; below 16.
-pub(super) fn slot(target: HeaderMatch) -> Option<usize> {
-    match target {
-        HeaderMatch::Column(index) => Some(index),
-        HeaderMatch::TimeInWorkflowMilliseconds => Some(TIME_IN_WORKFLOW),
-        HeaderMatch::ExportedAt => Some(EXPORTED_AT_SLOT),
-        HeaderMatch::Unknown | HeaderMatch::LeftOut => None,
-    }
-}
-
-/// Why a record cannot be stored.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Fault {
-    /// The column at fault, if one is.
-    pub(super) column: Option<String>,
-    /// Why.
-    pub(super) reason: String,
-    /// What would read it, if that is known.
-    pub(super) sign: Option<Box<Sign>>,
-}
-
-impl Fault {
-    /// A fault of the record as a whole.
-    pub(super) fn record(reason: impl Into<String>) -> Self {
-        Self { column: None, reason: reason.into(), sign: None }
-    }
-
-    /// Names the flag that reads a text which stands for no value in the column at fault.
-    pub(super) fn explained_by_null(self, text: Option<&str>, is_quoted: bool) -> Self {
-        let known = text.filter(|_| self.sign.is_none()).and_then(|text| Sign::of_null(text, is_quoted));
-        match known {
-            Some(sign) => {
-                Self { reason: format!("{}; {} reads it", self.reason, sign.flag), sign: Some(Box::new(sign)), ..self }
-            }
-            None => self,
-        }
-    }
-
-    /// A fault of one column.
-    pub(super) fn column(column: impl Into<String>, reason: impl Into<String>) -> Self {
-        Self { column: Some(column.into()), reason: reason.into(), sign: None }
-    }
-}
-
-/// What the rules for values depend on.
-#[derive(Debug, Clone)]
-pub(super) struct Rules {
-    /// The zone of times that have none.
-    pub(super) time_zone: Tz,
-    /// The export time that the user gave; wins over the rows' own.
-    pub(super) exported_at_us: Option<i64>,
-    /// The export time of rows with none of their own.
-    pub(super) default_exported_at_us: i64,
-    /// The file's name for `_source`.
-    pub(super) source: String,
-    /// The columns in the names of the file's folders.
-    pub(super) folders: FolderColumns,
-    /// Whether folders' columns that are none of ours are kept.
-    pub(super) keep_extra: bool,
-    /// How numbers are written.
-    pub(super) numbers: Numbers,
-    /// How dates are written.
-    pub(super) dates: DateFormat,
-    /// Whether instants may be ISO 8601 beside a pattern: in sheets, whose cells have types, and in rows of typed columns that come back
-    /// out of the quarantine as JSON.
-    pub(super) iso_beside: bool,
-    /// Days, since the Unix epoch, that stand for no end.
-    pub(super) no_end_days: Vec<i64>,
-}
-
 enum ColumnBuilder {
     Text(StringViewBuilder),
     Time(TimestampMicrosecondBuilder),
@@ -413,21 +233,6 @@ fn json_text(cell: Cell<'_>) -> Option<&str> {
 
 fn is_null_word(text: &str) -> bool {
     text.len() < 64 && text.trim_ascii() == "null"
-}
-
-/// Names a number that is none.
-pub(super) fn word_of(number: f64) -> Option<&'static str> {
-    match number {
-        number if number.is_nan() => Some("NaN"),
-        f64::INFINITY => Some("Infinity"),
-        f64::NEG_INFINITY => Some("-Infinity"),
-        _ => None,
-    }
-}
-
-/// Returns whether a mark stands for null in a column of this kind and is not read as null anyway.
-pub(super) fn is_mark_of(kind: Kind, mark: &str) -> bool {
-    kind != Kind::Json || mark != "null"
 }
 
 /// Action Data may be a bare word such as `end`; what starts like JSON must be JSON there too.

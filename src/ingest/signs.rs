@@ -12,8 +12,9 @@ use std::sync::OnceLock;
 
 use super::dates::{DateFormat, DatePattern};
 use super::day_numbers::Epoch;
-use super::dialect::{Numbers, is_no_value};
-use super::rows::Rules;
+use super::dialect::is_no_value;
+use super::numbers::Numbers;
+use super::rules::Rules;
 use super::time::{is_abbreviation, is_plausible};
 use super::values::parse_number;
 use super::{Warning, Warnings};

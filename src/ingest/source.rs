@@ -3,15 +3,18 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::zones::Tz;
 use xxhash_rust::xxh3::Xxh3;
 
-use super::archive::Member;
-use super::delta::Delta;
 use super::dialect::Declared;
-use super::wrapped::RecordsPath;
-use crate::error::{Result, io_error};
+use super::formats::{Encoding, InputFormat};
+use super::member::Member;
+use super::packed::ByteStream;
+use super::records_path::RecordsPath;
+use crate::error::{Error, Place, Result, io_error};
+use crate::lake::foreign::LiveTable;
 
 /// One input, not yet opened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +33,35 @@ pub struct SourceFile {
     pub delta: Option<Delta>,
 }
 
+/// A Delta table among the inputs, or one of its data files.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Delta {
+    /// A folder whose log is not read yet.
+    Folder,
+    /// A table that cannot be read: why, and what helps.
+    Refused(String, Option<String>),
+    /// The newest version of a table.
+    Table(Arc<LiveTable>),
+    /// The data file at this position.
+    File(Arc<LiveTable>, usize),
+}
+
 impl SourceFile {
+    /// Opens an input and tells its compression.
+    pub(super) fn open(&self) -> Result<ByteStream> {
+        let input: Box<dyn Read + Send> = match (&self.path, &self.member) {
+            (None, _) => Box::new(std::io::stdin()),
+            (Some(path), Some(member)) => member.open(path, &self.name)?,
+            (Some(path), None) => {
+                if path.is_dir() {
+                    return Err(Error::input(Place::file(&self.name), "is a folder, not a file"));
+                }
+                Box::new(File::open(path).map_err(io_error(&self.name))?)
+            }
+        };
+        ByteStream::new(input, &self.name)
+    }
+
     /// Hashes the file as [`content_hash`] does, a member of an archive by what comes out of it, a Delta table by what makes it this version
     /// of it, or returns `None` where reading it would use it up (standard input, pipes).
     ///
@@ -67,47 +98,6 @@ fn hash_all(mut input: impl Read, name: impl AsRef<Path>) -> Result<u128> {
             Err(error) => return Err(io_error(name.as_ref())(error)),
         }
     }
-}
-
-/// The format of an input, after decompression.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum InputFormat {
-    /// Comma-separated, RFC 4180.
-    Csv,
-    /// Tab-separated, quoted as CSV is.
-    Tsv,
-    /// One JSON object a line.
-    Ndjson,
-    /// An array of JSON objects, or JSON objects after each other that need not keep to lines.
-    JsonArray,
-    /// `{columnHeaders:[…], records:[[…]]}`, one page or many after each other.
-    Pages,
-    /// Apache Parquet.
-    Parquet,
-    /// Arrow IPC, as a file (Feather of version 2 too) or as a stream.
-    Arrow,
-    /// A workbook of Excel 2007 and later.
-    Xlsx,
-    /// An OpenDocument spreadsheet.
-    Ods,
-    /// A folder with a Delta table, whose data files are Parquet.
-    Delta,
-    /// An Avro object container file.
-    Avro,
-}
-
-/// The character set of a text input.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Encoding {
-    /// UTF-8, with or without a byte order mark.
-    #[default]
-    Utf8,
-    /// UTF-16; the byte order mark decides, or else the zero of the first character, which is ASCII. Byte offsets then count the text as UTF-8.
-    Utf16,
-    /// Windows code page 1252. Byte offsets then count the text as UTF-8.
-    Cp1252,
 }
 
 /// How to read inputs; the same for every file of a run.

@@ -19,11 +19,12 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 
 use super::Warning;
-use super::convert::Converter;
+use super::batch::{Block, FileSummary, ReadBatch, Reject};
+use super::converter::Converter;
 use super::fingerprint::{KeyColumns, content_hashes};
 use super::keys::{KeyStore, RowPlace};
 use super::quarantine;
-use super::reader::{Block, FileSummary, ReadBatch, Reader, Reject};
+use super::reader::Reader;
 use super::runs::RunStore;
 use super::signs::{Signs, refusal};
 use super::source::{ReadOptions, SourceFile};

@@ -4,8 +4,8 @@
 
 use encoding_rs::{Decoder, DecoderResult, UTF_16BE, UTF_16LE, WINDOWS_1252};
 
+use super::formats::Encoding;
 use super::packed::{ByteStream, READ_BYTES};
-use super::source::Encoding;
 use crate::error::Result;
 
 /// A byte that UTF-8 never has: stands where the declared character set has no meaning for the bytes that came, so that the

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 
 use super::dates::DateFormat;
 use super::detect::begins_row;
-use super::dialect::{Declared, Escape};
+use super::dialect::{DELIMITERS, Declared, Escape};
+use super::formats::{Encoding, InputFormat};
 use super::guess;
-use super::inspect::Look;
+use super::look::Look;
 use super::printed;
+use super::records_path::RecordsPath;
 use super::signs::SignKind;
-use super::source::{Encoding, InputFormat, ReadOptions};
-use super::wrapped::RecordsPath;
+use super::source::ReadOptions;
 use super::{Warning, day_of_date};
 use crate::error::{Result, names_option};
 use crate::zones::Tz;
@@ -23,19 +24,6 @@ const LINES_BEFORE: u64 = 20;
 
 /// Days that stand for no end.
 const NO_ENDS: [&str; 4] = ["9999-12-31", "0001-01-01", "1900-01-01", "1970-01-01"];
-
-/// What may stand between fields, as --delimiter takes it.
-pub(super) const DELIMITERS: [(&str, u8); 9] = [
-    (",", b','),
-    (";", b';'),
-    ("|", b'|'),
-    ("tab", b'\t'),
-    (":", b':'),
-    ("^", b'^'),
-    ("~", b'~'),
-    (" ", b' '),
-    ("\\x01", 1),
-];
 
 /// Presets, each with what stands in no file of another dialect.
 const PRESETS: [(&str, &[u8]); 15] = [

@@ -2,10 +2,12 @@
 
 use super::dates::DateFormat;
 use super::day_numbers::{Epoch, local_of_number};
-use super::dialect::Numbers;
 use super::extended::{Extended, extended};
+use super::fault::Fault;
 use super::lengths::{LengthFault, parse_length};
-use super::rows::{Cell, Fault, Rules};
+use super::numbers::Numbers;
+use super::row::Cell;
+use super::rules::Rules;
 use super::signs::Sign;
 use super::time::{Instant, TimeFault, in_range, instant_of_number, parse_instant, resolve_local};
 use super::values::{parse_number, quoted};

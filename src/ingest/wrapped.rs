@@ -14,10 +14,11 @@ use super::folders::FolderColumns;
 use super::json::element;
 use super::layout::Layout;
 use super::lists;
-use super::places;
+use super::places::{self, NAME_KEYS, is_event, unescaped};
+use super::records_path::{Key, RecordsPath, path_of};
 use super::source::ReadOptions;
 use super::values::quoted;
-use crate::error::{Error, Place, Result};
+use crate::error::{Place, Result};
 use crate::json::{Scanner, blanks, key_at, value_length};
 
 /// Longest list of names that is looked at, in bytes; a longer one is taken for something else.
@@ -32,120 +33,8 @@ const LIST: &str = "no list";
 /// How many members of a document an error names.
 const NAMED_MEMBERS: usize = 12;
 
-/// Keys under which the names of values stand that records give without them.
-pub(super) const NAME_KEYS: [&str; 5] = ["meta", "columns", "columnHeaders", "headers", "fields"];
-
-/// Where in a JSON document its records are: a list below some keys, as `$.data` or `$.groups[*].items`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RecordsPath {
-    keys: Vec<Key>,
-}
-
 /// The key of a record among the events of ClickHouse's `…WithProgress` formats, and those of events that hold none.
 const EVENT_KEY: &str = "row";
-const EVENTS: [&str; 7] =
-    ["progress", "meta", "totals", "min", "max", "rows_before_limit_at_least", "rows_before_aggregation"];
-
-/// Returns whether a document is an event of ClickHouse's that holds no record, by its only key.
-pub(super) fn is_event(key: &str) -> bool {
-    EVENTS.contains(&key)
-}
-
-/// A step of a path.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Key {
-    name: String,
-    /// Whether a list stands under it, each of whose objects is gone into.
-    pub(super) each: bool,
-}
-
-impl Key {
-    pub(super) fn new(name: impl Into<String>) -> Self {
-        Self { name: name.into(), each: false }
-    }
-}
-
-impl RecordsPath {
-    /// Reads a path: `$.data`, `$.result.items`, `$["a key"]`, `$.groups[*].items`; the dollar may be left out, and so may `[*]` at the
-    /// end, since the list itself is meant.
-    ///
-    /// # Errors
-    /// What is none, or names one place in a list.
-    pub fn parse(text: &str) -> Result<Self> {
-        let none = || {
-            Error::usage(format!("⟨records⟩ {text:?} is not the place of a list")).with_hint(
-                "write the keys that lead to it, as ⟨records⟩ '$.data' or ⟨records⟩ '$.result[\"my items\"]'",
-            )
-        };
-        let trimmed = text.trim();
-        let mut rest = trimmed.strip_prefix('$').unwrap_or(trimmed);
-        let mut first = rest.len() == trimmed.len();
-        let mut keys = Vec::new();
-        while !rest.is_empty() {
-            if let Some(after) = rest.strip_prefix("[*]") {
-                // Documents may stand in an array anyway.
-                if let Some(key) = keys.last_mut() {
-                    let key: &mut Key = key;
-                    if std::mem::replace(&mut key.each, true) {
-                        return Err(none());
-                    }
-                }
-                rest = after;
-            } else if let Some(quoted) = rest.strip_prefix('[') {
-                let quote = quoted.chars().next().filter(|c| matches!(c, '"' | '\'')).ok_or_else(none)?;
-                let (key, after) = quoted.get(1..).and_then(|rest| rest.split_once(quote)).ok_or_else(none)?;
-                keys.push(Key::new(key));
-                rest = after.strip_prefix(']').ok_or_else(none)?;
-            } else {
-                let plain = match rest.strip_prefix('.') {
-                    Some(plain) => plain,
-                    None if first => rest,
-                    None => return Err(none()),
-                };
-                let (key, after) = plain.split_at(plain.find(['.', '[']).unwrap_or(plain.len()));
-                if key.is_empty() || key.contains(['*', '?', '@', '(', ']']) {
-                    return Err(none());
-                }
-                keys.push(Key::new(key));
-                rest = after;
-            }
-            first = false;
-        }
-        match keys.last_mut() {
-            Some(last) => last.each = false,
-            None => return Err(none()),
-        }
-        Ok(Self { keys })
-    }
-
-    /// Writes the first keys as a path, without the sign that each object of a list is meant at its end.
-    fn upto(&self, count: usize) -> String {
-        let path = path_of(self.keys.iter().take(count));
-        path.strip_suffix("[*]").map_or(path.clone(), str::to_owned)
-    }
-}
-
-impl std::fmt::Display for RecordsPath {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.upto(self.keys.len()))
-    }
-}
-
-/// Writes keys as a path that [`RecordsPath::parse`] reads.
-pub(super) fn path_of<'a>(keys: impl Iterator<Item = &'a Key>) -> String {
-    let mut path = "$".to_owned();
-    for Key { name: key, each } in keys {
-        let plain = !key.is_empty() && key.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-'));
-        match (plain, key.contains('"')) {
-            (true, _) => path.push_str(&format!(".{key}")),
-            (false, false) => path.push_str(&format!("[\"{key}\"]")),
-            (false, true) => path.push_str(&format!("['{key}']")),
-        }
-        path.push_str(if *each { "[*]" } else { "" });
-    }
-    path
-}
-
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     /// Between documents.
@@ -495,15 +384,6 @@ impl Splitter for WrappedSplitter {
     fn skip(&mut self, bytes: &[u8]) -> Option<usize> {
         self.scanner.feed(bytes)
     }
-}
-
-/// Returns a key as text.
-pub(super) fn unescaped(key: &[u8]) -> String {
-    let text = String::from_utf8_lossy(key);
-    if !key.contains(&b'\\') {
-        return text.into_owned();
-    }
-    serde_json::from_str(&format!("\"{text}\"")).unwrap_or_else(|_| text.into_owned())
 }
 
 /// Says what a value is, in a few words.

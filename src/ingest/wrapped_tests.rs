@@ -3,7 +3,7 @@
 use arrow::array::AsArray;
 
 use super::format_tests::{options, read_with};
-use super::wrapped::RecordsPath;
+use super::records_path::RecordsPath;
 use super::{ReadOptions, replay};
 use crate::error::Error;
 

@@ -5,8 +5,9 @@
 //! entry above it, which is how a description runs over several lines and how a parameter is described. Keys that nobody
 //! knows are kept: reports have more of them than a query needs.
 
-use super::parameters::{DefaultText, Parameter, ParameterType};
+use super::parameters::{DefaultText, Parameter};
 use super::source::{Spot, sql_error};
+use super::value::ParameterType;
 use super::{names, value};
 use crate::error::{Result, SqlError};
 

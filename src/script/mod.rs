@@ -50,8 +50,9 @@ pub use files::{read_file, share_out, sql_files};
 pub use header::{Entry, Header};
 pub use moment::Clock;
 pub use names::did_you_mean;
-pub use parameters::{DefaultText, Parameter, ParameterType, bind, bind_for_plan};
+pub use parameters::{DefaultText, Parameter, bind, bind_for_plan};
 pub use split::Statement;
+pub use value::ParameterType;
 
 /// A SQL file, taken apart.
 #[derive(Debug, Clone)]

@@ -10,11 +10,88 @@ use datafusion::common::ScalarValue;
 use serde_json::Value;
 
 use super::moment::{Clock, Moment};
-use super::parameters::ParameterType;
 use crate::functions::parse_duration;
 
 /// The time zone of the lake's timestamps.
 const UTC: &str = "UTC";
+
+/// The type of a parameter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ParameterType {
+    /// Any text.
+    Text,
+    /// A whole number of 64 bits.
+    Integer,
+    /// A finite number of 64 bits.
+    Float,
+    /// True or false.
+    Boolean,
+    /// A calendar day; relative dates are counted in the clock's time zone.
+    Date,
+    /// An instant, in microseconds UTC as the lake's timestamps are; local times are read in the clock's time zone.
+    Timestamp,
+    /// A length of time in seconds, a float as time_in_workflow is.
+    Duration,
+    /// A list of texts, for `= any($name)`.
+    TextList,
+}
+
+impl ParameterType {
+    /// Every type.
+    pub const ALL: [Self; 8] = [
+        Self::Text,
+        Self::Integer,
+        Self::Float,
+        Self::Boolean,
+        Self::Date,
+        Self::Timestamp,
+        Self::Duration,
+        Self::TextList,
+    ];
+
+    /// Returns the name that headers and messages use.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Integer => "integer",
+            Self::Float => "float",
+            Self::Boolean => "boolean",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp",
+            Self::Duration => "duration",
+            Self::TextList => "text[]",
+        }
+    }
+
+    /// Finds a type by its name or a usual SQL name of it, in any case.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Some(match name.to_lowercase().as_str() {
+            "text" | "string" | "varchar" => Self::Text,
+            "integer" | "int" | "bigint" => Self::Integer,
+            "float" | "double" | "real" | "number" | "numeric" => Self::Float,
+            "boolean" | "bool" => Self::Boolean,
+            "date" => Self::Date,
+            "timestamp" | "timestamptz" | "datetime" => Self::Timestamp,
+            "duration" | "interval" => Self::Duration,
+            "text[]" | "texts" | "list" => Self::TextList,
+            _ => return None,
+        })
+    }
+
+    /// Returns a value to show in hints.
+    pub(super) const fn example(self) -> &'static str {
+        match self {
+            Self::Text => "…",
+            Self::Integer => "20",
+            Self::Float => "0.5",
+            Self::Boolean => "true",
+            Self::Date => "2026-03-01",
+            Self::Timestamp => "2026-03-01T09:00:00Z",
+            Self::Duration => "90s",
+            Self::TextList => "a,b",
+        }
+    }
+}
 
 /// Makes the null of a type.
 pub(super) fn null(kind: ParameterType) -> ScalarValue {

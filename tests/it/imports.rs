@@ -188,6 +188,177 @@ fn no_module_names_one_that_it_may_not() {
     assert!(wrong.is_empty(), "{}\nsee docs/architecture.md, \"Who may import whom\"", wrong.join("\n"));
 }
 
+/// Files that name each other in a circle, and what holds them together; no others may.
+const CIRCLES: &[(&[&str], &str)] = &[
+    (&["json/block", "json/paths", "json/skim"], "a walk of one pass, by blocks of bytes"),
+    (
+        &["shred/computed", "shred/document", "shred/elements", "shred/leaf", "shred/manifest", "shred/pools"],
+        "leaves are named by the paths that the walk finds",
+    ),
+    (
+        &[
+            "lake/claims",
+            "lake/compacted",
+            "lake/damage",
+            "lake/deletions",
+            "lake/footer",
+            "lake/history",
+            "lake/ids",
+            "lake/read",
+            "lake/snapshot",
+            "lake/table",
+        ],
+        "a table reads its log, which names the files of the table",
+    ),
+    (&["engine/config", "engine/series"], "a session computes what the arguments of its series say"),
+    (&["functions/json/calls", "functions/json/plain"], "a function of the table is asked what the table says of it"),
+    (&["report/redact/key", "report/redact/phone"], "phone numbers are masked by the key that masks them"),
+    (
+        &["generate/content", "generate/odd", "generate/session", "generate/shape"],
+        "what is odd of a session is drawn with it",
+    ),
+];
+
+/// Lists the paths that code names from `crate` or `super` on, groups taken apart: `["super", "csv", "Fields"]`.
+fn paths_in(code: &str) -> Vec<Vec<&str>> {
+    let mut paths = Vec::new();
+    for prefix in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(prefix) {
+            let before = code[..at].chars().next_back();
+            if !before.is_some_and(|c| c.is_alphanumeric() || matches!(c, '_' | '$' | ':')) {
+                expand(&code[at..], &mut Vec::new(), &mut paths);
+            }
+        }
+    }
+    paths
+}
+
+/// Adds the paths that a tree of names begins with.
+fn expand<'a>(tree: &'a str, before: &mut Vec<&'a str>, paths: &mut Vec<Vec<&'a str>>) {
+    let depth = before.len();
+    let mut rest = tree.trim_start();
+    loop {
+        let end = rest.find(|c: char| !c.is_alphanumeric() && c != '_').unwrap_or(rest.len());
+        if end > 0 {
+            before.push(&rest[..end]);
+        }
+        match rest[end..].strip_prefix("::") {
+            Some(group) if group.starts_with('{') => {
+                items_of(&group[1..]).into_iter().for_each(|item| expand(item, before, paths));
+                break;
+            }
+            Some(next) if end > 0 => rest = next,
+            _ => {
+                paths.push(before.clone());
+                break;
+            }
+        }
+    }
+    before.truncate(depth);
+}
+
+/// Returns the file that an item is from: the one of the longest part of its path, or the one that this hands it on from.
+fn file_of(path: &[String], codes: &BTreeMap<Vec<String>, String>) -> Option<Vec<String>> {
+    let module = (1..=path.len()).rev().map(|count| &path[..count]).find(|part| codes.contains_key(*part))?;
+    let Some(item) = path.get(module.len()) else { return Some(module.to_vec()) };
+    for (at, _) in codes[module].match_indices("pub").filter(|(at, _)| *at == 0 || codes[module][..*at].ends_with('\n'))
+    {
+        let line = codes[module][at..].split(';').next().unwrap_or_default();
+        let Some((_, tree)) = line.split_once(" use ") else { continue };
+        let mut found = Vec::new();
+        expand(tree, &mut Vec::new(), &mut found);
+        if let Some(from) = found.iter().find(|names| names.last() == Some(&item.as_str())) {
+            let from = module.iter().cloned().chain(from.iter().map(|name| (*name).to_owned())).collect::<Vec<_>>();
+            let inside = (module.len() + 1..from.len()).rev().map(|count| &from[..count]);
+            return inside.into_iter().find(|part| codes.contains_key(*part)).or(Some(module)).map(<[String]>::to_vec);
+        }
+    }
+    Some(module.to_vec())
+}
+
+/// Lists which files name which, without those that one is in the folder of.
+fn files_named() -> BTreeMap<String, BTreeSet<String>> {
+    let sources = sources();
+    let of_library = sources.iter().filter(|source| !matches!(source.module.as_str(), "main" | "lib"));
+    let codes: BTreeMap<Vec<String>, String> = of_library
+        .filter(|source| !is_test_file(&source.path))
+        .map(|source| {
+            let path = source.path.trim_end_matches(".rs").trim_end_matches("/mod");
+            (path.split('/').map(str::to_owned).collect(), source.code.clone())
+        })
+        .collect();
+    let named = |(module, code): (&Vec<String>, &String)| {
+        let absolute = |path: Vec<&str>| {
+            let ups = path.iter().take_while(|name| **name == "super").count();
+            let base = if ups > 0 { module.get(..module.len().checked_sub(ups)?)? } else { &[] };
+            let rest = path.iter().skip(ups.max(1)).map(|name| (*name).to_owned());
+            file_of(&base.iter().cloned().chain(rest).collect::<Vec<_>>(), &codes)
+        };
+        let is_apart = |file: &Vec<String>| !file.starts_with(module) && !module.starts_with(file);
+        let files = paths_in(code).into_iter().filter_map(absolute).filter(is_apart);
+        (module.join("/"), files.map(|file| file.join("/")).collect())
+    };
+    codes.iter().map(named).collect()
+}
+
+/// Returns all that is reached from a file.
+fn reached<'a>(from: &'a str, named: &'a BTreeMap<String, BTreeSet<String>>) -> BTreeSet<&'a str> {
+    let (mut reached, mut next) = (BTreeSet::new(), vec![from]);
+    while let Some(file) = next.pop() {
+        for other in named.get(file).into_iter().flatten() {
+            if reached.insert(other.as_str()) {
+                next.push(other);
+            }
+        }
+    }
+    reached
+}
+
+#[test]
+fn no_files_name_each_other_in_a_circle_but_those_that_are_listed() {
+    let named = files_named();
+    let reached: BTreeMap<&str, BTreeSet<&str>> =
+        named.keys().map(|file| (file.as_str(), reached(file, &named))).collect();
+    let circles: BTreeSet<Vec<&str>> = reached
+        .iter()
+        .filter(|(file, others)| others.contains(*file))
+        .map(|(file, others)| others.iter().copied().filter(|other| reached[other].contains(file)).collect())
+        .collect();
+    let listed: BTreeSet<Vec<&str>> = CIRCLES.iter().map(|(files, _)| files.to_vec()).collect();
+    let told = |circles: BTreeSet<&Vec<&str>>| -> Vec<String> {
+        let names = |file: &str, circle: &[&str]| {
+            let others = named[file].iter().filter(|other| circle.contains(&other.as_str()));
+            format!("    {file} names {}", others.cloned().collect::<Vec<_>>().join(", "))
+        };
+        circles.iter().map(|it| it.iter().map(|file| names(file, it)).collect::<Vec<_>>().join("\n")).collect()
+    };
+    let new = told(circles.difference(&listed).collect());
+    assert!(new.is_empty(), "files name each other in a circle: move what both need below both\n{}", new.join("\n\n"));
+    assert_eq!(listed.difference(&circles).collect::<Vec<_>>(), Vec::<&Vec<&str>>::new(), "take them out of CIRCLES");
+}
+
+#[test]
+fn paths_are_taken_apart_and_items_are_found_where_they_are_from() {
+    let code = "use super::{a::B, c::{self, d::E}};\nlet x = crate::f::g(super::super::h);";
+    let mut paths = paths_in(code);
+    paths.sort();
+    let expected: [&[&str]; 5] = [
+        &["crate", "f", "g"],
+        &["super", "a", "B"],
+        &["super", "c", "d", "E"],
+        &["super", "c", "self"],
+        &["super", "super", "h"],
+    ];
+    assert_eq!(paths, expected);
+    let owned = |path: &str| path.split('/').map(str::to_owned).collect::<Vec<_>>();
+    let codes =
+        [("a", "pub use b::{C, D};\n"), ("a/b", ""), ("a/e", "")].map(|(file, code)| (owned(file), code.to_owned()));
+    let codes = codes.into();
+    for (path, file) in [("a/C", "a/b"), ("a/X", "a"), ("a/e/Y", "a/e")] {
+        assert_eq!(file_of(&owned(path), &codes), Some(owned(file)), "{path}");
+    }
+}
+
 /// Lists what each module names, but `error`.
 fn imports() -> BTreeMap<String, BTreeSet<String>> {
     let mut imports: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();

@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
     WindowType,
 };
 
-use super::syntax::{any_character, is_named};
+use super::words::{any_character, is_named};
 
 /// Puts what a window is made of in the place of its name, inside of other windows too: `over (w order by x)`.
 pub(super) fn name_windows(select: &mut Select) -> ControlFlow<String> {

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Select, VisitMut, VisitorMut,
 };
 
-use super::syntax::call;
+use super::words::call;
 
 /// Rewrites the calls of a select list and of HAVING.
 pub(super) fn tell(select: &mut Select) {

@@ -15,6 +15,7 @@ mod mixed;
 mod syntax;
 mod unnamed;
 mod window;
+mod words;
 mod zone_calls;
 mod zones;
 

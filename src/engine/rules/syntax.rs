@@ -12,11 +12,11 @@ use datafusion::error::Result;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, CaseWhen, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, FunctionArg,
-    FunctionArgExpr, FunctionArguments, Ident, LimitClause, ObjectName, Query, Select, SelectItem, SetExpr,
-    SetOperator, SetQuantifier, UnaryOperator, Value, VisitMut, VisitorMut,
+    self, BinaryOperator, CaseWhen, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, LimitClause, Query,
+    Select, SelectItem, SetExpr, SetOperator, SetQuantifier, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
+use super::words::{any_character, call, is_named, number};
 use super::{aggregates, apart, functions, unnamed};
 
 /// Brings a statement into DataFusion's syntax.
@@ -308,17 +308,6 @@ fn negated_base(expr: Expr) -> Expr {
     }
 }
 
-/// Lets `.` of a pattern be a newline too.
-pub(super) fn any_character(pattern: &mut Expr) {
-    if let Expr::Value(value) = pattern
-        && let Value::SingleQuotedString(text) | Value::EscapedStringLiteral(text) = &mut value.value
-        && text.contains('.')
-        && !text.starts_with("(?")
-    {
-        text.insert_str(0, "(?s)");
-    }
-}
-
 fn equal_rows(left: &[Expr], right: &[Expr]) -> Expr {
     let equal = left
         .iter()
@@ -397,30 +386,4 @@ fn nested(expr: Expr) -> Expr {
 
 fn not(expr: Expr) -> Expr {
     Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) }
-}
-
-pub(super) fn number(text: &str) -> Expr {
-    Expr::value(Value::Number(text.to_owned(), false))
-}
-
-pub(super) fn is_named(function: &ast::Function, name: &str) -> bool {
-    matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|ident| ident.value.eq_ignore_ascii_case(name)))
-}
-
-/// Calls a function.
-pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
-    Expr::Function(ast::Function {
-        name: ObjectName::from(vec![Ident::new(name)]),
-        uses_odbc_syntax: false,
-        parameters: FunctionArguments::None,
-        args: FunctionArguments::List(ast::FunctionArgumentList {
-            duplicate_treatment: None,
-            args: args.into_iter().map(|arg| FunctionArg::Unnamed(FunctionArgExpr::Expr(arg))).collect(),
-            clauses: Vec::new(),
-        }),
-        filter: None,
-        null_treatment: None,
-        over: None,
-        within_group: Vec::new(),
-    })
 }

@@ -22,7 +22,7 @@ use super::folders::FolderColumns;
 use super::json_rows::Extra;
 use super::layout::Layout;
 use super::packed::{ByteStream, XZ_MEMORY_KIB, guarded};
-use super::rows::slot;
+use super::row::slot;
 use super::source::ReadOptions;
 use crate::error::{Error, Place, Result};
 use crate::schema::HeaderMatch;

@@ -7,7 +7,8 @@ use std::sync::Arc;
 
 use zip::CompressionMethod;
 
-use super::super::archive::{MAX_MEMBERS, unpacked};
+use super::super::archive::MAX_MEMBERS;
+use super::super::member::unpacked;
 use super::super::parquet_rows::guarded;
 use super::xml::Xml;
 use crate::error::{Error, Place, Result};
