@@ -8,16 +8,15 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef, Int64Type};
+use arrow::datatypes::{DataType, Int64Type};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::functions::string;
 use datafusion::functions::unicode;
 use datafusion::functions_nested::range::{gen_series_udf, range_udf};
 use datafusion::functions_nested::repeat::array_repeat_udf;
-use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
+
+use super::instead::{Instead, function};
 
 /// Bytes that a function may make of the rows of one batch.
 const MOST_BYTES: u128 = 256 << 20;
@@ -45,6 +44,10 @@ struct Bounded {
 
 /// Lists the functions, which stand in for those of DataFusion under their names.
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
+    bounded().map(function).to_vec()
+}
+
+fn bounded() -> [Bounded; 6] {
     [
         (string::repeat(), Length::Times),
         (unicode::lpad(), Length::Padded),
@@ -53,54 +56,25 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
         (gen_series_udf(), Length::Series),
         (range_udf(), Length::Series),
     ]
-    .map(|(stock, length)| Arc::new(ScalarUDF::new_from_impl(Bounded { stock, length })))
-    .to_vec()
+    .map(|(stock, length)| Bounded { stock, length })
 }
 
-impl ScalarUDFImpl for Bounded {
-    fn name(&self) -> &str {
-        self.stock.name()
+impl Instead for Bounded {
+    fn stock(&self) -> &Arc<ScalarUDF> {
+        &self.stock
     }
 
-    fn aliases(&self) -> &[String] {
-        self.stock.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.stock.signature()
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.stock.return_type(types)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.stock.return_field_from_args(args)
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        self.stock.coerce_types(types)
-    }
-
-    fn simplify(&self, args: Vec<Expr>, info: &SimplifyContext) -> Result<ExprSimplifyResult> {
-        self.stock.simplify(args, info)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         let bytes = self.bytes(&args.args, args.number_rows)?;
         if bytes > MOST_BYTES {
             return exec_err!(
                 "{} would make {} MB at once, and {} MB are the most; hint: make shorter values, or of fewer rows",
-                self.name(),
+                self.stock.name(),
                 bytes >> 20,
                 MOST_BYTES >> 20
             );
         }
         self.stock.invoke_with_args(args)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.stock.documentation()
     }
 }
 
@@ -203,10 +177,10 @@ mod tests {
 
     #[test]
     fn what_a_call_would_make_is_known_before_it_is_made() {
-        let functions = all();
+        let functions = bounded();
         let bytes = |name: &str, args: Vec<ColumnarValue>, rows: usize| {
-            let function = functions.iter().find(|function| function.name() == name).unwrap();
-            function.inner().downcast_ref::<Bounded>().unwrap().bytes(&args, rows).unwrap()
+            let function = functions.iter().find(|function| function.stock.name() == name).unwrap();
+            function.bytes(&args, rows).unwrap()
         };
         let number = |value: i64| ColumnarValue::Scalar(ScalarValue::Int64(Some(value)));
         let text = |value: &str| ColumnarValue::Scalar(ScalarValue::from(value));

@@ -1,8 +1,7 @@
 //! The frame of our SQL functions: what DataFusion asks of one, as data.
 //!
 //! A [`Function`] says what a function is called, takes, gives and computes; the node around it, the one `ScalarUDFImpl` of them all,
-//! answers DataFusion. A function that stands around one of DataFusion's implements that trait itself, since it hands on what the other
-//! says.
+//! answers DataFusion. What stands in for one of DataFusion's is in the frame of [`instead`](super::instead).
 
 use std::hash::{Hash, Hasher};
 use std::sync::{Arc, LazyLock};

@@ -15,6 +15,7 @@ mod duration;
 mod email_domain;
 pub(crate) mod extremes;
 pub(crate) mod frame;
+mod instead;
 pub(crate) mod interval;
 mod json;
 mod mask_email;

@@ -10,13 +10,12 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
-use arrow::datatypes::{DataType, FieldRef, Float64Type};
+use arrow::datatypes::{DataType, Float64Type};
 use datafusion::common::{Result, ScalarValue, internal_err};
-use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
-use datafusion::logical_expr::utils::AggregateOrderSensitivity;
-use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, ReversedUDAF, SetMonotonicity, Signature,
-};
+use datafusion::logical_expr::function::AccumulatorArgs;
+use datafusion::logical_expr::{Accumulator, AggregateUDF};
+
+use crate::functions::instead::{InsteadOfAggregate, aggregate};
 
 /// What is computed of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -50,39 +49,15 @@ pub fn of_frames(stock: &Arc<AggregateUDF>, data_type: &DataType) -> Option<Arc<
         "stddev_pop" => Measure::PopulationDeviation,
         _ => return None,
     };
-    Some(Arc::new(AggregateUDF::new_from_impl(OfFrames { stock: Arc::clone(stock), measure })))
+    Some(aggregate(OfFrames { stock: Arc::clone(stock), measure }))
 }
 
-impl AggregateUDFImpl for OfFrames {
-    fn name(&self) -> &str {
-        self.stock.name()
+impl InsteadOfAggregate for OfFrames {
+    fn stock(&self) -> &Arc<AggregateUDF> {
+        &self.stock
     }
 
-    fn aliases(&self) -> &[String] {
-        self.stock.aliases()
-    }
-
-    fn signature(&self) -> &Signature {
-        self.stock.signature()
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.stock.return_type(types)
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        self.stock.coerce_types(types)
-    }
-
-    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        self.stock.accumulator(args)
-    }
-
-    fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
-        self.stock.inner().state_fields(args)
-    }
-
-    fn create_sliding_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+    fn sliding(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
         if args.is_distinct || *args.return_field.data_type() != DataType::Float64 {
             return self.stock.inner().create_sliding_accumulator(args);
         }
@@ -90,22 +65,6 @@ impl AggregateUDFImpl for OfFrames {
             Measure::Sum => Box::new(Frame::<Total> { measure: self.measure, ..Frame::default() }),
             _ => Box::new(Frame::<Spread> { measure: self.measure, ..Frame::default() }),
         })
-    }
-
-    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
-        self.stock.order_sensitivity()
-    }
-
-    fn reverse_expr(&self) -> ReversedUDAF {
-        ReversedUDAF::Identical
-    }
-
-    fn set_monotonicity(&self, data_type: &DataType) -> SetMonotonicity {
-        self.stock.inner().set_monotonicity(data_type)
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.stock.documentation()
     }
 }
 

@@ -20,10 +20,11 @@ use datafusion::functions_aggregate::percentile_cont::percentile_cont_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{
-    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, Documentation, EmitTo, GroupsAccumulator, Signature,
-    TypeSignature, Volatility,
+    Accumulator, AggregateUDF, AggregateUDFImpl, ColumnarValue, Documentation, EmitTo, GroupsAccumulator, ReversedUDAF,
+    Signature, TypeSignature, Volatility,
 };
 
+use crate::functions::instead::{InsteadOfAggregate, aggregate};
 use crate::functions::interval::is_interval;
 
 /// Lists the aggregates.
@@ -32,7 +33,7 @@ pub(super) fn ordered_sets() -> Vec<Arc<AggregateUDF>> {
     let discrete = Signature::any(2, Volatility::Immutable);
     let mode = Signature::one_of(vec![TypeSignature::Any(1)], Volatility::Immutable);
     vec![
-        Arc::new(AggregateUDF::new_from_impl(continuous)),
+        aggregate(continuous),
         Arc::new(AggregateUDF::new_from_impl(Chosen { choice: Choice::Percentile, signature: discrete })),
         Arc::new(AggregateUDF::new_from_impl(Chosen { choice: Choice::Mode, signature: mode })),
     ]
@@ -65,21 +66,25 @@ struct Continuous {
     stock: Arc<AggregateUDF>,
 }
 
-impl AggregateUDFImpl for Continuous {
-    fn name(&self) -> &str {
-        self.stock.name()
+impl InsteadOfAggregate for Continuous {
+    fn stock(&self) -> &Arc<AggregateUDF> {
+        &self.stock
     }
 
-    fn aliases(&self) -> &[String] {
-        self.stock.aliases()
+    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        Ok(Box::new(Group { values: Vec::new(), place: Place::of(&args)? }))
     }
 
-    fn signature(&self) -> &Signature {
-        self.stock.signature()
+    fn sliding(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
+        self.accumulator(args)
     }
 
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.stock.return_type(types)
+    fn has_groups(&self, args: AccumulatorArgs<'_>) -> bool {
+        !args.is_distinct
+    }
+
+    fn groups(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
+        Ok(Box::new(Groups { groups: Vec::new(), bytes: 0, place: Place::of(&args)? }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
@@ -87,28 +92,12 @@ impl AggregateUDFImpl for Continuous {
         Ok(vec![Arc::new(Field::new_list(format_state_name(args.name, "values"), item, true))])
     }
 
-    fn accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn Accumulator>> {
-        Ok(Box::new(Group { values: Vec::new(), place: Place::of(&args)? }))
-    }
-
-    fn groups_accumulator_supported(&self, args: AccumulatorArgs<'_>) -> bool {
-        !args.is_distinct
-    }
-
-    fn create_groups_accumulator(&self, args: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Groups { groups: Vec::new(), bytes: 0, place: Place::of(&args)? }))
-    }
-
     fn order_sensitivity(&self) -> AggregateOrderSensitivity {
         AggregateOrderSensitivity::Insensitive
     }
 
-    fn supports_within_group_clause(&self) -> bool {
-        true
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.stock.documentation()
+    fn reversed(&self) -> ReversedUDAF {
+        ReversedUDAF::NotSupported
     }
 }
 

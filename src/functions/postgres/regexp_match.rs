@@ -10,12 +10,12 @@ use std::sync::Arc;
 use ::regex::Regex;
 use arrow::array::{Array, ArrayRef, AsArray, ListBuilder, StringBuilder};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, FieldRef};
+use arrow::datatypes::DataType;
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::functions::regex;
-use datafusion::logical_expr::{
-    ColumnarValue, Documentation, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature,
-};
+use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
+
+use crate::functions::instead::{self, Instead};
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct RegexpMatch {
@@ -24,31 +24,15 @@ struct RegexpMatch {
 
 /// The function, which stands in for DataFusion's.
 pub fn function() -> Arc<ScalarUDF> {
-    Arc::new(ScalarUDF::new_from_impl(RegexpMatch { stock: regex::regexp_match() }))
+    instead::function(RegexpMatch { stock: regex::regexp_match() })
 }
 
-impl ScalarUDFImpl for RegexpMatch {
-    fn name(&self) -> &str {
-        self.stock.name()
+impl Instead for RegexpMatch {
+    fn stock(&self) -> &Arc<ScalarUDF> {
+        &self.stock
     }
 
-    fn signature(&self) -> &Signature {
-        self.stock.signature()
-    }
-
-    fn return_type(&self, types: &[DataType]) -> Result<DataType> {
-        self.stock.return_type(types)
-    }
-
-    fn return_field_from_args(&self, args: ReturnFieldArgs<'_>) -> Result<FieldRef> {
-        self.stock.return_field_from_args(args)
-    }
-
-    fn coerce_types(&self, types: &[DataType]) -> Result<Vec<DataType>> {
-        self.stock.coerce_types(types)
-    }
-
-    fn invoke_with_args(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
         if !has_groups(&args.args) {
             return self.stock.invoke_with_args(args);
         }
@@ -61,10 +45,6 @@ impl ScalarUDFImpl for RegexpMatch {
             true => ColumnarValue::Scalar(ScalarValue::try_from_array(&found, 0)?),
             false => ColumnarValue::Array(found),
         })
-    }
-
-    fn documentation(&self) -> Option<&Documentation> {
-        self.stock.documentation()
     }
 }
 

@@ -1,15 +1,13 @@
 //! `local_hour(ts, zone)`: the hour of the day that the zone's clocks show.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use arrow::array::Int64Builder;
 use arrow::datatypes::DataType;
-use datafusion::common::Result;
-use datafusion::logical_expr::{ColumnarValue, Documentation};
+use datafusion::logical_expr::Documentation;
 
 use super::zone::{DAY_US, ZoneClock};
-use super::{INSTANT_MEANING, PARAMETERS, ZONE_MEANING, check_zone};
-use crate::functions::arguments::{self, Call, Parsed};
+use super::{INSTANT_MEANING, PARAMETERS, ZONE_MEANING, check_zone, number_of_clocks};
+use crate::functions::arguments;
 use crate::functions::frame::Function;
 use crate::functions::reference::TIME;
 
@@ -18,25 +16,12 @@ pub(crate) static LOCAL_HOUR: Function = Function {
     parameters: Some(PARAMETERS),
     check: |args| check_zone("local_hour", args, 1),
     documentation: Some(&DOCUMENTATION),
-    ..Function::new("local_hour", |_| Ok(DataType::Int64), run)
+    ..Function::new("local_hour", |_| Ok(DataType::Int64), |call| number_of_clocks(call, local_hour))
 };
 
 /// Returns the local hour of an instant, 0 to 23; `None` beyond the calendar.
 fn local_hour(clock: &mut ZoneClock, instant_us: i64) -> Option<i64> {
     clock.local_us(instant_us).map(|local| local.rem_euclid(DAY_US) / (DAY_US / 24))
-}
-
-fn run(call: &Call<'_>) -> Result<ColumnarValue> {
-    let (instants, zones) = (call.instants(0)?, call.text(1)?);
-    let mut clocks = Parsed::new(&zones, ZoneClock::named);
-    let mut values = Int64Builder::with_capacity(call.rows);
-    for row in 0..call.rows {
-        values.append_option(match (instants.get(row), clocks.get(row)) {
-            (Some(instant), Some(clock)) => local_hour(clock, instant),
-            _ => None,
-        });
-    }
-    call.result(Arc::new(values.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {

@@ -1,15 +1,13 @@
 //! `local_weekday(ts, zone)`: the ISO weekday in a zone.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 
-use arrow::array::Int64Builder;
 use arrow::datatypes::DataType;
-use datafusion::common::Result;
-use datafusion::logical_expr::{ColumnarValue, Documentation};
+use datafusion::logical_expr::Documentation;
 
 use super::zone::{DAY_US, ZoneClock};
-use super::{INSTANT_MEANING, PARAMETERS, ZONE_MEANING, check_zone};
-use crate::functions::arguments::{self, Call, Parsed};
+use super::{INSTANT_MEANING, PARAMETERS, ZONE_MEANING, check_zone, number_of_clocks};
+use crate::functions::arguments;
 use crate::functions::frame::Function;
 use crate::functions::reference::TIME;
 
@@ -18,26 +16,13 @@ pub(crate) static LOCAL_WEEKDAY: Function = Function {
     parameters: Some(PARAMETERS),
     check: |args| check_zone("local_weekday", args, 1),
     documentation: Some(&DOCUMENTATION),
-    ..Function::new("local_weekday", |_| Ok(DataType::Int64), run)
+    ..Function::new("local_weekday", |_| Ok(DataType::Int64), |call| number_of_clocks(call, local_weekday))
 };
 
 /// Returns the local ISO weekday of an instant, 1 to 7; `None` beyond the calendar.
 fn local_weekday(clock: &mut ZoneClock, instant_us: i64) -> Option<i64> {
     // 1970-01-01 was a Thursday.
     clock.local_us(instant_us).map(|local| (local.div_euclid(DAY_US) + 3).rem_euclid(7) + 1)
-}
-
-fn run(call: &Call<'_>) -> Result<ColumnarValue> {
-    let (instants, zones) = (call.instants(0)?, call.text(1)?);
-    let mut clocks = Parsed::new(&zones, ZoneClock::named);
-    let mut values = Int64Builder::with_capacity(call.rows);
-    for row in 0..call.rows {
-        values.append_option(match (instants.get(row), clocks.get(row)) {
-            (Some(instant), Some(clock)) => local_weekday(clock, instant),
-            _ => None,
-        });
-    }
-    call.result(Arc::new(values.finish()))
 }
 
 static DOCUMENTATION: LazyLock<Documentation> = LazyLock::new(|| {

@@ -19,10 +19,13 @@ pub(crate) use local_hour::LOCAL_HOUR;
 pub(crate) use local_weekday::LOCAL_WEEKDAY;
 pub(crate) use zone::ZoneClock;
 
-use datafusion::common::{Result, plan_err};
-use datafusion::logical_expr::ReturnFieldArgs;
+use std::sync::Arc;
 
-use super::arguments::{self, Kind, Parameters};
+use arrow::array::Int64Builder;
+use datafusion::common::{Result, plan_err};
+use datafusion::logical_expr::{ColumnarValue, ReturnFieldArgs};
+
+use super::arguments::{self, Call, Kind, Parameters, Parsed};
 use crate::zones::{self, Tz};
 
 /// The parameters of the functions of an instant and a zone.
@@ -35,6 +38,20 @@ const INSTANT_MEANING: &str = "The instant: a timestamp of any unit (UTC if it h
 /// The description of the zone argument.
 pub(super) const ZONE_MEANING: &str = "IANA time zone, such as `Europe/Berlin`. An unknown zone is a planning error if it is a literal, and \
      gives null if it comes from a column.";
+
+/// Computes a number of what the clocks of a zone show at an instant; null where either is, or beyond the calendar.
+fn number_of_clocks(call: &Call<'_>, of: impl Fn(&mut ZoneClock, i64) -> Option<i64>) -> Result<ColumnarValue> {
+    let (instants, zones) = (call.instants(0)?, call.text(1)?);
+    let mut clocks = Parsed::new(&zones, ZoneClock::named);
+    let mut values = Int64Builder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        values.append_option(match (instants.get(row), clocks.get(row)) {
+            (Some(instant), Some(clock)) => of(clock, instant),
+            _ => None,
+        });
+    }
+    call.result(Arc::new(values.finish()))
+}
 
 /// Checks a literal zone while planning.
 pub(super) fn check_zone(function: &str, args: &ReturnFieldArgs<'_>, index: usize) -> Result<()> {
