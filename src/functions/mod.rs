@@ -39,7 +39,8 @@ pub use phone::METADATA_RELEASE as PHONE_METADATA_RELEASE;
 pub use stand_ins::StandIns;
 pub(crate) use stand_ins::stands_in;
 
-use std::sync::Arc;
+use std::collections::HashSet;
+use std::sync::{Arc, LazyLock};
 
 use datafusion::execution::FunctionRegistry;
 use datafusion::logical_expr::ScalarUDF;
@@ -85,6 +86,15 @@ fn replaced() -> Vec<Arc<ScalarUDF>> {
     ];
     replaced.extend(bounded::all());
     replaced
+}
+
+/// Says whether a function, by its name, is one that plans are rewritten with. Queries do not call those: what they are given is not checked.
+pub(crate) fn is_of_plans(name: &str) -> bool {
+    static NAMES: LazyLock<HashSet<String>> = LazyLock::new(|| {
+        let parts = interval::parts().chain(zoned::parts()).chain(postgres::parts());
+        parts.map(|part| part.name().to_owned()).collect()
+    });
+    NAMES.contains(&name.to_lowercase())
 }
 
 /// Registers every function, and what plans the JSON operators `->`, `->>`, `#>`, `#>>` and `?`.

@@ -229,6 +229,26 @@ fn the_statements_of_the_chapters_are_answered_as_their_lines_say() {
     assert!(wrong.is_empty(), "\n{wrong}");
 }
 
+#[test]
+fn what_plans_are_rewritten_with_is_no_function_of_queries() {
+    let desk = Desk::with_lake();
+    for (call, place) in [
+        ("integer_negate('x')", "-c:1:8"),
+        ("SESSION_ADD(1)", "-c:1:8"),
+        ("abs(interval_of_rank('x'))", "-c:1:12"),
+        ("similar_to_regex('a')", "-c:1:8"),
+    ] {
+        let ran = desk.run(&["query", "-c", &format!("select {call}")]);
+        let name = call.trim_start_matches("abs(").split('(').next().unwrap();
+        let expected = format!("error: {place}: no function {name:?}");
+        assert!(ran.err.contains(&expected), "{call}: {}", ran.err);
+        assert!(ran.err.contains("hint: sessionlake describe lists the functions"), "{}", ran.err);
+    }
+    // They stand in plans as before.
+    let ran = desk.run(&["query", "--format", "csv", "-c", "select 'ab' similar to 'a_', -(2)::bigint"]);
+    assert!(ran.out.contains("true,-2"), "{} {}", ran.out, ran.err);
+}
+
 /// Lines that hold in PostgreSQL 15.18 with the same TimeZone.
 const IN_BERLIN: &str = r#"
 with v(t) as (values (arrow_cast('2026-11-20T22:32:06Z', 'Timestamp(Microsecond, Some("UTC"))')))

@@ -12,6 +12,7 @@ mod intervals;
 mod meaning;
 mod membership;
 mod mixed;
+mod rows_in;
 mod syntax;
 mod unnamed;
 mod window;

@@ -17,7 +17,8 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::words::{any_character, call, is_named, number};
-use super::{aggregates, apart, functions, unnamed};
+use super::{aggregates, apart, functions, rows_in, unnamed};
+use crate::functions::is_of_plans;
 
 /// Brings a statement into DataFusion's syntax.
 ///
@@ -79,6 +80,9 @@ impl VisitorMut for Syntax {
         unnamed::name(select);
         aggregates::name_windows(select)?;
         apart::tell(select);
+        if let Some(condition) = &mut select.selection {
+            rows_in::conjuncts(condition);
+        }
         for item in &mut select.projection {
             // A function of sets is as many rows as it gives, where DataFusion makes a list.
             if let SelectItem::ExprWithAlias { expr, .. } = item
@@ -91,6 +95,13 @@ impl VisitorMut for Syntax {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        if let Expr::Function(function) = expr
+            && let [ast::ObjectNamePart::Identifier(name)] = function.name.0.as_slice()
+            && is_of_plans(&name.value)
+        {
+            // As DataFusion says it of a function that is not there.
+            return ControlFlow::Break(format!("Invalid function '{}'", name.value));
+        }
         if let Expr::BinaryOp { left, op, right } = expr
             && (is_json(left) || is_json(right))
         {
@@ -193,6 +204,11 @@ impl VisitorMut for Syntax {
                     if let Some(any) = any {
                         *expr = if *negated { not(nested(any)) } else { nested(any) };
                     }
+                }
+            }
+            Expr::InSubquery { .. } => {
+                if let Some(value) = rows_in::value(expr) {
+                    *expr = value;
                 }
             }
             Expr::Function(function) => aggregates::function(function),

@@ -27,18 +27,17 @@ use datafusion::functions_aggregate::bool_and_or::bool_and_udaf;
 use datafusion::functions_aggregate::variance::var_samp_udaf;
 use datafusion::logical_expr::{AggregateUDF, ScalarUDF};
 
+use super::frame;
+
 /// Lists the functions.
 pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
-    Checked::ALL
-        .map(Checked::function)
-        .into_iter()
-        .chain([
-            rounding::ROUND_HALF_EVEN.udf(),
-            rounding::ROUND_INSTANT.udf(),
-            similar::SIMILAR_TO_REGEX.udf(),
-            modulo::MODULO.udf(),
-        ])
-        .collect()
+    parts().into_iter().chain([modulo::MODULO.udf()]).collect()
+}
+
+/// Lists those that plans are rewritten with.
+pub(super) fn parts() -> Vec<Arc<ScalarUDF>> {
+    let others = [&rounding::ROUND_HALF_EVEN, &rounding::ROUND_INSTANT, &similar::SIMILAR_TO_REGEX];
+    Checked::ALL.map(Checked::function).into_iter().chain(others.map(frame::Function::udf)).collect()
 }
 
 /// Lists functions of DataFusion that have a name of PostgreSQL's too, which no other function has.
