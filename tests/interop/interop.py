@@ -219,12 +219,14 @@ def written():
         ("CSVWithNames", "chdb.csv", ["--dialect", "clickhouse-csv"]),
         ("TabSeparatedWithNames", "chdb.tsv", ["--dialect", "clickhouse-tsv"]),
         ("JSONEachRow", "chdb.ndjson", []),
+        ("JSONEachRowWithProgress", "chdb_progress.ndjson", ["--records", "$.row"]),
         ("JSON", "chdb.json", ["--records", "$.data"]),
         ("JSONCompact", "chdb_compact.json", ["--records", "$.data"]),
         ("JSONCompactEachRow", "chdb_lists.ndjson", ["--columns", ",".join(COLUMNS)]),
         ("JSONCompactEachRowWithNames", "chdb_names.ndjson", []),
         ("JSONCompactEachRowWithNamesAndTypes", "chdb_types.ndjson", []),
         ("JSONStringsEachRow", "chdb_strings.ndjson", ["--null-mark", CLICKHOUSE_NULL]),
+        ("JSONStringsEachRowWithProgress", "chdb_string_progress.ndjson", ["--records", "$.row", "--null-mark", CLICKHOUSE_NULL]),
         ("JSONStrings", "chdb_strings.json", ["--records", "$.data", "--null-mark", CLICKHOUSE_NULL]),
         ("JSONCompactStrings", "chdb_compact_strings.json", ["--records", "$.data", "--null-mark", CLICKHOUSE_NULL]),
         ("JSONCompactStringsEachRow", "chdb_string_lists.ndjson", ["--columns", ",".join(COLUMNS), "--null-mark", CLICKHOUSE_NULL]),
@@ -408,6 +410,7 @@ def sqlite():
         ("csv", ["--dialect", "sqlite"], "csv"),
         ("json", [], "json"),
         ("quote", ["--dialect", "sqlite-quote"], "txt"),
+        ("tcl", ["--dialect", "sqlite-tcl"], "txt"),
     ]:
         name = f"sqlite_{mode}.{ending}"
         program("sqlite3", "-header", f"-{mode}", "sqlite.db", "select * from t", output=name)
