@@ -1,4 +1,6 @@
-//! What a join's filter says of one side's values by the other's.
+//! The conditions of a join's filter that bound an expression over the build side by one over the probe side: `start <= at`.
+//!
+//! Of `start <= at and at < ended and name <> other` the first two are such conditions, and the filter is more than its bounds.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{PhysicalExpr, split_conjunction};
 use datafusion::physical_plan::joins::utils::JoinFilter;
 
-/// How a value of the build side compares with one of the other side.
+/// How a value of the build side compares with one of the probe side.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Comparison {
     Less,
@@ -45,7 +47,7 @@ impl Comparison {
         }
     }
 
-    /// Says whether it bounds the value of the build side from below.
+    /// Says whether the probe side's value is a lower bound of the build side's.
     pub(super) fn is_from_below(self) -> bool {
         matches!(self, Self::Greater | Self::GreaterOrEqual)
     }
@@ -62,7 +64,7 @@ impl fmt::Display for Comparison {
     }
 }
 
-/// One condition: an expression of the build side, compared with one of the other side, by their places in [`Bounds`].
+/// One condition: an expression of the build side, compared with one of the probe side, by their places in [`Bounds`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Bound {
     pub(super) left: usize,
@@ -70,12 +72,12 @@ pub(super) struct Bound {
     pub(super) comparison: Comparison,
 }
 
-/// The conditions of a filter that compare one side with the other.
+/// The conditions of a filter that compare one side with the other, each expression once.
 #[derive(Debug)]
 pub(super) struct Bounds {
     /// Expressions over the build side's columns; rows are sorted by the first.
     pub(super) lefts: Vec<Arc<dyn PhysicalExpr>>,
-    /// Expressions over the other side's columns.
+    /// Expressions over the probe side's columns.
     pub(super) rights: Vec<Arc<dyn PhysicalExpr>>,
     pub(super) bounds: Vec<Bound>,
     /// Whether the filter has no other condition.
@@ -83,7 +85,7 @@ pub(super) struct Bounds {
 }
 
 impl Bounds {
-    /// Finds the conditions of a filter; `None` where there is none that is known.
+    /// Finds such conditions among the conjuncts of a filter; `None` where there are none.
     ///
     /// # Errors
     /// Expressions that do not fit their input.
@@ -96,7 +98,7 @@ impl Bounds {
         Ok(if found.bounds.is_empty() { None } else { Some(found) })
     }
 
-    /// Takes in a condition, and says whether it is known.
+    /// Takes in a conjunct, and says whether it is such a condition.
     fn add(
         &mut self,
         condition: &Arc<dyn PhysicalExpr>,
@@ -122,7 +124,7 @@ impl Bounds {
         Ok(true)
     }
 
-    /// Puts first what is bounded from both sides: sorting by it narrows most.
+    /// Makes an expression that is bounded from both sides the first, by which rows are sorted: its range is exact, and narrows most.
     fn sort_by_what_is_bounded_twice(&mut self) {
         let is_bounded = |left: usize, from_below: bool| {
             self.bounds.iter().any(|bound| bound.left == left && bound.comparison.is_from_below() == from_below)

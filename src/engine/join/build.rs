@@ -1,4 +1,10 @@
-//! The build side: its rows by key, those of a key in the order of what the filter bounds.
+//! The build side: a hash table from the hash of a key to a range of rows, which are sorted within the range.
+//!
+//! Collecting it takes three steps. Each batch is appended as it comes, and each of its rows gets the number of its hash ([`Rows::push`]); rows
+//! with a null in a key or in a bounded expression meet no probe row and are left out. When the input ends, a counting sort by these numbers
+//! lays the rows of a hash side by side, and a stable sort orders those of each hash by the first bounded expression ([`Rows::sorted`]).
+//! At last each condition of the filter gets an array of numbers parallel to that order, which never fall within a hash, so that a binary
+//! search finds the rows that can pass the condition ([`searches`]).
 
 use std::sync::Arc;
 
@@ -23,7 +29,7 @@ use crate::engine::held::{MOST_OFFSET_BYTES, copied_bytes, offset_bytes, overhea
 /// those, its place, and its key while those of neighbours are compared.
 const ROW_BYTES: usize = 8 + 4 + 4 + 4 + 4 + 16;
 
-/// Bytes of a value that the filter bounds; once as it came, once in order for each condition.
+/// Bytes of a value of a bounded expression. It is held once as it came, and once in order for each condition.
 const VALUE_BYTES: usize = 8;
 
 /// The build side, or what was read of it when memory did not suffice, with the rest.
@@ -36,23 +42,24 @@ pub(super) enum Collected {
 #[derive(Debug)]
 pub(super) struct Build {
     groups: Groups,
-    /// The rows in order: those of a hash one after the other, sorted by the first expression that is bounded.
+    /// The numbers of the rows in their sorted order: the rows of a hash are side by side, sorted by the first bounded expression.
     order: Vec<u32>,
-    /// How each condition is searched for, if it is.
+    /// What each condition of the filter is searched by; `None` where its expression failed, so that it narrows nothing.
     searches: Vec<Option<Search>>,
     /// The keys of all rows.
     keys: Vec<ArrayRef>,
     /// The columns that are kept, of all rows.
     columns: Vec<ArrayRef>,
-    /// Whether rows that are found by all searches pass the filter.
+    /// Whether every row that is left by all searches passes the filter, so that the filter need not be evaluated.
     pub(super) is_exact: bool,
-    /// Whether rows of one hash have several keys.
+    /// Whether two keys share a hash. Keys then have to be compared pair by pair.
     pub(super) has_collisions: bool,
-    /// What the rows take.
+    /// The memory that the rows take.
     reservation: MemoryReservation,
 }
 
-/// Numbers that rise among the rows of each hash, and that no row passes a condition without.
+/// What a condition is searched by: a number for each place of the sorted order. Within a hash the numbers never fall. The range that a binary
+/// search leaves has all rows that pass the condition; it has others too where the numbers are not the values themselves.
 #[derive(Debug, Clone)]
 struct Search {
     comparison: Comparison,
@@ -92,7 +99,7 @@ impl Build {
         self.groups.find(hash)
     }
 
-    /// Leaves out places whose rows do not pass a condition, for a value of the other side.
+    /// Narrows a range of places to those whose rows may pass a condition, for a value of the probe side.
     pub(super) fn narrow(&self, places: (u32, u32), bound: usize, value: i64) -> (u32, u32) {
         match self.searches.get(bound) {
             Some(Some(search)) => search.narrow(places, value),
@@ -223,7 +230,8 @@ impl<'a> Rows<'a> {
         let (keys, mut nulls) = keys_of(&self.terms.left_keys, &batch)?;
         let mut ordered = Vec::with_capacity(self.values.len());
         for (values, expr) in self.values.iter_mut().zip(&self.terms.bounds.lefts) {
-            // An expression may fail for a row that has no pair: the filter says so where it has one.
+            // The expression may have failed for a row without any pair. The filter has the expression too, and is evaluated on pairs
+            // alone: it fails if one of them has such a row.
             let evaluated = if values.is_some() { Ordered::evaluate(expr, &batch).ok() } else { None };
             match evaluated {
                 Some(one) => {
@@ -285,7 +293,8 @@ impl<'a> Rows<'a> {
         drop(batches);
         let (groups, begins) = groups.placed();
         let mut next = begins.clone();
-        // The rows of each hash in the order in which they came; numbers of rows in `rows` for now.
+        // A counting sort: `next` is the place of the next row of each hash. For now `order` has indices into `rows`. The rows of a hash stay
+        // in the order in which they came.
         let mut order = vec![0_u32; rows.len()];
         for (row, number) in numbers.iter().enumerate() {
             let place = &mut next[*number as usize];
@@ -296,7 +305,7 @@ impl<'a> Rows<'a> {
             for group in runs(&begins) {
                 let places = &mut order[group];
                 if !places.is_sorted_by_key(|row| first[*row as usize]) {
-                    // Equal ones stay in their order.
+                    // The sort is stable: rows of equal values stay in the order in which they came.
                     places.sort_by_key(|row| first[*row as usize]);
                 }
             }
@@ -333,7 +342,7 @@ fn one_of<'a>(pieces: impl Iterator<Item = &'a ArrayRef>) -> Result<ArrayRef> {
 /// Prepares the search for each condition, and says whether together they find just what passes the filter.
 fn searches(terms: &Terms, values: &[Option<Vec<i64>>], order: &[u32], begins: &[u32]) -> (Vec<Option<Search>>, bool) {
     let mut is_exact = terms.bounds.is_whole;
-    // Those of an expression, for conditions from above and from below.
+    // The arrays of each expression: one for conditions from above and one for conditions from below, the same where its values rise.
     let mut made: Vec<[Option<Arc<[i64]>>; 2]> = vec![[None, None]; values.len()];
     let mut searches = Vec::with_capacity(terms.bounds.bounds.len());
     for bound in &terms.bounds.bounds {
@@ -362,8 +371,9 @@ fn searches(terms: &Terms, values: &[Option<Vec<i64>>], order: &[u32], begins: &
     (searches, is_exact)
 }
 
-/// Puts in place of each value the greatest so far, or the least of those from it on: before the first of which a condition can
-/// be true, or after the last, it is true of none.
+/// Replaces values that do not rise by numbers that do. For a condition from below (`value > x`) these are the running maximum: no row before
+/// the first place whose maximum passes can pass. For one from above (`value < x`) they are the running minimum from the end: no row
+/// behind the last place whose minimum passes can.
 fn make_rise(values: &mut [i64], comparison: Comparison) {
     if comparison.is_from_below() {
         let mut greatest = i64::MIN;

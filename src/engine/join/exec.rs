@@ -24,20 +24,20 @@ use crate::engine::own::{Node, Operator, OwnExec, Place, known};
 /// The operator's node.
 pub type IntervalJoinExec = OwnExec<IntervalJoin>;
 
-/// Pieces of pairs that are looked at without a batch that comes out, before others have their turn.
+/// Steps of the probe that give no output batch, after which the task yields to others.
 const MOST_PIECES: usize = 16;
 
-/// A build side that is read once for all who ask.
+/// A build side that is collected once, and awaited by every partition that probes it.
 type Building = Shared<BoxFuture<'static, Result<Side, Arc<DataFusionError>>>>;
 
-/// Who joins: this operator with its build side, or the stock one that took over what was read of it.
+/// Who joins: this operator with a build side that fits into memory, or the stock operator, which took over what was read of it.
 #[derive(Debug, Clone)]
 enum Side {
     Ready(Arc<Build>),
     TakenOver(Node),
 }
 
-/// Joins two inputs by keys and by bounds of one side's values by the other's.
+/// The range join: see the module.
 #[derive(Debug)]
 pub struct IntervalJoin {
     left: Node,
@@ -46,12 +46,12 @@ pub struct IntervalJoin {
     terms: Arc<Terms>,
     /// The build side, where all partitions share one.
     shared: Mutex<Option<Building>>,
-    /// The filter on the other side's scan, found by the first partition that runs.
+    /// The dynamic filter of the probe side's scan, found by the first partition that runs.
     key_filter: OnceLock<Option<Arc<KeyFilter>>>,
 }
 
 impl IntervalJoin {
-    /// Makes an operator to which many keys look alike.
+    /// Makes an operator that sees some bits of each hash alone, so that keys collide.
     #[cfg(test)]
     pub(super) fn with_hash_mask(mut self, hash_mask: u64) -> Self {
         if let Some(terms) = Arc::get_mut(&mut self.terms) {
@@ -112,7 +112,7 @@ impl IntervalJoin {
         Ok(build.map(|side: Result<Side>| side.map_err(Arc::new)).boxed().shared())
     }
 
-    /// Finds the filter that the build side's keys put on the other side's scan.
+    /// Finds the dynamic filter that the build side's keys put on the probe side's scan.
     fn key_filter(&self, stock: &Node, context: &TaskContext) -> Result<Option<Arc<KeyFilter>>> {
         if let Some(known) = self.key_filter.get() {
             return Ok(known.clone());
@@ -127,8 +127,8 @@ impl IntervalJoin {
     }
 }
 
-/// Makes a stock operator over a build side that was read in part. It fills no filter of scans: it would wait for the other
-/// partitions, which run here.
+/// Makes a stock operator over a build side that was read in part. It fills no dynamic filter: it would wait for the other partitions, which
+/// this operator runs.
 fn stock_join(stock: &Node, left: Node, right: Node) -> Result<HashJoinExec> {
     let stock: &HashJoinExec = known(stock)?;
     HashJoinExec::try_new(
@@ -138,7 +138,7 @@ fn stock_join(stock: &Node, left: Node, right: Node) -> Result<HashJoinExec> {
         stock.filter().cloned(),
         &JoinType::Inner,
         stock.projection.as_ref().map(|projection| projection.to_vec()),
-        // What was read is one partition, whatever partition of the other side it is for.
+        // What was read is one partition, whatever partition of the probe side it is for.
         PartitionMode::CollectLeft,
         NullEquality::NullEqualsNothing,
         false,
@@ -180,8 +180,8 @@ impl Operator for IntervalJoin {
         let building = self.build(place, partition, &context)?;
         let metrics = place.baseline(partition);
         let (terms, right) = (Arc::clone(&self.terms), Arc::clone(&self.right));
-        // The other side starts when the build side is there: its scan then sees the filter, and the stock operator may be the
-        // one to start it.
+        // The probe side starts when the build side is collected: its scan then sees the filter, and the stock operator may be the one
+        // to start it.
         let batches = stream::once(async move {
             match building.await.map_err(DataFusionError::Shared)? {
                 Side::TakenOver(join) => join.execute(partition, context),
@@ -198,7 +198,7 @@ impl Operator for IntervalJoin {
     }
 }
 
-/// Joins a partition of the other side.
+/// Probes the build side with a partition of the probe side.
 fn joined(
     mut probe: Probe,
     mut right: SendableRecordBatchStream,

@@ -1,9 +1,9 @@
-//! Which rows of the build side have which hash.
+//! The hash table of the build side: from the hash of a key to the range of rows that have it. It has open addressing and linear probing.
 
 use datafusion::common::Result;
 use datafusion::execution::memory_pool::MemoryReservation;
 
-/// Slots of the first table, which is not counted.
+/// Slots of the first table, whose memory is not counted.
 const FIRST_SLOTS: usize = 64;
 
 /// A hash with the rows that have it, by their places in the order of the build side.
@@ -15,7 +15,7 @@ struct Slot {
     to: u32,
 }
 
-/// The hashes of the build side: an open table, of which at most three quarters are taken.
+/// The hash table. At most three quarters of its slots are taken.
 #[derive(Debug)]
 pub(super) struct Groups {
     slots: Vec<Slot>,
@@ -50,7 +50,7 @@ impl Groups {
     }
 }
 
-/// Finds the slot that has a hash, or the one where it is to stand.
+/// Finds the slot that has a hash, or the free one where linear probing puts it.
 fn find(slots: &[Slot], hash: u64) -> usize {
     let mask = slots.len() - 1;
     let mut index = hash as usize & mask;

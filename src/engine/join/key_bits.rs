@@ -1,4 +1,5 @@
-//! Which hashes the keys of the build side have, for the scan of the other side: two bytes a key, and a few too many pass.
+//! A Bloom filter over the hashes of the build side's keys, for the scan of the probe side: two bytes a key, of which two bits are set in one
+//! word. No row with a partner is left out; of the others about 2 % pass.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -14,17 +15,17 @@ use datafusion::physical_expr::PhysicalExpr;
 
 use super::terms::{hash_keys, keys_of};
 
-/// Bits for each key, of which two are set: of other keys about 2 % pass.
+/// Bits for each key, of which two are set.
 const BITS: usize = 16;
 
-/// A set of hashes: both bits of one stand in the same word, so that a look-up touches one place of memory.
+/// The filter. Both bits of a hash are in the same word, so that a look-up touches one cache line.
 #[derive(Debug)]
 pub(super) struct KeyBits {
     words: Vec<u64>,
 }
 
 impl KeyBits {
-    /// Makes a set that holds no hash, with room for some.
+    /// Makes an empty filter with room for so many keys.
     pub(super) fn for_keys(keys: usize) -> Self {
         Self { words: vec![0; (keys * BITS).div_ceil(64).next_power_of_two()] }
     }
@@ -34,7 +35,7 @@ impl KeyBits {
         self.words[place] |= bits(hash);
     }
 
-    /// Says whether a hash may be in the set.
+    /// Says whether a hash may have been added.
     fn has(&self, hash: u64) -> bool {
         self.words[self.place(hash)] & bits(hash) == bits(hash)
     }

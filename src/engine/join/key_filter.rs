@@ -1,7 +1,7 @@
-//! The filter that the keys of the build side put on the scan of the other side.
+//! The dynamic filter that the keys of the build side put on the scan of the probe side.
 //!
-//! The planner gives it to the stock operator and to the scan; until it is filled it lets all rows pass. It is filled when the last
-//! partition of the build side is there, and nothing waits for it.
+//! DataFusion's planner makes it and hands it to the stock operator and to the scan. Until it is filled it lets all rows pass. The last
+//! partition of the build side that is collected fills it, and no scan waits for that.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -20,22 +20,22 @@ use super::build::Build;
 use super::key_bits::{KeyBits, MayBeKey};
 use super::terms::Terms;
 
-/// The filter of a plan that runs, with what is known of it.
+/// The filter of a plan that runs, with what the partitions collected so far say of it.
 #[derive(Debug)]
 pub(super) struct KeyFilter {
     filter: Arc<DynamicFilterPhysicalExpr>,
     terms: Arc<Terms>,
     right_schema: SchemaRef,
-    /// Values that are listed one by one, if they are the values of one key.
+    /// The most values that are listed one by one, where the join has a single key.
     most_values: usize,
     state: Mutex<State>,
 }
 
 #[derive(Debug)]
 struct State {
-    /// Partitions of the build side that are not there yet.
+    /// Partitions of the build side that are not collected yet.
     missing: usize,
-    /// Whether the keys of all partitions that came are known.
+    /// Whether the keys of all partitions collected so far are known; those of one that was too large are not.
     is_known: bool,
     /// The least and the greatest value of each key.
     extremes: Vec<(MinAccumulator, MaxAccumulator)>,
@@ -74,7 +74,7 @@ impl KeyFilter {
         Ok(Some(Self { filter, terms: Arc::clone(terms), right_schema, most_values, state }))
     }
 
-    /// Takes a partition of the build side; `None` where its keys are not known, so that all rows of the other side pass.
+    /// Takes in a partition of the build side; `None` where its keys are not known, so that all rows of the probe side pass.
     pub(super) fn report(&self, build: Option<&Build>) {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         // The filter saves work and no more: what cannot be said of the keys is not said.
@@ -93,7 +93,7 @@ impl KeyFilter {
         self.filter.mark_complete();
     }
 
-    /// Says of the other side's keys what those of the build side allow.
+    /// Makes the condition on the probe side's keys that rows with a partner pass.
     fn condition(&self, state: &mut State) -> Result<Arc<dyn PhysicalExpr>> {
         // The hashes of no key.
         let Some(bits) = state.bits.take() else { return Ok(lit(false)) };
@@ -120,7 +120,7 @@ impl State {
         if build.is_empty() {
             return Ok(());
         }
-        // Rows come to partitions by their keys: the others have about as many.
+        // Rows are partitioned by the hash of their keys, so that the partitions to come have about as many keys.
         let bits = self.bits.get_or_insert_with(|| KeyBits::for_keys(build.hash_count() * self.missing.max(1)));
         build.hashes().for_each(|hash| bits.add(hash));
         for (key, (least, greatest)) in build.keys().iter().zip(&mut self.extremes) {

@@ -1,4 +1,4 @@
-//! What a join asks for, worked out once a plan.
+//! A hash join as this operator takes it: its keys, bounds, filter and columns, worked out once for all partitions.
 
 use std::sync::Arc;
 
@@ -16,7 +16,8 @@ use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 
 use super::bounds::Bounds;
 
-/// The seed of hashes: another one than that by which rows come to their partitions, whose hashes are alike in their low bits.
+/// The seed of hashes. It is not the one by which rows are partitioned: the hashes of a partition are alike in their low bits, by which the
+/// table finds its slots.
 const SEED: u64 = 0x1A7E;
 
 /// A join in the terms of the operator.
@@ -30,7 +31,7 @@ pub(super) struct Terms {
     pub(super) filter: JoinFilter,
     /// The columns of the build side that are kept.
     pub(super) left_columns: Vec<usize>,
-    /// The columns of the filter: those kept of the build side, and the other side's own.
+    /// The columns of the filter: those of the build side by their places among the kept ones, those of the probe side by their own.
     pub(super) filter_columns: Vec<ColumnIndex>,
     /// The columns that come out, likewise.
     pub(super) output_columns: Vec<ColumnIndex>,
@@ -39,7 +40,7 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    /// Works out what a join asks for; `None` where it has something that is not known.
+    /// Takes a hash join apart; `None` where it is none that the operator can take the place of.
     ///
     /// # Errors
     /// Expressions that do not fit their input.
