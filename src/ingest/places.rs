@@ -140,7 +140,8 @@ fn first_object(text: &[u8]) -> Option<usize> {
     if text.get(at) == Some(&b'[') {
         at = blanks(text, at + 1);
     }
-    while let [(key, _)] = members_of(text, at).as_slice()
+    while text.get(at) == Some(&b'{')
+        && let [(key, _)] = members_of(text, at).as_slice()
         && is_event(key)
         && let Some(length) = value_length(text, at)
         && let next = blanks(text, at + length)
