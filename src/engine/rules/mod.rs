@@ -3,6 +3,7 @@
 mod absent;
 mod aggregates;
 mod apart;
+mod arrays;
 mod bounds;
 mod clock;
 mod durations;

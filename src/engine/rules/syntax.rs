@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::words::{any_character, call, is_named, number};
-use super::{aggregates, apart, functions, rows_in, unnamed};
+use super::{aggregates, apart, arrays, functions, rows_in, unnamed};
 use crate::functions::is_of_plans;
 
 /// Brings a statement into DataFusion's syntax.
@@ -208,6 +208,11 @@ impl VisitorMut for Syntax {
             }
             Expr::InSubquery { .. } => {
                 if let Some(value) = rows_in::value(expr) {
+                    *expr = value;
+                }
+            }
+            Expr::Function(ast::Function { args: ast::FunctionArguments::Subquery(_), .. }) => {
+                if let Some(value) = arrays::value(expr) {
                     *expr = value;
                 }
             }
