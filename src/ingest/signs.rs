@@ -68,7 +68,8 @@ const WHOLE: [&str; 9] = [
 ];
 
 /// Dates and times with the name of a zone among them.
-const ZONED: [&str; 3] = ["%a %b %d %H:%M:%S %Z %Y", "%a, %d %b %Y %H:%M:%S %Z", "%b %d, %Y %I:%M:%S %p %Z"];
+const ZONED: [&str; 4] =
+    ["%a %b %d %H:%M:%S %Z %Y", "%a, %d %b %Y %H:%M:%S %Z", "%b %d, %Y %I:%M:%S %p %Z", "%b %d, %Y, %I:%M:%S %p %Z"];
 
 /// Zones by whose abbreviations people write times. A zone stands for those that show the same.
 const ZONES: [&str; 27] = [
@@ -342,6 +343,11 @@ mod tests {
             (
                 "Fri Nov 20 10:00:00 EST 2026",
                 Some("⟨date-format⟩ '%a %b %d %H:%M:%S %Z %Y' ⟨time-zone⟩ America/New_York"),
+            ),
+            ("Nov 20, 2026, 10:00:00 AM PDT", None),
+            (
+                "Jul 20, 2026, 10:00:00 AM PDT",
+                Some("⟨date-format⟩ '%b %d, %Y, %I:%M:%S %p %Z' ⟨time-zone⟩ America/Los_Angeles"),
             ),
             ("Fri Nov 20 10:00:00 UTC 2026", Some("⟨date-format⟩ '%a %b %d %H:%M:%S %Z %Y'")),
             ("2026-11-20 10:00:00 XYZ", None),

@@ -350,10 +350,13 @@ fn take_offset(text: &[u8]) -> Result<Option<i64>, TimeFault> {
     if let Some((name, rest)) = text.split_at_checked(3)
         && (name.eq_ignore_ascii_case(b"UTC") || name.eq_ignore_ascii_case(b"GMT"))
     {
-        if rest.is_empty() {
-            return Ok(Some(0));
+        match rest {
+            [] => return Ok(Some(0)),
+            // Hours of one digit stand behind a name alone.
+            [b'+', hour @ b'0'..=b'9'] => return Ok(Some(i64::from(hour - b'0') * 3600)),
+            [b'-', hour @ b'0'..=b'9'] => return Ok(Some(i64::from(hour - b'0') * -3600)),
+            _ => text = rest,
         }
-        text = rest;
     }
     let sign = match take_byte(&mut text, b"+-").ok_or(TimeFault::Unreadable)? {
         b'-' => -1,
