@@ -110,8 +110,8 @@ pub fn leaf_budget(budget: usize, rows: u64, lake_rows: u64) -> usize {
 pub const BLOOM_COLUMNS: [&str; 2] = ["session_id", "source_details_phone_number"];
 
 /// Bytes of a leaf column in a row group up to which it is not compressed. Of 197 columns of a file of a million generated sessions 108 took less than
-/// 32 KiB or held truth values; zstd saved 0.17 of their 3 MB and of the file's 47. Each column that is compressed has a context of zstd, which is half a megabyte while
-/// its row group is written.
+/// 32 KiB or held truth values; zstd saved 0.17 of their 3 MB and of the file's 47. Each column that is compressed has a context of zstd of its own while its row
+/// group is written: the peak of an ingest of 50,000 sessions on one thread fell from 336 to 302 MB.
 const SMALL_BYTES: usize = 32 << 10;
 /// Different values of such a column at most: the dictionary has their texts.
 const SMALL_DISTINCT: usize = 256;
