@@ -75,10 +75,10 @@ fn describe_lists_the_json_paths_of_a_lake() {
     ));
     desk.run(&["ingest", "a.ndjson"]).fine();
     let listed = desk.run(&["describe", "--json-paths", "--csv"]).fine();
-    let paths: Vec<&str> =
-        listed.lines().skip(1).filter_map(|line| line.rsplit_once(',').map(|(line, _)| line)).collect();
+    let last_columns = |line: &str| line.rsplitn(3, ',').map(str::to_owned).collect::<Vec<_>>();
+    let rows: Vec<Vec<String>> = listed.lines().skip(1).map(last_columns).collect();
     assert_eq!(
-        paths,
+        rows.iter().map(|row| row[2].as_str()).collect::<Vec<_>>(),
         [
             r#"data,$.tier,"string, boolean",3,100.0,yes"#,
             r#"data,$.n,"integer, number",2,66.67,yes"#,
@@ -90,8 +90,19 @@ fn describe_lists_the_json_paths_of_a_lake() {
             "data,$.ev[*].t,string,,,yes",
         ]
     );
-    let bytes: u64 = listed.lines().nth(1).and_then(|line| line.rsplit(',').next()?.parse().ok()).unwrap();
-    assert!(bytes > 0, "{listed}");
+    assert!(rows[0][1].parse::<u64>().unwrap() > 0, "{listed}");
+    assert!(rows.iter().all(|row| row[0].is_empty()), "no text is read: {listed}");
+    let long = format!(
+        r#"{{"Session Id":"4","Started At":"2026-11-02T00:00:00Z","Data":{{"note":"{}"}}}}"#,
+        "x".repeat(3_000)
+    );
+    desk.write("b.ndjson", &long);
+    desk.run(&["ingest", "b.ndjson", "--no-upkeep"]).fine();
+    let listed = desk.run(&["describe", "--json-paths", "--csv"]).fine();
+    assert!(listed.contains("data,$.note,string,1,25.0,no,0,values are too long"), "{listed}");
+    let told =
+        desk.query("explain select data->>'note' from workflow_sessions where session_id = '4'", &["--json"]).fine();
+    assert!(told.contains("data $.note: text 1 (values are too long)"), "{told}");
     assert_eq!(desk.run(&["describe", "--json-paths", "data"]).code, 2);
     assert_eq!(desk.run(&["--lake", "nowhere", "describe", "--json-paths"]).code, 2);
 }
