@@ -30,7 +30,7 @@ pub struct ReadBatch {
     /// What a person should know of how columns were taken, a sentence each; the batches of a file mostly say the same.
     pub notes: Vec<String>,
     /// What [`super::replay()`] needs to know about the rejects of this batch, as a JSON object. Of files without pages all
-    /// batches have the one of [`Converter::context`].
+    /// batches have the one of their file.
     pub context: Arc<str>,
 }
 

@@ -201,8 +201,7 @@ mod tests {
         let folders = FolderColumns::of("day=1/hour=\"2/x.csv", &[]).unwrap();
         let filled = |own| {
             let mut extra = String::new();
-            let mut row = Row::default();
-            row.extra = own;
+            let row = Row { extra: own, ..Row::default() };
             folders.fill(&row, true, &mut extra).extra.map(str::to_owned)
         };
         assert_eq!(filled(None).unwrap(), r#"{"day":"1","hour":"\"2"}"#);

@@ -164,7 +164,7 @@ fn a_dictionary_is_made_where_values_repeat_and_for_nothing_else() {
 fn leaf_columns_of_few_bits_are_not_compressed() {
     let rows = 20_000;
     let column = |distinct: usize, one_in: usize| -> ArrayRef {
-        let text = |row: usize| (row % one_in == 0).then(|| format!("value {}", row / one_in % distinct));
+        let text = |row: usize| row.is_multiple_of(one_in).then(|| format!("value {}", row / one_in % distinct));
         Arc::new((0..rows).map(text).collect::<StringViewArray>())
     };
     let columns = [("a", column(4, 1)), ("b", column(2, 1)), ("c", column(100, 21)), ("d", column(300, 1))];
