@@ -21,7 +21,7 @@ use crate::error::Result;
 use crate::lake::cluster::by_time;
 use crate::lake::preview::Preview;
 use crate::lake::read::read_rows;
-use crate::lake::{DataFile, FileLimits, FileWriter, Output, Snapshot, Table, WrittenFile, discard, layout};
+use crate::lake::{DataFile, FileLimits, FileWriter, LeafLimits, Output, Snapshot, Table, WrittenFile, discard};
 use crate::schema;
 
 /// A stored file that is written anew, without some rows.
@@ -35,7 +35,7 @@ pub(super) struct Rewritten {
 pub(super) struct Manner<'a> {
     pub(super) limits: &'a Limits,
     /// Leaf columns of a data file at most.
-    pub(super) leaf_budget: usize,
+    pub(super) leaves: LeafLimits,
     /// How large files become.
     pub(super) files: FileLimits,
     /// Rows spread over all that come, if there are such.
@@ -59,11 +59,11 @@ pub async fn write(
         .map(|(index, without)| Rewritten { file: snapshot.files[index as usize].clone(), without })
         .collect();
     let (staged, options, store, runtime) = (Arc::clone(staged), options.clone(), table.store(), Handle::current());
-    let lake_rows = snapshot.rows().unwrap_or_default();
+    let owner = table.clone();
     blocking(move || {
         let staged = staged.lock().unwrap_or_else(PoisonError::into_inner);
         let rows = staged.rows + rewritten.iter().filter_map(|rewritten| rewritten.file.rows).sum::<u64>();
-        let leaf_budget = layout::leaf_budget(options.leaf_budget, rows, lake_rows);
+        let leaves = owner.leaf_limits(options.leaf_budget, rows)?;
         let mut files = Vec::new();
         for liveness in [Liveness::Active, Liveness::Ended] {
             let mut sources = Vec::new();
@@ -78,7 +78,8 @@ pub async fn write(
                 });
             }
             let preview = staged.survey.preview(liveness, !rewritten.is_empty())?;
-            let manner = Manner { limits: &options.limits, leaf_budget, files: FileLimits::default(), preview };
+            let (leaves, size) = (leaves.clone(), FileLimits::default());
+            let manner = Manner { limits: &options.limits, leaves, files: size, preview };
             match write_sorted(merged(sources)?, liveness, manner, output.clone()) {
                 Ok(written) => files.extend(written),
                 Err(error) => {
@@ -115,7 +116,7 @@ pub(super) fn write_sorted(
         Liveness::Ended => "ended",
     };
     let writer = FileWriter::new(schema::stored_schema(), output, manner.limits.threads, prefix);
-    let mut writer = writer.with_limits(manner.files).with_leaves(manner.leaf_budget).with_preview(manner.preview);
+    let mut writer = writer.with_limits(manner.files).with_leaves(manner.leaves).with_preview(manner.preview);
     for batch in rows {
         manner.limits.check()?;
         writer.write(&batch?)?;

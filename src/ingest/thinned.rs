@@ -25,6 +25,7 @@ pub(crate) async fn without_rows(
     output: Output,
 ) -> Result<Vec<WrittenFile>> {
     let (limits, store, runtime) = (limits.clone(), table.store(), Handle::current());
+    let leaves = table.leaf_limits(leaf_budget, files.iter().filter_map(|(file, _)| file.rows).sum())?;
     let rewritten: Vec<Rewritten> = files.into_iter().map(|(file, without)| Rewritten { file, without }).collect();
     blocking(move || {
         let schema = schema::stored_schema();
@@ -38,7 +39,7 @@ pub(crate) async fn without_rows(
             });
             let merge = Merge::new(sources.collect(), key_column);
             let writer = FileWriter::new(Arc::clone(&schema), output.clone(), limits.threads, prefix);
-            let mut writer = writer.with_leaves(leaf_budget);
+            let mut writer = writer.with_leaves(leaves.clone());
             let outcome = merge
                 .into_iter()
                 .try_for_each(|batch| limits.check().and_then(|()| writer.write(&batch?)))

@@ -99,10 +99,14 @@ pub const LEAFLESS_ROWS: u64 = 1_024;
 /// How many times as many rows the lake must have.
 pub const LEAFLESS_SHARE: u64 = 64;
 
-/// Returns how many leaf columns a file of so many rows has at most in a lake of so many rows.
-pub fn leaf_budget(budget: usize, rows: u64, lake_rows: u64) -> usize {
-    let is_small = rows <= LEAFLESS_ROWS && rows.saturating_mul(LEAFLESS_SHARE) <= lake_rows;
-    if is_small { 0 } else { budget }
+/// The property of a lake that names JSON paths which always have a place beside the text, as [`crate::shred::PathRules::parse`] reads them.
+pub const LEAVES_INCLUDE: &str = "sessionlake.leaves.include";
+/// The property of a lake that names those which never have one.
+pub const LEAVES_EXCLUDE: &str = "sessionlake.leaves.exclude";
+
+/// Says whether a file of so many rows has leaves in a lake of so many rows.
+pub fn has_leaves(rows: u64, lake_rows: u64) -> bool {
+    rows > LEAFLESS_ROWS || rows.saturating_mul(LEAFLESS_SHARE) > lake_rows
 }
 
 /// Columns with a bloom filter in every row group: those that single values are looked up in. With the page indexes they are 2.5

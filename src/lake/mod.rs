@@ -34,6 +34,7 @@ mod travel;
 pub(crate) mod write;
 mod writing;
 
+pub use crate::shred::LeafLimits;
 pub use commit::{Commit, CommitOutcome, Operation};
 pub use footer::{Footer, as_read, read_footers};
 pub use history::HistoryEntry;

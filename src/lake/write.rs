@@ -39,7 +39,7 @@ use super::writing::Writing;
 use crate::error::{Error, Result, io_error};
 use crate::shred::choice::{choose, count_distinct};
 use crate::shred::leaf::LEAF_PREFIX;
-use crate::shred::{FileShredder, MANIFEST_KEY};
+use crate::shred::{FileShredder, LeafLimits, MANIFEST_KEY};
 
 /// Where data files go.
 #[derive(Debug, Clone)]
@@ -181,8 +181,8 @@ pub struct FileWriter {
     threads: NonZeroUsize,
     prefix: &'static str,
     limits: FileLimits,
-    /// Leaf columns of a file at most; 0 makes none.
-    leaf_budget: usize,
+    /// What leaf columns of a file may take.
+    leaves: LeafLimits,
     /// Some of all rows that come, if they are known.
     preview: Option<Preview>,
     /// The first rows of a file that is not open yet.
@@ -224,7 +224,7 @@ impl FileWriter {
             threads,
             prefix,
             limits: FileLimits::default(),
-            leaf_budget: 0,
+            leaves: LeafLimits::default(),
             preview: None,
             sample: Vec::new(),
             file_rows: 0,
@@ -246,10 +246,10 @@ impl FileWriter {
         self
     }
 
-    /// Adds leaf columns for JSON paths, at most about this many to a file.
+    /// Adds leaf columns for JSON paths.
     #[must_use]
-    pub fn with_leaves(mut self, leaf_budget: usize) -> Self {
-        self.leaf_budget = leaf_budget;
+    pub fn with_leaves(mut self, leaves: LeafLimits) -> Self {
+        self.leaves = leaves;
         self
     }
 
@@ -366,7 +366,7 @@ impl FileWriter {
         let sample = std::mem::take(&mut self.sample);
         let mut schema = Arc::clone(&self.schema);
         let mut shredder = None;
-        if self.leaf_budget > 0 {
+        if self.leaves.columns > 0 {
             // The sample stands for the file: its paths get the columns.
             let rows = sample.iter().map(RecordBatch::num_rows).sum();
             let is_whole = rows < layout::SAMPLE_ROWS;
@@ -376,7 +376,10 @@ impl FileWriter {
                 None => Vec::new(),
             };
             let looked_at = if spread.is_empty() { &sample } else { &spread };
-            let leaves = choose(looked_at, &layout::SHREDDED_COLUMNS, self.leaf_budget, group_rows);
+            // How many rows a file will have that is larger than the sample is not known yet.
+            let lake_rows = if is_whole { self.leaves.lake_rows } else { 0 };
+            let limits = LeafLimits { lake_rows, ..self.leaves.clone() };
+            let leaves = choose(looked_at, &layout::SHREDDED_COLUMNS, &limits, group_rows);
             let fields = schema.fields().iter().cloned().chain(leaves.fields().into_iter().map(Arc::new));
             schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
             shredder = Some(FileShredder::new(layout::SHREDDED_COLUMNS.to_vec(), leaves));

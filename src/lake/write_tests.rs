@@ -113,7 +113,7 @@ fn leaves_stand_in_the_rows_of_their_documents_whatever_thread_took_them() {
     let limits = FileLimits { file_rows: 7_000, row_group_rows: 3_000 };
     let mut writer = FileWriter::new(json_schema(), Output::Folder(folder.path().to_owned()), threads, "test")
         .with_limits(limits)
-        .with_leaves(10);
+        .with_leaves(LeafLimits::of_columns(10));
     let mut next = 0;
     // Batches of many sizes: a small one is shredded before a large one that came earlier.
     for rows in [900, 3, 2_000, 1, 1, 5_000, 40, 2, 3_000, 7, 8_000] {

@@ -8,8 +8,7 @@
 //! What is long (notes, payloads) is never a leaf. What hardly repeats and is what another column holds already, such as the
 //! phone number that is in a column of its own, in `source_details` and once more inside `data`, would be stored two or three
 //! times. In a million generated sessions (110 MB of compressed JSON, 147 MB in all without leaves) these paths would cost 9.8 MB, all
-//! other leaves 26 MB. Of a path that copies a column of the table only the differences are stored; one that copies another leaf has
-//! none, and the text is parsed where somebody asks for it.
+//! other leaves 26 MB. Of a path that copies a column of the table, or another leaf that is more frequent, only the differences are stored.
 //!
 //! What a function gives of most of a path's strings, and repeats, gets a column too ([`super::computed`]), which is paid for before
 //! all leaves.
@@ -18,7 +17,7 @@
 //! session.
 
 use std::cell::OnceCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use arrow::array::{AsArray, RecordBatch, StringViewArray};
 use arrow::datatypes::DataType;
@@ -26,8 +25,9 @@ use xxhash_rust::xxh3::xxh3_64;
 
 use super::computed::{Computed, OF_STRINGS, of_column};
 use super::document::{Seen, Walker};
-use super::leaf::{Kind, Leaf, LeafSet, is_index};
-use super::pools::{Limits, RarePaths};
+use super::leaf::{Kind, LEAF_PREFIX, Leaf, LeafSet, is_index};
+use super::limits::LeafLimits;
+use super::pools::{PoolLimits, RarePaths};
 use crate::texts::TextFunction;
 
 /// Rows of the sample at most, spread evenly.
@@ -52,6 +52,8 @@ const DICTIONARY_SHARE: usize = 16;
 /// customer numbers gave way, 5 MB of a lake of 198 MB: they are in every session, and to count them by number took 1.38 CPU seconds
 /// in place of 0.05 on a million.
 const BYTES_PERCENT: usize = 23;
+/// The same for a file that is small beside its lake.
+const SMALL_BYTES_PERCENT: usize = 60;
 /// What all other columns of a row take, measured on a million generated sessions.
 const OTHER_BYTES: usize = 36;
 
@@ -141,6 +143,7 @@ impl Values {
         self.distinct() * 2 <= self.text_rows
     }
 
+    /// Says whether the values are worth a column, where nobody asks for it.
     fn is_worth_it(&self, sampled: usize) -> bool {
         let is_long = self.text_bytes > LONG_TEXT_BYTES * self.text_rows;
         self.rows * RAREST >= sampled && (!is_long || self.is_long_and_repeats())
@@ -179,12 +182,16 @@ pub(crate) fn count_distinct(mut hashes: Vec<u64>) -> usize {
 struct Candidate {
     leaf: Leaf,
     rows: usize,
+    /// The values that leaves which copy this one have, and which go where it goes.
+    copied_rows: usize,
     /// What the sample's values compress to.
     bytes: usize,
     is_of_one_length: bool,
     hashes: Vec<(usize, u64)>,
     /// What the values of the function of strings compress to, where they are worth a column.
     computed: Option<usize>,
+    /// Whether the user wants it to have a column.
+    is_wanted: bool,
 }
 
 impl Candidate {
@@ -195,10 +202,16 @@ impl Candidate {
     fn is_id(&self) -> bool {
         self.is_of_one_length && self.is_costly()
     }
+
+    /// Returns how many values its bytes serve.
+    fn served(&self) -> usize {
+        self.rows + self.copied_rows
+    }
 }
 
-/// Chooses at most about `budget` leaf columns for row groups of so many rows like these.
-pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize, group_rows: usize) -> LeafSet {
+/// Chooses leaf columns for row groups of so many rows like these.
+pub fn choose(batches: &[RecordBatch], columns: &[&'static str], limits: &LeafLimits, group_rows: usize) -> LeafSet {
+    let (budget, rules) = (limits.columns, &limits.rules);
     let rows: usize = batches.iter().map(RecordBatch::num_rows).sum();
     let step = rows.div_ceil(SAMPLE_ROWS).max(1);
     let mut candidates: Vec<Candidate> = Vec::new();
@@ -246,9 +259,10 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize, 
             let inside = walker.arrays.paths(node).into_iter().map(|(inside, path)| (Some(inside), Some(path)));
             for (inside_node, inside) in std::iter::once((None, None)).chain(inside) {
                 let mut keys = path.iter().chain(inside.iter().flatten());
+                let is_wanted = rules.includes(name, &path, inside.as_deref());
                 if let Some(values) = values.remove(&(node, inside_node))
-                    && values.is_worth_it(sampled)
-                    && (inside.is_none() || values.repeats())
+                    && (is_wanted || values.is_worth_it(sampled) && (inside.is_none() || values.repeats()))
+                    && !rules.excludes(name, &path, inside.as_deref())
                     && !keys.any(|key| is_index(key))
                 {
                     let bytes = values.cost();
@@ -263,14 +277,26 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize, 
                     let is_of_one_length = values.is_of_one_length();
                     let hashes = values.hashes;
                     let rows = values.rows;
-                    candidates.push(Candidate { leaf, rows, bytes, is_of_one_length, hashes, computed });
+                    candidates.push(Candidate {
+                        leaf,
+                        rows,
+                        copied_rows: 0,
+                        bytes,
+                        is_of_one_length,
+                        hashes,
+                        computed,
+                        is_wanted,
+                    });
                 }
             }
         }
         rare_paths.push((*name, walker, rare, sampled, column_bytes));
     }
     // The most frequent first; paths break ties, so that the same rows give the same leaves.
-    candidates.sort_by(|a, b| b.rows.cmp(&a.rows).then_with(|| place(&a.leaf).cmp(&place(&b.leaf))));
+    candidates.sort_by(|a, b| {
+        let wanted = b.is_wanted.cmp(&a.is_wanted);
+        wanted.then(b.rows.cmp(&a.rows)).then_with(|| place(&a.leaf).cmp(&place(&b.leaf)))
+    });
     leave_out_copies(&mut candidates, &other_columns(batches, columns, step));
     computed.truncate(budget);
     let mut used = computed.len();
@@ -285,15 +311,17 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize, 
         }
         fits
     });
+    leave_out_orphans(&mut candidates);
     let computed_bytes =
         computed.iter().map(|(_, bytes)| bytes).chain(candidates.iter().filter_map(|c| c.computed.as_ref()));
     let computed_bytes: usize = computed_bytes.sum();
     // Short documents are a smaller part of their lake, so that as many bytes are worth more of their paths.
     let short_of = (rows.min(SAMPLE_ROWS) * OTHER_BYTES * 3 / 4).saturating_sub(text_bytes / 4);
     let counted = |bytes: usize| bytes + (short_of as u64 * bytes as u64 / text_bytes.max(1) as u64) as usize;
-    let budget_bytes = (counted(text_bytes) * BYTES_PERCENT / 100).saturating_sub(computed_bytes);
+    let percent = if limits.is_small(group_rows) { SMALL_BYTES_PERCENT } else { BYTES_PERCENT };
+    let budget_bytes = (counted(text_bytes) * percent / 100).saturating_sub(computed_bytes);
     leave_out_costliest(&mut candidates, budget_bytes);
-    let mut spare = budget_bytes.saturating_sub(candidates.iter().map(|candidate| candidate.bytes).sum());
+    let mut spare = budget_bytes.saturating_sub(counted_bytes(&candidates));
     candidates.sort_by(|a, b| place(&a.leaf).cmp(&place(&b.leaf)));
     let of_strings =
         |leaf: &Leaf| Computed { column: leaf.column.clone(), path: leaf.path.clone(), function: OF_STRINGS };
@@ -305,8 +333,9 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], budget: usize, 
         let is_leaf = |path: &[String]| {
             leaves.iter().any(|leaf| leaf.column == name && leaf.path == path && leaf.inside.is_none())
         };
-        let limits = Limits { rows: sampled, rarest: RAREST, text_bytes: counted(bytes), spare };
-        let (pools, left) = rare.choose(&walker, is_leaf, &limits, compressed_bytes);
+        let excluded = |path: &[String]| rules.excludes(name, path, None);
+        let limits = PoolLimits { rows: sampled, rarest: RAREST, text_bytes: counted(bytes), spare };
+        let (pools, left) = rare.choose(&walker, is_leaf, excluded, &limits, compressed_bytes);
         spare = left;
         (name.to_owned(), pools)
     });
@@ -318,10 +347,11 @@ fn place(leaf: &Leaf) -> (&String, &Vec<String>, &Option<Vec<String>>) {
     (&leaf.column, &leaf.path, &leaf.inside)
 }
 
-/// Finds what stands elsewhere: a copy of a column of the table need not be stored. What hardly repeats and is in a leaf that is more
-/// frequent is left out.
+/// Finds what stands elsewhere: a copy of a column of the table, or of a leaf that is more frequent, is stored as what differs. What hardly
+/// repeats and cannot be stored so, since it is inside arrays, is left out.
 fn leave_out_copies(candidates: &mut Vec<Candidate>, columns: &[(String, Vec<(usize, u64)>)]) {
-    let mut kept: Vec<Vec<(usize, u64)>> = Vec::new();
+    // What leaves may copy: the name of the text column, its values, and the values of its copies.
+    let mut kept: Vec<(Option<String>, Vec<(usize, u64)>, usize)> = Vec::new();
     candidates.retain_mut(|candidate| {
         let is_costly = candidate.is_costly();
         // To note where the column has a value and the path has none pays only where values are dear.
@@ -340,11 +370,45 @@ fn leave_out_copies(candidates: &mut Vec<Candidate>, columns: &[(String, Vec<(us
             Some(_) => return false,
             None => {}
         }
-        let is_copy = kept.iter().any(|other| is_same(&candidate.hashes, other));
-        if !is_copy {
-            kept.push(candidate.hashes.clone());
+        match kept.iter_mut().find(|(_, values, _)| is_same(&candidate.hashes, values)) {
+            Some((Some(name), values, copies)) if can_differ => {
+                candidate.leaf.copy_of = Some(name.clone());
+                candidate.bytes =
+                    differing_bytes(&candidate.hashes, values) + candidate.bytes * (100 - SAME_PERCENT) / 100;
+                *copies += candidate.rows;
+                true
+            }
+            Some(_) => false,
+            None => {
+                let name = can_differ.then(|| candidate.leaf.name(Kind::Text));
+                kept.push((name, candidate.hashes.clone(), 0));
+                true
+            }
         }
-        !is_copy
+    });
+    for candidate in candidates {
+        let name = candidate.leaf.name(Kind::Text);
+        let copies = kept.iter().find(|(kept, ..)| kept.as_ref() == Some(&name));
+        candidate.copied_rows = copies.map_or(0, |(.., copies)| *copies);
+    }
+}
+
+/// Returns about what it takes to say in which of some rows two columns are not the same; both are in the order of the rows.
+fn differing_bytes(values: &[(usize, u64)], other: &[(usize, u64)]) -> usize {
+    let differs = other.iter().filter(|value| values.binary_search(value).is_err());
+    let mut bits = vec![0_u8; other.last().map_or(0, |(row, _)| row / 8 + 1)];
+    for (row, _) in differs {
+        bits[row / 8] |= 1 << (row % 8);
+    }
+    compressed_bytes(&bits)
+}
+
+/// Leaves out the copies of leaves that were left out.
+fn leave_out_orphans(candidates: &mut Vec<Candidate>) {
+    let names: BTreeSet<String> = candidates.iter().map(|candidate| candidate.leaf.name(Kind::Text)).collect();
+    candidates.retain(|candidate| {
+        let copied = candidate.leaf.copy_of.as_ref().filter(|name| name.starts_with(LEAF_PREFIX));
+        copied.is_none_or(|name| names.contains(name))
     });
 }
 
@@ -361,17 +425,24 @@ fn is_same(values: &[(usize, u64)], other: &[(usize, u64)]) -> bool {
     !values.is_empty() && same * 100 >= values.len() * SAME_PERCENT
 }
 
-/// Leaves out ids, and then those that cost most for each value, until the others take no more than so many bytes.
+/// Returns what leaves take, but for those that users want, which take nothing from the others.
+fn counted_bytes(candidates: &[Candidate]) -> usize {
+    candidates.iter().filter(|candidate| !candidate.is_wanted).map(|candidate| candidate.bytes).sum()
+}
+
+/// Leaves out ids, and then those that cost most for each value, until the others take no more than so many bytes; what users want stays.
 fn leave_out_costliest(candidates: &mut Vec<Candidate>, bytes: usize) {
-    let mut sum: usize = candidates.iter().map(|candidate| candidate.bytes).sum();
+    let mut sum = counted_bytes(candidates);
     while sum > bytes {
-        let costliest = (0..candidates.len()).max_by(|a, b| {
+        let costliest = (0..candidates.len()).filter(|index| !candidates[*index].is_wanted).max_by(|a, b| {
             let (a, b) = (&candidates[*a], &candidates[*b]);
-            let cost = (a.bytes * b.rows).cmp(&(b.bytes * a.rows));
+            let cost = (a.bytes * b.served()).cmp(&(b.bytes * a.served()));
             a.is_id().cmp(&b.is_id()).then(cost).then_with(|| place(&a.leaf).cmp(&place(&b.leaf)))
         });
         let Some(costliest) = costliest else { break };
-        sum -= candidates.remove(costliest).bytes;
+        candidates.remove(costliest);
+        leave_out_orphans(candidates);
+        sum = counted_bytes(candidates);
     }
 }
 
@@ -451,7 +522,12 @@ mod tests {
 
     fn chosen(budget: usize) -> Vec<String> {
         let batch = rows(9_000);
-        let leaves = choose(&[batch.slice(0, 4_001), batch.slice(4_001, 4_999)], &["data"], budget, 9_000);
+        let leaves = choose(
+            &[batch.slice(0, 4_001), batch.slice(4_001, 4_999)],
+            &["data"],
+            &LeafLimits::of_columns(budget),
+            9_000,
+        );
         let told = |leaf: Leaf| match leaf.copy_of {
             Some(column) => format!("{} of {column}", leaf.path.join(".")),
             None => leaf.path.join("."),
@@ -477,10 +553,12 @@ mod tests {
                 copy_of: None,
             },
             rows,
+            copied_rows: 0,
             bytes,
             is_of_one_length: name == "id",
             hashes: Vec::new(),
             computed: None,
+            is_wanted: name == "wanted",
         };
         let kept = |bytes| {
             let mut all =

@@ -199,6 +199,7 @@ impl PathNode {
                 Some(InText::Long) => "values are too long",
                 Some(InText::Containers) => "most values are arrays or objects",
                 Some(InText::Costly) => "a column would cost too much",
+                Some(InText::Excluded) => "the lake's leaves.exclude names it",
                 None => "keys are never the same",
             }),
         }

@@ -14,6 +14,7 @@ pub(crate) mod computed;
 pub(crate) mod document;
 pub(crate) mod elements;
 pub(crate) mod leaf;
+pub(crate) mod limits;
 pub(crate) mod manifest;
 pub(crate) mod pools;
 pub(crate) mod shredder;
@@ -21,6 +22,7 @@ pub(crate) mod sparse;
 
 pub use elements::MAX_ELEMENTS;
 pub(crate) use leaf::Kind;
+pub use limits::{LeafLimits, PathRules};
 pub use manifest::MANIFEST_KEY;
 pub(crate) use manifest::Manifest;
 pub(crate) use shredder::FileShredder;

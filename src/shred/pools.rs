@@ -71,6 +71,9 @@ pub enum InText {
     /// A column would take more bytes than leaves and pools may.
     #[serde(rename = "c")]
     Costly,
+    /// A user said so.
+    #[serde(rename = "e")]
+    Excluded,
 }
 
 /// How the rare paths of one JSON column share columns.
@@ -110,7 +113,7 @@ pub(super) struct RarePaths {
 
 /// What pools may take.
 #[derive(Debug)]
-pub(super) struct Limits {
+pub(super) struct PoolLimits {
     /// Rows sampled.
     pub rows: usize,
     /// A path of one row in so many could have a leaf.
@@ -141,15 +144,16 @@ impl RarePaths {
         sampled.containers += usize::from(pooled.value.starts_with(['[', '{']));
     }
 
-    /// Chooses the pools of a column, and says how much of the spare bytes is left; leaves have columns of their own.
+    /// Chooses the pools of a column, and says how much of the spare bytes is left; leaves have columns of their own, and what is excluded has none.
     pub fn choose(
         &self,
         walker: &Walker,
         is_leaf: impl Fn(&[String]) -> bool,
-        limits: &Limits,
+        is_excluded: impl Fn(&[String]) -> bool,
+        limits: &PoolLimits,
         compressed: impl Fn(&[u8]) -> usize,
     ) -> (Pools, usize) {
-        let Limits { rows, rarest, text_bytes, spare } = *limits;
+        let PoolLimits { rows, rarest, text_bytes, spare } = *limits;
         let all = walker.paths();
         let documents: HashMap<&[String], u64> =
             all.iter().map(|(node, path)| (path.as_slice(), walker.documents(*node))).collect();
@@ -160,6 +164,10 @@ impl RarePaths {
         for (index, (node, path)) in all.iter().enumerate() {
             let Some(sampled) = self.by_node.get(node) else { continue };
             if is_leaf(path) || path.iter().any(|key| is_index(key)) {
+                continue;
+            }
+            if is_excluded(path) {
+                pools.paths.push((path.clone(), Home::Text(InText::Excluded)));
                 continue;
             }
             // Arrays that are in many rows would be stored twice, and what is asked of their elements has leaves.
@@ -335,8 +343,8 @@ mod tests {
             walker.walk(document);
             walker.pooled(document).for_each(|value| rare.add(&value));
         }
-        let limits = Limits { rows: documents.len(), rarest: 100, text_bytes, spare };
-        rare.choose(&walker, |path| path == ["leaf"], &limits, <[u8]>::len)
+        let limits = PoolLimits { rows: documents.len(), rarest: 100, text_bytes, spare };
+        rare.choose(&walker, |path| path == ["leaf"], |path| path == ["excluded"], &limits, <[u8]>::len)
     }
 
     fn choose(documents: &[String], text_bytes: usize) -> Pools {

@@ -207,9 +207,11 @@ impl FileShredder {
             walker.arrays.finish(row_lists, rows, &mut lists, missed);
             pooled.insert(name, pools.finish(rows, lost)?);
         }
-        let mut arrays = Vec::new();
-        // The texts of leaves, of which more is computed.
+        let mut arrays: Vec<ArrayRef> = Vec::new();
+        // The texts of leaves, which others may copy, and of which more is computed.
         let mut texts: BTreeMap<(&str, &[String]), ArrayRef> = BTreeMap::new();
+        // Places among the arrays of what is to be compared with what it copies.
+        let mut copies: Vec<(usize, &str)> = Vec::new();
         for ((builders, lists), leaf) in builders.into_iter().zip(&lists).zip(&self.leaves.leaves) {
             for (kind, builder) in KINDS.into_iter().zip(builders).filter_map(|(kind, builder)| Some((kind, builder?)))
             {
@@ -222,11 +224,20 @@ impl FileShredder {
                 if is_text && leaf.inside.is_none() {
                     texts.insert((&leaf.column, &leaf.path), Arc::clone(&array));
                 }
-                match leaf.copy_of.as_ref().filter(|_| is_text) {
-                    Some(name) => arrays.extend(what_differs(&array, batch.column_by_name(name))?),
-                    None => arrays.push(array),
+                if let Some(name) = leaf.copy_of.as_ref().filter(|_| is_text) {
+                    copies.push((arrays.len(), name));
+                    arrays.push(Arc::clone(&array));
                 }
+                arrays.push(array);
             }
+        }
+        for (place, name) in copies {
+            let copied = batch.column_by_name(name).or_else(|| {
+                let leaf = self.leaves.leaves.iter().find(|leaf| leaf.name(Kind::Text) == name)?;
+                texts.get(&(leaf.column.as_str(), leaf.path.as_slice()))
+            });
+            let differing = what_differs(&arrays[place], copied)?;
+            arrays.splice(place..place + 2, differing);
         }
         arrays.extend(pooled.into_values().flatten());
         for computed in &self.leaves.computed {

@@ -9,6 +9,7 @@ use chrono::Utc;
 use sessionlake::custody::{FaultKind, VerifyOptions, VerifyReport, verify};
 use sessionlake::engine::At;
 use sessionlake::lake::{Commit, FileLimits, FileWriter, Lake, Output, layout};
+use sessionlake::shred::LeafLimits;
 
 use crate::lakes::{ended, export, lake_in, open, table, take};
 use crate::model::engine;
@@ -35,8 +36,9 @@ async fn add(lake: &Lake, rows: RecordBatch) {
         let schema = sessionlake::schema::stored_schema();
         let rows = RecordBatch::try_new(Arc::clone(&schema), rows.columns().to_vec()).unwrap();
         let limits = FileLimits { file_rows: 100, row_group_rows: 2 };
-        let mut writer =
-            FileWriter::new(schema, output, NonZeroUsize::MIN, "ended").with_limits(limits).with_leaves(32);
+        let mut writer = FileWriter::new(schema, output, NonZeroUsize::MIN, "ended")
+            .with_limits(limits)
+            .with_leaves(LeafLimits::of_columns(32));
         writer.write(&rows).unwrap();
         writer.finish().unwrap()
     });

@@ -111,9 +111,10 @@ async fn written_anew(
         let order = sort_to_indices(starts, None, None)?;
         all = take_record_batch(&all, &order)?;
     }
+    let leaves = table.leaf_limits(leaf_budget, all.num_rows() as u64)?;
     let mut writer = FileWriter::new(schema, output, limits.threads, prefix);
     if is_sessions {
-        writer = writer.with_leaves(leaf_budget);
+        writer = writer.with_leaves(leaves);
     }
     let mut offset = 0;
     while offset < all.num_rows() {

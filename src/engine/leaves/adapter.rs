@@ -22,7 +22,9 @@ use super::computed_calls::ComputedCall;
 use super::derive::{Derive, SHREDDED_COPY, SHREDDED_EXCEPTIONS, call_of, put_together, returned};
 use super::element_calls::ElementsCall;
 use super::extract::{Either, Extract, Extractions, Reading, Step};
+use super::indexed_calls::{of_length, of_one_element};
 use crate::functions::{Asked, Form, JsonCall, json_call, plain_path};
+use crate::json::Path;
 use crate::shred::computed::computed_name;
 use crate::shred::leaf::{KINDS, Kind, differs_name, is_index, leaf_name, pool_name};
 use crate::shred::manifest::{MANIFEST_KEY, Manifest, PathNode, PathState};
@@ -143,6 +145,9 @@ impl ShredAdapter {
         if let Some(wanted) = ComputedCall::of(call) {
             return Ok(self.computed(&wanted, call));
         }
+        if let Some(replaced) = self.of_array(call) {
+            return Ok(Some(replaced));
+        }
         let Some(replaced) = self.leaves_of(call) else { return Ok(None) };
         let Some(exceptions) = replaced.exceptions else { return Ok(Some(replaced.expression)) };
         let Some(wanted) = Wanted::by(call) else { return Ok(None) };
@@ -184,6 +189,21 @@ impl ShredAdapter {
             Derived::Expression(expression, data_type) => returned(expression, &data_type, call),
         };
         Some(Replaced { asked: known.asked, expression, exceptions })
+    }
+
+    /// Returns what a call on one element of an array, or on its length, comes to by the lists that its leaves are.
+    fn of_array(&self, call: &ScalarFunctionExpr) -> Option<Arc<dyn PhysicalExpr>> {
+        let known = json_call(call.fun().name())?;
+        let (column, steps) = match known.form {
+            Form::Steps => steps(call)?,
+            Form::JsonPath => json_path_steps(call)?,
+            Form::None => return None,
+        };
+        let manifest = self.manifest()?;
+        if let Some(path) = steps.iter().map(|step| step.key().map(str::to_owned)).collect::<Option<Vec<_>>>() {
+            return of_length(known, &column, &path, manifest, &self.physical, call);
+        }
+        of_one_element(known, &column, &steps, manifest, &self.physical, call)
     }
 
     /// Returns the column that holds the values of a call, where the file has one.
@@ -339,6 +359,14 @@ fn keys(known: &JsonCall, call: &ScalarFunctionExpr) -> Option<(String, Vec<Stri
         _ => return None,
     };
     (!keys.is_empty() && !keys.iter().any(|key| is_index(key))).then_some((column, keys))
+}
+
+/// Returns the column and the steps of a call of a column and a JSONPath of names and indexes.
+fn json_path_steps(call: &ScalarFunctionExpr) -> Option<(String, Vec<Step>)> {
+    let [column, path] = call.args() else { return None };
+    let column = column.downcast_ref::<Column>()?.name().to_owned();
+    let path = path.downcast_ref::<Literal>()?.value().try_as_str()??;
+    Some((column, Path::parse(path).ok()?.steps?))
 }
 
 /// Returns the column and the steps of a call of a column, keys and indexes.

@@ -62,27 +62,34 @@ impl ElementsCall {
             }
         };
         let PathState::Present(node) = array.elements.as_ref()?.find(&self.inside) else { return None };
-        let lists = self.lists(node, file)?;
+        let lists = lists_of(self.asked, &self.column, &self.path, &self.inside, node, file)?;
         let data_type = lists.data_type(file).ok()?;
         Some(returned(lists, &data_type, call))
     }
+}
 
-    /// Returns the lists of the answers from leaf columns.
-    fn lists(&self, node: &PathNode, file: &SchemaRef) -> Option<Arc<dyn PhysicalExpr>> {
-        let there = node.kinds & self.asked.reads();
-        let needs_text = node.kinds & self.asked.text_only(false) != 0;
-        if there == 0 || needs_text || !node.leaf || node.missed & self.asked.reads() != 0 {
-            return None;
-        }
-        let column = |kind: Kind| -> Option<Arc<dyn PhysicalExpr>> {
-            let name = element_leaf_name(&self.column, &self.path, &self.inside, kind);
-            Some(Arc::new(Column::new(&name, file.index_of(&name).ok()?)))
-        };
-        if let Some(usual) = self.asked.usual_kind().filter(|kind| there == kind.bit()) {
-            return column(usual);
-        }
-        put_together(ScalarUDF::new_from_impl(DeriveLists::new(self.asked)), there, column)
+/// Returns the lists of what is asked of each element, from the leaf columns of a path inside; `None` where they do not have it all.
+pub(super) fn lists_of(
+    asked: Asked,
+    column: &str,
+    path: &[String],
+    inside: &[String],
+    node: &PathNode,
+    file: &SchemaRef,
+) -> Option<Arc<dyn PhysicalExpr>> {
+    let there = node.kinds & asked.reads();
+    let needs_text = node.kinds & asked.text_only(false) != 0;
+    if there == 0 || needs_text || !node.leaf || node.missed & asked.reads() != 0 {
+        return None;
     }
+    let leaf = |kind: Kind| -> Option<Arc<dyn PhysicalExpr>> {
+        let name = element_leaf_name(column, path, inside, kind);
+        Some(Arc::new(Column::new(&name, file.index_of(&name).ok()?)))
+    };
+    if let Some(usual) = asked.usual_kind().filter(|kind| there == kind.bit()) {
+        return leaf(usual);
+    }
+    put_together(ScalarUDF::new_from_impl(DeriveLists::new(asked)), there, leaf)
 }
 
 /// [`Derive`] for lists: of the columns of one path inside elements, which have equally long lists in each row, or are NULL.

@@ -10,6 +10,7 @@ pub mod computed_calls;
 pub mod derive;
 pub mod element_calls;
 pub mod extract;
+mod indexed_calls;
 #[cfg(test)]
 mod tests;
 

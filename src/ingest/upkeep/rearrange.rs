@@ -47,7 +47,7 @@ pub(super) async fn rearrange(
     let stored: Vec<Rewritten> =
         files.iter().map(|file| Rewritten { file: file.clone(), without: Vec::new() }).collect();
     let (store, options, runtime) = (table.store(), options.clone(), Handle::current());
-    let lake_rows = table.snapshot()?.rows().unwrap_or_default();
+    let owner = table.clone();
     blocking(move || {
         let shapes: Vec<Shape> = shapes(&stored.iter().map(|stored| stored.file.clone()).collect::<Vec<_>>());
         let runs = match fits(&shapes, &options.limits) {
@@ -68,13 +68,13 @@ pub(super) async fn rearrange(
                     .collect(),
             };
             let rows: u64 = holders.iter().map(|stored| rows_of(&stored.file, liveness)).sum();
-            let leaf_budget = layout::leaf_budget(options.leaf_budget, rows, lake_rows);
-            let preview = match rows > layout::SAMPLE_ROWS as u64 && leaf_budget > 0 {
+            let leaves = owner.leaf_limits(options.leaf_budget, rows)?;
+            let preview = match rows > layout::SAMPLE_ROWS as u64 && leaves.columns > 0 {
                 true => preview(&holders, &store, &runtime, liveness, rows)?,
                 false => None,
             };
             let files = FileLimits::even(rows);
-            let manner = Manner { limits: &options.limits, leaf_budget, files, preview };
+            let manner = Manner { limits: &options.limits, leaves, files, preview };
             let (told, sightings) = (&told, &sightings);
             let merged = merged(sources)?.map(move |batch| {
                 let batch = with_sightings(batch?, sightings)?;

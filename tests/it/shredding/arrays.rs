@@ -169,6 +169,21 @@ fn question(random: &mut Random) -> String {
     };
     let (first, second, third) = (call(random, "e"), call(random, "e"), call(random, "e"));
     let wanted = condition(random, "e");
+    // Of single elements, and of how many there are.
+    if random.below(5) == 0 {
+        let index = random.pick(&["0", "1", "1", "3", "-1", "'0'"]);
+        let one = call(random, &format!("data, {path}, {index}"));
+        let key = random.pick(&["t", "n", "m", "nowhere"]);
+        return match one.starts_with("json_") {
+            true => format!(
+                "select session_id, {one} as a, json_length(data, {path}) as b, json_value(data, '$.v.ev[1].{key}') as c, \
+                 data->'v'->'ev'->0->>'{key}' as d from {from} order by 1"
+            ),
+            false => format!(
+                "select json_length(data, {path}) as n, count(json_get_int(data, 'v', 'ev', {index}, '{key}')) from {from} group by 1 order by 1"
+            ),
+        };
+    }
     match random.below(13) {
         0 => format!("select session_id, {first} as a from {unnested} order by 1, 2"),
         1 => {
@@ -280,6 +295,9 @@ async fn what_is_asked_of_elements_is_read_from_leaves() {
         "select sum(json_get_int(e, 'n')) from (select unnest(a) as e from (select json_get_array(data, 'v', 'ev') as a from t))"
             .to_owned(),
         "select unnest(json_get_array(data, 'text')), json_get_array(data, 'v', 'nowhere') from t".to_owned(),
+        "select json_get_str(data, 'v', 'ev', 0, 't'), count(*) from t group by 1".to_owned(),
+        "select sum((data->'v'->'ev'->1->'n')::int), max(json_value(data, '$.v.ev[2].m')) from t".to_owned(),
+        "select json_length(data, 'v', 'ev'), count(data->'text'->0->>'t') from t group by 1".to_owned(),
     ] {
         let read = [bytes_scanned(&with, &question).await, bytes_scanned(&without, &question).await];
         assert!(read[0] * 5 < read[1], "{read:?} bytes read with leaves and without: {question}");

@@ -28,6 +28,7 @@ use object_store::local::LocalFileSystem;
 use sessionlake::engine::{Engine, EngineOptions, LakeTable, Leaves};
 use sessionlake::lake::{DataFile, FileLimits, FileWriter, Output, WrittenFile};
 use sessionlake::schema;
+use sessionlake::shred::LeafLimits;
 use sessionlake::zones::Tz;
 use url::Url;
 
@@ -85,7 +86,7 @@ fn write_batches(folder: &Path, batches: &[RecordBatch], budget: usize, limits: 
     let mut writer =
         FileWriter::new(schema::stored_schema(), Output::Folder(folder.to_owned()), NonZeroUsize::MIN, "ended")
             .with_limits(limits)
-            .with_leaves(budget);
+            .with_leaves(LeafLimits::of_columns(budget));
     for batch in batches {
         writer.write(batch).unwrap();
     }

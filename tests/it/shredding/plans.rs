@@ -11,6 +11,8 @@ use object_store::local::LocalFileSystem;
 use sessionlake::engine::{Engine, Leaves};
 use sessionlake::lake::preview::Preview;
 use sessionlake::lake::{DataFile, FileLimits, FileWriter, Footer, Output, read_footers};
+use sessionlake::schema;
+use sessionlake::shred::{LeafLimits, PathRules};
 
 use super::documents::{COPIED, documents};
 use super::{answer, batch, data_files, engine, write, write_batches};
@@ -195,7 +197,7 @@ async fn paths_that_begin_late_have_leaves_where_the_writer_has_a_preview() {
         let folder = tempfile::tempdir().unwrap();
         let output = Output::Folder(folder.path().to_owned());
         let writer = FileWriter::new(rows.schema(), output, NonZeroUsize::MIN, "ended");
-        let mut writer = writer.with_leaves(64).with_preview(preview);
+        let mut writer = writer.with_leaves(LeafLimits::of_columns(64)).with_preview(preview);
         writer.write(&rows).unwrap();
         let files = data_files(writer.finish().unwrap());
         let engine = engine(folder.path(), &files, Leaves::Read);
@@ -252,6 +254,76 @@ async fn a_path_that_copies_a_column_is_read_from_it() {
     let footer = first_footer(folder.path(), &files).await;
     let bytes: u64 = footer.leaf_bytes.iter().filter(|(name, _)| name.contains("number#")).map(|(_, b)| b).sum();
     assert!(bytes > 0 && bytes < 1_500, "{bytes} bytes beside the column: {:?}", footer.leaf_bytes);
+}
+
+/// What stands at another path already is stored as the rows in which the two differ, though the other is in more of them.
+#[tokio::test]
+async fn a_path_that_copies_another_is_read_from_it() {
+    let mail = |row: usize| format!("p{}@example.org", (row + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) % 100_000_000_000);
+    let documents: Vec<Option<String>> = (0..3_000)
+        .map(|row| match row {
+            100 => Some(format!(r#"{{"user":"someone else","mail":"{}"}}"#, mail(row))),
+            200 => Some(r#"{"user":"a user without an address"}"#.to_owned()),
+            300 => Some(r#"{"mail":17,"user":18}"#.to_owned()),
+            400 => Some(format!(r#"{{"mail":"{}","user":null}}"#, mail(row))),
+            500 => Some(format!(r#"{{"user":"{0}","mail":"{0}"#, mail(row))),
+            600 => None,
+            _ if row % 3 == 0 => Some(format!(r#"{{"user":"{0}","mail":"{0}","note":"{1}"}}"#, mail(row), words(row))),
+            _ => Some(format!(r#"{{"mail":"{}","note":"{}"}}"#, mail(row), words(row))),
+        })
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let files = write(folder.path(), &documents, 8, ONE_FILE);
+    let (with, without) = (engine(folder.path(), &files, Leaves::Read), engine(folder.path(), &files, Leaves::Ignore));
+    for question in [
+        "select data->>'user' as v, count(*) from t group by 1 order by 1 nulls first",
+        "select json_get_int(data, 'user') as v, count(*) from t group by 1 order by 1 nulls first",
+        "select count(*) from t where data->>'user' <> data->>'mail'",
+        "select count(*) from t where data->>'user' is null and data->>'mail' is not null",
+        "select min(data->>'user'), max(data->>'mail') from t where data->>'user' > 'p5'",
+    ] {
+        let read = bytes_of_same_answers(&with, &without, question).await;
+        assert!(read[0] * 3 < read[1] * 2, "{read:?} bytes read with leaves and without: {question}");
+    }
+    let footer = first_footer(folder.path(), &files).await;
+    let bytes = |part: &str| footer.leaf_bytes.iter().filter(|(n, _)| n.contains(part)).map(|(_, b)| b).sum::<u64>();
+    assert!(bytes("user#") * 8 < bytes("mail#"), "{:?}", footer.leaf_bytes);
+}
+
+/// A lake's properties name paths that are stored beside the text whatever they cost, and paths that are not whatever they would save.
+#[tokio::test]
+async fn what_the_lake_says_of_paths_is_kept_to() {
+    let half = |row: usize| (row + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    let id = |row: usize| format!("{:016x}{:016x}", half(row), half(row + 10_000));
+    let documents: Vec<Option<String>> = (0..3_000)
+        .map(|row| Some(format!(r#"{{"id":"{}","kind":"k{}","few":{{"a":1}}}}"#, id(row), row % 7)))
+        .collect();
+    let names = |include: &str, exclude: &str| {
+        let rules = PathRules::parse(include, exclude, &["data"]).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let output = Output::Folder(folder.path().to_owned());
+        let limits = LeafLimits { rules: Arc::new(rules), ..LeafLimits::of_columns(64) };
+        let mut writer =
+            FileWriter::new(schema::stored_schema(), output, NonZeroUsize::MIN, "ended").with_leaves(limits);
+        writer.write(&batch(&documents)).unwrap();
+        (data_files(writer.finish().unwrap()), folder)
+    };
+    for (include, exclude, there) in [
+        ("", "", ["~shred/data/kind#s", "~shred/data/few/a#i"].as_slice()),
+        ("data.id", "", &["~shred/data/id#s", "~shred/data/kind#s", "~shred/data/few/a#i"]),
+        ("data.*", "data.few.*, data.kind", &["~shred/data/id#s"]),
+    ] {
+        let (files, folder) = names(include, exclude);
+        let footer = first_footer(folder.path(), &files).await;
+        let leaves = footer.schema.fields().iter().map(|field| field.name().as_str());
+        let mut leaves: Vec<&str> = leaves.filter(|name| name.starts_with("~shred/data/")).collect();
+        leaves.sort_unstable_by_key(|name| there.iter().position(|known| known == name));
+        assert_eq!(leaves, there, "{include}; {exclude}");
+        let (with, without) =
+            (engine(folder.path(), &files, Leaves::Read), engine(folder.path(), &files, Leaves::Ignore));
+        let question = "select data->>'id' as i, data->>'kind' as k, data->'few'->>'a' as f from t order by i";
+        bytes_of_same_answers(&with, &without, question).await;
+    }
 }
 
 /// Without this, the comparison of answers might say nothing of copies and of what is computed.
