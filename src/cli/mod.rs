@@ -25,6 +25,7 @@ mod report;
 mod report_progress;
 mod restore;
 mod shared;
+mod spending;
 mod temporary;
 mod vacuum;
 mod verify;
@@ -197,21 +198,27 @@ async fn run(mut cli: Cli, given: ArgMatches) -> sessionlake::Result<u8> {
     }
     cli.read_profile(&given)?;
     let Cli { shared, command } = cli;
+    let outcome = dispatch(&shared, command).await;
+    shared.tell_costs();
+    outcome
+}
+
+async fn dispatch(shared: &Shared, command: Command) -> sessionlake::Result<u8> {
     match command {
-        Command::Ingest(args) => ingest::run(&shared, *args).await,
-        Command::Inspect(args) => exit::or_signal(inspect::run(&shared, *args)).await,
-        Command::Query(args) => exit::or_signal(query::run(&shared, *args)).await,
-        Command::Report(args) => exit::or_signal(report::run(&shared, args)).await,
-        Command::Check(args) => exit::or_signal(check::run(&shared, args)).await,
-        Command::Describe(args) => exit::or_signal(describe::run(&shared, args)).await,
-        Command::History(args) => exit::or_signal(history::run(&shared, args)).await,
-        Command::Optimize(args) => optimize::run(&shared, args).await,
-        Command::Diff(args) => exit::or_signal(diff::run(&shared, args)).await,
-        Command::Restore(args) => exit::or_signal(restore::run(&shared, args)).await,
-        Command::Vacuum(args) => exit::or_signal(vacuum::run(&shared, args)).await,
-        Command::Verify(args) => verify::run(&shared, args).await,
-        Command::Erase(args) => erase::run(&shared, args).await,
-        Command::Generate(args) => generate::run(&shared, args).await,
+        Command::Ingest(args) => ingest::run(shared, *args).await,
+        Command::Inspect(args) => exit::or_signal(inspect::run(shared, *args)).await,
+        Command::Query(args) => exit::or_signal(query::run(shared, *args)).await,
+        Command::Report(args) => exit::or_signal(report::run(shared, args)).await,
+        Command::Check(args) => exit::or_signal(check::run(shared, args)).await,
+        Command::Describe(args) => exit::or_signal(describe::run(shared, args)).await,
+        Command::History(args) => exit::or_signal(history::run(shared, args)).await,
+        Command::Optimize(args) => optimize::run(shared, args).await,
+        Command::Diff(args) => exit::or_signal(diff::run(shared, args)).await,
+        Command::Restore(args) => exit::or_signal(restore::run(shared, args)).await,
+        Command::Vacuum(args) => exit::or_signal(vacuum::run(shared, args)).await,
+        Command::Verify(args) => verify::run(shared, args).await,
+        Command::Erase(args) => erase::run(shared, args).await,
+        Command::Generate(args) => generate::run(shared, args).await,
         Command::Completions(args) => man::completions(&mut Cli::command(), &args),
         Command::Man(args) => man::page(Cli::command(), &args),
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use clap::Args as ClapArgs;
@@ -141,6 +141,7 @@ async fn run_within(shared: &Shared, settings: &Settings, args: Args, temporary:
         }
     }
     let given = script::share_out(&parsed, &given)?;
+    let started = Instant::now();
     let engine = if args.from.is_empty() {
         settings.open(args.at.at(settings.engine.time_zone)?).await?
     } else {
@@ -150,9 +151,11 @@ async fn run_within(shared: &Shared, settings: &Settings, args: Args, temporary:
         engine.attach(&lake, sessionlake::engine::At::Newest).await?;
         engine
     };
+    shared.spending.add("opening", started);
     let mut printer = Printer::new(&args.output, shared, settings)?;
     let workers = Workers::start(settings.engine.threads)?;
-    let run = Run { engine, workers, clock: clock(settings), write: args.write, max_rows: args.max_rows };
+    let clock = clock(settings);
+    let run = Run { shared, engine, workers, clock, write: args.write, max_rows: args.max_rows };
     for (script, given) in parsed.iter().zip(&given) {
         if parsed.len() > 1 && !shared.quiet {
             exit::note(&format!("-- {}: {}", script.file, script.header.title.as_deref().unwrap_or("(no title)")));
@@ -189,7 +192,8 @@ pub fn clock(settings: &Settings) -> Clock {
     Clock { as_of: settings.engine.as_of, time_zone: settings.engine.time_zone }
 }
 
-struct Run {
+struct Run<'a> {
+    shared: &'a Shared,
     engine: Engine,
     workers: Workers,
     clock: Clock,
@@ -197,7 +201,7 @@ struct Run {
     max_rows: Option<u64>,
 }
 
-impl Run {
+impl Run<'_> {
     async fn script(&self, script: &Script, given: &BTreeMap<String, Value>, printer: &mut Printer) -> Result<()> {
         let values = script::bind(script, given, &self.clock)?;
         for statement in &script.statements {
@@ -217,6 +221,7 @@ impl Run {
             return Err(refused(script, statement, &what));
         }
         let located = |error| located(error, script, statement);
+        let (spending, mut started) = (&self.shared.spending, Instant::now());
         let plan = self.engine.plan(statement.parsed.clone(), &values).await.map_err(located)?;
         // SET may have changed it.
         printer.set_time_zone(self.engine.time_zone());
@@ -226,6 +231,10 @@ impl Run {
         let mut writer = None;
         let mut rows = 0;
         while let Some(part) = answer.next().await.map_err(located)? {
+            if matches!(part, Answer::Columns(_)) {
+                spending.add("planning", started);
+                started = Instant::now();
+            }
             let batch = match part {
                 // A statement without columns, such as CREATE VIEW, has no result to print.
                 Answer::Columns(schema) if schema.fields().is_empty() => continue,
@@ -248,6 +257,7 @@ impl Run {
         if let Some(writer) = writer {
             printer.end(writer)?;
         }
+        spending.add("running", started);
         Ok(())
     }
 }

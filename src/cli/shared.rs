@@ -3,15 +3,17 @@
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use sessionlake::engine::{At, Engine, EngineOptions, Leaves, default_memory_limit};
-use sessionlake::lake::Lake;
+use sessionlake::lake::{Costs, Lake, is_cloud};
 use sessionlake::zones::{self, Tz, ZoneFault};
 use sessionlake::{Error, Result};
 
 use super::config::Config;
+use super::spending::Spending;
 use super::temporary;
 
 /// The lake where none is named.
@@ -43,7 +45,7 @@ pub enum LogFormat {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Global options")]
 pub struct Shared {
-    /// The lake: a folder, or s3://, gs://, az:// where built in [default: ./lake]
+    /// The lake: a folder, or s3://BUCKET/FOLDER, gs://BUCKET/FOLDER or az://CONTAINER/FOLDER [default: ./lake]
     #[arg(long, global = true, value_name = "URI", env = "SESSIONLAKE_LAKE", hide_env_values = true)]
     lake: Option<String>,
     /// The instant that is now for queries, such as 2026-11-21T00:00:00Z [default: when the command starts]
@@ -74,6 +76,12 @@ pub struct Shared {
     /// Says nothing but results and errors
     #[arg(short, long, global = true)]
     pub quiet: bool,
+    /// Says on stderr what the command cost: requests, bytes, files, rows, time
+    #[arg(long, global = true)]
+    stats: bool,
+    /// What the command costs.
+    #[arg(skip)]
+    pub spending: Spending,
     /// The flags of lake and zone that were given on the command line, as words.
     #[arg(skip)]
     pub given: Vec<String>,
@@ -105,6 +113,8 @@ pub struct Settings {
     pub engine: EngineOptions,
     /// The output format that a configuration file names.
     pub format: Option<String>,
+    /// What the lake is counted in, if asked.
+    costs: Option<Arc<Costs>>,
 }
 
 impl Shared {
@@ -142,10 +152,12 @@ impl Shared {
             Some(text) => parse_size("--spill-limit", text)?,
             None => DEFAULT_SPILL_BYTES,
         };
+        let lake = self.lake.clone().or(config.lake).unwrap_or_else(|| DEFAULT_LAKE.to_owned());
+        refuse_unsafe_rename(&lake)?;
         let temporary_folder = self.temp_dir.clone().or(config.temp_dir);
         let temporary_folder = temporary::folder(temporary_folder.as_deref()).or(temporary_folder);
         Ok(Settings {
-            lake: self.lake.clone().or(config.lake).unwrap_or_else(|| DEFAULT_LAKE.to_owned()),
+            lake,
             engine: EngineOptions {
                 as_of,
                 time_zone,
@@ -158,7 +170,15 @@ impl Shared {
                 leaves: Leaves::Read,
             },
             format: config.format,
+            costs: self.stats.then(|| Arc::clone(&self.spending.costs)),
         })
+    }
+
+    /// Says what the command cost, if asked.
+    pub fn tell_costs(&self) {
+        if self.stats {
+            self.spending.tell(size);
+        }
     }
 
     /// Takes the rules of time zones from the folder that a flag, the environment or a configuration file names. To be called before
@@ -241,9 +261,13 @@ impl Settings {
     /// Names the lake, and warns of what is odd about it on stderr.
     ///
     /// # Errors
-    /// A URL that cannot be parsed, or whose scheme this build does not have.
+    /// A URL that names no place of a lake.
     pub fn lake(&self) -> Result<Lake> {
-        Ok(Lake::at(&self.lake)?.telling(|sentence| super::exit::note(&format!("warning: {sentence}"))))
+        let lake = Lake::at(&self.lake)?.telling(|sentence| super::exit::note(&format!("warning: {sentence}")));
+        Ok(match &self.costs {
+            Some(costs) => lake.counting(costs),
+            None => lake,
+        })
     }
 
     /// Opens an engine on the lake.
@@ -254,6 +278,20 @@ impl Settings {
         let engine = Engine::new(self.engine.clone())?;
         engine.attach(&self.lake()?, at).await?;
         Ok(engine)
+    }
+}
+
+/// Refuses a setting of other programs by which writers of a lake in S3 overwrite each other's commits.
+fn refuse_unsafe_rename(lake: &str) -> Result<()> {
+    const NAME: &str = "AWS_S3_ALLOW_UNSAFE_RENAME";
+    let value = std::env::var(NAME).unwrap_or_default().to_ascii_lowercase();
+    let is_set = !matches!(value.as_str(), "" | "0" | "false" | "no" | "off" | "n");
+    match is_set && is_cloud(lake) {
+        true => Err(Error::usage(format!("{NAME} is set, and commits of a lake are never made by overwriting"))
+            .with_hint(format!(
+                "unset {NAME}: the lake's store has to honour conditional puts, which makes it needless"
+            ))),
+        false => Ok(()),
     }
 }
 
@@ -334,7 +372,13 @@ pub fn size(bytes: u64) -> String {
 pub fn start_log(shared: &Shared) {
     let wanted = std::env::var("SESSIONLAKE_LOG").or_else(|_| std::env::var("RUST_LOG"));
     let Ok(wanted) = wanted else { return };
-    let filter = tracing_subscriber::EnvFilter::builder().parse_lossy(wanted);
+    let mut filter = tracing_subscriber::EnvFilter::builder().parse_lossy(wanted);
+    // These log where requests go, and some of what is in them.
+    for client in ["object_store", "reqwest", "hyper", "hyper_util", "h2", "rustls"] {
+        if let Ok(directive) = format!("{client}=off").parse() {
+            filter = filter.add_directive(directive);
+        }
+    }
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     match shared.log_format {
         LogFormat::Text => builder.with_ansi(false).init(),

@@ -189,7 +189,7 @@ impl Engine {
             let store = self.register_store(&newest.sessions)?;
             let (version, schema) = (snapshot.version, schema::stored_schema());
             let table = LakeTable::new(name, version, store, schema, Arc::new(files), self.options().leaves);
-            self.context().register_table(name, Arc::new(table))?;
+            self.context().register_table(name, Arc::new(table.counting(newest.sessions.costs())))?;
         }
         Ok((from.version, to.version))
     }
@@ -220,10 +220,11 @@ impl Engine {
     }
 
     fn register_sessions(&self, table: &Table, snapshot: &Snapshot) -> Result<()> {
-        let store = self.register_store(table)?;
+        let (store, costs) = (self.register_store(table)?, table.costs());
         let provider = |name: &str, schema| -> Arc<dyn TableProvider> {
             let files = Arc::clone(&snapshot.files);
-            Arc::new(LakeTable::new(name, snapshot.version, store.clone(), schema, files, self.options().leaves))
+            let table = LakeTable::new(name, snapshot.version, store.clone(), schema, files, self.options().leaves);
+            Arc::new(table.counting(costs))
         };
         self.register_session_tables(
             provider("workflow_sessions", schema::sessions_schema()),
@@ -254,7 +255,9 @@ impl Engine {
             Some((table, snapshot)) => {
                 let store = self.register_store(table)?;
                 let files = Arc::clone(&snapshot.files);
-                LakeTable::new("quarantine", snapshot.version, store, schema, files, self.options().leaves)
+                let leaves = self.options().leaves;
+                let quarantine = LakeTable::new("quarantine", snapshot.version, store, schema, files, leaves);
+                quarantine.counting(table.costs())
             }
             None => LakeTable::new(
                 "quarantine",
@@ -276,6 +279,9 @@ impl Engine {
         let url = format!("lake://{hash:016x}");
         let parsed = Url::parse(&url).map_err(Error::internal)?;
         self.context().runtime_env().register_object_store(&parsed, table.store());
+        if let Some(costs) = table.costs() {
+            self.count_spills(costs);
+        }
         Ok(ObjectStoreUrl::parse(&url)?)
     }
 }

@@ -30,6 +30,7 @@ use super::{series, spill, statement};
 use crate::error::{Error, Result};
 use crate::functions::interval::{self, IntervalPlanner};
 use crate::functions::{self, StandIns, extremes, postgres};
+use crate::lake::Costs;
 
 /// Operators named in the message when memory runs out.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).unwrap();
@@ -68,6 +69,7 @@ pub struct Engine {
     context: SessionContext,
     options: EngineOptions,
     pool: Arc<PeakPool>,
+    spills: spill::Counted,
 }
 
 /// How the parts of a plan run.
@@ -123,7 +125,8 @@ impl Engine {
             settings.optimizer.enable_round_robin_repartition = false;
         }
         settings.execution.time_zone = Some(options.time_zone.name().to_owned());
-        let disk = spill::disk(options.temporary_folder.as_ref(), options.spill_limit_bytes)?;
+        let spills = spill::Counted::default();
+        let disk = spill::disk(options.temporary_folder.as_ref(), options.spill_limit_bytes, &spills)?;
         // Each sort takes it at once, to be sure that it can merge what it spills.
         let settings = config.options_mut();
         let share = options.memory_limit_bytes / partitions / SORT_SHARE;
@@ -182,7 +185,7 @@ impl Engine {
         planners.insert(0, Arc::new(IntervalPlanner));
         state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
         let context = SessionContext::new_with_state(state);
-        Ok(Self { context, options, pool })
+        Ok(Self { context, options, pool, spills })
     }
 
     /// The DataFusion session.
@@ -205,6 +208,11 @@ impl Engine {
     /// The most bytes that operators held at once, since the session was built.
     pub fn peak_memory_bytes(&self) -> usize {
         self.pool.peak_bytes()
+    }
+
+    /// Counts what the session spills.
+    pub(super) fn count_spills(&self, costs: &Arc<Costs>) {
+        let _ = self.spills.set(Arc::clone(costs));
     }
 
     /// Plans a statement, with the values of its parameters.

@@ -46,7 +46,7 @@ use super::numbers::NumberAdapterFactory;
 use super::prune::prune;
 use super::readers::{KnownSchemas, SessionReaders, partitioned};
 use crate::lake::deletions::live_rows;
-use crate::lake::{DataFile, Version};
+use crate::lake::{Costs, DataFile, Version};
 
 /// A table of a lake at one version, as the planner sees it.
 #[derive(Debug)]
@@ -67,6 +67,8 @@ struct ScannedTable {
     leaves: Leaves,
     /// What the session has learnt of the files. A scan that is sent elsewhere begins with nothing.
     known: Arc<KnownSchemas>,
+    /// What scans are counted in, if they are.
+    costs: Option<Arc<Costs>>,
 }
 
 /// Whether scans read leaf columns in place of JSON text. Every answer is the same; support and tests look at the difference.
@@ -89,8 +91,17 @@ impl LakeTable {
         files: Arc<Vec<DataFile>>,
         leaves: Leaves,
     ) -> Self {
-        let scanned = ScannedTable { name: name.to_owned(), version, store, schema, leaves, known: Arc::default() };
+        let (name, known) = (name.to_owned(), Arc::default());
+        let scanned = ScannedTable { name, version, store, schema, leaves, known, costs: None };
         Self { scanned: Arc::new(scanned), files, explained: None }
+    }
+
+    /// Counts what scans of the table cost.
+    pub(super) fn counting(mut self, costs: Option<&Arc<Costs>>) -> Self {
+        if let Some(scanned) = Arc::get_mut(&mut self.scanned) {
+            scanned.costs = costs.cloned();
+        }
+        self
     }
 
     /// The same table, whose scans say where JSON paths come from.
@@ -141,7 +152,11 @@ impl TableProvider for LakeTable {
             filters.iter().map(|f| state.create_physical_expr(f.clone(), &qualified)).collect::<Result<_>>()?;
         let predicate = conjunction_opt(predicates);
         let files = prune(&self.files, schema, predicate.as_ref())?;
+        let left_by_log = files.len();
         let files = bloom::prune(files, predicate.as_ref(), &self.scanned.store, state).await?;
+        if let Some(costs) = &self.scanned.costs {
+            costs.scan(self.files.len(), left_by_log, files.len());
+        }
         if files.is_empty() {
             // A scan without files would have no partition, which operators that need one refuse.
             return Ok(Arc::new(EmptyExec::new(project_schema(schema, projection)?)));
@@ -455,9 +470,13 @@ impl ExecutionPlan for SessionScanExec {
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let schema = self.schema();
         let ours = Arc::clone(&schema);
+        let costs = self.parts.table.costs.clone();
         // Without the metadata of the running source.
         let batches = self.start(&context)?.execute(partition, context)?.map(move |batch| {
             let batch = batch?;
+            if let Some(costs) = &costs {
+                costs.rows(batch.num_rows());
+            }
             let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
             Ok(RecordBatch::try_new_with_options(Arc::clone(&ours), batch.columns().to_vec(), &options)?)
         });

@@ -6,7 +6,7 @@
 use std::io::{Error, Result as IoResult, Write};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use datafusion::common::Result;
@@ -15,17 +15,21 @@ use datafusion::execution::{SpillFile, SpillWriter, TempFileFactory};
 use futures::Stream;
 
 use crate::error::SpillLimit;
+use crate::lake::Costs;
+
+/// What spilling is counted in, once that is known.
+pub(super) type Counted = Arc<OnceLock<Arc<Costs>>>;
 
 /// Returns the builder of a manager whose files take `limit` bytes of disk together at most.
 ///
 /// # Errors
 /// A folder that cannot be made.
-pub(super) fn disk(folder: Option<&PathBuf>, limit: u64) -> Result<DiskManagerBuilder> {
+pub(super) fn disk(folder: Option<&PathBuf>, limit: u64, counted: &Counted) -> Result<DiskManagerBuilder> {
     let mut files = DiskManagerBuilder::default().with_max_temp_directory_size(u64::MAX);
     if let Some(folder) = folder {
         files = files.with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
     }
-    let limited = Limited { files: Arc::new(files.build()?), limit };
+    let limited = Limited { files: Arc::new(files.build()?), limit, counted: Arc::clone(counted) };
     // The outer one shows the limit as a setting.
     Ok(DiskManagerBuilder::default().with_max_temp_directory_size(limit).with_temp_file_factory(Arc::new(limited)))
 }
@@ -35,6 +39,7 @@ pub(super) fn disk(folder: Option<&PathBuf>, limit: u64) -> Result<DiskManagerBu
 struct Limited {
     files: Arc<DiskManager>,
     limit: u64,
+    counted: Counted,
 }
 
 impl TempFileFactory for Limited {
@@ -77,7 +82,11 @@ impl Write for Writer {
         if self.limited.files.used_disk_space().saturating_add(bytes.len() as u64) > self.limited.limit {
             return Err(Error::other(SpillLimit));
         }
-        self.inner.write(bytes)
+        let written = self.inner.write(bytes)?;
+        if let Some(costs) = self.limited.counted.get() {
+            costs.spilled(written);
+        }
+        Ok(written)
     }
 
     fn flush(&mut self) -> IoResult<()> {
@@ -98,7 +107,9 @@ mod tests {
     #[test]
     fn files_take_no_more_than_the_limit_and_give_back_what_they_took() {
         let folder = tempfile::tempdir().unwrap();
-        let manager = Arc::new(disk(Some(&folder.path().to_owned()), 10).unwrap().build().unwrap());
+        let (counted, costs) = (Counted::default(), Arc::<Costs>::default());
+        counted.set(Arc::clone(&costs)).unwrap();
+        let manager = Arc::new(disk(Some(&folder.path().to_owned()), 10, &counted).unwrap().build().unwrap());
         let (first, second) = (manager.create_tmp_file("a").unwrap(), manager.create_tmp_file("b").unwrap());
         first.open_writer().unwrap().write_all(b"123456").unwrap();
         let refused = second.open_writer().unwrap().write_all(b"12345").unwrap_err();
@@ -107,6 +118,7 @@ mod tests {
         drop(first);
         second.open_writer().unwrap().write_all(b"123456").unwrap();
         assert_eq!((second.size(), manager.max_temp_directory_size()), (Some(10), 10));
+        assert_eq!(costs.spent().bytes_spilled, 6 + 4 + 6);
         assert!(second.path().unwrap().starts_with(folder.path()));
     }
 }

@@ -276,6 +276,9 @@ impl Table {
     pub async fn commit(&mut self, commit: Commit) -> Result<CommitOutcome> {
         self.require_writable()?;
         self.require_removable(&commit)?;
+        if let Some(remote) = &self.remote {
+            remote.require_creates().await?;
+        }
         let mut actions = Vec::with_capacity(commit.added.len() + commit.removed.len());
         for file in &commit.added {
             actions.push(Action::Add(Add {

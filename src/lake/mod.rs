@@ -6,9 +6,11 @@
 
 mod checked;
 mod claims;
+pub(crate) mod cloud;
 pub(crate) mod cluster;
 pub(crate) mod commit;
 mod compacted;
+mod costs;
 mod damage;
 pub(crate) mod deletions;
 mod encode;
@@ -23,7 +25,9 @@ pub(crate) mod leavings;
 pub(crate) mod ledger;
 pub mod preview;
 pub(crate) mod read;
+mod remote;
 pub(crate) mod revert;
+mod scrub;
 mod seal;
 pub(crate) mod snapshot;
 mod statistics;
@@ -31,11 +35,14 @@ pub(crate) mod store;
 pub(crate) mod table;
 mod thinning;
 mod travel;
+mod upload;
 pub(crate) mod write;
 mod writing;
 
 pub use crate::shred::LeafLimits;
+pub use cloud::is_cloud;
 pub use commit::{Commit, CommitOutcome, Operation};
+pub use costs::{Costs, Spent};
 pub use footer::{Footer, as_read, read_footers};
 pub use history::HistoryEntry;
 pub use ids::IdsPlace;

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use arrow::datatypes::{DataType, SchemaRef};
 use deltalake::kernel::transaction::{CommitProperties, TransactionError};
@@ -13,11 +13,14 @@ use object_store::ObjectStore;
 use url::Url;
 
 use super::checked::{Checked, Seals};
+use super::cloud;
 use super::compacted::{compacted_versions, stand_in};
+use super::costs::{Costs, Counted};
 use super::damage;
 use super::features::Facts;
 use super::hiding::{Hidden, Hiding};
 use super::layout::{self, Version, table_schema};
+use super::remote::Remote;
 use super::snapshot::{DataFile, Reading, Snapshot};
 use super::store::{DurableLocal, Layer, NotDurable, clear_staged, create_folder};
 use crate::error::{Error, Result, io_error};
@@ -32,6 +35,17 @@ pub struct Lake {
     local: Option<PathBuf>,
     teller: Teller,
     layer: Option<Layer>,
+    costs: Option<Arc<Costs>>,
+    /// Once the lake was asked for something.
+    reached: Arc<OnceLock<Reached>>,
+}
+
+/// The store of a lake, which all its tables share, and the connections with it.
+#[derive(Debug, Clone)]
+struct Reached {
+    root: Arc<dyn ObjectStore>,
+    /// The same, of a lake that is not on this machine.
+    remote: Option<Arc<Remote>>,
 }
 
 /// What a sentence about a lake is handed to.
@@ -80,22 +94,31 @@ impl Lake {
         layer: impl Fn(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore> + Send + Sync + 'static,
     ) -> Self {
         self.layer = Some(Layer(Arc::new(layer)));
+        self.reached = Arc::default();
         self
     }
 
-    /// Finds a lake by a folder or a URL (`file://`, and `s3://`, `gs://`, `az://` where built in). Nothing is read or made.
+    /// Counts what the lake is asked for.
+    #[must_use]
+    pub fn counting(mut self, costs: &Arc<Costs>) -> Self {
+        self.costs = Some(Arc::clone(costs));
+        self.reached = Arc::default();
+        self
+    }
+
+    /// Finds a lake by a folder or a URL (`file://`, `s3://`, `gs://`, `az://`). Nothing is read or made.
     ///
     /// # Errors
-    /// A URL that cannot be parsed, or whose scheme this build does not have.
+    /// A URL that cannot be parsed, of a scheme that no lake is at, or with more in it than a place.
     pub fn at(name: &str) -> Result<Self> {
         let parsed = Url::parse(name).ok().filter(|url| url.scheme().len() > 1);
         match parsed {
             Some(mut url) if url.scheme() != "file" => {
-                require_cloud(url.scheme())?;
+                cloud::check_url(&url)?;
                 if !url.path().ends_with('/') {
                     url.set_path(&format!("{}/", url.path()));
                 }
-                Ok(Self { name: name.to_owned(), url, local: None, teller: Teller::default(), layer: None })
+                Ok(Self::new(name, url, None))
             }
             parsed => {
                 let path = match parsed {
@@ -107,22 +130,27 @@ impl Lake {
                 let path = std::path::absolute(&path).map_err(|e| Error::storage(name, e))?;
                 let url = Url::from_directory_path(&path)
                     .map_err(|()| Error::usage(format!("a lake cannot be at {name:?}")))?;
-                Ok(Self { name: name.to_owned(), url, local: Some(path), teller: Teller::default(), layer: None })
+                Ok(Self::new(name, url, Some(path)))
             }
         }
     }
 
-    /// Names the lake so that any working folder finds it: an absolute path, or the URL without a user or password in it.
+    fn new(name: &str, url: Url, local: Option<PathBuf>) -> Self {
+        let (teller, reached) = (Teller::default(), Arc::default());
+        Self { name: name.to_owned(), url, local, teller, layer: None, costs: None, reached }
+    }
+
+    /// Names the lake so that any working folder finds it: an absolute path, or the URL, in which there is nothing secret.
     pub fn uri(&self) -> String {
         match &self.local {
             Some(folder) => folder.display().to_string(),
-            None => {
-                let mut url = self.url.clone();
-                let _ = url.set_password(None);
-                let _ = url.set_username("");
-                url.to_string()
-            }
+            None => self.url.to_string(),
         }
+    }
+
+    /// Says whether the lake is in an object store, and not on this machine.
+    pub fn is_remote(&self) -> bool {
+        self.local.is_none()
     }
 
     /// Opens a table at its newest version, or `None` where the lake does not have it yet.
@@ -137,14 +165,16 @@ impl Lake {
         }
         let hidden = Arc::<Hidden>::default();
         let delta = self.builder(table, &hidden)?.build().map_err(|e| delta_error(&self.name, e))?;
-        let mut table = self.table(table, delta, hidden);
+        let mut table = self.table(table, delta, hidden)?;
         match table.delta.load().await {
             Ok(()) => {}
             Err(error) => {
                 // A log folder without a version: the process that made it was stopped before its first commit.
                 let nothing = matches!(error, DeltaTableError::NotATable(_) | DeltaTableError::InvalidTableLocation(_));
+                if nothing && !table.has_commits().await? {
+                    return Ok(None);
+                }
                 match table.read_on(None, error).await {
-                    Err(_) if nothing && !table.has_commits().await? => return Ok(None),
                     // Its first version may have been committed since.
                     Err(named) if nothing => table.delta.load().await.map_err(|_| named)?,
                     read => read?,
@@ -171,6 +201,9 @@ impl Lake {
         if let Some(folder) = &self.local {
             create_folder(&folder.join(table)).map_err(|e| Error::storage(folder.display().to_string(), e))?;
         }
+        if let Some(remote) = self.reached()?.remote {
+            remote.require_creates().await?;
+        }
         let hidden = Arc::<Hidden>::default();
         let log_store = self.builder(table, &hidden)?.build_storage().map_err(|e| delta_error(&self.name, e))?;
         // A key for the table whose fingerprints need one.
@@ -195,7 +228,7 @@ impl Lake {
             .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .await;
         match created {
-            Ok(delta) => Ok(self.table(table, delta, hidden)),
+            Ok(delta) => self.table(table, delta, hidden),
             Err(error) if NotDurable::is_behind(&error) => Err(delta_error(&self.name, error)),
             // Another process made it first.
             Err(error) => match self.open(table).await? {
@@ -210,13 +243,14 @@ impl Lake {
         let hidden = Arc::<Hidden>::default();
         let builder = self.builder_at(self.url.clone(), &hidden)?;
         let delta = builder.build().map_err(|e| delta_error(&self.name, e))?;
-        Ok(self.table(".", delta, hidden))
+        self.table(".", delta, hidden)
     }
 
-    fn table(&self, name: &'static str, delta: DeltaTable, hidden: Arc<Hidden>) -> Table {
+    fn table(&self, name: &'static str, delta: DeltaTable, hidden: Arc<Hidden>) -> Result<Table> {
         let folder = self.local.as_ref().map(|local| local.join(name));
-        let seals = Arc::default();
-        Table { lake: self.name.clone(), name, delta, folder, hidden, seals, teller: self.teller.clone() }
+        let (seals, remote, teller) = (Arc::default(), self.reached()?.remote, self.teller.clone());
+        let costs = self.costs.clone();
+        Ok(Table { lake: self.name.clone(), name, delta, folder, hidden, seals, remote, costs, teller })
     }
 
     fn builder(&self, table: &str, hidden: &Arc<Hidden>) -> Result<DeltaTableBuilder> {
@@ -225,16 +259,37 @@ impl Lake {
     }
 
     fn builder_at(&self, url: Url, hidden: &Arc<Hidden>) -> Result<DeltaTableBuilder> {
+        cloud::know_schemes();
         let builder = DeltaTableBuilder::from_url(url.clone()).map_err(|e| delta_error(&self.name, e))?;
-        let inner: Arc<dyn ObjectStore> = match self.local {
-            Some(_) => Arc::new(DurableLocal::new()),
-            None => builder.build_storage().map_err(|e| delta_error(&self.name, e))?.root_object_store(None),
-        };
-        let inner = match &self.layer {
-            Some(Layer(around)) => around(inner),
-            None => inner,
-        };
+        let inner = self.reached()?.root;
         Ok(builder.with_storage_backend(Arc::new(Hiding { inner, hidden: Arc::clone(hidden) }), url))
+    }
+
+    /// Makes the store of the lake's files, or returns the one that is made.
+    fn reached(&self) -> Result<Reached> {
+        if let Some(reached) = self.reached.get() {
+            return Ok(reached.clone());
+        }
+        let mut inner: Arc<dyn ObjectStore> = match self.local {
+            Some(_) => Arc::new(DurableLocal::new()),
+            None => cloud::client(&self.url)?,
+        };
+        if let Some(Layer(around)) = &self.layer {
+            inner = around(inner);
+        }
+        if let Some(costs) = self.costs.clone() {
+            inner = Arc::new(Counted { inner, costs, reads_ranges_at_once: self.local.is_some() });
+        }
+        let made = match self.local {
+            Some(_) => Reached { root: inner, remote: None },
+            None => {
+                let folder = object_store::path::Path::from_url_path(self.url.path());
+                let folder = folder.map_err(|e| Error::usage(format!("a lake cannot be at {:?}: {e}", self.name)))?;
+                let remote = Arc::new(Remote::new(inner, self.name.clone(), folder));
+                Reached { root: Arc::clone(&remote) as Arc<dyn ObjectStore>, remote: Some(remote) }
+            }
+        };
+        Ok(self.reached.get_or_init(|| made).clone())
     }
 }
 
@@ -248,22 +303,6 @@ fn is_folder(folder: &std::path::Path) -> Result<bool> {
         Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(false),
         Err(error) => Err(io_error(folder)(error)),
     }
-}
-
-/// Refuses URL schemes that no lake can be at, and those whose client is not in this build.
-fn require_cloud(scheme: &str) -> Result<()> {
-    let (feature, built) = match scheme {
-        "s3" | "s3a" => ("s3", cfg!(feature = "s3")),
-        "gs" => ("gcs", cfg!(feature = "gcs")),
-        "az" | "abfs" | "abfss" | "adl" => ("azure", cfg!(feature = "azure")),
-        _ => return Err(Error::usage(format!("a lake cannot be at a {scheme:?} URL"))),
-    };
-    if built {
-        return Ok(());
-    }
-    Err(Error::NotBuilt {
-        message: format!("this build cannot reach {scheme}:// lakes; build it with --features {feature}"),
-    })
 }
 
 fn delta_columns(schema: &SchemaRef) -> Result<Vec<StructField>> {
@@ -308,6 +347,9 @@ pub struct Table {
     pub(super) folder: Option<PathBuf>,
     pub(super) hidden: Arc<Hidden>,
     pub(super) seals: Arc<Seals>,
+    /// The store, of a table that is not on this machine.
+    pub(super) remote: Option<Arc<Remote>>,
+    costs: Option<Arc<Costs>>,
     teller: Teller,
 }
 
@@ -315,6 +357,11 @@ impl Table {
     /// The version that is loaded.
     pub fn version(&self) -> Version {
         self.delta.version().unwrap_or_default()
+    }
+
+    /// What the table's scans are counted in, if they are.
+    pub fn costs(&self) -> Option<&Arc<Costs>> {
+        self.costs.as_ref()
     }
 
     /// The table's URL, which ends in a slash.

@@ -16,7 +16,7 @@ use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use object_store::{ObjectStore, ObjectStoreExt, WriteMultipart};
+use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, ArrowWriterOptions};
 use parquet::arrow::{ArrowWriter, encode_arrow_schema};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
@@ -35,6 +35,7 @@ use super::seal::{SEAL_KEY, Seal, SealingWriter};
 use super::statistics::log_statistics;
 use super::store;
 use super::table::Table;
+use super::upload::upload;
 use super::writing::Writing;
 use crate::error::{Error, Result, io_error};
 use crate::shred::choice::{choose, count_distinct};
@@ -90,7 +91,7 @@ impl Output {
             Self::Folder(_) | Self::Noted { .. } => store::sync_file(&path).map_err(io_error(path)),
             Self::Store { store, runtime, .. } => {
                 let location = object_store::path::Path::from(name);
-                runtime.block_on(upload(store.as_ref(), &path, &location))?;
+                wait(runtime, upload(store.as_ref(), &path, &location))?;
                 fs::remove_file(&path).map_err(io_error(path))
             }
         }
@@ -108,33 +109,14 @@ impl Output {
         let _ = fs::remove_file(self.local_path(name));
         if let Self::Store { store, runtime, .. } = self {
             let location = object_store::path::Path::from(name);
-            let _ = runtime.block_on(store.delete(&location));
+            let _ = wait(runtime, store.delete(&location));
         }
     }
 }
 
-/// Bytes of one part of an upload.
-const UPLOAD_PART_BYTES: usize = 8 << 20;
-/// Parts of one upload under way at once.
-const UPLOAD_CONCURRENCY: usize = 4;
-
-async fn upload(store: &dyn ObjectStore, path: &PathBuf, location: &object_store::path::Path) -> Result<()> {
-    use tokio::io::AsyncReadExt;
-    let failed = |e: object_store::Error| Error::storage(location.to_string(), e);
-    let mut file = tokio::fs::File::open(path).await.map_err(io_error(path))?;
-    let mut upload =
-        WriteMultipart::new_with_chunk_size(store.put_multipart(location).await.map_err(failed)?, UPLOAD_PART_BYTES);
-    let mut buffer = vec![0; 1 << 20];
-    loop {
-        let read = file.read(&mut buffer).await.map_err(io_error(path))?;
-        if read == 0 {
-            break;
-        }
-        upload.wait_for_capacity(UPLOAD_CONCURRENCY).await.map_err(failed)?;
-        upload.write(&buffer[..read]);
-    }
-    upload.finish().await.map_err(failed)?;
-    Ok(())
+/// Waits for a request. A thread of the runtime hands on its other tasks first.
+fn wait<T>(runtime: &tokio::runtime::Handle, request: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| runtime.block_on(request))
 }
 
 /// A data file that is complete and on disk, but in no version yet.

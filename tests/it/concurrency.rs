@@ -14,7 +14,7 @@ use crate::lakes::{
 };
 
 /// Ingests groups of files at once, each in a task of its own, and returns the ledgers.
-async fn at_once(lake: &Lake, groups: Vec<Vec<SourceFile>>) -> Vec<Ledger> {
+pub async fn at_once(lake: &Lake, groups: Vec<Vec<SourceFile>>) -> Vec<Ledger> {
     let tasks: Vec<_> = groups
         .into_iter()
         .map(|files| {
@@ -53,7 +53,7 @@ async fn assert_all_there(folder: &Path, lake: &Lake, files: &[SourceFile], writ
     assert_eq!(sums, [format!("{writers}|{}|{sessions}|{writers}", writers * 30)]);
 }
 
-fn exports(folder: &Path, writers: u32) -> Vec<SourceFile> {
+pub fn exports(folder: &Path, writers: u32) -> Vec<SourceFile> {
     (0..writers).map(|w| export(folder, &format!("{w}.csv"), i64::from(w), &states_of(w))).collect()
 }
 

@@ -26,6 +26,7 @@
 //! - `report`: folders of reports: whole or not at all, and the same again
 //! - `samples`: what ingest says of the files in `data`
 //! - `shredding`: the proof that leaf columns are invisible
+//! - `stores`: lakes in object stores, and stores with bad habits
 //! - `support`: what the tests of the command line share
 //! - `upkeep`: files merged by ingests and by `optimize`, beside other writers
 
@@ -58,5 +59,6 @@ mod redacted_reports;
 mod report;
 mod samples;
 mod shredding;
+mod stores;
 mod support;
 mod upkeep;

@@ -68,7 +68,7 @@ fn wrong_usage_exits_with_2() {
         (&["query", "-c", "select 1", "--from", "nowhere.csv"], "nowhere.csv"),
         (&["query", "-c", "select 1", "--lake", "nowhere"], "there is no lake at"),
         (&["query", "-c", "select 1", "--lake", "ftp://host/lake"], "a lake cannot be at"),
-        (&["query", "-c", "select 1", "--lake", "s3://bucket/lake"], "--features s3"),
+        (&["query", "-c", "select 1", "--lake", "s3://key:secret@bucket/lake"], "says more than where it is"),
         (&["query", "-c", "select 1", "--nonsense"], "unexpected argument"),
         (&["ingest"], "required"),
         (&["ingest", "nowhere.csv"], "nowhere.csv"),

@@ -1,0 +1,434 @@
+#!/usr/bin/env python3
+"""Runs the commands over real object stores on loopback, and compares what they say with a lake in a folder.
+
+usage: check.py [s3|azure|google|refused ...]
+
+Servers: moto (PyPI) for S3, azurite (npm) for Azure, a small double of ours (google.py) for Google, s3rver (npm) as a store that does not honour
+conditional puts. Those that are not on this machine are installed into a folder of the user's cache, where that takes about a minute, and else skipped
+by name. Checked: every command gives what it gives on a folder; eight writers at once lose nothing; a commit whose answer is lost stands
+once; a store that overwrites is refused; nothing secret is in what commands print, log and store; how many requests a question takes.
+The program is target/debug/sessionlake, or the one that SESSIONLAKE names. Exit codes: 0 fine or skipped, 1 problems.
+"""
+
+import base64
+import datetime
+import hashlib
+import hmac
+import http.client
+import http.server
+import os
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+CACHE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "sessionlake-stores"
+MOTO, AZURITE, S3RVER = "5.2.5", "3.37.0", "3.7.1"
+# Seconds that an installation may take.
+PATIENCE = 90
+SECRETS = {"AWS_ACCESS_KEY_ID": "KEYIDzq81", "AWS_SECRET_ACCESS_KEY": "SECRETzq82", "AWS_SESSION_TOKEN": "TOKENzq83", "AWS_REGION": "mars-east-84"}
+# The key of the emulator, which is the same everywhere.
+AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+problems = []
+
+
+def check(what, fine, detail=""):
+    """Notes a problem."""
+    if not fine:
+        problems.append(what)
+        print(f"  PROBLEM: {what}\n{str(detail)[:3000]}")
+
+
+def binary():
+    """Finds the program."""
+    named = os.environ.get("SESSIONLAKE")
+    target = pathlib.Path(os.environ.get("CARGO_TARGET_DIR") or ROOT / "target")
+    path = pathlib.Path(named) if named else target / "debug" / "sessionlake"
+    if not path.exists():
+        raise SystemExit(f"{path} is not there; build it with: cargo build")
+    return str(path)
+
+
+def free_port():
+    """Returns a port that nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return free.getsockname()[1]
+
+
+def installed(name, command, made):
+    """Installs something into the cache, whole or not at all; returns the folder, or None."""
+    folder = CACHE / name
+    if (folder / made).exists():
+        return folder
+    CACHE.mkdir(parents=True, exist_ok=True)
+    fresh = pathlib.Path(tempfile.mkdtemp(prefix=f".{name}-", dir=CACHE))
+    try:
+        for words in command(fresh):
+            subprocess.run(words, cwd=fresh, check=True, capture_output=True, timeout=PATIENCE)
+        if not folder.exists():
+            fresh.rename(folder)
+        return folder if (folder / made).exists() else None
+    except (OSError, subprocess.SubprocessError):
+        return None
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+def npm(name, version):
+    """Installs a package of Node; returns its program, or None."""
+    if not shutil.which("npm") or not shutil.which("node"):
+        return None
+    command = lambda _: [["npm", "install", "--silent", "--no-fund", "--no-audit", f"{name}@{version}"]]
+    program = "azurite-blob" if name == "azurite" else name
+    folder = installed(f"{name}-{version}", command, f"node_modules/.bin/{program}")
+    return folder and str(folder / "node_modules" / ".bin" / program)
+
+
+def moto():
+    """Returns a Python that has moto, or None."""
+    try:
+        subprocess.run([sys.executable, "-c", f"import moto, flask, flask_cors; assert moto.__version__ == '{MOTO}'"], check=True, capture_output=True, timeout=60)
+        return sys.executable
+    except (OSError, subprocess.SubprocessError):
+        pass
+    # By --target and not as an environment of its own, which cannot be moved into place.
+    command = lambda folder: [
+        [sys.executable, "-m", "pip", "install", "--quiet", "--no-compile", "--disable-pip-version-check", "--target", str(folder / "site"), f"moto[s3]=={MOTO}", "flask", "flask-cors"]
+    ]
+    folder = installed(f"moto-{MOTO}", command, "site/moto/__init__.py")
+    return folder and str(folder / "site")
+
+
+class Server:
+    """A server on loopback that is ended with the block."""
+
+    def __init__(self, command, port, env=None, cwd=None):
+        self.port = port
+        self.process = subprocess.Popen(command, env={**os.environ, **(env or {})}, cwd=cwd, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def __enter__(self):
+        for _ in range(300):
+            try:
+                socket.create_connection(("127.0.0.1", self.port), timeout=1).close()
+                return self
+            except OSError:
+                if self.process.poll() is not None:
+                    break
+                time.sleep(0.1)
+        self.process.kill()
+        raise RuntimeError("the server did not start")
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+
+
+class Cutting(http.server.BaseHTTPRequestHandler):
+    """Hands requests on, and closes the connection in the place of the answers to commits that it was told to lose."""
+
+    protocol_version = "HTTP/1.1"
+    behind = None
+    loses = []
+
+    def pass_on(self):
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        there = http.client.HTTPConnection("127.0.0.1", self.behind, timeout=30)
+        there.request(self.command, self.path, body, dict(self.headers))
+        answer = there.getresponse()
+        content = answer.read()
+        is_commit = self.command == "PUT" and re.search(r"_delta_log/\d{20}\.json$", self.path)
+        if is_commit and self.loses and self.loses.pop(0):
+            self.close_connection = True
+            self.connection.close()
+            return
+        self.send_response(answer.status)
+        for name, value in answer.getheaders():
+            if name.lower() not in ("content-length", "transfer-encoding", "connection", "server", "date"):
+                self.send_header(name, value)
+        self.send_header("Content-Length", answer.getheader("Content-Length", "0") if self.command == "HEAD" else str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = pass_on
+
+    def log_message(self, *_):
+        pass
+
+
+class Refusing(http.server.BaseHTTPRequestHandler):
+    """Refuses all, with an answer that repeats who asked."""
+
+    protocol_version = "HTTP/1.1"
+
+    def refuse(self):
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        told = "".join(f"<Seen>{value}</Seen>" for value in SECRETS.values())
+        content = f'<?xml version="1.0"?><Error><Code>AccessDenied</Code><Message>Access Denied</Message>{told}</Error>'.encode()
+        self.send_response(403)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = refuse
+
+    def log_message(self, *_):
+        pass
+
+
+def serve(handler):
+    """Starts a server of this process."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    server.daemon_threads = True
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    return server
+
+
+class Program:
+    """Runs the program, and keeps all that it printed."""
+
+    def __init__(self, env):
+        clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "AZURE_", "GOOGLE_", "SESSIONLAKE_"))}
+        self.env = {**clean, **env}
+        self.printed = []
+
+    def start(self, *words, **env):
+        return subprocess.Popen([binary(), *words], cwd=ROOT, env={**self.env, **env}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def run(self, *words, **env):
+        return self.end(self.start(*words, **env))
+
+    def end(self, process):
+        out, err = process.communicate(timeout=120)
+        self.printed.append(out + err)
+        return process.returncode, out, err
+
+
+AS_OF = ["--as-of", "2026-11-21T00:00:00Z"]
+ALL = "select * from stored_sessions order by session_id"
+# What is run on a lake in a store and on one in a folder; what they print has to be the same.
+COMMANDS = [
+    ["ingest", "data/workflow_sessions.csv"],
+    ["ingest", "data/workflow_sessions.csv"],
+    ["ingest", "data/unusual", "--max-bad", "1000"],
+    ["ingest", "--replay-quarantine", "--max-bad", "1000"],
+    ["query", "--csv", "-c", ALL],
+    ["query", "--csv", "-c", "select file, line, reason from quarantine order by 1, 2, 3"],
+    ["query", "queries/volume_by_channel.sql", "queries/outcome_mix.sql"],
+    ["query", "--csv", "-c", "select data->>'variables' is null, count(*) from workflow_sessions group by 1 order by 1"],
+    ["query", "--csv", "-c", "select version, operation, rows_read, inserted from lake_history order by version"],
+    ["check", "queries/volume_by_channel.sql"],
+    ["describe", "workflow_sessions"],
+    ["history", "--csv", "--null", "-"],
+    ["diff", "1", "--csv"],
+    ["verify", "--deep"],
+    ["optimize", "--dry-run", "--csv"],
+    ["optimize", "--csv"],
+    ["query", "--csv", "-c", ALL],
+    ["restore", "--to", "1"],
+    ["query", "--csv", "-c", ALL],
+    ["erase", "--where", "workflow_id is not null and session_id like '%1'", "--yes"],
+    ["query", "--csv", "-c", ALL],
+    ["vacuum"],
+    ["vacuum", "--yes", "--retention", "1s"],
+    ["verify"],
+    ["query", "--csv", "-c", ALL],
+]
+
+
+def plain(text, lake):
+    """Leaves out what differs between any two lakes: their names, times, names of files, and bytes."""
+    text = text.replace(lake, "LAKE")
+    text = re.sub(r"[0-9a-f]{32}", "NAME", text)
+    text = re.sub(r"20\d\d-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?Z?", "TIME", text)
+    return re.sub(r"\d+(\.\d+)? (bytes|kB|MB)", "SIZE", text)
+
+
+def same_on_a_folder(program, uri, folder):
+    """Runs all commands on both."""
+    local = str(folder / "local")
+    started = time.monotonic()
+    for words in COMMANDS:
+        here, there = (program.run(*words, *AS_OF, "--lake", lake) for lake in (local, uri))
+        expected, found = ((code, plain(out, lake), plain(err, lake)) for (code, out, err), lake in ((here, local), (there, uri)))
+        if words[0] == "query" and words[-1] == ALL:
+            expected, found = (here[0], re.sub(r"20\S+", "TIME", here[1])), (there[0], re.sub(r"20\S+", "TIME", there[1]))
+        check(f"{' '.join(words)} says something else than on a folder", expected == found, f"{expected}\n{found}")
+    print(f"  {len(COMMANDS)} commands as on a folder: {time.monotonic() - started:.1f} s")
+
+
+def eight_at_once(program, uri, folder):
+    """Has eight processes write at once."""
+    exports = folder / "exports"
+    paths = []
+    for writer in range(8):
+        made = program.run("generate", "--sessions", "40", "--seed", str(writer), "--format", "ndjson", "--out", str(exports / str(writer)))
+        check("generate failed", made[0] == 0, made)
+        paths.append(str(exports / str(writer)))
+    started = time.monotonic()
+    running = [program.start("ingest", path, "--lake", uri, "--max-bad", "1000", "--no-upkeep") for path in paths]
+    for process in running:
+        code, out, err = program.end(process)
+        check("a writer among eight failed", code == 0, out + err)
+    alone = str(folder / "alone")
+    program.run("ingest", *paths, "--lake", alone, "--max-bad", "1000")
+    count = ["query", "--csv", "-c", "select count(*), count(distinct session_id) from workflow_sessions", *AS_OF]
+    check("eight writers lost sessions", program.run(*count, "--lake", uri)[1] == program.run(*count, "--lake", alone)[1])
+    code, out, _ = program.run("query", "--csv", "-c", "select count(ledger), max(version) from lake_history", *AS_OF, "--lake", uri)
+    check("eight writers made another number of versions", out.split()[-1:] == ["8,8"], out)
+    print(f"  8 writers at once: {time.monotonic() - started:.1f} s")
+
+
+def answers_are_lost(program, bucket, port):
+    """Loses the answers to commits."""
+    Cutting.behind = port
+    server = serve(Cutting)
+    env = {"AWS_ENDPOINT": f"http://127.0.0.1:{server.server_port}"}
+    for loses in ([True], [False, True], [True] * 3):
+        uri = f"s3://{bucket}/lost-{len(loses)}{loses[0]}"
+        Cutting.loses = list(loses)
+        code, out, err = program.run("ingest", "data/workflow_sessions.csv", "--lake", uri, **env)
+        check(f"a commit whose answer is lost ({loses}) is no error", code == 0, out + err)
+        code, out, _ = program.run("query", "--csv", "-c", "select count(*), max(version) from lake_history where ledger is not null", "--lake", uri)
+        check(f"a commit whose answer is lost ({loses}) stands once", out.split()[-1:] == ["1,1"], out)
+    server.shutdown()
+    print("  lost answers: commits stand once")
+
+
+def secrets_stay(program, uri, port, log):
+    """Looks for what nobody should read."""
+    server = serve(Refusing)
+    for words in (["query", "-c", "select 1"], ["ingest", "data/workflow_sessions.csv"]):
+        refused = program.run(*words, "--lake", uri, AWS_ENDPOINT=f"http://127.0.0.1:{server.server_port}", SESSIONLAKE_LOG="trace")
+        check("what refuses is told", refused[0] == 4 and "AccessDenied" in refused[2], refused)
+    server.shutdown()
+    nowhere = program.run("query", "-c", "select 1", "--lake", uri, AWS_ENDPOINT="http://127.0.0.1:1", SESSIONLAKE_LOG="trace")
+    check("a store that is not there is told", nowhere[0] == 4 and "onnect" in nowhere[2], nowhere)
+    logged = program.run("query", "-c", "select count(*) from workflow_sessions", "--lake", uri, SESSIONLAKE_LOG="trace")
+    check("a query that logs all failed", logged[0] == 0, logged[2][-2000:])
+    secret = list(SECRETS.values()) + [f"127.0.0.1:{port}", "http://127.0.0.1"]
+    for text in program.printed + log:
+        for word in secret:
+            at = text.find(word)
+            check(f"{word} is printed, logged or stored", at < 0, text[max(at - 200, 0) : at + 200])
+    unsafe = program.run("query", "-c", "select 1", "--lake", uri, AWS_S3_ALLOW_UNSAFE_RENAME="true")
+    check("AWS_S3_ALLOW_UNSAFE_RENAME is refused", unsafe[0] == 2 and "unset it" not in unsafe[1] and "AWS_S3_ALLOW_UNSAFE_RENAME" in unsafe[2], unsafe)
+    print("  nothing secret is printed, logged or stored")
+
+
+def stored(port, bucket):
+    """Returns all that is in a bucket of moto, as text."""
+    texts = []
+    there = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    there.request("GET", f"/{bucket}?list-type=2")
+    for key in re.findall(r"<Key>(.*?)</Key>", there.getresponse().read().decode()):
+        there.request("GET", f"/{bucket}/{key}")
+        texts.append(there.getresponse().read().decode("latin-1"))
+    return texts
+
+
+def requests(program, uri):
+    """Counts the requests of a question."""
+    question = "select data->>'step', count(*) from workflow_sessions group by 1"
+    _, _, err = program.run("query", "-c", question, "--lake", uri, "--stats")
+    told = re.search(r"stats: requests (\d+) \((\d+) get", err)
+    check("--stats counts requests", bool(told), err)
+    print("  " + "\n  ".join(line for line in err.splitlines() if line.startswith("stats:")))
+
+
+def s3(folder):
+    """moto."""
+    python = moto()
+    if not python:
+        print(f"skipped: S3 needs moto {MOTO} of PyPI, which could not be installed in {PATIENCE} s")
+        return
+    port = free_port()
+    where = {} if python == sys.executable else {"PYTHONPATH": python}
+    with Server([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port, env=where):
+        there = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        there.request("PUT", "/bucket")
+        check("the bucket is made", there.getresponse().status == 200)
+        program = Program({**SECRETS, "AWS_ENDPOINT": f"http://127.0.0.1:{port}", "AWS_ALLOW_HTTP": "true"})
+        same_on_a_folder(program, "s3://bucket/lake", folder)
+        eight_at_once(program, "s3://bucket/many/writers", folder)
+        answers_are_lost(program, "bucket", port)
+        requests(program, "s3://bucket/many/writers")
+        secrets_stay(program, "s3://bucket/lake", port, stored(port, "bucket"))
+
+
+def azure(folder):
+    """azurite."""
+    server = npm("azurite", AZURITE)
+    if not server:
+        print(f"skipped: Azure needs Node and azurite {AZURITE} of npm, which could not be installed in {PATIENCE} s")
+        return
+    port = free_port()
+    words = [server, "--silent", "--inMemoryPersistence", "--skipApiVersionCheck", "--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", str(folder)]
+    with Server(words, port):
+        path = "/devstoreaccount1/container"
+        now = datetime.datetime.now(datetime.timezone.utc).strftime("%a, %d %b %Y %H:%M:%S GMT")
+        signed = f"PUT\n\n\n\n\n\n\n\n\n\n\n\nx-ms-date:{now}\nx-ms-version:2021-08-06\n/devstoreaccount1{path}\nrestype:container"
+        signature = base64.b64encode(hmac.new(base64.b64decode(AZURE_KEY), signed.encode(), hashlib.sha256).digest()).decode()
+        there = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+        there.request("PUT", f"{path}?restype=container", None, {"x-ms-date": now, "x-ms-version": "2021-08-06", "Authorization": f"SharedKey devstoreaccount1:{signature}"})
+        answer = there.getresponse()
+        check("the container is made", answer.status == 201, answer.read())
+        program = Program({"AZURE_STORAGE_USE_EMULATOR": "true", "AZURITE_BLOB_STORAGE_URL": f"http://127.0.0.1:{port}"})
+        same_on_a_folder(program, "az://container/lake", folder)
+        eight_at_once(program, "az://container/many", folder)
+        for text in program.printed:
+            check("the key of the account is printed", AZURE_KEY not in text, text)
+
+
+def google(folder):
+    """Our own double."""
+    port = free_port()
+    with Server([sys.executable, str(HERE / "google.py"), str(port)], port):
+        key = folder / "key.json"
+        key.write_text(f'{{"gcs_base_url": "http://127.0.0.1:{port}", "disable_oauth": true, "client_email": "", "private_key": "", "private_key_id": ""}}')
+        program = Program({"GOOGLE_SERVICE_ACCOUNT": str(key)})
+        same_on_a_folder(program, "gs://bucket/lake", folder)
+        eight_at_once(program, "gs://bucket/many", folder)
+
+
+def refused(folder):
+    """s3rver."""
+    server = npm("s3rver", S3RVER)
+    if not server:
+        print(f"skipped: the store that overwrites needs Node and s3rver {S3RVER} of npm, which could not be installed in {PATIENCE} s")
+        return
+    port = free_port()
+    with Server([server, "-d", str(folder / "s3rver"), "-a", "127.0.0.1", "-p", str(port), "--configure-bucket", "bucket"], port):
+        program = Program({"AWS_ACCESS_KEY_ID": "S3RVER", "AWS_SECRET_ACCESS_KEY": "S3RVER", "AWS_ENDPOINT": f"http://127.0.0.1:{port}", "AWS_ALLOW_HTTP": "true"})
+        code, out, err = program.run("ingest", "data/workflow_sessions.csv", "--lake", "s3://bucket/lake")
+        check("a store that overwrites is refused", code == 4 and err.startswith("error: s3://bucket/lake: this store overwrites"), out + err)
+        left = [path for path in (folder / "s3rver" / "bucket").rglob("*") if path.is_file() and "_S3rver" not in path.name]
+        check("nothing is left in a store that is refused", not left, left)
+        print("  refused")
+
+
+def main():
+    """Runs what is named, or all."""
+    known = {"s3": s3, "azure": azure, "google": google, "refused": refused}
+    for name in sys.argv[1:] or known:
+        print(f"{name}: {known[name].__doc__}")
+        with tempfile.TemporaryDirectory(prefix="sessionlake-stores-") as folder:
+            started = time.monotonic()
+            known[name](pathlib.Path(folder))
+            print(f"  {name}: {time.monotonic() - started:.1f} s")
+    print(f"{len(problems)} problems" if problems else "no problems")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
