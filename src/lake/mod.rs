@@ -33,6 +33,7 @@ pub(crate) mod snapshot;
 mod statistics;
 pub(crate) mod store;
 pub(crate) mod table;
+mod teller;
 mod thinning;
 mod travel;
 mod upload;

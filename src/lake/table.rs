@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, SchemaRef};
 use deltalake::kernel::transaction::{CommitProperties, TransactionError};
@@ -23,6 +23,7 @@ use super::layout::{self, Version, table_schema};
 use super::remote::Remote;
 use super::snapshot::{DataFile, Reading, Snapshot};
 use super::store::{DurableLocal, Layer, NotDurable, clear_staged, create_folder};
+use super::teller::Teller;
 use crate::error::{Error, Result, io_error};
 use crate::shred::{LeafLimits, PathRules};
 
@@ -48,41 +49,11 @@ struct Reached {
     remote: Option<Arc<Remote>>,
 }
 
-/// What a sentence about a lake is handed to.
-type Listener = Arc<dyn Fn(&str) + Send + Sync>;
-
-/// Hears what is odd about a lake that is read all the same, each sentence once.
-#[derive(Clone, Default)]
-struct Teller {
-    hears: Option<Listener>,
-    told: Arc<Mutex<Vec<String>>>,
-}
-
-impl std::fmt::Debug for Teller {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Teller")
-    }
-}
-
-impl Teller {
-    fn tell(&self, sentence: String) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.contains(&sentence) {
-            return;
-        }
-        tracing::warn!("{sentence}");
-        if let Some(hears) = &self.hears {
-            hears(&sentence);
-        }
-        told.push(sentence);
-    }
-}
-
 impl Lake {
     /// Names who hears what is odd about the lake and keeps nobody from reading it, such as a damaged checkpoint.
     #[must_use]
     pub fn telling(mut self, hears: impl Fn(&str) + Send + Sync + 'static) -> Self {
-        self.teller.hears = Some(Arc::new(hears));
+        self.teller = self.teller.heard_by(hears);
         self
     }
 
