@@ -13,11 +13,12 @@ use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
 use datafusion::physical_expr_adapter::PhysicalExprAdapterFactory;
 
+use super::leaves::adapter::{keys, parsed};
 use super::leaves::computed_calls::ComputedCall;
 use super::leaves::element_calls::ElementsCall;
 use crate::functions::json_call;
 use crate::shred::leaf::{LEAF_PREFIX, element_json_path, is_pool, json_path};
-use crate::shred::{MANIFEST_KEY, Manifest};
+use crate::shred::MANIFEST_KEY;
 
 /// The columns of data files, with those of leaves, by the files' paths.
 pub(super) type FileSchemas = HashMap<String, SchemaRef>;
@@ -56,7 +57,6 @@ pub(super) fn json_sources<'a>(
     }
     let mut sources: BTreeMap<&str, Sources> = BTreeMap::new();
     for file in files {
-        let manifest = file.metadata().get(MANIFEST_KEY).and_then(|text| Manifest::parse(text));
         let adapter = factory.create(Arc::clone(table), Arc::clone(file))?;
         for (name, calls) in &calls {
             let (mut reads_text, mut reads_leaf, mut reads_pool) = (false, false, false);
@@ -80,7 +80,8 @@ pub(super) fn json_sources<'a>(
                 (false, false, false) => &mut sources.null,
             };
             *source += 1;
-            if reads_text && let Some(manifest) = &manifest {
+            let manifest = || parsed(file.metadata().get(MANIFEST_KEY)?);
+            if reads_text && let Some(manifest) = manifest() {
                 let places = calls.iter().filter_map(place_of);
                 sources.reasons.extend(places.filter_map(|(column, path)| manifest.reason(&column, &path)));
             }
@@ -99,10 +100,7 @@ pub(super) fn json_sources<'a>(
 /// Returns the column of a call and the path that it looks up there, where that is of literal keys.
 fn place_of(expression: &Arc<dyn PhysicalExpr>) -> Option<(String, Vec<String>)> {
     let call = expression.downcast_ref::<ScalarFunctionExpr>()?;
-    json_call(call.fun().name())?;
-    let (first, keys) = call.args().split_first()?;
-    let keys = keys.iter().map(|key| Some(key.downcast_ref::<Literal>()?.value().try_as_str()??.to_owned()));
-    Some((first.downcast_ref::<Column>()?.name().to_owned(), keys.collect::<Option<Vec<_>>>()?))
+    keys(json_call(call.fun().name())?, call)
 }
 
 /// Names the path of a call of a JSON function on a column: `data $.variables.tier`, or the call itself where the path is not of

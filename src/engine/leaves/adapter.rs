@@ -38,7 +38,7 @@ pub struct ShredAdapterFactory;
 
 /// Returns the manifest that a text says. A scan asks for one again for each part of a file, and each query anew: those read last are
 /// kept, by the hash of their text.
-fn parsed(text: &str) -> Option<Arc<Manifest>> {
+pub fn parsed(text: &str) -> Option<Arc<Manifest>> {
     static KEPT: LazyLock<Mutex<HashMap<u128, Option<Arc<Manifest>>>>> = LazyLock::new(Mutex::default);
     let hash = xxh3_128(text.as_bytes());
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
@@ -349,7 +349,7 @@ impl ShredAdapter {
 }
 
 /// Returns the column and the keys of a call of a column and literals, which spell no index.
-fn keys(known: &JsonCall, call: &ScalarFunctionExpr) -> Option<(String, Vec<String>)> {
+pub fn keys(known: &JsonCall, call: &ScalarFunctionExpr) -> Option<(String, Vec<String>)> {
     let (first, rest) = call.args().split_first()?;
     let column = first.downcast_ref::<Column>()?.name().to_owned();
     let literal = |arg: &Arc<dyn PhysicalExpr>| Some(arg.downcast_ref::<Literal>()?.value().try_as_str()??.to_owned());
