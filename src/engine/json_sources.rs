@@ -17,8 +17,8 @@ use super::leaves::adapter::{keys, parsed};
 use super::leaves::computed_calls::ComputedCall;
 use super::leaves::element_calls::ElementsCall;
 use crate::functions::json_call;
-use crate::shred::leaf::{LEAF_PREFIX, element_json_path, is_pool, json_path};
 use crate::shred::MANIFEST_KEY;
+use crate::shred::leaf::{LEAF_PREFIX, element_json_path, is_pool, json_path};
 
 /// The columns of data files, with those of leaves, by the files' paths.
 pub(super) type FileSchemas = HashMap<String, SchemaRef>;

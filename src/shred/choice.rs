@@ -17,15 +17,18 @@
 //! session.
 
 use std::cell::OnceCell;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use arrow::array::{AsArray, RecordBatch, StringViewArray};
 use arrow::datatypes::DataType;
 use xxhash_rust::xxh3::xxh3_64;
 
+use super::candidates::{
+    Candidate, compressed_bytes, counted_bytes, leave_out_copies, leave_out_costliest, leave_out_orphans, place,
+};
 use super::computed::{Computed, OF_STRINGS, of_column};
 use super::document::{Seen, Walker};
-use super::leaf::{Kind, LEAF_PREFIX, Leaf, LeafSet, is_index};
+use super::leaf::{Kind, Leaf, LeafSet, is_index};
 use super::limits::LeafLimits;
 use super::pools::{PoolLimits, RarePaths};
 use crate::texts::TextFunction;
@@ -41,11 +44,6 @@ const LONG_TEXT_BYTES: usize = 64;
 /// Long strings that repeat so often have a leaf all the same, up to this length on average.
 const LONG_REPEATS: usize = 8;
 const LONGEST_TEXT_BYTES: usize = 1_024;
-/// Compressed bits a value from which on a second copy of a column is not worth it. Names and codes take 1 to 12 bits, phone
-/// numbers 39, e-mail addresses 48.
-const COSTLY_BITS: usize = 24;
-/// Of a hundred values, those that must be the same for two columns to count as copies: odd rows are allowed for.
-const SAME_PERCENT: usize = 98;
 /// Rows of a row group for each that is sampled, or less.
 const DICTIONARY_SHARE: usize = 16;
 /// Bytes of all leaves at most, as a percentage of what the JSON text compresses to, which is three quarters of a usual lake. At 18 %
@@ -176,37 +174,6 @@ pub(crate) fn count_distinct(mut hashes: Vec<u64>) -> usize {
     hashes.sort_unstable();
     hashes.dedup();
     hashes.len()
-}
-
-/// A path that may become a leaf.
-struct Candidate {
-    leaf: Leaf,
-    rows: usize,
-    /// The values that leaves which copy this one have, and which go where it goes.
-    copied_rows: usize,
-    /// What the sample's values compress to.
-    bytes: usize,
-    is_of_one_length: bool,
-    hashes: Vec<(usize, u64)>,
-    /// What the values of the function of strings compress to, where they are worth a column.
-    computed: Option<usize>,
-    /// Whether the user wants it to have a column.
-    is_wanted: bool,
-}
-
-impl Candidate {
-    fn is_costly(&self) -> bool {
-        self.bytes * 8 >= self.rows * COSTLY_BITS
-    }
-
-    fn is_id(&self) -> bool {
-        self.is_of_one_length && self.is_costly()
-    }
-
-    /// Returns how many values its bytes serve.
-    fn served(&self) -> usize {
-        self.rows + self.copied_rows
-    }
 }
 
 /// Chooses leaf columns for row groups of so many rows like these.
@@ -343,115 +310,6 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], limits: &LeafLi
     LeafSet { leaves, pools, computed }
 }
 
-fn place(leaf: &Leaf) -> (&String, &Vec<String>, &Option<Vec<String>>) {
-    (&leaf.column, &leaf.path, &leaf.inside)
-}
-
-/// Finds what stands elsewhere: a copy of a column of the table, or of a leaf that is more frequent, is stored as what differs. What hardly
-/// repeats and cannot be stored so, since it is inside arrays, is left out.
-fn leave_out_copies(candidates: &mut Vec<Candidate>, columns: &[(String, Vec<(usize, u64)>)]) {
-    // What leaves may copy: the name of the text column, its values, and the values of its copies.
-    let mut kept: Vec<(Option<String>, Vec<(usize, u64)>, usize)> = Vec::new();
-    candidates.retain_mut(|candidate| {
-        let is_costly = candidate.is_costly();
-        // To note where the column has a value and the path has none pays only where values are dear.
-        let is_copied = |values: &[(usize, u64)]| {
-            is_same(&candidate.hashes, values) && (is_costly || is_same(values, &candidate.hashes))
-        };
-        let copied = columns.iter().find(|(_, values)| is_copied(values));
-        let can_differ = candidate.leaf.inside.is_none() && candidate.leaf.kinds & Kind::Text.bit() != 0;
-        match copied {
-            Some((name, _)) if can_differ => {
-                candidate.leaf.copy_of = Some(name.clone());
-                candidate.bytes = 0;
-                return true;
-            }
-            _ if !is_costly => return true,
-            Some(_) => return false,
-            None => {}
-        }
-        match kept.iter_mut().find(|(_, values, _)| is_same(&candidate.hashes, values)) {
-            Some((Some(name), values, copies)) if can_differ => {
-                candidate.leaf.copy_of = Some(name.clone());
-                candidate.bytes =
-                    differing_bytes(&candidate.hashes, values) + candidate.bytes * (100 - SAME_PERCENT) / 100;
-                *copies += candidate.rows;
-                true
-            }
-            Some(_) => false,
-            None => {
-                let name = can_differ.then(|| candidate.leaf.name(Kind::Text));
-                kept.push((name, candidate.hashes.clone(), 0));
-                true
-            }
-        }
-    });
-    for candidate in candidates {
-        let name = candidate.leaf.name(Kind::Text);
-        let copies = kept.iter().find(|(kept, ..)| kept.as_ref() == Some(&name));
-        candidate.copied_rows = copies.map_or(0, |(.., copies)| *copies);
-    }
-}
-
-/// Returns about what it takes to say in which of some rows two columns are not the same; both are in the order of the rows.
-fn differing_bytes(values: &[(usize, u64)], other: &[(usize, u64)]) -> usize {
-    let differs = other.iter().filter(|value| values.binary_search(value).is_err());
-    let mut bits = vec![0_u8; other.last().map_or(0, |(row, _)| row / 8 + 1)];
-    for (row, _) in differs {
-        bits[row / 8] |= 1 << (row % 8);
-    }
-    compressed_bytes(&bits)
-}
-
-/// Leaves out the copies of leaves that were left out.
-fn leave_out_orphans(candidates: &mut Vec<Candidate>) {
-    let names: BTreeSet<String> = candidates.iter().map(|candidate| candidate.leaf.name(Kind::Text)).collect();
-    candidates.retain(|candidate| {
-        let copied = candidate.leaf.copy_of.as_ref().filter(|name| name.starts_with(LEAF_PREFIX));
-        copied.is_none_or(|name| names.contains(name))
-    });
-}
-
-/// Says whether nearly all values of one column stand in the same rows of another. Both are in the order of the rows.
-fn is_same(values: &[(usize, u64)], other: &[(usize, u64)]) -> bool {
-    let mut other = other.iter().peekable();
-    let mut same = 0;
-    for value in values {
-        while other.peek().is_some_and(|candidate| candidate.0 < value.0) {
-            other.next();
-        }
-        same += usize::from(other.peek() == Some(&value));
-    }
-    !values.is_empty() && same * 100 >= values.len() * SAME_PERCENT
-}
-
-/// Returns what leaves take, but for those that users want, which take nothing from the others.
-fn counted_bytes(candidates: &[Candidate]) -> usize {
-    candidates.iter().filter(|candidate| !candidate.is_wanted).map(|candidate| candidate.bytes).sum()
-}
-
-/// Leaves out ids, and then those that cost most for each value, until the others take no more than so many bytes; what users want stays.
-fn leave_out_costliest(candidates: &mut Vec<Candidate>, bytes: usize) {
-    let mut sum = counted_bytes(candidates);
-    while sum > bytes {
-        let costliest = (0..candidates.len()).filter(|index| !candidates[*index].is_wanted).max_by(|a, b| {
-            let (a, b) = (&candidates[*a], &candidates[*b]);
-            let cost = (a.bytes * b.served()).cmp(&(b.bytes * a.served()));
-            a.is_id().cmp(&b.is_id()).then(cost).then_with(|| place(&a.leaf).cmp(&place(&b.leaf)))
-        });
-        let Some(costliest) = costliest else { break };
-        candidates.remove(costliest);
-        leave_out_orphans(candidates);
-        sum = counted_bytes(candidates);
-    }
-}
-
-/// Returns what bytes compress to, in the way that pages are compressed.
-fn compressed_bytes(bytes: &[u8]) -> usize {
-    // An error is none of the values': they then count as they are.
-    zstd::bulk::compress(bytes, 1).map_or(bytes.len(), |compressed| compressed.len())
-}
-
 /// Lists every so-manieth text of a column; nothing where there is no such column.
 fn sampled_texts<'a>(batches: &'a [RecordBatch], name: &str, step: usize) -> impl Iterator<Item = Option<&'a str>> {
     let columns: Vec<&StringViewArray> = batches
@@ -540,50 +398,5 @@ mod tests {
         // Not what is long, rare, or may be an index.
         assert_eq!(chosen(10), ["mail", "phone of phone", "tier of tier"]);
         assert_eq!(chosen(0), Vec::<String>::new());
-    }
-
-    #[test]
-    fn ids_and_then_what_costs_most_for_each_value_give_way() {
-        let candidate = |name: &str, rows, bytes| Candidate {
-            leaf: Leaf {
-                column: "data".to_owned(),
-                path: vec![name.to_owned()],
-                inside: None,
-                kinds: Kind::Text.bit(),
-                copy_of: None,
-            },
-            rows,
-            copied_rows: 0,
-            bytes,
-            is_of_one_length: name == "id",
-            hashes: Vec::new(),
-            computed: None,
-            is_wanted: name == "wanted",
-        };
-        let kept = |bytes| {
-            let mut all =
-                vec![candidate("mail", 1_000, 9_000), candidate("cheap", 500, 100), candidate("id", 100, 500)];
-            leave_out_costliest(&mut all, bytes);
-            all.into_iter().map(|candidate| candidate.leaf.path.concat()).collect::<Vec<_>>()
-        };
-        assert_eq!(kept(9_600), ["mail", "cheap", "id"]);
-        // The id costs less a value than the mail address.
-        assert_eq!(kept(9_599), ["mail", "cheap"]);
-        assert_eq!(kept(9_000), ["cheap"]);
-        assert!(kept(99).is_empty());
-    }
-
-    #[test]
-    fn copies_are_told_by_the_rows_that_values_stand_in() {
-        let values: Vec<(usize, u64)> = (0..100).map(|n| (n * 2, n as u64)).collect();
-        let mut other = values.clone();
-        other.push((500, 1));
-        assert!(is_same(&values, &other));
-        for value in other.iter_mut().take(3) {
-            value.1 = 99;
-        }
-        assert!(!is_same(&values, &other) && !is_same(&[], &other));
-        let moved: Vec<(usize, u64)> = values.iter().map(|(row, hash)| (row + 1, *hash)).collect();
-        assert!(!is_same(&values, &moved));
     }
 }

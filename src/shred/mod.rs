@@ -9,6 +9,7 @@
 //! datafusion-functions-json does: `document` walks a document once for all leaves with the same parser, and falls back to
 //! the very look-up of the functions where a document is broken. The elements of arrays are documents of their own (`elements`).
 
+mod candidates;
 pub(crate) mod choice;
 pub(crate) mod computed;
 pub(crate) mod document;
