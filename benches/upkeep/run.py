@@ -89,7 +89,8 @@ def exports(args, folder):
             lines.append(json.dumps(row if is_over else {**row, ended: None}))
             if is_over:
                 recent.append(row)
-        running = [entry for entry in running if entry[1] is None or entry[1] >= until]
+        oldest = until - timedelta(hours=args.window)
+        running = [entry for entry in running if (entry[1] is None or entry[1] >= until) and entry[0] >= oldest]
         recent = recent[-args.sessions * 24:]
         for _ in range(args.corrected if recent else 0):
             lines.append(json.dumps({**chance.choice(recent), category: f"corrected in hour {hour}"}))
@@ -109,6 +110,7 @@ def main():
     parser.add_argument("--hours", type=int, default=400, help="hours of exports; a year is 8760")
     parser.add_argument("--sessions", type=int, default=100, help="new sessions an hour")
     parser.add_argument("--corrected", type=int, default=2, help="sessions of the last day that are corrected in each hour")
+    parser.add_argument("--window", type=int, default=168, help="hours that an export looks back: older sessions that still run are not in it")
     parser.add_argument("--rounds", type=int, default=5, help="times that each question is asked")
     parser.add_argument("--more", default="", help="flags of ingest, such as --no-upkeep")
     parser.add_argument("--optimize", action="store_true", help="runs optimize at the end, and measures again")

@@ -220,6 +220,27 @@ mod tests {
         assert!(tables.join(&names[0]).exists());
     }
 
+    #[tokio::test(flavor = "multi_thread")]
+    async fn files_of_a_process_that_was_killed_right_after_its_commit_stay_for_one_who_has_not_read_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
+        let mut table = lake.open_or_create(layout::SIGHTINGS).await.unwrap();
+        let mut behind = table.clone();
+        let tables = folder.path().join(layout::SIGHTINGS);
+        let name = format!("sightings-{:032x}.parquet", 7);
+        fs::write(tables.join(&name), "rows").unwrap();
+        let writing = Writing::new(tables.clone(), table.version());
+        writing.note(&name).unwrap();
+        drop(writing);
+        let committed = WrittenFile { path: name.clone(), size_bytes: 4, ..WrittenFile::default() };
+        table.commit(Commit { added: vec![committed], ..Commit::default() }).await.unwrap();
+        let now = chrono::Utc::now() + chrono::TimeDelta::days(30);
+        let found = behind.leavings(now, now).await.unwrap();
+        assert!(found.files.iter().all(|file| file.path != name), "{found:?}");
+        behind.clear_written().await;
+        assert!(tables.join(&name).exists());
+    }
+
     #[test]
     fn a_list_goes_with_its_files_and_stays_where_they_stay() {
         let folder = tempfile::tempdir().unwrap();
