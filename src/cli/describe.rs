@@ -1,15 +1,14 @@
 //! `sessionlake describe`: prints tables, columns, types, meanings and functions.
 
-use std::sync::Arc;
-
-use arrow::array::{ArrayRef, RecordBatch, StringViewArray};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use clap::Args as ClapArgs;
 use sessionlake::engine::{At, Engine, TABLES};
 use sessionlake::{Error, Result, functions, schema};
 
+use super::describe_lake::described;
 use super::exit;
-use super::printer::{OutputArgs, Printer, print_query};
+use super::printer::{OutputArgs, Printer, listing, print_query};
 use super::shared::Shared;
 
 /// Prints tables, columns, types, meanings and functions.
@@ -21,6 +20,9 @@ pub struct Args {
     /// The JSON paths that the lake holds: types, how often they occur, and whether they are leaf columns or share a pool
     #[arg(long, conflicts_with = "name")]
     json_paths: bool,
+    /// The state of the lake: sessions, files, what they share, the last upkeep, what optimize would gain, properties
+    #[arg(long, conflicts_with_all = ["name", "json_paths"])]
+    state: bool,
     #[command(flatten)]
     output: OutputArgs,
 }
@@ -36,7 +38,7 @@ select json_column, json_path, types, sessions,
 from lake_json_paths
 order by json_column nulls last, sessions desc nulls last, json_path";
 
-/// Runs the command. Only `--json-paths` needs a lake: every lake has the same tables.
+/// Runs the command. Only `--json-paths` and `--state` need a lake: every lake has the same tables.
 ///
 /// # Errors
 /// A name that is neither a table nor a function; no lake where one is needed.
@@ -45,6 +47,13 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     if args.json_paths {
         let engine = settings.open(At::Newest).await?;
         print_query(shared, &settings, &engine, JSON_PATHS, &args.output).await?;
+        return Ok(exit::FINE);
+    }
+    if args.state {
+        let described = described(&settings, &settings.lake()?).await?;
+        let mut printer = Printer::new(&args.output, shared, &settings)?;
+        printer.print(&described)?;
+        printer.commit()?;
         return Ok(exit::FINE);
     }
     let engine = Engine::new(settings.engine.clone())?;
@@ -116,6 +125,7 @@ fn type_name(data_type: &DataType, kind: Option<schema::Kind>) -> String {
         (DataType::Timestamp(..), _) => "timestamp (UTC, \u{b5}s)".to_owned(),
         (DataType::Float64, _) => "double".to_owned(),
         (DataType::Int64, _) => "bigint".to_owned(),
+        (DataType::Boolean, _) => "boolean".to_owned(),
         (DataType::BinaryView, _) => "bytes".to_owned(),
         (other, _) => other.to_string(),
     }
@@ -127,17 +137,4 @@ fn function_list(only: Option<&str>) -> Result<RecordBatch> {
         .filter(|function| only.is_none_or(|only| function.name.eq_ignore_ascii_case(only)))
         .map(|function| vec![function.name, function.syntax, function.meaning]);
     listing(&["function", "syntax", "meaning"], rows)
-}
-
-/// Makes a result of texts.
-///
-/// # Errors
-/// A defect of the names.
-pub fn listing(names: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<RecordBatch> {
-    let rows: Vec<Vec<String>> = rows.into_iter().collect();
-    let fields: Vec<_> = names.iter().map(|name| Field::new(*name, DataType::Utf8View, false)).collect();
-    let columns = (0..names.len())
-        .map(|index| -> ArrayRef { Arc::new(StringViewArray::from_iter_values(rows.iter().map(|row| &row[index]))) })
-        .collect();
-    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }

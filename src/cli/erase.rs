@@ -9,8 +9,8 @@ use sessionlake::lake::layout::LEAF_BUDGET;
 use sessionlake::{Error, Result};
 
 use super::exit;
-use super::ingest::{LedgerFormat, limits, watched};
-use super::printer::{counted, print_json, print_text};
+use super::ingest::{limits, watched};
+use super::printer::{TellingArgs, counted};
 use super::shared::{Shared, parse_instant, size};
 
 /// Takes sessions out of the lake for good: those that any of the conditions finds.
@@ -48,9 +48,8 @@ pub struct Args {
     /// Erases; without it what would go is only counted
     #[arg(long)]
     yes: bool,
-    /// How the receipt is printed
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    format: LedgerFormat,
+    #[command(flatten)]
+    telling: TellingArgs,
 }
 
 /// Runs the command.
@@ -86,6 +85,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         selection,
         erases: args.yes,
         purge: args.purge && args.yes,
+        remembers: true,
         leaf_budget: LEAF_BUDGET,
         now: Utc::now(),
         engine: settings.engine.clone(),
@@ -96,11 +96,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         async move { erase(lake, options, &limits).await }
     })
     .await?;
-    match args.format {
-        LedgerFormat::Json => print_json(&receipt)?,
-        LedgerFormat::Text if shared.quiet => {}
-        LedgerFormat::Text => print_text(&describe(&receipt))?,
-    }
+    args.telling.tell(shared.quiet, &receipt, describe)?;
     Ok(exit::FINE)
 }
 

@@ -10,7 +10,8 @@ use super::shared::Shared;
 
 /// The columns of people's interest; the whole ledger is in the table.
 const SQL: &str = "select version, committed_at, operation, rows_read, inserted, updated, unchanged, superseded, duplicate, \
-                   quarantined from lake_history order by version desc";
+                   quarantined, \
+                   (upkeep ->> 'files_before') || ' files to ' || (upkeep ->> 'files_after') as upkeep from lake_history order by version desc";
 
 /// Lists the versions of the lake with their ledgers.
 #[derive(Debug, ClapArgs)]

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use chrono::Utc;
 use clap::{Args as ClapArgs, ValueEnum};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use sessionlake::custody::{EraseReceipt, retain};
 use sessionlake::error::as_flags;
 use sessionlake::ingest::{
     self, Encoding, IngestOptions, InputFormat, Ledger, Limits, Progress, ReadOptions, RecordsPath, SourceFile,
@@ -17,7 +18,7 @@ use sessionlake::{Error, Result};
 
 use super::dialect::DialectArgs;
 use super::exit;
-use super::printer::{counted, print_text};
+use super::printer::{LedgerFormat, counted, print_text};
 use super::shared::{Settings, Shared, parse_size};
 
 /// Memory of rows and keys at most, whatever the machine has: beyond it more memory makes an ingest no faster. Half of it is for
@@ -64,15 +65,6 @@ impl Args {
     pub fn read_args(&mut self) -> &mut ReadArgs {
         &mut self.read
     }
-}
-
-/// How the ledger is printed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum LedgerFormat {
-    /// For people
-    Text,
-    /// For machines
-    Json,
 }
 
 /// How exports are read.
@@ -268,13 +260,36 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         })
         .await?
     };
+    // What the lake keeps no longer goes with the upkeep. The ingest stands, whatever becomes of it.
+    let retained = match options.upkeep && ledger.version.is_some() {
+        true => retain(&lake, options.leaf_budget, Utc::now(), &settings.engine, &options.limits).await,
+        false => Ok(None),
+    };
+    let mut retention_failed = None;
+    let retained = retained.unwrap_or_else(|error| {
+        retention_failed = Some(error);
+        None
+    });
     match args.format {
         LedgerFormat::Json => {
+            let mut ledger = serde_json::to_value(&ledger).map_err(Error::internal)?;
+            if let (Some(receipt), Some(held)) = (&retained, ledger.as_object_mut()) {
+                held.insert("retention".to_owned(), serde_json::to_value(receipt).map_err(Error::internal)?);
+            }
             let text = serde_json::to_string_pretty(&ledger).map_err(Error::internal)?;
             print_text(&format!("{text}\n"))?;
         }
         LedgerFormat::Text if shared.quiet => {}
-        LedgerFormat::Text => print_text(&as_flags(&describe(&ledger)))?,
+        LedgerFormat::Text => {
+            let told = retained.as_ref().map(kept_no_longer).unwrap_or_default();
+            print_text(&(as_flags(&describe(&ledger)).into_owned() + &told))?;
+        }
+    }
+    if let Some(error) = retention_failed {
+        exit::note(&format!(
+            "warning: sessions that the lake keeps no longer were not erased, and the ingest stands: {}",
+            as_flags(&error.to_string())
+        ));
     }
     if let Some(reason) = &ledger.upkeep_failed {
         exit::note(&format!("warning: small files were not merged, and the ingest stands: {reason}"));
@@ -399,6 +414,14 @@ pub fn progress_bar(total: Option<u64>) -> ProgressBar {
 }
 
 /// Writes the ledger for people.
+/// Says what was erased because the lake keeps it no longer.
+pub fn kept_no_longer(receipt: &EraseReceipt) -> String {
+    let sessions = counted(receipt.sessions, "session", "sessions");
+    let records = counted(receipt.quarantined, "record of the quarantine", "records of the quarantine");
+    let version = receipt.versions.get(layout::SESSIONS).map(|version| format!(": version {version}"));
+    format!("{sessions} and {records} that are kept no longer were erased{}\n", version.unwrap_or_default())
+}
+
 fn describe(ledger: &Ledger) -> String {
     let mut text = String::new();
     for file in &ledger.files {

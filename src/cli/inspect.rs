@@ -12,10 +12,9 @@ use sessionlake::ingest::{self, Encoding, Inspection, Look, SourceFile};
 use sessionlake::schema::{COLUMNS, EXPORTED_AT, Kind};
 use sessionlake::zones::Tz;
 
-use super::describe::listing;
 use super::exit;
 use super::ingest::ReadArgs;
-use super::printer::{OutputArgs, Printer, print_text};
+use super::printer::{OutputArgs, Printer, listing, print_text};
 use super::profile::push_flag;
 use super::shared::{Shared, parse_size};
 

@@ -7,6 +7,7 @@ mod allocator;
 mod check;
 mod config;
 mod describe;
+mod describe_lake;
 mod dialect;
 mod diff;
 mod erase;
@@ -20,6 +21,7 @@ mod optimize;
 mod printer;
 mod private;
 mod profile;
+mod properties;
 mod query;
 mod report;
 mod report_progress;
@@ -74,6 +76,8 @@ enum Command {
     History(history::Args),
     /// Writes small and overlapping data files anew as few large ones, which queries read faster
     Optimize(optimize::Args),
+    /// Shows what the lake says of how it is kept, or sets it for all who write the lake
+    Properties(properties::Args),
     /// Lists the sessions that came, changed or went between two versions
     Diff(diff::Args),
     /// Makes an earlier version of the sessions the newest again
@@ -213,6 +217,7 @@ async fn dispatch(shared: &Shared, command: Command) -> sessionlake::Result<u8> 
         Command::Describe(args) => exit::or_signal(describe::run(shared, args)).await,
         Command::History(args) => exit::or_signal(history::run(shared, args)).await,
         Command::Optimize(args) => optimize::run(shared, args).await,
+        Command::Properties(args) => exit::or_signal(properties::run(shared, args)).await,
         Command::Diff(args) => exit::or_signal(diff::run(shared, args)).await,
         Command::Restore(args) => exit::or_signal(restore::run(shared, args)).await,
         Command::Vacuum(args) => exit::or_signal(vacuum::run(shared, args)).await,

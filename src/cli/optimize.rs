@@ -7,11 +7,12 @@ use arrow::datatypes::{DataType, Field, Schema};
 use chrono::Utc;
 use clap::Args as ClapArgs;
 use sessionlake::Result;
+use sessionlake::custody::retain;
 use sessionlake::ingest::{self, Upkeep, UpkeepOptions};
 use sessionlake::lake::layout::LEAF_BUDGET;
 
 use super::exit;
-use super::ingest::{limits, watched};
+use super::ingest::{kept_no_longer, limits, watched};
 use super::printer::{OutputArgs, Printer};
 use super::shared::Shared;
 
@@ -40,6 +41,13 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
     let lake = settings.lake()?;
     let mut printer = Printer::new(&args.output, shared, &settings)?;
+    if !args.dry_run {
+        let limits = limits(&settings);
+        let retained = exit::or_signal(retain(&lake, args.leaf_budget, Utc::now(), &settings.engine, &limits)).await?;
+        if let Some(receipt) = retained.filter(|_| !shared.quiet) {
+            exit::note(kept_no_longer(&receipt).trim_end());
+        }
+    }
     let planned = exit::or_signal(ingest::planned(&lake)).await?;
     let done = if args.dry_run {
         planned

@@ -2,10 +2,12 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::{ArrayRef, StringViewArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use futures::StreamExt;
 use sessionlake::engine::Engine;
 use sessionlake::format::{self, Color, FormatOptions, OutputFile, OutputFormat, ResultWriter, Written};
@@ -34,6 +36,42 @@ pub struct OutputArgs {
     /// The text of null in csv, tsv, table and markdown
     #[arg(long, value_name = "TEXT")]
     null: Option<String>,
+}
+
+/// How a ledger or a report is printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum LedgerFormat {
+    /// For people
+    Text,
+    /// For machines
+    Json,
+}
+
+/// The flag of commands that tell what they did to a lake, or found in it.
+#[derive(Debug, Args)]
+pub struct TellingArgs {
+    /// How the result is printed
+    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
+    format: LedgerFormat,
+}
+
+impl TellingArgs {
+    /// Prints a result: for people, unless it is to be quiet, in the words that it is described by.
+    ///
+    /// # Errors
+    /// As [`print_text`].
+    pub fn tell<T: serde::Serialize>(
+        &self,
+        quiet: bool,
+        result: &T,
+        describe: impl FnOnce(&T) -> String,
+    ) -> Result<()> {
+        match self.format {
+            LedgerFormat::Json => print_json(result),
+            LedgerFormat::Text if quiet => Ok(()),
+            LedgerFormat::Text => print_text(&describe(result)),
+        }
+    }
 }
 
 /// Prints one result after another.
@@ -182,7 +220,7 @@ pub fn print_text(text: &str) -> Result<()> {
 ///
 /// # Errors
 /// Stdout that fails.
-pub fn print_json(value: &impl serde::Serialize) -> Result<()> {
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let text = serde_json::to_string_pretty(value).map_err(Error::internal)?;
     print_text(&format!("{text}\n"))
 }
@@ -196,4 +234,17 @@ fn terminal_width() -> Option<usize> {
     let (terminal_size::Width(columns), _) = terminal_size::terminal_size_of(io::stdout())?;
     // Narrower than this nothing can be read anyway.
     (columns >= 20).then_some(usize::from(columns))
+}
+
+/// Makes a result of texts.
+///
+/// # Errors
+/// A defect of the names.
+pub fn listing(names: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> Result<RecordBatch> {
+    let rows: Vec<Vec<String>> = rows.into_iter().collect();
+    let fields: Vec<_> = names.iter().map(|name| Field::new(*name, DataType::Utf8View, false)).collect();
+    let columns = (0..names.len())
+        .map(|index| -> ArrayRef { Arc::new(StringViewArray::from_iter_values(rows.iter().map(|row| &row[index]))) })
+        .collect();
+    Ok(RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?)
 }

@@ -6,8 +6,8 @@ use sessionlake::custody::{RestoreOptions, RestoreReport, RestoreTo, restore};
 use sessionlake::{Error, Result};
 
 use super::exit;
-use super::ingest::{LedgerFormat, limits};
-use super::printer::{counted, print_json, print_text};
+use super::ingest::limits;
+use super::printer::{TellingArgs, counted};
 use super::shared::{Shared, parse_instant};
 
 /// Makes an earlier version of the sessions the newest again; the versions in between stay readable.
@@ -26,9 +26,8 @@ pub struct Args {
     /// Goes back behind an erasure too: rows that were erased since may come back
     #[arg(long)]
     with_erased: bool,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    format: LedgerFormat,
+    #[command(flatten)]
+    telling: TellingArgs,
 }
 
 /// Runs the command.
@@ -44,11 +43,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     };
     let options = RestoreOptions { to, with_erased: args.with_erased, now: Utc::now() };
     let report = restore(&settings.lake()?, options, &limits(&settings)).await?;
-    match args.format {
-        LedgerFormat::Json => print_json(&report)?,
-        LedgerFormat::Text if shared.quiet => {}
-        LedgerFormat::Text => print_text(&describe(&report))?,
-    }
+    args.telling.tell(shared.quiet, &report, describe)?;
     Ok(exit::FINE)
 }
 

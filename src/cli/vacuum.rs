@@ -11,8 +11,8 @@ use sessionlake::lake::{Leaving, Why};
 use sessionlake::{Error, Result};
 
 use super::exit;
-use super::ingest::{LedgerFormat, limits};
-use super::printer::{counted, print_json, print_text};
+use super::ingest::limits;
+use super::printer::{TellingArgs, counted};
 use super::shared::{Shared, size};
 
 /// Files that are named one by one where the result is for people.
@@ -31,9 +31,8 @@ pub struct Args {
     /// Removes the files; without it they are only shown
     #[arg(long)]
     yes: bool,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    format: LedgerFormat,
+    #[command(flatten)]
+    telling: TellingArgs,
 }
 
 /// Runs the command.
@@ -44,11 +43,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
     let options = VacuumOptions { retention: parse_retention(&args.retention)?, now: Utc::now(), removes: args.yes };
     let report = vacuum(&settings.lake()?, options, &limits(&settings)).await?;
-    match args.format {
-        LedgerFormat::Json => print_json(&report)?,
-        LedgerFormat::Text if shared.quiet => {}
-        LedgerFormat::Text => print_text(&describe(&report))?,
-    }
+    args.telling.tell(shared.quiet, &report, describe)?;
     Ok(exit::FINE)
 }
 

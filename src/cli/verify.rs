@@ -9,8 +9,8 @@ use sessionlake::custody::{Fault, VerifyOptions, VerifyReport, verify};
 use sessionlake::lake::layout::LEAF_BUDGET;
 
 use super::exit;
-use super::ingest::{LedgerFormat, limits, watched};
-use super::printer::{counted, print_json, print_text};
+use super::ingest::{limits, watched};
+use super::printer::{TellingArgs, counted};
 use super::shared::{Shared, size};
 
 /// Faults that are named one by one where the result is for people.
@@ -30,9 +30,8 @@ pub struct Args {
     /// checkpoints
     #[arg(long)]
     repair: bool,
-    /// How the result is printed
-    #[arg(long, value_enum, default_value = "text", value_name = "FORMAT")]
-    format: LedgerFormat,
+    #[command(flatten)]
+    telling: TellingArgs,
 }
 
 /// Runs the command.
@@ -55,11 +54,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         async move { verify(lake, options, &limits).await }
     })
     .await?;
-    match args.format {
-        LedgerFormat::Json => print_json(&report)?,
-        LedgerFormat::Text if shared.quiet && report.faults.is_empty() => {}
-        LedgerFormat::Text => print_text(&describe(&report))?,
-    }
+    args.telling.tell(shared.quiet && report.faults.is_empty(), &report, describe)?;
     if report.faults.is_empty() {
         return Ok(exit::FINE);
     }

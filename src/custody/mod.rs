@@ -5,11 +5,13 @@
 //! computed anew where another writer was faster, as those of an ingest are.
 
 mod erase;
+mod properties;
 mod restore;
 mod vacuum;
 mod verify;
 
 pub use erase::{EraseOptions, EraseReceipt, Selection, erase};
+pub use properties::{properties, retain, set_properties};
 pub use restore::{RestoreOptions, RestoreReport, RestoreTo, restore};
 pub use vacuum::{VacuumOptions, VacuumReport, VacuumedTable, vacuum};
 pub use verify::{Fault, FaultKind, VerifiedTable, VerifyOptions, VerifyReport, verify};

@@ -19,16 +19,20 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::{Guarantee, LiteralGuarantee};
 use datafusion::physical_plan::metrics::ExecutionPlanMetricsSet;
 use futures::{StreamExt, stream};
+use object_store::ObjectStore;
 use parquet::bloom_filter::{BITSET_MIN_LENGTH, Sbbf};
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use xxhash_rust::xxh64::xxh64;
 
 use super::readers::partitioned;
-use crate::lake::DataFile;
 use crate::lake::layout::BLOOM_COLUMNS;
+use crate::lake::{DataFile, session_hash, short_hash};
 
 /// Texts that are looked up so; of more the whole filter is the smaller part.
 const MAX_TEXTS: usize = 16;
+/// Bytes in which a file tells of its session ids up to which it is asked for those: of some 12,000 sessions. They are one read, where a footer and a
+/// filter are two or three, and a footer with its leaf columns takes 40 to 60 kB.
+const SHORT_IDS: u64 = 32 << 10;
 /// Files that are asked at once.
 const FILES_AT_ONCE: usize = 32;
 /// Bits of a filter at most, in bytes: four times what those of our row groups have.
@@ -60,10 +64,50 @@ pub(super) async fn prune(
         footer_hint: state.config_options().execution.parquet.metadata_size_hint,
         headers: Mutex::default(),
     };
-    let asked: Vec<_> = files.iter().map(|file| filters.may_hold(file, &wanted)).collect();
+    let ids = Ids::of(&wanted, store, state);
+    let may_hold = async |file: &DataFile| match ids.as_ref() {
+        Some(ids) if ids.are_shorter(file) => match ids.may_hold(file).await {
+            None => filters.may_hold(file, &wanted).await,
+            told => told,
+        },
+        _ => filters.may_hold(file, &wanted).await,
+    };
+    let asked: Vec<_> = files.iter().map(may_hold).collect();
     let told: Vec<Option<bool>> = stream::iter(asked).buffered(FILES_AT_ONCE).collect().await;
     let kept = told.into_iter().map(|told| told.unwrap_or(true));
     Ok(files.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(file, _)| file).collect())
+}
+
+/// Names the store through which the files of a table are asked for their ids, by the URL of the table's store.
+pub(super) fn telling(store: &str) -> String {
+    store.replacen("lake://", "lake-ids://", 1)
+}
+
+/// Session ids that are looked for, and where files tell of theirs.
+struct Ids {
+    /// The short hashes, in order.
+    hashes: Vec<u64>,
+    store: Arc<dyn ObjectStore>,
+}
+
+impl Ids {
+    fn of(wanted: &[Wanted], store: &ObjectStoreUrl, state: &dyn Session) -> Option<Self> {
+        let ids = wanted.iter().find(|wanted| wanted.column == "session_id")?;
+        let store = ObjectStoreUrl::parse(telling(store.as_str())).ok()?;
+        let store = state.runtime_env().object_store(&store).ok()?;
+        let mut hashes: Vec<u64> = ids.texts.iter().map(|id| short_hash(session_hash(id))).collect();
+        hashes.sort_unstable();
+        Some(Self { hashes, store })
+    }
+
+    /// Says whether a file tells of its ids in less than its footer takes.
+    fn are_shorter(&self, file: &DataFile) -> bool {
+        file.ids_bytes().is_some_and(|bytes| bytes <= SHORT_IDS)
+    }
+
+    async fn may_hold(&self, file: &DataFile) -> Option<bool> {
+        file.may_have_sessions(self.store.as_ref(), &self.hashes).await
+    }
 }
 
 /// Texts of which a column must have one.

@@ -9,6 +9,7 @@ use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{LogicalPlanBuilder, col, ident};
 use url::Url;
 
+use super::bloom::telling;
 use super::changes::{SESSION_CHANGES, SessionChanges};
 use super::config::Engine;
 use super::scan::LakeTable;
@@ -132,9 +133,9 @@ pub const TABLES: [TableNote; 9] = [
     },
     TableNote {
         name: "lake_history",
-        meaning: "versions of the lake, each with the ledger of the ingest that made it",
+        meaning: "versions of the lake, each with the ledger of the ingest that made it, or what an upkeep did",
     },
-    TableNote { name: "lake_files", meaning: "data files with their rows, bytes and range of started_at" },
+    TableNote { name: "lake_files", meaning: "data files with rows, bytes, range of started_at and overlap" },
     TableNote {
         name: "lake_json_paths",
         meaning: "JSON paths that the data files hold, with types, how often they occur, and whether they are leaf columns",
@@ -282,6 +283,8 @@ impl Engine {
         if let Some(costs) = table.costs() {
             self.count_spills(costs);
         }
+        let telling = Url::parse(&telling(&url)).map_err(Error::internal)?;
+        self.context().runtime_env().register_object_store(&telling, table.telling_store());
         Ok(ObjectStoreUrl::parse(&url)?)
     }
 }

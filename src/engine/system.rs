@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
+use arrow::array::{ArrayRef, BooleanArray, Int64Array, RecordBatch, StringViewArray, TimestampMicrosecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{MemTable, Session, TableProvider};
@@ -12,7 +12,7 @@ use datafusion::logical_expr::{Expr, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 
 use super::json_paths;
-use crate::lake::{Counts, HistoryEntry, Snapshot, Table, read_footers};
+use crate::lake::{Counts, DataFile, HistoryEntry, Snapshot, Table, read_footers};
 use crate::schema::timestamp_type;
 
 /// Which table about the lake.
@@ -31,6 +31,7 @@ impl SystemTable {
     pub fn schema(self) -> SchemaRef {
         let integer = |name: &str| Field::new(name, DataType::Int64, true);
         let text = |name: &str| Field::new(name, DataType::Utf8View, true);
+        let truth = |name: &str| Field::new(name, DataType::Boolean, true);
         let instant = |name: &str| Field::new(name, timestamp_type(), true);
         Arc::new(Schema::new(match self {
             Self::History => vec![
@@ -45,6 +46,7 @@ impl SystemTable {
                 integer("duplicate"),
                 integer("quarantined"),
                 text("ledger"),
+                text("upkeep"),
             ],
             Self::Files => vec![
                 text("path"),
@@ -54,6 +56,10 @@ impl SystemTable {
                 instant("first_started_at"),
                 instant("last_started_at"),
                 integer("running"),
+                integer("overlap"),
+                integer("leaf_columns"),
+                truth("tells_ids"),
+                truth("is_ours"),
             ],
             Self::JsonPaths => vec![
                 text("json_column"),
@@ -118,7 +124,38 @@ fn history_columns(history: &[HistoryEntry]) -> Vec<ArrayRef> {
         count(|c| c.duplicate),
         count(|c| c.quarantined),
         Arc::new(history.iter().map(|e| e.ledger.as_ref().map(ToString::to_string)).collect::<StringViewArray>()),
+        Arc::new(history.iter().map(|e| e.upkeep.as_ref().map(ToString::to_string)).collect::<StringViewArray>()),
     ]
+}
+
+/// Counts for each file how many others of its liveness share time with it; `None` where a file's starts are not known.
+fn overlaps(files: &[DataFile]) -> Vec<Option<u64>> {
+    let instant = |value: &Option<ScalarValue>| match value {
+        Some(ScalarValue::TimestampMicrosecond(instant, _)) => *instant,
+        _ => None,
+    };
+    let span = |file: &DataFile| {
+        let column = file.columns.get("started_at")?;
+        Some((instant(&column.minimum)?, instant(&column.maximum)?))
+    };
+    let mut counts = vec![None; files.len()];
+    for active in [true, false] {
+        let of_liveness = || files.iter().enumerate().filter(move |(_, file)| file.is_active() == active);
+        let mut firsts: Vec<i64> = of_liveness().filter_map(|(_, file)| span(file)).map(|span| span.0).collect();
+        let mut lasts: Vec<i64> = of_liveness().filter_map(|(_, file)| span(file)).map(|span| span.1).collect();
+        firsts.sort_unstable();
+        lasts.sort_unstable();
+        for (index, file) in of_liveness() {
+            let Some((first, last)) = span(file) else { continue };
+            // All but those that begin after its end or end before its begin, and itself.
+            let begun = firsts.partition_point(|other| *other <= last);
+            let over = lasts.partition_point(|other| *other < first);
+            if let Some(count) = counts.get_mut(index) {
+                *count = Some((begun - over).saturating_sub(1) as u64);
+            }
+        }
+    }
+    counts
 }
 
 fn file_columns(snapshot: &Snapshot) -> Vec<ArrayRef> {
@@ -147,6 +184,10 @@ fn file_columns(snapshot: &Snapshot) -> Vec<ArrayRef> {
         bound(false),
         bound(true),
         Arc::new(running.collect::<Int64Array>()),
+        Arc::new(overlaps(files).into_iter().map(|n| n.map(|n| n as i64)).collect::<Int64Array>()),
+        Arc::new(files.iter().map(|file| file.leaves.map(|n| n as i64)).collect::<Int64Array>()),
+        Arc::new(files.iter().map(|file| Some(file.ids.is_some())).collect::<BooleanArray>()),
+        Arc::new(files.iter().map(|file| Some(file.is_ours)).collect::<BooleanArray>()),
     ]
 }
 

@@ -71,6 +71,7 @@ mod pages;
 mod parquet_footer;
 mod parquet_rows;
 mod parquet_types;
+mod parts;
 mod places;
 mod presets;
 mod printed;
@@ -145,6 +146,6 @@ pub use source::Delta;
 pub use source::{ReadOptions, SourceFile, content_hash};
 pub use stage::{Limits, Progress};
 pub use time::day_of_date;
-pub use upkeep::{FANOUT_PROPERTY, MAX_ROWS_PROPERTY, UpkeepOptions, optimize, planned};
+pub use upkeep::{UpkeepOptions, optimize, planned};
 
 pub use crate::lake::ledger::{Counts, FileLedger, Ledger, Upkeep, Warning, Warnings};

@@ -1,16 +1,14 @@
 //! Writes data files anew without some of their rows.
 
-use std::sync::Arc;
-
 use tokio::runtime::Handle;
 
 use super::attempts::blocking;
-use super::rewrite::{Rewritten, first_started_at, may_hold, staying_rows};
-use super::runs::{Liveness, Merge, Source};
+use super::parts::{Rewritten, may_hold};
+use super::rewrite::{Manner, first_started_at, merged, preview, staying_rows, write_sorted};
+use super::runs::{Liveness, Source};
 use super::stage::Limits;
 use crate::error::Result;
-use crate::lake::{DataFile, FileWriter, Output, Table, WrittenFile, discard};
-use crate::schema;
+use crate::lake::{DataFile, FileLimits, Output, Table, WrittenFile, discard};
 
 /// Writes the rows that stay of data files, each file without the rows that are named beside it, in order, running and ended sessions apart. On an error no file
 /// is left behind.
@@ -25,26 +23,25 @@ pub(crate) async fn without_rows(
     output: Output,
 ) -> Result<Vec<WrittenFile>> {
     let (limits, store, runtime) = (limits.clone(), table.store(), Handle::current());
-    let leaves = table.leaf_limits(leaf_budget, files.iter().filter_map(|(file, _)| file.rows).sum())?;
     let rewritten: Vec<Rewritten> = files.into_iter().map(|(file, without)| Rewritten { file, without }).collect();
+    let owner = table.clone();
     blocking(move || {
-        let schema = schema::stored_schema();
-        let key_column = schema.index_of("started_at")?;
         let mut written = Vec::new();
-        for (liveness, prefix) in [(Liveness::Active, "active"), (Liveness::Ended, "ended")] {
-            let held = rewritten.iter().filter(|rewritten| may_hold(&rewritten.file, liveness));
-            let sources = held.map(|rewritten| Source {
+        for liveness in [Liveness::Active, Liveness::Ended] {
+            let held: Vec<&Rewritten> =
+                rewritten.iter().filter(|rewritten| may_hold(&rewritten.file, liveness)).collect();
+            let sources = held.iter().map(|rewritten| Source {
                 not_before: first_started_at(&rewritten.file),
                 batches: staying_rows(&store, &runtime, rewritten, liveness),
             });
-            let merge = Merge::new(sources.collect(), key_column);
-            let writer = FileWriter::new(Arc::clone(&schema), output.clone(), limits.threads, prefix);
-            let mut writer = writer.with_leaves(leaves.clone());
-            let outcome = merge
-                .into_iter()
-                .try_for_each(|batch| limits.check().and_then(|()| writer.write(&batch?)))
-                .and_then(|()| writer.finish());
-            match outcome {
+            let rows: u64 = held.iter().filter_map(|rewritten| rewritten.file.rows).sum();
+            let leaves = owner.leaf_limits(leaf_budget, rows)?;
+            let preview = match leaves.columns > 0 {
+                true => preview(&held, &store, &runtime, liveness, rows)?,
+                false => None,
+            };
+            let manner = Manner { limits: &limits, leaves, files: FileLimits::even(rows), preview, thorough: false };
+            match merged(sources.collect()).and_then(|rows| write_sorted(rows, liveness, manner, output.clone())) {
                 Ok(files) => written.extend(files),
                 Err(error) => {
                     discard(&output, &written);

@@ -15,7 +15,7 @@ use deltalake::protocol::{DeltaOperation, SaveMode};
 use serde_json::Value;
 
 use super::claims::{CHECK_KEY, Claims, LIVE_KEY, LiveFiles};
-use super::footer::NAN_KEY;
+use super::footer::{LEAVES_KEY, NAN_KEY};
 use super::history::{LEDGER_KEY, TOKEN_KEY, UPKEEP_KEY};
 use super::ids::IDS_KEY;
 use super::layout::{self, Version};
@@ -82,6 +82,8 @@ pub struct Commit {
     pub modified_ms: i64,
     /// What an upkeep did, kept with the version, which history then names `OPTIMIZE`.
     pub upkeep: Option<serde_json::Value>,
+    /// Properties of the table that are set, or taken away.
+    pub properties: Vec<(String, Option<String>)>,
     /// Whether the new files have exactly the rows of those that are removed, so that readers of changes have nothing to do.
     pub same_rows: bool,
 }
@@ -111,6 +113,7 @@ fn tags(file: &WrittenFile) -> HashMap<String, Option<String>> {
     let check = claims.check();
     let seal = seal.map(|seal| (SEAL_KEY.to_owned(), Some(seal)));
     let seal = seal.into_iter().chain(file.ids.map(|ids| (IDS_KEY.to_owned(), Some(ids.to_tag()))));
+    let seal = seal.chain(file.leaves.map(|leaves| (LEAVES_KEY.to_owned(), Some(leaves.to_string()))));
     [(NAN_KEY.to_owned(), Some(nan)), (CHECK_KEY.to_owned(), Some(check))].into_iter().chain(seal).collect()
 }
 
@@ -302,6 +305,9 @@ impl Table {
             let removed = remove(path, *size_bytes, commit.modified_ms);
             actions.push(Action::Remove(Remove { deletion_vector, data_change: !commit.same_rows, ..removed }));
         }
+        if !commit.properties.is_empty() {
+            actions.push(self.with_properties(&commit.properties)?);
+        }
         let base = self.version();
         let next = base as i64 + 1;
         let named_at = commit.forgets.then_some(commit.modified_ms);
@@ -317,6 +323,11 @@ impl Table {
             Some(_) => {
                 let largest = commit.added.iter().map(|file| file.size_bytes).max().unwrap_or_default();
                 DeltaOperation::Optimize { predicate: None, target_size: largest as i64 }
+            }
+            None if !commit.properties.is_empty() => {
+                let set =
+                    commit.properties.iter().map(|(name, value)| (name.clone(), value.clone().unwrap_or_default()));
+                DeltaOperation::SetTableProperties { properties: set.collect() }
             }
             None => commit.operation.of_delta(),
         };

@@ -26,6 +26,8 @@ use crate::shred::leaf::LEAF_PREFIX;
 const AT_ONCE: usize = 16;
 /// The key of the types that our readers make of a file's columns, as Arrow encodes a schema.
 pub(super) const TYPES_KEY: &str = "sessionlake.arrow";
+/// The key of the tag in the log that says how many leaf columns a file has.
+pub(super) const LEAVES_KEY: &str = "sessionlake.leaves";
 /// The key of the names, by commas, of the columns of numbers that have a NaN. Statistics leave NaN out; without the key, as in
 /// the files of other programs and those of our earlier versions, any column may have one.
 pub const NAN_KEY: &str = "sessionlake.nan";

@@ -34,6 +34,8 @@ pub struct HistoryEntry {
     pub operation: String,
     /// The ledger of the ingest that made it, as JSON.
     pub ledger: Option<Value>,
+    /// What an upkeep did that made it, as JSON.
+    pub upkeep: Option<Value>,
 }
 
 /// A line of a commit, as far as it matters here.
@@ -114,6 +116,7 @@ impl Table {
             committed_at: instant("inCommitTimestamp").or(instant("timestamp")).or(Some(meta.last_modified)),
             operation: info.get("operation").and_then(Value::as_str).unwrap_or_default().to_owned(),
             ledger: info.get(LEDGER_KEY).cloned(),
+            upkeep: info.get(UPKEEP_KEY).cloned(),
         })
     }
 

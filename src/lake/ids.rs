@@ -9,8 +9,10 @@
 //! What is written here is derived from the rows. Where it is missing or damaged, or the file is of another writer, the ids themselves are
 //! read, which is slower.
 
+use std::sync::Arc;
+
 use arrow::array::{AsArray, RecordBatch};
-use object_store::ObjectStoreExt;
+use object_store::{ObjectStore, ObjectStoreExt};
 use xxhash_rust::xxh3::{xxh3_64, xxh3_128};
 
 use super::snapshot::DataFile;
@@ -158,17 +160,34 @@ fn has_any(encoded: &[u8], rows: u64, asked: &[u64]) -> Option<bool> {
     Some(false)
 }
 
-impl Table {
-    /// Says whether a file may have a session with one of these short hashes, which are sorted. `None` where the file does not tell.
-    pub(crate) async fn may_have_sessions(&self, file: &DataFile, asked: &[u64]) -> Option<bool> {
-        let place = file.ids?;
-        // It has a checksum of its own; those of the file are in its footer.
-        let (store, location) = (self.delta.object_store(), file.location());
-        let encoded = store.get_range(&location, place.offset..place.offset + place.bytes).await.ok()?;
+impl DataFile {
+    /// Returns the bytes that tell of the file's session ids, if it does.
+    pub fn ids_bytes(&self) -> Option<u64> {
+        self.ids.map(|place| place.bytes)
+    }
+
+    /// Says whether the file may have a session with one of these short hashes, which are sorted; the store is that of [`Table::telling_store`]. `None` where
+    /// the file does not tell.
+    pub async fn may_have_sessions(&self, store: &dyn ObjectStore, asked: &[u64]) -> Option<bool> {
+        let place = self.ids?;
+        let encoded = store.get_range(&self.location(), place.offset..place.offset + place.bytes).await.ok()?;
         if xxh3_64(&encoded) != place.sum {
             return None;
         }
         has_any(&encoded, place.rows, asked)
+    }
+}
+
+impl Table {
+    /// Returns the store through which files are asked for their session ids: what they tell has a checksum of its own, and those of the file, which
+    /// [`Table::store`] compares, are in its footer.
+    pub fn telling_store(&self) -> Arc<dyn ObjectStore> {
+        self.delta.object_store()
+    }
+
+    /// Says whether a file may have a session with one of these short hashes, which are sorted. `None` where the file does not tell.
+    pub(crate) async fn may_have_sessions(&self, file: &DataFile, asked: &[u64]) -> Option<bool> {
+        file.may_have_sessions(self.telling_store().as_ref(), asked).await
     }
 }
 

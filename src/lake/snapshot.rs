@@ -13,7 +13,7 @@ use object_store::path::Path;
 use super::checked::Seals;
 use super::claims::{CHECK_KEY, Claims};
 use super::deletions::DeletionVector;
-use super::footer::NAN_KEY;
+use super::footer::{LEAVES_KEY, NAN_KEY};
 use super::ids::{IDS_KEY, IdsPlace};
 use super::layout::{self, Version, table_schema};
 use super::seal::{SEAL_KEY, Seal};
@@ -48,6 +48,8 @@ pub struct DataFile {
     pub deletion: Option<DeletionVector>,
     /// Where it tells of its session ids, if it does.
     pub ids: Option<IdsPlace>,
+    /// Its leaf columns, if the log says how many.
+    pub leaves: Option<u64>,
 }
 
 /// What the log knows of one column of one file.
@@ -183,8 +185,10 @@ fn described(of: &Reading<'_>, view: &LogicalFileView) -> Result<DataFile> {
         of.seals.learn(&file.location(), seal, file.size_bytes);
     }
     let ids = tags.get(IDS_KEY).cloned().flatten().and_then(|tag| IdsPlace::from_tag(&tag, file.size_bytes));
+    let leaves = tags.get(LEAVES_KEY).cloned().flatten().and_then(|tag| tag.parse::<u64>().ok());
     Ok(DataFile {
         ids,
+        leaves,
         rows,
         columns,
         is_ours: nan.is_some() || layout::is_named_as_ours(&view.path()),

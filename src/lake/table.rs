@@ -462,7 +462,7 @@ impl Table {
     /// A log that cannot be read; a property of the lake that names no paths.
     pub fn leaf_limits(&self, columns: usize, rows: u64) -> Result<LeafLimits> {
         let lake_rows = self.snapshot()?.rows().unwrap_or_default();
-        let columns = if layout::has_leaves(rows, lake_rows) { columns } else { 0 };
+        let columns = if layout::has_leaves(rows, lake_rows) { self.leaf_budget(columns)? } else { 0 };
         let property = |name: &str| Ok::<_, Error>(self.property(name)?.unwrap_or_default());
         let (included, excluded) = (property(layout::LEAVES_INCLUDE)?, property(layout::LEAVES_EXCLUDE)?);
         let rules = PathRules::parse(&included, &excluded, &layout::SHREDDED_COLUMNS).map_err(|why| {

@@ -98,6 +98,7 @@ mod tests {
                 committed_at: seconds.map(at),
                 operation: String::new(),
                 ledger: None,
+                upkeep: None,
             })
             .collect();
         let found = |instant: DateTime<Utc>| version_at(&history, instant);

@@ -136,6 +136,8 @@ pub struct WrittenFile {
     pub seal: Option<Seal>,
     /// Where it tells of its session ids.
     pub ids: Option<IdsPlace>,
+    /// Its leaf columns; `None` where it is of a table that has none.
+    pub leaves: Option<u64>,
     /// The list that has its name until a version has it.
     pub writing: Option<Arc<Writing>>,
 }
@@ -165,6 +167,8 @@ pub struct FileWriter {
     limits: FileLimits,
     /// What leaf columns of a file may take.
     leaves: LeafLimits,
+    /// Whether files that are not large are compressed with more work.
+    harder: bool,
     /// Some of all rows that come, if they are known.
     preview: Option<Preview>,
     /// The first rows of a file that is not open yet.
@@ -207,6 +211,7 @@ impl FileWriter {
             prefix,
             limits: FileLimits::default(),
             leaves: LeafLimits::default(),
+            harder: false,
             preview: None,
             sample: Vec::new(),
             file_rows: 0,
@@ -233,6 +238,11 @@ impl FileWriter {
     pub fn with_leaves(mut self, leaves: LeafLimits) -> Self {
         self.leaves = leaves;
         self
+    }
+
+    /// Compresses files with more work than usual, if they are not large. Files of few rows are always compressed so.
+    pub fn compress_harder(&mut self, harder: bool) {
+        self.harder = harder;
     }
 
     /// Chooses leaf columns by some of all rows that come, too, and not by the first of each file alone.
@@ -348,10 +358,10 @@ impl FileWriter {
         let sample = std::mem::take(&mut self.sample);
         let mut schema = Arc::clone(&self.schema);
         let mut shredder = None;
+        let rows = sample.iter().map(RecordBatch::num_rows).sum();
+        let is_whole = rows < layout::SAMPLE_ROWS;
         if self.leaves.columns > 0 {
             // The sample stands for the file: its paths get the columns.
-            let rows = sample.iter().map(RecordBatch::num_rows).sum();
-            let is_whole = rows < layout::SAMPLE_ROWS;
             let group_rows = if is_whole { rows } else { self.limits.row_group_rows };
             let spread = match self.preview.as_ref().filter(|_| !is_whole) {
                 Some(preview) => preview.of_file(&sample, self.limits.file_rows)?,
@@ -366,7 +376,8 @@ impl FileWriter {
             schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
             shredder = Some(FileShredder::new(layout::SHREDDED_COLUMNS.to_vec(), leaves));
         }
-        let looks = looks_of_columns(&schema, &sample, shredder.as_ref())?;
+        let mut looks = looks_of_columns(&schema, &sample, shredder.as_ref())?;
+        looks.harder = is_whole && (self.harder || rows as u64 <= layout::LEAFLESS_ROWS);
         let properties = layout::writer_properties(&schema, &looks);
         // Under Arrow's own key other programs would take the types of our readers for theirs.
         let options = ArrowWriterOptions::new().with_properties(properties).with_skip_arrow_metadata(true);
@@ -428,6 +439,9 @@ impl FileWriter {
         };
         let named: Vec<&str> = nan.iter().map(String::as_str).collect();
         writer.append_key_value_metadata(KeyValue::new(NAN_KEY.to_owned(), named.join(",")));
+        let columns = writer.schema_descr().root_schema().get_fields().len();
+        let leaves = columns.saturating_sub(self.schema.fields().len()) as u64;
+        let leaves = self.schema.column_with_name(layout::LARGEST_COLUMN).map(|_| leaves);
         if let Some(shredder) = shredder {
             let manifest = shredder.manifest().to_json();
             writer.append_key_value_metadata(KeyValue::new(MANIFEST_KEY.to_owned(), manifest));
@@ -444,7 +458,7 @@ impl FileWriter {
                 let rows = u64::try_from(metadata.file_metadata().num_rows()).unwrap_or_default();
                 let statistics = log_statistics(&metadata, rows, &nan);
                 let writing = self.output.writing();
-                let file = WrittenFile { path: name, size_bytes, rows, statistics, nan, seal, ids, writing };
+                let file = WrittenFile { path: name, size_bytes, rows, statistics, nan, seal, ids, leaves, writing };
                 self.finished.push(file);
                 Ok(())
             }

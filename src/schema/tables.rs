@@ -134,6 +134,11 @@ pub fn meaning(name: &str) -> &'static str {
         "first_started_at" => "least started_at of the file",
         "last_started_at" => "greatest started_at of the file",
         "running" => "sessions of the file that are running",
+        "overlap" => "other files of the same liveness that have sessions of the same time",
+        "leaf_columns" => "columns for JSON paths; null where the log does not say",
+        "tells_ids" => "whether the file tells its session ids beside its rows",
+        "is_ours" => "whether this program wrote the file",
+        "upkeep" => "what an upkeep did that made the version, as a JSON object",
         "json_column" => "the column that holds the JSON; null for files of other engines, whose paths are not known",
         "json_path" => {
             "JSONPath; [*] stands for the elements of arrays, and .* at the end for keys that the files do not list"

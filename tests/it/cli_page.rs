@@ -3,7 +3,7 @@
 use crate::support::{Desk, repository};
 
 /// Every command, in the order of the help.
-const COMMANDS: [&str; 16] = [
+const COMMANDS: [&str; 17] = [
     "ingest",
     "inspect",
     "query",
@@ -12,6 +12,7 @@ const COMMANDS: [&str; 16] = [
     "describe",
     "history",
     "optimize",
+    "properties",
     "diff",
     "restore",
     "vacuum",

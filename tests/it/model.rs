@@ -1,6 +1,6 @@
 //! Sequences of commands on a lake, compared after each of them with a small model of the table.
 //!
-//! A sequence is drawn from a seed: exports in any order and grouping, once or again, vacuum, erasure, restoring, and commands that fail at some
+//! A sequence is drawn from a seed: exports in any order and grouping, once or again, vacuum, erasure, restoring, optimize, sessions that another program appends, and commands that fail at some
 //! call of the store and are then given again. `SESSIONLAKE_MODEL_SEEDS=100..200` asks for other seeds than those that are always tried; a failure names
 //! its seed and its step.
 
@@ -8,16 +8,19 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use arrow::array::RecordBatch;
 use chrono::{DateTime, TimeDelta, Utc};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ArrowWriter, ProjectionMask};
 use sessionlake::custody::{
     EraseOptions, RestoreOptions, RestoreTo, Selection, VacuumOptions, VerifyOptions, erase, restore, vacuum, verify,
 };
 use sessionlake::engine::{EngineOptions, Leaves};
-use sessionlake::ingest::SourceFile;
+use sessionlake::ingest::{IngestOptions, SourceFile, UpkeepOptions, optimize};
 use sessionlake::lake::{Lake, layout};
 
 use crate::faults::{FaultStore, Plan};
-use crate::lakes::{NOW_US, State, export, lake_in, options, query, try_take};
+use crate::lakes::{NOW_US, State, export, files_in, lake_in, options, query, try_take};
 
 /// Exports of a sequence.
 const EXPORTS: u64 = 6;
@@ -86,13 +89,9 @@ impl Model {
 
     /// The rows as a query gives them.
     fn rows(&self) -> Vec<String> {
-        let mut rows: Vec<String> = self
-            .table
-            .values()
-            .map(|(s, _)| format!("session-{}|{}|{}|{}", s.session, s.ended, s.seconds, s.data))
-            .collect();
-        rows.sort();
-        rows
+        let mut states: Vec<&State> = self.table.values().map(|(state, _)| state).collect();
+        states.sort_by_key(|state| format!("session-{}", state.session));
+        states.iter().map(|s| format!("session-{}|{}|{}|{}", s.session, s.ended, s.seconds, s.data)).collect()
     }
 }
 
@@ -122,9 +121,12 @@ enum Command {
     Vacuum,
     Erase(u32),
     Restore(u64),
+    Optimize,
+    /// Another program appends a session of its own.
+    Append(u32),
 }
 
-async fn give(lake: &Lake, command: &Command, files: &[SourceFile]) -> sessionlake::Result<()> {
+async fn give(lake: &Lake, command: &Command, files: &[SourceFile], folder: &Path) -> sessionlake::Result<()> {
     let limits = options().limits;
     let now = Utc::now();
     match command {
@@ -139,16 +141,59 @@ async fn give(lake: &Lake, command: &Command, files: &[SourceFile]) -> sessionla
         }
         Command::Erase(session) => {
             let selection = Selection { session_ids: vec![format!("session-{session}")], ..Selection::default() };
-            let options =
-                EraseOptions { selection, erases: true, purge: false, leaf_budget: 32, now, engine: engine() };
+            let options = EraseOptions {
+                selection,
+                erases: true,
+                purge: false,
+                remembers: true,
+                leaf_budget: 32,
+                now,
+                engine: engine(),
+            };
             erase(lake, &options, &limits).await?;
         }
         Command::Restore(version) => {
             let options = RestoreOptions { to: RestoreTo::Version(*version), with_erased: false, now };
             restore(lake, options, &limits).await?;
         }
+        Command::Optimize => {
+            let IngestOptions { leaf_budget, now_us, limits, .. } = options();
+            optimize(lake, &UpkeepOptions { leaf_budget, now_us, limits }).await?;
+        }
+        Command::Append(session) => append(lake, *session, folder).await,
     }
     Ok(())
+}
+
+/// The state of a session that another program appends.
+fn foreign(session: u32) -> State {
+    State { session, ended: true, seconds: 60, data: 1 }
+}
+
+/// Appends a session as a program does that knows nothing of ours: a file with the columns of the table, and an action without statistics and tags.
+async fn append(lake: &Lake, session: u32, folder: &Path) {
+    let other = folder.join(format!("foreign-{session}"));
+    std::fs::create_dir_all(&other).unwrap();
+    let made = lake_in(&other);
+    if made.open(layout::SESSIONS).await.unwrap().is_none() {
+        try_take(&made, &[export(&other, "foreign.csv", 0, &[foreign(session)])]).await.unwrap();
+    }
+    let [file] = &files_in(&other.join("lake").join(layout::SESSIONS), ".parquet")[..] else { panic!("one file") };
+    let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(file).unwrap()).unwrap();
+    let stored = sessionlake::schema::stored_schema();
+    let mask =
+        ProjectionMask::columns(reader.parquet_schema(), stored.fields().iter().map(|field| field.name().as_str()));
+    let rows: Vec<RecordBatch> = reader.with_projection(mask).build().unwrap().collect::<Result<_, _>>().unwrap();
+    let name = format!("part-{session}.snappy.parquet");
+    let tables = folder.join("lake").join(layout::SESSIONS);
+    let target = std::fs::File::create(tables.join(&name)).unwrap();
+    let mut writer = ArrowWriter::try_new(target, rows[0].schema(), None).unwrap();
+    rows.iter().for_each(|rows| writer.write(rows).unwrap());
+    writer.close().unwrap();
+    let size = std::fs::metadata(tables.join(&name)).unwrap().len();
+    let add = serde_json::json!({ "add": { "path": name, "size": size, "partitionValues": {}, "modificationTime": 0, "dataChange": true } });
+    let next = version(lake).await + 1;
+    std::fs::write(tables.join("_delta_log").join(format!("{next:020}.json")), add.to_string()).unwrap();
 }
 
 /// The newest version.
@@ -165,23 +210,26 @@ async fn run(seed: u64) {
     // A lake is there from the first.
     lake.open_or_create(layout::SESSIONS).await.unwrap();
     model.versions.insert(0, Table::new());
-    let mut given = Vec::new();
+    let (mut given, mut folded_in) = (Vec::new(), 0);
     for step in 0..STEPS {
         let newest = version(&lake).await;
-        let command = match draw.below(10) {
+        let command = match draw.below(13) {
             0 => Command::Vacuum,
             1 => Command::Erase(draw.below(SESSIONS) as u32),
-            2 | 3 => Command::Restore(draw.below(newest + 1)),
+            // What optimize moved into rows is not in those of versions before.
+            2 | 3 => Command::Restore(draw.below(newest + 1).max(folded_in)),
+            4 | 5 => Command::Optimize,
+            6 => Command::Append(100 + step),
             _ => Command::Take((0..1 + draw.below(3)).map(|_| draw.below(EXPORTS) as usize).collect()),
         };
         given.push(command.clone());
         let place = || format!("seed {seed}, step {step}: {given:?}");
-        if draw.below(4) == 0 {
+        if draw.below(4) == 0 && !matches!(command, Command::Append(_)) {
             // A call of the store fails, done or not; what becomes of the command does not matter, for it is given again.
             let plan = Plan::failing(1 + draw.below(60) as usize, draw.below(2) == 0);
-            let _ = give(&FaultStore::around(lake.clone(), &plan), &command, &files).await;
+            let _ = give(&FaultStore::around(lake.clone(), &plan), &command, &files, folder.path()).await;
         }
-        let outcome = give(&lake, &command, &files).await;
+        let outcome = give(&lake, &command, &files, folder.path()).await;
         let newest = version(&lake).await;
         match &command {
             Command::Take(taken) => {
@@ -200,6 +248,11 @@ async fn run(seed: u64) {
                 }
                 model.erased.insert(*session);
             }
+            Command::Optimize => {
+                outcome.unwrap_or_else(|error| panic!("{}: {error}", place()));
+                folded_in = newest;
+            }
+            Command::Append(session) => drop(model.table.insert(*session, (foreign(*session), 0))),
             Command::Restore(to) => match outcome {
                 Ok(()) => {
                     assert!(
@@ -248,6 +301,7 @@ async fn any_sequence_of_commands_gives_the_table_of_the_model() {
     let seeds = std::env::var("SESSIONLAKE_MODEL_SEEDS").unwrap_or_else(|_| "0..12".to_owned());
     let (first, end) = seeds.split_once("..").unwrap();
     for seed in first.parse::<u64>().unwrap()..end.parse().unwrap() {
+        eprintln!("seed {seed}");
         run(seed).await;
     }
 }

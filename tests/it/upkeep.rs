@@ -2,15 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
+use chrono::DateTime;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use sessionlake::ingest::{
-    FANOUT_PROPERTY, IngestOptions, Ledger, SourceFile, Upkeep, UpkeepOptions, ingest, optimize, planned,
-};
-use sessionlake::lake::{Lake, layout};
+use sessionlake::custody::set_properties;
+use sessionlake::ingest::{IngestOptions, Ledger, SourceFile, Upkeep, UpkeepOptions, ingest, optimize, planned};
+use sessionlake::lake::{Lake, layout, properties};
 
 use crate::counting::counting;
-use crate::lakes::{State, ended, export, files_in, lake_in, options, query, running, table, take};
+use crate::lakes::{NOW_US, State, ended, export, files_in, lake_in, options, query, running, source, table, take};
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(work)
@@ -30,6 +30,14 @@ async fn take_and_tend(lake: &Lake, files: &[SourceFile]) -> Ledger {
     let ledger = ingest(lake, files, IngestOptions { upkeep: true, ..options() }).await.unwrap();
     assert_eq!(ledger.upkeep_failed, None);
     ledger
+}
+
+/// Lets ingests merge two files of one size already, where there are more than eight of one day.
+async fn merge_soon(lake: &Lake) {
+    lake.open_or_create(layout::SESSIONS).await.unwrap();
+    let soon = [(properties::FANOUT.to_owned(), Some("2".to_owned()))];
+    let now = DateTime::from_timestamp_micros(NOW_US).unwrap();
+    assert!(set_properties(lake, &soon, now, &options().limits).await.unwrap().is_some());
 }
 
 /// All that is stored.
@@ -95,6 +103,7 @@ async fn an_ingest_merges_small_files_where_there_are_too_many() {
     let folder = tempfile::tempdir().unwrap();
     let (lake, other) = (lake_in(folder.path()), lake_in(&folder.path().join("other")));
     std::fs::create_dir(folder.path().join("other")).unwrap();
+    merge_soon(&lake).await;
     let mut merged = 0;
     for number in 0..20 {
         let file = [export(folder.path(), &format!("{number}.csv"), i64::from(number), &hour(number))];
@@ -102,8 +111,40 @@ async fn an_ingest_merges_small_files_where_there_are_too_many() {
         take(&other, &file).await;
     }
     assert_eq!(stored(&lake).await, stored(&other).await);
-    assert!(files_of(&lake, layout::SESSIONS).await <= 9 && merged >= 2, "{merged}");
+    assert!(files_of(&lake, layout::SESSIONS).await <= 12 && merged >= 2, "{merged}");
     assert!(files_of(&other, layout::SESSIONS).await > 20);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_correction_writes_its_own_file_anew_and_no_other_rows_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    let large: Vec<State> = (0..1_200).map(|session| ended(session * 5, 1)).collect();
+    take(&lake, &[export(folder.path(), "large.csv", 1, &large)]).await;
+    let small: Vec<State> = (0..30).map(|session| ended(session * 5 + 1, 1)).collect();
+    take(&lake, &[export(folder.path(), "small.csv", 2, &small)]).await;
+    take(&lake, &[export(folder.path(), "more.csv", 3, &[ended(8_002, 1), running(8_003, 1)])]).await;
+    let sizes = "select rows from lake_files order by rows desc, liveness";
+    assert_eq!(query(&lake, sizes).await, ["1200", "30", "1", "1"]);
+    let files = query(&lake, "select path from lake_files where rows >= 30 order by rows desc").await;
+    // One session of the large file, one of the small one, and a new one that starts at the time of the large one.
+    let late = [ended(5, 2), ended(1, 2), ended(9_000, 1), ended(9_003, 1)];
+    let ledger = take(&lake, &[export(folder.path(), "late.csv", 4, &late)]).await;
+    assert_eq!((ledger.total.updated, ledger.total.inserted), (2, 2));
+    // The correction of the small file is with the new sessions, and what has the time of the large one is in it.
+    assert_eq!(query(&lake, sizes).await, ["1201", "29", "2", "1", "1"]);
+    let left = query(&lake, "select path from lake_files").await;
+    assert!(files.iter().all(|path| !left.contains(path)), "{left:?}");
+    let held = "select overlap from lake_files where rows = 1201";
+    assert_eq!(query(&lake, held).await, ["0"]);
+    let others = folder.path().join("other");
+    std::fs::create_dir(&others).unwrap();
+    let at_once = lake_in(&others);
+    let all = ["large.csv", "small.csv", "more.csv", "late.csv"];
+    let all: Vec<SourceFile> =
+        all.iter().enumerate().map(|(hour, name)| source(&folder.path().join(name), 1 + hour as i64)).collect();
+    take(&at_once, &all).await;
+    assert_eq!(stored(&lake).await, stored(&at_once).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +157,7 @@ async fn a_property_of_the_lake_leaves_the_merging_out() {
     let first = std::fs::read_to_string(log.join(format!("{:020}.json", 0))).unwrap();
     let metadata = first.lines().find(|line| line.contains("\"metaData\"")).unwrap();
     let mut metadata: serde_json::Value = serde_json::from_str(metadata).unwrap();
-    metadata["metaData"]["configuration"][FANOUT_PROPERTY] = "0".into();
+    metadata["metaData"]["configuration"][properties::FANOUT] = "0".into();
     std::fs::write(log.join(format!("{:020}.json", 2)), metadata.to_string()).unwrap();
     for number in 1..12 {
         let file = [export(folder.path(), &format!("{number}.csv"), i64::from(number), &hour(number))];
@@ -183,6 +224,7 @@ fn ingests_upkeep_and_optimize_in_any_order_give_the_table_of_one_ingest_of_all(
                 let files: Vec<SourceFile> = (exports.iter().enumerate())
                     .map(|(index, (hour, states))| export(folder.path(), &format!("{index}.csv"), *hour, states))
                     .collect();
+                merge_soon(&lake).await;
                 for (file, tending) in files.iter().zip(&tending) {
                     match tending {
                         0 => drop(take(&lake, std::slice::from_ref(file)).await),
@@ -215,6 +257,7 @@ async fn writers_and_two_optimizes_at_once_lose_no_row_and_double_none() {
     for number in 0..16 {
         files.push(export(folder.path(), &format!("{number}.csv"), i64::from(number), &hour(number)));
     }
+    merge_soon(&lake).await;
     for file in &files[..8] {
         take(&lake, std::slice::from_ref(file)).await;
     }
@@ -363,6 +406,31 @@ async fn an_ingest_reads_little_of_files_that_have_none_of_its_sessions() {
     let ledger = take(&counted, &[export(folder.path(), "known.csv", 1, &known)]).await;
     assert_eq!(ledger.total.unchanged, 2);
     assert!(read.load(Ordering::Relaxed) > new, "the files that have them are read");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_looked_up_by_id_without_the_footers_of_files_that_have_it_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    let states = |from: u32| -> Vec<State> { (from..from + 1_100).map(|n| ended(n, 1)).collect() };
+    for number in 0..8 {
+        take(&lake, &[export(folder.path(), &format!("{number}.csv"), 1, &states(number * 2_000))]).await;
+    }
+    let (counted, read) = counting(&lake);
+    let found = query(&counted, "select data from workflow_sessions where session_id = 'session-4007'").await;
+    assert_eq!(found, ["{\"step\":1}"]);
+    let by_id = read.swap(0, Ordering::Relaxed);
+    assert!(
+        query(&counted, "select data from workflow_sessions where session_id = 'session-4007-none'").await.is_empty()
+    );
+    let none = read.swap(0, Ordering::Relaxed);
+    // Two and a half bytes a session, and no footer.
+    assert!(none > 8 * 2_200 && none < 8 * 3_600, "{none} bytes");
+    let size: u64 = query(&lake, "select max(bytes) from lake_files").await[0].parse().unwrap();
+    assert!(by_id < none + size, "{by_id} bytes, of files of {size}");
+    // Files that do not tell are asked otherwise.
+    change_tags(&folder.path().join("lake"), |tags| drop(tags.remove("sessionlake.ids")));
+    assert_eq!(query(&lake, "select data from workflow_sessions where session_id = 'session-4007'").await, found);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -31,6 +31,8 @@ pub struct EraseOptions {
     pub erases: bool,
     /// Whether earlier versions and their files go at once.
     pub purge: bool,
+    /// Whether fingerprints are kept of the sessions, so that no ingest takes them in again.
+    pub remembers: bool,
     /// Columns for JSON paths that a file which is written anew has at most.
     pub leaf_budget: usize,
     /// The present instant.
@@ -105,7 +107,7 @@ pub async fn erase(lake: &Lake, options: &EraseOptions, limits: &Limits) -> Resu
         receipt.sessions = held.values().map(|(_, rows)| rows.len() as u64).sum();
         receipt.files = held.len() as u64;
         receipt.bytes = held.values().map(|(file, _)| file.size_bytes).sum();
-        if options.erases {
+        if options.erases && options.remembers {
             let sessions: Vec<u128> = chosen.sessions.iter().copied().collect();
             if let Some((version, new)) = Erased::record(lake, &sessions, now_us, limits).await? {
                 receipt.versions.insert(layout::ERASED.to_owned(), version);

@@ -108,15 +108,35 @@ impl Selection {
     }
 }
 
+/// The pattern of a character of JSON text: itself, or its escape, of a letter in both cases.
+fn character(c: char) -> String {
+    let escape =
+        |c: char| -> String { c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\\\u{unit:04x}")).collect() };
+    let other = if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
+    format!("(?:{}|(?i:{}|{}))", regex::escape(&c.to_string()), escape(c), escape(other))
+}
+
+/// The pattern of what stands before a number or an address, or behind it: an end of the text, a character that is none of these, or the escape of
+/// one that is no letter and no digit of ASCII.
+fn edge(ends: char, none_of: &str) -> String {
+    let escaped = r"\\u(?i:[1-9a-f][0-9a-f]{3}|0[1-9a-f][0-9a-f]{2}|00[0189a-f][0-9a-f]|002[0-9a-f]|003[a-f]|00[46]0|00[57][b-f])";
+    // What a backslash begins may be the escape of a digit.
+    format!("(?:{ends}|[^\\\\{none_of}]|\\\\[^u]|{escaped})")
+}
+
 /// The pattern of an address in any case, which is no part of a longer one.
 fn email_pattern(email: &str) -> String {
-    format!("(?i)(^|[^a-z0-9._%+-]){}($|[^a-z0-9-])", regex::escape(email.trim()))
+    let address: String = email.trim().chars().map(character).collect();
+    format!("(?i){}{address}{}", edge('^', "a-z0-9._%+-"), edge('$', "a-z0-9-"))
 }
 
 /// The pattern of a number: its digits, with what people write in between, which is no part of a longer number.
 fn number_pattern(digits: &str) -> String {
-    let digits: Vec<String> = digits.chars().map(String::from).collect();
-    format!("(^|[^0-9])(00|011)?{}($|[^0-9])", digits.join("[^0-9A-Za-z\"]{0,3}"))
+    let digits: Vec<String> = digits.chars().map(character).collect();
+    let between = r#"(?:[^0-9A-Za-z"\\]|\\[/t]|\\u(?i:002[0-9a-f]|003a|00a0|2010|2011|2013)){0,3}"#;
+    let (zero, one) = (character('0'), character('1'));
+    let (before, number, behind) = (edge('^', "0-9"), digits.join(between), edge('$', "0-9"));
+    format!("{before}(?:{zero}{zero}|{zero}{one}{one})?{number}{behind}")
 }
 
 fn quoted(text: &str) -> String {
@@ -260,6 +280,16 @@ mod tests {
         for text in ["+493012345", "{\"n\":\"+49 30 12345\"}", "0049 (30) 123-45", "493012345", "tel:+49-30/12345;x"] {
             assert!(pattern.is_match(text), "{text}");
         }
+        for text in [
+            r#"{"n":"\u0034\u0039\u0033\u0030\u0031\u0032\u0033\u0034\u0035"}"#,
+            r#"{"n":"\u002b49\u002030\/123\u00345"}"#,
+            r#"{"n":"\u00fc493012345\u00fc","m":"\n493012345\n"}"#,
+        ] {
+            assert!(pattern.is_match(text), "{text}");
+        }
+        for text in [r"\u0031493012345", r"493012345\u0036", r"493\u006112345"] {
+            assert!(!pattern.is_match(text), "{text}");
+        }
         for text in ["4930123456", "1493012345", "49301234", "49 30 \"12345\"", "49a3012345"] {
             assert!(!pattern.is_match(text), "{text}");
         }
@@ -273,6 +303,8 @@ mod tests {
             "<ANN.LEE@EXAMPLE.ORG>",
             "\"mail\":\"Ann.Lee@example.org\"",
             "to ann.lee@example.org.",
+            r"\u0061nn.lee\u0040example\u002Eorg",
+            r"to:\nann.lee@example.org\u00e9",
         ] {
             assert!(pattern.is_match(text), "{text}");
         }

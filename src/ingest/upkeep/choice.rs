@@ -5,6 +5,9 @@
 //! little of that each time ([`tier`]): small files are merged once there are several of about one size, so that a row is written anew as
 //! often as its file grows by that factor, and not with every ingest.
 
+use std::cmp::Reverse;
+use std::collections::HashSet;
+
 use datafusion::common::ScalarValue;
 
 use crate::lake::{DataFile, layout};
@@ -15,6 +18,11 @@ pub(super) const ENOUGH_ROWS: u64 = layout::FILE_ROWS as u64 / 3;
 const UNIT_ROWS: u64 = 8 * layout::FILE_ROWS as u64;
 /// Files with fewer rows are of one size: what they take is their footers and not their rows.
 const SMALLEST_ROWS: u64 = 512;
+/// How long sessions are corrected after they began, mostly, in microseconds. A file with one of them is written anew with all its rows, so that the
+/// last files of two days stay as they are, each with an hour or so.
+const RECENT_US: i64 = 48 * 3_600_000_000;
+/// How many times as many of these files of one size stay at most as are merged.
+const RECENT_SHARE: usize = 3;
 /// Bytes of a row, for files of which nobody says how many rows they have.
 const ROW_BYTES: u64 = 200;
 
@@ -132,14 +140,26 @@ pub(super) fn units(shapes: &[Shape]) -> Vec<Vec<usize>> {
 }
 
 /// Returns the numbers of files that an ingest merges, at most about so many rows: where there are at least `fanout` small files of about one
-/// size, these and all smaller ones.
+/// size, these and all smaller ones. The last files of ended sessions stay for two days, some of each size.
 pub(super) fn tier(shapes: &[Shape], fanout: usize, max_rows: u64) -> Vec<usize> {
     let fanout = fanout.max(2);
+    let newest = shapes.iter().filter_map(|shape| shape.range).map(|range| range.1).max().unwrap_or(i64::MIN);
+    let last = |file: &Shape| file.range.map_or(i64::MIN, |range| range.1);
+    let is_recent = |file: &&Shape| last(file) > newest.saturating_sub(RECENT_US);
     for active in [true, false] {
         let small = of_liveness(shapes, active).into_iter().filter(|file| file.rows < ENOUGH_ROWS);
         let mut small: Vec<(u32, &Shape)> = small.map(|file| (level(file.rows, fanout), file)).collect();
         // Files of one size stay in the order of time.
         small.sort_by_key(|(level, _)| *level);
+        if !active {
+            let mut stay = HashSet::new();
+            for files in small.chunk_by(|a, b| a.0 == b.0) {
+                let mut recent: Vec<&Shape> = files.iter().map(|(_, file)| *file).filter(is_recent).collect();
+                recent.sort_unstable_by_key(|file| Reverse(last(file)));
+                stay.extend(recent.iter().take(fanout.saturating_mul(RECENT_SHARE)).map(|file| file.index));
+            }
+            small.retain(|(_, file)| !stay.contains(&file.index));
+        }
         let (mut chosen, mut below, mut rows) = (0, 0, 0_u64);
         for files in small.chunk_by(|a, b| a.0 == b.0) {
             let here = files.first().map_or(0, |(level, _)| *level);

@@ -4,6 +4,8 @@ use proptest::prelude::*;
 
 use super::*;
 
+const HOUR_US: i64 = 3_600_000_000;
+
 fn file(index: usize, rows: u64, first: i64, last: i64) -> Shape {
     Shape { index, active: false, rows, bytes: rows * 170, range: Some((first, last)), is_sound: true }
 }
@@ -55,15 +57,15 @@ fn instants_that_files_share_are_counted() {
     assert_eq!(deepest(&[file(0, 50, 0, 10), file(1, 500, 9, 20), file(2, 7, 9, 9), file(3, 9, 20, 21)]), (3, 157));
 }
 
-/// Ingests files of so many rows, one after the other, each with a tier: rows written, and the most files there were.
-fn lived(sizes: impl Iterator<Item = u64>) -> (u64, u64, usize) {
+/// Ingests files of so many rows, one an hour, each with a tier: rows written, all rows, and the most files there were.
+fn lived(sizes: impl Iterator<Item = u64>, fanout: usize) -> (u64, u64, usize) {
     let (mut files, mut written, mut rows, mut most): (Vec<Shape>, u64, u64, usize) = (Vec::new(), 0, 0, 0);
     for (now, size) in sizes.enumerate() {
-        let now = now as i64 * 10;
+        let now = now as i64 * HOUR_US;
         files = numbered(files);
-        files.push(file(files.len(), size, now, now + 12));
+        files.push(file(files.len(), size, now - 2 * HOUR_US, now));
         (written, rows) = (written + size, rows + size);
-        let merged = tier(&files, 8, layout::FILE_ROWS as u64);
+        let merged = tier(&files, fanout, layout::FILE_ROWS as u64);
         if !merged.is_empty() {
             let (gone, mut left): (Vec<Shape>, Vec<Shape>) =
                 files.into_iter().partition(|file| merged.contains(&file.index));
@@ -82,13 +84,36 @@ fn lived(sizes: impl Iterator<Item = u64>) -> (u64, u64, usize) {
 
 #[test]
 fn a_year_of_hours_is_few_files_and_every_row_is_written_a_few_times() {
-    let (written, rows, most) = lived((0..8_760).map(|_| 100));
-    assert!(written <= rows * 6 && most <= 36, "{written} of {rows} rows, {most} files");
-    let (written, rows, most) = lived((0..8_760).map(|hour| 20 + hour % 24 * 40));
-    assert!(written <= rows * 6 && most <= 56, "{written} of {rows} rows, {most} files");
+    let (written, rows, most) = lived((0..8_760).map(|_| 100), 10);
+    assert!(written <= rows * 5 && most <= 80, "{written} of {rows} rows, {most} files");
+    let (written, rows, most) = lived((0..8_760).map(|hour| 20 + hour % 24 * 40), 10);
+    assert!(written <= rows * 6 && most <= 130, "{written} of {rows} rows, {most} files");
     // What is large from the start is written once.
-    let (written, rows, _) = lived((0..50).map(|_| 150_000));
+    let (written, rows, _) = lived((0..50).map(|_| 150_000), 10);
     assert_eq!(written, rows);
+}
+
+#[test]
+fn the_last_files_of_two_days_stay_some_of_each_size() {
+    let hour = |rows: u64, n: i64| file(0, rows, n * HOUR_US, (n + 1) * HOUR_US);
+    let hours = |rows: u64, hours: std::ops::Range<i64>| numbered(hours.map(|n| hour(rows, n)).collect());
+    for rows in [100, 2_000] {
+        assert!(tier(&hours(rows, 0..24), 8, 100_000).is_empty());
+        assert!(tier(&hours(rows, 0..31), 8, 100_000).is_empty());
+        assert_eq!(tier(&hours(rows, 0..32), 8, 100_000), (0..8).collect::<Vec<_>>());
+    }
+    // Some of each size.
+    let both = [hours(100, 0..20), hours(2_000, 0..20)].concat();
+    assert!(tier(&numbered(both), 8, 100_000).is_empty());
+    // Of exports each five minutes there are many more.
+    let often = numbered((0..33).map(|n| file(0, 8, n, n + 300)).collect());
+    assert_eq!(tier(&often, 8, 100_000), (0..9).collect::<Vec<_>>());
+    // What is older than two days, and running sessions, are merged as ever.
+    let mut older = hours(100, 0..8);
+    older.push(hour(100, 100));
+    assert_eq!(tier(&numbered(older), 8, 100_000).len(), 8);
+    let running = numbered((0..8).map(|n| Shape { active: true, ..hour(100, n) }).collect());
+    assert_eq!(tier(&running, 8, 100_000).len(), 8);
 }
 
 #[test]
@@ -107,7 +132,7 @@ fn a_lake_of_many_small_files_gets_better_with_every_ingest() {
         files = numbered(files);
         runs += 1;
     }
-    assert!(files.len() < 20 && runs < 12, "{} files after {runs} runs", files.len());
+    assert!(files.len() < 60 && runs < 30, "{} files after {runs} runs", files.len());
 }
 
 proptest! {

@@ -22,17 +22,13 @@ use super::options::IngestOptions;
 use super::stage::{Limits, Progress};
 use crate::error::{Error, Result};
 use crate::lake::ledger::Upkeep;
-use crate::lake::{Commit, DataFile, Lake, Output, Table, Version, WrittenFile, layout};
+use crate::lake::{Commit, DataFile, Lake, Output, Table, Version, WrittenFile, layout, properties};
 
-/// Small files of about one size that are left until an ingest merges them, where the lake does not say otherwise: with 8, every row of
-/// hourly exports is written four times before its file is large, and there are some twenty files at a time.
-const FANOUT: usize = 8;
-/// The lake's property that says so; 0 leaves the merging out.
-pub const FANOUT_PROPERTY: &str = "sessionlake.upkeep.files";
+/// Small files of about one size that are left until an ingest merges them, where the lake does not say otherwise: with 10, every row of
+/// hourly exports is written four times before its file is large, and there are some fifty or sixty files at a time, half of them of the last day.
+const FANOUT: usize = 10;
 /// Rows that one ingest merges at most, where the lake does not say otherwise: two or three seconds of work.
 const MAX_ROWS: u64 = layout::FILE_ROWS as u64;
-/// The lake's property that says so.
-pub const MAX_ROWS_PROPERTY: &str = "sessionlake.upkeep.rows";
 /// How often an ingest tries to commit what it merged.
 const TRIES: usize = 3;
 
@@ -208,15 +204,9 @@ struct Bounds {
 
 impl Bounds {
     fn of(table: &Table) -> Result<Self> {
-        let number = |name: &str| -> Result<Option<u64>> {
-            let Some(text) = table.property(name)? else { return Ok(None) };
-            let number = text.parse::<u64>().map_err(|_| {
-                Error::usage(format!("the property {name} of the lake is {text:?}, which is no number"))
-            })?;
-            Ok(Some(number))
-        };
-        let fanout = number(FANOUT_PROPERTY)?.map_or(FANOUT, |number| usize::try_from(number).unwrap_or(usize::MAX));
-        Ok(Self { fanout, max_rows: number(MAX_ROWS_PROPERTY)?.unwrap_or(MAX_ROWS) })
+        let fanout = table.number_property(properties::FANOUT)?;
+        let fanout = fanout.map_or(FANOUT, |number| usize::try_from(number).unwrap_or(usize::MAX));
+        Ok(Self { fanout, max_rows: table.number_property(properties::MAX_ROWS)?.unwrap_or(MAX_ROWS) })
     }
 }
 

@@ -6,9 +6,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray, UInt32Array};
-use arrow::compute::{concat_batches, take_record_batch};
-use arrow::datatypes::{Int64Type, Schema, TimestampMicrosecondType};
+use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, TimestampMicrosecondArray};
+use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
 use futures::StreamExt;
 use object_store::ObjectStore;
 use tokio::runtime::Handle;
@@ -17,21 +16,16 @@ use super::UpkeepOptions;
 use super::choice::{Shape, depth, shapes};
 use crate::error::{Error, Result};
 use crate::ingest::attempts::blocking;
-use crate::ingest::rewrite::{Manner, Rewritten, first_started_at, may_hold, merged, staying_rows, write_sorted};
-use crate::ingest::runs::{Liveness, RunStore, Source, of_liveness};
+use crate::ingest::parts::{Rewritten, may_hold};
+use crate::ingest::rewrite::{Manner, first_started_at, merged, preview, staying_rows, write_sorted};
+use crate::ingest::runs::{Liveness, RunStore, Source};
 use crate::ingest::stage::Limits;
-use crate::lake::cluster::by_time;
-use crate::lake::preview::Preview;
 use crate::lake::read::read_rows;
 use crate::lake::{DataFile, FileLimits, Output, Table, WrittenFile, discard, layout};
 use crate::schema::{self, CONTENT_HASH, EXPORTED_AT};
 
 /// How many times as large rows are in memory as in a file.
 const EXPANSION: u64 = 8;
-/// Files that rows are looked at of before their leaves are chosen, and rows of them in all.
-const PREVIEWED_FILES: usize = 8;
-const PREVIEWED_ROWS: usize = 16_384;
-
 /// Writes the rows of these files anew; `told` hears of how many rows. On an error no file is left behind.
 ///
 /// # Errors
@@ -69,12 +63,12 @@ pub(super) async fn rearrange(
             };
             let rows: u64 = holders.iter().map(|stored| rows_of(&stored.file, liveness)).sum();
             let leaves = owner.leaf_limits(options.leaf_budget, rows)?;
-            let preview = match rows > layout::SAMPLE_ROWS as u64 && leaves.columns > 0 {
+            let preview = match leaves.columns > 0 {
                 true => preview(&holders, &store, &runtime, liveness, rows)?,
                 false => None,
             };
             let files = FileLimits::even(rows);
-            let manner = Manner { limits: &options.limits, leaves, files, preview };
+            let manner = Manner { limits: &options.limits, leaves, files, preview, thorough: true };
             let (told, sightings) = (&told, &sightings);
             let merged = merged(sources)?.map(move |batch| {
                 let batch = with_sightings(batch?, sightings)?;
@@ -149,38 +143,6 @@ fn sorted_runs(
     }
     runs.seal();
     Ok(runs)
-}
-
-/// Returns rows spread over all that will come: some of the first page of some of the files. Inside a page rows stand by their workflows, so that
-/// every so many of all its rows are taken.
-fn preview(
-    holders: &[&Rewritten],
-    store: &Arc<dyn ObjectStore>,
-    runtime: &Handle,
-    liveness: Liveness,
-    rows: u64,
-) -> Result<Option<Preview>> {
-    let mut in_time: Vec<&DataFile> = holders.iter().map(|stored| &stored.file).collect();
-    in_time.sort_unstable_by_key(|file| first_started_at(file));
-    let step = in_time.len().div_ceil(PREVIEWED_FILES).max(1);
-    let looked_at: Vec<&DataFile> = in_time.into_iter().step_by(step).collect();
-    let names = ["started_at", "ended_at"].into_iter().chain(layout::SHREDDED_COLUMNS);
-    let fields = names.map(|name| Ok(schema::stored_schema().field_with_name(name)?.clone()));
-    let looked_for = Arc::new(Schema::new(fields.collect::<Result<Vec<_>>>()?));
-    let mut found = Vec::new();
-    for file in &looked_at {
-        let mut pages = runtime.block_on(read_rows(Arc::clone(store), file, Arc::clone(&looked_for), &[]))?;
-        let Some(page) = runtime.block_on(pages.next()) else { continue };
-        let page = by_time(&of_liveness(&page?, liveness)?)?;
-        let step = (page.num_rows() * looked_at.len()).div_ceil(PREVIEWED_ROWS).max(1);
-        let taken = UInt32Array::from_iter_values((0..page.num_rows() as u32).step_by(step));
-        found.push(take_record_batch(&page, &taken)?);
-    }
-    let Some(first) = found.first() else { return Ok(None) };
-    let rows_found = by_time(&concat_batches(&first.schema(), &found)?)?;
-    let count = rows_found.num_rows() as u64;
-    let one_in = usize::try_from(rows / count.max(1)).unwrap_or(usize::MAX).max(1);
-    Ok((count > 0).then_some(Preview { rows: rows_found, one_in, has_others: true }))
 }
 
 /// Moves `_exported_at` forward to where a state was seen last.

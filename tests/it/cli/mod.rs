@@ -15,6 +15,7 @@ mod other_kinds;
 mod other_tools;
 mod output;
 mod profiles;
+mod properties;
 mod query;
 mod returning;
 mod settings;
