@@ -18,6 +18,8 @@ pub struct Config {
     pub memory_limit: Option<String>,
     pub spill_limit: Option<String>,
     pub temp_dir: Option<PathBuf>,
+    pub cache_dir: Option<PathBuf>,
+    pub cache_limit: Option<String>,
     pub threads: Option<usize>,
     pub format: Option<String>,
     /// Flags of reading by name, which [`super::profile`] takes apart.
@@ -54,6 +56,8 @@ impl Config {
             memory_limit: self.memory_limit.or(other.memory_limit),
             spill_limit: self.spill_limit.or(other.spill_limit),
             temp_dir: self.temp_dir.or(other.temp_dir),
+            cache_dir: self.cache_dir.or(other.cache_dir),
+            cache_limit: self.cache_limit.or(other.cache_limit),
             threads: self.threads.or(other.threads),
             format: self.format.or(other.format),
             profile: self.profile.or(other.profile),

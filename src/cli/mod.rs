@@ -25,6 +25,7 @@ mod properties;
 mod query;
 mod report;
 mod report_progress;
+mod report_store;
 mod restore;
 mod shared;
 mod spending;

@@ -19,6 +19,7 @@ use super::exit;
 use super::printer::{OutputArgs, Printer, counted};
 use super::query::ParameterArgs;
 use super::report_progress::{Voice, failed_checks};
+use super::report_store::{Place, runs_in};
 use super::shared::{AtArgs, LogFormat, Settings, Shared};
 use super::workers::compute;
 
@@ -53,7 +54,7 @@ struct RunArgs {
     /// A job file (.toml), or SQL files and folders of them
     #[arg(value_name = "JOB", required = true)]
     job: Vec<PathBuf>,
-    /// The folder of the run; what an earlier run put there is replaced
+    /// The folder of the run, here or at s3://BUCKET/FOLDER, gs:// or az://; what an earlier run put there is replaced
     #[arg(short, long, value_name = "DIR")]
     out: PathBuf,
     #[command(flatten)]
@@ -126,8 +127,8 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         Command::Run(args) => run_job(shared, *args).await,
         Command::Verify(args) => verify(shared, &args).await,
         Command::Resume(args) => resume(shared, &args).await,
-        Command::List(args) => list(shared, &args),
-        Command::Show(args) => show(shared, &args),
+        Command::List(args) => list(shared, &args).await,
+        Command::Show(args) => show(shared, &args).await,
     }
 }
 
@@ -176,9 +177,11 @@ async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
             on_failure,
             stopwatch: stopwatch(),
         };
-        let (folder, inner) = (out.clone(), voice.clone());
+        let place = Place::open(&out, &settings).await?;
+        let (folder, inner) = (place.folder.clone(), voice.clone());
         let work = async move { report::run(request, &folder, &move |event| inner.event(event)).await };
         let outcome = voice.watching(compute(threads, work)).await?;
+        put_if_written(&place, &outcome).await?;
         let code = outcome_code(&voice, &out, outcome);
         if first == exit::FINE {
             first = code;
@@ -188,6 +191,14 @@ async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
         }
     }
     Ok(first)
+}
+
+/// Puts what a run has written where it belongs.
+async fn put_if_written(place: &Place, outcome: &Result<Outcome, Vec<Error>>) -> Result<()> {
+    match outcome {
+        Ok(Outcome::Written(..)) => place.put().await,
+        _ => Ok(()),
+    }
 }
 
 /// Measures the seconds of the manifest: the library reads no clock.
@@ -237,8 +248,27 @@ fn outcome_code(voice: &Voice, out: &Path, outcome: Result<Outcome, Vec<Error>>)
     }
 }
 
-/// Lists the folders of runs: the one named, or those in it.
-fn runs(folder: &Path) -> Result<Vec<PathBuf>> {
+/// Lists the folders of runs: the one named, or those in it. Those in a store are fetched.
+async fn runs(folder: &Path, settings: &Settings) -> Result<Vec<Place>> {
+    let found = match runs_in(folder, settings).await? {
+        Some(found) => found,
+        None => runs_here(folder)?,
+    };
+    if found.is_empty() {
+        return Err(Error::NotFound {
+            message: format!("there is no run in {:?}", folder.display().to_string()),
+            hint: Some("sessionlake report run makes one".to_owned()),
+        });
+    }
+    let mut places = Vec::with_capacity(found.len());
+    for folder in found {
+        places.push(Place::open(&folder, settings).await?);
+    }
+    Ok(places)
+}
+
+/// The same, on this machine.
+fn runs_here(folder: &Path) -> Result<Vec<PathBuf>> {
     if folder.join(MANIFEST_FILE).is_file() {
         return Ok(vec![folder.to_owned()]);
     }
@@ -253,18 +283,12 @@ fn runs(folder: &Path) -> Result<Vec<PathBuf>> {
         }
     }
     found.sort();
-    if found.is_empty() {
-        return Err(Error::NotFound {
-            message: format!("there is no run in {:?}", folder.display().to_string()),
-            hint: Some("sessionlake report run makes one".to_owned()),
-        });
-    }
     Ok(found)
 }
 
-fn again(shared: &Shared, settings: Settings, args: &AgainArgs) -> Result<Again> {
+fn again(shared: &Shared, settings: &Settings, args: &AgainArgs) -> Result<Again> {
     Ok(Again {
-        engine: settings.engine,
+        engine: settings.engine.clone(),
         lake: shared.named_lake().map(str::to_owned),
         given: args.parameters.values()?,
         stopwatch: stopwatch(),
@@ -276,14 +300,15 @@ fn last_part(folder: &Path) -> String {
 }
 
 async fn verify(shared: &Shared, args: &AgainArgs) -> Result<u8> {
-    let again = again(shared, shared.settings()?, args)?;
+    let settings = shared.settings()?;
+    let again = again(shared, &settings, args)?;
     let ((voice, _clearing), threads) = (Voice::of(shared), again.engine.threads);
     let mut code = exit::FINE;
-    let runs = runs(&args.folder)?;
+    let runs = runs(&args.folder, &settings).await?;
     let count = runs.len();
-    for (number, folder) in (1..).zip(runs) {
-        voice.begin(&last_part(&folder), number, count);
-        let (again, made, inner) = (again.clone(), folder.clone(), voice.clone());
+    for (number, place) in (1..).zip(runs) {
+        voice.begin(&last_part(&place.shown), number, count);
+        let (again, made, inner) = (again.clone(), place.folder.clone(), voice.clone());
         // A report that ends has made nothing yet: only the live line follows it.
         let work = async move { report::verify(&made, &again, &move |event| inner.follow(event)).await };
         let verdict = match voice.watching(compute(threads, work)).await? {
@@ -293,7 +318,7 @@ async fn verify(shared: &Shared, args: &AgainArgs) -> Result<u8> {
                 continue;
             }
         };
-        let shown = folder.display();
+        let shown = place.shown.display();
         for difference in &verdict.differences {
             voice.note(&format!("{shown}: {difference}"));
         }
@@ -312,17 +337,19 @@ async fn verify(shared: &Shared, args: &AgainArgs) -> Result<u8> {
 }
 
 async fn resume(shared: &Shared, args: &AgainArgs) -> Result<u8> {
-    let again = again(shared, shared.settings()?, args)?;
+    let settings = shared.settings()?;
+    let again = again(shared, &settings, args)?;
     let ((voice, _clearing), threads) = (Voice::of(shared), again.engine.threads);
     let mut first = exit::FINE;
-    let runs = runs(&args.folder)?;
+    let runs = runs(&args.folder, &settings).await?;
     let count = runs.len();
-    for (number, folder) in (1..).zip(runs) {
-        voice.begin(&last_part(&folder), number, count);
-        let (again, out, inner) = (again.clone(), folder.clone(), voice.clone());
+    for (number, place) in (1..).zip(runs) {
+        voice.begin(&last_part(&place.shown), number, count);
+        let (again, out, inner) = (again.clone(), place.folder.clone(), voice.clone());
         let work = async move { report::resume(&out, &again, &move |event| inner.event(event)).await };
         let outcome = voice.watching(compute(threads, work)).await?;
-        let code = outcome_code(&voice, &folder, outcome);
+        put_if_written(&place, &outcome).await?;
+        let code = outcome_code(&voice, &place.shown, outcome);
         if first == exit::FINE {
             first = code;
         }
@@ -330,10 +357,10 @@ async fn resume(shared: &Shared, args: &AgainArgs) -> Result<u8> {
     Ok(first)
 }
 
-fn list(shared: &Shared, args: &ListArgs) -> Result<u8> {
+async fn list(shared: &Shared, args: &ListArgs) -> Result<u8> {
     let mut manifests = Vec::new();
-    for folder in runs(&args.folder)? {
-        manifests.push((folder.display().to_string(), Manifest::read(&folder)?));
+    for place in runs(&args.folder, &shared.settings()?).await? {
+        manifests.push((place.shown.display().to_string(), Manifest::read(&place.folder)?));
     }
     let text = |of: &dyn Fn(&(String, Manifest)) -> Option<String>| -> ArrayRef {
         Arc::new(manifests.iter().map(of).collect::<StringViewArray>())
@@ -367,8 +394,14 @@ fn print(shared: &Shared, output: &OutputArgs, batch: &RecordBatch) -> Result<u8
     Ok(exit::FINE)
 }
 
-fn show(shared: &Shared, args: &ShowArgs) -> Result<u8> {
-    let manifest = Manifest::read(&args.folder)?;
+async fn show(shared: &Shared, args: &ShowArgs) -> Result<u8> {
+    let place = Place::open(&args.folder, &shared.settings()?).await?;
+    if !place.folder.exists() {
+        let hint = Some("sessionlake report run makes one".to_owned());
+        let message = format!("there is no run in {:?}", args.folder.display().to_string());
+        return Err(Error::NotFound { message, hint });
+    }
+    let manifest = Manifest::read(&place.folder)?;
     let batch = match &args.report {
         None => overview(&manifest.reports)?,
         Some(id) => match manifest.reports.iter().find(|record| record.definition.id == *id) {

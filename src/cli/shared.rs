@@ -8,7 +8,7 @@ use std::sync::Arc;
 use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use sessionlake::engine::{At, Engine, EngineOptions, Leaves, default_memory_limit};
-use sessionlake::lake::{Costs, Lake, is_cloud};
+use sessionlake::lake::{Cache, Costs, Lake, is_cloud};
 use sessionlake::zones::{self, Tz, ZoneFault};
 use sessionlake::{Error, Result};
 
@@ -20,6 +20,9 @@ use super::temporary;
 const DEFAULT_LAKE: &str = "./lake";
 /// Bytes that spilling may take where nothing else is said.
 const DEFAULT_SPILL_BYTES: u64 = 100 << 30;
+
+/// Bytes that the cache may take where nothing else is said.
+const DEFAULT_CACHE_BYTES: u64 = 10 << 30;
 
 /// When to colour.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -66,6 +69,12 @@ pub struct Shared {
     /// Where to spill [default: the system's temporary folder]
     #[arg(long, global = true, value_name = "FOLDER", env = "SESSIONLAKE_TEMP_DIR")]
     temp_dir: Option<PathBuf>,
+    /// Keeps what is read of a lake in an object store in this folder; off without it
+    #[arg(long, global = true, value_name = "FOLDER", env = "SESSIONLAKE_CACHE_DIR")]
+    cache_dir: Option<PathBuf>,
+    /// Disk that the cache may take [default: 10GB]
+    #[arg(long, global = true, value_name = "SIZE", env = "SESSIONLAKE_CACHE_LIMIT")]
+    cache_limit: Option<String>,
     /// Permissions that files and folders do not get, as chmod writes them [default: 077 and those of the system: only their owner reads
     /// them]
     #[arg(long, global = true, value_name = "OCTAL", env = "SESSIONLAKE_UMASK")]
@@ -115,6 +124,8 @@ pub struct Settings {
     pub format: Option<String>,
     /// What the lake is counted in, if asked.
     costs: Option<Arc<Costs>>,
+    /// Where what is read of a lake in an object store is kept, and how much.
+    cache: Option<(PathBuf, u64)>,
 }
 
 impl Shared {
@@ -154,6 +165,10 @@ impl Shared {
         };
         let lake = self.lake.clone().or(config.lake).unwrap_or_else(|| DEFAULT_LAKE.to_owned());
         refuse_unsafe_rename(&lake)?;
+        let cache_limit = match self.cache_limit.as_deref().or(config.cache_limit.as_deref()) {
+            Some(text) => parse_size("--cache-limit", text)?,
+            None => DEFAULT_CACHE_BYTES,
+        };
         let temporary_folder = self.temp_dir.clone().or(config.temp_dir);
         let temporary_folder = temporary::folder(temporary_folder.as_deref()).or(temporary_folder);
         Ok(Settings {
@@ -171,6 +186,7 @@ impl Shared {
             },
             format: config.format,
             costs: self.stats.then(|| Arc::clone(&self.spending.costs)),
+            cache: self.cache_dir.clone().or(config.cache_dir).map(|folder| (folder, cache_limit)),
         })
     }
 
@@ -261,13 +277,24 @@ impl Settings {
     /// Names the lake, and warns of what is odd about it on stderr.
     ///
     /// # Errors
-    /// A URL that names no place of a lake.
+    /// A URL that names no place of a lake; a cache that cannot be opened.
     pub fn lake(&self) -> Result<Lake> {
-        let lake = Lake::at(&self.lake)?.telling(|sentence| super::exit::note(&format!("warning: {sentence}")));
-        Ok(match &self.costs {
-            Some(costs) => lake.counting(costs),
-            None => lake,
-        })
+        Ok(self.place(&self.lake)?.telling(|sentence| super::exit::note(&format!("warning: {sentence}"))))
+    }
+
+    /// Names a lake or a folder in an object store, which is counted and kept as was asked.
+    ///
+    /// # Errors
+    /// As [`Settings::lake`].
+    pub fn place(&self, name: &str) -> Result<Lake> {
+        let mut lake = Lake::at(name)?;
+        if let Some(costs) = &self.costs {
+            lake = lake.counting(costs);
+        }
+        if let Some((folder, limit)) = self.cache.as_ref().filter(|_| lake.is_remote()) {
+            lake = lake.caching(&Arc::new(Cache::open(folder.clone(), *limit)?));
+        }
+        Ok(lake)
     }
 
     /// Opens an engine on the lake.

@@ -48,7 +48,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         engine: settings.engine.clone(),
     };
     // What is odd is in the report.
-    let lake = sessionlake::lake::Lake::at(&settings.lake)?;
+    let lake = settings.place(&settings.lake)?;
     let report = watched(shared, None, &limits(&settings), |limits| {
         let (lake, options) = (&lake, &options);
         async move { verify(lake, options, &limits).await }

@@ -4,6 +4,7 @@
 //! one of them, a [`Snapshot`] lists its data files with their statistics, `write` makes new files. What is stored how, and
 //! why, stands in [`layout`].
 
+mod cache;
 mod checked;
 mod claims;
 pub(crate) mod cloud;
@@ -15,6 +16,7 @@ mod damage;
 pub(crate) mod deletions;
 mod encode;
 mod features;
+mod folder;
 pub(crate) mod footer;
 pub(crate) mod foreign;
 mod hiding;
@@ -26,6 +28,7 @@ pub(crate) mod ledger;
 pub mod preview;
 pub mod properties;
 pub(crate) mod read;
+mod recent;
 mod remote;
 pub(crate) mod revert;
 mod scrub;
@@ -42,9 +45,11 @@ pub(crate) mod write;
 mod writing;
 
 pub use crate::shred::LeafLimits;
+pub use cache::Cache;
 pub use cloud::is_cloud;
 pub use commit::{Commit, CommitOutcome, Operation};
 pub use costs::{Costs, Spent};
+pub use folder::{FileState, StoreFolder};
 pub use footer::{Footer, as_read, read_footers};
 pub use history::HistoryEntry;
 pub use ids::{IdsPlace, session_hash, short_hash};

@@ -15,15 +15,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use futures::{StreamExt, TryStreamExt};
+use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error as StoreError, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions,
-    Result, UploadPart,
+    Attributes, CopyOptions, Error as StoreError, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutMultipartOptions, PutOptions, PutPayload, PutResult,
+    RenameOptions, Result, UploadPart,
 };
 use tokio::sync::OnceCell;
+use url::Url;
 
+use super::cache::Cache;
+use super::layout::Version;
+use super::recent::{Recent, is_settled};
 use super::scrub::scrubbed;
 use crate::error::Error;
 
@@ -46,6 +50,9 @@ pub(super) struct Remote {
     /// The lake's folder in the store.
     folder: Path,
     asked: OnceCell<()>,
+    recent: Arc<Recent>,
+    /// Keeps what is read, if asked.
+    cache: Option<Arc<Cache>>,
 }
 
 /// What a store said, fit to be told.
@@ -54,8 +61,57 @@ pub(super) struct Remote {
 struct Said(String);
 
 impl Remote {
-    pub(super) fn new(inner: Arc<dyn ObjectStore>, lake: String, folder: Path) -> Self {
-        Self { inner, lake, folder, asked: OnceCell::new() }
+    pub(super) fn new(inner: Arc<dyn ObjectStore>, lake: String, folder: Path, cache: Option<Arc<Cache>>) -> Self {
+        Self { inner, lake, folder, asked: OnceCell::new(), recent: Arc::default(), cache }
+    }
+
+    /// The lake's folder in the store.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Lists what the listings of this process had of a table's log, from a version on.
+    pub(super) fn listed(&self, table: &Url, first: Version) -> BoxStream<'static, Result<ObjectMeta>> {
+        let log = Path::from_url_path(table.path()).map(|folder| folder.join("_delta_log"));
+        let listed = log.map(|log| self.recent.listed_behind(&log.join(format!("{first:020}"))));
+        match listed {
+            Ok(listed) => stream::iter(listed).map(Ok).boxed(),
+            Err(error) => stream::iter([Err(error.into())]).boxed(),
+        }
+    }
+
+    /// Returns the cache, and the key of a file in it. `what` tells its content apart from another's under that name.
+    pub(super) fn cached(&self, location: &Path, what: &str) -> Option<(&Arc<Cache>, String)> {
+        let cache = self.cache.as_ref()?;
+        Some((cache, Cache::key(&[&self.lake, location.as_ref(), what])))
+    }
+
+    /// The same, of a file of a log that a listing had.
+    fn cached_log(&self, location: &Path) -> Option<(&Arc<Cache>, String, ObjectMeta)> {
+        let meta = self.recent.meta(location).filter(|meta| is_settled(&meta.location))?;
+        let written = meta.last_modified.timestamp_millis();
+        let what = format!("{} {written} {}", meta.size, meta.e_tag.as_deref().unwrap_or_default());
+        let (cache, key) = self.cached(location, &what)?;
+        Some((cache, key, meta))
+    }
+
+    /// Returns a file of a log, if it is remembered or kept.
+    async fn kept(&self, location: &Path, options: &GetOptions) -> Option<GetResult> {
+        if !is_settled(location) || !is_plain(options) {
+            return None;
+        }
+        let (meta, bytes, range) = match self.recent.commit(location) {
+            Some((meta, bytes)) if options.range.is_none() => (meta.clone(), bytes, 0..meta.size),
+            _ => {
+                let (cache, key, meta) = self.cached_log(location)?;
+                let range = match &options.range {
+                    None => 0..meta.size,
+                    Some(range) => range.as_range(meta.size).ok()?,
+                };
+                (meta, cache.get(&key, &range).await?, range)
+            }
+        };
+        Some(whole(bytes, meta, range))
     }
 
     /// Asks the store, once, whether it keeps a file that is there when it is told to create it.
@@ -87,6 +143,12 @@ impl Remote {
         ))
     }
 
+    /// Remembers what a listing has of logs.
+    fn noted(&self, listing: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
+        let recent = Arc::clone(&self.recent);
+        listing.map_err(told).inspect_ok(move |meta| recent.note(meta)).boxed()
+    }
+
     /// Says what became of a create that the store answered with "taken": ours, or another's; `None` if nothing is there.
     async fn met(&self, location: &Path, payload: &PutPayload, taken: StoreError) -> Option<Result<PutResult>> {
         let found = match self.inner.get(location).await {
@@ -104,6 +166,53 @@ impl Remote {
             _ => Some(Err(told(taken))),
         }
     }
+}
+
+/// Reads ranges of a file through a cache. Says of each whether it came from there.
+///
+/// # Errors
+/// Those of reading what is missing.
+pub(super) async fn through<F: Future<Output = Result<Vec<Bytes>>>>(
+    cache: &Arc<Cache>,
+    key: &str,
+    ranges: &[Range<u64>],
+    read: impl FnOnce(Vec<Range<u64>>) -> F,
+) -> Result<(Vec<Bytes>, bool)> {
+    let mut parts = Vec::with_capacity(ranges.len());
+    for range in ranges {
+        parts.push(cache.get(key, range).await);
+    }
+    let came_from_there = parts.iter().any(Option::is_some);
+    let is_missing = |(part, range): (&Option<Bytes>, &Range<u64>)| part.is_none().then(|| range.clone());
+    let missing: Vec<Range<u64>> = parts.iter().zip(ranges).filter_map(is_missing).collect();
+    if !missing.is_empty() {
+        let mut fresh = missing.iter().zip(read(missing.clone()).await?);
+        for part in parts.iter_mut().filter(|part| part.is_none()) {
+            if let Some((range, bytes)) = fresh.next() {
+                cache.put(key, range, &bytes).await;
+                *part = Some(bytes);
+            }
+        }
+    }
+    Ok((parts.into_iter().flatten().collect(), came_from_there))
+}
+
+/// Says whether a request is for a file or a range of it, and nothing else.
+fn is_plain(options: &GetOptions) -> bool {
+    let GetOptions { if_match, if_none_match, if_modified_since, if_unmodified_since, version, head, .. } = options;
+    let is_free = if_match.is_none() && if_none_match.is_none() && version.is_none();
+    is_free && if_modified_since.is_none() && if_unmodified_since.is_none() && !head
+}
+
+/// A tag without the quotes that some answers have around it.
+fn unquoted(tag: &Option<String>) -> Option<&str> {
+    tag.as_deref().map(|tag| tag.trim_matches('"'))
+}
+
+/// Makes an answer of bytes that are at hand.
+fn whole(bytes: Bytes, meta: ObjectMeta, range: Range<u64>) -> GetResult {
+    let payload = GetResultPayload::Stream(stream::iter([Ok(bytes)]).boxed());
+    GetResult { payload, meta, range, attributes: Attributes::default() }
 }
 
 /// Leaves out of an error what says where the store is and who asks.
@@ -168,7 +277,24 @@ impl ObjectStore for Remote {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if let Some(kept) = self.kept(location, &options).await {
+            return Ok(kept);
+        }
+        let settles = is_settled(location) && is_plain(&options);
         let answer = self.inner.get_opts(location, options).await.map_err(told)?;
+        if settles {
+            let (meta, range) = (answer.meta.clone(), answer.range.clone());
+            let bytes = answer.bytes().await.map_err(told)?;
+            if let Some((cache, key, listed)) = self.cached_log(location)
+                && unquoted(&listed.e_tag) == unquoted(&meta.e_tag)
+            {
+                cache.put(&key, &range, &bytes).await;
+            }
+            if range == (0..meta.size) {
+                self.recent.keep(meta.clone(), bytes.clone());
+            }
+            return Ok(whole(bytes, meta, range));
+        }
         let GetResult { payload, meta, range, attributes } = answer;
         let payload = match payload {
             GetResultPayload::Stream(stream) => GetResultPayload::Stream(stream.map_err(told).boxed()),
@@ -178,19 +304,25 @@ impl ObjectStore for Remote {
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        self.inner.get_ranges(location, ranges).await.map_err(told)
+        let Some((cache, key, _)) = self.cached_log(location) else {
+            return self.inner.get_ranges(location, ranges).await.map_err(told);
+        };
+        let read = |missing: Vec<Range<u64>>| async move { self.inner.get_ranges(location, &missing).await };
+        through(cache, &key, ranges, read).await.map(|(parts, _)| parts).map_err(told)
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        self.inner.delete_stream(locations).map_err(told).boxed()
+        let deleted = self.inner.delete_stream(locations).map_err(told);
+        let recent = Arc::clone(&self.recent);
+        deleted.inspect_ok(move |location| recent.forget(location)).boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list(prefix).map_err(told).boxed()
+        self.noted(self.inner.list(prefix))
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list_with_offset(prefix, offset).map_err(told).boxed()
+        self.noted(self.inner.list_with_offset(prefix, offset))
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {

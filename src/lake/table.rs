@@ -12,6 +12,7 @@ use futures::TryStreamExt;
 use object_store::ObjectStore;
 use url::Url;
 
+use super::cache::Cache;
 use super::checked::{Checked, Seals};
 use super::cloud;
 use super::compacted::{compacted_versions, stand_in};
@@ -37,6 +38,7 @@ pub struct Lake {
     teller: Teller,
     layer: Option<Layer>,
     costs: Option<Arc<Costs>>,
+    cache: Option<Arc<Cache>>,
     /// Once the lake was asked for something.
     reached: Arc<OnceLock<Reached>>,
 }
@@ -77,6 +79,14 @@ impl Lake {
         self
     }
 
+    /// Keeps what is read of a lake in an object store; one on this machine needs no cache.
+    #[must_use]
+    pub fn caching(mut self, cache: &Arc<Cache>) -> Self {
+        self.cache = Some(Arc::clone(cache));
+        self.reached = Arc::default();
+        self
+    }
+
     /// Finds a lake by a folder or a URL (`file://`, `s3://`, `gs://`, `az://`). Nothing is read or made.
     ///
     /// # Errors
@@ -108,7 +118,7 @@ impl Lake {
 
     fn new(name: &str, url: Url, local: Option<PathBuf>) -> Self {
         let (teller, reached) = (Teller::default(), Arc::default());
-        Self { name: name.to_owned(), url, local, teller, layer: None, costs: None, reached }
+        Self { name: name.to_owned(), url, local, teller, layer: None, costs: None, cache: None, reached }
     }
 
     /// Names the lake so that any working folder finds it: an absolute path, or the URL, in which there is nothing secret.
@@ -236,6 +246,11 @@ impl Lake {
         Ok(builder.with_storage_backend(Arc::new(Hiding { inner, hidden: Arc::clone(hidden) }), url))
     }
 
+    /// Returns the store of a lake that is not on this machine.
+    pub(super) fn remote(&self) -> Result<Option<Arc<Remote>>> {
+        Ok(self.reached()?.remote)
+    }
+
     /// Makes the store of the lake's files, or returns the one that is made.
     fn reached(&self) -> Result<Reached> {
         if let Some(reached) = self.reached.get() {
@@ -256,7 +271,7 @@ impl Lake {
             None => {
                 let folder = object_store::path::Path::from_url_path(self.url.path());
                 let folder = folder.map_err(|e| Error::usage(format!("a lake cannot be at {:?}: {e}", self.name)))?;
-                let remote = Arc::new(Remote::new(inner, self.name.clone(), folder));
+                let remote = Arc::new(Remote::new(inner, self.name.clone(), folder, self.cache.clone()));
                 Reached { root: Arc::clone(&remote) as Arc<dyn ObjectStore>, remote: Some(remote) }
             }
         };
@@ -343,7 +358,8 @@ impl Table {
     /// The object store whose root is the table's folder. Data files that a snapshot named are checked as they are read.
     pub fn store(&self) -> Arc<dyn ObjectStore> {
         let table = format!("{}/{}", self.lake.trim_end_matches('/'), self.name);
-        Arc::new(Checked { inner: self.delta.object_store(), seals: Arc::clone(&self.seals), table })
+        let (seals, remote) = (Arc::clone(&self.seals), self.remote.clone());
+        Arc::new(Checked { inner: self.delta.object_store(), seals, table, remote })
     }
 
     /// Says whether the log has checksums of the bytes of a file that a snapshot named.
@@ -500,7 +516,11 @@ impl Table {
         // Commits before the newest checkpoint are not read any more.
         let offset = folder.clone().join(format!("{first:020}"));
         let store = self.store();
-        let mut entries = store.list_with_offset(Some(&folder), &offset);
+        let mut entries = match &self.remote {
+            // What the log was just read by.
+            Some(remote) => remote.listed(self.url(), first),
+            None => store.list_with_offset(Some(&folder), &offset),
+        };
         let mut ends_in_compacted = false;
         while let Some(entry) = entries.try_next().await.map_err(|e| Error::storage(self.lake.clone(), e))? {
             if entry.size == 0 && entry.location.as_ref().ends_with(".json") {

@@ -16,7 +16,7 @@ use object_store::{
 };
 use sessionlake::custody::{VacuumOptions, vacuum};
 use sessionlake::ingest::{UpkeepOptions, optimize};
-use sessionlake::lake::{Costs, Lake};
+use sessionlake::lake::{Cache, Costs, Lake, StoreFolder};
 
 use crate::concurrency::{at_once, exports};
 use crate::lakes::{NOW_US, ended, export, lake_in, options, query, running, table, take, try_take};
@@ -233,4 +233,79 @@ async fn errors_of_a_store_name_no_place_and_no_key() {
     assert!(told.contains("AccessDenied"), "{told}");
     assert!(!told.contains("there.example") && !told.contains("KEY"), "{told}");
     assert!(!format!("{lake:?}").contains("Odd"), "{lake:?}");
+}
+
+fn files_below(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    entries.flat_map(|path| if path.is_dir() { files_below(&path) } else { vec![path] }).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cache_saves_requests_and_changes_no_answer() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, _) = lake_with(Habit::None, 0);
+    for hour in 1..4 {
+        let states: Vec<_> = (0..40).map(|n| ended(n + 40 * hour, n)).collect();
+        take(&lake, &[export(folder.path(), &format!("{hour}.csv"), i64::from(hour), &states)]).await;
+    }
+    let question = "select data->>'step', count(*) from workflow_sessions group by 1 order by 1";
+    let expected = query(&lake, question).await;
+    let kept = folder.path().join("cache");
+    let ask = async || {
+        let (costs, cache) = (Arc::<Costs>::default(), Arc::new(Cache::open(kept.clone(), 1 << 24).unwrap()));
+        assert_eq!(query(&lake.clone().counting(&costs).caching(&cache), question).await, expected);
+        costs.spent()
+    };
+    let (cold, warm) = (ask().await, ask().await);
+    assert!(warm.gets * 2 < cold.gets && warm.bytes_fetched * 4 < cold.bytes_fetched, "{cold:?} {warm:?}");
+    // A commit of another writer is seen.
+    let third = export(folder.path(), "last.csv", 5, &[ended(1_000, 1)]);
+    take(&lake, &[third]).await;
+    let count = "select count(*) from workflow_sessions";
+    let cached = lake.clone().caching(&Arc::new(Cache::open(kept.clone(), 1 << 24).unwrap()));
+    assert_eq!(query(&cached, count).await, ["121"]);
+    // What is damaged in the cache is asked of the store.
+    let expected = query(&lake, question).await;
+    let ask = async || {
+        let (costs, cache) = (Arc::<Costs>::default(), Arc::new(Cache::open(kept.clone(), 1 << 24).unwrap()));
+        assert_eq!(query(&lake.clone().counting(&costs).caching(&cache), question).await, expected);
+        costs.spent()
+    };
+    ask().await;
+    for path in files_below(&kept) {
+        let mut bytes = std::fs::read(&path).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        std::fs::write(&path, bytes).unwrap();
+    }
+    let damaged = ask().await;
+    assert!(damaged.gets > warm.gets, "{damaged:?}");
+    assert!(ask().await.gets <= warm.gets + 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_another_wrote_meanwhile_is_not_replaced() {
+    let (place, _) = lake_with(Habit::None, 0);
+    let folder = StoreFolder::of(&place).unwrap();
+    folder.replace("run.json", b"one".to_vec(), None).await.unwrap();
+    assert!(matches!(
+        folder.replace("run.json", b"two".to_vec(), None).await,
+        Err(sessionlake::Error::Conflict { .. })
+    ));
+    let (text, state) = folder.read("run.json").await.unwrap().unwrap();
+    assert_eq!(text, "one");
+    folder.replace("run.json", b"two".to_vec(), Some(&state)).await.unwrap();
+    assert!(matches!(
+        folder.replace("run.json", b"three".to_vec(), Some(&state)).await,
+        Err(sessionlake::Error::Conflict { .. })
+    ));
+    assert_eq!(folder.list().await.unwrap(), ["run.json"]);
+    let here = tempfile::tempdir().unwrap();
+    std::fs::write(here.path().join("a.csv"), "a,b").unwrap();
+    folder.put("run-1/deep/a.csv", &here.path().join("a.csv")).await.unwrap();
+    folder.fetch(&folder.list().await.unwrap(), "run-1/", &here.path().join("got")).await.unwrap();
+    assert_eq!(std::fs::read_to_string(here.path().join("got/deep/a.csv")).unwrap(), "a,b");
+    folder.remove(&folder.list().await.unwrap()).await;
+    assert_eq!(folder.list().await.unwrap(), Vec::<String>::new());
+    assert!(folder.read("run.json").await.unwrap().is_none());
 }
