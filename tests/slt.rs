@@ -55,6 +55,7 @@ async fn lake() -> &'static Lake {
                 no_end_days: Vec::new(),
                 records: None,
                 sheet: None,
+                zone_is_declared: false,
                 strict: false,
                 profile: None,
             },

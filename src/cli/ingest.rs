@@ -214,6 +214,7 @@ impl ReadArgs {
                 EncodingArg::Cp1252 => Encoding::Cp1252,
             },
             time_zone: settings.engine.time_zone,
+            zone_is_declared: settings.zone_is_declared,
             header_map,
             keep_extra: self.keep_extra,
             max_record_bytes,

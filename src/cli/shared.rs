@@ -120,6 +120,8 @@ pub struct AtArgs {
 pub struct Settings {
     pub lake: String,
     pub engine: EngineOptions,
+    /// Whether a flag or a profile names the zone, and not the environment or a configuration file.
+    pub zone_is_declared: bool,
     /// The output format that a configuration file names.
     pub format: Option<String>,
     /// What the lake is counted in, if asked.
@@ -184,6 +186,8 @@ impl Shared {
                 )?,
                 leaves: Leaves::Read,
             },
+            zone_is_declared: self.profile_zone.is_some()
+                || self.given.iter().any(|word| word.split('=').next() == Some("--time-zone")),
             format: config.format,
             costs: self.stats.then(|| Arc::clone(&self.spending.costs)),
             cache: self.cache_dir.clone().or(config.cache_dir).map(|folder| (folder, cache_limit)),

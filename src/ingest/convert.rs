@@ -14,7 +14,7 @@ use super::context::Context;
 use super::converter::Converter;
 use super::csv::field_of;
 use super::cut::{Span, TextBlock};
-use super::delimited::{RecordFields, has_backslashed_quote, is_unquoted};
+use super::delimited::{RecordFields, breaks_at_backslash, is_unquoted};
 use super::dialect::{null_mark, quoted_null_mark};
 use super::fault::Fault;
 use super::formats::InputFormat;
@@ -170,7 +170,7 @@ impl Converter {
     /// Adds to why a record is broken what may be declared to read it.
     fn explained(&self, reason: &str, record: &[u8]) -> Fault {
         let is_csv = matches!(self.format, InputFormat::Csv | InputFormat::Tsv);
-        if is_csv && self.dialect.is_plain() && has_backslashed_quote(record) {
+        if is_csv && self.dialect.is_plain() && breaks_at_backslash(record, self.dialect.delimiter) {
             let sign = Sign::backslashed_quote();
             let reason = format!("{reason}; quotes are escaped by backslashes here, which {} reads", sign.flag);
             return Fault { sign: Some(Box::new(sign)), ..Fault::record(reason) };
@@ -246,10 +246,19 @@ impl Converter {
     }
 }
 
-/// Names the flag that reads a word which JSON does not have for a number.
+/// Says what else a record is that is no JSON, and names the flag that reads a word which JSON does not have for a number.
 fn explained_by_word(fault: Fault, record: &[u8]) -> Fault {
     if fault.sign.is_some() || !fault.reason.starts_with("broken JSON") {
         return fault;
+    }
+    let record = record.trim_ascii();
+    if record.starts_with(b"{'") {
+        let reason = format!("{}; it is a dict as Python's str() shows it: json.dumps() writes JSON", fault.reason);
+        return Fault { reason, ..fault };
+    }
+    if record.ends_with(b"},") {
+        let reason = format!("{}; it ends with a comma: sed 's/,$//' takes commas between records out", fault.reason);
+        return Fault { reason, ..fault };
     }
     let word = std::str::from_utf8(record).ok().and_then(bare_words::first_of);
     fault.explained_by_null(word, false)

@@ -177,6 +177,8 @@ pub(super) fn iso_of(text: &str, format: &DateFormat) -> Option<String> {
 pub struct DatePattern {
     text: String,
     items: Vec<Item<'static>>,
+    /// Whether `Z`, `UTC` or `GMT` stands in it behind the clock, which says the zone although it is no specifier.
+    is_utc: bool,
 }
 
 impl PartialEq for DatePattern {
@@ -247,7 +249,8 @@ impl DatePattern {
                 return Err(wrong(format!("has a {part} without {} {needs}", article(needs))).with_hint(hint));
             }
         }
-        let pattern = Self { text: text.to_owned(), items };
+        let is_utc = !has("offset") && !has("zone") && !has("instant") && names_utc(&items);
+        let pattern = Self { text: text.to_owned(), items, is_utc };
         match pattern.probe() {
             Ok(()) => Ok(pattern),
             Err(Missing::Half) => Err(wrong("has hours of a half of the day without AM or PM".to_owned())
@@ -314,6 +317,7 @@ impl DatePattern {
                 in_range(local_us - i64::from(seconds) * 1_000_000).map(|micros| Instant { micros, ambiguous: false })
             }
             None => match name {
+                None if self.is_utc => in_range(local_us).map(|micros| Instant { micros, ambiguous: false }),
                 None => resolve_local(local_us, zone),
                 Some(name) if name.contains('/') => {
                     resolve_local(local_us, Tz::named(name).ok_or(TimeFault::Unreadable)?)
@@ -343,6 +347,21 @@ impl DatePattern {
         parse(parsed, rest, after.iter().skip(1))?;
         Ok(Some(name))
     }
+}
+
+/// Returns whether the name of UTC stands among the text of a pattern, behind its clock.
+fn names_utc(items: &[Item<'_>]) -> bool {
+    let is_of_clock = |item: &Item<'_>| {
+        matches!(part_of(item), Some(("hour" | "minute" | "second" | "fraction" | "half of the day", _)))
+    };
+    let behind = items.iter().skip_while(|item| !is_of_clock(item));
+    behind
+        .filter_map(|item| match item {
+            Item::Literal(text) => Some(*text),
+            Item::OwnedLiteral(text) => Some(&**text),
+            _ => None,
+        })
+        .any(|text| matches!(text, "Z" | "UTC" | "GMT"))
 }
 
 enum Missing {
@@ -479,6 +498,11 @@ mod tests {
                 Ok("2026-11-20T10:00:00Z"),
             ),
             ("%F %T", "2026-11-20 11:00:00 (CET)", Err(Unreadable)),
+            ("%Y-%m-%dT%H:%M:%SZ", "2026-11-20T10:00:00Z", Ok("2026-11-20T10:00:00Z")),
+            ("%d.%m.%Y %H:%M:%S.%fZ", "20.11.2026 10:00:00.5Z", Ok("2026-11-20T10:00:00.500Z")),
+            ("%a, %d %b %Y %H:%M:%S GMT", "Fri, 20 Nov 2026 10:00:00 GMT", Ok("2026-11-20T10:00:00Z")),
+            ("%a %b %d %H:%M:%S UTC %Y", "Fri Nov 20 10:00:00 UTC 2026", Ok("2026-11-20T10:00:00Z")),
+            ("Z %d.%m.%Y %H:%M", "Z 20.11.2026 11:00", Ok("2026-11-20T10:00:00Z")),
             ("%s%.f", "1795168800.25", Ok("2026-11-20T10:00:00.250Z")),
             ("%F %T", " 2026-11-20 11:00:00 ", Ok("2026-11-20T10:00:00Z")),
             ("%F %T", "2026-11-20 11:00:60", Ok("2026-11-20T10:01:00Z")),

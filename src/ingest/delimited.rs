@@ -8,6 +8,7 @@ use super::escaped::EscapedFields;
 use super::fault::Fault;
 use super::layout::Layout;
 use super::row::{Cell, Row, is_mark_of};
+use super::signs::Sign;
 use super::values::{end_members, start_member};
 use crate::json::{place_in, push_json_string};
 use crate::schema::{COLUMNS, HeaderMatch, Kind};
@@ -54,7 +55,16 @@ impl<'c> RecordFields<'c> {
             return Ok(row);
         }
         self.plain.split(record, self.dialect.delimiter);
-        count(self.plain.len())?;
+        count(self.plain.len()).map_err(|fault| {
+            let more = self.plain.len().saturating_sub(expected);
+            if more == 0 || backslashed_delimiters(record, self.dialect.delimiter) < more {
+                return fault;
+            }
+            let sign = Sign::backslashed_delimiter();
+            let reason =
+                format!("{}; delimiters are escaped by backslashes here, which {} reads", fault.reason, sign.flag);
+            Fault { sign: Some(Box::new(sign)), ..Fault::record(reason) }
+        })?;
         let fields = &self.plain;
         let mut row = row_of(layout, extra, self.declared, || fields.quoted_texts(record));
         if self.declared.nulls.is_empty() {
@@ -119,7 +129,59 @@ pub(super) fn is_unquoted(record: &str, text: &str, dialect: Dialect) -> bool {
     })
 }
 
-/// Returns whether a broken record has quotes that a backslash escapes, which this dialect does not know.
-pub(super) fn has_backslashed_quote(record: &[u8]) -> bool {
-    memchr::memmem::find_iter(record, b"\\\"").any(|at| record.get(at + 2) != Some(&b'"'))
+/// Returns whether a record of a plain dialect is broken by a quote that a backslash escapes: where a field in quotes seems to end and does not, or
+/// before that, the backslash stands.
+pub(super) fn breaks_at_backslash(record: &[u8], delimiter: u8) -> bool {
+    let mut at = 0;
+    loop {
+        let field = record.get(at..).unwrap_or_default();
+        if field.first() != Some(&b'"') {
+            let Some(length) = memchr(delimiter, field) else { return false };
+            at += length + 1;
+            continue;
+        }
+        let mut escaped = false;
+        let mut inside = 1;
+        let end = loop {
+            let Some(quote) = field.get(inside..).and_then(|rest| memchr(b'"', rest)) else { return escaped };
+            inside += quote + 1;
+            escaped |= field.get(inside.wrapping_sub(2)) == Some(&b'\\');
+            match field.get(inside) {
+                Some(b'"') => inside += 1,
+                next => break next,
+            }
+        };
+        match end {
+            Some(byte) if *byte == delimiter => at += inside + 1,
+            None | Some(b'\r' | b'\n') => return false,
+            Some(_) => return escaped,
+        }
+    }
+}
+
+/// Returns how many delimiters of a record a backslash stands before.
+fn backslashed_delimiters(record: &str, delimiter: u8) -> usize {
+    let bytes = record.as_bytes();
+    memchr::memchr_iter(b'\\', bytes).filter(|at| bytes.get(at + 1) == Some(&delimiter)).count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_breaks_at_a_backslash_where_one_stands_before_the_quote_that_seems_to_end_a_field() {
+        for (record, breaks) in [
+            (r#"a,"{\"x\":1}",b"#, true),
+            (r#""say \"hi\"",b"#, true),
+            (r#""x\"","y",b"#, true),
+            (r#"{"q":"say \"hi\"","n":1},b"#, false),
+            (r#""C:\",b"#, false),
+            (r#""a "b" c",d"#, false),
+            (r#"a,"never closed"#, false),
+            ("", false),
+        ] {
+            assert_eq!(breaks_at_backslash(record.as_bytes(), b','), breaks, "{record}");
+        }
+    }
 }

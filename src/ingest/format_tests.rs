@@ -60,6 +60,7 @@ pub(super) fn options() -> ReadOptions {
         no_end_days: Vec::new(),
         records: None,
         sheet: None,
+        zone_is_declared: false,
         strict: false,
         profile: None,
     }

@@ -10,7 +10,7 @@ use arrow::buffer::{Buffer, MutableBuffer};
 use arrow::datatypes::SchemaRef;
 use arrow::ipc::convert::fb_to_schema;
 use arrow::ipc::reader::FileDecoder;
-use arrow::ipc::{Block, root_as_footer, root_as_message};
+use arrow::ipc::{Block, MetadataVersion, root_as_footer, root_as_message};
 use arrow::record_batch::RecordBatch;
 
 use super::ipc_parts::{
@@ -28,7 +28,12 @@ pub(super) struct IpcFile {
     name: String,
     /// Where the footer begins: blocks stand before it.
     footer_start: u64,
+    schema: SchemaRef,
     decoder: FileDecoder,
+    /// What the decoder takes the blocks for.
+    version: MetadataVersion,
+    /// Whether no block has been read yet.
+    is_untouched: bool,
     /// The batches of records, the next one last.
     blocks: Vec<Block>,
     /// Where the last block ended.
@@ -38,7 +43,7 @@ pub(super) struct IpcFile {
 /// What a footer says.
 struct Footer {
     schema: SchemaRef,
-    decoder: FileDecoder,
+    version: MetadataVersion,
     dictionaries: Vec<Block>,
     batches: Vec<Block>,
 }
@@ -49,7 +54,7 @@ impl IpcFile {
         let length = file.seek(SeekFrom::End(0)).map_err(io_error(name))?;
         let (bytes, footer_start) = read_footer(&mut file, length, name)?;
         let footer = guarded(name, "Arrow", || take_apart(&bytes).map_err(|error| broken(name, &error)))?;
-        let Footer { schema, decoder, dictionaries, mut batches } = footer;
+        let Footer { schema, version, dictionaries, mut batches } = footer;
         let sum = dictionaries.iter().chain(&batches).try_fold(0_u64, |sum, block| {
             let (metadata, body) = lengths(block)?;
             sum.checked_add(metadata)?.checked_add(body)
@@ -59,7 +64,18 @@ impl IpcFile {
             return Err(broken(name, &"its blocks are longer than the file"));
         }
         batches.reverse();
-        let mut input = Self { file, name: name.to_owned(), footer_start, decoder, blocks: batches, position: 0 };
+        let decoder = FileDecoder::new(Arc::clone(&schema), version);
+        let mut input = Self {
+            file,
+            name: name.to_owned(),
+            footer_start,
+            schema: Arc::clone(&schema),
+            decoder,
+            version,
+            is_untouched: true,
+            blocks: batches,
+            position: 0,
+        };
         let mut unpacked: u64 = 0;
         for block in &dictionaries {
             let (bytes, more) = input.read_block(block)?;
@@ -112,6 +128,12 @@ impl IpcFile {
             _ => return Err(misplaced()),
         };
         let message = root_as_message(described).map_err(|error| broken(name, &error))?;
+        // Arrow C++ names its newest version in the footer, also where it was told to write messages of an older one.
+        if self.is_untouched && message.version() != self.version {
+            self.version = message.version();
+            self.decoder = FileDecoder::new(Arc::clone(&self.schema), self.version);
+        }
+        self.is_untouched = false;
         let Some(unpacked) = unpacked_bytes(content, &packed_buffers(&message)) else { return Err(too_large(name)) };
         Ok((bytes.into(), unpacked.max(body)))
     }
@@ -158,8 +180,7 @@ fn take_apart(bytes: &[u8]) -> std::result::Result<Footer, String> {
         return Err("its numbers are big endian".to_owned());
     }
     let schema = Arc::new(fb_to_schema(schema));
-    let decoder = FileDecoder::new(Arc::clone(&schema), footer.version());
     let dictionaries = footer.dictionaries().map(|blocks| blocks.iter().copied().collect()).unwrap_or_default();
     let batches = footer.recordBatches().map(|blocks| blocks.iter().copied().collect()).unwrap_or_default();
-    Ok(Footer { schema, decoder, dictionaries, batches })
+    Ok(Footer { schema, version: footer.version(), dictionaries, batches })
 }

@@ -9,8 +9,8 @@ use arrow::array::{
     ArrayRef, DictionaryArray, FixedSizeBinaryArray, StringArray, StringViewArray, TimestampSecondArray,
 };
 use arrow::datatypes::{DataType, Field, Int32Type, Schema, TimeUnit};
-use arrow::ipc::CompressionType;
 use arrow::ipc::writer::{FileWriter, IpcWriteOptions, StreamWriter};
+use arrow::ipc::{CompressionType, MetadataVersion};
 use arrow::record_batch::RecordBatch;
 
 use super::format_tests::{options, read_with};
@@ -69,6 +69,29 @@ fn files_and_streams_of_arrow_go_by_the_rules_of_parquet() {
             let again = replay(&read.contexts[1], &read.rejects[1].raw, &options()).unwrap();
             assert_eq!(again.rows.num_rows(), 1);
         }
+    }
+}
+
+#[test]
+fn messages_of_an_older_version_than_the_footer_names_are_read() {
+    let batch = parquet_sample();
+    let written = |version| {
+        let options = IpcWriteOptions::try_new(8, false, version).unwrap();
+        let mut writer = FileWriter::try_new_with_options(Vec::new(), &batch.schema(), options).unwrap();
+        writer.write(&batch).unwrap();
+        writer.finish().unwrap();
+        writer.into_inner().unwrap()
+    };
+    let (old, new) = (written(MetadataVersion::V4), written(MetadataVersion::V5));
+    let footer_start = |bytes: &[u8]| {
+        let trailer = bytes.len() - 10;
+        trailer - u32::from_le_bytes(bytes[trailer..trailer + 4].try_into().unwrap()) as usize
+    };
+    // As Arrow C++ writes them.
+    assert_eq!(footer_start(&old), footer_start(&new));
+    let mixed = [&old[..footer_start(&old)], &new[footer_start(&new)..]].concat();
+    for stored in [old, mixed] {
+        assert_eq!(read_with("x.arrow", &stored, &options()).unwrap().texts("session_id"), [Some("a")]);
     }
 }
 

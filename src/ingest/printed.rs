@@ -16,6 +16,8 @@ const PAIRS: &str = "text of keys with their values";
 const TAB_PAIRS_HINT: &str = "mlr -S --idkvp --ifs tab --ojsonl cat {file} > FILE.ndjson makes records of them";
 const COMMA_PAIRS_HINT: &str = "mlr -S --idkvp --ojsonl cat {file} > FILE.ndjson makes records of them";
 const LINE_PAIRS_HINT: &str = "mlr -S --ixtab --ojsonl cat {file} > FILE.ndjson makes records of them";
+const YAML: &str = "YAML";
+const YAML_HINT: &str = "yq -o json . {file} > FILE.json makes JSON of it";
 const UNICODE: &str = "text with the signs \u{241f} and \u{241e} between fields and records";
 const UNICODE_HINT: &str = "mlr -S --iusv --ojsonl cat {file} > FILE.ndjson makes records of it";
 
@@ -58,11 +60,18 @@ pub(super) fn told(text: &[u8], map: &[(String, String)]) -> Option<Told> {
         let keys: Vec<&str> = heads.iter().filter_map(|line| Some(line.split_once(separator)?.0.trim_end())).collect();
         keys.first().is_some_and(is_named) && name_required(&keys, map)
     };
+    // One key a line, and the first of each record behind a dash.
+    let is_yaml = || {
+        let plain = heads.iter().map(|line| line.strip_prefix("- ").unwrap_or(line).trim_start());
+        let keys: Vec<&str> = plain.filter_map(|line| Some(line.split_once(": ")?.0)).collect();
+        keys.first().is_some_and(is_named) && name_required(&keys, map)
+    };
     let words: Vec<&str> = first.split_whitespace().collect();
     match () {
         () if first.contains('\u{241f}') => Some((UNICODE, UNICODE_HINT)),
         () if names('\t') => Some((PAIRS, TAB_PAIRS_HINT)),
         () if names(',') => Some((PAIRS, COMMA_PAIRS_HINT)),
+        () if is_yaml() => Some((YAML, YAML_HINT)),
         () if in_lines(" = ") || in_lines("|") => Some((PRINTED, PRINTED_HINT)),
         () if in_lines(" ") => Some((PAIRS, LINE_PAIRS_HINT)),
         // Columns that are filled up with blanks.
@@ -101,6 +110,8 @@ mod tests {
             ("data={\"a\":1,\"b\":\"x,y\"},session_id=s1,started_at=2026-11-20\n", COMMA_PAIRS_HINT),
             ("session_id s1\ndata       {}\nstarted_at 2026-11-20\n", LINE_PAIRS_HINT),
             ("session_id\u{241f}started_at\u{241e}", UNICODE_HINT),
+            ("- session_id: s1\n  started_at: 2026-11-20\n", YAML_HINT),
+            ("---\n-\n  session_id: s1\n  started_at: 2026-11-20\n", YAML_HINT),
         ] {
             assert_eq!(told(pairs.as_bytes(), &[]).map(|it| it.1), Some(hint), "{pairs}");
         }

@@ -1,8 +1,8 @@
 //! Reads quarantined records again.
 //!
 //! A record that was put aside comes back with the context it was read in, and under the options of now: a header map, a
-//! character set or a longest record may have been the reason. What is not declared now is as it was declared then; zone and line ends
-//! are always those of then, since nothing in a record tells when they change.
+//! character set or a longest record may have been the reason. What is not declared now is as it was declared then, and so is the zone:
+//! one that the environment or a configuration names is no declaration for these records. Line ends are always those of then.
 
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ use crate::schema::normalise;
 
 /// Reads one quarantined record again, with the context it was stored with and under the options of now.
 ///
-/// Of the options the header map, the character set (for a record that was read as UTF-8 and is not), `keep_extra`, what is declared,
+/// Of the options the header map, the character set (for a record that was read as UTF-8 and is not), `keep_extra`, what is declared, a zone that is,
 /// `max_record_bytes` and `exported_at_us` count before those of then. The batch has one row or one reject.
 ///
 /// # Errors
@@ -34,10 +34,13 @@ pub fn replay(context: &str, raw: &[u8], options: &ReadOptions) -> Result<ReadBa
     let context: Context = serde_json::from_str(context)
         .map_err(|error| Error::input(Place::file("quarantine"), format!("broken context of a record: {error}")))?;
     let place = Place::file(&context.source);
-    let time_zone = context
-        .time_zone
-        .parse()
-        .map_err(|_| Error::input(place.clone(), format!("unknown time zone {:?}", context.time_zone)))?;
+    let time_zone = match options.zone_is_declared {
+        true => options.time_zone,
+        false => context
+            .time_zone
+            .parse()
+            .map_err(|_| Error::input(place.clone(), format!("unknown time zone {:?}", context.time_zone)))?,
+    };
     let mut header_map = context.header_map;
     header_map.retain(|(theirs, _)| !options.header_map.iter().any(|(now, _)| normalise(now) == normalise(theirs)));
     header_map.extend(options.header_map.iter().cloned());

@@ -55,11 +55,10 @@ const DATES: [&str; 9] =
 const CLOCKS: [&str; 6] = [" %H:%M:%S%.f", " %H:%M", " %I:%M:%S%.f %p", " %I:%M %p", " %I:%M%p", ""];
 
 /// Dates and times that are one.
-const WHOLE: [&str; 9] = [
+const WHOLE: [&str; 8] = [
     "%d-%b-%y %I.%M.%S.%f %p",
     "%d-%b-%y %I.%M.%S.%f %p %z",
     "%a %b %d %Y %H:%M:%S GMT%z",
-    "%a, %d %b %Y %H:%M:%S GMT",
     "%a, %d %b %Y %H:%M:%S %z",
     "%a %b %d %H:%M:%S %Y",
     "%d/%b/%Y:%H:%M:%S %z",
@@ -200,6 +199,11 @@ impl Sign {
         Self { kind: SignKind::Backslash, flag: "⟨dialect⟩ spark or mysql-csv".to_owned() }
     }
 
+    /// The sign of a record in which backslashes escape delimiters, so that it seems to have more fields.
+    pub(super) fn backslashed_delimiter() -> Self {
+        Self { kind: SignKind::Backslash, flag: "⟨escape⟩ backslash ⟨quote⟩ none".to_owned() }
+    }
+
     fn of_warning(warning: Warning) -> Option<Self> {
         let (kind, flag) = match warning {
             Warning::NullMark => (SignKind::NullMark, "⟨null-mark⟩ TEXT, or the ⟨dialect⟩"),
@@ -293,6 +297,24 @@ fn zoned_flag(text: &str, rules: &Rules) -> Option<String> {
         }
     }
     None
+}
+
+/// Says of a text that begins with a day of the week which is not that of its date, what day that is.
+pub(super) fn other_weekday(text: &str, rules: &Rules) -> Option<String> {
+    const DAYS: [&str; 7] = ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"];
+    let text = text.trim_ascii();
+    let (said, rest) = text.split_at_checked(3)?;
+    if !DAYS.iter().any(|day| day.eq_ignore_ascii_case(said)) {
+        return None;
+    }
+    DAYS.iter().find_map(|day| {
+        let other = format!("{day}{rest}");
+        if rules.dates.read(&other, rules.numbers, rules.time_zone).is_ok() {
+            return Some(format!("; the day of that date is {day}, not {said}"));
+        }
+        let sign = Sign::of_time(&other, rules)?;
+        Some(format!("; the day of that date is {day}, not {said}: with it {} would read it", sign.flag))
+    })
 }
 
 fn patterns() -> &'static [(String, DatePattern)] {

@@ -109,6 +109,8 @@ pub struct ReadOptions {
     pub encoding: Encoding,
     /// The zone of times that have none of their own.
     pub time_zone: Tz,
+    /// Whether that zone was declared for this run alone, so that a replay of quarantine goes by it.
+    pub zone_is_declared: bool,
     /// Headers that the user mapped: their spelling, our column name.
     pub header_map: Vec<(String, String)>,
     /// Whether columns that are none of ours are kept in `_extra`.

@@ -8,7 +8,7 @@ use super::lengths::{LengthFault, parse_length};
 use super::numbers::Numbers;
 use super::row::Cell;
 use super::rules::Rules;
-use super::signs::Sign;
+use super::signs::{Sign, other_weekday};
 use super::time::{Instant, TimeFault, in_range, instant_of_number, parse_instant, resolve_local};
 use super::values::{parse_number, quoted};
 
@@ -53,7 +53,11 @@ pub(super) fn read_time(cell: Cell<'_>, column: &'static str, rules: &Rules) -> 
             Cell::Text(text) | Cell::Literal(text) => Sign::of_time(text, rules),
             _ => None,
         };
-        shown.fault(column, &fault.to_string(), sign)
+        let weekday = match cell {
+            Cell::Text(text) | Cell::Literal(text) if sign.is_none() => other_weekday(text, rules),
+            _ => None,
+        };
+        shown.fault(column, &format!("{fault}{}", weekday.unwrap_or_default()), sign)
     })
 }
 

@@ -94,6 +94,7 @@ pub fn options() -> IngestOptions {
             no_end_days: Vec::new(),
             records: None,
             sheet: None,
+            zone_is_declared: false,
             strict: false,
             profile: None,
         },

@@ -132,6 +132,7 @@ impl TestLake {
                 no_end_days: Vec::new(),
                 records: None,
                 sheet: None,
+                zone_is_declared: false,
                 strict: false,
                 profile: None,
             },

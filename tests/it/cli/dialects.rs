@@ -228,6 +228,72 @@ fn what_is_put_aside_is_read_again_under_the_dialect_it_was_read_with() {
 }
 
 #[test]
+fn what_is_put_aside_is_read_again_in_its_zone_unless_another_is_given() {
+    let text = "session_id,started_at,ended_at\nz1,2026-11-20 10:00:00,soon\n";
+    for (flags, environment, started) in [
+        (&[][..], None, "2026-11-20T09:00:00Z"),
+        (&[], Some("Asia/Tokyo"), "2026-11-20T09:00:00Z"),
+        (&["--time-zone", "Asia/Tokyo"], None, "2026-11-20T01:00:00Z"),
+        (&["--time-zone=Asia/Tokyo"], None, "2026-11-20T01:00:00Z"),
+        (&["--profile", "tokyo"], None, "2026-11-20T01:00:00Z"),
+    ] {
+        let desk = Desk::new();
+        desk.write("sessionlake.toml", "[profile.tokyo]\ntime-zone = \"Asia/Tokyo\"\n");
+        assert_eq!(ingest(&desk, text, &["--time-zone", "Europe/Berlin"]).1, 3);
+        let mut again = desk.command(&[&["ingest", "--replay-quarantine", "--null-mark", "soon"], flags].concat());
+        again.envs(environment.map(|zone| ("SESSIONLAKE_TIME_ZONE", zone)));
+        assert!(again.output().unwrap().status.success(), "{flags:?}");
+        assert_eq!(rows(&desk), [json!(["z1", started, null, null, null, null])], "{flags:?} {environment:?}");
+    }
+}
+
+#[test]
+fn a_hint_for_a_time_with_its_zone_is_right_in_every_zone() {
+    let text = "session_id,started_at\ng1,\"Fri, 20 Nov 2026 10:00:00 GMT\"\n";
+    let desk = Desk::new();
+    assert_eq!(ingest(&desk, text, &["--time-zone", "Europe/Berlin"]).1, 3);
+    let reason = desk.query("select reason from quarantine", &["--format", "ndjson"]).fine();
+    assert!(reason.contains("--date-format '%a, %d %b %Y %H:%M:%S %Z' reads it"), "{reason}");
+    for pattern in ["%a, %d %b %Y %H:%M:%S %Z", "%a, %d %b %Y %H:%M:%S GMT"] {
+        let rows = stored(text, &["--time-zone", "Europe/Berlin", "--date-format", pattern]);
+        assert_eq!(rows[0][1], "2026-11-20T10:00:00Z", "{pattern}");
+    }
+}
+
+#[test]
+fn what_another_dialect_breaks_is_told_only_where_that_dialect_reads_it() {
+    for (record, words) in [
+        (r#""{\"a\":1}",2026-11-20T10:00:00Z"#, "quotes are escaped by backslashes here"),
+        (
+            r#"a\,b,2026-11-20T10:00:00Z"#,
+            "delimiters are escaped by backslashes here, which --escape backslash --quote none reads",
+        ),
+    ] {
+        let desk = Desk::new();
+        assert_eq!(ingest(&desk, &format!("session_id,started_at\n{record}\n"), &[]).1, 3);
+        let reason = desk.query("select reason from quarantine", &["--format", "csv"]).fine();
+        assert!(reason.contains(words), "{reason}");
+    }
+    for record in [r#"{"a":"b \"c\"","d":1},2026-11-20T10:00:00Z"#, r#"a,b,2026-11-20T10:00:00Z"#] {
+        let desk = Desk::new();
+        assert_eq!(ingest(&desk, &format!("session_id,started_at\n{record}\n"), &[]).1, 3);
+        let reason = desk.query("select reason from quarantine", &["--format", "csv"]).fine();
+        assert!(!reason.contains("backslash"), "{reason}");
+    }
+}
+
+#[test]
+fn a_day_of_the_week_that_is_not_that_of_the_date_is_told() {
+    let text = "session_id,started_at\nw1,Thu Nov 20 12:00:00 2026\n";
+    for flags in [&[][..], &["--date-format", "%a %b %d %H:%M:%S %Y"]] {
+        let desk = Desk::new();
+        assert_eq!(ingest(&desk, text, flags).1, 3);
+        let reason = desk.query("select reason from quarantine", &["--format", "csv"]).fine();
+        assert!(reason.contains("the day of that date is Fri, not Thu"), "{reason}");
+    }
+}
+
+#[test]
 fn numbers_of_json_mean_the_same_in_every_dialect() {
     let desk = Desk::new();
     desk.write(
