@@ -413,8 +413,9 @@ def sqlite():
         ("tcl", ["--dialect", "sqlite-tcl"], "txt"),
     ]:
         name = f"sqlite_{mode}.{ending}"
-        program("sqlite3", "-header", f"-{mode}", "sqlite.db", "select * from t", output=name)
-        yield version, f"-header -{mode}", name, flags
+        # Older programs have no flag for each mode.
+        program("sqlite3", "-header", "-cmd", f".mode {mode}", "sqlite.db", "select * from t", output=name)
+        yield version, f".mode {mode}", name, flags
 
 
 def jq():

@@ -8,9 +8,13 @@ cd "$(dirname "$0")/../.."
 binary=$(realpath "${1:-target/debug/sessionlake}")
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
-python3 -m venv "$folder/env"
-"$folder/env/bin/pip" install -q -r tests/interop/requirements.txt
+# Wheels, so that nothing is built, but for three that come as sources alone; and nothing compiled ahead, which takes most
+# of the time: of thousands of files few are read.
+install() {
+  python3 -m venv "$folder/$1"
+  "$folder/$1/bin/pip" install -q --no-compile --only-binary :all: --no-binary odfpy,pyspark,pyspark-client -r "tests/interop/$2"
+}
+install env requirements.txt
 # Sail speaks with an older client of Spark than the one above, so that it has an environment of its own.
-python3 -m venv "$folder/sail"
-"$folder/sail/bin/pip" install -q -r tests/interop/requirements-sail.txt || rm -rf "$folder/sail"
+install sail requirements-sail.txt || rm -rf "$folder/sail"
 "$folder/env/bin/python" tests/interop/interop.py "$binary" "$folder/work" "$folder/sail/bin/python"
