@@ -1,13 +1,15 @@
 //! Arithmetic of integers that fails where DataFusion's wraps: `9223372036854775807 + 1` is an error in PostgreSQL.
 //!
-//! A block of values is computed by the kernels that wrap. How many bits its values take says mostly that nothing can have overflowed;
-//! otherwise they are looked through one by one, without a branch. Only where there is an overflow, the kernels that check each value say
-//! which, or that it stands in the place of a null.
+//! A block of values is computed as it wraps, and in the same pass the bits that tell of an overflow are gathered, without a branch: the
+//! carry into the sign of a sum, or for products whether all values fit half of the type. Only where there may be an overflow, more is
+//! looked at, and at last the kernels that check each value say which, or that it stands in the place of a null.
 
+use std::ops::{BitAnd, BitOr, BitXor, Not};
 use std::sync::{Arc, LazyLock};
 
-use arrow::array::{ArrayRef, ArrowPrimitiveType, AsArray, Datum};
-use arrow::compute::kernels::numeric::{add, add_wrapping, mul, mul_wrapping, neg, neg_wrapping, sub, sub_wrapping};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, Datum, PrimitiveArray};
+use arrow::buffer::NullBuffer;
+use arrow::compute::kernels::numeric::{add, mul, neg, sub};
 use arrow::datatypes::{
     DataType, FieldRef, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
@@ -32,23 +34,77 @@ pub enum Checked {
     Negate,
 }
 
-/// What is asked of a type of integers.
-trait Overflowing: Copy {
+/// What is asked of a type of integers. What is computed comes with bits of which the uppermost is set where it overflows, and for products any
+/// where it may.
+trait Overflowing: Copy + Default + PartialEq {
     /// The bits of a value without its sign.
     const VALUE_BITS: u32;
 
-    fn overflows(self, other: Self, operator: Checked) -> bool;
+    fn plus(self, other: Self) -> (Self, Self);
+
+    fn minus(self, other: Self) -> (Self, Self);
+
+    fn times(self, other: Self) -> (Self, Self);
+
+    fn negated(self) -> (Self, Self);
+
+    /// Whether a product overflows.
+    fn overflows(self, other: Self) -> bool;
+
+    fn or(self, other: Self) -> Self;
+
+    fn has_uppermost(self) -> bool;
 
     /// Counts the bits that the largest of some values takes, without the sign.
     fn bits(values: &[Self]) -> u32;
 }
 
 macro_rules! overflowing {
-    ($sign:literal: $($native:ty),*) => {$(
+    ($sign:literal $carry:ident: $($native:ty),*) => {$(
         impl Overflowing for $native {
             const VALUE_BITS: u32 = <$native>::BITS - $sign;
 
             #[inline(always)]
+            fn plus(self, other: Self) -> (Self, Self) {
+                let sum = self.wrapping_add(other);
+                (sum, $carry(self, other, sum))
+            }
+
+            #[inline(always)]
+            fn minus(self, other: Self) -> (Self, Self) {
+                let rest = self.wrapping_sub(other);
+                // What was taken away is what a sum would carry.
+                (rest, $carry(rest, other, self))
+            }
+
+            #[inline(always)]
+            fn times(self, other: Self) -> (Self, Self) {
+                const HALF: u32 = <$native>::BITS / 2;
+                // Moved by half of what half of the type holds, values that fit it have no bit above.
+                let above = |value: Self| value.wrapping_add((1 << (HALF - 1)) * $sign) & !((1 << HALF) - 1);
+                (self.wrapping_mul(other), above(self) | above(other))
+            }
+
+            #[inline(always)]
+            fn negated(self) -> (Self, Self) {
+                (0 as $native).minus(self)
+            }
+
+            #[inline(always)]
+            fn overflows(self, other: Self) -> bool {
+                self.overflowing_mul(other).1
+            }
+
+            #[inline(always)]
+            fn or(self, other: Self) -> Self {
+                self | other
+            }
+
+            #[inline(always)]
+            fn has_uppermost(self) -> bool {
+                self.leading_zeros() == 0
+            }
+
             fn bits(values: &[Self]) -> u32 {
                 // All bits of a negative number are turned around, which are as many as it takes.
                 let used = values
@@ -56,21 +112,23 @@ macro_rules! overflowing {
                     .fold(0 as $native, |used, value| used | (value ^ ((value >> (<$native>::BITS - 1)) * $sign)));
                 <$native>::BITS - used.leading_zeros()
             }
-
-            #[inline(always)]
-            fn overflows(self, other: Self, operator: Checked) -> bool {
-                match operator {
-                    Checked::Add => self.overflowing_add(other).1,
-                    Checked::Subtract => self.overflowing_sub(other).1,
-                    Checked::Multiply => self.overflowing_mul(other).1,
-                    Checked::Negate => self.overflowing_neg().1,
-                }
-            }
         }
     )*};
 }
-overflowing!(1: i8, i16, i32, i64);
-overflowing!(0: u8, u16, u32, u64);
+overflowing!(1 carry_into_sign: i8, i16, i32, i64);
+overflowing!(0 carry: u8, u16, u32, u64);
+
+/// Of a sum that does not fit, both values have another sign than the sum.
+#[inline(always)]
+fn carry_into_sign<N: Copy + BitAnd<Output = N> + BitXor<Output = N>>(left: N, right: N, sum: N) -> N {
+    (left ^ sum) & (right ^ sum)
+}
+
+/// The bits that a sum of two values carries.
+#[inline(always)]
+fn carry<N: Copy + BitAnd<Output = N> + BitOr<Output = N> + Not<Output = N>>(left: N, right: N, sum: N) -> N {
+    (left & right) | ((left | right) & !sum)
+}
 
 impl Checked {
     pub(super) const ALL: [Self; 4] = [Self::Add, Self::Subtract, Self::Multiply, Self::Negate];
@@ -147,80 +205,101 @@ impl Checked {
     }
 
     fn compute(self, left: &dyn Datum, right: &dyn Datum) -> std::result::Result<ArrayRef, ArrowError> {
-        let computed = match self {
-            Self::Add => add_wrapping(left, right),
-            Self::Subtract => sub_wrapping(left, right),
-            Self::Multiply => mul_wrapping(left, right),
-            Self::Negate => neg_wrapping(left.get().0),
-        }?;
-        if self.may_overflow(left, right) { self.checked(left, right) } else { Ok(computed) }
+        let computed = match left.get().0.data_type() {
+            DataType::Int8 => self.wrapped::<Int8Type>(left, right),
+            DataType::Int16 => self.wrapped::<Int16Type>(left, right),
+            DataType::Int32 => self.wrapped::<Int32Type>(left, right),
+            DataType::Int64 => self.wrapped::<Int64Type>(left, right),
+            DataType::UInt8 => self.wrapped::<UInt8Type>(left, right),
+            DataType::UInt16 => self.wrapped::<UInt16Type>(left, right),
+            DataType::UInt32 => self.wrapped::<UInt32Type>(left, right),
+            DataType::UInt64 => self.wrapped::<UInt64Type>(left, right),
+            _ => None,
+        };
+        computed.map_or_else(|| self.checked(left, right), Ok)
     }
 
-    /// Says whether one of the values overflows; those in the places of nulls count too.
-    fn may_overflow(self, left: &dyn Datum, right: &dyn Datum) -> bool {
-        match left.get().0.data_type() {
-            DataType::Int8 => self.any::<Int8Type>(left, right),
-            DataType::Int16 => self.any::<Int16Type>(left, right),
-            DataType::Int32 => self.any::<Int32Type>(left, right),
-            DataType::Int64 => self.any::<Int64Type>(left, right),
-            DataType::UInt8 => self.any::<UInt8Type>(left, right),
-            DataType::UInt16 => self.any::<UInt16Type>(left, right),
-            DataType::UInt32 => self.any::<UInt32Type>(left, right),
-            DataType::UInt64 => self.any::<UInt64Type>(left, right),
-            _ => true,
-        }
-    }
-
-    fn any<T: ArrowPrimitiveType<Native: Overflowing>>(self, left: &dyn Datum, right: &dyn Datum) -> bool {
+    /// Computes what wraps; `None` where a value may have overflowed, those in the places of nulls among them, or that is left to the library.
+    fn wrapped<T: ArrowPrimitiveType<Native: Overflowing>>(
+        self,
+        left: &dyn Datum,
+        right: &dyn Datum,
+    ) -> Option<ArrayRef> {
         let ((left, left_is_scalar), (right, right_is_scalar)) = (left.get(), right.get());
-        let (Some(left), Some(right)) = (left.as_primitive_opt::<T>(), right.as_primitive_opt::<T>()) else {
-            return true;
+        let (left, right) = (left.as_primitive_opt::<T>()?, right.as_primitive_opt::<T>()?);
+        let are_scalars = left_is_scalar && right_is_scalar;
+        let sides = match (left_is_scalar && !are_scalars, right_is_scalar && !are_scalars) {
+            (true, _) if left.null_count() > 0 || left.len() != 1 => return None,
+            (_, true) if right.null_count() > 0 || right.len() != 1 => return None,
+            (false, false) if left.len() != right.len() => return None,
+            (true, _) => Sides::ScalarAndArray(*left.values().first()?, right.values()),
+            (_, true) => Sides::ArrayAndScalar(left.values(), *right.values().first()?),
+            (false, false) => Sides::Arrays(left.values(), right.values()),
         };
-        let bits = |values: &[T::Native]| T::Native::bits(values);
-        let cannot = match self {
-            Self::Add => bits(left.values()).max(bits(right.values())) < T::Native::VALUE_BITS,
-            // What is less than zero does not fit a type without a sign.
-            Self::Subtract => is_signed::<T>() && bits(left.values()).max(bits(right.values())) < T::Native::VALUE_BITS,
-            Self::Multiply => {
-                bits(left.values()) + bits(right.values()) <= T::Native::VALUE_BITS - u32::from(is_signed::<T>())
-            }
-            Self::Negate => is_signed::<T>() && bits(left.values()) < T::Native::VALUE_BITS,
+        let nulls = match sides {
+            Sides::ScalarAndArray(..) => right.nulls().cloned(),
+            Sides::ArrayAndScalar(..) => left.nulls().cloned(),
+            Sides::Arrays(..) => NullBuffer::union(left.nulls(), right.nulls()),
         };
-        if cannot {
+        // One loop an operator, without a branch inside.
+        let (values, over) = match self {
+            Self::Add => sides.each(|a, b| a.plus(b)),
+            Self::Subtract => sides.each(|a, b| a.minus(b)),
+            Self::Multiply => sides.each(|a, b| a.times(b)),
+            Self::Negate => sides.each(|a, _| a.negated()),
+        };
+        let overflows = match self {
+            Self::Multiply => over != T::Native::default() && sides.overflow_in_product(),
+            Self::Add | Self::Subtract | Self::Negate => over.has_uppermost(),
+        };
+        if overflows {
+            return None;
+        }
+        Some(Arc::new(PrimitiveArray::<T>::new(values.into(), nulls)))
+    }
+}
+
+/// What is computed with: values of rows, or the same for all rows.
+enum Sides<'v, N> {
+    Arrays(&'v [N], &'v [N]),
+    ArrayAndScalar(&'v [N], N),
+    ScalarAndArray(N, &'v [N]),
+}
+
+impl<N: Overflowing> Sides<'_, N> {
+    /// Computes each value, and gathers the bits that tell of overflows.
+    #[inline(always)]
+    fn each(&self, compute: impl Fn(N, N) -> (N, N)) -> (Vec<N>, N) {
+        let mut all = N::default();
+        let mut each = |a: N, b: N| {
+            let (value, over) = compute(a, b);
+            all = all.or(over);
+            value
+        };
+        let values = match self {
+            Self::Arrays(left, right) => left.iter().zip(*right).map(|(a, b)| each(*a, *b)).collect(),
+            Self::ArrayAndScalar(left, right) => left.iter().map(|a| each(*a, *right)).collect(),
+            Self::ScalarAndArray(left, right) => right.iter().map(|b| each(*left, *b)).collect(),
+        };
+        (values, all)
+    }
+
+    /// Says whether a product overflows: not if the bits of the largest values fit, and else as each says.
+    fn overflow_in_product(&self) -> bool {
+        let bits = match self {
+            Self::Arrays(left, right) => N::bits(left) + N::bits(right),
+            Self::ArrayAndScalar(left, right) => N::bits(left) + N::bits(&[*right]),
+            Self::ScalarAndArray(left, right) => N::bits(&[*left]) + N::bits(right),
+        };
+        // The least number of a type with a sign has no counterpart: a bit is kept for it.
+        if bits < N::VALUE_BITS {
             return false;
         }
-        // One loop an operator, without a branch inside.
         match self {
-            Self::Add => {
-                fold(left.values(), left_is_scalar, right.values(), right_is_scalar, |a, b| a.overflows(b, Self::Add))
-            }
-            Self::Subtract => fold(left.values(), left_is_scalar, right.values(), right_is_scalar, |a, b| {
-                a.overflows(b, Self::Subtract)
-            }),
-            Self::Multiply => fold(left.values(), left_is_scalar, right.values(), right_is_scalar, |a, b| {
-                a.overflows(b, Self::Multiply)
-            }),
-            Self::Negate => left.values().iter().fold(false, |any, a| any | a.overflows(*a, Self::Negate)),
+            Self::Arrays(left, right) => left.iter().zip(*right).fold(false, |any, (a, b)| any | a.overflows(*b)),
+            Self::ArrayAndScalar(left, right) => left.iter().fold(false, |any, a| any | a.overflows(*right)),
+            Self::ScalarAndArray(left, right) => right.iter().fold(false, |any, b| any | left.overflows(*b)),
         }
-    }
-}
-
-fn is_signed<T: ArrowPrimitiveType>() -> bool {
-    T::DATA_TYPE.is_signed_integer()
-}
-
-#[inline(always)]
-fn fold<N: Copy>(
-    left: &[N],
-    left_is_scalar: bool,
-    right: &[N],
-    right_is_scalar: bool,
-    overflows: impl Fn(N, N) -> bool,
-) -> bool {
-    match (left_is_scalar, right_is_scalar, left, right) {
-        (false, true, left, [right]) => left.iter().fold(false, |any, a| any | overflows(*a, *right)),
-        (true, false, [left], right) => right.iter().fold(false, |any, b| any | overflows(*left, *b)),
-        _ => left.iter().zip(right).fold(false, |any, (a, b)| any | overflows(*a, *b)),
     }
 }
 

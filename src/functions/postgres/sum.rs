@@ -36,18 +36,48 @@ trait Summed: ArrowPrimitiveType<Native: Into<i128> + TryFrom<i128> + std::hash:
 
     /// Returns a number that the absolute value of no sum of some of these values exceeds.
     fn magnitude(values: &[Self::Native]) -> u128;
+
+    /// Returns the sum of some values in one pass; `None` where it may not fit.
+    fn sum(values: &[Self::Native]) -> Option<Self::Native>;
 }
+
+/// Bits, with the sign, of values whose absolute values are not added one by one to bound a sum: as small as ten thousand million of them fit.
+const SMALL_BITS: u32 = 30;
+
+/// Bits, with the sign, of values of which [`ADDED_VALUES`] fit 64 bits.
+const ADDED_BITS: u32 = 47;
+
+const ADDED_VALUES: usize = 1 << 16;
 
 impl Summed for Int64Type {
     const MOST: u128 = i64::MAX as u128;
 
     fn magnitude(values: &[i64]) -> u128 {
+        // Mostly no value is large, or none is negative, which one pass tells.
+        let (window, bits, sum) = values.iter().fold((0_u64, 0_u64, 0_u64), |(window, bits, sum), value| {
+            let value = *value as u64;
+            (window | value.wrapping_add(1 << (SMALL_BITS - 1)), bits | value, sum.wrapping_add(value))
+        });
+        if window >> SMALL_BITS == 0 {
+            return (values.len() as u128) << (SMALL_BITS - 1);
+        }
+        if bits >> 63 == 0 {
+            return at_most(bits, sum, values.len());
+        }
         // Of a negative number one less than the absolute value, which takes fewer instructions.
         let (bits, sum) = values.iter().fold((0_u64, 0_u64), |(bits, sum), value| {
             let least = (value ^ (value >> 63)) as u64;
             (bits | least, sum.wrapping_add(least))
         });
         at_most(bits, sum, values.len()) + values.len() as u128
+    }
+
+    fn sum(values: &[i64]) -> Option<i64> {
+        // Values within a window of bits, as many as cannot leave those of a sum.
+        let (window, sum) = values.iter().fold((0_u64, 0_i64), |(window, sum), value| {
+            (window | (*value as u64).wrapping_add(1 << (ADDED_BITS - 1)), sum.wrapping_add(*value))
+        });
+        (window >> ADDED_BITS == 0 && values.len() <= ADDED_VALUES).then_some(sum)
     }
 }
 
@@ -58,6 +88,12 @@ impl Summed for UInt64Type {
         let (bits, sum) =
             values.iter().fold((0_u64, 0_u64), |(bits, sum), value| (bits | value, sum.wrapping_add(*value)));
         at_most(bits, sum, values.len())
+    }
+
+    fn sum(values: &[u64]) -> Option<u64> {
+        let (bits, sum) =
+            values.iter().fold((0_u64, 0_u64), |(bits, sum), value| (bits | value, sum.wrapping_add(*value)));
+        (bits >> ADDED_BITS == 0 && values.len() <= ADDED_VALUES).then_some(sum)
     }
 }
 
@@ -199,6 +235,11 @@ impl<T: Summed> Sum<T> {
     fn of(array: &ArrayRef) -> (i128, u64) {
         let values = array.as_primitive::<T>();
         let count = (values.len() - values.null_count()) as u64;
+        if values.null_count() == 0
+            && let Some(sum) = T::sum(values.values())
+        {
+            return (sum.into(), count);
+        }
         if T::magnitude(values.values()) <= T::MOST {
             return (arrow::compute::sum(values).map_or(0, Into::into), count);
         }
