@@ -18,6 +18,7 @@ pub(crate) mod frame;
 mod instead;
 pub(crate) mod interval;
 mod json;
+pub(crate) mod lists;
 mod mask_email;
 mod nested;
 mod phone;
