@@ -253,6 +253,8 @@ impl Run<'_> {
                 return Err(script.placed(statement, Error::Limit { message, hint }));
             }
             writer.write(&batch)?;
+            // A reader that is slow must not keep a signal or the timeout from being heard.
+            tokio::task::yield_now().await;
         }
         if let Some(writer) = writer {
             printer.end(writer)?;
