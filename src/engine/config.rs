@@ -22,14 +22,14 @@ use super::memory::PeakPool;
 use super::operators::OwnOperators;
 use super::rules::{
     AbsentRows, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows,
-    Membership, MixedTypes, Operators, ZonedCasts, ZonedTypes, with_postgres_syntax, with_read_intervals,
+    Membership, MixedTypes, Operators, Scalars, ZonedCasts, ZonedTypes, with_postgres_syntax, with_read_intervals,
     with_zone_calls,
 };
 use super::scan::Leaves;
 use super::{series, spill, statement};
 use crate::error::{Error, Result};
 use crate::functions::interval::{self, IntervalPlanner};
-use crate::functions::{self, StandIns, extremes, postgres};
+use crate::functions::{self, StandIns, extremes, lists, postgres};
 use crate::lake::Costs;
 
 /// Operators named in the message when memory runs out.
@@ -158,6 +158,7 @@ impl Engine {
         analyzer_rules.insert(5, Arc::new(AbsentRows));
         // Last: where types meet, they have been coerced.
         analyzer_rules.push(Arc::new(Membership));
+        analyzer_rules.push(Arc::new(Scalars));
         analyzer_rules.push(Arc::new(ZonedCasts));
         analyzer_rules.push(Arc::new(Intervals));
         analyzer_rules.push(Arc::new(Operators));
@@ -174,7 +175,8 @@ impl Engine {
         for function in postgres::synonyms() {
             state.register_udf(function)?;
         }
-        let aggregates = interval::aggregates().into_iter().chain(postgres::aggregates()).chain(extremes::aggregates());
+        let aggregates = interval::aggregates().into_iter().chain(postgres::aggregates());
+        let aggregates = aggregates.chain(extremes::aggregates()).chain(lists::aggregates());
         for aggregate in aggregates {
             state.register_udaf(aggregate)?;
         }

@@ -47,6 +47,18 @@ const AGGREGATES: [&str; 22] = [
     "variance",
 ];
 
+/// Returns the subquery whose values a call of `array` gathers; `None` for other expressions.
+pub(super) fn rows(expr: &Expr) -> Option<Box<Query>> {
+    match expr {
+        Expr::Nested(inner) => rows(inner),
+        Expr::Function(function) if is_named(function, "array") => match &function.args {
+            FunctionArguments::Subquery(query) => Some(query.clone()),
+            _ => None,
+        },
+        _ => None,
+    }
+}
+
 /// Returns what stands for a call of `array` on a subquery; `None` for other expressions, and for subqueries that are left alone.
 pub(super) fn value(expr: &Expr) -> Option<Expr> {
     let Expr::Function(Function { args: FunctionArguments::Subquery(query), .. }) = expr else { return None };

@@ -102,6 +102,12 @@ impl VisitorMut for Syntax {
             // As DataFusion says it of a function that is not there.
             return ControlFlow::Break(format!("Invalid function '{}'", name.value));
         }
+        // What any() and all() ask of a list of values they ask of the values; the list itself is no column that DataFusion could compare with.
+        if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr
+            && let Some(rows) = arrays::rows(right)
+        {
+            **right = Expr::Subquery(rows);
+        }
         if let Expr::BinaryOp { left, op, right } = expr
             && (is_json(left) || is_json(right))
         {
