@@ -195,8 +195,11 @@ const OVERFLOW: &str = "Overflow happened on: ";
 
 /// Explains an operation whose value does not fit its type.
 fn overflow(message: &str) -> Explanation {
-    let operation = message.strip_prefix(OVERFLOW).unwrap_or(message).replace("- -", "-(-");
-    let operation = if operation.starts_with("-(-") { operation + ")" } else { operation };
+    let operation = message.strip_prefix(OVERFLOW).unwrap_or(message);
+    let operation = match operation.strip_prefix("- -") {
+        Some(value) => format!("-(-{value})"),
+        None => operation.to_owned(),
+    };
     let words: Vec<&str> = operation.split_whitespace().collect();
     let mut targets = Vec::new();
     if let [left, operator, right] = words.as_slice() {
