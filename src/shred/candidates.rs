@@ -52,11 +52,20 @@ pub(super) fn place(leaf: &Leaf) -> (&String, &Vec<String>, &Option<Vec<String>>
     (&leaf.column, &leaf.path, &leaf.inside)
 }
 
+/// What leaves may copy.
+struct Kept {
+    /// The name of its text column; one inside arrays is not copied.
+    name: Option<String>,
+    /// Sampled row and hash of each text.
+    values: Vec<(usize, u64)>,
+    /// The values of its copies.
+    copied_rows: usize,
+}
+
 /// Finds what stands elsewhere: a copy of a column of the table, or of a leaf that is more frequent, is stored as what differs. What hardly
 /// repeats and cannot be stored so, since it is inside arrays, is left out.
 pub(super) fn leave_out_copies(candidates: &mut Vec<Candidate>, columns: &[(String, Vec<(usize, u64)>)]) {
-    // What leaves may copy: the name of the text column, its values, and the values of its copies.
-    let mut kept: Vec<(Option<String>, Vec<(usize, u64)>, usize)> = Vec::new();
+    let mut kept: Vec<Kept> = Vec::new();
     candidates.retain_mut(|candidate| {
         let is_costly = candidate.is_costly();
         // To note where the column has a value and the path has none pays only where values are dear.
@@ -75,26 +84,26 @@ pub(super) fn leave_out_copies(candidates: &mut Vec<Candidate>, columns: &[(Stri
             Some(_) => return false,
             None => {}
         }
-        match kept.iter_mut().find(|(_, values, _)| is_same(&candidate.hashes, values)) {
-            Some((Some(name), values, copies)) if can_differ => {
+        match kept.iter_mut().find(|kept| is_same(&candidate.hashes, &kept.values)) {
+            Some(Kept { name: Some(name), values, copied_rows }) if can_differ => {
                 candidate.leaf.copy_of = Some(name.clone());
                 candidate.bytes =
                     differing_bytes(&candidate.hashes, values) + candidate.bytes * (100 - SAME_PERCENT) / 100;
-                *copies += candidate.rows;
+                *copied_rows += candidate.rows;
                 true
             }
             Some(_) => false,
             None => {
                 let name = can_differ.then(|| candidate.leaf.name(Kind::Text));
-                kept.push((name, candidate.hashes.clone(), 0));
+                kept.push(Kept { name, values: candidate.hashes.clone(), copied_rows: 0 });
                 true
             }
         }
     });
     for candidate in candidates {
         let name = candidate.leaf.name(Kind::Text);
-        let copies = kept.iter().find(|(kept, ..)| kept.as_ref() == Some(&name));
-        candidate.copied_rows = copies.map_or(0, |(.., copies)| *copies);
+        let copied = kept.iter().find(|kept| kept.name.as_ref() == Some(&name));
+        candidate.copied_rows = copied.map_or(0, |kept| kept.copied_rows);
     }
 }
 
