@@ -51,6 +51,6 @@ fn history_lists_versions_the_newest_first() {
     let out = Desk::with_lake().run(&["history", "--csv"]).fine();
     let lines: Vec<&str> = out.lines().collect();
     assert!(lines[0].starts_with("version,committed_at,operation,rows_read,inserted,"), "{out}");
-    assert!(lines[1].starts_with("1,") && lines[1].ends_with(",WRITE,2004,2000,0,0,2,2,0"), "{out}");
-    assert!(lines[2].starts_with("0,") && lines[2].ends_with(",CREATE TABLE,,,,,,,"), "{out}");
+    assert!(lines[1].starts_with("1,") && lines[1].ends_with(",WRITE,2004,2000,0,0,2,2,0,"), "{out}");
+    assert!(lines[2].starts_with("0,") && lines[2].ends_with(",CREATE TABLE,,,,,,,,"), "{out}");
 }
