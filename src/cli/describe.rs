@@ -92,11 +92,19 @@ fn bare(name: &str) -> &str {
     name.trim_matches('"')
 }
 
-fn tables() -> Result<RecordBatch> {
+/// Lists the tables.
+///
+/// # Errors
+/// A defect of ours.
+pub fn tables() -> Result<RecordBatch> {
     listing(&["table", "meaning"], TABLES.iter().map(|table| vec![table.name.to_owned(), table.meaning.to_owned()]))
 }
 
-async fn columns(engine: &Engine, only: Option<&str>) -> Result<RecordBatch> {
+/// Lists the columns of all tables, or of one.
+///
+/// # Errors
+/// A defect of ours.
+pub async fn columns(engine: &Engine, only: Option<&str>) -> Result<RecordBatch> {
     let mut rows = Vec::new();
     for table in TABLES.iter().filter(|table| only.is_none_or(|only| only == table.name)) {
         let provider = engine.context().table_provider(table.name).await?;

@@ -93,14 +93,15 @@ pub fn listen() {
             // Without a handler the system ends the process, which is what was asked for.
             let Ok(mut received) = signal(kind) else { continue };
             tokio::spawn(async move {
-                received.recv().await;
-                stop(code);
+                while received.recv().await.is_some() {
+                    stop(code);
+                }
             });
         }
     }
     #[cfg(not(unix))]
     tokio::spawn(async {
-        if tokio::signal::ctrl_c().await.is_ok() {
+        while tokio::signal::ctrl_c().await.is_ok() {
             stop(INTERRUPTED);
         }
     });
@@ -109,6 +110,11 @@ pub fn listen() {
 fn stop(code: u8) {
     STOPPED_BY.store(code, Ordering::SeqCst);
     SIGNALLED.notify_waiters();
+}
+
+/// Forgets that an interrupt came, as a shell does that stops a statement and goes on; says whether one had.
+pub fn forget_interrupt() -> bool {
+    STOPPED_BY.compare_exchange(INTERRUPTED, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok()
 }
 
 /// Waits for the signal that asks this process to stop, or finds that it has come.

@@ -28,6 +28,7 @@ mod report_progress;
 mod report_store;
 mod restore;
 mod shared;
+mod shell;
 mod spending;
 mod temporary;
 mod vacuum;
@@ -67,6 +68,8 @@ enum Command {
     Inspect(Box<inspect::Args>),
     /// Runs SQL files or statements over the lake, or over exports without one
     Query(Box<query::Args>),
+    /// Asks the lake one statement after another, with history and completion
+    Shell(Box<shell::Args>),
     /// Runs a folder of SQL files or a job, and writes a folder of reports that can be made again
     Report(report::Args),
     /// Plans SQL files and runs nothing
@@ -213,6 +216,8 @@ async fn dispatch(shared: &Shared, command: Command) -> sessionlake::Result<u8> 
         Command::Ingest(args) => ingest::run(shared, *args).await,
         Command::Inspect(args) => exit::or_signal(inspect::run(shared, *args)).await,
         Command::Query(args) => exit::or_signal(query::run(shared, *args)).await,
+        // It stops statements by itself.
+        Command::Shell(args) => shell::run(shared, *args).await,
         Command::Report(args) => exit::or_signal(report::run(shared, args)).await,
         Command::Check(args) => exit::or_signal(check::run(shared, args)).await,
         Command::Describe(args) => exit::or_signal(describe::run(shared, args)).await,

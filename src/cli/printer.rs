@@ -1,7 +1,7 @@
 //! Puts results out: to stdout or into a file, in the format that was asked for.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, StringViewArray};
@@ -16,6 +16,8 @@ use sessionlake::{Error, Result};
 
 use super::exit;
 use super::shared::{Settings, Shared};
+use super::shell::pager::Pager;
+use super::shell::records::Records;
 
 /// Flags of commands that print results.
 #[derive(Debug, Default, Args)]
@@ -81,6 +83,23 @@ pub struct Printer {
     file: Option<OutputFile>,
     printed: usize,
     quiet: bool,
+    /// Whether a table has a line for each value.
+    by_value: bool,
+    /// The command that shows tables page by page.
+    pager: Option<String>,
+}
+
+/// How a shell shows results.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// The format of results.
+    pub format: OutputFormat,
+    /// The text of null; `None` is that of the format.
+    pub null: Option<String>,
+    /// Whether tables have a line for each value.
+    pub by_value: bool,
+    /// The command that shows tables page by page on a terminal.
+    pub pager: Option<String>,
 }
 
 impl Printer {
@@ -110,7 +129,30 @@ impl Printer {
             color: if file.is_none() && shared.colors_stdout() { Color::Always } else { Color::Never },
             ..FormatOptions::default()
         };
-        Ok(Self { format, options, file, printed: 0, quiet: shared.quiet })
+        Ok(Self { format, options, file, printed: 0, quiet: shared.quiet, by_value: false, pager: None })
+    }
+
+    /// Makes the printer of a shell, for its terminal or for a file.
+    ///
+    /// # Errors
+    /// An ending without a format, a file that cannot be made.
+    pub fn of_shell(output: Option<&Path>, shared: &Shared, settings: &Settings) -> Result<Self> {
+        let args = OutputArgs { output: output.map(Path::to_owned), ..OutputArgs::default() };
+        Self::new(&args, shared, settings)
+    }
+
+    /// Shows what comes next so. A file keeps the format of its name.
+    pub fn set_look(&mut self, look: &Look) {
+        let to_terminal = self.file.is_none() && io::stdout().is_terminal();
+        if self.file.is_none() {
+            self.format = look.format;
+        }
+        self.by_value = look.by_value && self.file.is_none();
+        self.options.null.clone_from(&look.null);
+        self.pager = look.pager.clone().filter(|_| to_terminal && self.format == OutputFormat::Table);
+        // Who turns pages sees all columns.
+        let cut = to_terminal && self.pager.is_none();
+        self.options.table_width = if cut { terminal_width() } else { None };
     }
 
     /// The format of results.
@@ -144,7 +186,14 @@ impl Printer {
             }
         }
         self.printed += 1;
-        format::writer(self.format, &self.options, schema, self.sink()?)
+        let sink = match &self.pager {
+            Some(command) => Box::new(Pager::start(command)?),
+            None => self.sink()?,
+        };
+        match self.by_value && self.format == OutputFormat::Table {
+            true => Ok(Box::new(Records::new(&schema, &self.options, sink))),
+            false => format::writer(self.format, &self.options, schema, sink),
+        }
     }
 
     /// Prints a result that is at hand.

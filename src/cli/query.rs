@@ -192,17 +192,24 @@ pub fn clock(settings: &Settings) -> Clock {
     Clock { as_of: settings.engine.as_of, time_zone: settings.engine.time_zone }
 }
 
-struct Run<'a> {
-    shared: &'a Shared,
-    engine: Engine,
-    workers: Workers,
-    clock: Clock,
-    write: bool,
-    max_rows: Option<u64>,
+/// What statements run in.
+pub struct Run<'a> {
+    pub shared: &'a Shared,
+    pub engine: Engine,
+    pub workers: Workers,
+    pub clock: Clock,
+    /// Whether statements may write.
+    pub write: bool,
+    /// Rows of a result at most.
+    pub max_rows: Option<u64>,
 }
 
 impl Run<'_> {
-    async fn script(&self, script: &Script, given: &BTreeMap<String, Value>, printer: &mut Printer) -> Result<()> {
+    /// Runs the statements of a script, one after the other.
+    ///
+    /// # Errors
+    /// That of the first statement which has one, with its place.
+    pub async fn script(&self, script: &Script, given: &BTreeMap<String, Value>, printer: &mut Printer) -> Result<()> {
         let values = script::bind(script, given, &self.clock)?;
         for statement in &script.statements {
             self.statement(script, statement, values.clone(), printer).await?;
@@ -210,7 +217,11 @@ impl Run<'_> {
         Ok(())
     }
 
-    async fn statement(
+    /// Runs a statement of a script and prints its result.
+    ///
+    /// # Errors
+    /// That of the statement, with its place; a sink that fails.
+    pub async fn statement(
         &self,
         script: &Script,
         statement: &Statement,
@@ -364,7 +375,10 @@ impl Drop for TemporaryFolder {
 }
 
 /// Reads a length of time, in the forms that parameters may have.
-fn parse_timeout(text: &str) -> Result<Duration> {
+///
+/// # Errors
+/// A text that is none.
+pub fn parse_timeout(text: &str) -> Result<Duration> {
     match parse_duration(text) {
         Some(seconds) if seconds > 0.0 && seconds < 1e9 => Ok(Duration::from_secs_f64(seconds)),
         _ => Err(Error::usage(format!("--timeout is not a time: {text:?}")).with_hint("write it as 30s, 5m or 1h30m")),

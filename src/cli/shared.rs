@@ -117,6 +117,7 @@ pub struct AtArgs {
 }
 
 /// The flags, made into what the library takes.
+#[derive(Clone)]
 pub struct Settings {
     pub lake: String,
     pub engine: EngineOptions,
@@ -228,6 +229,11 @@ impl Shared {
         self.given.clone()
     }
 
+    /// Says whether the instant that is now for queries is named.
+    pub fn names_instant(&self) -> bool {
+        self.as_of.is_some()
+    }
+
     /// How log lines look.
     pub fn log_format(&self) -> LogFormat {
         self.log_format
@@ -327,7 +333,10 @@ fn refuse_unsafe_rename(lake: &str) -> Result<()> {
 }
 
 /// Finds a zone by its IANA name.
-fn parse_zone(name: &str) -> Result<Tz> {
+///
+/// # Errors
+/// A name that no zone has, with the nearest that one has.
+pub fn parse_zone(name: &str) -> Result<Tz> {
     name.parse().map_err(|fault| match fault {
         ZoneFault::Unknown => {
             Error::usage(format!("unknown time zone {name:?}")).with_hint(match zones::nearest(name) {

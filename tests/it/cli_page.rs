@@ -3,10 +3,11 @@
 use crate::support::{Desk, repository};
 
 /// Every command, in the order of the help.
-const COMMANDS: [&str; 17] = [
+const COMMANDS: [&str; 18] = [
     "ingest",
     "inspect",
     "query",
+    "shell",
     "report",
     "check",
     "describe",

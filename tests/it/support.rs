@@ -116,6 +116,11 @@ impl Desk {
         finish(&mut self.command(arguments))
     }
 
+    /// Runs the binary in the folder with a text for its standard input.
+    pub fn run_with_input(&self, arguments: &[&str], input: &str) -> Ran {
+        finish(self.command(arguments).write_stdin(input))
+    }
+
     /// Runs one query on the lake.
     pub fn query(&self, sql: &str, more: &[&str]) -> Ran {
         self.run(&[&["query", "-c", sql, "--as-of", EXPORTED], more].concat())

@@ -19,6 +19,7 @@ mod properties;
 mod query;
 mod returning;
 mod settings;
+mod shell;
 mod signals;
 mod strict;
 mod verify;
