@@ -219,7 +219,7 @@ async fn ingests_fail(share: Share) {
     assert!(before != after && calls > 10, "{calls}");
     let mut errors = 0;
     for number in share.of(calls) {
-        let fault = if number / share.of % 2 == 0 { Fault::Undone } else { Fault::Unanswered };
+        let fault = if (number / share.of).is_multiple_of(2) { Fault::Undone } else { Fault::Unanswered };
         let (folder, outcome, _) = run(number, fault).await;
         let lake = lake_in(folder.path());
         let found = sessions_of(&lake, folder.path()).await;
@@ -266,7 +266,7 @@ async fn every_call(
     let calls = plan.calls.load(Ordering::Relaxed);
     let mut errors = 0;
     for number in share.of(calls) {
-        let (folder, plan) = (fresh(), Plan::failing(number, number / share.of % 2 == 0));
+        let (folder, plan) = (fresh(), Plan::failing(number, (number / share.of).is_multiple_of(2)));
         let lake = lake_in(folder.path());
         let outcome = command(&FaultStore::around(lake.clone(), &plan)).await;
         if outcome.is_err() {
