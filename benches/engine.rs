@@ -35,6 +35,7 @@ fn read_options() -> ReadOptions {
         format: None,
         encoding: Encoding::Utf8,
         time_zone: sessionlake::zones::Tz::UTC,
+        zone_is_declared: false,
         header_map: Vec::new(),
         keep_extra: false,
         max_record_bytes: 1 << 24,
