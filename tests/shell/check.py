@@ -13,12 +13,14 @@ import pathlib
 import re
 import select
 import signal
+import struct
 import subprocess
 import sys
 import tempfile
 import time
 
 try:
+    import fcntl
     import pty
     import termios
 except ImportError:
@@ -37,11 +39,11 @@ class Shell:
     def __init__(self, binary, folder, *flags, **env):
         self.master, slave = pty.openpty()
         self.settings = termios.tcgetattr(slave)
-        termios.tcsetwinsize(slave, (40, 120))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 120, 0, 0))
         env = {"PATH": os.environ["PATH"], "TERM": "xterm", "HOME": folder, "PAGER": "", "SESSIONLAKE_LAKE": "lake", **env}
         self.process = subprocess.Popen(
             [binary, "shell", *flags], stdin=slave, stdout=slave, stderr=slave, cwd=folder, env=env, start_new_session=True, close_fds=True,
-            preexec_fn=lambda: __import__("fcntl").ioctl(0, termios.TIOCSCTTY, 0),
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         self.slave = slave
         self.seen = b""
