@@ -427,7 +427,8 @@ async fn a_session_is_looked_up_by_id_without_the_footers_of_files_that_have_it_
     // Two and a half bytes a session of each file that may have it by the range of its ids, and no footer.
     assert!(none > 2_200 && none < 8 * 3_600, "{none} bytes");
     let size: u64 = query(&lake, "select max(bytes) from lake_files").await[0].parse().unwrap();
-    assert!(by_id < none + size, "{by_id} bytes, of files of {size}");
+    // The one that has it is read some three times, so small as it is: for its ids, its bloom filter and its rows; the others' ends would be as much again each.
+    assert!(by_id < none + 4 * size, "{by_id} bytes, of files of {size}");
     // Files that do not tell are asked otherwise.
     change_tags(&folder.path().join("lake"), |tags| drop(tags.remove("sessionlake.ids")));
     assert_eq!(query(&lake, "select data from workflow_sessions where session_id = 'session-4007'").await, found);
