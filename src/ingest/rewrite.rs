@@ -61,12 +61,11 @@ pub async fn write(
         .map(|(index, without)| Rewritten { file: snapshot.files[index as usize].clone(), without })
         .collect();
     let (staged, options, store, runtime) = (Arc::clone(staged), options.clone(), table.store(), Handle::current());
-    // Those of files that are large enough to have leaves.
-    let leaves = table.leaf_limits(options.leaf_budget, layout::LEAFLESS_ROWS + 1)?;
-    let lake_rows = snapshot.rows().unwrap_or_default();
+    let policy = table.leaf_policy(options.leaf_budget)?;
     let newest = snapshot.files.iter().filter_map(span_of).map(|span| span.last).max();
     blocking(move || {
         let staged = staged.lock().unwrap_or_else(PoisonError::into_inner);
+        let policy = policy.beside(staged.rows);
         let mut files = Vec::new();
         for liveness in [Liveness::Active, Liveness::Ended] {
             let parts = parts(&rewritten, liveness, staged.rows, newest);
@@ -99,11 +98,7 @@ pub async fn write(
                 };
                 let manner = Manner {
                     limits: &options.limits,
-                    leaves: LeafLimits {
-                        columns: if layout::has_leaves(rows, lake_rows) { leaves.columns } else { 0 },
-                        lake_rows: lake_rows.max(rows),
-                        ..leaves.clone()
-                    },
+                    leaves: policy.limits(rows),
                     files: if part.stored.is_empty() { FileLimits::default() } else { FileLimits::even(rows) },
                     preview,
                     thorough: false,

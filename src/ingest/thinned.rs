@@ -24,7 +24,7 @@ pub(crate) async fn without_rows(
 ) -> Result<Vec<WrittenFile>> {
     let (limits, store, runtime) = (limits.clone(), table.store(), Handle::current());
     let rewritten: Vec<Rewritten> = files.into_iter().map(|(file, without)| Rewritten { file, without }).collect();
-    let owner = table.clone();
+    let policy = table.leaf_policy(leaf_budget)?;
     blocking(move || {
         let mut written = Vec::new();
         for liveness in [Liveness::Active, Liveness::Ended] {
@@ -35,7 +35,7 @@ pub(crate) async fn without_rows(
                 batches: staying_rows(&store, &runtime, rewritten, liveness),
             });
             let rows: u64 = held.iter().filter_map(|rewritten| rewritten.file.rows).sum();
-            let leaves = owner.leaf_limits(leaf_budget, rows)?;
+            let leaves = policy.limits(rows);
             let preview = match leaves.columns > 0 {
                 true => preview(&held, &store, &runtime, liveness, rows)?,
                 false => None,

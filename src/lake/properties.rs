@@ -1,10 +1,13 @@
 //! What a lake says of how it is kept: properties of its table of sessions, which stand in the log for all who write it.
 
+use std::sync::Arc;
+
 use chrono::TimeDelta;
 use deltalake::kernel::{Action, Metadata};
 use serde_json::Value;
 
 use super::layout::{LEAVES_EXCLUDE, LEAVES_INCLUDE, SHREDDED_COLUMNS};
+use super::leaves::LeafPolicy;
 use super::table::{Table, delta_error};
 use crate::error::{Error, Result};
 use crate::shred::PathRules;
@@ -149,13 +152,24 @@ impl Table {
         Ok(Some(number))
     }
 
-    /// Returns how many leaf columns a file has at most, of so many that are asked for.
+    /// Returns what leaf columns may take in the files of a run that asks for at most so many a file. The log and the properties are read once.
     ///
     /// # Errors
-    /// As [`Self::number_property`].
-    pub fn leaf_budget(&self, asked: usize) -> Result<usize> {
+    /// A log that cannot be read; a property of the lake that is no number, or names no paths.
+    pub fn leaf_policy(&self, asked: usize) -> Result<LeafPolicy> {
         let most = self.number_property(LEAVES)?.map(|most| usize::try_from(most).unwrap_or(usize::MAX));
-        Ok(most.map_or(asked, |most| asked.min(most)))
+        let property = |name: &str| Ok::<_, Error>(self.property(name)?.unwrap_or_default());
+        let (included, excluded) = (property(LEAVES_INCLUDE)?, property(LEAVES_EXCLUDE)?);
+        let rules = PathRules::parse(&included, &excluded, &SHREDDED_COLUMNS).map_err(|why| {
+            let names = format!("{} or {}", LEAVES_INCLUDE, LEAVES_EXCLUDE);
+            let hint = "write paths as data.variables.order_id, data.details.* or data.variables.events[*].type, with commas between them";
+            Error::usage(format!("the lake's property {names} has {why}")).with_hint(hint)
+        })?;
+        Ok(LeafPolicy {
+            columns: most.map_or(asked, |most| asked.min(most)),
+            lake_rows: self.snapshot()?.rows().unwrap_or_default(),
+            rules: Arc::new(rules),
+        })
     }
 
     /// Returns how long sessions are kept after they began; `None` for ever.
@@ -226,11 +240,13 @@ mod tests {
         table.commit(change(LEAVES, Some("7"))).await.unwrap();
         table.commit(change(RETENTION, Some("30d"))).await.unwrap();
         let mut table = lake.open(layout::SESSIONS).await.unwrap().unwrap();
-        assert_eq!((table.leaf_budget(500).unwrap(), table.leaf_budget(3).unwrap()), (7, 3));
+        let columns = |asked| table.leaf_policy(asked).unwrap().limits(2_000).columns;
+        assert_eq!((columns(500), columns(3)), (7, 3));
         assert_eq!(table.retention().unwrap(), Some(TimeDelta::days(30)));
         assert!(table.property("delta.checkpointInterval").unwrap().is_some());
         table.commit(change(LEAVES, None)).await.unwrap();
-        assert_eq!((table.leaf_budget(500).unwrap(), table.retention().unwrap()), (500, Some(TimeDelta::days(30))));
+        let columns = table.leaf_policy(500).unwrap().limits(2_000).columns;
+        assert_eq!((columns, table.retention().unwrap()), (500, Some(TimeDelta::days(30))));
         let operations: Vec<String> =
             table.history().await.unwrap().into_iter().skip(1).map(|entry| entry.operation).collect();
         assert_eq!(operations, ["SET TBLPROPERTIES"; 3]);

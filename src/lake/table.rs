@@ -26,7 +26,6 @@ use super::snapshot::{DataFile, Reading, Snapshot};
 use super::store::{DurableLocal, Layer, NotDurable, clear_staged, create_folder};
 use super::teller::Teller;
 use crate::error::{Error, Result, io_error};
-use crate::shred::{LeafLimits, PathRules};
 
 /// A folder, local or in an object store, that holds the tables.
 #[derive(Debug, Clone)]
@@ -470,23 +469,6 @@ impl Table {
     /// A log that cannot be read.
     pub fn property(&self, name: &str) -> Result<Option<String>> {
         Ok(self.facts()?.property(name).map(str::to_owned))
-    }
-
-    /// Returns what leaf columns may take of files that have so many rows in all, and at most so many leaf columns each.
-    ///
-    /// # Errors
-    /// A log that cannot be read; a property of the lake that names no paths.
-    pub fn leaf_limits(&self, columns: usize, rows: u64) -> Result<LeafLimits> {
-        let lake_rows = self.snapshot()?.rows().unwrap_or_default();
-        let columns = if layout::has_leaves(rows, lake_rows) { self.leaf_budget(columns)? } else { 0 };
-        let property = |name: &str| Ok::<_, Error>(self.property(name)?.unwrap_or_default());
-        let (included, excluded) = (property(layout::LEAVES_INCLUDE)?, property(layout::LEAVES_EXCLUDE)?);
-        let rules = PathRules::parse(&included, &excluded, &layout::SHREDDED_COLUMNS).map_err(|why| {
-            let names = format!("{} or {}", layout::LEAVES_INCLUDE, layout::LEAVES_EXCLUDE);
-            let hint = "write paths as data.variables.order_id, data.details.* or data.variables.events[*].type, with commas between them";
-            Error::usage(format!("the lake's property {names} has {why}")).with_hint(hint)
-        })?;
-        Ok(LeafLimits { columns, lake_rows: lake_rows.max(rows), rules: Arc::new(rules) })
     }
 
     /// Names the columns of other programs in the table.

@@ -8,15 +8,16 @@ range=${1:?a range of seeds, such as 1000..2000}
 seconds=${2:-86400}
 first=${range%%..*}
 end=$(( ${range##*..} ))
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
 cargo test --quiet --test it --no-run
 for (( seed = first; seed < end && SECONDS < seconds; seed++ )); do
     echo "seed $seed"
     if ! SESSIONLAKE_MODEL_SEEDS="$seed..$(( seed + 1 ))" \
-        cargo test --quiet --test it -- --exact model::any_sequence_of_commands_gives_the_table_of_the_model > /tmp/soak.$$ 2>&1; then
-        cat /tmp/soak.$$
+        cargo test --quiet --test it -- --exact model::any_sequence_of_commands_gives_the_table_of_the_model > "$log" 2>&1; then
+        cat "$log"
         echo "seed $seed failed"
         exit 1
     fi
 done
-rm -f /tmp/soak.$$
 echo "$(( seed - first )) seeds in $SECONDS s, none failed"

@@ -111,7 +111,7 @@ async fn written_anew(
         let order = sort_to_indices(starts, None, None)?;
         all = take_record_batch(&all, &order)?;
     }
-    let leaves = table.leaf_limits(leaf_budget, all.num_rows() as u64)?;
+    let leaves = table.leaf_policy(leaf_budget)?.limits(all.num_rows() as u64);
     let mut writer = FileWriter::new(schema, output, limits.threads, prefix);
     if is_sessions {
         writer = writer.with_leaves(leaves);

@@ -41,7 +41,7 @@ pub(super) async fn rearrange(
     let stored: Vec<Rewritten> =
         files.iter().map(|file| Rewritten { file: file.clone(), without: Vec::new() }).collect();
     let (store, options, runtime) = (table.store(), options.clone(), Handle::current());
-    let owner = table.clone();
+    let policy = table.leaf_policy(options.leaf_budget)?;
     blocking(move || {
         let shapes: Vec<Shape> = shapes(&stored.iter().map(|stored| stored.file.clone()).collect::<Vec<_>>());
         let runs = match fits(&shapes, &options.limits) {
@@ -62,7 +62,7 @@ pub(super) async fn rearrange(
                     .collect(),
             };
             let rows: u64 = holders.iter().map(|stored| rows_of(&stored.file, liveness)).sum();
-            let leaves = owner.leaf_limits(options.leaf_budget, rows)?;
+            let leaves = policy.limits(rows);
             let preview = match leaves.columns > 0 {
                 true => preview(&holders, &store, &runtime, liveness, rows)?,
                 false => None,
