@@ -12,10 +12,11 @@ use std::ops::Range;
 use jiter::{JiterError, LinePosition, Peek};
 
 use super::fault::Fault;
+use super::json_members::{Members, Misread, Parsed, Piece, Plain, Texts, parsed_value};
 use super::layout::{Layout, target_name};
 use super::row::{Cell, Row, slot};
 use super::values::{end_members, start_member};
-use crate::json::{Reader, place_in, push_json_string, without_lone_surrogates};
+use crate::json::{Reader, push_json_string, without_lone_surrogates};
 use crate::schema::{HeaderMatch, beaten_note, match_header};
 
 /// What is done with columns that are none of ours.
@@ -27,35 +28,15 @@ pub(super) enum Extra {
     Drop,
 }
 
-/// A value, by where its text is.
-#[derive(Debug, Clone)]
-enum Piece {
-    Null,
-    /// A number or a truth value.
-    Literal(Range<usize>),
-    Text(Range<usize>),
-    Unescaped(Range<usize>),
-    Nested(Range<usize>),
-}
-
-impl Piece {
-    fn cell<'a>(&self, record: &'a str, scratch: &'a str) -> Cell<'a> {
-        let of = |source: &'a str, range: &Range<usize>| source.get(range.clone()).unwrap_or_default();
-        match self {
-            Self::Null => Cell::Null,
-            Self::Literal(range) => Cell::Literal(of(record, range)),
-            Self::Text(range) => Cell::Text(of(record, range)),
-            Self::Unescaped(range) => Cell::Text(of(scratch, range)),
-            Self::Nested(range) => Cell::Nested(of(record, range)),
-        }
-    }
-
-    fn is_nothing(&self) -> bool {
-        match self {
-            Self::Null => true,
-            Self::Text(range) => range.is_empty(),
-            Self::Literal(_) | Self::Unescaped(_) | Self::Nested(_) => false,
-        }
+/// Makes a cell of a value.
+fn cell<'a>(piece: &Piece, record: &'a str, unescaped: &'a str) -> Cell<'a> {
+    let of = |source: &'a str, range: &Range<usize>| source.get(range.clone()).unwrap_or_default();
+    match piece {
+        Piece::Null => Cell::Null,
+        Piece::Literal(range) => Cell::Literal(of(record, range)),
+        Piece::Text(range) => Cell::Text(of(record, range)),
+        Piece::Unescaped(range) => Cell::Text(of(unescaped, range)),
+        Piece::Nested(range) => Cell::Nested(of(record, range)),
     }
 }
 
@@ -85,23 +66,9 @@ struct Taken {
     raw: Range<usize>,
 }
 
-/// Why a record was not read.
-enum Misread {
-    Json(JiterError),
-    Fault(Fault),
-}
-
-impl From<JiterError> for Misread {
-    fn from(error: JiterError) -> Self {
-        Self::Json(error)
-    }
-}
-
 /// Reads the records of a block; keeps what it learns about keys, and its memory, from record to record.
 pub(super) struct JsonRows<'m> {
     map: &'m [(String, String)],
-    /// Texts that stand for null.
-    nulls: &'m [String],
     extra_wanted: Extra,
     keys: Vec<Key>,
     by_name: HashMap<String, usize>,
@@ -109,7 +76,7 @@ pub(super) struct JsonRows<'m> {
     /// Whether the record has a key twice.
     repeated_key: bool,
     pieces: Vec<Taken>,
-    scratch: String,
+    texts: Texts<'m>,
     extra: String,
 }
 
@@ -117,14 +84,13 @@ impl<'m> JsonRows<'m> {
     pub(super) fn new(map: &'m [(String, String)], nulls: &'m [String], extra_wanted: Extra) -> Self {
         Self {
             map,
-            nulls,
             extra_wanted,
             keys: Vec::new(),
             by_name: HashMap::new(),
             record_number: 0,
             repeated_key: false,
             pieces: Vec::new(),
-            scratch: String::new(),
+            texts: Texts { nulls, unescaped: String::new() },
             extra: String::new(),
         }
     }
@@ -147,7 +113,11 @@ impl<'m> JsonRows<'m> {
 
     /// Reads an object into a row; `line` is where it starts.
     pub(super) fn read_object<'a>(&'a mut self, record: &'a str, line: u64) -> Result<Row<'a>, Fault> {
-        self.read(record, line, |rows, reader, column| rows.members(reader, record, column))
+        self.start();
+        if self.members(&mut Plain::new(record), record, &mut None).is_ok() {
+            return Ok(self.taken(record));
+        }
+        self.read(record, line, |rows, reader, column| rows.object(reader, record, column))
     }
 
     /// Reads an array into a row, its values in the order of the headers; `line` is where it starts.
@@ -189,7 +159,7 @@ impl<'m> JsonRows<'m> {
         self.record_number += 1;
         self.repeated_key = false;
         self.pieces.clear();
-        self.scratch.clear();
+        self.texts.unescaped.clear();
         self.extra.clear();
     }
 
@@ -206,16 +176,21 @@ impl<'m> JsonRows<'m> {
                 Fault { column: column.map(str::to_owned), ..Fault::record(broken_json(&error, record, line)) }
             }
         })?;
+        Ok(self.taken(record))
+    }
+
+    /// Makes a row of what was taken of a record.
+    fn taken<'a>(&'a mut self, record: &'a str) -> Row<'a> {
         let mut row = Row::default();
         for taken in &self.pieces {
-            row.set(taken.target, taken.piece.cell(record, &self.scratch));
+            row.set(taken.target, cell(&taken.piece, record, &self.texts.unescaped));
         }
         row.extra = end_members(&mut self.extra);
         row.repeated_key = self.repeated_key;
-        Ok(row)
+        row
     }
 
-    fn members(
+    fn object(
         &mut self,
         reader: &mut Reader<'_>,
         record: &str,
@@ -232,37 +207,45 @@ impl<'m> JsonRows<'m> {
                 _ => "not a JSON object",
             })));
         }
+        self.members(&mut Parsed::new(reader), record, column)?;
+        Ok(reader.parser.finish()?)
+    }
+
+    /// Takes the members of an object; `column` is what the value at hand fills.
+    fn members<M: Members>(
+        &mut self,
+        members: &mut M,
+        record: &str,
+        column: &mut Option<&'static str>,
+    ) -> Result<(), M::Stop> {
         // Objects of one export have their keys in one order, so the next key is mostly the one that came next before.
         let mut expected = 0;
         let mut filled: u32 = 0;
-        let mut name = reader.parser.known_object()?;
-        while let Some(text) = name {
-            let index = self.key_index(text, expected);
+        while let Some(name) = members.key()? {
+            let index = self.key_index(name, expected);
             expected = index + 1;
             let Some(key) = self.keys.get_mut(index) else { break };
-            let target = key.target;
+            let mut target = key.target;
             *column = target_name(target);
             let repeated = std::mem::replace(&mut key.seen_in, self.record_number) == self.record_number;
             self.repeated_key |= repeated;
-            let peek = reader.parser.peek()?;
             let is_left_out =
                 target == HeaderMatch::LeftOut || (target == HeaderMatch::Unknown && self.extra_wanted == Extra::Drop);
             if repeated || is_left_out {
-                reader.parser.known_skip(peek)?;
+                members.skip()?;
             } else {
-                let mut target = target;
                 if let Some(slot) = slot(target) {
                     if filled & (1 << slot) != 0 && !self.wins(index, record)? {
                         target = HeaderMatch::Unknown;
                     }
                     filled |= 1 << slot;
                 }
-                self.value(reader, record, peek, target, index)?;
+                let (piece, raw) = members.take(&mut self.texts)?;
+                self.keep(piece, raw, record, target, index);
             }
             *column = None;
-            name = reader.parser.next_key()?;
         }
-        Ok(reader.parser.finish()?)
+        Ok(())
     }
 
     fn elements(
@@ -281,7 +264,7 @@ impl<'m> JsonRows<'m> {
             match layout.headers.matches.get(count) {
                 Some(HeaderMatch::Unknown) if self.extra_wanted == Extra::Keep => {
                     let start = reader.index();
-                    let piece = self.take(reader, peek)?;
+                    let piece = parsed_value(reader, peek, &mut self.texts)?;
                     if let (false, Some(key)) = (piece.is_nothing(), layout.extra_keys.get(count)) {
                         start_member(&mut self.extra, key);
                         self.extra.push_str(record.get(start..reader.index()).unwrap_or_default());
@@ -290,7 +273,7 @@ impl<'m> JsonRows<'m> {
                 None | Some(HeaderMatch::Unknown | HeaderMatch::LeftOut) => reader.parser.known_skip(peek)?,
                 Some(target) => {
                     *column = target_name(*target);
-                    let piece = self.take(reader, peek)?;
+                    let piece = parsed_value(reader, peek, &mut self.texts)?;
                     self.pieces.push(Taken { target: *target, piece, key: count, raw: 0..0 });
                     *column = None;
                 }
@@ -306,57 +289,15 @@ impl<'m> JsonRows<'m> {
         Ok(())
     }
 
-    /// Reads the value of a member.
-    fn value(
-        &mut self,
-        reader: &mut Reader<'_>,
-        record: &str,
-        peek: Peek,
-        target: HeaderMatch,
-        index: usize,
-    ) -> Result<(), JiterError> {
-        let start = reader.index();
-        let piece = self.take(reader, peek)?;
+    /// Keeps the value of a member, which stands at `raw` in the record.
+    fn keep(&mut self, piece: Piece, raw: Range<usize>, record: &str, target: HeaderMatch, index: usize) {
         if target != HeaderMatch::Unknown {
-            self.pieces.push(Taken { target, piece, key: index, raw: start..reader.index() });
+            self.pieces.push(Taken { target, piece, key: index, raw });
         } else if self.extra_wanted == Extra::Drop {
             // A key that lost against the name of its column.
         } else if let (false, Some(key)) = (matches!(piece, Piece::Null), self.keys.get(index)) {
             start_member(&mut self.extra, &key.extra_key);
-            self.extra.push_str(record.get(start..reader.index()).unwrap_or_default());
-        }
-        Ok(())
-    }
-
-    fn take(&mut self, reader: &mut Reader<'_>, peek: Peek) -> Result<Piece, JiterError> {
-        let start = reader.index();
-        match peek {
-            Peek::Null => {
-                reader.parser.known_null()?;
-                Ok(Piece::Null)
-            }
-            Peek::String => {
-                let text = reader.parser.known_str()?;
-                if self.nulls.iter().any(|mark| mark == text) {
-                    return Ok(Piece::Null);
-                }
-                Ok(match place_in(reader.text, text) {
-                    Some(place) => Piece::Text(place),
-                    None => {
-                        let before = self.scratch.len();
-                        self.scratch.push_str(text);
-                        Piece::Unescaped(before..self.scratch.len())
-                    }
-                })
-            }
-            Peek::Object | Peek::Array => {
-                reader.skip_nested(peek)?;
-                Ok(Piece::Nested(start..reader.index()))
-            }
-            _ => {
-                reader.parser.known_skip(peek)?;
-                Ok(Piece::Literal(start..reader.index()))
-            }
+            self.extra.push_str(record.get(raw).unwrap_or_default());
         }
     }
 
@@ -379,7 +320,7 @@ impl<'m> JsonRows<'m> {
 
     /// Decides between the key at `index` and the one that filled the same column already: the name of the column wins over an alias.
     /// What loses is an extra column.
-    fn wins(&mut self, index: usize, record: &str) -> Result<bool, Misread> {
+    fn wins(&mut self, index: usize, record: &str) -> Result<bool, Fault> {
         let filled = self.keys.get(index).and_then(|key| slot(key.target));
         let Some(other) = self.pieces.iter().position(|taken| slot(taken.target) == filled) else { return Ok(true) };
         let other_key = self.pieces.get(other).map_or(0, |taken| taken.key);
@@ -387,7 +328,7 @@ impl<'m> JsonRows<'m> {
         let (loser, winner) = match (exact(index), exact(other_key)) {
             (true, false) => (other_key, index),
             (false, true) => (index, other_key),
-            (true, true) | (false, false) => return Err(Misread::Fault(self.two_keys(index))),
+            (true, true) | (false, false) => return Err(self.two_keys(index)),
         };
         if loser == other_key {
             let lost = self.pieces.swap_remove(other);

@@ -55,6 +55,7 @@ mod ipc_file;
 mod ipc_parts;
 mod ipc_stream;
 mod json;
+mod json_members;
 mod json_rows;
 mod keys;
 mod kinds;

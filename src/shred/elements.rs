@@ -10,7 +10,6 @@
 //!
 //! Limits: arrays of arrays are not looked into; an array of more than [`MAX_ELEMENTS`] elements makes its file parse the text.
 
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -32,8 +31,8 @@ const SAMPLED_ELEMENTS: usize = 16;
 #[derive(Debug, Default)]
 pub(super) struct Arrays {
     elements: Vec<Elements>,
-    /// The number among `elements` for a path of the documents.
-    by_node: HashMap<usize, usize>,
+    /// By the number of a path of the documents, the number among `elements`.
+    by_node: Vec<Option<usize>>,
     /// The arrays of the last document: the number among `elements`, and the first byte.
     met: Vec<(usize, usize)>,
     /// Where the elements of the last array are in it.
@@ -61,8 +60,8 @@ impl Arrays {
 
     /// Takes the values at a path inside the elements for a leaf.
     pub fn add_leaf(&mut self, node: usize, inside: &[String], leaf: usize) {
-        let number = match self.by_node.get(&node) {
-            Some(number) => *number,
+        let number = match self.at(node) {
+            Some(number) => number,
             None => self.add(node, Walker::for_leaves(std::iter::empty(), None)),
         };
         let elements = &mut self.elements[number];
@@ -73,8 +72,15 @@ impl Arrays {
     fn add(&mut self, node: usize, walker: Walker) -> usize {
         let number = self.elements.len();
         self.elements.push(Elements { node, walker, leaves: Vec::new(), has_too_long: false });
-        self.by_node.insert(node, number);
+        if self.by_node.len() <= node {
+            self.by_node.resize(node + 1, None);
+        }
+        self.by_node[node] = Some(number);
         number
+    }
+
+    fn at(&self, node: usize) -> Option<usize> {
+        self.by_node.get(node).copied().flatten()
     }
 
     /// Begins a document.
@@ -84,8 +90,8 @@ impl Arrays {
 
     /// Notes that an array begins at a byte of the document.
     pub fn meet(&mut self, node: usize, start: usize) {
-        if let Some(number) = self.by_node.get(&node) {
-            self.met.push((*number, start));
+        if let Some(number) = self.at(node) {
+            self.met.push((number, start));
         } else if self.takes_all {
             let number = self.add(node, Walker::for_sampled_elements());
             self.met.push((number, start));
@@ -111,7 +117,7 @@ impl Arrays {
 
     /// Lists the paths inside the elements of the arrays at a path, by number.
     pub fn paths(&self, node: usize) -> Vec<(usize, Vec<String>)> {
-        self.by_node.get(&node).map(|number| self.elements[*number].walker.paths()).unwrap_or_default()
+        self.at(node).map(|number| self.elements[number].walker.paths()).unwrap_or_default()
     }
 
     /// Makes the lists of some rows, one for each path of arrays.
@@ -161,7 +167,7 @@ impl Arrays {
 
     /// Returns the tree of paths inside the elements of the arrays at a path; `None` where no leaf is inside them.
     pub fn tree(&self, node: usize, missed: &[u8]) -> Option<PathNode> {
-        self.by_node.get(&node).map(|number| self.elements[*number].walker.tree(0, missed))
+        self.at(node).map(|number| self.elements[number].walker.tree(0, missed))
     }
 }
 
