@@ -168,55 +168,45 @@ pub(super) fn leave_out_costliest(candidates: &mut Vec<Candidate>, bytes: usize)
 mod tests {
     use super::*;
 
-    #[test]
-    fn ids_and_then_what_costs_most_for_each_value_give_way() {
-        let candidate = |name: &str, rows, bytes| Candidate {
-            leaf: Leaf {
-                column: "data".to_owned(),
-                path: vec![name.to_owned()],
-                inside: None,
-                kinds: Kind::Text.bit(),
-                copy_of: None,
-            },
+    /// A path with texts that are all different, but for those of `other`.
+    fn candidate(name: &str, rows: usize, bytes: usize) -> Candidate {
+        let leaf = Leaf {
+            column: "data".to_owned(),
+            path: vec![name.to_owned()],
+            inside: None,
+            kinds: Kind::Text.bit(),
+            copy_of: None,
+        };
+        Candidate {
+            leaf,
             rows,
             copied_rows: 0,
             bytes,
             is_of_one_length: name == "id",
-            hashes: Vec::new(),
+            hashes: (0..rows).map(|row| (row, if name == "other" { row as u64 } else { 7 + row as u64 * 3 })).collect(),
             computed: None,
             is_wanted: name == "wanted",
-        };
-        let kept = |bytes| {
-            let mut all =
-                vec![candidate("mail", 1_000, 9_000), candidate("cheap", 500, 100), candidate("id", 100, 500)];
-            leave_out_costliest(&mut all, bytes);
-            all.into_iter().map(|candidate| candidate.leaf.path.concat()).collect::<Vec<_>>()
-        };
-        assert_eq!(kept(9_600), ["mail", "cheap", "id"]);
+        }
+    }
+
+    /// Which of them stay where all may take so many bytes.
+    fn kept(mut all: Vec<Candidate>, bytes: usize) -> Vec<String> {
+        leave_out_costliest(&mut all, bytes);
+        all.into_iter().map(|candidate| candidate.leaf.path.concat()).collect()
+    }
+
+    #[test]
+    fn ids_and_then_what_costs_most_for_each_value_give_way() {
+        let all = || vec![candidate("mail", 1_000, 9_000), candidate("cheap", 500, 100), candidate("id", 100, 500)];
+        assert_eq!(kept(all(), 9_600), ["mail", "cheap", "id"]);
         // The id costs less a value than the mail address.
-        assert_eq!(kept(9_599), ["mail", "cheap"]);
-        assert_eq!(kept(9_000), ["cheap"]);
-        assert!(kept(99).is_empty());
+        assert_eq!(kept(all(), 9_599), ["mail", "cheap"]);
+        assert_eq!(kept(all(), 9_000), ["cheap"]);
+        assert!(kept(all(), 99).is_empty());
     }
 
     #[test]
     fn a_copy_goes_where_the_leaf_goes_that_it_copies() {
-        let candidate = |name: &str, rows, bytes| Candidate {
-            leaf: Leaf {
-                column: "data".to_owned(),
-                path: vec![name.to_owned()],
-                inside: None,
-                kinds: Kind::Text.bit(),
-                copy_of: None,
-            },
-            rows,
-            copied_rows: 0,
-            bytes,
-            is_of_one_length: false,
-            hashes: (0..rows).map(|row| (row, if name == "other" { row as u64 } else { 7 + row as u64 * 3 })).collect(),
-            computed: None,
-            is_wanted: false,
-        };
         let all = || {
             let mut all =
                 vec![candidate("mail", 1_000, 9_000), candidate("other", 1_000, 8_500), candidate("user", 400, 3_600)];
@@ -226,14 +216,9 @@ mod tests {
         let user = all().pop().unwrap();
         assert_eq!((user.leaf.copy_of.as_deref(), user.rows), (Some("~shred/data/mail#s"), 400));
         assert!(user.bytes < 200, "{} bytes for the rows that differ", user.bytes);
-        let kept = |bytes| {
-            let mut all = all();
-            leave_out_costliest(&mut all, bytes);
-            all.into_iter().map(|candidate| candidate.leaf.path.concat()).collect::<Vec<_>>()
-        };
         // The addresses serve more values than the others, though they take more bytes.
-        assert_eq!(kept(10_000), ["mail", "user"]);
-        assert!(kept(5_000).is_empty());
+        assert_eq!(kept(all(), 10_000), ["mail", "user"]);
+        assert!(kept(all(), 5_000).is_empty());
     }
 
     #[test]

@@ -22,8 +22,7 @@ use datafusion::common::{Column, DFSchema, ExprSchema, JoinType, Result, ScalarV
 use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
-use datafusion::logical_expr::utils::{conjunction, split_conjunction_owned};
+use datafusion::logical_expr::utils::{conjunction, merge_schema, split_conjunction_owned};
 use datafusion::logical_expr::{
     Expr, ExprSchemable, Filter, LogicalPlan, LogicalPlanBuilder, Operator, Subquery, binary_expr, lit, not, when,
 };
@@ -31,6 +30,7 @@ use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 
 use super::absent::has_a_row;
+use super::below::with_joins;
 
 /// The rule.
 #[derive(Debug, Default)]
@@ -248,39 +248,19 @@ fn with_row(rows: Subquery) -> Result<Expr> {
 
 /// Joins marks of rows below a node, for its expressions.
 fn with_marks(plan: LogicalPlan, names: &AliasGenerator) -> Result<Transformed<LogicalPlan>> {
-    let inputs = plan.inputs();
-    let [input] = inputs.as_slice() else { return Ok(Transformed::no(plan)) };
-    let schema = Arc::clone(input.schema());
-    let mut below = (*input).clone();
-    let preserver = NamePreserver::new(&plan);
-    let mut made: Vec<(Subquery, Expr)> = Vec::new();
-    let mut exprs = Vec::new();
-    for expr in plan.expressions() {
-        let name = preserver.save(&expr);
-        let marked = values_of(expr, &schema, names)?.transform_up(|expr| {
-            let Expr::Exists(Exists { subquery, negated }) = expr else { return Ok(Transformed::no(expr)) };
-            let known = made.iter().find(|(rows, _)| *rows == subquery).map(|(_, mark)| mark.clone());
-            let mark = match known {
-                Some(mark) => Some(mark),
-                None => marked(&below, &subquery, names.next("__exists"))?.map(|(joined, mark)| {
-                    below = joined;
-                    made.push((subquery.clone(), mark.clone()));
-                    mark
-                }),
-            };
-            Ok(match mark {
-                Some(mark) => Transformed::yes(if negated { not(mark) } else { mark }),
-                None => Transformed::no(Expr::Exists(Exists { subquery, negated })),
+    let schema = merge_schema(&plan.inputs());
+    with_joins(plan, |expr, below| {
+        values_of(expr, &schema, names)?
+            .transform_up(|expr| {
+                let Expr::Exists(Exists { subquery, negated }) = &expr else { return Ok(Transformed::no(expr)) };
+                let mark = below.column_of(subquery, |plan| marked(plan, subquery, names.next("__exists")))?;
+                Ok(match mark {
+                    Some(mark) => Transformed::yes(if *negated { not(mark) } else { mark }),
+                    None => Transformed::no(expr),
+                })
             })
-        })?;
-        exprs.push(name.restore(marked.data));
-    }
-    let columns: Vec<Expr> = plan.schema().iter().map(Expr::from).collect();
-    let node = plan.with_new_exprs(exprs, vec![below])?;
-    if node.schema().fields().len() == columns.len() {
-        return Ok(Transformed::yes(node));
-    }
-    Ok(Transformed::yes(LogicalPlanBuilder::from(node).project(columns)?.build()?))
+            .data()
+    })
 }
 
 /// Joins a plan with the marks of its rows for which a subquery has a row, and returns the column of marks; `None` where the subquery

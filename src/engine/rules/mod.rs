@@ -4,6 +4,7 @@ mod absent;
 mod aggregates;
 mod apart;
 mod arrays;
+mod below;
 mod bounds;
 mod clock;
 mod durations;

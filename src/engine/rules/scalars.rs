@@ -16,7 +16,6 @@ use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, Tr
 use datafusion::common::{Column, JoinType, NullEquality, Result};
 use datafusion::functions_window::row_number::row_number_udwf;
 use datafusion::logical_expr::expr::WindowFunction;
-use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::utils::conjunction;
 use datafusion::logical_expr::{
     Aggregate, Expr, ExprFunctionExt, FetchType, Limit, LogicalPlan, LogicalPlanBuilder, SkipType, Subquery,
@@ -24,6 +23,8 @@ use datafusion::logical_expr::{
 };
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
+
+use super::below::with_joins;
 
 /// The rule.
 #[derive(Debug, Default)]
@@ -47,38 +48,17 @@ fn of_node(plan: LogicalPlan, names: &AliasGenerator) -> Result<Transformed<Logi
     if !is_one || !asks_for_values(&plan)? {
         return Ok(Transformed::no(plan));
     }
-    let inputs = plan.inputs();
-    let [input] = inputs.as_slice() else { return Ok(Transformed::no(plan)) };
-    let mut below = (*input).clone();
-    let preserver = NamePreserver::new(&plan);
-    let mut made: Vec<(Subquery, Expr)> = Vec::new();
-    let mut exprs = Vec::new();
-    for expr in plan.expressions() {
-        let name = preserver.save(&expr);
-        let computed = expr.transform_up(|expr| {
+    with_joins(plan, |expr, below| {
+        expr.transform_up(|expr| {
             let Expr::ScalarSubquery(subquery) = &expr else { return Ok(Transformed::no(expr)) };
-            if let Some((_, value)) = made.iter().find(|(known, _)| known == subquery) {
-                return Ok(Transformed::yes(value.clone()));
-            }
             if is_joined_by_datafusion && is_joinable(subquery)? {
                 return Ok(Transformed::no(expr));
             }
-            let Some((joined, value)) = with_value(&below, subquery, names)? else { return Ok(Transformed::no(expr)) };
-            below = joined;
-            made.push((subquery.clone(), value.clone()));
-            Ok(Transformed::yes(value))
-        })?;
-        exprs.push(name.restore(computed.data));
-    }
-    if made.is_empty() {
-        return Ok(Transformed::no(plan));
-    }
-    let columns: Vec<Expr> = plan.schema().iter().map(Expr::from).collect();
-    let node = plan.with_new_exprs(exprs, vec![below])?;
-    if node.schema().fields().len() == columns.len() {
-        return Ok(Transformed::yes(node));
-    }
-    Ok(Transformed::yes(LogicalPlanBuilder::from(node).project(columns)?.build()?))
+            let value = below.column_of(subquery, |plan| with_value(plan, subquery, names))?;
+            Ok(value.map_or_else(|| Transformed::no(expr), Transformed::yes))
+        })
+        .data()
+    })
 }
 
 fn asks_for_values(plan: &LogicalPlan) -> Result<bool> {
