@@ -7,12 +7,12 @@ use datafusion::catalog::TableProvider;
 use datafusion::datasource::{ViewTable, provider_as_source};
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{LogicalPlanBuilder, col, ident};
-use url::Url;
 
-use super::bloom::telling;
 use super::changes::{SESSION_CHANGES, SessionChanges};
 use super::config::Engine;
+use super::quarantine::{Quarantine, QuarantineTable};
 use super::scan::LakeTable;
+use super::stores::register_store;
 use super::system::{System, SystemTable};
 use crate::error::{Error, Result};
 use crate::lake::{DataFile, Lake, Snapshot, Table, Version, layout};
@@ -35,12 +35,12 @@ pub enum At {
 pub struct LakeView {
     sessions: Table,
     snapshot: Snapshot,
-    quarantine: Option<(Table, Snapshot)>,
+    quarantine: Option<Quarantine>,
 }
 
 impl LakeView {
-    /// Opens the tables of a lake at a version. The quarantine has versions of its own: `quarantine` names one, else the
-    /// newest is taken.
+    /// Opens the tables of a lake at a version. The quarantine has versions of its own: `quarantine` names one, else it is the one that is the
+    /// newest when the quarantine is first asked for.
     ///
     /// # Errors
     /// A lake that is not there, or does not have the version; storage errors.
@@ -57,17 +57,7 @@ impl LakeView {
             At::Time(instant) => sessions.travel_to_time(instant).await?,
         }
         let snapshot = sessions.snapshot()?;
-        let quarantine = match lake.open(layout::QUARANTINE).await? {
-            Some(mut table) => {
-                if let Some(version) = quarantine {
-                    table.travel_to_version(version).await?;
-                }
-                let snapshot = table.snapshot()?;
-                Some((table, snapshot))
-            }
-            None => None,
-        };
-        Ok(Self { sessions, snapshot, quarantine })
+        Ok(Self { sessions, snapshot, quarantine: Some(Quarantine::of(lake, quarantine)) })
     }
 
     /// Lists the files of another version, which are known to the store of this one too.
@@ -99,9 +89,13 @@ impl LakeView {
         self.snapshot.version
     }
 
-    /// The version of the quarantine, where the lake has one.
-    pub fn quarantine_version(&self) -> Option<Version> {
-        self.quarantine.as_ref().map(|(_, snapshot)| snapshot.version)
+    /// Returns the version of the quarantine, where the lake has one, and opens it for that.
+    ///
+    /// # Errors
+    /// A version that is not there; storage errors.
+    pub async fn quarantine_version(&self) -> Result<Option<Version>> {
+        let Some(quarantine) = &self.quarantine else { return Ok(None) };
+        Ok(quarantine.opened().await?.map(|(_, snapshot)| snapshot.version))
     }
 }
 
@@ -159,7 +153,7 @@ impl Engine {
     /// A defect of ours.
     pub fn attach_view(&self, view: &LakeView) -> Result<()> {
         self.register_sessions(&view.sessions, &view.snapshot)?;
-        self.register_quarantine(view.quarantine.as_ref())?;
+        self.register_quarantine(view.quarantine.clone())?;
         let history = System::new(SystemTable::History, Some(view.sessions.clone()), None);
         self.context().register_table("lake_history", Arc::new(history))?;
         let files = System::new(SystemTable::Files, None, Some(view.snapshot.clone()));
@@ -250,41 +244,16 @@ impl Engine {
         Ok(())
     }
 
-    fn register_quarantine(&self, table: Option<&(Table, Snapshot)>) -> Result<()> {
-        let schema = schema::quarantine_schema();
-        let provider = match table {
-            Some((table, snapshot)) => {
-                let store = self.register_store(table)?;
-                let files = Arc::clone(&snapshot.files);
-                let leaves = self.options().leaves;
-                let quarantine = LakeTable::new("quarantine", snapshot.version, store, schema, files, leaves);
-                quarantine.counting(table.costs())
-            }
-            None => LakeTable::new(
-                "quarantine",
-                0,
-                ObjectStoreUrl::parse("lake://nothing")?,
-                schema,
-                Arc::default(),
-                self.options().leaves,
-            ),
-        };
-        self.context().register_table("quarantine", Arc::new(provider))?;
+    fn register_quarantine(&self, quarantine: Option<Quarantine>) -> Result<()> {
+        self.context()
+            .register_table("quarantine", Arc::new(QuarantineTable::new(quarantine, self.options().leaves)))?;
         Ok(())
     }
 
-    /// Makes a table's files readable, and returns the URL that stands for its folder in this session.
     fn register_store(&self, table: &Table) -> Result<ObjectStoreUrl> {
-        // DataFusion finds a store by scheme and host alone; the hash stands for the rest of the URL.
-        let hash = xxhash_rust::xxh3::xxh3_64(table.url().as_str().as_bytes());
-        let url = format!("lake://{hash:016x}");
-        let parsed = Url::parse(&url).map_err(Error::internal)?;
-        self.context().runtime_env().register_object_store(&parsed, table.store());
         if let Some(costs) = table.costs() {
             self.count_spills(costs);
         }
-        let telling = Url::parse(&telling(&url)).map_err(Error::internal)?;
-        self.context().runtime_env().register_object_store(&telling, table.telling_store());
-        Ok(ObjectStoreUrl::parse(&url)?)
+        register_store(&self.context().runtime_env(), table)
     }
 }

@@ -142,8 +142,9 @@ pub async fn prepare(report: Report, recipe: &Recipe) -> Result<Prepared> {
     }
     let veil = Veil::of(&report, recipe.privacy);
     let (veiled, bound) = (veil.definition(&report.definition), veil.bound(&report, &values));
+    let versions = (recipe.view.version(), recipe.view.quarantine_version().await?);
     let fingerprint = match veiled.parameters.is_empty() && veiled.sql == Masked::No {
-        true => fingerprint(&report, recipe, &bound, reads_the_clock, &optimized, &physical)?,
+        true => fingerprint(&report, recipe, versions, &bound, reads_the_clock, &optimized, &physical)?,
         false => String::new(),
     };
     Ok(Prepared { report, engine, veil, veiled, bound, fingerprint, plan: physical })
@@ -166,6 +167,7 @@ fn located(error: datafusion::error::DataFusionError, script: &Script, statement
 fn fingerprint(
     report: &Report,
     recipe: &Recipe,
+    versions: (u64, Option<u64>),
     bound: &[(String, String)],
     reads_the_clock: bool,
     logical: &LogicalPlan,
@@ -191,7 +193,7 @@ fn fingerprint(
     })?;
     // A scan that the optimizer answered from the log's statistics, such as count(*), has left the plan with its files.
     let by_version = about_the_lake || scans < tables;
-    let versions = by_version.then(|| (recipe.view.version(), recipe.view.quarantine_version()));
+    let versions = by_version.then_some(versions);
     let clock = reads_the_clock.then(|| recipe.engine.as_of.to_rfc3339());
     let parts = serde_json::json!({
         "sessionlake": env!("CARGO_PKG_VERSION"),

@@ -232,7 +232,7 @@ impl PlannedRun {
         let Self { request, parallel, reports: planned } = self;
         let pages = folder.join(PAGE_FOLDER);
         fs::create_dir(&pages).map_err(io_error(&pages))?;
-        let mut manifest = empty_manifest(&request);
+        let mut manifest = empty_manifest(&request, request.view.quarantine_version().await?);
         let total = planned.len();
         let mut ended: Vec<Option<Ended>> = Vec::new();
         ended.resize_with(total, || None);
@@ -304,7 +304,7 @@ fn set(ended: &mut [Option<Ended>], place: usize, done: Ended) {
     }
 }
 
-fn empty_manifest(request: &Request) -> Manifest {
+fn empty_manifest(request: &Request, quarantine_version: Option<u64>) -> Manifest {
     let rules = match request.privacy {
         Privacy::Kept => Vec::new(),
         Privacy::Redacted => Redaction::rules().iter().map(|rule| rule.name.to_owned()).collect(),
@@ -315,11 +315,7 @@ fn empty_manifest(request: &Request) -> Manifest {
         job: request.name.clone(),
         title: request.title.clone(),
         description: request.description.clone(),
-        lake: LakeRecord {
-            uri: request.lake_uri.clone(),
-            version: request.view.version(),
-            quarantine_version: request.view.quarantine_version(),
-        },
+        lake: LakeRecord { uri: request.lake_uri.clone(), version: request.view.version(), quarantine_version },
         as_of: request.engine.as_of,
         time_zone: request.engine.time_zone.name().to_owned(),
         time_zone_release: zones::release().to_owned(),

@@ -258,6 +258,8 @@ async fn a_cache_saves_requests_and_changes_no_answer() {
     };
     let (cold, warm) = (ask().await, ask().await);
     assert!(warm.gets * 2 < cold.gets && warm.bytes_fetched * 4 < cold.bytes_fetched, "{cold:?} {warm:?}");
+    // Of the sessions' log, the file that names the newest checkpoint, and a listing. That of the quarantine is not opened for them.
+    assert_eq!((warm.gets, warm.lists), (1, 1), "{warm:?}");
     // A commit of another writer is seen.
     let third = export(folder.path(), "last.csv", 5, &[ended(1_000, 1)]);
     take(&lake, &[third]).await;
