@@ -4,14 +4,12 @@
 
 /// A one in each byte.
 const ONES: u64 = 0x0101_0101_0101_0101;
-/// A quote in each byte.
-pub(super) const QUOTES: u64 = ONES * b'"' as u64;
 /// Bytes without a match after which `memchr`, which looks at 32 at once, is the faster.
 const SHORT: usize = 64;
 
 /// Returns a bit for each of the bytes that equals that of the pattern: the highest of its place, the first byte's lowest.
 #[inline]
-pub(super) fn matches(word: &[u8; 8], pattern: u64) -> u64 {
+fn matches(word: &[u8; 8], pattern: u64) -> u64 {
     let unlike = u64::from_le_bytes(*word) ^ pattern;
     let low = !(ONES << 7);
     // The highest bit of a place is set where its other bits are not all 0, or itself is not.
@@ -60,7 +58,7 @@ mod tests {
                 word[(at + place * 3) % 8] = b'"';
             }
             let expected = (0..8).filter(|at| word[*at] == b'"').map(|at| 0x80 << (at * 8)).sum::<u64>();
-            prop_assert_eq!(matches(&word, QUOTES), expected);
+            prop_assert_eq!(matches(&word, ONES * u64::from(b'"')), expected);
         }
 
         #[test]

@@ -8,14 +8,15 @@
 //! record is cut at its first line end and rejected, and reading goes on with the next line.
 
 use memchr::{memchr, memchr2};
+use wide::u8x16;
 
-use super::bytes::{QUOTES, find, matches};
-
+use super::bytes::find;
 use super::cut::{Splitter, Step};
 use super::dialect::Dialect;
 use super::ends::{Cut, behind_quote, fault, line, whole};
 use super::escaped;
 use crate::error::Result;
+use crate::json::places_of;
 
 /// Finds the end of the record at the start of `window`.
 pub(super) fn cut(window: &[u8], at_end: bool, dialect: Dialect) -> Cut {
@@ -66,7 +67,7 @@ fn closing_quote(window: &[u8], start: usize) -> Closing {
     // Whether the bytes before are an odd number of quotes.
     let mut odd = false;
     while let Some(block) = window.get(at..).and_then(|rest| rest.first_chunk()) {
-        let mut quotes = quotes_of(block);
+        let mut quotes = places_of(b'"', block);
         let mut place = 0;
         if odd {
             if quotes & 1 == 0 {
@@ -109,16 +110,6 @@ fn closing_quote(window: &[u8], start: usize) -> Closing {
         at += 1;
     }
     if odd { Closing::AtEnd(at - 1) } else { Closing::Missing }
-}
-
-/// Returns a bit for each byte that is a quote, the first byte's lowest.
-fn quotes_of(block: &[u8; 64]) -> u64 {
-    // Each byte's bit, brought together in the highest byte.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
-    block.as_chunks().0.iter().enumerate().fold(0, |bits, (index, word)| {
-        let found = matches(word, QUOTES) >> 7;
-        bits | (found.wrapping_mul(GATHER) >> 56) << (8 * index)
-    })
 }
 
 /// Cuts CSV and TSV into records.
@@ -244,18 +235,18 @@ impl Fields {
         }
         let (mut at, mut to) = (start, self.used);
         loop {
-            let word = bytes.get(at..).and_then(|rest| rest.first_chunk());
+            let word: Option<&[u8; 16]> = bytes.get(at..).and_then(|rest| rest.first_chunk());
             let target = self.scratch.get_mut(to..).and_then(|rest| rest.first_chunk_mut());
             if let (Some(word), Some(target)) = (word, target) {
-                // All eight bytes, though only those before a quote count: what is behind them is written over.
+                // All sixteen bytes, though only those before a quote count: what is behind them is written over.
                 *target = *word;
-                let quotes = matches(word, QUOTES);
+                let quotes = u8x16::new(*word).simd_eq(u8x16::splat(b'"')).to_bitmask();
                 if quotes == 0 {
                     at += word.len();
                     to += word.len();
                     continue;
                 }
-                let before = (quotes.trailing_zeros() / 8) as usize;
+                let before = quotes.trailing_zeros() as usize;
                 at += before;
                 to += before;
             }

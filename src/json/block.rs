@@ -48,7 +48,7 @@ impl Classes {
 
 /// Returns where a byte is.
 #[inline(always)]
-pub(super) fn places_of(byte: u8, block: &[u8; BLOCK]) -> u64 {
+pub fn places_of(byte: u8, block: &[u8; BLOCK]) -> u64 {
     block.as_chunks::<LANES>().0.iter().enumerate().fold(0, |places, (number, part)| {
         places | u64::from(u8x16::new(*part).simd_eq(u8x16::splat(byte)).to_bitmask()) << (number * LANES)
     })

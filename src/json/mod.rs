@@ -28,6 +28,7 @@ mod strings;
 mod surrogates;
 pub(crate) mod value;
 
+pub use block::places_of;
 pub use follow::{Place, Step};
 pub use jsonpath::Path;
 pub use members::each_member;
