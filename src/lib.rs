@@ -36,4 +36,7 @@ pub mod custody;
 
 pub mod generate;
 
+#[doc(hidden)]
+pub mod fuzz;
+
 pub use error::{Error, Result};

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, Utc};
@@ -424,6 +424,15 @@ pub fn start_log(shared: &Shared) {
         LogFormat::Text => builder.with_ansi(false).init(),
         LogFormat::Json => builder.json().init(),
     }
+}
+
+/// Returns the folder for what is kept between runs of the same user, and makes it if need be; `None` where there is no home.
+pub fn state_folder() -> Option<PathBuf> {
+    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
+    let folder =
+        state.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".local/state")))?.join("sessionlake");
+    std::fs::create_dir_all(&folder).ok()?;
+    Some(folder)
 }
 
 #[cfg(test)]

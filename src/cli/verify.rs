@@ -1,6 +1,8 @@
 //! `sessionlake verify`: compares the lake's log with its files, and what files say twice.
 
 use std::fmt::Write as _;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::path::PathBuf;
 
 use chrono::Utc;
 use clap::Args as ClapArgs;
@@ -11,7 +13,7 @@ use sessionlake::lake::layout::LEAF_BUDGET;
 use super::exit;
 use super::ingest::{limits, watched};
 use super::printer::{TellingArgs, counted};
-use super::shared::{Shared, size};
+use super::shared::{Shared, size, state_folder};
 
 /// Faults that are named one by one where the result is for people.
 const NAMED_FAULTS: usize = 50;
@@ -30,6 +32,9 @@ pub struct Args {
     /// checkpoints
     #[arg(long)]
     repair: bool,
+    /// Reads all files, also those that a deep verification had read before it was stopped; a stopped one otherwise goes on where it was
+    #[arg(long, requires = "deep")]
+    anew: bool,
     #[command(flatten)]
     telling: TellingArgs,
 }
@@ -46,6 +51,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         leaf_budget: LEAF_BUDGET,
         now: Utc::now(),
         engine: settings.engine.clone(),
+        memory: args.deep.then(|| memory_file(&settings.lake, args.anew)).flatten(),
     };
     // What is odd is in the report.
     let lake = settings.place(&settings.lake)?;
@@ -66,6 +72,20 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     Ok(exit::CHECK)
 }
 
+/// Returns the file that remembers what a verification of this lake has read; `None` where there is no home.
+fn memory_file(lake: &str, anew: bool) -> Option<PathBuf> {
+    // A folder is the same by whatever way it is named.
+    let place = std::fs::canonicalize(lake).map_or_else(|_| lake.to_owned(), |path| path.display().to_string());
+    let mut hash = DefaultHasher::new();
+    place.hash(&mut hash);
+    let file = state_folder()?.join(format!("verify-{:016x}", hash.finish()));
+    if anew {
+        // What cannot be removed is not believed in a week.
+        let _ = std::fs::remove_file(&file);
+    }
+    Some(file)
+}
+
 fn describe(report: &VerifyReport) -> String {
     let mut text = String::new();
     for table in &report.tables {
@@ -84,6 +104,13 @@ fn describe(report: &VerifyReport) -> String {
         if table.left_behind > 0 {
             let left = counted(table.left_behind, "file of no version is", "files of no version are");
             let _ = write!(text, "; {left} left behind, which vacuum removes");
+        }
+        if table.read_before > 0 {
+            let _ = write!(
+                text,
+                "; {} not read again after a run that was stopped, --anew does",
+                counted(table.read_before, "file was", "files were")
+            );
         }
         text.push('\n');
     }

@@ -4,8 +4,8 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::ingest::{Attempts, Limits};
-use crate::lake::{Commit, Lake, Operation, Version, layout};
+use crate::ingest::{Attempts, Limits, keep_sightings};
+use crate::lake::{Commit, DataFile, Lake, Operation, Version, layout};
 
 /// Which version comes back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,7 +46,8 @@ pub struct RestoreReport {
     pub sessions: Option<u64>,
 }
 
-/// Makes an earlier version of the sessions the newest again. Versions in between stay as they are, and so do sightings and quarantine.
+/// Makes an earlier version of the sessions the newest again. Versions in between stay as they are, and so does quarantine. What sightings said of the
+/// rows that come back, and upkeep wrote into rows since, is recorded anew.
 ///
 /// # Errors
 /// No lake there; a version that the log does not have, or of which files are gone; one before an erasure, unless told; storage errors; another
@@ -63,6 +64,10 @@ pub async fn restore(lake: &Lake, options: RestoreOptions, limits: &Limits) -> R
             earlier.version()
         }
     };
+    let mut earlier = table.clone();
+    earlier.travel_to_version(to).await?;
+    let since = earlier.committed_at().await?.unwrap_or(DateTime::UNIX_EPOCH);
+    let modified_ms = options.now.timestamp_millis();
     let mut attempts = Attempts::new(limits);
     loop {
         attempts.begin()?;
@@ -85,15 +90,21 @@ pub async fn restore(lake: &Lake, options: RestoreOptions, limits: &Limits) -> R
             return Err(Error::usage(format!("version {to} may have rows that version {erased} erased"))
                 .with_hint("⟨with-erased⟩ brings them back"));
         }
+        let mut back: Vec<DataFile> = earlier.snapshot()?.files.to_vec();
+        back.retain(|file| reversal.returning.iter().any(|returning| returning.path() == file.path));
+        let keep = async || keep_sightings(lake, &earlier, &back, since, modified_ms, limits).await;
+        keep().await?;
         let commit = Commit {
             returning: reversal.returning,
             removed: reversal.removed,
             marks: reversal.marks,
             operation: Operation::Restore(to),
-            modified_ms: options.now.timestamp_millis(),
+            modified_ms,
             ..Commit::default()
         };
         if let Some(version) = attempts.commit_kept(&mut table, commit).await? {
+            // An upkeep may have forgotten them before the rows were back.
+            keep().await?;
             report.version = Some(version);
             report.sessions = table.snapshot()?.rows();
             return Ok(report);

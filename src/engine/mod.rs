@@ -10,6 +10,7 @@ mod config;
 mod counted;
 mod explain;
 mod flatten;
+pub(crate) mod fuzz;
 mod gathered;
 mod groups;
 mod held;
@@ -41,6 +42,7 @@ mod window;
 
 pub use catalog::{At, LakeView, TABLES, TableNote};
 pub use config::{Engine, EngineOptions, Execution, default_memory_limit};
+pub(crate) use json_paths::element_keys;
 pub use leaves::extract;
 pub(crate) use rules::reads_clock;
 pub use scan::{LakeTable, Leaves, SessionScanExec};

@@ -33,7 +33,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
 use crate::lake::DataFile;
-use crate::lake::footer::as_read;
+use crate::lake::footer::{as_read, unless_it_panics};
 
 /// Names a data file to the readers of DataFusion, whose own constructor would take `%` in a name for one to be escaped.
 pub(super) fn partitioned(file: &DataFile) -> PartitionedFile {
@@ -151,13 +151,13 @@ impl AsyncFileReader for SessionReader {
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
         if !self.footers.contains_key(&self.meta.location) {
             return Box::pin(async move {
-                let read = DFParquetMetadata::new(&self.store, &self.meta)
+                let footer = DFParquetMetadata::new(&self.store, &self.meta)
                     .with_metadata_size_hint(self.footer_hint)
-                    .with_page_index_policy(options.map(ArrowReaderOptions::column_index_policy))
-                    .fetch_metadata()
-                    .await;
-                let failed = |e| ParquetError::General(format!("the footer of {}: {e}", self.meta.location));
-                Ok(self.keep(read.map_err(failed)?))
+                    .with_page_index_policy(options.map(ArrowReaderOptions::column_index_policy));
+                let failed =
+                    |what: String| ParquetError::General(format!("the footer of {}: {what}", self.meta.location));
+                let read = unless_it_panics(footer.fetch_metadata()).await.map_err(|e| failed(e.to_string()))?;
+                Ok(self.keep(read.map_err(|e| failed(e.to_string()))?))
             });
         }
         let options = options.cloned().unwrap_or_default().with_page_index_policy(PageIndexPolicy::Optional);

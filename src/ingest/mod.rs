@@ -45,6 +45,7 @@ mod fingerprint;
 mod folders;
 mod formats;
 mod frames;
+pub(crate) mod fuzz;
 mod gist;
 mod guess;
 mod header;
@@ -122,6 +123,7 @@ pub(crate) use erased::Erased;
 pub(crate) use fingerprint::KeyColumns;
 pub(crate) use keys::{KeyStore, PARTITIONS};
 pub(crate) use thinned::without_rows;
+pub(crate) use upkeep::keep_sightings;
 
 pub use batch::{Block, FileSummary, ReadBatch, Reject};
 pub use converter::Converter;

@@ -51,6 +51,7 @@ impl Path {
             return Err(PathError { position: 1, message: format!("longer than {MAX_BYTES} bytes") });
         }
         check_cost(text)?;
+        check_escapes(text)?;
         let written = with_large_digits(text);
         let text = written.as_str();
         let general = JsonPath::parse(text).map_err(|error| {
@@ -105,6 +106,35 @@ fn check_cost(text: &str) -> Result<(), PathError> {
             (None, _) => {}
         }
         before = if quote.is_some() { ' ' } else { character };
+    }
+    Ok(())
+}
+
+/// Refuses escapes that are not whole: serde_json_path 0.7.2 panics where the path ends inside of one.
+fn check_escapes(text: &str) -> Result<(), PathError> {
+    let characters: Vec<char> = text.chars().collect();
+    let unit = |at: usize| -> Option<u32> {
+        let digits = characters.get(at..at + 4)?;
+        digits.iter().try_fold(0, |sum, digit| Some(sum * 16 + digit.to_digit(16)?))
+    };
+    let mut at = 0;
+    while let Some(character) = characters.get(at) {
+        let start = at;
+        at += match (character, characters.get(at + 1)) {
+            ('\\', Some('u')) => match unit(at + 2) {
+                // The first half of a pair has the other half behind it.
+                Some(0xD800..=0xDBFF) if characters.get(at + 6..at + 8) != Some(&['\\', 'u'][..]) => 0,
+                Some(0xD800..=0xDBFF) => unit(at + 8).map_or(0, |_| 12),
+                Some(_) => 6,
+                None => 0,
+            },
+            ('\\', Some(_)) => 2,
+            ('\\', None) => 0,
+            _ => 1,
+        };
+        if at == start {
+            return Err(PathError { position: start + 1, message: "the escape is not whole".to_owned() });
+        }
     }
     Ok(())
 }
@@ -197,6 +227,21 @@ mod tests {
         assert_eq!(with_large_digits(r"\\ud83d \ua"), r"\\ud83d \uA");
         let error = Path::parse(r#"$["\ud83d"]["#).unwrap_err();
         assert!(error.position > 1, "{error:?}");
+    }
+
+    #[test]
+    fn an_escape_that_is_not_whole_is_refused() {
+        for (path, position) in [
+            (r"$['k\u']", 5),
+            (r"$['k\u00']", 5),
+            (r"$['k\ud83d']", 5),
+            (r"$['k\ud83d\ude']", 5),
+            (r#"$["\\\u12"]"#, 6),
+        ] {
+            let error = Path::parse(path).unwrap_err();
+            assert_eq!((error.position, error.message.as_str()), (position, "the escape is not whole"), "{path}");
+        }
+        assert!(Path::parse(r"$['\\u1']").is_ok(), "a backslash, and u1");
     }
 
     #[test]

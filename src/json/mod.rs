@@ -14,6 +14,7 @@
 mod block;
 pub(crate) mod elements;
 mod follow;
+pub(crate) mod fuzz;
 mod jsonpath;
 pub(crate) mod kinds;
 mod members;
@@ -29,7 +30,7 @@ mod surrogates;
 pub(crate) mod value;
 
 pub use block::places_of;
-pub use follow::{Place, Step};
+pub use follow::{Place, Step, look_up};
 pub use jsonpath::Path;
 pub use members::each_member;
 pub use pick::{Picked, pick};

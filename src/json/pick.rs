@@ -49,6 +49,11 @@ pub fn pick<'a>(path: &Path, json: &'a str, mended: &'a mut String) -> Picked<'a
     }
 }
 
+/// Picks as [`pick`] does, always by the tree of the whole document.
+pub(super) fn tree_pick<'a>(path: &Path, json: &'a str, mended: &'a mut String) -> Picked<'a> {
+    pick(&Path { steps: None, ..path.clone() }, json, mended)
+}
+
 fn pick_in<'a>(path: &Path, json: &'a str) -> Picked<'a> {
     match &path.steps {
         Some(steps) => follow_steps(steps, json).unwrap_or(Picked::Broken),

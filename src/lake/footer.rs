@@ -5,6 +5,7 @@
 //! readers make, text in views, under a key of our own: many readers refuse a file whose Arrow schema names views.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
@@ -73,6 +74,15 @@ fn named(pair: &KeyValue, from: &str, to: &str) -> KeyValue {
     KeyValue::new(key.to_owned(), pair.value.clone())
 }
 
+/// Does what reads a footer. Decoders panic on some damage that they do not look for, such as a footer that is longer than its file: that is an error too.
+///
+/// # Errors
+/// A decoder that panicked.
+pub async fn unless_it_panics<T>(read: impl Future<Output = T>) -> parquet::errors::Result<T> {
+    let told = AssertUnwindSafe(read).catch_unwind().await;
+    told.map_err(|_| ParquetError::General("its parts contradict each other".to_owned()))
+}
+
 /// Reads the footers of data files, in their order.
 ///
 /// # Errors
@@ -97,4 +107,25 @@ async fn read_footer(store: Arc<dyn ObjectStore>, file: &DataFile) -> Result<Foo
         }
     }
     Ok(Footer { schema: Arc::new(schema), leaf_bytes })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lake::fuzz::{footer, stored};
+
+    #[tokio::test]
+    async fn a_file_without_a_footer_is_an_error() {
+        for bytes in [&b"PAR1PAR1"[..], b"PAR1", b""] {
+            let (store, file) = stored(bytes).await.unwrap();
+            assert!(footer(&store, &file).await.is_none(), "{bytes:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_decoder_that_panics_is_an_error() {
+        let read = async { [1_u8].get(1).map(|_| ()).unwrap() };
+        assert!(unless_it_panics(read).await.is_err());
+        assert_eq!(unless_it_panics(async { 1 }).await.unwrap(), 1);
+    }
 }

@@ -328,7 +328,7 @@ fn has_offset(text: &str) -> bool {
 impl Table {
     /// Returns when the loaded version was committed: as its commit says, or when its file was written; `None` where the commit was
     /// cleaned up behind a checkpoint.
-    async fn committed_at(&self) -> Result<Option<DateTime<Utc>>> {
+    pub async fn committed_at(&self) -> Result<Option<DateTime<Utc>>> {
         let (store, version) = (self.store(), self.version());
         let path = object_store::path::Path::from(LOG_FOLDER).join(format!("{version:020}.json"));
         match store.head(&path).await {

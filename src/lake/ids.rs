@@ -124,7 +124,7 @@ impl Code {
 }
 
 /// Says whether one of these short hashes, which are sorted, may be in a file of so many rows; `None` where the code is none.
-fn has_any(encoded: &[u8], rows: u64, asked: &[u64]) -> Option<bool> {
+pub(super) fn has_any(encoded: &[u8], rows: u64, asked: &[u64]) -> Option<bool> {
     let bits = kept_bits(rows);
     if bits > u64::BITS {
         return None;

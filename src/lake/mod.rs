@@ -19,6 +19,7 @@ mod features;
 mod folder;
 pub(crate) mod footer;
 pub(crate) mod foreign;
+pub(crate) mod fuzz;
 mod hiding;
 pub(crate) mod history;
 pub(crate) mod ids;

@@ -25,7 +25,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
 use super::deletions::deleted_rows;
-use super::footer::as_read;
+use super::footer::{as_read, unless_it_panics};
 use super::layout::PAGE_ROWS;
 use super::snapshot::DataFile;
 use crate::error::{Error, Result};
@@ -94,7 +94,8 @@ impl AsyncFileReader for StoredFile {
     ) -> BoxFuture<'a, parquet::errors::Result<Arc<ParquetMetaData>>> {
         async move {
             let size_bytes = self.size_bytes;
-            Ok(Arc::new(ParquetMetaDataReader::new().load_and_finish(self, size_bytes).await?))
+            let read = ParquetMetaDataReader::new().load_and_finish(self, size_bytes);
+            Ok(Arc::new(unless_it_panics(read).await??))
         }
         .boxed()
     }

@@ -2,14 +2,18 @@
 
 use std::collections::{HashMap, HashSet};
 
+use chrono::{DateTime, Utc};
 use deltalake::kernel::{Add, LogicalFileView};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
+use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use super::history::CONCURRENT_READS;
 use super::layout::Version;
+use super::snapshot::DataFile;
 use super::table::{Table, delta_error};
+use super::travel::version_at;
 use crate::error::{Error, Result};
 
 /// What the names of application transactions begin with by which files that were taken in are known.
@@ -52,6 +56,18 @@ impl Reversal {
 #[derive(Deserialize)]
 struct Line {
     txn: Option<Taken>,
+}
+
+/// A line of a commit, as far as it says which files came.
+#[derive(Deserialize)]
+struct AddingLine {
+    add: Option<Added>,
+}
+
+#[derive(Deserialize)]
+struct Added {
+    path: String,
+    size: u64,
 }
 
 #[derive(Deserialize)]
@@ -176,6 +192,49 @@ impl Table {
                 hint: Some(format!("versions from {kept_from} on are kept; see select * from lake_history")),
             }),
         }
+    }
+
+    /// Lists the data files that some version had since an instant, the one that was the newest then included, and that the loaded version has not;
+    /// those among them that a vacuum removed are left out. Of those that came and went since, path and size alone are known.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn files_gone_since(&self, instant: DateTime<Utc>) -> Result<Vec<DataFile>> {
+        let history = self.history().await?;
+        let Some(from) = version_at(&history, instant).or_else(|| history.first().map(|entry| entry.version)) else {
+            return Ok(Vec::new());
+        };
+        let mut earlier = self.clone();
+        // Some of its files may be gone, and of its part of the log what is not read here; the others tell as much as before.
+        let mut files: Vec<DataFile> = match earlier.delta.load_version(from).await {
+            Ok(()) => earlier.snapshot()?.files.to_vec(),
+            Err(_) => Vec::new(),
+        };
+        let log_store = self.delta.log_store();
+        for version in from + 1..=self.version() {
+            let context = || format!("{}: {}/_delta_log/{version:020}.json", self.lake, self.name);
+            let text = log_store.read_commit_entry(version).await.map_err(|e| Error::storage(context(), e))?;
+            for line in serde_json::Deserializer::from_slice(&text.unwrap_or_default()).into_iter::<AddingLine>() {
+                if let Some(Added { path, size }) = line.map_err(|e| Error::storage(context(), e))?.add {
+                    let path = percent_decode_str(&path).decode_utf8_lossy().into_owned();
+                    files.push(DataFile { path, size_bytes: size, ..DataFile::default() });
+                }
+            }
+        }
+        let present = self.paths()?;
+        files.retain(|file| !present.contains(&file.path));
+        files.sort_by(|a, b| a.path.cmp(&b.path));
+        files.dedup_by(|a, b| a.path == b.path);
+        let store = self.store();
+        let mut there = Vec::new();
+        for file in files {
+            match store.head(&file.location()).await {
+                Ok(meta) if meta.size == file.size_bytes => there.push(file),
+                Ok(_) | Err(object_store::Error::NotFound { .. }) => {}
+                Err(error) => return Err(Error::storage(file.path, error)),
+            }
+        }
+        Ok(there)
     }
 
     /// Lists the exports that were taken in after a version, as a commit says that they are not.

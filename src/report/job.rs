@@ -160,10 +160,16 @@ impl Job {
     }
 
     fn from_toml(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(|e| Error::usage(format!("{}: {e}", path.display())))?;
+        Self::from_text(path, &text, &script::read_file)
+    }
+
+    /// Reads the text of a job file; `read` reads the SQL files that it names.
+    pub(super) fn from_text(path: &Path, text: &str, read: &dyn Fn(&Path) -> Result<String>) -> Result<Self> {
         let shown = path.display();
-        let text = std::fs::read_to_string(path).map_err(|e| Error::usage(format!("{shown}: {e}")))?;
-        let file: JobFile = toml::from_str(&text).map_err(|error| {
-            let line = error.span().map_or(1, |span| text[..span.start].matches('\n').count() + 1);
+        let file: JobFile = toml::from_str(text).map_err(|error| {
+            let before = error.span().and_then(|span| text.get(..span.start));
+            let line = before.map_or(1, |before| before.matches('\n').count() + 1);
             Error::usage(format!("{shown}:{line}: {}", error.message().trim_end_matches('.')))
         })?;
         let wrong = |error: Error| super::spec::prefixed(error, &shown.to_string());
@@ -178,7 +184,7 @@ impl Job {
         let reports = file
             .reports
             .into_iter()
-            .map(|entry| entry.definition(folder, file.formats.as_deref()))
+            .map(|entry| entry.definition(folder, file.formats.as_deref(), read))
             .collect::<Result<Vec<_>>>()
             .map_err(wrong)?;
         let time_zone = match file.time_zone {
@@ -284,9 +290,14 @@ fn local_day(name: &str, value: Value, clock: &Clock) -> Result<NaiveDate> {
 }
 
 impl ReportEntry {
-    fn definition(self, folder: &Path, formats: Option<&[String]>) -> Result<Definition> {
+    fn definition(
+        self,
+        folder: &Path,
+        formats: Option<&[String]>,
+        read: &dyn Fn(&Path) -> Result<String>,
+    ) -> Result<Definition> {
         let file = folder.join(&self.query);
-        let mut definition = Definition::from_file(&file.display().to_string(), &script::read_file(&file)?)?;
+        let mut definition = Definition::from_file(&file.display().to_string(), &read(&file)?)?;
         if let Some(id) = self.id {
             definition.id = identifier(&id);
         }

@@ -191,11 +191,16 @@ impl Manifest {
             }
             Err(error) => return Err(io_error(path)(error)),
         };
+        Self::from_bytes(&path, &text).map(Some)
+    }
+
+    /// Reads the bytes of a manifest.
+    pub(super) fn from_bytes(path: &Path, text: &[u8]) -> Result<Self> {
         let wrong = |what: String| {
             Error::usage(format!("{}: not the manifest of a run: {what}", path.display()))
                 .with_hint("reports are made again with sessionlake report run, into another folder")
         };
-        let value: serde_json::Value = serde_json::from_slice(&text).map_err(|e| wrong(e.to_string()))?;
+        let value: serde_json::Value = serde_json::from_slice(text).map_err(|e| wrong(e.to_string()))?;
         match value.get("format").and_then(serde_json::Value::as_u64) {
             Some(format) if format == u64::from(FORMAT) => {}
             Some(format) => return Err(wrong(format!("its format {format} is not of this version"))),
@@ -209,7 +214,7 @@ impl Manifest {
                 return Err(wrong(format!("the output {:?} is not in the folder", output.file)));
             }
         }
-        Ok(Some(manifest))
+        Ok(manifest)
     }
 
     /// Reads the manifest of a folder.

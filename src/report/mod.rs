@@ -10,6 +10,7 @@
 
 pub(crate) mod chart;
 mod expect;
+pub(crate) mod fuzz;
 pub(crate) mod html;
 mod job;
 mod make;

@@ -31,6 +31,7 @@ mod diagnostics;
 mod dialect;
 mod explain;
 mod files;
+pub(crate) mod fuzz;
 mod header;
 mod instead;
 mod moment;

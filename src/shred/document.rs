@@ -10,6 +10,7 @@
 //! again all the same: it is a tenth of `data`, so going round it would save a fiftieth of an ingest at most, against a
 //! comparison, and answers taken from another document.
 
+pub(crate) mod fuzz;
 mod plain;
 
 use std::collections::HashMap;

@@ -14,6 +14,7 @@ pub(crate) mod choice;
 pub(crate) mod computed;
 pub(crate) mod document;
 pub(crate) mod elements;
+pub(crate) mod fuzz;
 pub(crate) mod leaf;
 pub(crate) mod limits;
 pub(crate) mod manifest;

@@ -2,20 +2,26 @@
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatch};
-use arrow::compute::{concat_batches, take_record_batch};
+use arrow::array::{ArrayRef, AsArray, Int64Array, RecordBatch, StringArray};
+use arrow::compute::{cast, concat_batches, take_record_batch};
+use arrow::datatypes::DataType;
 use chrono::Utc;
-use sessionlake::custody::{FaultKind, VerifyOptions, VerifyReport, verify};
+use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, ArrowWriter};
+use parquet::file::properties::WriterProperties;
+use sessionlake::custody::{FaultKind, VerifyOptions, VerifyReport, set_properties, verify};
 use sessionlake::engine::At;
-use sessionlake::lake::{Commit, FileLimits, FileWriter, Lake, Output, layout};
+use sessionlake::lake::{Commit, FileLimits, FileWriter, Lake, Output, layout, properties};
 use sessionlake::shred::LeafLimits;
 
-use crate::lakes::{ended, export, lake_in, open, table, take};
+use crate::lakes::{ended, export, files_in, lake_in, open, source, table, take};
 use crate::model::engine;
 
 async fn verified(lake: &Lake, repair: bool) -> VerifyReport {
-    let options = VerifyOptions { deep: true, repair, leaf_budget: 32, now: Utc::now(), engine: engine() };
+    let options =
+        VerifyOptions { deep: true, repair, leaf_budget: 32, now: Utc::now(), engine: engine(), memory: None };
     verify(lake, &options, &crate::lakes::options().limits).await.unwrap()
 }
 
@@ -96,4 +102,96 @@ async fn rows_out_of_order_and_hashes_of_other_rows_are_found_and_put_right() {
     assert!(verified(&lake, false).await.faults.is_empty());
     assert_eq!(table(&lake).await, before);
     assert_eq!(stored(&lake).await.column(place), rows.column(place));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_deep_verification_that_was_stopped_goes_on_where_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, rows) = lake_and_rows(folder.path()).await;
+    add(&lake, rows.slice(0, 1)).await;
+    let memory = folder.path().join("memory");
+    let deep = || VerifyOptions {
+        deep: true,
+        repair: false,
+        leaf_budget: 32,
+        now: Utc::now(),
+        engine: engine(),
+        memory: Some(memory.clone()),
+    };
+    // A run that is stopped when the first file is read.
+    let mut limits = crate::lakes::options().limits;
+    limits.threads = NonZeroUsize::MIN;
+    let cancelled = Arc::clone(&limits.cancelled);
+    limits.progress = Arc::new(move |_| cancelled.store(true, Ordering::Relaxed));
+    let stopped = verify(&lake, &deep(), &limits).await.unwrap_err();
+    assert!(matches!(stopped, sessionlake::Error::Cancelled), "{stopped:?}");
+    let noted = std::fs::read_to_string(&memory).unwrap();
+    assert_eq!(noted.lines().filter(|line| line.starts_with("Rows ")).count(), 1, "{noted}");
+    // Its ids are compared with those of the other file all the same.
+    let limits = crate::lakes::options().limits;
+    for read_before in [1, 0] {
+        let report = verify(&lake, &deep(), &limits).await.unwrap();
+        assert_eq!(kinds(&report), [FaultKind::TwiceStored], "{report:?}");
+        assert_eq!((report.tables[0].files, report.tables[0].read_before), (2, read_before), "{report:?}");
+        assert!(!memory.exists());
+    }
+}
+
+/// Writes a data file anew under another name of ours, with the same leaf columns and keys in its footer and with another text, and commits that as a program
+/// does that knows nothing of ours.
+async fn with_other_text(lake: &Lake, folder: &std::path::Path, text: &str, other: &str) {
+    let tables = folder.join("lake").join(layout::SESSIONS);
+    let [path] = &files_in(&tables, ".parquet")[..] else { panic!("one file") };
+    let reader = ParquetRecordBatchReaderBuilder::try_new(std::fs::File::open(path).unwrap()).unwrap();
+    let described = reader.metadata().file_metadata().clone();
+    let pairs = described.key_value_metadata().cloned().unwrap_or_default();
+    let pairs = pairs.into_iter().filter(|pair| pair.key != ARROW_SCHEMA_META_KEY).collect();
+    let properties = WriterProperties::builder()
+        .set_created_by(described.created_by().unwrap().to_owned())
+        .set_key_value_metadata(Some(pairs))
+        .build();
+    let name = "ended-0123456789abcdef0123456789abcdef.parquet";
+    let target = std::fs::File::create(tables.join(name)).unwrap();
+    let mut writer = ArrowWriter::try_new(target, Arc::clone(reader.schema()), Some(properties)).unwrap();
+    for batch in reader.build().unwrap() {
+        let batch = batch.unwrap();
+        let place = batch.schema().index_of("data").unwrap();
+        let mut columns = batch.columns().to_vec();
+        let texts = cast(&columns[place], &DataType::Utf8).unwrap();
+        let texts: StringArray =
+            texts.as_string::<i32>().iter().map(|data| data.map(|data| data.replace(text, other))).collect();
+        columns[place] = cast(&texts, columns[place].data_type()).unwrap();
+        writer.write(&RecordBatch::try_new(batch.schema(), columns).unwrap()).unwrap();
+    }
+    writer.close().unwrap();
+    let old = path.file_name().unwrap().to_str().unwrap();
+    let size = std::fs::metadata(tables.join(name)).unwrap().len();
+    let remove = serde_json::json!({ "remove": { "path": old, "deletionTimestamp": 0, "dataChange": true } });
+    let add = serde_json::json!({ "add": { "path": name, "size": size, "partitionValues": {}, "modificationTime": 0, "dataChange": true } });
+    let next = lake.open(layout::SESSIONS).await.unwrap().unwrap().version() + 1;
+    std::fs::write(tables.join("_delta_log").join(format!("{next:020}.json")), format!("{remove}\n{add}\n")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_inside_the_elements_of_an_array_that_the_text_does_not_have_is_found_and_put_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    lake.open_or_create(layout::SESSIONS).await.unwrap();
+    let included = [(format!("{}.include", properties::LEAVES), Some("data.events[*].t".to_owned()))];
+    set_properties(&lake, &included, Utc::now(), &crate::lakes::options().limits).await.unwrap();
+    let rows: String = (0..4)
+        .map(|session| format!("s{session},2026-11-20T0{session}:00:00Z,2026-11-20T10:00:00Z,\"{{\"\"events\"\":[{{\"\"t\"\":\"\"a\"\"}},{{\"\"t\"\":\"\"b{session}\"\"}}]}}\"\n"))
+        .collect();
+    let path = folder.path().join("a.csv");
+    std::fs::write(&path, format!("Session Id,Started At,Ended At,Data\n{rows}")).unwrap();
+    take(&lake, &[source(&path, 1)]).await;
+    assert!(verified(&lake, false).await.faults.is_empty());
+    with_other_text(&lake, folder.path(), "b2", "c2").await;
+    let report = verified(&lake, false).await;
+    assert_eq!(kinds(&report), [FaultKind::ContentHash, FaultKind::Leaves], "{report:#?}");
+    let words = "data: $.events[*].t is stored otherwise than the text has it in element 5";
+    assert_eq!(report.faults[1].what, words);
+    let report = verified(&lake, true).await;
+    assert!(report.faults.is_empty() && report.repaired.len() == 2, "{report:#?}");
+    assert!(verified(&lake, false).await.faults.is_empty());
 }

@@ -1,8 +1,9 @@
 //! Storage that fails: every call of a command once, an fsync that the disk refuses, temporary space that runs out.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::Range;
-use std::path::Path as FsPath;
+use std::path::{Path as FsPath, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -18,10 +19,15 @@ use object_store::{
 };
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
-use sessionlake::custody::{EraseOptions, RestoreOptions, RestoreTo, Selection, VacuumOptions, erase, restore, vacuum};
+use sessionlake::custody::{
+    EraseOptions, FaultKind, RestoreOptions, RestoreTo, Selection, VacuumOptions, VerifyOptions, erase, restore,
+    vacuum, verify,
+};
+use sessionlake::engine::{At, LakeView};
 use sessionlake::ingest::{IngestOptions, Limits, UpkeepOptions, ingest, optimize};
 use sessionlake::lake::Lake;
 use sessionlake::lake::{NotDurable, layout};
+use sessionlake::report::{self, Job, Manifest, OnFailure, Privacy, Request, resolve};
 use sessionlake::schema;
 
 use crate::lakes::{ended, export, lake_in, options, query, rows_of, running, source, take, try_take};
@@ -313,6 +319,105 @@ async fn every_call_of_a_restore_that_fails_leaves_the_old_table_or_the_new_one(
     let (calls, errors) =
         every_call(ALL, made.path(), "", async |lake| restore(lake, restoring, &limits).await.map(drop)).await;
     assert!(calls > 5 && errors > 3, "{errors} of {calls}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_of_a_repair_that_fails_leaves_the_rows_as_they_were_and_the_next_puts_all_right() {
+    let made = kept().await;
+    // A greatest value that is none, in what the log says of the newest file, and without its checksum.
+    let log = made.path().join("lake").join(layout::SESSIONS).join("_delta_log").join(format!("{:020}.json", 2));
+    let wrong = |line: &str| -> String {
+        let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+        if line["add"].is_object() {
+            let mut statistics: serde_json::Value =
+                serde_json::from_str(line["add"]["stats"].as_str().unwrap()).unwrap();
+            statistics["maxValues"]["session_id"] = "a".into();
+            line["add"]["stats"] = statistics.to_string().into();
+            line["add"]["tags"].as_object_mut().unwrap().remove("sessionlake.check");
+        }
+        format!("{line}\n")
+    };
+    let text = std::fs::read_to_string(&log).unwrap();
+    std::fs::write(&log, text.lines().map(wrong).collect::<String>()).unwrap();
+    let limits = options().limits;
+    let repairing = |repair| {
+        let (now, engine) = (chrono::Utc::now(), crate::model::engine());
+        VerifyOptions { deep: false, repair, leaf_budget: 32, now, engine, memory: None }
+    };
+    let found = verify(&lake_in(made.path()), &repairing(false), &limits).await.unwrap();
+    assert!(found.faults.iter().any(|fault| fault.kind == FaultKind::Statistics), "{:#?}", found.faults);
+    let (calls, errors) = every_call(ALL, made.path(), "", async |lake| {
+        let report = verify(lake, &repairing(true), &limits).await?;
+        // A store that fails is told as what is wrong.
+        match report.faults.first() {
+            Some(fault) => Err(sessionlake::Error::usage(format!("{fault:?} is left"))),
+            None => Ok(()),
+        }
+    })
+    .await;
+    assert!(calls > 15 && errors > 5, "{errors} of {calls}");
+}
+
+/// The bytes of all files of a folder.
+fn contents(folder: &FsPath) -> Vec<(PathBuf, Vec<u8>)> {
+    let read = |path: PathBuf| {
+        let bytes = std::fs::read(&path).unwrap();
+        (path, bytes)
+    };
+    crate::support::files_below(folder).into_iter().map(read).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_call_of_a_run_of_reports_that_fails_leaves_the_run_before_it_or_makes_a_whole_one() {
+    let (made, folder) = (kept().await, tempfile::tempdir().unwrap());
+    let file = folder.path().join("a.sql");
+    std::fs::write(&file, "-- title: A\nselect session_id, data ->> 'step' as s from workflow_sessions order by 1")
+        .unwrap();
+    let job = Job::load(&[file]).unwrap();
+    let out = folder.path().join("out");
+    let run = async |lake: &Lake, title: &str| {
+        let view = LakeView::open(lake, At::Newest, None).await.map_err(|error| vec![error])?;
+        let request = Request {
+            name: job.name.clone(),
+            title: title.to_owned(),
+            description: None,
+            reports: resolve(&job, &BTreeMap::new(), None)?,
+            view,
+            lake_uri: "lake".to_owned(),
+            engine: crate::model::engine(),
+            memory_bytes: Vec::new(),
+            window: None,
+            privacy: Privacy::Kept,
+            html_rows: 10,
+            on_failure: OnFailure::Stop,
+            stopwatch: Arc::new(|| 0.0),
+        };
+        report::run(request, &out, &|_| ()).await
+    };
+    let plan = Plan::failing(0, true);
+    run(&FaultStore::around(lake_in(made.path()), &plan), "first").await.unwrap();
+    let (calls, mut errors) = (plan.calls.load(Ordering::Relaxed), 0);
+    let rows = std::fs::read(out.join("a.csv")).unwrap();
+    assert_eq!(rows.iter().filter(|byte| **byte == b'\n').count(), 5, "{}", rows.escape_ascii());
+    for number in 1..=calls {
+        let before = contents(&out);
+        let plan = Plan::failing(number, number.is_multiple_of(2));
+        let title = format!("run {number}");
+        match run(&FaultStore::around(lake_in(made.path()), &plan), &title).await {
+            Ok(report::Outcome::Written(manifest, None)) => {
+                assert_eq!((manifest.title, std::fs::read(out.join("a.csv")).unwrap()), (title, rows.clone()));
+                assert!(Manifest::read(&out).unwrap().damaged(&out).unwrap().is_empty(), "call {number}");
+            }
+            Ok(other) => panic!("call {number}: {other:?}"),
+            Err(_) => {
+                assert_eq!(contents(&out), before, "call {number}");
+                errors += 1;
+            }
+        }
+    }
+    assert!(calls > 5 && errors > 3, "{errors} of {calls}");
+    let left: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert!(left.iter().all(|name| !name.to_string_lossy().contains("partial")), "{left:?}");
 }
 
 async fn erasures_fail(share: Share) {

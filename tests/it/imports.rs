@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["functions", "json", "lake", "schema", "shred", "texts", "zones"]),
     ("custody", &["engine", "ingest", "lake", "schema"]),
     ("report", &["engine", "format", "json", "script", "zones"]),
+    ("fuzz", &["engine", "ingest", "json", "lake", "report", "script", "shred"]),
 ];
 
 /// What may be named only in some modules.

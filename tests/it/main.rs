@@ -11,6 +11,7 @@
 //! - `faults`: storage that fails at every call, fsyncs that are refused, temporary space that runs out
 //! - `foreign_files`: data files of another writer: NaN, partitions, odd types, our keys in their footers
 //! - `foreign_logs`: logs whose statistics another writer cut or left out
+//! - `fuzzing`: the corpus of the fuzz targets, replayed
 //! - `imports`: who may import whom
 //! - `ingest`: what becomes of records: order, repetition, quarantine, replay
 //! - `lake`: what is on disk: files, statistics, log, checkpoints, damage, kills
@@ -43,6 +44,7 @@ mod damaged_logs;
 mod faults;
 mod foreign_files;
 mod foreign_logs;
+mod fuzzing;
 mod imports;
 mod ingest;
 mod interop;

@@ -210,14 +210,13 @@ async fn run(seed: u64) {
     // A lake is there from the first.
     lake.open_or_create(layout::SESSIONS).await.unwrap();
     model.versions.insert(0, Table::new());
-    let (mut given, mut folded_in) = (Vec::new(), 0);
+    let mut given = Vec::new();
     for step in 0..STEPS {
         let newest = version(&lake).await;
         let command = match draw.below(13) {
             0 => Command::Vacuum,
             1 => Command::Erase(draw.below(SESSIONS) as u32),
-            // What optimize moved into rows is not in those of versions before.
-            2 | 3 => Command::Restore(draw.below(newest + 1).max(folded_in)),
+            2 | 3 => Command::Restore(draw.below(newest + 1)),
             4 | 5 => Command::Optimize,
             6 => Command::Append(100 + step),
             _ => Command::Take((0..1 + draw.below(3)).map(|_| draw.below(EXPORTS) as usize).collect()),
@@ -237,6 +236,7 @@ async fn run(seed: u64) {
                 let taken: Vec<_> = taken.iter().map(|file| exports[*file].clone()).collect();
                 model.take(&taken);
             }
+            Command::Optimize => outcome.unwrap_or_else(|error| panic!("{}: {error}", place())),
             Command::Vacuum => {
                 outcome.unwrap_or_else(|error| panic!("{}: {error}", place()));
                 model.kept_from = newest;
@@ -247,10 +247,6 @@ async fn run(seed: u64) {
                     model.erased_in = Some(newest);
                 }
                 model.erased.insert(*session);
-            }
-            Command::Optimize => {
-                outcome.unwrap_or_else(|error| panic!("{}: {error}", place()));
-                folded_in = newest;
             }
             Command::Append(session) => drop(model.table.insert(*session, (foreign(*session), 0))),
             Command::Restore(to) => match outcome {
@@ -274,7 +270,8 @@ async fn run(seed: u64) {
         }
         assert_eq!(rows(&lake).await, model.rows(), "{}", place());
     }
-    let options = VerifyOptions { deep: true, repair: false, leaf_budget: 32, now: Utc::now(), engine: engine() };
+    let options =
+        VerifyOptions { deep: true, repair: false, leaf_budget: 32, now: Utc::now(), engine: engine(), memory: None };
     let report = verify(&lake, &options, &crate::lakes::options().limits).await.unwrap();
     assert!(report.faults.is_empty(), "seed {seed}: {given:?}: {:#?}", report.faults);
 }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use chrono::DateTime;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use sessionlake::custody::set_properties;
+use sessionlake::custody::{RestoreOptions, RestoreTo, restore, set_properties};
 use sessionlake::ingest::{IngestOptions, Ledger, SourceFile, Upkeep, UpkeepOptions, ingest, optimize, planned};
 use sessionlake::lake::{Lake, layout, properties};
 
@@ -186,6 +186,33 @@ async fn sightings_go_into_rows_that_are_written_anew_and_are_then_forgotten() {
         let rows = table(&lake).await;
         let ledger = take(&lake, &[export(folder.path(), "4.csv", 2, &[y])]).await;
         assert_eq!((ledger.total.superseded, table(&lake).await), (1, rows));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restore_to_before_an_optimize_keeps_what_sightings_said_of_the_rows_that_come_back() {
+    for make in [running as fn(u32, u32) -> State, ended] {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = lake_in(folder.path());
+        let (x, y) = (make(1, 1), make(1, 2));
+        take(&lake, &[export(folder.path(), "1.csv", 1, &[x.clone(), make(2, 1)])]).await;
+        let before = take(&lake, &[export(folder.path(), "2.csv", 1, &[make(3, 1)])]).await.version.unwrap();
+        take(&lake, &[export(folder.path(), "3.csv", 3, std::slice::from_ref(&x))]).await;
+        let rows = table(&lake).await;
+        tended(&lake).await;
+        assert_eq!(files_of(&lake, layout::SIGHTINGS).await, 0);
+        let restoring = RestoreOptions { to: RestoreTo::Version(before), with_erased: false, now: chrono::Utc::now() };
+        restore(&lake, restoring, &options().limits).await.unwrap();
+        let seen = "select extract(hour from _exported_at) from stored_sessions order by session_id";
+        assert_eq!(query(&lake, seen).await, ["1", "1", "1"]);
+        assert_eq!(files_of(&lake, layout::SIGHTINGS).await, 1);
+        let ledger = take(&lake, &[export(folder.path(), "4.csv", 2, &[y])]).await;
+        assert_eq!((ledger.total.superseded, table(&lake).await), (1, rows));
+        // Once more they go into the rows, and a second restore has nothing to add to the first.
+        restore(&lake, restoring, &options().limits).await.unwrap();
+        assert_eq!(files_of(&lake, layout::SIGHTINGS).await, 1);
+        tended(&lake).await;
+        assert_eq!(query(&lake, seen).await, ["3", "1", "1"]);
     }
 }
 

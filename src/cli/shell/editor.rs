@@ -1,7 +1,7 @@
 //! The line that one types into: history, completion, colours, and lines until a statement is whole.
 
 use std::borrow::Cow;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use datafusion::sql::sqlparser::keywords::ALL_KEYWORDS;
 use rustyline::completion::{Completer, FilenameCompleter, Pair};
@@ -13,6 +13,7 @@ use rustyline::validate::{ValidationContext, ValidationResult, Validator};
 use rustyline::{CompletionType, Config, Context, Editor, Helper};
 use sessionlake::{Error, Result};
 
+use super::super::shared::state_folder;
 use super::commands;
 use super::complete::Offers;
 use super::lex::{Kind, is_whole, pieces};
@@ -92,11 +93,7 @@ fn failed(error: ReadlineError) -> Error {
 
 /// Returns the file of the history, in a folder that is made if need be; `None` where there is no home.
 pub fn history_file() -> Option<PathBuf> {
-    let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-    let folder =
-        state.or_else(|| Some(Path::new(&std::env::var_os("HOME")?).join(".local/state")))?.join("sessionlake");
-    std::fs::create_dir_all(&folder).ok()?;
-    Some(folder.join("history"))
+    Some(state_folder()?.join("history"))
 }
 
 /// How what is typed looks and is completed.

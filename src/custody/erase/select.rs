@@ -111,7 +111,7 @@ impl Selection {
 /// The pattern of a character of JSON text: itself, or its escape, of a letter in both cases.
 fn character(c: char) -> String {
     let escape =
-        |c: char| -> String { c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\\\u{unit:04x}")).collect() };
+        |c: char| -> String { c.encode_utf16(&mut [0; 2]).iter().map(|unit| format!("\\\\+u{unit:04x}")).collect() };
     let other = if c.is_ascii_lowercase() { c.to_ascii_uppercase() } else { c.to_ascii_lowercase() };
     format!("(?:{}|(?i:{}|{}))", regex::escape(&c.to_string()), escape(c), escape(other))
 }
@@ -122,6 +122,24 @@ fn edge(ends: char, none_of: &str) -> String {
     let escaped = r"\\u(?i:[1-9a-f][0-9a-f]{3}|0[1-9a-f][0-9a-f]{2}|00[0189a-f][0-9a-f]|002[0-9a-f]|003[a-f]|00[46]0|00[57][b-f])";
     // What a backslash begins may be the escape of a digit.
     format!("(?:{ends}|[^\\\\{none_of}]|\\\\[^u]|{escaped})")
+}
+
+/// The pattern of all that stands before a number. The text is gone through from its start, escape by escape, for the digits that an escape ends with
+/// are none of the text: `\u00e9493012345` has no 9 before the 4. JSON inside of JSON has several backslashes where one is meant, and text that is no JSON
+/// half an escape, or a backslash before a digit.
+fn before_number() -> String {
+    let hex = "[0-9A-Fa-f]";
+    let half = format!(r"(?:\\+u{hex}{{0,3}})+");
+    let any = format!(r"[^\\]|\\+[^u\\]|\\+u{hex}{{4}}|{half}(?:[^0-9A-Fa-f\\]|\\+[^u\\]|\\+u{hex}{{4}})");
+    let escaped = r"\\+u(?i:[1-9a-f][0-9a-f]{3}|0[1-9a-f][0-9a-f]{2}|00[0-24-9a-f][0-9a-f]|003[a-f])";
+    let no_digit = format!(r"[^\\0-9]|\\+[^u0-9\\]?|{escaped}|{half}(?:[^0-9A-Fa-f\\]|\\+[^u0-9\\]|{escaped})");
+    format!("^(?:(?:{any})*?(?:{no_digit}))?")
+}
+
+/// The pattern of what stands behind a number.
+fn behind_number() -> String {
+    let escaped = r"\\+u(?i:[1-9a-f][0-9a-f]{3}|0[1-9a-f][0-9a-f]{2}|00[0-24-9a-f][0-9a-f]|003[a-f]|[0-9a-f]{0,3}(?:[^0-9a-f]|$))";
+    format!(r"(?:$|[^\\0-9]|\\+(?:[^u\\]|$)|{escaped})")
 }
 
 /// The pattern of an address in any case, which is no part of a longer one.
@@ -135,7 +153,7 @@ fn number_pattern(digits: &str) -> String {
     let digits: Vec<String> = digits.chars().map(character).collect();
     let between = r#"(?:[^0-9A-Za-z"\\]|\\[/t]|\\u(?i:002[0-9a-f]|003a|00a0|2010|2011|2013)){0,3}"#;
     let (zero, one) = (character('0'), character('1'));
-    let (before, number, behind) = (edge('^', "0-9"), digits.join(between), edge('$', "0-9"));
+    let (before, number, behind) = (before_number(), digits.join(between), behind_number());
     format!("{before}(?:{zero}{zero}|{zero}{one}{one})?{number}{behind}")
 }
 
@@ -289,6 +307,31 @@ mod tests {
         }
         for text in [r"\u0031493012345", r"493012345\u0036", r"493\u006112345"] {
             assert!(!pattern.is_match(text), "{text}");
+        }
+        for text in [r"C:\users\493012345", r"\u00 493012345", r"\\493012345", r"cut \u00e9493012345", r"u493012345"] {
+            assert!(pattern.is_match(text), "{text}");
+        }
+        // The last digits of an escape are no digits of the text.
+        for (number, text) in [
+            ("9493012345", r"caf\u00e9493012345"),
+            ("11493012345", r"\u2011493012345"),
+            ("31493012345", r"\u0031493012345"),
+            ("52493012345", r"\\\u20ac\ud83d\ude52493012345"),
+            ("31493012345", r#"{\"n\":\"\\u0031493012345\"}"#),
+            ("493012345", r#"{\"n\":\"493012345\\u0036\"}"#),
+        ] {
+            assert!(!Regex::new(&number_pattern(number)).unwrap().is_match(text), "{number} in {text}");
+        }
+        for (number, text) in [
+            ("1493012345", r"\u0031493012345"),
+            ("31493012345", r"u0031493012345"),
+            ("1493012345", r#"{\"n\":\"\\u0031493012345\"}"#),
+            ("493012345", r#"{\"n\":\"\\u0034\\u00393012345\\u00e9\"}"#),
+            ("493012345", r"\u00\u00 493012345"),
+            ("493012345", "493012345\\"),
+            ("493012345", r"493012345\u12"),
+        ] {
+            assert!(Regex::new(&number_pattern(number)).unwrap().is_match(text), "{number} in {text}");
         }
         for text in ["4930123456", "1493012345", "49301234", "49 30 \"12345\"", "49a3012345"] {
             assert!(!pattern.is_match(text), "{text}");

@@ -5,15 +5,18 @@
 
 mod file;
 mod leaves;
+mod memory;
 mod repair;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, Utc};
 use futures::StreamExt;
 use serde::{Deserialize, Serialize};
 
+use self::memory::{Memory, Stage};
 use super::TABLES;
 use crate::engine::EngineOptions;
 use crate::error::{Error, Result};
@@ -36,6 +39,8 @@ pub struct VerifyOptions {
     pub now: DateTime<Utc>,
     /// What comparing leaf columns with the text may use.
     pub engine: EngineOptions,
+    /// A file that remembers what a deep verification has read, while it runs: one that was stopped goes on from there.
+    pub memory: Option<PathBuf>,
 }
 
 /// What is wrong.
@@ -110,6 +115,13 @@ pub struct VerifiedTable {
     pub without_checksums: u64,
     /// Files in the folder that no version has and that no run under way writes; they do no harm.
     pub left_behind: u64,
+    /// Files whose bytes were not read again, since a verification that was stopped had read them and found nothing.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub read_before: u64,
+}
+
+fn is_zero(count: &u64) -> bool {
+    *count == 0
 }
 
 /// What a verification found.
@@ -177,6 +189,8 @@ pub async fn verify(lake: &Lake, options: &VerifyOptions, limits: &Limits) -> Re
         versions: BTreeMap::new(),
     };
     let mut is_there = false;
+    let memory = options.memory.as_ref().filter(|_| options.deep);
+    let memory = memory.map_or_else(Memory::default, |path| Memory::open(path, options.now));
     let read = Arc::new(Mutex::new(Progress::default()));
     for name in TABLES {
         limits.check()?;
@@ -196,7 +210,7 @@ pub async fn verify(lake: &Lake, options: &VerifyOptions, limits: &Limits) -> Re
         for (file, what) in table.damaged_checkpoints().await? {
             faults.add(Some(&file), FaultKind::Checkpoint, what);
         }
-        let verified = verify_table(&mut table, &mut faults, options, limits, &read).await;
+        let verified = verify_table(&mut table, &mut faults, options, limits, &read, &memory).await;
         match verified {
             Ok(verified) => report.tables.push(verified),
             Err(error @ Error::Storage { .. }) => faults.add(None, FaultKind::Log, error.to_string()),
@@ -213,6 +227,7 @@ pub async fn verify(lake: &Lake, options: &VerifyOptions, limits: &Limits) -> Re
         report.more_faults += faults.more;
         report.faults.append(&mut faults.list);
     }
+    memory.end();
     match is_there {
         true => Ok(report),
         false => Err(Error::NotFound {
@@ -228,6 +243,7 @@ async fn verify_table(
     options: &VerifyOptions,
     limits: &Limits,
     read: &Arc<Mutex<Progress>>,
+    memory: &Memory,
 ) -> Result<VerifiedTable> {
     // Whatever is there longer than any version is needed by none.
     let left_behind = table.leavings(DateTime::UNIX_EPOCH, options.now).await?.files.len() as u64;
@@ -243,18 +259,28 @@ async fn verify_table(
     let keys = Arc::new(Mutex::new(KeyStore::new(limits.memory_bytes / 4)));
     let mut checks = futures::stream::iter(snapshot.files.iter().cloned().enumerate())
         .map(|(index, file)| {
+            // Its ids are compared with those of all others in any case.
+            let read_before = options.deep && memory.has(table.name, &file, Stage::Rows);
             let check = file::Check {
                 table: table.clone(),
                 index: u32::try_from(index).unwrap_or(u32::MAX),
-                deep: options.deep,
+                deep: options.deep && !read_before,
                 keys: Arc::clone(&keys),
                 limits: limits.clone(),
             };
-            async move { tokio::spawn(async move { check.file(&file).await }).await.map_err(Error::internal)? }
+            async move {
+                let checked = tokio::spawn(async move { (check.file(&file).await, file) });
+                let (found, file) = checked.await.map_err(Error::internal)?;
+                found.map(|found| (found, file, read_before))
+            }
         })
         .buffered(limits.threads.get());
     while let Some(found) = checks.next().await {
-        let found = found?;
+        let (found, file, read_before) = found?;
+        verified.read_before += u64::from(read_before);
+        if options.deep && !read_before && found.faults.is_empty() {
+            memory.note(table.name, &file, Stage::Rows);
+        }
         verified.rows += found.rows;
         verified.without_checksums += u64::from(!found.is_sealed);
         faults.take(found.faults);
@@ -274,7 +300,13 @@ async fn verify_table(
             let readable: Vec<DataFile> = snapshot.files.iter().filter(is_readable).cloned().collect();
             for file in &readable {
                 limits.check()?;
+                if memory.has(table.name, file, Stage::Leaves) {
+                    continue;
+                }
                 let wrong = leaves::compare(table, &snapshot, file, &options.engine, limits).await?;
+                if wrong.is_empty() {
+                    memory.note(table.name, file, Stage::Leaves);
+                }
                 faults.take(wrong);
             }
         }

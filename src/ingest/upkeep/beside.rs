@@ -25,7 +25,7 @@ use crate::lake::{DataFile, FileWriter, Lake, Output, Table, WrittenFile, layout
 use crate::schema::{self, CONTENT_HASH, EXPORTED_AT};
 
 /// Sightings that are held at once, some 70 MB. Of a table with more, the smallest files are merged first.
-const HELD_SIGHTINGS: u64 = 2 << 20;
+pub(super) const HELD_SIGHTINGS: u64 = 2 << 20;
 /// What the names of files of quarantine begin with.
 const QUARANTINED: &str = "quarantine";
 /// Rows of a batch.
@@ -165,7 +165,7 @@ pub(super) async fn latest_sightings(lake: &Lake, limits: &Limits) -> Result<Has
     latest_of(&table, &pick(&files, &held(&files)), limits).await
 }
 
-async fn latest_of(table: &Table, files: &[DataFile], limits: &Limits) -> Result<HashMap<i64, i64>> {
+pub(super) async fn latest_of(table: &Table, files: &[DataFile], limits: &Limits) -> Result<HashMap<i64, i64>> {
     let mut latest: HashMap<i64, i64> = HashMap::new();
     for file in files {
         let mut rows = read_rows(table.store(), file, schema::sightings_schema(), &[]).await?;
@@ -190,14 +190,14 @@ fn pairs(batch: &RecordBatch) -> Vec<(i64, i64)> {
 
 /// How sightings compare with stored rows.
 #[derive(Default)]
-struct Compared {
+pub(super) struct Compared {
     /// States whose rows were seen before.
-    news: HashSet<i64>,
+    pub(super) news: HashSet<i64>,
     /// States whose rows say as much themselves.
     told: HashSet<i64>,
 }
 
-async fn compared(
+pub(super) async fn compared(
     sessions: &Table,
     files: &[DataFile],
     latest: &HashMap<i64, i64>,

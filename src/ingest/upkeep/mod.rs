@@ -10,12 +10,15 @@
 
 mod beside;
 mod choice;
+mod kept;
 mod rearrange;
 pub(super) mod taken;
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+
+pub(crate) use kept::keep_sightings;
 
 use super::attempts::{Attempts, remove_files};
 use super::options::IngestOptions;

@@ -131,14 +131,8 @@ impl Walker {
 mod tests {
     use proptest::prelude::*;
 
+    use super::super::fuzz::taken;
     use super::*;
-
-    /// What a pass took: values, what goes to pools, and what is known of the paths.
-    fn taken(walker: &Walker, text: &str) -> String {
-        let values: Vec<_> = walker.values(text).collect();
-        let pooled: Vec<_> = walker.pooled(text).collect();
-        format!("{values:?} {pooled:?} {:?}", walker.tree(0, &[]))
-    }
 
     #[test]
     fn usual_documents_are_walked_quickly() {
