@@ -46,24 +46,7 @@ pub(super) const FORMATS: [InputFormat; 11] = [
 ];
 
 pub(super) fn options() -> ReadOptions {
-    ReadOptions {
-        format: None,
-        encoding: Encoding::Utf8,
-        time_zone: Tz::UTC,
-        header_map: Vec::new(),
-        keep_extra: false,
-        max_record_bytes: 1 << 20,
-        exported_at_us: None,
-        fallback_exported_at_us: EXPORTED_US,
-        dialect: None,
-        declared: Default::default(),
-        no_end_days: Vec::new(),
-        records: None,
-        sheet: None,
-        zone_is_declared: false,
-        strict: false,
-        profile: None,
-    }
+    ReadOptions { fallback_exported_at_us: EXPORTED_US, ..super::fuzz::options() }
 }
 
 pub(super) fn read_with(name: &str, bytes: &[u8], options: &ReadOptions) -> Result<Outcome> {

@@ -17,7 +17,8 @@ const REPLAYED: usize = 50;
 /// Records after which an input is left: a small one that unpacks to millions shows no more.
 const RECORDS: usize = 20_000;
 
-fn options() -> ReadOptions {
+/// What is read without anything declared.
+pub(super) fn options() -> ReadOptions {
     ReadOptions {
         format: None,
         encoding: Encoding::Utf8,

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use sessionlake::fuzz::{TARGETS, Target};
 
-use crate::support::{files_below, repository};
+use crate::support::{Draw, files_below, repository};
 
 /// Bytes that the corpus of a target has at most.
 const MOST_BYTES: u64 = 64 << 10;
@@ -73,44 +73,31 @@ const WORDS: &[&str] = &[
     "#",
 ];
 
-/// Numbers that a seed gives.
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        ((mixed ^ (mixed >> 31)) % end.max(1) as u64) as usize
-    }
-}
-
 /// Changes an input in some places: bits, words, pieces that go, come twice, or come from another input.
 fn mutated(number: u64, inputs: &[Vec<u8>]) -> Vec<u8> {
     let mut draw = Draw(number);
-    let mut bytes = inputs[draw.below(inputs.len())].clone();
-    for _ in 0..1 + draw.below(5) {
-        let at = draw.below(bytes.len() + 1);
-        let end = (at + 1 + draw.below(12)).min(bytes.len());
-        match draw.below(8) {
-            0 if at < bytes.len() => bytes[at] ^= 1 << draw.below(8),
-            1 if at < bytes.len() => bytes[at] = draw.below(256) as u8,
+    let mut bytes = inputs[draw.index(inputs.len())].clone();
+    for _ in 0..1 + draw.index(5) {
+        let at = draw.index(bytes.len() + 1);
+        let end = (at + 1 + draw.index(12)).min(bytes.len());
+        match draw.index(8) {
+            0 if at < bytes.len() => bytes[at] ^= 1 << draw.index(8),
+            1 if at < bytes.len() => bytes[at] = draw.index(256) as u8,
             2 => drop(bytes.drain(at..end.max(at))),
             3 => {
                 let piece = bytes[at..end.max(at)].to_vec();
-                drop(bytes.splice(at..at, piece.repeat(1 + draw.below(4))));
+                drop(bytes.splice(at..at, piece.repeat(1 + draw.index(4))));
             }
             4 => {
-                let other = &inputs[draw.below(inputs.len())];
-                let from = draw.below(other.len() + 1);
-                let to = (from + draw.below(60)).min(other.len());
+                let other = &inputs[draw.index(inputs.len())];
+                let from = draw.index(other.len() + 1);
+                let to = (from + draw.index(60)).min(other.len());
                 drop(bytes.splice(at..at, other[from..to].iter().copied()));
             }
-            5 if draw.below(10) == 0 => bytes.truncate(at),
+            5 if draw.index(10) == 0 => bytes.truncate(at),
             _ => {
-                let word = WORDS[draw.below(WORDS.len())];
-                let taken = if draw.below(2) == 0 { at..at } else { at..end.max(at) };
+                let word = WORDS[draw.index(WORDS.len())];
+                let taken = if draw.index(2) == 0 { at..at } else { at..end.max(at) };
                 drop(bytes.splice(taken, word.bytes()));
             }
         }

@@ -21,6 +21,7 @@ use sessionlake::lake::{Lake, layout};
 
 use crate::faults::{FaultStore, Plan};
 use crate::lakes::{NOW_US, State, export, files_in, lake_in, options, query, try_take};
+use crate::support::Draw;
 
 /// Exports of a sequence.
 const EXPORTS: u64 = 6;
@@ -28,19 +29,6 @@ const EXPORTS: u64 = 6;
 const SESSIONS: u64 = 7;
 /// Commands of a sequence.
 const STEPS: u32 = 10;
-
-/// Numbers that a seed gives: the generator of Steele, Lea and Flood, "Fast splittable pseudorandom number generators".
-struct Draw(u64);
-
-impl Draw {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        (mixed ^ (mixed >> 31)) % end
-    }
-}
 
 /// The sessions of a table: their states, and the hour of the export that each was stored from.
 type Table = BTreeMap<u32, (State, i64)>;

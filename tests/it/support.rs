@@ -161,3 +161,22 @@ fn show(from: &Path, to: &Path) {
         std::fs::copy(&file, target).unwrap();
     }
 }
+
+/// Numbers that a seed gives: the generator of Steele, Lea and Flood, "Fast splittable pseudorandom number generators".
+pub struct Draw(pub u64);
+
+impl Draw {
+    /// Draws a number below another.
+    pub fn below(&mut self, end: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut mixed = self.0;
+        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (mixed ^ (mixed >> 31)) % end
+    }
+
+    /// Draws a place among so many; 0 where there are none.
+    pub fn index(&mut self, count: usize) -> usize {
+        self.below(count.max(1) as u64) as usize
+    }
+}
