@@ -141,7 +141,7 @@ async fn run_within(shared: &Shared, settings: &Settings, args: Args, temporary:
         }
     }
     let given = script::share_out(&parsed, &given)?;
-    let started = Instant::now();
+    shared.spending.costs.enter("opening");
     let engine = if args.from.is_empty() {
         settings.open(args.at.at(settings.engine.time_zone)?).await?
     } else {
@@ -151,7 +151,6 @@ async fn run_within(shared: &Shared, settings: &Settings, args: Args, temporary:
         engine.attach(&lake, sessionlake::engine::At::Newest).await?;
         engine
     };
-    shared.spending.add("opening", started);
     let mut printer = Printer::new(&args.output, shared, settings)?;
     let workers = Workers::start(settings.engine.threads)?;
     let clock = clock(settings);
@@ -232,7 +231,8 @@ impl Run<'_> {
             return Err(refused(script, statement, &what));
         }
         let located = |error| located(error, script, statement);
-        let (spending, mut started) = (&self.shared.spending, Instant::now());
+        let costs = &self.shared.spending.costs;
+        costs.enter("planning");
         let plan = self.engine.plan(statement.parsed.clone(), &values).await.map_err(located)?;
         // SET may have changed it.
         printer.set_time_zone(self.engine.time_zone());
@@ -243,8 +243,7 @@ impl Run<'_> {
         let mut rows = 0;
         while let Some(part) = answer.next().await.map_err(located)? {
             if matches!(part, Answer::Columns(_)) {
-                spending.add("planning", started);
-                started = Instant::now();
+                costs.enter("running");
             }
             let batch = match part {
                 // A statement without columns, such as CREATE VIEW, has no result to print.
@@ -270,7 +269,6 @@ impl Run<'_> {
         if let Some(writer) = writer {
             printer.end(writer)?;
         }
-        spending.add("running", started);
         Ok(())
     }
 }

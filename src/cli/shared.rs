@@ -126,7 +126,7 @@ pub struct Settings {
     /// The output format that a configuration file names.
     pub format: Option<String>,
     /// What the lake is counted in, if asked.
-    costs: Option<Arc<Costs>>,
+    costs: Arc<Costs>,
     /// Where what is read of a lake in an object store is kept, and how much.
     cache: Option<(PathBuf, u64)>,
 }
@@ -190,7 +190,7 @@ impl Shared {
             zone_is_declared: self.profile_zone.is_some()
                 || self.given.iter().any(|word| word.split('=').next() == Some("--time-zone")),
             format: config.format,
-            costs: self.stats.then(|| Arc::clone(&self.spending.costs)),
+            costs: Arc::clone(&self.spending.costs),
             cache: self.cache_dir.clone().or(config.cache_dir).map(|folder| (folder, cache_limit)),
         })
     }
@@ -289,6 +289,7 @@ impl Settings {
     /// # Errors
     /// A URL that names no place of a lake; a cache that cannot be opened.
     pub fn lake(&self) -> Result<Lake> {
+        self.costs.enter("opening");
         Ok(self.place(&self.lake)?.telling(|sentence| super::exit::note(&format!("warning: {sentence}"))))
     }
 
@@ -297,10 +298,7 @@ impl Settings {
     /// # Errors
     /// As [`Settings::lake`].
     pub fn place(&self, name: &str) -> Result<Lake> {
-        let mut lake = Lake::at(name)?;
-        if let Some(costs) = &self.costs {
-            lake = lake.counting(costs);
-        }
+        let mut lake = Lake::at(name)?.counting(&self.costs);
         if let Some((folder, limit)) = self.cache.as_ref().filter(|_| lake.is_remote()) {
             lake = lake.caching(&Arc::new(Cache::open(folder.clone(), *limit)?));
         }

@@ -1,6 +1,6 @@
 //! What a command costs, as `--stats` says it: requests, bytes, files, rows, and time by phase.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use sessionlake::lake::Costs;
@@ -13,26 +13,16 @@ pub struct Spending {
     /// What the lake counts in.
     pub costs: Arc<Costs>,
     started: Instant,
-    /// Time by phase, in the order in which they began.
-    phases: Mutex<Vec<(&'static str, Duration)>>,
 }
 
 impl Default for Spending {
     fn default() -> Self {
-        Self { costs: Arc::default(), started: Instant::now(), phases: Mutex::default() }
+        let started = Instant::now();
+        Self { costs: Arc::new(Costs::timed(Arc::new(move || started.elapsed()))), started }
     }
 }
 
 impl Spending {
-    /// Adds the time since an instant to a phase.
-    pub fn add(&self, phase: &'static str, since: Instant) {
-        let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
-        match phases.iter_mut().find(|(name, _)| *name == phase) {
-            Some((_, time)) => *time += since.elapsed(),
-            None => phases.push((phase, since.elapsed())),
-        }
-    }
-
     /// Says it all on stderr, bytes as `size` writes them.
     pub fn tell(&self, size: fn(u64) -> String) {
         let spent = self.costs.spent();
@@ -56,7 +46,7 @@ impl Spending {
             spent.rows_scanned,
             size(spent.bytes_spilled)
         ));
-        let phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        let phases = self.costs.phases();
         let phases: Vec<String> = phases.iter().map(|(name, time)| format!(", {name} {} s", seconds(*time))).collect();
         exit::note(&format!("stats: time {} s{}", seconds(self.started.elapsed()), phases.concat()));
     }

@@ -53,6 +53,7 @@ pub struct RestoreReport {
 /// No lake there; a version that the log does not have, or of which files are gone; one before an erasure, unless told; storage errors; another
 /// writer that is always faster.
 pub async fn restore(lake: &Lake, options: RestoreOptions, limits: &Limits) -> Result<RestoreReport> {
+    lake.enter("opening");
     let Some(mut table) = lake.open(layout::SESSIONS).await? else {
         return Err(Error::NotFound { message: format!("there is no lake at {:?}", lake.name), hint: None });
     };
@@ -68,6 +69,7 @@ pub async fn restore(lake: &Lake, options: RestoreOptions, limits: &Limits) -> R
     earlier.travel_to_version(to).await?;
     let since = earlier.committed_at().await?.unwrap_or(DateTime::UNIX_EPOCH);
     let modified_ms = options.now.timestamp_millis();
+    lake.enter("restoring");
     let mut attempts = Attempts::new(limits);
     loop {
         attempts.begin()?;

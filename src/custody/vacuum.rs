@@ -64,10 +64,12 @@ pub async fn vacuum(lake: &Lake, options: VacuumOptions, limits: &Limits) -> Res
     let mut report = VacuumReport { removed: options.removes, kept_since, tables: Vec::new(), files: 0, bytes: 0 };
     let mut failed = None;
     for name in TABLES {
+        lake.enter("listing");
         let Some(mut table) = lake.open(name).await? else { continue };
         let leavings = match options.removes {
             true => {
                 let mut leavings = decided(&mut table, kept_since, &options, limits).await?;
+                lake.enter("removing");
                 let (removed, error) = table.remove_leavings(&leavings.files).await;
                 leavings.files = removed;
                 failed = failed.or(error);

@@ -15,7 +15,7 @@ use super::scan::LakeTable;
 use super::stores::register_store;
 use super::system::{System, SystemTable};
 use crate::error::{Error, Result};
-use crate::lake::{DataFile, Lake, Snapshot, Table, Version, layout};
+use crate::lake::{DataFile, Lake, Snapshot, Spent, Table, Version, layout};
 use crate::schema;
 
 /// Which version of a lake a session sees.
@@ -81,7 +81,19 @@ impl LakeView {
     /// # Errors
     /// As there, and a name that is none of a lake.
     pub async fn open_uri(uri: &str, at: At, quarantine: Option<Version>) -> Result<Self> {
-        Self::open(&Lake::at(uri)?, at, quarantine).await
+        Self::open(&Lake::at(uri)?.counting(&Arc::default()), at, quarantine).await
+    }
+
+    /// What the lake was asked for up to now, if that is counted.
+    pub fn spent(&self) -> Option<Spent> {
+        self.sessions.costs().map(|costs| costs.spent())
+    }
+
+    /// Begins a phase of the command, where its time is counted.
+    pub fn enter(&self, phase: &'static str) {
+        if let Some(costs) = self.sessions.costs() {
+            costs.enter(phase);
+        }
     }
 
     /// The version of the lake.

@@ -40,6 +40,7 @@ mod system;
 mod unspilled;
 mod window;
 
+pub use crate::lake::Spent;
 pub use catalog::{At, LakeView, TABLES, TableNote};
 pub use config::{Engine, EngineOptions, Execution, default_memory_limit};
 pub(crate) use json_paths::element_keys;

@@ -43,6 +43,7 @@ pub async fn ingest(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) 
 }
 
 async fn ingest_all(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) -> Result<Ledger> {
+    lake.enter("opening");
     let inputs = &opened_tables(inputs).await[..];
     // A lake that cannot be made is better known before gigabytes are read; but a run that may yet stop makes none.
     let opened = match options.all_or_nothing {
@@ -53,6 +54,7 @@ async fn ingest_all(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) 
         table.require_writable()?;
     }
     let known = known_files(lake, opened.as_ref(), inputs, &options).await?;
+    lake.enter("reading");
     let (read_inputs, skipped, read_options) = (inputs.to_vec(), known.clone(), options.clone());
     let staged = blocking(move || {
         let options = read_options;
@@ -243,6 +245,7 @@ impl Run {
             }
             let transactions: BTreeSet<String> =
                 names.iter().zip(&files).filter(|(_, file)| file.is_taken()).map(|(name, _)| name.clone()).collect();
+            lake.enter("comparing");
             let snapshot = table.snapshot()?;
             let mut decision = decide(lake, table, &snapshot, &self.staged, self.options.with_erased, limits).await?;
             let profile = self.options.read.profile.clone();
@@ -266,6 +269,7 @@ impl Run {
             let sightings = Arc::new(sightings);
             let sighted = sightings::record(lake, &sightings, modified_ms, limits).await?;
             beside.sightings = sighted.or(beside.sightings);
+            lake.enter("writing");
             let temporary = tempfile::tempdir().map_err(|e| Error::storage("temporary folder", e))?;
             let output = Output::of(table, temporary.path().to_owned());
             let added = rewrite::write(table, &snapshot, decision, &self.staged, &self.options, output.clone()).await?;
@@ -292,6 +296,7 @@ impl Run {
         if !self.options.upkeep {
             return ledger;
         }
+        lake.enter("merging");
         let merged = async {
             if ledger.total.quarantined > 0 {
                 beside.quarantine = lake.open(layout::QUARANTINE).await?;

@@ -1,9 +1,11 @@
-//! Counts what a command costs: requests to the store, bytes, files that are read and left out, rows, and bytes that are spilled.
+//! Counts what a command costs: requests to the store, bytes, files that are read and left out, rows, bytes that are spilled, and the time
+//! of its phases.
 
 use std::fmt;
 use std::ops::Range;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -14,7 +16,7 @@ use object_store::{
     CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
     PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
 };
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Names in one answer to a listing; with more a store is asked again.
 const NAMES_A_LISTING: u64 = 1_000;
@@ -34,10 +36,43 @@ pub struct Costs {
     left_out_by_blooms: AtomicU64,
     rows: AtomicU64,
     spilled: AtomicU64,
+    phases: Mutex<Phases>,
+}
+
+/// Tells how long ago a command began. It is of who counts: the library reads no clock.
+pub type Clock = Arc<dyn Fn() -> Duration + Send + Sync>;
+
+/// The time of a command, cut where one phase ends and the next begins.
+#[derive(Default)]
+struct Phases {
+    clock: Option<Clock>,
+    /// The phase that the command is in, and when that began.
+    current: Option<(&'static str, Duration)>,
+    /// The time of each in which the command was, in the order in which they began first.
+    spent: Vec<(&'static str, Duration)>,
+}
+
+impl fmt::Debug for Phases {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(&self.spent).finish()
+    }
+}
+
+impl Phases {
+    /// Counts the time up to now for the phase that the command is in.
+    fn count(&mut self) {
+        let Some(now) = self.clock.as_ref().map(|clock| clock()) else { return };
+        let Some((current, began)) = &mut self.current else { return };
+        let time = now.saturating_sub(std::mem::replace(began, now));
+        match self.spent.iter_mut().find(|(name, _)| name == current) {
+            Some((_, spent)) => *spent += time,
+            None => self.spent.push((current, time)),
+        }
+    }
 }
 
 /// What a command has cost up to an instant. Of a folder on this machine a request is a call.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Spent {
     /// Files and parts of files that were read.
     pub gets: u64,
@@ -70,9 +105,48 @@ impl Spent {
     pub fn requests(&self) -> u64 {
         self.gets + self.heads + self.puts + self.lists + self.deletes
     }
+
+    /// Returns what was spent since an earlier instant.
+    #[must_use]
+    pub fn since(&self, earlier: &Self) -> Self {
+        Self {
+            gets: self.gets - earlier.gets,
+            heads: self.heads - earlier.heads,
+            puts: self.puts - earlier.puts,
+            lists: self.lists - earlier.lists,
+            deletes: self.deletes - earlier.deletes,
+            bytes_fetched: self.bytes_fetched - earlier.bytes_fetched,
+            bytes_sent: self.bytes_sent - earlier.bytes_sent,
+            files: self.files - earlier.files,
+            files_left_out_by_log: self.files_left_out_by_log - earlier.files_left_out_by_log,
+            files_left_out_by_blooms: self.files_left_out_by_blooms - earlier.files_left_out_by_blooms,
+            rows_scanned: self.rows_scanned - earlier.rows_scanned,
+            bytes_spilled: self.bytes_spilled - earlier.bytes_spilled,
+        }
+    }
 }
 
 impl Costs {
+    /// Counts the time of phases too, by a clock.
+    pub fn timed(clock: Clock) -> Self {
+        Self { phases: Mutex::new(Phases { clock: Some(clock), ..Phases::default() }), ..Self::default() }
+    }
+
+    /// Begins a phase, and ends the one before.
+    pub fn enter(&self, phase: &'static str) {
+        let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        phases.count();
+        let now = phases.clock.as_ref().map_or(Duration::ZERO, |clock| clock());
+        phases.current = Some((phase, now));
+    }
+
+    /// Returns the time of each phase up to now, in the order in which they began first.
+    pub fn phases(&self) -> Vec<(&'static str, Duration)> {
+        let mut phases = self.phases.lock().unwrap_or_else(PoisonError::into_inner);
+        phases.count();
+        phases.spent.clone()
+    }
+
     /// Returns the counts so far.
     pub fn spent(&self) -> Spent {
         let load = |count: &AtomicU64| count.load(Ordering::Relaxed);

@@ -78,6 +78,13 @@ impl Lake {
         self
     }
 
+    /// Begins a phase of the command, where its time is counted.
+    pub fn enter(&self, phase: &'static str) {
+        if let Some(costs) = &self.costs {
+            costs.enter(phase);
+        }
+    }
+
     /// Keeps what is read of a lake in an object store; one on this machine needs no cache.
     #[must_use]
     pub fn caching(mut self, cache: &Arc<Cache>) -> Self {

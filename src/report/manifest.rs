@@ -3,6 +3,7 @@
 //! It holds all that is needed to make the run again: the SQL itself, the lake's version, the clock, the parameters. Seconds and
 //! memory are here only, so that the outputs of two runs of the same are the same bytes.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::path::Path;
@@ -16,6 +17,7 @@ use super::job::Privacy;
 use super::spec::Definition;
 use super::veil::Masked;
 use super::window::Window;
+use crate::engine::Spent;
 use crate::error::{Error, Result, io_error};
 
 /// The file in the folder of a run.
@@ -59,6 +61,12 @@ pub struct Manifest {
     pub html_rows: usize,
     /// Seconds that the run took.
     pub seconds: f64,
+    /// Seconds of planning, of running the reports and of writing the page, by these names; empty in runs of earlier versions.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty", default)]
+    pub phases: BTreeMap<String, f64>,
+    /// What the run asked of the lake, that of its planning included, as `--stats` counts it.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub spent: Option<Spent>,
     /// The page over all reports.
     #[serde(skip_serializing_if = "Option::is_none", default)]
     pub page: Option<Output>,
@@ -317,6 +325,8 @@ mod tests {
             redaction_rules: Vec::new(),
             html_rows: 10,
             seconds: 0.25,
+            phases: BTreeMap::new(),
+            spent: None,
             page: None,
             reports: vec![ReportRecord {
                 definition: Definition { id: "a".to_owned(), ..Definition::default() },

@@ -25,7 +25,7 @@ use super::request::{OnFailure, Request};
 use super::spec::Report;
 use super::veil::Veil;
 use super::window::{self, Window};
-use crate::engine::EngineOptions;
+use crate::engine::{EngineOptions, Spent};
 use crate::error::{Error, Result, io_error};
 use crate::script;
 use crate::zones;
@@ -112,6 +112,10 @@ pub(super) struct PlannedRun {
     request: Request,
     parallel: NonZeroUsize,
     reports: Vec<Planned>,
+    /// What the lake was asked for before.
+    before: Spent,
+    /// Seconds that planning took.
+    planning: f64,
 }
 
 /// Plans every report; `carried` holds those that are taken over, by their place.
@@ -125,6 +129,9 @@ pub(super) async fn plan(mut request: Request, mut carried: BTreeMap<usize, Carr
         request.title = veil.text(&request.title);
         request.description = request.description.map(|text| veil.text(&text));
     }
+    let before = request.view.spent().unwrap_or_default();
+    let begun = (request.stopwatch)();
+    request.view.enter("planning");
     let limit = request.engine.memory_limit_bytes;
     let count = NonZeroUsize::new(request.reports.len()).unwrap_or(NonZeroUsize::MIN);
     let mut parallel = request.engine.threads.min(count);
@@ -170,7 +177,9 @@ pub(super) async fn plan(mut request: Request, mut carried: BTreeMap<usize, Carr
         }
     }
     if errors.is_empty() {
-        return Ok(PlannedRun { request, parallel, reports: reports.into_iter().flatten().collect() });
+        let planning = (request.stopwatch)() - begun;
+        let reports = reports.into_iter().flatten().collect();
+        return Ok(PlannedRun { request, parallel, reports, before, planning });
     }
     errors.sort_by_key(|(place, _)| *place);
     Err(errors.into_iter().map(|(_, error)| error).collect())
@@ -229,7 +238,9 @@ impl PlannedRun {
     /// # Errors
     /// The first error, unless the run keeps going.
     pub(super) async fn execute(self, folder: &Path, progress: Progress<'_>) -> Result<(Manifest, Option<Error>)> {
-        let Self { request, parallel, reports: planned } = self;
+        let Self { request, parallel, reports: planned, before, planning } = self;
+        let begun = (request.stopwatch)();
+        request.view.enter("running");
         let pages = folder.join(PAGE_FOLDER);
         fs::create_dir(&pages).map_err(io_error(&pages))?;
         let mut manifest = empty_manifest(&request, request.view.quarantine_version().await?);
@@ -288,11 +299,16 @@ impl PlannedRun {
             progress(&Event::Finished { record: &done.record, ended: count, total });
             set(&mut ended, place, done);
         }
+        let ran = (request.stopwatch)();
+        request.view.enter("page");
         let ended: Vec<Ended> = ended.into_iter().flatten().collect();
         manifest.reports = ended.iter().map(|done| done.record.clone()).collect();
         let sections: Vec<_> = ended.iter().map(|done| (&done.report, done.shown.as_ref())).collect();
         manifest.page = Some(page::write(folder, &manifest, &sections, request.engine.time_zone)?);
         manifest.seconds = (request.stopwatch)();
+        let phases = [("planning", planning), ("running", ran - begun), ("page", manifest.seconds - ran)];
+        manifest.phases = phases.into_iter().map(|(phase, seconds)| (phase.to_owned(), seconds)).collect();
+        manifest.spent = request.view.spent().map(|spent| spent.since(&before));
         manifest.write(folder)?;
         Ok((manifest, failure))
     }
@@ -324,6 +340,8 @@ fn empty_manifest(request: &Request, quarantine_version: Option<u64>) -> Manifes
         redaction_rules: rules,
         html_rows: request.html_rows,
         seconds: 0.0,
+        phases: BTreeMap::new(),
+        spent: None,
         page: None,
         reports: Vec::new(),
     }

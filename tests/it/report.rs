@@ -102,6 +102,11 @@ fn a_folder_of_sql_becomes_a_folder_of_reports() {
     assert_eq!(manifest["lake"]["uri"], desk.path("lake").canonicalize().unwrap().to_str().unwrap());
     assert_eq!((&manifest["lake"]["version"], &manifest["as_of"]), (&Value::from(1), &Value::from(EXPORTED)));
     assert_eq!(manifest["reports"][0]["outputs"].as_array().unwrap().len(), 5);
+    let phases: Vec<&String> = manifest["phases"].as_object().unwrap().keys().collect();
+    assert_eq!(phases, ["page", "planning", "running"]);
+    let spent = |what: &str| manifest["spent"][what].as_u64().unwrap();
+    assert!(spent("gets") > 0 && spent("bytes_fetched") > 0 && spent("files") > 0 && spent("rows_scanned") > 0);
+    assert_eq!((spent("puts"), spent("bytes_spilled")), (0, 0));
     let listed = report(&desk, &["list", "deep", "--csv"]).fine();
     assert!(
         listed.lines().nth(1).unwrap().starts_with("deep/out,jobs,,2026-11-21T00:00:00+00:00,1,2,0,0,"),

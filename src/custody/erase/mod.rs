@@ -88,6 +88,7 @@ struct Chosen {
 /// # Errors
 /// No lake there; a condition that is no SQL; storage errors; another writer that is always faster; a run stopped from outside.
 pub async fn erase(lake: &Lake, options: &EraseOptions, limits: &Limits) -> Result<EraseReceipt> {
+    lake.enter("opening");
     let Some(mut table) = lake.open(layout::SESSIONS).await? else {
         return Err(Error::NotFound { message: format!("there is no lake at {:?}", lake.name), hint: None });
     };
@@ -102,6 +103,7 @@ pub async fn erase(lake: &Lake, options: &EraseOptions, limits: &Limits) -> Resu
     loop {
         attempts.begin()?;
         table.require_writable()?;
+        lake.enter("finding");
         let chosen = Arc::new(select::choose(lake, &table, options).await?);
         let held = rows_of(&table, &chosen, limits).await?;
         receipt.sessions = held.values().map(|(_, rows)| rows.len() as u64).sum();
@@ -134,6 +136,7 @@ pub async fn erase(lake: &Lake, options: &EraseOptions, limits: &Limits) -> Resu
         let temporary = tempfile::tempdir().map_err(|e| Error::storage("temporary folder", e))?;
         let output = Output::of(&table, temporary.path().to_owned());
         let rewritten = held.into_values().collect();
+        lake.enter("writing");
         let added = without_rows(&table, rewritten, limits, options.leaf_budget, output.clone()).await?;
         let commit = Commit {
             added,

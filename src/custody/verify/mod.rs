@@ -188,6 +188,7 @@ pub async fn verify(lake: &Lake, options: &VerifyOptions, limits: &Limits) -> Re
         repaired: Vec::new(),
         versions: BTreeMap::new(),
     };
+    lake.enter("verifying");
     let mut is_there = false;
     let memory = options.memory.as_ref().filter(|_| options.deep);
     let memory = memory.map_or_else(Memory::default, |path| Memory::open(path, options.now));
@@ -217,6 +218,7 @@ pub async fn verify(lake: &Lake, options: &VerifyOptions, limits: &Limits) -> Re
             Err(error) => return Err(error),
         }
         if options.repair && faults.list.iter().any(|fault| fault.repairable) {
+            lake.enter("repairing");
             let version = repair::repair(&mut table, &faults.list, options, limits).await?;
             report.versions.insert(name.to_owned(), version);
             let (repaired, left): (Vec<Fault>, Vec<Fault>) =

@@ -119,9 +119,11 @@ pub async fn planned(lake: &Lake) -> Result<Vec<Upkeep>> {
 /// A lake that is not there; storage errors, temporary space that runs out, another writer that is always faster, or a run stopped from
 /// outside.
 pub async fn optimize(lake: &Lake, options: &UpkeepOptions) -> Result<Vec<Upkeep>> {
+    lake.enter("opening");
     opened(lake).await?;
     let mut table = lake.open_or_create(layout::SESSIONS).await?;
     table.require_writable()?;
+    lake.enter("rewriting");
     let mut upkeep = Upkeep::of(&table, &table.snapshot()?.files);
     let mut attempts = Attempts::new(&options.limits);
     let told = Told::new(&options.limits);

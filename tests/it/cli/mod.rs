@@ -21,6 +21,7 @@ mod returning;
 mod settings;
 mod shell;
 mod signals;
+mod stats;
 mod strict;
 mod verify;
 mod zones;
