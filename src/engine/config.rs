@@ -19,7 +19,7 @@ use datafusion::sql::parser::Statement;
 use super::explain;
 use super::in_order::InOrder;
 use super::memory::PeakPool;
-use super::operators::OwnOperators;
+use super::operators::{OwnOperators, spill_apart};
 use super::rules::{
     AbsentRows, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows,
     Membership, MixedTypes, Operators, Scalars, ZonedCasts, ZonedTypes, with_postgres_syntax, with_read_intervals,
@@ -38,7 +38,7 @@ const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).unwrap();
 /// Memory that a partition of a plan has at least: with less, more threads only take from each other.
 const PARTITION_BYTES: usize = 32 << 20;
 
-/// Memory of a partition from which on rows between partitions stay in memory.
+/// Memory of a partition from which on rows on their way between partitions hardly ever go to disk.
 const ROOMY_PARTITION_BYTES: usize = 512 << 20;
 
 /// The part of a partition's memory that a sort keeps for merging, as a divisor.
@@ -131,7 +131,9 @@ impl Engine {
         let settings = config.options_mut();
         let share = options.memory_limit_bytes / partitions / SORT_SHARE;
         settings.execution.sort_spill_reservation_bytes = settings.execution.sort_spill_reservation_bytes.min(share);
-        let spills_exchanges = options.memory_limit_bytes / partitions < ROOMY_PARTITION_BYTES;
+        if options.memory_limit_bytes / partitions >= ROOMY_PARTITION_BYTES {
+            spill_apart(settings);
+        }
         let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_limit_bytes), NAMED_CONSUMERS);
         let pool = Arc::new(PeakPool::new(Arc::new(pool)));
         let runtime = RuntimeEnvBuilder::new()
@@ -142,7 +144,7 @@ impl Engine {
             .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
-            .with_physical_optimizer_rule(Arc::new(OwnOperators { spills_exchanges }));
+            .with_physical_optimizer_rule(Arc::new(OwnOperators));
         if execution == Execution::InOrder {
             builder = builder.with_physical_optimizer_rule(Arc::new(InOrder));
         }

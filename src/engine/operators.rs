@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use datafusion::common::Result;
-use datafusion::common::config::ConfigOptions;
+use datafusion::common::config::{ConfigNonZeroUsize, ConfigOptions};
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -23,10 +23,7 @@ use crate::functions::stands_in;
 
 /// The rule; to run after all of DataFusion's own rules.
 #[derive(Debug)]
-pub(super) struct OwnOperators {
-    /// Whether memory is so little that rows on their way between partitions may have to go to disk.
-    pub(super) spills_exchanges: bool,
-}
+pub(super) struct OwnOperators;
 
 impl PhysicalOptimizerRule for OwnOperators {
     fn optimize(&self, plan: Node, config: &ConfigOptions) -> Result<Node> {
@@ -41,7 +38,7 @@ impl PhysicalOptimizerRule for OwnOperators {
             let whole_window = || WholeWindowExec::in_place_of(node).map(boxed);
             let bounded_window = || BoundedWindowExec::in_place_of(node).map(boxed);
             let small = || gathered(node);
-            let exchange = || if self.spills_exchanges { fed_by_one(node) } else { Ok(None) };
+            let exchange = || if spills_apart(config) { Ok(None) } else { fed_by_one(node) };
             let all: [&dyn Fn() -> Result<Option<Node>>; 10] = [
                 &window,
                 &sort,
@@ -78,8 +75,25 @@ pub(super) fn put(plan: Node, in_place_of: impl Fn(&Node) -> Result<Option<Node>
     replaced.data()
 }
 
-/// Returns an exchange by hash whose rows come from one task. Several that spill into the same partition of DataFusion 55.2 may all end
-/// waiting for each other (apache/datafusion #24883); what comes before them still runs on all threads.
+/// Says whether each batch that an exchange spills has a file of its own ([`spill_apart`]).
+fn spills_apart(config: &ConfigOptions) -> bool {
+    config.execution.max_spill_file_size_bytes.get() == 1
+}
+
+/// Gives each batch that an exchange spills a file of its own.
+///
+/// Tasks that spill into the same partition of DataFusion 55.2 have a file each, of which its reader reads the oldest to the end; once all that was written to
+/// it is read, the reader waits for more while the batch that it needs is in another, and all may end waiting for each other (apache/datafusion
+/// #24883). A file with one batch has its end as soon as it can be read. Each of them is open until it is read, though, so that this is for
+/// exchanges that hardly ever spill.
+pub(super) fn spill_apart(config: &mut ConfigOptions) {
+    if let Ok(one) = ConfigNonZeroUsize::try_new(1) {
+        config.execution.max_spill_file_size_bytes = one;
+    }
+}
+
+/// Returns an exchange by hash whose rows come from one task, so that there is one file at a time ([`spill_apart`] says why); what comes before it
+/// still runs on all threads.
 fn fed_by_one(node: &Node) -> Result<Option<Node>> {
     let Some(exchange) = node.downcast_ref::<RepartitionExec>() else { return Ok(None) };
     let inputs = exchange.input().output_partitioning().partition_count();

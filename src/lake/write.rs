@@ -534,7 +534,7 @@ fn looks_of_columns(schema: &Schema, sample: &[RecordBatch], shredder: Option<&F
     let mut looks = layout::Looks::default();
     for (field, (count, hashes)) in schema.fields().iter().zip(values) {
         // Truth values are not hashed.
-        let distinct = if *field.data_type() == DataType::Boolean { 2 } else { count_distinct(hashes.into_iter()) };
+        let distinct = if *field.data_type() == DataType::Boolean { 2 } else { count_distinct(hashes) };
         if distinct * 4 > count * 3 {
             looks.varied.insert(field.name().clone());
         } else if distinct > 0

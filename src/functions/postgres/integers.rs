@@ -270,18 +270,11 @@ impl<N: Overflowing> Sides<'_, N> {
     /// Computes each value, and gathers the bits that tell of overflows.
     #[inline(always)]
     fn each(&self, compute: impl Fn(N, N) -> (N, N)) -> (Vec<N>, N) {
-        let mut all = N::default();
-        let mut each = |a: N, b: N| {
-            let (value, over) = compute(a, b);
-            all = all.or(over);
-            value
-        };
-        let values = match self {
-            Self::Arrays(left, right) => left.iter().zip(*right).map(|(a, b)| each(*a, *b)).collect(),
-            Self::ArrayAndScalar(left, right) => left.iter().map(|a| each(*a, *right)).collect(),
-            Self::ScalarAndArray(left, right) => right.iter().map(|b| each(*left, *b)).collect(),
-        };
-        (values, all)
+        match self {
+            Self::Arrays(left, right) => gathered(left.iter().zip(*right).map(|(a, b)| compute(*a, *b))),
+            Self::ArrayAndScalar(left, right) => gathered(left.iter().map(|a| compute(*a, *right))),
+            Self::ScalarAndArray(left, right) => gathered(right.iter().map(|b| compute(*left, *b))),
+        }
     }
 
     /// Says whether a product overflows: not if the bits of the largest values fit, and else as each says.
@@ -301,6 +294,19 @@ impl<N: Overflowing> Sides<'_, N> {
             Self::ScalarAndArray(left, right) => right.iter().fold(false, |any, b| any | left.overflows(*b)),
         }
     }
+}
+
+/// Collects what is computed, and the bits of all that come with it. The bits are in a variable of the loop itself: in a closure that is given to `collect`
+/// they would be written to memory for each value, and no values be computed side by side.
+#[inline(always)]
+fn gathered<N: Overflowing>(computed: impl ExactSizeIterator<Item = (N, N)>) -> (Vec<N>, N) {
+    let mut values = vec![N::default(); computed.len()];
+    let mut all = N::default();
+    for (slot, (value, over)) in values.iter_mut().zip(computed) {
+        *slot = value;
+        all = all.or(over);
+    }
+    (values, all)
 }
 
 /// One of the functions.
