@@ -155,6 +155,9 @@ def main():
         if time.monotonic() > args.until:
             break
     shutil.rmtree(at_once.folder, ignore_errors=True)
+    # What a run that was stopped had made for the next hour.
+    for path in sorted((work / "exports").iterdir())[len(costs):]:
+        path.unlink()
     _, load = at_once.run("--quiet", "ingest", "--no-upkeep" if "--no-upkeep" in hourly.run("ingest", "--help")[0] else "--format=text",
                           work / "exports")
     report = []
