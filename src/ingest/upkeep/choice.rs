@@ -146,10 +146,9 @@ pub(super) fn units(shapes: &[Shape]) -> Vec<Vec<usize>> {
 /// two days stay as they are, and are not counted.
 ///
 /// The smallest are merged. How many is told by the sizes: of files that stand by size, the one at place `i` has at most `C(d, i)` times what an ingest
-/// brings, where each row of it was written `d - i` times or so. So it grows by one in `d` as long as the next one is further than that, and the
-/// first place where it does is where the merge ends. With `n` places, `C(d + n, n)` ingests are `n` files, and no row was written more than `d`
-/// times; no other order of merges does better. With 12 places a file has 90,000 sessions of hourly exports of 100 when its rows were written some
-/// three times; with ten files of a size merged to one, three times as well, but with thirty places.
+/// brings. It grows by one in `d` as long as the next one is further than that, and the first place where it does is where the merge ends. So with
+/// `n` places fewer than `C(d + n, n)` ingests are `n` files of which a row was written some `d` times: the fewest there are. A year of hourly exports of
+/// 100 sessions writes each row five times with twelve places.
 pub(super) fn crowded(shapes: &[Shape], most: usize, max_rows: u64) -> Vec<usize> {
     let newest = shapes.iter().filter_map(|shape| shape.range).map(|range| range.1).max().unwrap_or(i64::MIN);
     let last = |file: &Shape| file.range.map_or(i64::MIN, |range| range.1);

@@ -28,7 +28,7 @@ use crate::lake::ledger::Upkeep;
 use crate::lake::{Commit, DataFile, Lake, Output, Table, Version, WrittenFile, layout, properties};
 
 /// Small files that stay beside those of the last day until an ingest merges some, where the lake does not say otherwise: with 12, every row of hourly
-/// exports is written three or four times before its file is large, and a year of them is some forty files, more than half of them of the last day.
+/// exports is written some five times until its file is large, and a year of them is some forty files, more than half of them of the last day.
 const SMALL_FILES: usize = 12;
 /// Rows that one ingest merges at most, where the lake does not say otherwise: two or three seconds of work.
 const MAX_ROWS: u64 = layout::FILE_ROWS as u64;
