@@ -62,20 +62,25 @@ def instant(text):
 
 
 def exports(args, folder):
-    """Writes an export an hour, and yields each with its time."""
+    """Writes an export an hour, and yields each; those that are there are yielded as they are."""
     days = -(-args.hours // 24)
     first = datetime(2025, 1, 1, tzinfo=timezone.utc)
-    made = folder / "history"
-    subprocess.run(
-        [args.sessionlake, "generate", "--sessions", str(args.hours * args.sessions), "--seed", "7", "--odd", "0", "--format", "ndjson",
-         "--first-day", first.date().isoformat(), "--days", str(days), "--out", str(made)],
-        check=True, capture_output=True)
-    rows = [json.loads(line) for file in sorted(made.iterdir()) for line in file.read_text().splitlines()]
-    shutil.rmtree(made)
-    key = {name.lower().replace(" ", "").replace("_", ""): name for name in rows[0]}
-    started, ended, category = key["startedat"], key["endedat"], key["variablescategory"]
-    rows.sort(key=lambda row: row[started])
-    begun = [(instant(row[started]), instant(row[ended]), row) for row in rows]
+    made = folder.parent / "history"
+    if not made.exists():
+        subprocess.run(
+            [args.sessionlake, "generate", "--sessions", str(args.hours * args.sessions), "--seed", "7", "--odd", "0", "--format", "ndjson",
+             "--first-day", first.date().isoformat(), "--days", str(days), "--out", str(made)],
+            check=True, capture_output=True)
+    begun, key = [], {}
+    for file in sorted(made.iterdir()):
+        with file.open() as lines:
+            for line in lines:
+                row = json.loads(line)
+                key = key or {name.lower().replace(" ", "").replace("_", ""): name for name in row}
+                # The text of a year takes a gigabyte, and as objects many.
+                begun.append((instant(row[key["startedat"]]), instant(row[key["endedat"]]), line.strip()))
+    begun.sort(key=lambda entry: entry[0])
+    ended, category = key["endedat"], key["variablescategory"]
     chance = random.Random(11)
     running, recent, at = [], [], 0
     for hour in range(args.hours):
@@ -84,19 +89,20 @@ def exports(args, folder):
             running.append(begun[at])
             at += 1
         lines = []
-        for _, end, row in running:
+        for _, end, line in running:
             is_over = end is not None and end < until
-            lines.append(json.dumps(row if is_over else {**row, ended: None}))
+            lines.append(line if is_over else json.dumps({**json.loads(line), ended: None}))
             if is_over:
-                recent.append(row)
+                recent.append(line)
         oldest = until - timedelta(hours=args.window)
         running = [entry for entry in running if (entry[1] is None or entry[1] >= until) and entry[0] >= oldest]
         recent = recent[-args.sessions * 24:]
         for _ in range(args.corrected if recent else 0):
-            lines.append(json.dumps({**chance.choice(recent), category: f"corrected in hour {hour}"}))
+            lines.append(json.dumps({**json.loads(chance.choice(recent)), category: f"corrected in hour {hour}"}))
         path = folder / f"{hour:05}.ndjson"
-        path.write_text("\n".join(lines) + "\n")
-        os.utime(path, (until.timestamp(), until.timestamp()))
+        if not path.exists():
+            path.write_text("\n".join(lines) + "\n")
+            os.utime(path, (until.timestamp(), until.timestamp()))
         yield path
 
 
@@ -113,33 +119,51 @@ def main():
     parser.add_argument("--window", type=int, default=168, help="hours that an export looks back: older sessions that still run are not in it")
     parser.add_argument("--rounds", type=int, default=5, help="times that each question is asked")
     parser.add_argument("--more", default="", help="flags of ingest, such as --no-upkeep")
+    parser.add_argument("--every", type=int, default=100, help="hours after which it says how the lake is")
+    parser.add_argument("--minutes", type=float, default=1e6, help="minutes after which no hour is begun; with --work a later run goes on from there")
     parser.add_argument("--optimize", action="store_true", help="runs optimize at the end, and measures again")
     parser.add_argument("--work", type=Path, help="where the lakes are; they stay there")
     args = parser.parse_args()
+    args.until = time.monotonic() + args.minutes * 60
     args.sessionlake = str(Path(args.sessionlake).absolute())
     work = args.work or Path(tempfile.mkdtemp(prefix="upkeep-"))
     work.mkdir(parents=True, exist_ok=True)
     (work / "exports").mkdir(exist_ok=True)
     hourly, at_once = Lake(args.sessionlake, work / "hourly"), Lake(args.sessionlake, work / "at_once")
-    costs, files, written, seen = [], [], 0, set()
-    data = work / "hourly" / "workflow_sessions"
-    for path in exports(args, work / "exports"):
+    data, noted = work / "hourly" / "workflow_sessions", work / "noted.json"
+    costs, written, most, seen = [], 0, 0, set()
+    if noted.exists():
+        before = json.loads(noted.read_text())
+        costs, written, most, seen = before["costs"], before["written"], before["most"], {file.name for file in data.glob("*.parquet")}
+    for hour, path in enumerate(exports(args, work / "exports")):
+        if hour < len(costs):
+            continue
         begun = time.monotonic()
         _, cpu = hourly.run("--quiet", "ingest", *args.more.split(), path)
         costs.append(cpu)
-        if len(costs) % 100 == 0:
-            print(f"{len(costs)} hours, the last in {time.monotonic() - begun:.2f} s", file=sys.stderr)
         for file in data.glob("*.parquet"):
             if file.name not in seen:
                 seen.add(file.name)
                 written += file.stat().st_size
+        if len(costs) % args.every == 0 or len(costs) == args.hours:
+            now = json.loads(hourly.run("query", "--json", "-c", "select count(*) as n, sum(bytes) as b, sum(rows) as r from lake_files")[0])[0]
+            most = max(most, now["n"])
+            print(f"{len(costs)} hours: {now['r']} sessions in {now['n']} files, {written / now['b']:.2f} x their bytes written, "
+                  f"{statistics.mean(costs[-args.every:]) * 1000:.0f} CPU ms an ingest, the last in {time.monotonic() - begun:.2f} s",
+                  file=sys.stderr, flush=True)
+            noted.write_text(json.dumps({"costs": costs, "written": written, "most": most}))
+        if time.monotonic() > args.until:
+            break
+    shutil.rmtree(at_once.folder, ignore_errors=True)
+    # What a run that was stopped had made for the next hour.
+    for path in sorted((work / "exports").iterdir())[len(costs):]:
+        path.unlink()
     _, load = at_once.run("--quiet", "ingest", "--no-upkeep" if "--no-upkeep" in hourly.run("ingest", "--help")[0] else "--format=text",
                           work / "exports")
     report = []
 
     def state(name):
         rows = json.loads(hourly.run("query", "--json", "-c", "select count(*) as n, sum(bytes) as b from lake_files")[0])[0]
-        files.append(rows["n"])
         same = hourly.sql(TABLE)[0] == at_once.sql(TABLE)[0]
         report.append((f"{name}: the table is that of one load", "yes" if same else "NO"))
         report.append((f"{name}: files of the last version", rows["n"]))
@@ -160,6 +184,7 @@ def main():
     early, late = statistics.mean(costs[:tenth]), statistics.mean(costs[-tenth:])
     report.append((f"CPU ms of the first {tenth} ingests, of the last, and ÷", f"{early * 1000:.0f}, {late * 1000:.0f}, {late / early:.2f}"))
     report.append(("CPU s of all ingests, and of loading at once", f"{sum(costs):.1f}, {load:.1f}"))
+    report.append((f"files of a version at most, looked at each {args.every} hours", most))
     report.append(("bytes of data files written ÷ bytes of the last version", f"{written / left:.2f}"))
     report.append(("bytes of the logs", sum(size(folder / "_delta_log") for folder in (work / "hourly").iterdir() if folder.is_dir())))
     if args.optimize:

@@ -12,9 +12,12 @@ use crate::lake::{DataFile, layout};
 /// Rows up to which a file of running sessions is merged with those that come: nearly all of them end within a day, and leave it one after the other.
 const MERGED_ACTIVE_ROWS: u64 = 512;
 /// Running sessions from which on those that began long ago get a file of their own, so that they are not written anew each hour.
-const SETTLING_ROWS: u64 = 256;
-/// What is long ago for a session that runs, in microseconds: two days.
+const SETTLING_ROWS: u64 = 64;
+/// What is long ago for a session that runs, in microseconds: two days. Of generated sessions that run so long one in forty ends in an hour, so that the
+/// file is seldom written anew; of those that run for a day one in twenty, which is nearly each hour.
 const SETTLED_US: i64 = 48 * 3_600_000_000;
+/// How much longer ago the first of them began, so that those of a day make one small file, and not those of each ingest one.
+const SETTLING_US: i64 = 24 * 3_600_000_000;
 /// Small files of ended sessions that are written anew one by one at most; more are merged.
 const SMALL_APART: usize = 12;
 /// Rows that are looked through at most to put them where they belong, an incoming one once for each file. Where there are more, all is merged: so
@@ -112,7 +115,7 @@ pub(super) fn parts(rewritten: &[Rewritten], liveness: Liveness, incoming: u64, 
         .collect();
     let rows = merged.iter().map(|rewritten| rows_of(rewritten)).fold(incoming, u64::saturating_add);
     match newest {
-        Some(newest) if liveness == Liveness::Active && rows > SETTLING_ROWS => {
+        Some(newest) if liveness == Liveness::Active && rows > SETTLING_ROWS && settles(&merged, newest) => {
             let recent = newest.saturating_sub(SETTLED_US);
             let settled = Span { last: recent.saturating_sub(1), ..Span::ALL };
             parts.push(Part { stored: merged.clone(), keeps: settled, takes: Some(settled) });
@@ -122,6 +125,12 @@ pub(super) fn parts(rewritten: &[Rewritten], liveness: Liveness, incoming: u64, 
         _ => parts.push(rest(merged)),
     }
     parts
+}
+
+/// Says whether some running sessions of these files began so long ago that they get a file of their own.
+fn settles(merged: &[&Rewritten], newest: i64) -> bool {
+    let before = newest.saturating_sub(SETTLED_US).saturating_sub(SETTLING_US);
+    merged.iter().filter_map(|rewritten| span_of(&rewritten.file)).any(|span| span.first < before)
 }
 
 #[cfg(test)]
@@ -168,17 +177,20 @@ mod tests {
 
     #[test]
     fn running_sessions_are_merged_until_those_of_long_ago_settle() {
-        let files = [file(200, true, 0, 100), file(2_000, true, 0, 60)];
+        let files = [file(40, true, 27, 100), file(2_000, true, 0, 60)];
         let few = parts(&files, Liveness::Active, 20, Some(100 * HOUR));
-        assert_eq!(told(&few), [(vec![2_000], true), (vec![200], true)]);
-        let more = parts(&files, Liveness::Active, 57, Some(100 * HOUR));
-        assert_eq!(told(&more), [(vec![2_000], true), (vec![200], true), (vec![200], true)]);
+        assert_eq!(told(&few), [(vec![2_000], true), (vec![40], true)]);
+        let more = parts(&files, Liveness::Active, 25, Some(100 * HOUR));
+        assert_eq!(told(&more), [(vec![2_000], true), (vec![40], true), (vec![40], true)]);
         assert_eq!([30, 61, 51, 52, 200].map(|hour| part_of(&more, hour * HOUR)), [0, 2, 0, 0, 2]);
         let (settled, running) = (&more[1], &more[2]);
         for (hour, is_settled) in [(0, true), (51, true), (52, false), (100, false)] {
             let is = [settled.keeps.has(hour * HOUR), running.keeps.has(hour * HOUR)];
             assert_eq!(is, [is_settled, !is_settled], "hour {hour}");
         }
+        // Those of the last day before that wait for others.
+        let later = [file(300, true, 28, 100)];
+        assert_eq!(told(&parts(&later, Liveness::Active, 25, Some(100 * HOUR))), [(vec![300], true)]);
         assert!(parts(&[], Liveness::Ended, 0, None).len() == 1);
     }
 }

@@ -6,14 +6,14 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::SchemaRef;
 use futures::future::BoxFuture;
 use futures::{FutureExt, StreamExt, TryStreamExt};
 use object_store::ObjectStore;
 use parquet::arrow::async_reader::AsyncFileReader;
-use parquet::arrow::{ARROW_SCHEMA_META_KEY, parquet_to_arrow_schema};
+use parquet::arrow::{ARROW_SCHEMA_META_KEY, encode_arrow_schema, parquet_to_arrow_schema};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{FileMetaData, KeyValue, ParquetMetaData, ParquetMetaDataBuilder};
 
@@ -21,11 +21,13 @@ use super::layout;
 use super::read::StoredFile;
 use super::snapshot::DataFile;
 use crate::error::{Error, Result};
+use crate::schema;
 use crate::shred::leaf::LEAF_PREFIX;
 
 /// Footers that are read at once.
 const AT_ONCE: usize = 16;
-/// The key of the types that our readers make of a file's columns, as Arrow encodes a schema.
+/// The key of the types that our readers make of a file's columns, as Arrow encodes a schema; without it, a file with the columns of sessions alone has
+/// their types.
 pub(super) const TYPES_KEY: &str = "sessionlake.arrow";
 /// The key of the tag in the log that says how many leaf columns a file has.
 pub(super) const LEAVES_KEY: &str = "sessionlake.leaves";
@@ -52,6 +54,11 @@ pub fn as_read(footer: Arc<ParquetMetaData>) -> Arc<ParquetMetaData> {
             let others = pairs.iter().filter(|pair| pair.key != ARROW_SCHEMA_META_KEY);
             Some(others.map(|pair| named(pair, TYPES_KEY, ARROW_SCHEMA_META_KEY)).collect())
         }
+        true if has_stored_columns(&footer) => {
+            let types = KeyValue::new(ARROW_SCHEMA_META_KEY.to_owned(), STORED_TYPES.clone());
+            let others = pairs.iter().filter(|pair| pair.key != ARROW_SCHEMA_META_KEY);
+            Some(others.cloned().chain([types]).collect())
+        }
         false if !pairs.is_empty() => None,
         _ => return footer,
     };
@@ -67,6 +74,17 @@ pub fn as_read(footer: Arc<ParquetMetaData>) -> Arc<ParquetMetaData> {
     let (columns, offsets) = (footer.take_column_index(), footer.take_offset_index());
     let changed = ParquetMetaDataBuilder::new(file).set_row_groups(footer.take_row_groups());
     Arc::new(changed.set_column_index(columns).set_offset_index(offsets).build())
+}
+
+/// The types that our readers make of the columns of sessions. Files that have these alone do not carry them: they would be 1.5 of
+/// the 4.5 kB of a footer, and files of an hour are written most.
+static STORED_TYPES: LazyLock<String> = LazyLock::new(|| encode_arrow_schema(&schema::stored_schema()));
+
+/// Says whether a file has the columns of sessions, in their order, and no others.
+fn has_stored_columns(footer: &ParquetMetaData) -> bool {
+    let columns = footer.file_metadata().schema_descr().root_schema().get_fields();
+    let stored = schema::stored_schema();
+    columns.iter().map(|column| column.name()).eq(stored.fields().iter().map(|field| field.name()))
 }
 
 fn named(pair: &KeyValue, from: &str, to: &str) -> KeyValue {

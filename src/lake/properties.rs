@@ -12,8 +12,8 @@ use super::table::{Table, delta_error};
 use crate::error::{Error, Result};
 use crate::shred::PathRules;
 
-/// Small files of one size at which ingests merge them; 0 leaves the merging out.
-pub const FANOUT: &str = "sessionlake.upkeep.files";
+/// Small files that stay beside those of the last day before ingests merge some; 0 leaves the merging out.
+pub const SMALL_FILES: &str = "sessionlake.upkeep.files";
 /// Sessions that one ingest merges at most.
 pub const MAX_ROWS: &str = "sessionlake.upkeep.rows";
 /// Columns for JSON paths of a data file at most.
@@ -49,9 +49,9 @@ enum Kind {
 /// The properties that a lake may have.
 pub const PROPERTIES: [Property; 6] = [
     Property {
-        name: FANOUT,
-        meaning: "small files of one size at which ingests merge them; 0 leaves it out",
-        unless_set: "10",
+        name: SMALL_FILES,
+        meaning: "small files beside those of the last day, of which ingests merge some once there are more; 0 leaves it out",
+        unless_set: "12",
         kind: Kind::Number(0),
     },
     Property {

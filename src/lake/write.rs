@@ -38,6 +38,7 @@ use super::table::Table;
 use super::upload::upload;
 use super::writing::Writing;
 use crate::error::{Error, Result, io_error};
+use crate::schema;
 use crate::shred::choice::{choose, count_distinct};
 use crate::shred::leaf::LEAF_PREFIX;
 use crate::shred::{FileShredder, LeafLimits, MANIFEST_KEY};
@@ -377,6 +378,7 @@ impl FileWriter {
             shredder = Some(FileShredder::new(layout::SHREDDED_COLUMNS.to_vec(), leaves));
         }
         let mut looks = looks_of_columns(&schema, &sample, shredder.as_ref())?;
+        looks.rows = is_whole.then_some(rows);
         looks.harder = is_whole && (self.harder || rows as u64 <= layout::LEAFLESS_ROWS);
         let properties = layout::writer_properties(&schema, &looks);
         // Under Arrow's own key other programs would take the types of our readers for theirs.
@@ -385,7 +387,9 @@ impl FileWriter {
         let writer =
             ArrowWriter::try_new_with_options(file, Arc::clone(&schema), options).map_err(|e| self.failed(e))?;
         let (mut writer, factory) = writer.into_serialized_writer().map_err(|e| self.failed(e))?;
-        writer.append_key_value_metadata(KeyValue::new(TYPES_KEY.to_owned(), encode_arrow_schema(&schema)));
+        if schema != schema::stored_schema() {
+            writer.append_key_value_metadata(KeyValue::new(TYPES_KEY.to_owned(), encode_arrow_schema(&schema)));
+        }
         self.open.push_back(OpenFile {
             name,
             writer,

@@ -32,10 +32,10 @@ async fn take_and_tend(lake: &Lake, files: &[SourceFile]) -> Ledger {
     ledger
 }
 
-/// Lets ingests merge two files of one size already, where there are more than eight of one day.
+/// Lets ingests merge small files where there are more than two, beside four of the last days.
 async fn merge_soon(lake: &Lake) {
     lake.open_or_create(layout::SESSIONS).await.unwrap();
-    let soon = [(properties::FANOUT.to_owned(), Some("2".to_owned()))];
+    let soon = [(properties::SMALL_FILES.to_owned(), Some("2".to_owned()))];
     let now = DateTime::from_timestamp_micros(NOW_US).unwrap();
     assert!(set_properties(lake, &soon, now, &options().limits).await.unwrap().is_some());
 }
@@ -157,7 +157,7 @@ async fn a_property_of_the_lake_leaves_the_merging_out() {
     let first = std::fs::read_to_string(log.join(format!("{:020}.json", 0))).unwrap();
     let metadata = first.lines().find(|line| line.contains("\"metaData\"")).unwrap();
     let mut metadata: serde_json::Value = serde_json::from_str(metadata).unwrap();
-    metadata["metaData"]["configuration"][properties::FANOUT] = "0".into();
+    metadata["metaData"]["configuration"][properties::SMALL_FILES] = "0".into();
     std::fs::write(log.join(format!("{:020}.json", 2)), metadata.to_string()).unwrap();
     for number in 1..12 {
         let file = [export(folder.path(), &format!("{number}.csv"), i64::from(number), &hour(number))];

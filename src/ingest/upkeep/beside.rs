@@ -89,11 +89,11 @@ pub(super) async fn after_ingest(
     options: &UpkeepOptions,
 ) -> Result<Vec<Upkeep>> {
     let mut all = Vec::new();
-    let (fanout, max_rows) = bounds;
+    let (most, max_rows) = bounds;
     if let Some(mut table) = sightings {
         let files = table.rewritable()?;
         let chosen = match new.is_empty() {
-            true => choice::tier(&choice::shapes(&files), fanout, HELD_SIGHTINGS),
+            true => choice::crowded(&choice::shapes(&files), most, HELD_SIGHTINGS),
             false => held(&files),
         };
         let merged = pick(&files, &chosen);
@@ -114,7 +114,7 @@ pub(super) async fn after_ingest(
     }
     if let Some(mut table) = quarantine {
         let files = table.rewritable()?;
-        let merged = pick(&files, &choice::tier(&choice::shapes(&files), fanout, max_rows));
+        let merged = pick(&files, &choice::crowded(&choice::shapes(&files), most, max_rows));
         let mut attempts = Attempts::at_most(TRIES, &options.limits);
         let mut upkeep = Upkeep::of(&table, &table.snapshot()?.files);
         if !merged.is_empty()

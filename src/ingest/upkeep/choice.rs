@@ -2,11 +2,10 @@
 //!
 //! Running and ended sessions are in files of their own, so that each liveness is looked at for itself. A file is good if it has enough rows,
 //! shares no time with another, is of our own writer and has no deleted rows. `optimize` makes all files good ([`units`]). An ingest does a
-//! little of that each time ([`tier`]): small files are merged once there are several of about one size, so that a row is written anew as
-//! often as its file grows by that factor, and not with every ingest.
+//! little of that each time ([`crowded`]): once there are too many small files in all, the smallest are merged, as many of them as keep the number
+//! of times that a row is written anew the least.
 
 use std::cmp::Reverse;
-use std::collections::HashSet;
 
 use datafusion::common::ScalarValue;
 
@@ -16,13 +15,17 @@ use crate::lake::{DataFile, layout};
 pub(super) const ENOUGH_ROWS: u64 = layout::FILE_ROWS as u64 / 3;
 /// Rows that are written for one commit, where files do not hang together by more: what a stop loses at most, and what a conflict costs.
 const UNIT_ROWS: u64 = 8 * layout::FILE_ROWS as u64;
-/// Files with fewer rows are of one size: what they take is their footers and not their rows.
-const SMALLEST_ROWS: u64 = 512;
+/// Rows that take as much as what a small file has beside its rows: of tiny files that is what they take.
+const FOOTER_ROWS: u64 = 64;
 /// How long sessions are corrected after they began, mostly, in microseconds. A file with one of them is written anew with all its rows, so that the
 /// last files of two days stay as they are, each with an hour or so.
 const RECENT_US: i64 = 48 * 3_600_000_000;
-/// How many times as many of these files of one size stay at most as are merged.
-const RECENT_SHARE: usize = 3;
+/// How many times as many of these stay at most as of the others: with an hour in each, those of the last day.
+const RECENT_SHARE: usize = 2;
+/// Files of running sessions that are the last ones: the one that each ingest writes anew, and what another ingest added beside it.
+const RECENT_RUNNING: usize = 2;
+/// One in how many of the small files are of running sessions, which are few.
+const RUNNING_SHARE: usize = 6;
 /// Bytes of a row, for files of which nobody says how many rows they have.
 const ROW_BYTES: u64 = 200;
 
@@ -139,45 +142,48 @@ pub(super) fn units(shapes: &[Shape]) -> Vec<Vec<usize>> {
     units
 }
 
-/// Returns the numbers of files that an ingest merges, at most about so many rows: where there are at least `fanout` small files of about one
-/// size, these and all smaller ones. The last files of ended sessions stay for two days, some of each size.
-pub(super) fn tier(shapes: &[Shape], fanout: usize, max_rows: u64) -> Vec<usize> {
-    let fanout = fanout.max(2);
+/// Returns the numbers of files that an ingest merges, at most about so many rows, where there are more than `most` small ones. The last files of
+/// two days stay as they are, and are not counted.
+///
+/// The smallest are merged. How many is told by the sizes: of files that stand by size, the one at place `i` has at most `C(d, i)` times what an ingest
+/// brings. It grows by one in `d` as long as the next one is further than that, and the first place where it does is where the merge ends. So with
+/// `n` places fewer than `C(d + n, n)` ingests are `n` files of which a row was written some `d` times: the fewest there are. A year of hourly exports of
+/// 100 sessions writes each row five times with twelve places.
+pub(super) fn crowded(shapes: &[Shape], most: usize, max_rows: u64) -> Vec<usize> {
     let newest = shapes.iter().filter_map(|shape| shape.range).map(|range| range.1).max().unwrap_or(i64::MIN);
     let last = |file: &Shape| file.range.map_or(i64::MIN, |range| range.1);
-    let is_recent = |file: &&Shape| last(file) > newest.saturating_sub(RECENT_US);
     for active in [true, false] {
-        let small = of_liveness(shapes, active).into_iter().filter(|file| file.rows < ENOUGH_ROWS);
-        let mut small: Vec<(u32, &Shape)> = small.map(|file| (level(file.rows, fanout), file)).collect();
-        // Files of one size stay in the order of time.
-        small.sort_by_key(|(level, _)| *level);
-        if !active {
-            let mut stay = HashSet::new();
-            for files in small.chunk_by(|a, b| a.0 == b.0) {
-                let mut recent: Vec<&Shape> = files.iter().map(|(_, file)| *file).filter(is_recent).collect();
-                recent.sort_unstable_by_key(|file| Reverse(last(file)));
-                stay.extend(recent.iter().take(fanout.saturating_mul(RECENT_SHARE)).map(|file| file.index));
-            }
-            small.retain(|(_, file)| !stay.contains(&file.index));
+        let (most, recent) = match active {
+            true => (most.div_ceil(RUNNING_SHARE), RECENT_RUNNING),
+            false => (most, most.saturating_mul(RECENT_SHARE)),
+        };
+        let most = most.max(1);
+        let mut small: Vec<&Shape> = of_liveness(shapes, active);
+        small.retain(|file| file.rows < ENOUGH_ROWS);
+        small.sort_by_key(|file| Reverse(last(file)));
+        let is_recent = |file: &&&Shape| last(file) > newest.saturating_sub(RECENT_US);
+        let stay = small.iter().take(recent).take_while(is_recent).count();
+        let mut others = small.split_off(stay);
+        if others.len() <= most {
+            continue;
         }
-        let (mut chosen, mut below, mut rows) = (0, 0, 0_u64);
-        for files in small.chunk_by(|a, b| a.0 == b.0) {
-            let here = files.first().map_or(0, |(level, _)| *level);
-            // What the smaller ones are merged to may be the file that was missing here.
-            let carried = usize::from(chosen == below && chosen > 0 && level(rows, fanout) >= here);
-            below += files.len();
-            rows += files.iter().map(|(_, file)| file.rows).sum::<u64>();
-            if files.len() + carried >= fanout {
-                chosen = below;
-            }
-        }
+        // The newer of two of one size stands before the other.
+        others.sort_by_key(|file| size(file));
+        let mut typical: Vec<u64> = small.iter().chain(&others).take(stay.max(1)).map(|file| size(file)).collect();
+        typical.sort_unstable();
+        let unit = typical.get(typical.len() / 2).copied().unwrap_or(1);
+        let degrees: Vec<u64> =
+            others.iter().skip(1).zip(1..).map(|(file, place)| degree((size(file) + unit / 2) / unit, place)).collect();
+        let ends = degrees.windows(2).position(|pair| matches!(pair, [here, next] if here + 1 < *next));
+        // The first one comes on top of the others. Where there are many too many, one merge makes them few enough.
+        let merged = ends.map_or(others.len(), |place| place + 2).max(others.len() - most + 1);
         let mut taken = 0;
-        let within = |(_, file): &&(u32, &Shape)| {
+        let within = |file: &&&Shape| {
             let fits = taken < max_rows;
             taken += file.rows;
             fits
         };
-        let merged: Vec<usize> = small.iter().take(chosen).take_while(within).map(|(_, file)| file.index).collect();
+        let merged: Vec<usize> = others.iter().take(merged).take_while(within).map(|file| file.index).collect();
         if merged.len() > 1 {
             return merged;
         }
@@ -185,15 +191,25 @@ pub(super) fn tier(shapes: &[Shape], fanout: usize, max_rows: u64) -> Vec<usize>
     Vec::new()
 }
 
-/// Returns which files have about the same size: those whose rows differ by less than the factor.
-fn level(rows: u64, factor: usize) -> u32 {
-    let factor = factor as u64;
-    let (mut level, mut bound) = (0, SMALLEST_ROWS);
-    while rows >= bound && bound < ENOUGH_ROWS {
-        level += 1;
-        bound = bound.saturating_mul(factor);
+/// Returns what a file takes, in rows.
+fn size(file: &Shape) -> u64 {
+    file.rows.saturating_add(FOOTER_ROWS)
+}
+
+/// Returns the greatest `d` for which `C(d, place)` is not more than `size`, which counts as 1 at least.
+fn degree(size: u64, place: u64) -> u64 {
+    if place <= 1 {
+        return size.max(1);
     }
-    level
+    let (mut degree, mut count) = (place, 1_u128);
+    loop {
+        // C(d + 1, i) = C(d, i) (d + 1) / (d + 1 - i), which divides evenly.
+        let next = count.saturating_mul(u128::from(degree + 1)) / u128::from(degree + 1 - place);
+        if next > u128::from(size) {
+            return degree;
+        }
+        (degree, count) = (degree + 1, next);
+    }
 }
 
 /// Returns how many files share an instant at most, and how many rows of them are held at once by who merges them, where of each file so many

@@ -27,9 +27,9 @@ use crate::error::{Error, Result};
 use crate::lake::ledger::Upkeep;
 use crate::lake::{Commit, DataFile, Lake, Output, Table, Version, WrittenFile, layout, properties};
 
-/// Small files of about one size that are left until an ingest merges them, where the lake does not say otherwise: with 10, every row of
-/// hourly exports is written four times before its file is large, and there are some fifty or sixty files at a time, half of them of the last day.
-const FANOUT: usize = 10;
+/// Small files that stay beside those of the last day until an ingest merges some, where the lake does not say otherwise: with 12, every row of hourly
+/// exports is written some five times until its file is large, and a year of them is some forty files, more than half of them of the last day.
+const SMALL_FILES: usize = 12;
 /// Rows that one ingest merges at most, where the lake does not say otherwise: two or three seconds of work.
 const MAX_ROWS: u64 = layout::FILE_ROWS as u64;
 /// How often an ingest tries to commit what it merged.
@@ -167,15 +167,15 @@ pub(super) async fn after_ingest(
     beside: Beside,
     options: &IngestOptions,
 ) -> Result<Vec<Upkeep>> {
-    let Bounds { fanout, max_rows } = Bounds::of(table)?;
-    if fanout == 0 {
+    let Bounds { most, max_rows } = Bounds::of(table)?;
+    if most == 0 {
         return Ok(Vec::new());
     }
     let limits = Limits { progress: Arc::new(|_| {}), ..options.limits.clone() };
     let options = UpkeepOptions { leaf_budget: options.leaf_budget, now_us: options.now_us, limits };
     let (mut done, mut new) = (Vec::new(), Vec::new());
     let files = table.rewritable()?;
-    let merged = pick(&files, &choice::tier(&choice::shapes(&files), fanout, max_rows));
+    let merged = pick(&files, &choice::crowded(&choice::shapes(&files), most, max_rows));
     if !merged.is_empty() {
         let mut upkeep = Upkeep::of(table, &table.snapshot()?.files);
         let sightings = Arc::new(beside::latest_sightings(lake, &options.limits).await?);
@@ -196,22 +196,22 @@ pub(super) async fn after_ingest(
         None if !new.is_empty() => lake.open(layout::SIGHTINGS).await?,
         known => known,
     };
-    done.extend(beside::after_ingest(sightings, beside.quarantine, table, new, (fanout, max_rows), &options).await?);
-    taken::note(lake, table, fanout, &options).await?;
+    done.extend(beside::after_ingest(sightings, beside.quarantine, table, new, (most, max_rows), &options).await?);
+    taken::note(lake, table, most, &options).await?;
     Ok(done)
 }
 
 /// What the lake says of the upkeep that ingests do.
 struct Bounds {
-    fanout: usize,
+    most: usize,
     max_rows: u64,
 }
 
 impl Bounds {
     fn of(table: &Table) -> Result<Self> {
-        let fanout = table.number_property(properties::FANOUT)?;
-        let fanout = fanout.map_or(FANOUT, |number| usize::try_from(number).unwrap_or(usize::MAX));
-        Ok(Self { fanout, max_rows: table.number_property(properties::MAX_ROWS)?.unwrap_or(MAX_ROWS) })
+        let most = table.number_property(properties::SMALL_FILES)?;
+        let most = most.map_or(SMALL_FILES, |number| usize::try_from(number).unwrap_or(usize::MAX));
+        Ok(Self { most, max_rows: table.number_property(properties::MAX_ROWS)?.unwrap_or(MAX_ROWS) })
     }
 }
 

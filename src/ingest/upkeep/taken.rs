@@ -73,7 +73,7 @@ async fn visit(table: &Table, mut each: impl FnMut(i64, i64)) -> Result<()> {
 ///
 /// # Errors
 /// Storage errors.
-pub(super) async fn note(lake: &Lake, sessions: &Table, fanout: usize, options: &UpkeepOptions) -> Result<()> {
+pub(super) async fn note(lake: &Lake, sessions: &Table, most: usize, options: &UpkeepOptions) -> Result<()> {
     let newest = sessions.version();
     // Without this the log keeps all names.
     if newest < DUE || sessions.property("delta.setTransactionRetentionDuration")?.is_none() {
@@ -127,7 +127,7 @@ pub(super) async fn note(lake: &Lake, sessions: &Table, fanout: usize, options: 
         return Err(error);
     }
     let files = table.rewritable()?;
-    let merged = pick(&files, &choice::tier(&choice::shapes(&files), fanout, layout::FILE_ROWS as u64));
+    let merged = pick(&files, &choice::crowded(&choice::shapes(&files), most, layout::FILE_ROWS as u64));
     if !merged.is_empty() {
         let mut attempts = Attempts::at_most(TRIES, &options.limits);
         concatenated(&mut table, &merged, schema::taken_schema(), "taken", options, &mut attempts).await?;

@@ -53,7 +53,7 @@ fn nothing_is_wrong_with_a_lake_as_ingests_leave_it() {
         desk.run(&["ingest", &file, "--exported-at", &format!("2026-11-{}T00:00:00Z", 18 + snapshot)]).fine();
     }
     let text = desk.run(&["verify"]).fine();
-    assert!(text.starts_with("workflow_sessions: version 2, 3 files, ") && text.contains(", 240 rows\n"), "{text}");
+    assert!(text.starts_with("workflow_sessions: version 2, 4 files, ") && text.contains(", 240 rows\n"), "{text}");
     assert!(text.ends_with("nothing is wrong; --deep reads all bytes\n"), "{text}");
     desk.run(&["ingest", "data/unusual/cp1252.csv", "--exported-at", EXPORTED]);
     let (code, report) = verify(&desk, &["--deep"]);
