@@ -3,7 +3,7 @@
 //! DataFusion reads the whole bloom filter of a row group, a quarter of a megabyte, in every file that a look-up touches. A Parquet bloom filter
 //! is split into blocks of 32 bytes, and the hash of a text selects the one block that has its bits. This module reads that block of each filter
 //! alone. A file in none of whose row groups the block has the bits is left out: nothing but its footer, which the session caches, and these
-//! blocks was read. For the files that remain, DataFusion prunes row groups with the whole filters.
+//! blocks was read. Session ids are asked of the table's index first ([`SessionIndex`]), which knows all files at once. For the files that remain, DataFusion prunes row groups with the whole filters.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -28,7 +28,7 @@ use xxhash_rust::xxh64::xxh64;
 use super::readers::partitioned;
 use crate::lake::footer::unless_it_panics;
 use crate::lake::layout::BLOOM_COLUMNS;
-use crate::lake::{DataFile, session_hash, short_hash};
+use crate::lake::{DataFile, SessionIndex, session_hash, short_hash};
 
 /// Texts that are looked up so; of more the whole filter is the smaller part.
 const MAX_TEXTS: usize = 16;
@@ -51,6 +51,7 @@ pub(super) async fn prune(
     files: Vec<DataFile>,
     predicate: Option<&Arc<dyn PhysicalExpr>>,
     store: &ObjectStoreUrl,
+    index: Option<&SessionIndex>,
     state: &dyn Session,
 ) -> Result<Vec<DataFile>> {
     let guarantees = predicate.map(LiteralGuarantee::analyze).unwrap_or_default();
@@ -67,14 +68,20 @@ pub(super) async fn prune(
         headers: Mutex::default(),
     };
     let ids = Ids::of(&wanted, store, state);
-    let may_hold = async |file: &DataFile| match ids.as_ref() {
+    // What the index says of a file is as near as what the file would say.
+    let indexed = match (index, ids.as_ref()) {
+        (Some(index), Some(ids)) => index.may_have_sessions(&files, &ids.hashes).await,
+        _ => vec![None; files.len()],
+    };
+    let may_hold = async |(file, indexed): (&DataFile, &Option<bool>)| match ids.as_ref() {
+        _ if indexed.is_some() => *indexed,
         Some(ids) if ids.are_shorter(file) => match ids.may_hold(file).await {
             None => filters.may_hold(file, &wanted).await,
             told => told,
         },
         _ => filters.may_hold(file, &wanted).await,
     };
-    let asked: Vec<_> = files.iter().map(may_hold).collect();
+    let asked: Vec<_> = files.iter().zip(&indexed).map(may_hold).collect();
     let told: Vec<Option<bool>> = stream::iter(asked).buffered(FILES_AT_ONCE).collect().await;
     let kept = told.into_iter().map(|told| told.unwrap_or(true));
     Ok(files.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(file, _)| file).collect())
@@ -302,7 +309,7 @@ mod tests {
         let store = ObjectStoreUrl::parse("lake://test")?;
         let folder = Arc::new(LocalFileSystem::new_with_prefix(folder)?);
         context.runtime_env().register_object_store(store.as_ref(), folder);
-        let kept = prune(files.to_vec(), Some(&predicate), &store, &context.state()).await?;
+        let kept = prune(files.to_vec(), Some(&predicate), &store, None, &context.state()).await?;
         Ok(kept.into_iter().map(|file| file.path).collect())
     }
 

@@ -228,10 +228,11 @@ impl Engine {
 
     fn register_sessions(&self, table: &Table, snapshot: &Snapshot) -> Result<()> {
         let (store, costs) = (self.register_store(table)?, table.costs());
+        let index = Arc::new(table.session_index());
         let provider = |name: &str, schema| -> Arc<dyn TableProvider> {
             let files = Arc::clone(&snapshot.files);
             let table = LakeTable::new(name, snapshot.version, store.clone(), schema, files, self.options().leaves);
-            Arc::new(table.counting(costs))
+            Arc::new(table.counting(costs).indexed(&index))
         };
         self.register_session_tables(
             provider("workflow_sessions", schema::sessions_schema()),

@@ -46,7 +46,7 @@ use super::numbers::NumberAdapterFactory;
 use super::prune::prune;
 use super::readers::{KnownSchemas, SessionReaders, partitioned};
 use crate::lake::deletions::live_rows;
-use crate::lake::{Costs, DataFile, Version};
+use crate::lake::{Costs, DataFile, SessionIndex, Version};
 
 /// A table of a lake at one version, as the planner sees it.
 #[derive(Debug)]
@@ -69,6 +69,8 @@ struct ScannedTable {
     known: Arc<KnownSchemas>,
     /// What scans are counted in, if they are.
     costs: Option<Arc<Costs>>,
+    /// The index of session ids, of a table that may have one. A scan that is sent elsewhere needs none.
+    index: Option<Arc<SessionIndex>>,
 }
 
 /// Whether scans read leaf columns in place of JSON text. Every answer is the same; support and tests look at the difference.
@@ -92,7 +94,7 @@ impl LakeTable {
         leaves: Leaves,
     ) -> Self {
         let (name, known) = (name.to_owned(), Arc::default());
-        let scanned = ScannedTable { name, version, store, schema, leaves, known, costs: None };
+        let scanned = ScannedTable { name, version, store, schema, leaves, known, costs: None, index: None };
         Self { scanned: Arc::new(scanned), files, explained: None }
     }
 
@@ -100,6 +102,14 @@ impl LakeTable {
     pub(super) fn counting(mut self, costs: Option<&Arc<Costs>>) -> Self {
         if let Some(scanned) = Arc::get_mut(&mut self.scanned) {
             scanned.costs = costs.cloned();
+        }
+        self
+    }
+
+    /// Asks an index which files may have the sessions that scans look up.
+    pub(super) fn indexed(mut self, index: &Arc<SessionIndex>) -> Self {
+        if let Some(scanned) = Arc::get_mut(&mut self.scanned) {
+            scanned.index = Some(Arc::clone(index));
         }
         self
     }
@@ -153,7 +163,8 @@ impl TableProvider for LakeTable {
         let predicate = conjunction_opt(predicates);
         let files = prune(&self.files, schema, predicate.as_ref())?;
         let left_by_log = files.len();
-        let files = bloom::prune(files, predicate.as_ref(), &self.scanned.store, state).await?;
+        let index = self.scanned.index.as_deref();
+        let files = bloom::prune(files, predicate.as_ref(), &self.scanned.store, index, state).await?;
         if let Some(costs) = &self.scanned.costs {
             costs.scan(self.files.len(), left_by_log, files.len());
         }

@@ -247,13 +247,19 @@ async fn stored_keys(table: &Table, snapshot: &Snapshot, sessions: Arc<Sessions>
         "time_in_workflow",
         CONTENT_HASH,
     ])?;
-    let mut lookups = futures::stream::iter(snapshot.files.iter().cloned().enumerate())
-        .map(|(index, file)| {
+    let indexed = match &sessions.hashes {
+        Some(hashes) => table.session_index().may_have_sessions(&snapshot.files, hashes).await,
+        None => vec![None; snapshot.files.len()],
+    };
+    let mut lookups = futures::stream::iter(snapshot.files.iter().cloned().enumerate().zip(indexed))
+        .filter(|(_, indexed)| futures::future::ready(*indexed != Some(false)))
+        .map(|((index, file), indexed)| {
             let (table, schema) = (table.clone(), Arc::clone(&schema));
             let (sessions, keys, limits) = (Arc::clone(&sessions), Arc::clone(&keys), limits.clone());
             async move {
                 tokio::spawn(async move {
                     if let Some(hashes) = &sessions.hashes
+                        && indexed.is_none()
                         && table.may_have_sessions(&file, hashes).await == Some(false)
                     {
                         return Ok(());

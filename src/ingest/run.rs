@@ -303,7 +303,10 @@ impl Run {
             }
             upkeep::after_ingest(lake, table, beside, &self.options).await
         };
-        match merged.await {
+        let merged = merged.await;
+        // It serves look-ups, which do without where it could not be written; the next ingest writes what is missing.
+        let _ = table.index_sessions(self.options.now_us / 1_000).await;
+        match merged {
             Ok(done) => ledger.upkeep = done,
             // The next ingest will do it.
             Err(Error::Conflict { .. } | Error::Cancelled) => {}

@@ -9,6 +9,7 @@
 //! What is written here is derived from the rows. Where it is missing or damaged, or the file is of another writer, the ids themselves are
 //! read, which is slower.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use arrow::array::{AsArray, RecordBatch};
@@ -23,6 +24,8 @@ pub(super) const IDS_KEY: &str = "sessionlake.ids";
 /// Bits of a hash beyond those that number the rows: 2^-18 is the share of other ids that fit by chance. On files of 262,144 rows an
 /// id takes 20 bits so; with 22 it would be 24, and an export of 5,000 sessions would read no file in a thousand in vain in place of 19.
 const SPARE_BITS: u32 = 18;
+/// Bytes of a code that is read as a whole, at most: of some 25 million rows, a hundred times those of a file of ours.
+const MAX_CODE_BYTES: u64 = 64 << 20;
 /// Bytes behind the code, so that eight can be read at any place of it.
 const PADDING: usize = 8;
 
@@ -123,13 +126,8 @@ impl Code {
     }
 }
 
-/// Says whether one of these short hashes, which are sorted, may be in a file of so many rows; `None` where the code is none.
-pub(super) fn has_any(encoded: &[u8], rows: u64, asked: &[u64]) -> Option<bool> {
-    let bits = kept_bits(rows);
-    if bits > u64::BITS {
-        return None;
-    }
-    let mut asked = asked.iter().map(|hash| hash >> (u64::BITS - bits)).peekable();
+/// Goes through the cut hashes of a file of so many rows, in order, until it is told to stop; `None` where the code is none.
+fn walk(encoded: &[u8], rows: u64, mut each: impl FnMut(u64) -> ControlFlow<()>) -> Option<()> {
     let (mut at, mut last) = (0_usize, 0_u64);
     for _ in 0..rows {
         let mut ones = 0_u64;
@@ -150,17 +148,68 @@ pub(super) fn has_any(encoded: &[u8], rows: u64, asked: &[u64]) -> Option<bool> 
         };
         let difference = (ones << SPARE_BITS) | (word & ((1 << SPARE_BITS) - 1));
         last = last.checked_add(difference)?;
-        while asked.next_if(|hash| *hash < last).is_some() {}
-        match asked.peek() {
-            Some(hash) if *hash == last => return Some(true),
-            Some(_) => {}
-            None => return Some(false),
+        if each(last).is_break() {
+            break;
         }
     }
-    Some(false)
+    Some(())
+}
+
+/// Says whether one of these short hashes, which are sorted, may be in a file of so many rows; `None` where the code is none.
+pub(super) fn has_any(encoded: &[u8], rows: u64, asked: &[u64]) -> Option<bool> {
+    let bits = kept_bits(rows);
+    if bits > u64::BITS {
+        return None;
+    }
+    let mut asked = asked.iter().map(|hash| hash >> (u64::BITS - bits)).peekable();
+    let mut found = false;
+    walk(encoded, rows, |cut| {
+        while asked.next_if(|hash| *hash < cut).is_some() {}
+        found = asked.peek() == Some(&cut);
+        match found || asked.peek().is_none() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    })?;
+    Some(found)
+}
+
+/// Returns the short hashes of a file of so many rows, in order, each as far as it is told; `None` where the code is none.
+pub(super) fn decode(encoded: &[u8], rows: u64) -> Option<Vec<u64>> {
+    let bits = kept_bits(rows);
+    if bits > u64::BITS {
+        return None;
+    }
+    // A hash takes more than two bytes: no count that a tag claims makes this larger than what was read.
+    let mut hashes = Vec::with_capacity(usize::try_from(rows).ok()?.min(encoded.len() / 2));
+    walk(encoded, rows, |cut| {
+        hashes.push(cut << (u64::BITS - bits));
+        ControlFlow::Continue(())
+    })?;
+    Some(hashes)
 }
 
 impl DataFile {
+    /// Names the file and what it tells of its session ids, in one number; `None` where it does not tell.
+    pub(super) fn ids_key(&self) -> Option<u64> {
+        self.ids.map(|place| xxh3_64(format!("{}\n{}\n{}", self.path, self.size_bytes, place.to_tag()).as_bytes()))
+    }
+
+    /// Returns the number of ids that the file tells of, and the bits of a hash that it tells; `None` where it does not tell.
+    pub(super) fn told_ids(&self) -> Option<(u64, u32)> {
+        self.ids.map(|place| (place.rows, kept_bits(place.rows)))
+    }
+
+    /// Reads the short hashes of the file's session ids, in order, each as far as it is told; `None` where the file does not tell.
+    pub(super) async fn told_hashes(&self, store: &dyn ObjectStore) -> Option<Vec<u64>> {
+        let place = self.ids.filter(|place| place.bytes <= MAX_CODE_BYTES)?;
+        let encoded = store.get_range(&self.location(), place.offset..place.offset + place.bytes).await.ok()?;
+        if xxh3_64(&encoded) != place.sum {
+            return None;
+        }
+        decode(&encoded, place.rows)
+    }
+
     /// Returns the bytes that tell of the file's session ids, if it does.
     pub fn ids_bytes(&self) -> Option<u64> {
         self.ids.map(|place| place.bytes)
@@ -243,6 +292,9 @@ mod tests {
             prop_assert_eq!(has_any(&encoded, stored.len() as u64, &[hash]), Some(true));
             let around = sorted(vec![0, hash.wrapping_sub(1 << 50), hash, u64::MAX]);
             prop_assert_eq!(has_any(&encoded, stored.len() as u64, &around), Some(true));
+            let cut = u64::BITS - kept_bits(stored.len() as u64);
+            let kept: Vec<u64> = sorted(stored.clone()).into_iter().map(|hash| hash >> cut << cut).collect();
+            prop_assert_eq!(decode(&encoded, stored.len() as u64), Some(kept));
         }
 
         #[test]
@@ -257,6 +309,7 @@ mod tests {
         #[test]
         fn no_bytes_make_it_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200), rows in 0..1_u64 << 40) {
             let _ = has_any(&bytes, rows, &[1 << 40, u64::MAX]);
+            let _ = decode(&bytes, rows);
         }
     }
 }

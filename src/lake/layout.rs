@@ -32,6 +32,20 @@ pub const ERASED: &str = "erased";
 /// The property of that table that has the key, in hexadecimal.
 pub const ERASED_KEY: &str = "sessionlake.key";
 
+/// The folder in that of the sessions with the index of their ids, which is derived from the data files ([`super::index`]).
+pub const INDEX: &str = "_sessions";
+/// Files that tell of their ids from which on there is an index of all: fewer are asked one by one in as many requests as an index takes.
+pub const INDEXED_FILES: usize = 8;
+/// Sessions that the file at the top of the index has itself, at most: 32 kB, which each ingest writes anew. Of hourly exports of 100 sessions
+/// it is a fifth of what an ingest writes.
+pub const INDEX_RECENT: usize = 4_096;
+/// How many times as many sessions a segment of the index has as what is written behind it, at least. With 16 a hundred million sessions have
+/// four segments at most, each of which a look-up asks once, and a session is written eight times for each of them on average, in 8 bytes.
+pub const INDEX_FANOUT: u64 = 16;
+/// Sessions of a block of a segment, the least that is read of one: 16 kB. Its place and sum take 8 bytes at the top: of a hundred million sessions
+/// 390 kB. An ingest of 200 sessions reads 3.2 MB of blocks, however many others there are.
+pub const INDEX_BLOCK: usize = 2_048;
+
 /// A version of a Delta table, from 0.
 pub type Version = u64;
 

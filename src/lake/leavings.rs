@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::damage;
 use super::history::{CONCURRENT_READS, commit_version};
+use super::index;
 use super::layout::{self, Version};
 use super::store;
 use super::table::{Table, delta_error};
@@ -121,6 +122,11 @@ impl Table {
         let named = self.named_in_log(&candidates).await?;
         candidates.retain(|path, _| named.get(path).is_none_or(|last| *last <= kept_from));
         let abandoned = self.abandoned(&lists).await?;
+        let indexed = match candidates.keys().any(|path| is_of_index(path)) {
+            true => self.index_files().await,
+            false => HashSet::new(),
+        };
+        candidates.retain(|path, _| !indexed.contains(path));
         let oldest = now - UNNAMED_TIME;
         let mut leavings = Leavings { kept_from, ..Leavings::default() };
         for (path, file) in candidates {
@@ -132,7 +138,7 @@ impl Table {
                 }
                 _ if abandoned.contains(&path) => Why::NoVersion,
                 name if is_staged(name) => Why::Unfinished,
-                name if is_data_file(name) => Why::NoVersion,
+                name if is_data_file(name) || (is_of_index(&path) && index::is_segment(name)) => Why::NoVersion,
                 _ => {
                     leavings.unknown.push(path);
                     continue;
@@ -240,6 +246,10 @@ impl Table {
             let mut found = Vec::new();
             list_below(folder, "", &mut found)?;
             list_staged(&folder.join("_delta_log"), &mut found);
+            let index = folder.join(layout::INDEX);
+            if index.is_dir() {
+                list_below(&index, &format!("{}/", layout::INDEX), &mut found)?;
+            }
             return Ok(found);
         }
         let store = self.store();
@@ -252,7 +262,7 @@ impl Table {
             if let Some((table, _)) = path.split_once("/_delta_log/") {
                 others.insert(format!("{table}/"));
             }
-            if !path.split('/').any(is_hidden) {
+            if is_of_index(&path) || !path.split('/').any(is_hidden) {
                 found.push(Found { path, bytes: entry.size, modified: entry.last_modified });
             }
         }
@@ -354,6 +364,11 @@ fn list_staged(log: &FsPath, found: &mut Vec<Found>) {
 fn is_hidden(name: &str) -> bool {
     // Partitions may have names that begin so.
     name.starts_with('.') || (name.starts_with('_') && !name.contains('='))
+}
+
+/// Says whether a file is in the folder of the index of session ids.
+fn is_of_index(path: &str) -> bool {
+    path.strip_prefix(layout::INDEX).is_some_and(|rest| rest.starts_with('/'))
 }
 
 fn file_name(path: &str) -> &str {

@@ -26,6 +26,7 @@
 //! - `redacted_reports`: a run that masks says nothing of what it masks
 //! - `report`: folders of reports: whole or not at all, and the same again
 //! - `samples`: what ingest says of the files in `data`
+//! - `session_index`: the index of session ids, whatever becomes of it
 //! - `shredding`: the proof that leaf columns are invisible
 //! - `stores`: lakes in object stores, and stores with bad habits
 //! - `support`: what the tests of the command line share
@@ -60,6 +61,7 @@ mod readme;
 mod redacted_reports;
 mod report;
 mod samples;
+mod session_index;
 mod shredding;
 mod stores;
 mod support;

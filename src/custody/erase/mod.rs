@@ -157,6 +157,8 @@ pub async fn erase(lake: &Lake, options: &EraseOptions, limits: &Limits) -> Resu
         let newest = VacuumOptions { retention: TimeDelta::days(-1), now: options.now, removes: true };
         receipt.purged_files = vacuum(lake, newest, limits).await?.files;
         receipt.purged_files += table.forget_log().await?;
+        table.refresh().await?;
+        table.index_sessions_anew(options.now.timestamp_millis()).await?;
         receipt.purged = true;
     }
     Ok(receipt)

@@ -73,12 +73,17 @@ pub enum FaultKind {
     ContentHash,
     /// A column beside the text gives another answer than the text.
     Leaves,
+    /// The index of session ids is damaged, or says something else than the files.
+    Index,
 }
 
 impl FaultKind {
     /// Says whether writing the file anew from its rows puts this right and loses nothing.
     fn is_repairable(self) -> bool {
-        matches!(self, Self::Checkpoint | Self::Statistics | Self::Order | Self::ContentHash | Self::Leaves)
+        matches!(
+            self,
+            Self::Checkpoint | Self::Statistics | Self::Order | Self::ContentHash | Self::Leaves | Self::Index
+        )
     }
 }
 
@@ -219,8 +224,13 @@ pub async fn verify(lake: &Lake, options: &VerifyOptions, limits: &Limits) -> Re
         }
         if options.repair && faults.list.iter().any(|fault| fault.repairable) {
             lake.enter("repairing");
-            let version = repair::repair(&mut table, &faults.list, options, limits).await?;
-            report.versions.insert(name.to_owned(), version);
+            if faults.list.iter().any(|fault| fault.repairable && fault.kind != FaultKind::Index) {
+                let version = repair::repair(&mut table, &faults.list, options, limits).await?;
+                report.versions.insert(name.to_owned(), version);
+            }
+            if faults.list.iter().any(|fault| fault.kind == FaultKind::Index) {
+                table.index_sessions_anew(options.now.timestamp_millis()).await?;
+            }
             let (repaired, left): (Vec<Fault>, Vec<Fault>) =
                 faults.list.iter().cloned().partition(|fault| repair::is_put_right(fault, &faults.list));
             report.repaired.extend(repaired);
@@ -297,6 +307,9 @@ async fn verify_table(
     drop(checks);
     if table.name == layout::SESSIONS {
         twice_stored(&snapshot, &keys, faults, limits)?;
+        for (file, what) in table.index_faults().await? {
+            faults.add(Some(&file), FaultKind::Index, what);
+        }
         if options.deep {
             let is_readable = |file: &&DataFile| !faults.has_unreadable(&file.path);
             let readable: Vec<DataFile> = snapshot.files.iter().filter(is_readable).cloned().collect();

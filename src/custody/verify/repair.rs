@@ -37,7 +37,7 @@ pub(super) async fn repair(
 ) -> Result<Version> {
     let wrong: BTreeSet<&str> = faults
         .iter()
-        .filter(|fault| fault.kind != FaultKind::Checkpoint && is_put_right(fault, faults))
+        .filter(|fault| !matches!(fault.kind, FaultKind::Checkpoint | FaultKind::Index) && is_put_right(fault, faults))
         .filter_map(|fault| fault.file.as_deref())
         .collect();
     let heals = faults.iter().any(|fault| fault.kind == FaultKind::Checkpoint);

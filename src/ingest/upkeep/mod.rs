@@ -145,6 +145,8 @@ pub async fn optimize(lake: &Lake, options: &UpkeepOptions) -> Result<Vec<Upkeep
         }
     }
     upkeep.end(&table)?;
+    // The next ingest writes what could not be written of it.
+    let _ = table.index_sessions(options.now_us / 1_000).await;
     let mut all = vec![upkeep];
     all.extend(beside::optimize(lake, &table, options).await?);
     Ok(all)

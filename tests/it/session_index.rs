@@ -1,0 +1,218 @@
+//! The index of session ids: it says what the files say, saves requests, and changes no answer whatever becomes of it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use chrono::{DateTime, TimeDelta};
+use object_store::memory::InMemory;
+use sessionlake::custody::{FaultKind, VacuumOptions, VerifyOptions, VerifyReport, vacuum, verify};
+use sessionlake::engine::{EngineOptions, Leaves};
+use sessionlake::ingest::{IngestOptions, UpkeepOptions, ingest, optimize};
+use sessionlake::lake::{Costs, Lake, layout};
+
+use crate::lakes::{NOW_US, State, ended, export, lake_in, options, query, running, table};
+
+/// Takes in an export with upkeep, as the command does.
+async fn take(lake: &Lake, folder: &Path, hour: i64, states: &[State]) {
+    let name = format!("{hour}.csv");
+    let options = IngestOptions { upkeep: true, ..options() };
+    ingest(lake, &[export(folder, &name, hour, states)], options).await.unwrap();
+}
+
+/// The sessions of an hour, all of them ended.
+fn hour_of(hour: u32, sessions: u32) -> Vec<State> {
+    (0..sessions).map(|session| ended(hour * sessions + session, hour)).collect()
+}
+
+/// Asks for sessions that are there and one that is not.
+async fn looked_up(lake: &Lake, sessions: &[u32]) -> Vec<String> {
+    let ids: Vec<String> = sessions.iter().map(|session| format!("'session-{session}'")).collect();
+    let sql = format!(
+        "select session_id, data from workflow_sessions where session_id in ({}, 'nowhere') order by 1",
+        ids.join(", ")
+    );
+    query(lake, &sql).await
+}
+
+async fn faults(lake: &Lake) -> Vec<(String, String)> {
+    lake.open(layout::SESSIONS).await.unwrap().unwrap().index_faults().await.unwrap()
+}
+
+fn index_files(folder: &Path) -> Vec<PathBuf> {
+    let folder = folder.join("lake").join(layout::SESSIONS).join(layout::INDEX);
+    let mut files: Vec<PathBuf> =
+        std::fs::read_dir(folder).into_iter().flatten().map(|entry| entry.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+async fn verified(lake: &Lake, repair: bool) -> VerifyReport {
+    let now = DateTime::from_timestamp_micros(NOW_US).unwrap();
+    let engine = EngineOptions {
+        as_of: now,
+        time_zone: sessionlake::zones::Tz::UTC,
+        memory_limit_bytes: 256 << 20,
+        spill_limit_bytes: 1 << 30,
+        temporary_folder: None,
+        threads: std::num::NonZeroUsize::MIN,
+        leaves: Leaves::Read,
+    };
+    let options = VerifyOptions { deep: false, repair, leaf_budget: 32, now, engine, memory: None };
+    verify(lake, &options, &crate::lakes::options().limits).await.unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_is_found_with_few_requests_however_many_files_there_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let behind = Arc::new(InMemory::new());
+    let lake = Lake::at("s3://bucket/lake").unwrap().layered(move |_| Arc::clone(&behind) as _);
+    let requests = async |sql: &str| {
+        let costs = Arc::<Costs>::default();
+        let rows = query(&lake.clone().counting(&costs), sql).await;
+        (costs.spent().requests(), rows)
+    };
+    let mut taken = Vec::new();
+    for hour in 0..24 {
+        take(&lake, folder.path(), i64::from(hour), &hour_of(hour, 500)).await;
+        if hour % 8 != 7 {
+            continue;
+        }
+        let (opening, _) = requests("select count(*) from workflow_sessions").await;
+        let (with, found) = requests("select * from workflow_sessions where session_id = 'session-1203'").await;
+        assert_eq!(found.len(), usize::from(hour > 2));
+        let (absent, none) = requests("select * from workflow_sessions where session_id = 'nowhere'").await;
+        assert_eq!(none.len(), 0);
+        taken.push((with - opening, absent - opening));
+    }
+    // The top of the index, a segment where there is one, and the file; it is read as any other.
+    assert!(taken.iter().all(|(found, absent)| *found <= 7 && *absent <= 3), "{taken:?}");
+    assert_eq!(faults(&lake).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whatever_becomes_of_the_index_no_answer_changes() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    for hour in 0..12 {
+        take(&lake, folder.path(), i64::from(hour), &hour_of(hour, 500)).await;
+    }
+    let sessions = [3, 1_203, 5_998];
+    let expected = looked_up(&lake, &sessions).await;
+    assert_eq!(expected.len(), sessions.len());
+    let files = index_files(folder.path());
+    assert!(files.len() >= 2, "{files:?}");
+    let whole: Vec<Vec<u8>> = files.iter().map(|file| std::fs::read(file).unwrap()).collect();
+    for (file, whole) in files.iter().zip(&whole) {
+        let is_top = file.ends_with("newest");
+        let (step, check) = (whole.len() / if is_top { 40 } else { 8 }, async |bytes: &[u8]| {
+            std::fs::write(file, bytes).unwrap();
+            assert_eq!(looked_up(&lake, &sessions).await, expected);
+        });
+        for at in (0..whole.len()).step_by(step.max(1)).chain(0..if is_top { 28 } else { 0 }) {
+            let mut damaged = whole.clone();
+            damaged[at] ^= 1 << (at % 8);
+            check(&damaged).await;
+        }
+        for length in [0, 7, whole.len() / 2, whole.len() - 1] {
+            check(&whole[..length]).await;
+        }
+        std::fs::remove_file(file).unwrap();
+        assert_eq!(looked_up(&lake, &sessions).await, expected);
+        std::fs::write(file, whole).unwrap();
+    }
+    // The index of another lake, whose sessions have the same ids and files other names.
+    let elsewhere = tempfile::tempdir().unwrap();
+    let other = lake_in(elsewhere.path());
+    for hour in 0..9 {
+        take(&other, elsewhere.path(), i64::from(hour), &hour_of(20 + hour, 500)).await;
+    }
+    let own = folder.path().join("lake").join(layout::SESSIONS).join(layout::INDEX);
+    for file in index_files(elsewhere.path()) {
+        std::fs::copy(&file, own.join(file.file_name().unwrap())).unwrap();
+    }
+    assert_eq!(looked_up(&lake, &sessions).await, expected);
+    // With it and with a damaged one an ingest finds what is stored, and leaves one that is whole.
+    let before = table(&lake).await.len();
+    take(&lake, folder.path(), 30, &[ended(1_203, 77), ended(9_999, 1)]).await;
+    assert_eq!(looked_up(&lake, &[1_203, 9_999]).await.len(), 2);
+    assert_eq!(table(&lake).await.len(), before + 1);
+    assert_eq!(faults(&lake).await, []);
+    let top = own.join("newest");
+    let mut damaged = std::fs::read(&top).unwrap();
+    damaged[20] ^= 4;
+    std::fs::write(&top, damaged).unwrap();
+    take(&lake, folder.path(), 31, &[ended(1_204, 78), ended(9_999, 2)]).await;
+    assert_eq!(table(&lake).await.len(), before + 1);
+    assert_eq!(faults(&lake).await, []);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_the_index_is_found_and_put_right_and_what_it_lost_is_removed() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    for hour in 0..10 {
+        take(&lake, folder.path(), i64::from(hour), &hour_of(hour, 500)).await;
+    }
+    assert!(verified(&lake, false).await.faults.is_empty());
+    for file in index_files(folder.path()) {
+        let mut bytes = std::fs::read(&file).unwrap();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 16;
+        std::fs::write(&file, bytes).unwrap();
+        let report = verified(&lake, false).await;
+        // A segment that merges took the place of is nobody's.
+        if report.faults.is_empty() {
+            continue;
+        }
+        assert!(report.faults.iter().all(|fault| fault.kind == FaultKind::Index && fault.repairable), "{report:?}");
+        let repaired = verified(&lake, true).await;
+        assert!(repaired.faults.is_empty() && !repaired.repaired.is_empty(), "{repaired:?}");
+        assert!(repaired.versions.is_empty(), "{repaired:?}");
+        assert!(verified(&lake, false).await.faults.is_empty());
+    }
+    let now = DateTime::from_timestamp_micros(NOW_US).unwrap();
+    let later = VacuumOptions { retention: TimeDelta::days(30), now: now + TimeDelta::days(400), removes: true };
+    let folder_of_index = folder.path().join("lake").join(layout::SESSIONS).join(layout::INDEX);
+    let left = folder_of_index.join(format!("segment-{:032x}", 7));
+    std::fs::write(&left, "what a killed run left").unwrap();
+    std::fs::write(folder_of_index.join("mine.txt"), "somebody's").unwrap();
+    let kept = index_files(folder.path()).len() - 1;
+    vacuum(&lake, later, &options().limits).await.unwrap();
+    assert!(!left.exists());
+    assert_eq!(index_files(folder.path()).len(), kept);
+    assert_eq!(faults(&lake).await, []);
+    assert_eq!(looked_up(&lake, &[3, 1_203]).await.len(), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_index_says_what_the_files_say_whatever_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    let mut draw = 7_u64;
+    let mut below = |limit: u64| {
+        draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (draw >> 33) % limit
+    };
+    for hour in 0..40 {
+        let states: Vec<State> = (0..300)
+            .map(|_| {
+                let session = below(6_000) as u32;
+                if below(4) == 0 { running(session, hour) } else { ended(session, hour) }
+            })
+            .collect();
+        take(&lake, folder.path(), i64::from(hour), &states).await;
+        if below(20) == 0 {
+            let upkeep = UpkeepOptions { leaf_budget: 8, now_us: NOW_US, limits: options().limits };
+            optimize(&lake, &upkeep).await.unwrap();
+        }
+        assert_eq!(faults(&lake).await, [], "hour {hour}");
+        let some: Vec<u32> = (0..6).map(|_| below(6_000) as u32).collect();
+        let ids: Vec<String> = some.iter().map(|session| format!("'session-{session}'")).collect();
+        // The same question in a form that no index answers.
+        let sql = format!(
+            "select session_id, data from workflow_sessions where session_id || '' in ({}) order by 1",
+            ids.join(", ")
+        );
+        assert_eq!(looked_up(&lake, &some).await, query(&lake, &sql).await, "hour {hour}");
+    }
+}
