@@ -345,3 +345,52 @@ fn find(entries: &[u64], asked: &[u64], widest: u64, covered: &HashMap<u32, Cove
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn index(files: u32, recent: usize) -> Index {
+        let block = Block { first: 3, sum: 4 };
+        Index {
+            next: files,
+            files: (0..files).map(|number| (u64::from(number) << 30, number)).collect(),
+            segments: vec![Segment { name: 7, entries: INDEX_BLOCK as u64 + 1, blocks: vec![block, block] }],
+            replaced: vec![(8, -1), (9, 1)],
+            recent: (0..recent as u64).map(|number| number << 40).collect(),
+        }
+    }
+
+    #[test]
+    fn the_top_comes_back_as_it_was_written_and_no_other_bytes_are_one() {
+        let written = index(9, 30);
+        let bytes = written.to_bytes();
+        assert_eq!(Index::from_bytes(&bytes), Some(written));
+        for at in 0..bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[at] ^= 1;
+            assert_eq!(Index::from_bytes(&damaged), None, "{at}");
+            assert_eq!(Index::from_bytes(&bytes[..at]), None, "{at}");
+        }
+    }
+
+    #[test]
+    fn the_blocks_of_a_look_up_are_those_that_may_have_it() {
+        let first = |upper: u32| Block { first: upper, sum: 0 };
+        let segment = Segment { name: 1, entries: 3 * INDEX_BLOCK as u64, blocks: [5, 9, 9].map(first).to_vec() };
+        let of = |from: u64, to: u64| segment.blocks_of(from << 32, to << 32);
+        assert_eq!((of(9, 9), of(6, 8), of(10, 11), of(1, 2)), (0..3, 0..1, 2..3, 0..0));
+        assert_eq!(plan(&segment, &[(1 << 32, 2 << 32), (6 << 32, 6 << 32), (10 << 32, 10 << 32)]), [0..1, 2..3]);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_make_it_panic(body in proptest::collection::vec(any::<u8>(), 0..200)) {
+            let mut bytes = [MAGIC.as_slice(), &body].concat();
+            bytes.extend(xxh3_64(&bytes).to_le_bytes());
+            let _ = Index::from_bytes(&bytes);
+        }
+    }
+}

@@ -146,6 +146,10 @@ impl Table {
             // A file that does not tell is asked whenever it is looked at, and is no longer than before.
             let Some(hashes) = hashes else { continue };
             let number = index.next;
+            if number >= NUMBERS {
+                // More files than numbers: the others are asked one by one.
+                break;
+            }
             index.next += 1;
             index.files.insert(key, number);
             fresh.extend(hashes.into_iter().map(|hash| entry(hash, number)));
