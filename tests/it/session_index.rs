@@ -95,7 +95,7 @@ async fn a_session_is_found_with_few_requests_however_many_files_there_are() {
     assert_eq!(faults(&lake).await, []);
     let (opening, _) = requests("select count(*) from workflow_sessions").await;
     let listed: Vec<_> = behind.list(None).try_collect().await.unwrap();
-    for meta in listed.iter().filter(|meta| meta.location.as_ref().contains(layout::INDEX)) {
+    for meta in listed.iter().filter(|meta| meta.location.as_ref().contains("/_sessions/")) {
         behind.delete(&meta.location).await.unwrap();
     }
     let (one_by_one, _) = requests(absent).await;
