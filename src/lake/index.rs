@@ -25,7 +25,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::sync::OnceCell;
 use xxhash_rust::xxh3::xxh3_64;
 
-use super::layout::{INDEX, INDEX_BLOCK, INDEXED_FILES};
+use super::layout::{INDEX, INDEX_BLOCK};
 use super::snapshot::DataFile;
 use super::table::Table;
 
@@ -234,12 +234,14 @@ fn take<const N: usize>(left: &mut &[u8]) -> Option<[u8; N]> {
 pub struct SessionIndex {
     store: Arc<dyn ObjectStore>,
     newest: OnceCell<Option<Index>>,
+    /// Files from which on there is one.
+    least_files: usize,
 }
 
 impl Table {
     /// Returns the index of the table's session ids.
     pub fn session_index(&self) -> SessionIndex {
-        SessionIndex { store: self.telling_store(), newest: OnceCell::new() }
+        SessionIndex { store: self.telling_store(), newest: OnceCell::new(), least_files: self.indexed_files() }
     }
 }
 
@@ -256,7 +258,7 @@ impl SessionIndex {
     /// cover, and of all where asking them one by one reads less.
     pub async fn may_have_sessions(&self, files: &[DataFile], asked: &[u64]) -> Vec<Option<bool>> {
         let mut told = vec![None; files.len()];
-        if files.len() < INDEXED_FILES {
+        if files.len() < self.least_files {
             return told;
         }
         let read = async || Index::read(self.store.as_ref()).await;

@@ -15,8 +15,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt};
 
-use super::index::{Block, ENTRY_BYTES, Index, NUMBERS, Segment, entry, newest_path, number_of};
-use super::layout::{INDEX, INDEX_BLOCK, INDEX_FANOUT, INDEX_RECENT, INDEXED_FILES};
+use super::index::{Block, ENTRY_BYTES, Index, NUMBERS, Segment, entry, is_segment, newest_path, number_of};
+use super::layout::{INDEX, INDEX_BLOCK, INDEX_FANOUT, INDEX_RECENT};
 use super::snapshot::DataFile;
 use super::table::Table;
 use crate::error::{Error, Result};
@@ -72,7 +72,9 @@ impl Table {
         let folder = Path::from(INDEX);
         let found: Vec<Path> =
             store.list(Some(&folder)).map_ok(|meta| meta.location).try_collect().await.map_err(|e| self.failed(e))?;
-        for path in found.iter().filter(|path| !kept.contains(*path)) {
+        // What else is there is somebody's.
+        let is_ours = |path: &Path| *path == newest_path() || path.filename().is_some_and(is_segment);
+        for path in found.iter().filter(|path| is_ours(path) && !kept.contains(*path)) {
             store.delete(path).await.map_err(|e| self.failed(e))?;
         }
         Ok(())
@@ -95,7 +97,7 @@ impl Table {
         let snapshot = self.snapshot()?;
         let files: HashMap<u64, &DataFile> =
             snapshot.files.iter().filter_map(|file| Some((file.ids_key()?, file))).collect();
-        if files.len() < INDEXED_FILES {
+        if files.len() < self.indexed_files() {
             return Ok(Brought::Already);
         }
         let store = self.telling_store();
@@ -341,7 +343,12 @@ impl Writer {
             Some(upload) => upload,
             None => self.upload.insert(store.put_multipart(&path).await?),
         };
-        upload.put_part(std::mem::take(&mut self.bytes).into()).await
+        let sent = upload.put_part(std::mem::take(&mut self.bytes).into()).await;
+        if sent.is_err() {
+            // Stores keep the parts of an upload that nobody ends.
+            let _ = upload.abort().await;
+        }
+        sent
     }
 
     async fn finish(mut self, store: &dyn ObjectStore) -> object_store::Result<Option<Segment>> {
@@ -358,7 +365,11 @@ impl Writer {
             self.send(store).await?;
         }
         if let Some(mut upload) = self.upload {
-            upload.complete().await?;
+            let completed = upload.complete().await;
+            if completed.is_err() {
+                let _ = upload.abort().await;
+            }
+            completed?;
         }
         Ok(Some(self.segment))
     }

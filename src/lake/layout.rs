@@ -34,8 +34,10 @@ pub const ERASED_KEY: &str = "sessionlake.key";
 
 /// The folder in that of the sessions with the index of their ids, which is derived from the data files ([`super::index`]).
 pub const INDEX: &str = "_sessions";
-/// Files that tell of their ids from which on there is an index of all: fewer are asked one by one in as many requests as an index takes.
-pub const INDEXED_FILES: usize = 8;
+/// Files that tell of their ids from which on there is an index of all, unless the lake says otherwise. What files are merged to stands in the index anew, so that
+/// of a lake that is fed each hour, which has some forty files, the index would be written several times over: it is for lakes that are large. Fewer
+/// files are asked one by one, side by side.
+pub const INDEXED_FILES: usize = 64;
 /// Sessions that the file at the top of the index has itself, at most: 32 kB, which each ingest writes anew. Of hourly exports of 100 sessions
 /// it is a fifth of what an ingest writes.
 pub const INDEX_RECENT: usize = 4_096;

@@ -6,7 +6,7 @@ use chrono::TimeDelta;
 use deltalake::kernel::{Action, Metadata};
 use serde_json::Value;
 
-use super::layout::{LEAVES_EXCLUDE, LEAVES_INCLUDE, SHREDDED_COLUMNS};
+use super::layout::{INDEXED_FILES, LEAVES_EXCLUDE, LEAVES_INCLUDE, SHREDDED_COLUMNS};
 use super::leaves::LeafPolicy;
 use super::table::{Table, delta_error};
 use crate::error::{Error, Result};
@@ -18,6 +18,8 @@ pub const SMALL_FILES: &str = "sessionlake.upkeep.files";
 pub const MAX_ROWS: &str = "sessionlake.upkeep.rows";
 /// Columns for JSON paths of a data file at most.
 pub const LEAVES: &str = "sessionlake.leaves";
+/// Data files from which on there is an index of the session ids of all; 0 for none.
+pub const INDEX_FILES: &str = "sessionlake.index.files";
 /// How long sessions are kept after they began.
 pub const RETENTION: &str = "sessionlake.retention";
 /// What the names of our properties begin with, which may be left out where they are given.
@@ -47,7 +49,7 @@ enum Kind {
 }
 
 /// The properties that a lake may have.
-pub const PROPERTIES: [Property; 6] = [
+pub const PROPERTIES: [Property; 7] = [
     Property {
         name: SMALL_FILES,
         meaning: "small files beside those of the last day, of which ingests merge some once there are more; 0 leaves it out",
@@ -59,6 +61,12 @@ pub const PROPERTIES: [Property; 6] = [
         meaning: "sessions that one ingest merges at most, about",
         unless_set: "262144",
         kind: Kind::Number(1),
+    },
+    Property {
+        name: INDEX_FILES,
+        meaning: "data files from which on there is an index of the session ids of all; 0 for none",
+        unless_set: "64",
+        kind: Kind::Number(0),
     },
     Property {
         name: LEAVES,
@@ -150,6 +158,16 @@ impl Table {
             .parse::<u64>()
             .map_err(|_| Error::usage(format!("the property {name} of the lake is {text:?}, which is no number")))?;
         Ok(Some(number))
+    }
+
+    /// Returns from how many data files on there is an index of session ids. The index is never needed for an answer, so that a property that is no number
+    /// counts as none.
+    pub(super) fn indexed_files(&self) -> usize {
+        match self.number_property(INDEX_FILES).ok().flatten() {
+            None => INDEXED_FILES,
+            Some(0) => usize::MAX,
+            Some(files) => usize::try_from(files).unwrap_or(usize::MAX),
+        }
     }
 
     /// Returns what leaf columns may take in the files of a run that asks for at most so many a file. The log and the properties are read once.

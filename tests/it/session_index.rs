@@ -7,12 +7,20 @@ use chrono::{DateTime, TimeDelta};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
-use sessionlake::custody::{FaultKind, VacuumOptions, VerifyOptions, VerifyReport, vacuum, verify};
+use sessionlake::custody::{FaultKind, VacuumOptions, VerifyOptions, VerifyReport, set_properties, vacuum, verify};
 use sessionlake::engine::{EngineOptions, Leaves};
 use sessionlake::ingest::{IngestOptions, UpkeepOptions, ingest, optimize};
-use sessionlake::lake::{Costs, Lake, layout};
+use sessionlake::lake::{Costs, Lake, layout, properties};
 
 use crate::lakes::{NOW_US, State, ended, export, lake_in, options, query, running, table};
+
+/// Gives a lake an index from eight files on.
+async fn index_soon(lake: &Lake) {
+    lake.open_or_create(layout::SESSIONS).await.unwrap();
+    let soon = [(properties::INDEX_FILES.to_owned(), Some("8".to_owned()))];
+    let now = DateTime::from_timestamp_micros(NOW_US).unwrap();
+    assert!(set_properties(lake, &soon, now, &options().limits).await.unwrap().is_some());
+}
 
 /// Takes in an export with upkeep, as the command does.
 async fn take(lake: &Lake, folder: &Path, hour: i64, states: &[State]) {
@@ -74,6 +82,7 @@ async fn a_session_is_found_with_few_requests_however_many_files_there_are() {
         let rows = query(&lake.clone().counting(&costs), sql).await;
         (costs.spent().requests(), rows)
     };
+    index_soon(&lake).await;
     let mut taken = Vec::new();
     let absent = "select * from workflow_sessions where session_id = 'session-5x'";
     for hour in 0..24 {
@@ -110,6 +119,7 @@ async fn a_session_is_found_with_few_requests_however_many_files_there_are() {
 async fn whatever_becomes_of_the_index_no_answer_changes() {
     let folder = tempfile::tempdir().unwrap();
     let lake = lake_in(folder.path());
+    index_soon(&lake).await;
     for hour in 0..12 {
         take(&lake, folder.path(), i64::from(hour), &hour_of(hour, 500)).await;
     }
@@ -140,6 +150,7 @@ async fn whatever_becomes_of_the_index_no_answer_changes() {
     // The index of another lake, whose sessions have the same ids and files other names.
     let elsewhere = tempfile::tempdir().unwrap();
     let other = lake_in(elsewhere.path());
+    index_soon(&other).await;
     for hour in 0..9 {
         take(&other, elsewhere.path(), i64::from(hour), &hour_of(20 + hour, 500)).await;
     }
@@ -167,16 +178,19 @@ async fn whatever_becomes_of_the_index_no_answer_changes() {
 async fn what_is_wrong_with_the_index_is_found_and_put_right_and_what_it_lost_is_removed() {
     let folder = tempfile::tempdir().unwrap();
     let lake = lake_in(folder.path());
+    index_soon(&lake).await;
     for hour in 0..10 {
         take(&lake, folder.path(), i64::from(hour), &hour_of(hour, 500)).await;
     }
+    let own = folder.path().join("lake").join(layout::SESSIONS).join(layout::INDEX);
+    std::fs::write(own.join("mine.txt"), "somebody's").unwrap();
     assert!(verified(&lake, false).await.faults.is_empty());
-    for file in index_files(folder.path()) {
+    for file in index_files(folder.path()).iter().filter(|file| !file.ends_with("mine.txt")) {
         // Putting right what was before has removed it.
-        let Ok(mut bytes) = std::fs::read(&file) else { continue };
+        let Ok(mut bytes) = std::fs::read(file) else { continue };
         let middle = bytes.len() / 2;
         bytes[middle] ^= 16;
-        std::fs::write(&file, bytes).unwrap();
+        std::fs::write(file, bytes).unwrap();
         let report = verified(&lake, false).await;
         // A segment that merges took the place of is nobody's.
         if report.faults.is_empty() {
@@ -190,10 +204,8 @@ async fn what_is_wrong_with_the_index_is_found_and_put_right_and_what_it_lost_is
     }
     let now = DateTime::from_timestamp_micros(NOW_US).unwrap();
     let later = VacuumOptions { retention: TimeDelta::days(30), now: now + TimeDelta::days(400), removes: true };
-    let folder_of_index = folder.path().join("lake").join(layout::SESSIONS).join(layout::INDEX);
-    let left = folder_of_index.join(format!("segment-{:032x}", 7));
+    let left = own.join(format!("segment-{:032x}", 7));
     std::fs::write(&left, "what a killed run left").unwrap();
-    std::fs::write(folder_of_index.join("mine.txt"), "somebody's").unwrap();
     let kept = index_files(folder.path()).len() - 1;
     vacuum(&lake, later, &options().limits).await.unwrap();
     assert!(!left.exists());
@@ -206,6 +218,7 @@ async fn what_is_wrong_with_the_index_is_found_and_put_right_and_what_it_lost_is
 async fn the_index_says_what_the_files_say_whatever_comes() {
     let folder = tempfile::tempdir().unwrap();
     let lake = lake_in(folder.path());
+    index_soon(&lake).await;
     let mut draw = 7_u64;
     let mut below = |limit: u64| {
         draw = draw.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
