@@ -13,11 +13,12 @@ use chrono::{DateTime, TimeDelta, Utc};
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::arrow::{ArrowWriter, ProjectionMask};
 use sessionlake::custody::{
-    EraseOptions, RestoreOptions, RestoreTo, Selection, VacuumOptions, VerifyOptions, erase, restore, vacuum, verify,
+    EraseOptions, RestoreOptions, RestoreTo, Selection, VacuumOptions, VerifyOptions, erase, restore, set_properties,
+    vacuum, verify,
 };
 use sessionlake::engine::{EngineOptions, Leaves};
-use sessionlake::ingest::{IngestOptions, SourceFile, UpkeepOptions, optimize};
-use sessionlake::lake::{Lake, layout};
+use sessionlake::ingest::{IngestOptions, SourceFile, UpkeepOptions, ingest, optimize};
+use sessionlake::lake::{Lake, layout, properties};
 
 use crate::faults::{FaultStore, Plan};
 use crate::lakes::{NOW_US, State, export, files_in, lake_in, options, query, try_take};
@@ -114,13 +115,18 @@ enum Command {
     Append(u32),
 }
 
-async fn give(lake: &Lake, command: &Command, files: &[SourceFile], folder: &Path) -> sessionlake::Result<()> {
+async fn give(
+    lake: &Lake,
+    command: &Command,
+    (files, upkeep): (&[SourceFile], bool),
+    folder: &Path,
+) -> sessionlake::Result<()> {
     let limits = options().limits;
     let now = Utc::now();
     match command {
         Command::Take(taken) => {
             let taken: Vec<SourceFile> = taken.iter().map(|file| files[*file].clone()).collect();
-            let ledger = try_take(lake, &taken).await?;
+            let ledger = ingest(lake, &taken, IngestOptions { upkeep, ..options() }).await?;
             crate::lakes::assert_balanced(&ledger);
         }
         Command::Vacuum => {
@@ -195,9 +201,13 @@ async fn run(seed: u64) {
     let (files, exports) = exports(folder.path(), &mut draw);
     let lake = lake_in(folder.path());
     let mut model = Model::default();
-    // A lake is there from the first.
+    // A lake is there from the first, with an index of session ids as soon as it has a file.
     lake.open_or_create(layout::SESSIONS).await.unwrap();
-    model.versions.insert(0, Table::new());
+    let indexed = [(properties::INDEX_FILES.to_owned(), Some("1".to_owned()))];
+    set_properties(&lake, &indexed, Utc::now(), &options().limits).await.unwrap();
+    model.versions.extend([(0, Table::new()), (1, Table::new())]);
+    // Ingests of every other sequence merge files and bring the index up to date; in the others what optimize made of it grows old.
+    let upkeep = seed % 2 == 1;
     let mut given = Vec::new();
     for step in 0..STEPS {
         let newest = version(&lake).await;
@@ -214,9 +224,9 @@ async fn run(seed: u64) {
         if draw.below(4) == 0 && !matches!(command, Command::Append(_)) {
             // A call of the store fails, done or not; what becomes of the command does not matter, for it is given again.
             let plan = Plan::failing(1 + draw.below(60) as usize, draw.below(2) == 0);
-            let _ = give(&FaultStore::around(lake.clone(), &plan), &command, &files, folder.path()).await;
+            let _ = give(&FaultStore::around(lake.clone(), &plan), &command, (&files, upkeep), folder.path()).await;
         }
-        let outcome = give(&lake, &command, &files, folder.path()).await;
+        let outcome = give(&lake, &command, (&files, upkeep), folder.path()).await;
         let newest = version(&lake).await;
         match &command {
             Command::Take(taken) => {
@@ -257,6 +267,11 @@ async fn run(seed: u64) {
             model.versions.insert(version, model.table.clone());
         }
         assert_eq!(rows(&lake).await, model.rows(), "{}", place());
+        for session in [draw.below(SESSIONS) as u32, 100 + step] {
+            let sql = format!("select count(*) from workflow_sessions where session_id = 'session-{session}'");
+            let expected = u32::from(model.table.contains_key(&session)).to_string();
+            assert_eq!(query(&lake, &sql).await, [expected], "session {session}: {}", place());
+        }
     }
     let options =
         VerifyOptions { deep: true, repair: false, leaf_budget: 32, now: Utc::now(), engine: engine(), memory: None };
