@@ -1,5 +1,7 @@
 //! Makes an earlier version of the sessions the newest again.
 
+use std::collections::HashSet;
+
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
@@ -92,8 +94,9 @@ pub async fn restore(lake: &Lake, options: RestoreOptions, limits: &Limits) -> R
             return Err(Error::usage(format!("version {to} may have rows that version {erased} erased"))
                 .with_hint("⟨with-erased⟩ brings them back"));
         }
+        let returning: HashSet<&str> = reversal.returning.iter().map(|file| file.path()).collect();
         let mut back: Vec<DataFile> = earlier.snapshot()?.files.to_vec();
-        back.retain(|file| reversal.returning.iter().any(|returning| returning.path() == file.path));
+        back.retain(|file| returning.contains(file.path.as_str()));
         let keep = async || keep_sightings(lake, &earlier, &back, since, modified_ms, limits).await;
         keep().await?;
         let commit = Commit {

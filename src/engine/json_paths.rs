@@ -13,9 +13,6 @@ use crate::shred::leaf::{CONTAINER, KINDS, NULL, element_json_path, element_leaf
 use crate::shred::manifest::PathNode;
 use crate::shred::{Kind, MANIFEST_KEY, Manifest};
 
-/// What stands for all elements of an array in a path.
-const EACH: &str = "[*]";
-
 /// What the files together have at one path.
 #[derive(Debug, Default)]
 struct PathSum {
@@ -150,54 +147,6 @@ impl PathSum {
     }
 }
 
-/// Takes the path of values inside the elements of arrays apart, as [`element_json_path`] puts it together: the keys to the array, and those from each
-/// element down. `None` for another path.
-pub(crate) fn element_keys(json_path: &str) -> Option<(Vec<String>, Vec<String>)> {
-    let mut rest = json_path.strip_prefix('$')?;
-    let (mut array, mut inside) = (Vec::new(), None);
-    while !rest.is_empty() {
-        if let Some(behind) = rest.strip_prefix(EACH) {
-            if inside.replace(Vec::new()).is_some() {
-                return None;
-            }
-            rest = behind;
-            continue;
-        }
-        let key;
-        (key, rest) = match rest.strip_prefix('.') {
-            Some(named) => {
-                let (name, behind) = named.split_at(named.find(['.', '[']).unwrap_or(named.len()));
-                (name.to_owned(), behind)
-            }
-            None => quoted_key(rest.strip_prefix("['")?)?,
-        };
-        inside.as_mut().unwrap_or(&mut array).push(key);
-    }
-    Some((array, inside?))
-}
-
-/// Reads a key up to its quote and the bracket behind; returns what follows too.
-fn quoted_key(text: &str) -> Option<(String, &str)> {
-    let mut key = String::new();
-    let mut characters = text.char_indices();
-    loop {
-        match characters.next()? {
-            (at, '\'') => return Some((key, text.get(at + 1..)?.strip_prefix(']')?)),
-            (_, '\\') => key.push(match characters.next()?.1 {
-                'n' => '\n',
-                'r' => '\r',
-                't' => '\t',
-                'u' => {
-                    let digits: String = characters.by_ref().take(4).map(|(_, digit)| digit).collect();
-                    char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?
-                }
-                other => other,
-            }),
-            (_, other) => key.push(other),
-        }
-    }
-}
-
 /// Lists the paths of files by their footers: JSON column, path, types, rows, files, files with leaves, bytes of leaves, files with the path in a pool,
 /// files whose text is read, and why.
 pub(super) fn columns(footers: &[Footer]) -> Vec<ArrayRef> {
@@ -232,20 +181,6 @@ pub(super) fn columns(footers: &[Footer]) -> Vec<ArrayRef> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn paths_inside_elements_are_taken_apart_as_they_are_put_together() {
-        let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<String>>();
-        for (array, inside) in
-            [(&["a"][..], &["b"][..]), (&["a b", "[*]"], &["c", "$['x'][*]"]), (&["é'"], &["\\", "\"\n\u{1}"])]
-        {
-            let path = element_json_path(array, inside);
-            assert_eq!(element_keys(&path), Some((keys(array), keys(inside))), "{path}");
-        }
-        for other in ["$.a.b", "$.a[*].b[*].c", "$.a[*]['b", "a[*].b"] {
-            assert_eq!(element_keys(other), None, "{other}");
-        }
-    }
 
     #[test]
     fn masks_are_named_as_json_names_its_types() {

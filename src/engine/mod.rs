@@ -41,9 +41,9 @@ mod unspilled;
 mod window;
 
 pub use crate::lake::Spent;
+pub(crate) use crate::shred::leaf::element_keys;
 pub use catalog::{At, LakeView, TABLES, TableNote};
 pub use config::{Engine, EngineOptions, Execution, default_memory_limit};
-pub(crate) use json_paths::element_keys;
 pub use leaves::extract;
 pub(crate) use rules::reads_clock;
 pub use scan::{LakeTable, Leaves, SessionScanExec};
