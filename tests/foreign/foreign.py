@@ -150,6 +150,11 @@ def path_of(lake):
     return str(WORK / lake / "workflow_sessions")
 
 
+def shown(value):
+    """A value as it is compared. What is written anew has one zero, as PostgreSQL has."""
+    return repr(0.0 if isinstance(value, float) and value == 0 else value)
+
+
 def other_rows(lake, *numbers, **values):
     """Rows of another program: those of sessions that the lake has not, in the types of the table."""
     schema = rows_of(lake).schema
@@ -476,7 +481,7 @@ def check(name, change, lake):
         now = after.get(session)
         if session in exported:
             continue
-        lost = [key for key, value in row.items() if now is None or repr(now.get(key)) != repr(value)]
+        lost = [key for key, value in row.items() if now is None or shown(now.get(key)) != shown(value)]
         if lost and lost != ["_content_hash"]:
             wrong.append(f"{session} lost {lost}")
     if set(after) != set(before) | exported:
