@@ -32,7 +32,7 @@ pub const ERASED: &str = "erased";
 /// The property of that table that has the key, in hexadecimal.
 pub const ERASED_KEY: &str = "sessionlake.key";
 
-/// The folder in that of the sessions with the index of their ids, which is derived from the data files ([`super::index`]).
+/// The folder in that of the sessions with the index of their ids, which is derived from the data files (`lake::index`).
 pub const INDEX: &str = "_sessions";
 /// Files that tell of their ids from which on there is an index of all, unless the lake says otherwise. What files are merged to stands in the index anew, so that
 /// of a lake that is fed each hour, which has some forty files, the index would be written several times over: it is for lakes that are large. Fewer
