@@ -9,10 +9,11 @@ use std::sync::atomic::AtomicBool;
 use arrow::array::RecordBatch;
 use arrow::util::display::{ArrayFormatter, FormatOptions};
 use chrono::DateTime;
+use sessionlake::custody::set_properties;
 use sessionlake::engine::{At, Engine, EngineOptions, Leaves};
 use sessionlake::generate::{GenerateFormat, GenerateOptions, generate};
 use sessionlake::ingest::{Encoding, IngestOptions, Ledger, Limits, ReadOptions, SourceFile, ingest};
-use sessionlake::lake::Lake;
+use sessionlake::lake::{Lake, layout};
 
 /// 2026-11-21T00:00:00Z in microseconds: when everything takes place that does not say otherwise.
 pub const NOW_US: i64 = 1_795_219_200_000_000;
@@ -117,6 +118,14 @@ pub fn options() -> IngestOptions {
 /// Names the lake in a folder.
 pub fn lake_in(folder: &Path) -> Lake {
     Lake::at(folder.join("lake").to_str().unwrap()).unwrap()
+}
+
+/// Sets a property of a lake, which is made if it is not there.
+pub async fn set_property(lake: &Lake, name: &str, value: &str) {
+    lake.open_or_create(layout::SESSIONS).await.unwrap();
+    let change = [(name.to_owned(), Some(value.to_owned()))];
+    let now = DateTime::from_timestamp_micros(NOW_US).unwrap();
+    assert!(set_properties(lake, &change, now, &options().limits).await.unwrap().is_some());
 }
 
 /// Ingests files and checks that the ledger balances, for each file and in all.

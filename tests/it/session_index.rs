@@ -7,19 +7,16 @@ use chrono::{DateTime, TimeDelta};
 use futures::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::{ObjectStore, ObjectStoreExt};
-use sessionlake::custody::{FaultKind, VacuumOptions, VerifyOptions, VerifyReport, set_properties, vacuum, verify};
-use sessionlake::engine::{EngineOptions, Leaves};
+use sessionlake::custody::{FaultKind, VacuumOptions, VerifyOptions, VerifyReport, vacuum, verify};
 use sessionlake::ingest::{IngestOptions, UpkeepOptions, ingest, optimize};
 use sessionlake::lake::{Costs, Lake, layout, properties};
 
-use crate::lakes::{NOW_US, State, ended, export, lake_in, options, query, running, table};
+use crate::lakes::{NOW_US, State, ended, export, lake_in, options, query, running, set_property, table};
+use crate::model::engine;
 
 /// Gives a lake an index from eight files on.
 async fn index_soon(lake: &Lake) {
-    lake.open_or_create(layout::SESSIONS).await.unwrap();
-    let soon = [(properties::INDEX_FILES.to_owned(), Some("8".to_owned()))];
-    let now = DateTime::from_timestamp_micros(NOW_US).unwrap();
-    assert!(set_properties(lake, &soon, now, &options().limits).await.unwrap().is_some());
+    set_property(lake, properties::INDEX_FILES, "8").await;
 }
 
 /// Takes in an export with upkeep, as the command does.
@@ -58,16 +55,7 @@ fn index_files(folder: &Path) -> Vec<PathBuf> {
 
 async fn verified(lake: &Lake, repair: bool) -> VerifyReport {
     let now = DateTime::from_timestamp_micros(NOW_US).unwrap();
-    let engine = EngineOptions {
-        as_of: now,
-        time_zone: sessionlake::zones::Tz::UTC,
-        memory_limit_bytes: 256 << 20,
-        spill_limit_bytes: 1 << 30,
-        temporary_folder: None,
-        threads: std::num::NonZeroUsize::MIN,
-        leaves: Leaves::Read,
-    };
-    let options = VerifyOptions { deep: false, repair, leaf_budget: 32, now, engine, memory: None };
+    let options = VerifyOptions { deep: false, repair, leaf_budget: 32, now, engine: engine(), memory: None };
     verify(lake, &options, &crate::lakes::options().limits).await.unwrap()
 }
 

@@ -2,15 +2,16 @@
 
 use std::sync::atomic::Ordering;
 
-use chrono::DateTime;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
-use sessionlake::custody::{RestoreOptions, RestoreTo, restore, set_properties};
+use sessionlake::custody::{RestoreOptions, RestoreTo, restore};
 use sessionlake::ingest::{IngestOptions, Ledger, SourceFile, Upkeep, UpkeepOptions, ingest, optimize, planned};
 use sessionlake::lake::{Lake, layout, properties};
 
 use crate::counting::counting;
-use crate::lakes::{NOW_US, State, ended, export, files_in, lake_in, options, query, running, source, table, take};
+use crate::lakes::{
+    State, ended, export, files_in, lake_in, options, query, running, set_property, source, table, take,
+};
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(work)
@@ -34,10 +35,7 @@ async fn take_and_tend(lake: &Lake, files: &[SourceFile]) -> Ledger {
 
 /// Lets ingests merge small files where there are more than two, beside four of the last days.
 async fn merge_soon(lake: &Lake) {
-    lake.open_or_create(layout::SESSIONS).await.unwrap();
-    let soon = [(properties::SMALL_FILES.to_owned(), Some("2".to_owned()))];
-    let now = DateTime::from_timestamp_micros(NOW_US).unwrap();
-    assert!(set_properties(lake, &soon, now, &options().limits).await.unwrap().is_some());
+    set_property(lake, properties::SMALL_FILES, "2").await;
 }
 
 /// All that is stored.
