@@ -32,6 +32,8 @@ pub mod format;
 
 pub mod report;
 
+pub mod serve;
+
 pub mod custody;
 
 pub mod generate;

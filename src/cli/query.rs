@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use clap::Args as ClapArgs;
 use datafusion::logical_expr::LogicalPlan;
 use serde_json::Value;
-use sessionlake::engine::{Engine, TABLES};
+use sessionlake::engine::{Answer, Engine, TABLES};
 use sessionlake::format::OutputFormat;
 use sessionlake::functions::parse_duration;
 use sessionlake::lake::Lake;
@@ -21,7 +21,7 @@ use super::exit;
 use super::ingest::{self, ReadArgs};
 use super::printer::{OutputArgs, Printer};
 use super::shared::{AtArgs, Settings, Shared};
-use super::workers::{Answer, Workers};
+use super::workers::Workers;
 
 /// How often a temporary folder that cannot be removed is tried again.
 const REMOVAL_TRIES: usize = 10;
@@ -238,7 +238,7 @@ impl Run<'_> {
         printer.set_time_zone(self.engine.time_zone());
         let by_line = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_))
             && printer.format() == OutputFormat::Table;
-        let mut answer = self.workers.execute(self.engine.context().clone(), plan);
+        let mut answer = self.workers.execute(self.engine.context().clone(), plan)?;
         let mut writer = None;
         let mut rows = 0;
         while let Some(part) = answer.next().await.map_err(located)? {

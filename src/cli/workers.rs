@@ -7,29 +7,11 @@
 use std::num::NonZeroUsize;
 use std::time::Duration;
 
-use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
-use datafusion::error::DataFusionError;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
-use futures::StreamExt;
+use sessionlake::engine::Answers;
 use sessionlake::{Error, Result};
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::task::JoinHandle;
-
-/// Parts of an answer that wait to be written; beyond them the query waits.
-const WAITING_PARTS: usize = 2;
-
-type Outcome<T> = std::result::Result<T, DataFusionError>;
-
-/// A part of an answer: its columns, once, then its rows.
-pub enum Answer {
-    /// The columns, before any row is computed.
-    Columns(SchemaRef),
-    /// Some of the rows.
-    Rows(RecordBatch),
-}
+use tokio::runtime::{Builder, Handle, Runtime};
 
 /// A runtime that only computes.
 pub struct Workers(Option<Runtime>);
@@ -45,38 +27,20 @@ impl Workers {
     }
 
     /// Runs a plan. Dropping the answer stops the query where it next pauses.
-    pub fn execute(&self, context: SessionContext, plan: LogicalPlan) -> Answers {
-        let (sender, receiver) = channel(WAITING_PARTS);
-        let task = self.0.as_ref().map(|runtime| {
-            runtime.spawn(async move {
-                if let Err(error) = answer(&context, plan, &sender).await {
-                    let _ = sender.send(Err(error)).await;
-                }
-            })
-        });
-        Answers { receiver, task }
-    }
-}
-
-/// An answer on its way.
-pub struct Answers {
-    receiver: Receiver<Outcome<Answer>>,
-    task: Option<JoinHandle<()>>,
-}
-
-impl Answers {
-    /// Waits for the next part; `None` is the end of a whole answer.
     ///
     /// # Errors
-    /// What the query ended with. A computation that panicked is an error, too: its rows so far are no answer.
-    pub async fn next(&mut self) -> Outcome<Option<Answer>> {
-        if let Some(part) = self.receiver.recv().await {
-            return part.map(Some);
-        }
-        match self.task.take() {
-            Some(task) => task.await.map(|()| None).map_err(|e| DataFusionError::Internal(e.to_string())),
-            None => Ok(None),
-        }
+    /// Workers that were stopped.
+    pub fn execute(&self, context: SessionContext, plan: LogicalPlan) -> Result<Answers> {
+        Ok(Answers::of(&self.handle()?, context, plan))
+    }
+
+    /// Where the threads take work.
+    ///
+    /// # Errors
+    /// Workers that were stopped.
+    pub fn handle(&self) -> Result<Handle> {
+        let runtime = self.0.as_ref().ok_or_else(|| Error::internal("a runtime that is not there"))?;
+        Ok(runtime.handle().clone())
     }
 }
 
@@ -119,17 +83,4 @@ pub async fn compute<T: Send + 'static>(
         return Err(Error::internal("a runtime that is not there"));
     };
     task.await.map_err(Error::internal)
-}
-
-async fn answer(context: &SessionContext, plan: LogicalPlan, sender: &Sender<Outcome<Answer>>) -> Outcome<()> {
-    let mut stream = context.execute_logical_plan(plan).await?.execute_stream().await?;
-    if sender.send(Ok(Answer::Columns(stream.schema()))).await.is_err() {
-        return Ok(());
-    }
-    while let Some(batch) = stream.next().await {
-        if sender.send(Ok(Answer::Rows(batch?))).await.is_err() {
-            return Ok(());
-        }
-    }
-    Ok(())
 }

@@ -10,6 +10,7 @@ use datafusion::logical_expr::{LogicalPlanBuilder, col, ident};
 
 use super::changes::{SESSION_CHANGES, SessionChanges};
 use super::config::Engine;
+use super::guard::{Guard, Guarded};
 use super::quarantine::{Quarantine, QuarantineTable};
 use super::scan::LakeTable;
 use super::stores::register_store;
@@ -58,6 +59,18 @@ impl LakeView {
         }
         let snapshot = sessions.snapshot()?;
         Ok(Self { sessions, snapshot, quarantine: Some(Quarantine::of(lake, quarantine)) })
+    }
+
+    /// Looks for newer versions than the newest that was seen, and opens the newest. What is the same stays as it is.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn refreshed(&self, lake: &Lake) -> Result<Self> {
+        let mut sessions = self.sessions.clone();
+        sessions.refresh().await?;
+        let snapshot =
+            if sessions.version() == self.snapshot.version { self.snapshot.clone() } else { sessions.snapshot()? };
+        Ok(Self { sessions, snapshot, quarantine: Some(Quarantine::of(lake, None)) })
     }
 
     /// Lists the files of another version, which are known to the store of this one too.
@@ -226,6 +239,20 @@ impl Engine {
         Ok(())
     }
 
+    /// Registers those tables of a lake that a guarded session may see: the sessions, behind the guard. Tables that tell of rows or files as they
+    /// are, such as the quarantine and `lake_files`, are not there.
+    ///
+    /// # Errors
+    /// A defect of ours.
+    pub fn attach_guarded(&self, view: &LakeView, guard: &Arc<Guard>) -> Result<()> {
+        let store = self.register_store(&view.sessions)?;
+        let (name, version, schema) = ("workflow_sessions", view.version(), schema::sessions_schema());
+        let files = Arc::clone(&view.snapshot.files);
+        let table = LakeTable::new(name, version, store, schema, files, self.options().leaves);
+        let table = table.counting(view.sessions.costs()).indexed(&Arc::new(view.sessions.session_index()));
+        self.register_views(Arc::new(Guarded::new(Arc::new(table), Arc::clone(guard))))
+    }
+
     fn register_sessions(&self, table: &Table, snapshot: &Snapshot) -> Result<()> {
         let (store, costs) = (self.register_store(table)?, table.costs());
         let index = Arc::new(table.session_index());
@@ -241,9 +268,13 @@ impl Engine {
     }
 
     fn register_session_tables(&self, sessions: Arc<dyn TableProvider>, stored: Arc<dyn TableProvider>) -> Result<()> {
+        self.context().register_table("stored_sessions", stored)?;
+        self.register_views(sessions)
+    }
+
+    fn register_views(&self, sessions: Arc<dyn TableProvider>) -> Result<()> {
         let context = self.context();
         context.register_table("workflow_sessions", Arc::clone(&sessions))?;
-        context.register_table("stored_sessions", stored)?;
         let scan = || LogicalPlanBuilder::scan("workflow_sessions", provider_as_source(Arc::clone(&sessions)), None);
         let documented = schema::COLUMNS.iter().map(|column| ident(column.name).alias(column.documented));
         let views = [

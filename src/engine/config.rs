@@ -1,16 +1,19 @@
 //! The one builder of sessions: dialect, limits, clock, rules, functions.
 
+use std::collections::HashMap;
 use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::zones::Tz;
+use arrow::datatypes::{DataType, SchemaRef};
 use chrono::{DateTime, Utc};
-use datafusion::common::ParamValues;
 use datafusion::common::config::Dialect;
+use datafusion::common::metadata::ScalarAndMetadata;
+use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
-use datafusion::execution::runtime_env::RuntimeEnvBuilder;
+use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
@@ -41,6 +44,9 @@ const PARTITION_BYTES: usize = 32 << 20;
 /// Memory of a partition from which on rows on their way between partitions hardly ever go to disk.
 const ROOMY_PARTITION_BYTES: usize = 512 << 20;
 
+/// Numbered parameters of a statement at most: PostgreSQL's messages count them in 16 bits.
+const MOST_PARAMETERS: usize = 65_535;
+
 /// The part of a partition's memory that a sort keeps for merging, as a divisor.
 const SORT_SHARE: usize = 8;
 
@@ -63,13 +69,44 @@ pub struct EngineOptions {
     pub leaves: Leaves,
 }
 
+/// The memory and disk that sessions share: those of one process that asks many questions at once.
+#[derive(Clone)]
+pub struct Resources {
+    runtime: Arc<RuntimeEnv>,
+    pool: Arc<PeakPool>,
+    spills: spill::Counted,
+}
+
+impl Resources {
+    /// Sets memory and disk aside, as much as the options allow. Operators that can spill get equal parts of the memory, whichever
+    /// session they are of.
+    ///
+    /// # Errors
+    /// A temporary folder that cannot be used.
+    pub fn new(options: &EngineOptions) -> Result<Self> {
+        let spills = spill::Counted::default();
+        let disk = spill::disk(options.temporary_folder.as_ref(), options.spill_limit_bytes, &spills)?;
+        let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_limit_bytes), NAMED_CONSUMERS);
+        let pool = Arc::new(PeakPool::new(Arc::new(pool)));
+        let runtime = RuntimeEnvBuilder::new()
+            .with_memory_pool(Arc::clone(&pool) as Arc<dyn MemoryPool>)
+            .with_disk_manager_builder(disk)
+            .build_arc()?;
+        Ok(Self { runtime, pool, spills })
+    }
+
+    /// Bytes that operators hold now.
+    pub fn held_bytes(&self) -> usize {
+        self.pool.reserved()
+    }
+}
+
 /// A session: its tables, functions, limits and clock.
 #[derive(Clone)]
 pub struct Engine {
     context: SessionContext,
     options: EngineOptions,
-    pool: Arc<PeakPool>,
-    spills: spill::Counted,
+    resources: Resources,
 }
 
 /// How the parts of a plan run.
@@ -97,6 +134,16 @@ impl Engine {
     /// # Errors
     /// A temporary folder that cannot be used.
     pub fn with_execution(options: EngineOptions, execution: Execution) -> Result<Self> {
+        let resources = Resources::new(&options)?;
+        Self::within(&resources, options, execution)
+    }
+
+    /// Builds a session without tables that shares memory and disk with others. The limits of the options should be those that the resources
+    /// were made with.
+    ///
+    /// # Errors
+    /// A defect of ours.
+    pub fn within(resources: &Resources, options: EngineOptions, execution: Execution) -> Result<Self> {
         let partitions = match execution {
             Execution::Parallel => options.threads.get().min(options.memory_limit_bytes / PARTITION_BYTES).max(1),
             Execution::InOrder => 1,
@@ -125,8 +172,6 @@ impl Engine {
             settings.optimizer.enable_round_robin_repartition = false;
         }
         settings.execution.time_zone = Some(options.time_zone.name().to_owned());
-        let spills = spill::Counted::default();
-        let disk = spill::disk(options.temporary_folder.as_ref(), options.spill_limit_bytes, &spills)?;
         // Each sort takes it at once, to be sure that it can merge what it spills.
         let settings = config.options_mut();
         let share = options.memory_limit_bytes / partitions / SORT_SHARE;
@@ -134,15 +179,9 @@ impl Engine {
         if options.memory_limit_bytes / partitions >= ROOMY_PARTITION_BYTES {
             spill_apart(settings);
         }
-        let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_limit_bytes), NAMED_CONSUMERS);
-        let pool = Arc::new(PeakPool::new(Arc::new(pool)));
-        let runtime = RuntimeEnvBuilder::new()
-            .with_memory_pool(Arc::clone(&pool) as Arc<dyn MemoryPool>)
-            .with_disk_manager_builder(disk)
-            .build_arc()?;
         let mut builder = SessionStateBuilder::new()
             .with_config(config)
-            .with_runtime_env(runtime)
+            .with_runtime_env(Arc::clone(&resources.runtime))
             .with_default_features()
             .with_physical_optimizer_rule(Arc::new(OwnOperators));
         if execution == Execution::InOrder {
@@ -189,7 +228,7 @@ impl Engine {
         planners.insert(0, Arc::new(IntervalPlanner));
         state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
         let context = SessionContext::new_with_state(state);
-        Ok(Self { context, options, pool, spills })
+        Ok(Self { context, options, resources: resources.clone() })
     }
 
     /// The DataFusion session.
@@ -211,12 +250,12 @@ impl Engine {
 
     /// The most bytes that operators held at once, since the session was built.
     pub fn peak_memory_bytes(&self) -> usize {
-        self.pool.peak_bytes()
+        self.resources.pool.peak_bytes()
     }
 
     /// Counts what the session spills.
     pub(super) fn count_spills(&self, costs: &Arc<Costs>) {
-        let _ = self.spills.set(Arc::clone(costs));
+        let _ = self.resources.spills.set(Arc::clone(costs));
     }
 
     /// Plans a statement, with the values of its parameters.
@@ -228,6 +267,50 @@ impl Engine {
         let plan = self.context.state().statement_to_plan(with_zone_calls(with_read_intervals(statement))).await?;
         statement::ready(explain::with_footers(&self.context, plan).await?, values, self.options.time_zone)
     }
+
+    /// Plans a statement whose numbered parameters have no values yet. `types` are those that are known beforehand.
+    ///
+    /// # Errors
+    /// What DataFusion says of the statement.
+    pub async fn outline(
+        &self,
+        statement: Statement,
+        values: &ParamValues,
+        types: &[Option<DataType>],
+    ) -> datafusion::error::Result<Outline> {
+        let statement = series::with_values(self, with_postgres_syntax(statement)?, values).await?;
+        let state = self.context.state();
+        let plan = state.statement_to_plan(with_zone_calls(with_read_intervals(statement))).await?;
+        let found = plan.get_parameter_types()?;
+        let count = found.keys().filter_map(|name| number_of(name)).max().unwrap_or(0);
+        let parameters: Vec<Option<DataType>> = (1..=count)
+            .map(|number| {
+                types.get(number - 1).cloned().flatten().or_else(|| found.get(&format!("${number}")).cloned().flatten())
+            })
+            .collect();
+        // Nulls of these types stand for the values: what the answer's columns are depends on types alone.
+        let nulls = parameters.iter().enumerate().map(|(index, kind)| {
+            let null = kind.as_ref().map_or(Ok(ScalarValue::Utf8(None)), ScalarValue::try_from)?;
+            Ok(((index + 1).to_string(), ScalarAndMetadata::from(null)))
+        });
+        let mut all = match values {
+            ParamValues::Map(named) => named.clone(),
+            ParamValues::List(_) => HashMap::new(),
+        };
+        all.extend(nulls.collect::<datafusion::error::Result<Vec<_>>>()?);
+        let plan = statement::ready(plan, &ParamValues::Map(all), self.options.time_zone)?;
+        let plan = state.optimize(&plan)?;
+        Ok(Outline { columns: Arc::clone(plan.schema().inner()), parameters })
+    }
+}
+
+/// A statement that is planned and not run: what it asks for, and what it would answer.
+#[derive(Debug, Clone)]
+pub struct Outline {
+    /// The columns of the answer.
+    pub columns: SchemaRef,
+    /// The types of the numbered parameters `$1`, `$2` …, as far as their places tell.
+    pub parameters: Vec<Option<DataType>>,
 }
 
 /// Returns 70 % of the memory that this process may use: the least of the machine's and the control group's.
@@ -241,6 +324,11 @@ pub fn default_memory_limit() -> usize {
         .find_map(|path| std::fs::read_to_string(path).ok()?.trim().parse::<usize>().ok());
     let available = [machine, group].into_iter().flatten().min().unwrap_or(4 << 30);
     available / 10 * 7
+}
+
+/// Reads the number of a parameter such as `$2`.
+fn number_of(name: &str) -> Option<usize> {
+    name.strip_prefix('$')?.parse().ok().filter(|number| (1..=MOST_PARAMETERS).contains(number))
 }
 
 impl From<Error> for datafusion::error::DataFusionError {

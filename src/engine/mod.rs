@@ -3,6 +3,7 @@
 //! [`Engine`] is one session: its limits, its clock ([`EngineOptions::as_of`]) and its tables. The command line, tests and benches
 //! all get theirs here, so that the same question gets the same answer wherever it is asked.
 
+mod answers;
 mod bloom;
 mod catalog;
 mod changes;
@@ -13,6 +14,7 @@ mod flatten;
 pub(crate) mod fuzz;
 mod gathered;
 mod groups;
+mod guard;
 mod held;
 mod in_order;
 mod join;
@@ -42,8 +44,10 @@ mod window;
 
 pub use crate::lake::Spent;
 pub(crate) use crate::shred::leaf::element_keys;
+pub use answers::{Answer, Answers};
 pub use catalog::{At, LakeView, TABLES, TableNote};
-pub use config::{Engine, EngineOptions, Execution, default_memory_limit};
+pub use config::{Engine, EngineOptions, Execution, Outline, Resources, default_memory_limit};
+pub use guard::{Guard, Veil};
 pub use leaves::extract;
 pub(crate) use rules::reads_clock;
 pub use scan::{LakeTable, Leaves, SessionScanExec};

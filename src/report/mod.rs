@@ -33,6 +33,7 @@ pub use expect::Check;
 pub use job::{Job, JobWindow, Privacy, Windows};
 pub use manifest::{FILE as MANIFEST_FILE, LakeRecord, Manifest, Output, ReportRecord, ReportStatus};
 pub use progress::{Event, Progress, Reading};
+pub(crate) use redact::Redaction;
 pub use request::{OnFailure, Request, Stopwatch};
 pub use run::{Errors, HTML_ROWS, Outcome, resolve, run};
 pub use spec::{Definition, Report};

@@ -51,7 +51,7 @@ pub use files::{read_file, share_out, sql_files};
 pub use header::{Entry, Header};
 pub use moment::Clock;
 pub use names::did_you_mean;
-pub use parameters::{DefaultText, Parameter, bind, bind_for_plan};
+pub use parameters::{DefaultText, Parameter, bind, bind_for_plan, bind_session};
 pub use split::Statement;
 pub use value::ParameterType;
 

@@ -88,6 +88,12 @@ pub fn bind(script: &Script, given: &BTreeMap<String, Value>, clock: &Clock) -> 
     bind_all(script, given, clock, Missing::Refused)
 }
 
+/// Gives the parameters of a statement that every run has, `$time_zone` and `$as_of`, their values.
+pub fn bind_session(statement: &super::Statement, clock: &Clock) -> ParamValues {
+    let known = statement.placeholders().filter_map(|name| Some((name.to_owned(), session_parameter(name, clock)?)));
+    known.collect::<Vec<_>>().into()
+}
+
 /// Gives every parameter a value as [`bind`] does, and a null of its type where there is none: enough to plan a script that
 /// is not run.
 ///

@@ -1,0 +1,169 @@
+//! The statements that a server lets through: those that read, and nothing else.
+//!
+//! Looked at twice: as it was written, and as it was planned. What is not known is refused, so a statement that a later parser learns is
+//! refused until someone has thought about it.
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::logical_expr::{LogicalPlan, Statement as Planned};
+use datafusion::sql::parser::Statement as Parsed;
+use datafusion::sql::sqlparser::ast::Statement as Ast;
+
+use super::users::Caller;
+use crate::error::{Error, Result};
+use crate::script::{Access, Script, Statement};
+
+const HINT: &str = "a server only reads: ask with SELECT, WITH, VALUES, TABLE, SHOW, DESCRIBE or EXPLAIN";
+
+/// Refuses a statement that does more than to read.
+///
+/// # Errors
+/// The statement's kind, with its place.
+pub fn require_reading(caller: &Caller, script: &Script, statement: &Statement) -> Result<()> {
+    if let Access::Writes(what) = statement.access() {
+        return Err(script.error_at(statement, format!("the statement is {what}"), HINT));
+    }
+    match &statement.parsed {
+        Parsed::Statement(ast) => match ast.as_ref() {
+            Ast::Query(_)
+            | Ast::ShowVariable { .. }
+            | Ast::ShowVariables { .. }
+            | Ast::ShowFunctions { .. }
+            | Ast::ShowColumns { .. }
+            | Ast::ShowTables { .. }
+            | Ast::ExplainTable { .. } => Ok(()),
+            Ast::Explain { .. } => require_open(caller, script, statement),
+            _ => Err(refused(script, statement)),
+        },
+        Parsed::Explain(explain) => {
+            // What it explains must be a question itself; that it writes nothing was seen above.
+            match explain.statement.as_ref() {
+                Parsed::Statement(ast) if matches!(ast.as_ref(), Ast::Query(_)) => {}
+                _ => return Err(refused(script, statement)),
+            }
+            require_open(caller, script, statement)
+        }
+        _ => Err(refused(script, statement)),
+    }
+}
+
+/// A plan tells of files and rows as they are.
+fn require_open(caller: &Caller, script: &Script, statement: &Statement) -> Result<()> {
+    if caller.guard.is_open() {
+        return Ok(());
+    }
+    let message = "EXPLAIN tells of more than this user may see";
+    Err(script.error_at(statement, message, "ask without EXPLAIN, or as a user who may see everything"))
+}
+
+fn refused(script: &Script, statement: &Statement) -> Error {
+    let first = statement.text().split_whitespace().next().unwrap_or("statement").to_uppercase();
+    script.error_at(statement, format!("{first} is not for a server"), HINT)
+}
+
+/// Refuses a plan that does more than to read, wherever in it.
+///
+/// # Errors
+/// A usage error that names the kind of the node.
+pub(super) fn require_reading_plan(plan: &LogicalPlan) -> Result<()> {
+    let mut found = None;
+    plan.apply_with_subqueries(|node| {
+        let what = match node {
+            LogicalPlan::Dml(_) => "a change of rows",
+            LogicalPlan::Ddl(_) => "a definition",
+            LogicalPlan::Copy(_) => "a COPY",
+            LogicalPlan::Statement(Planned::SetVariable(_) | Planned::ResetVariable(_)) => "a change of a setting",
+            LogicalPlan::Statement(_) => "a statement of sessions",
+            LogicalPlan::Extension(_) => "a node that no question has",
+            _ => return Ok(TreeNodeRecursion::Continue),
+        };
+        found = Some(what);
+        Ok(TreeNodeRecursion::Stop)
+    })?;
+    match found {
+        Some(what) => Err(Error::usage(format!("the plan has {what}")).with_hint(HINT)),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::script::parse;
+
+    fn allowed(sql: &str, caller: &Caller) -> bool {
+        let script = parse("sql", sql).unwrap();
+        script.statements.iter().all(|statement| require_reading(caller, &script, statement).is_ok())
+    }
+
+    #[test]
+    fn questions_are_let_through_and_nothing_else() {
+        let everything = Caller::everything("test");
+        for sql in [
+            "select 1",
+            "with a as (select 1) select * from a",
+            "values (1)",
+            "table workflow_sessions",
+            "explain select 1",
+            "explain analyze select 1",
+            "explain (analyze, verbose) select 1",
+            "show tables",
+            "show datafusion.execution.batch_size",
+            "describe workflow_sessions",
+            "select * from generate_series(1, 3)",
+        ] {
+            assert!(allowed(sql, &everything), "{sql}");
+        }
+        for sql in [
+            "insert into t values (1)",
+            "explain insert into t values (1)",
+            "explain analyze insert into t values (1)",
+            "explain copy workflow_sessions to 'x.csv'",
+            "copy workflow_sessions to 'x.csv'",
+            "copy (select 1) to 'x.csv'",
+            "create table t as select 1",
+            "create temporary table t as select 1",
+            "create view v as select 1",
+            "create external table t stored as csv location 'x.csv'",
+            "drop table t",
+            "select 1 into t",
+            "update workflow_sessions set data = null",
+            "delete from workflow_sessions",
+            "truncate workflow_sessions",
+            "with a as (select 1) insert into t select * from a",
+            "set datafusion.execution.batch_size = 1",
+            "set time zone 'UTC'",
+            "reset datafusion.optimizer.max_passes",
+            "prepare p as select 1",
+            "execute p",
+            "deallocate p",
+            "begin",
+            "grant select on t to u",
+            "select * from 'x.parquet'",
+            "select * from read_csv('x.csv')",
+            "call f()",
+            "vacuum",
+            "explain explain select 1",
+        ] {
+            match parse("sql", sql) {
+                Ok(_) => assert!(!allowed(sql, &everything), "{sql}"),
+                // What the parser does not know is refused as well.
+                Err(_) => {}
+            }
+        }
+    }
+
+    #[test]
+    fn plans_are_shown_to_those_alone_who_may_see_everything() {
+        let mut caller = Caller::everything("test");
+        caller.guard = std::sync::Arc::new(crate::engine::Guard { veil: None, workflows: Some(Default::default()) });
+        assert!(allowed("select 1", &caller));
+        for sql in [
+            "explain select 1",
+            "explain analyze select 1",
+            "explain (format tree) select 1",
+            "explain verbose select 1",
+        ] {
+            assert!(!allowed(sql, &caller), "{sql}");
+        }
+    }
+}

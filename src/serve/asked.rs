@@ -1,0 +1,170 @@
+//! A question on its way to its answer, under the limits of time, rows and bytes.
+
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use tokio::time::Sleep;
+
+use super::hub::{Hub, located};
+use super::limits::Turn;
+use super::metrics::{Ending, Protocol};
+use crate::engine::{Answer, Answers};
+use crate::error::{Error, Result};
+use crate::lake::Version;
+use crate::script::{Clock, Script, Statement};
+
+/// A question that is counted once, however it ends.
+pub(super) struct Counted {
+    hub: Arc<Hub>,
+    protocol: Protocol,
+    since: Duration,
+    is_over: bool,
+}
+
+impl Counted {
+    pub fn begin(hub: &Arc<Hub>, protocol: Protocol) -> Self {
+        Self { hub: Arc::clone(hub), protocol, since: (hub.clocks().passed)(), is_over: false }
+    }
+
+    pub fn end(&mut self, ending: Ending) {
+        if !std::mem::replace(&mut self.is_over, true) {
+            let took = (self.hub.clocks().passed)().saturating_sub(self.since);
+            self.hub.metrics().ended(self.protocol, ending, took);
+        }
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.end(Ending::Stopped);
+    }
+}
+
+/// A question that was planned and runs. Dropping it stops it.
+pub struct Asked {
+    /// The columns of the answer.
+    pub columns: SchemaRef,
+    /// The version of the lake that was asked.
+    pub version: Version,
+    /// The instant that was now, and the zone of local days.
+    pub clock: Clock,
+    answers: Option<Answers>,
+    place: (Script, Statement),
+    deadline: Pin<Box<Sleep>>,
+    rows: u64,
+    bytes: u64,
+    counted: Counted,
+    /// Given back when the last row was taken, or nobody takes any more.
+    turn: Option<Turn>,
+}
+
+impl Asked {
+    pub(super) async fn begin(
+        answers: Answers,
+        place: (Script, Statement),
+        (version, clock): (Version, Clock),
+        (counted, turn, deadline): (Counted, Turn, Pin<Box<Sleep>>),
+    ) -> Result<Self> {
+        let columns = Arc::new(Schema::empty());
+        let answers = Some(answers);
+        let mut asked =
+            Self { columns, version, clock, answers, place, deadline, rows: 0, bytes: 0, counted, turn: Some(turn) };
+        if let Some(Answer::Columns(columns)) = asked.part().await? {
+            asked.columns = columns;
+        }
+        Ok(asked)
+    }
+
+    /// Waits for the next rows; `None` is the end of a whole answer.
+    ///
+    /// # Errors
+    /// What the question ended with, with its place; a limit of time or rows.
+    pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        loop {
+            match self.part().await? {
+                Some(Answer::Rows(batch)) => {
+                    self.rows += batch.num_rows() as u64;
+                    let limit = self.counted.hub.limits().rows;
+                    if self.rows > limit {
+                        return Err(self.ended(Error::Limit {
+                            message: format!("the answer has more than {limit} rows"),
+                            hint: Some("let the question return less, or raise ⟨max-rows⟩".to_owned()),
+                        }));
+                    }
+                    return Ok(Some(batch));
+                }
+                Some(Answer::Columns(_)) => {}
+                None => return Ok(None),
+            }
+        }
+    }
+
+    /// Counts bytes that are to be sent.
+    ///
+    /// # Errors
+    /// More than an answer may have.
+    pub fn sent(&mut self, rows: u64, bytes: u64) -> Result<()> {
+        self.bytes += bytes;
+        let limit = self.counted.hub.limits().bytes;
+        if self.bytes > limit {
+            return Err(self.ended(Error::Limit {
+                message: format!("the answer takes more than {limit} bytes"),
+                hint: Some("let the question return less, or raise ⟨max-bytes⟩".to_owned()),
+            }));
+        }
+        self.counted.hub.metrics().sent(rows, bytes);
+        Ok(())
+    }
+
+    /// Waits for something else, such as a client that takes what was sent, as long as the question may still take.
+    ///
+    /// # Errors
+    /// The limit of time.
+    pub async fn within<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        let deadline = self.deadline.as_mut();
+        let done = tokio::select! {
+            done = work => Some(done),
+            () = deadline => None,
+        };
+        let limit = self.counted.hub.limits().statement;
+        done.ok_or_else(|| self.ended(too_long(limit)))
+    }
+
+    async fn part(&mut self) -> Result<Option<Answer>> {
+        let Some(answers) = &mut self.answers else { return Ok(None) };
+        let deadline = self.deadline.as_mut();
+        let part = tokio::select! {
+            part = answers.next() => part.map_err(|error| located(error, &self.place.0, &self.place.1)),
+            () = deadline => Err(too_long(self.counted.hub.limits().statement)),
+        };
+        match part {
+            Ok(Some(part)) => Ok(Some(part)),
+            Ok(None) => {
+                self.counted.end(Ending::Answered);
+                self.answers = None;
+                self.turn = None;
+                Ok(None)
+            }
+            Err(error) => Err(self.ended(error)),
+        }
+    }
+
+    /// Stops the question by an error.
+    fn ended(&mut self, error: Error) -> Error {
+        self.counted.end(Ending::of(&error));
+        self.answers = None;
+        self.turn = None;
+        error
+    }
+}
+
+/// The error of a question that took too long.
+pub(super) fn too_long(limit: Duration) -> Error {
+    Error::Limit {
+        message: format!("stopped after {} s", limit.as_secs_f64()),
+        hint: Some("let the question read less, or raise ⟨timeout⟩".to_owned()),
+    }
+}

@@ -1,0 +1,306 @@
+//! What all protocols of a server share: the lake, the users, the limits, and the one way that a question goes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::{DateTime, Utc};
+use datafusion::common::ParamValues;
+use serde_json::Value;
+use tokio::runtime::Handle;
+use tokio::sync::Mutex;
+
+use super::allowed::{require_reading, require_reading_plan};
+use super::asked::{Asked, Counted};
+use super::limits::{Doors, Limits, Seat};
+use super::metrics::{Ending, Metrics, Protocol};
+use super::users::{Caller, Users};
+use crate::engine::{Answers, At, Engine, EngineOptions, Execution, LakeView, Outline, Resources, TABLES};
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use crate::script::{self, Clock, Script, Statement};
+use crate::zones::Tz;
+
+/// Where a server's time comes from.
+#[derive(Clone)]
+pub struct Clocks {
+    /// The instant that is now.
+    pub now: Arc<dyn Fn() -> DateTime<Utc> + Send + Sync>,
+    /// Time that has passed since some moment; it never goes back.
+    pub passed: Arc<dyn Fn() -> Duration + Send + Sync>,
+}
+
+/// What a hub is made of.
+pub struct HubOptions {
+    /// The lake that is asked.
+    pub lake: Lake,
+    /// What all questions together may use. The instant that is now is that of each question.
+    pub engine: EngineOptions,
+    /// The limits.
+    pub limits: Limits,
+    /// Who may ask; without users everyone may, and sees everything.
+    pub users: Option<Users>,
+    /// The clocks.
+    pub clocks: Clocks,
+    /// The threads that compute answers.
+    pub compute: Handle,
+}
+
+/// What one session of a client has set.
+#[derive(Debug, Clone, Copy)]
+pub struct Settings {
+    /// The version that is asked.
+    pub at: At,
+    /// The instant that is now; without it, the one at which a statement begins.
+    pub as_of: Option<DateTime<Utc>>,
+    /// The zone of local days.
+    pub time_zone: Tz,
+}
+
+/// A server's middle.
+pub struct Hub {
+    options: HubOptions,
+    resources: Resources,
+    doors: Doors,
+    metrics: Metrics,
+    /// The newest version that was seen.
+    newest: Mutex<Option<LakeView>>,
+}
+
+/// A session that one statement runs in, with what it sees.
+struct Opened {
+    engine: Engine,
+    version: u64,
+    clock: Clock,
+}
+
+impl Hub {
+    /// Makes a hub, and looks whether the lake is there.
+    ///
+    /// # Errors
+    /// A lake that is not there; a temporary folder that cannot be used.
+    pub async fn open(options: HubOptions) -> Result<Arc<Self>> {
+        let resources = Resources::new(&options.engine)?;
+        let newest = LakeView::open(&options.lake, At::Newest, None).await?;
+        let doors = Doors::new(options.limits.clone());
+        Ok(Arc::new(Self { options, resources, doors, metrics: Metrics::default(), newest: Mutex::new(Some(newest)) }))
+    }
+
+    /// The settings that a session begins with.
+    pub fn settings(&self) -> Settings {
+        Settings { at: At::Newest, as_of: None, time_zone: self.options.engine.time_zone }
+    }
+
+    /// The limits.
+    pub fn limits(&self) -> &Limits {
+        self.doors.limits()
+    }
+
+    /// The counters.
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// Writes the counters as OpenMetrics text.
+    pub fn metrics_text(&self) -> String {
+        self.metrics.text(&self.doors, self.resources.held_bytes())
+    }
+
+    /// The clocks.
+    pub fn clocks(&self) -> &Clocks {
+        &self.options.clocks
+    }
+
+    /// Where answers are computed.
+    pub fn compute(&self) -> &Handle {
+        &self.options.compute
+    }
+
+    /// Says whether callers must say who they are.
+    pub fn has_users(&self) -> bool {
+        self.options.users.is_some()
+    }
+
+    /// The users, where there are any.
+    pub(super) fn users(&self) -> Option<&Users> {
+        self.options.users.as_ref()
+    }
+
+    /// The caller where nobody needs to say who it is.
+    pub fn caller_without_login(&self) -> Option<Caller> {
+        (!self.has_users()).then(|| Caller::everything("anyone"))
+    }
+
+    /// Compares a password that was sent.
+    ///
+    /// # Errors
+    /// A usage error that says nothing of what was wrong; a users file that cannot be read.
+    pub async fn log_in(self: &Arc<Self>, user: &str, password: &str) -> Result<Caller> {
+        let Some(users) = self.users() else { return Ok(Caller::everything(user)) };
+        let (caller, verifier) = users.find(user, (self.options.clocks.now)())?;
+        let password = password.to_owned();
+        // Hashing takes milliseconds, which those that listen do not have.
+        let fits = self.options.compute.spawn_blocking(move || verifier.fits(&password));
+        match (fits.await.map_err(Error::internal)?, caller) {
+            (true, Some(caller)) => Ok(caller),
+            _ => {
+                self.metrics.login_refused();
+                Err(Error::usage("the user or the password is wrong"))
+            }
+        }
+    }
+
+    /// Counts a connection.
+    ///
+    /// # Errors
+    /// As many as there may be.
+    pub fn admit(&self, protocol: Protocol) -> Result<Seat> {
+        let seat = self.doors.seat()?;
+        self.metrics.connected(protocol);
+        Ok(seat)
+    }
+
+    /// Opens the version that is asked.
+    async fn view(&self, at: At) -> Result<LakeView> {
+        let mut newest = self.newest.lock().await;
+        // Taken out: where looking fails, or is given up, the next question opens the lake anew.
+        let view = match newest.take() {
+            Some(view) => view.refreshed(&self.options.lake).await?,
+            None => LakeView::open(&self.options.lake, At::Newest, None).await?,
+        };
+        *newest = Some(view.clone());
+        drop(newest);
+        match at {
+            At::Newest => Ok(view),
+            at => LakeView::open(&self.options.lake, at, None).await,
+        }
+    }
+
+    async fn open_for(&self, caller: &Caller, settings: &Settings) -> Result<Opened> {
+        let view = self.view(settings.at).await?;
+        let as_of = settings.as_of.unwrap_or_else(|| (self.options.clocks.now)());
+        let options = EngineOptions { as_of, time_zone: settings.time_zone, ..self.options.engine.clone() };
+        let engine = Engine::within(&self.resources, options, Execution::Parallel)?;
+        match caller.guard.is_open() {
+            true => engine.attach_view(&view)?,
+            false => engine.attach_guarded(&view, &caller.guard)?,
+        }
+        let clock = Clock { as_of, time_zone: settings.time_zone };
+        Ok(Opened { engine, version: view.version(), clock })
+    }
+
+    /// Makes a session as a statement of the caller would see it, for what is asked of the tables and not of their rows.
+    ///
+    /// # Errors
+    /// A version that is not there; storage errors.
+    pub async fn session(&self, caller: &Caller, settings: &Settings) -> Result<Engine> {
+        Ok(self.open_for(caller, settings).await?.engine)
+    }
+
+    /// Asks the only statement of a text. `name` is what errors call the text by; `given` are parameters, typed as on the command line.
+    ///
+    /// # Errors
+    /// A statement that is wrong or does more than to read, with its place; a limit; storage errors.
+    pub async fn ask(
+        self: &Arc<Self>,
+        protocol: Protocol,
+        caller: &Caller,
+        settings: &Settings,
+        (name, sql): (&str, &str),
+        given: &BTreeMap<String, Value>,
+    ) -> Result<Asked> {
+        let script = script::parse(name, sql)?;
+        let [statement] = script.statements.as_slice() else {
+            return Err(Error::usage("there is more than one statement").with_hint("ask one statement at a time"));
+        };
+        let bind = |clock: &Clock| script::bind(&script, given, clock);
+        self.ask_statement(protocol, caller, settings, (&script, statement), bind).await
+    }
+
+    /// Asks a statement of a text that was taken apart already. `bind` gives the parameters their values, by the statement's instant.
+    ///
+    /// # Errors
+    /// As [`Hub::ask`].
+    pub async fn ask_statement(
+        self: &Arc<Self>,
+        protocol: Protocol,
+        caller: &Caller,
+        settings: &Settings,
+        (script, statement): (&Script, &Statement),
+        bind: impl FnOnce(&Clock) -> Result<ParamValues>,
+    ) -> Result<Asked> {
+        let mut counted = Counted::begin(self, protocol);
+        let limit = self.limits().statement;
+        // The limit begins here and holds for waiting and planning, too.
+        let mut deadline = Box::pin(tokio::time::sleep(limit));
+        let work = async {
+            require_reading(caller, script, statement)?;
+            let turn = self.doors.turn().await?;
+            let opened = self.open_for(caller, settings).await?;
+            let values = bind(&opened.clock)?;
+            let located = |error| located(error, script, statement);
+            let (engine, parsed) = (opened.engine.clone(), statement.parsed.clone());
+            // Planning may compute for a while: it, too, is work of the threads that compute.
+            let planning = self.options.compute.spawn(async move { engine.plan(parsed, &values).await });
+            let plan = Stopping(planning).outcome().await?.map_err(located)?;
+            require_reading_plan(&plan)?;
+            let answers = Answers::of(&self.options.compute, opened.engine.context().clone(), plan);
+            Ok((turn, opened, answers))
+        };
+        let begun = tokio::select! {
+            begun = work => begun,
+            () = &mut deadline => Err(super::asked::too_long(limit)),
+        };
+        let (turn, opened, answers) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                counted.end(Ending::of(&error));
+                return Err(error);
+            }
+        };
+        let place = (script.clone(), statement.clone());
+        Asked::begin(answers, place, (opened.version, opened.clock), (counted, turn, deadline)).await
+    }
+
+    /// Plans a statement whose numbered parameters have no values yet: what it asks for and would answer.
+    ///
+    /// # Errors
+    /// As [`Hub::ask`].
+    pub async fn outline(
+        &self,
+        caller: &Caller,
+        settings: &Settings,
+        (script, statement): (&Script, &Statement),
+        types: Vec<Option<arrow::datatypes::DataType>>,
+    ) -> Result<Outline> {
+        require_reading(caller, script, statement)?;
+        let opened = self.open_for(caller, settings).await?;
+        let values = script::bind_session(statement, &opened.clock);
+        let (engine, parsed) = (opened.engine, statement.parsed.clone());
+        let planning = self.options.compute.spawn(async move { engine.outline(parsed, &values, &types).await });
+        let outline = tokio::time::timeout(self.limits().statement, Stopping(planning).outcome()).await;
+        let outline = outline.map_err(|_| super::asked::too_long(self.limits().statement))?;
+        outline?.map_err(|error| located(error, script, statement))
+    }
+}
+
+/// Work on other threads that is stopped when nobody waits for it any more.
+struct Stopping<T>(tokio::task::JoinHandle<T>);
+
+impl<T> Stopping<T> {
+    async fn outcome(mut self) -> Result<T> {
+        (&mut self.0).await.map_err(Error::internal)
+    }
+}
+
+impl<T> Drop for Stopping<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Gives an engine's error its place in the text, with the tables' names for a hint.
+pub(super) fn located(error: datafusion::error::DataFusionError, script: &Script, statement: &Statement) -> Error {
+    let tables = TABLES.map(|table| table.name.trim_matches('"'));
+    script::locate_among(error, script, Some(statement), &tables)
+}
