@@ -27,10 +27,12 @@ mod report;
 mod report_progress;
 mod report_store;
 mod restore;
+mod serve;
 mod shared;
 mod shell;
 mod spending;
 mod temporary;
+mod user;
 mod vacuum;
 mod verify;
 mod workers;
@@ -70,6 +72,10 @@ enum Command {
     Query(Box<query::Args>),
     /// Asks the lake one statement after another, with history and completion
     Shell(Box<shell::Args>),
+    /// Lets others ask the lake from the tools they have: over PostgreSQL's protocol
+    Serve(Box<serve::Args>),
+    /// Lists, adds and removes those who may ask a server
+    User(user::Args),
     /// Runs a folder of SQL files or a job, and writes a folder of reports that can be made again
     Report(report::Args),
     /// Plans SQL files and runs nothing
@@ -218,6 +224,9 @@ async fn dispatch(shared: &Shared, command: Command) -> sessionlake::Result<u8> 
         Command::Query(args) => exit::or_signal(query::run(shared, *args)).await,
         // It stops statements by itself.
         Command::Shell(args) => shell::run(shared, *args).await,
+        // It lets statements end.
+        Command::Serve(args) => serve::run(shared, *args).await,
+        Command::User(args) => user::run(shared, args),
         Command::Report(args) => exit::or_signal(report::run(shared, args)).await,
         Command::Check(args) => exit::or_signal(check::run(shared, args)).await,
         Command::Describe(args) => exit::or_signal(describe::run(shared, args)).await,

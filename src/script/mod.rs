@@ -38,6 +38,7 @@ mod moment;
 mod names;
 mod operators;
 mod parameters;
+mod pieces;
 mod scanned;
 mod source;
 mod split;
@@ -52,8 +53,9 @@ pub use header::{Entry, Header};
 pub use moment::Clock;
 pub use names::did_you_mean;
 pub use parameters::{DefaultText, Parameter, bind, bind_for_plan, bind_session};
+pub use pieces::{Piece, Word, pieces};
 pub use split::Statement;
-pub use value::ParameterType;
+pub use value::{ParameterType, from_text as read_value};
 
 /// A SQL file, taken apart.
 #[derive(Debug, Clone)]

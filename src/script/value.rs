@@ -117,8 +117,11 @@ pub(super) fn check(kind: ParameterType, text: &str) -> Result<(), String> {
     }
 }
 
-/// Reads a text as a type.
-pub(super) fn from_text(kind: ParameterType, text: &str, clock: &Clock) -> Result<ScalarValue, String> {
+/// Reads a text as a value of a type: as `--param` does.
+///
+/// # Errors
+/// What to write instead.
+pub fn from_text(kind: ParameterType, text: &str, clock: &Clock) -> Result<ScalarValue, String> {
     match kind {
         ParameterType::Date => Moment::parse(text)?.date(clock).map(date),
         ParameterType::Timestamp => Moment::parse(text)?.instant(clock).map(timestamp),

@@ -53,6 +53,7 @@ pub struct Asked {
     pub clock: Clock,
     answers: Option<Answers>,
     place: (Script, Statement),
+    limit: Duration,
     deadline: Pin<Box<Sleep>>,
     rows: u64,
     bytes: u64,
@@ -66,12 +67,12 @@ impl Asked {
         answers: Answers,
         place: (Script, Statement),
         (version, clock): (Version, Clock),
-        (counted, turn, deadline): (Counted, Turn, Pin<Box<Sleep>>),
+        (counted, turn): (Counted, Turn),
+        (limit, deadline): (Duration, Pin<Box<Sleep>>),
     ) -> Result<Self> {
-        let columns = Arc::new(Schema::empty());
-        let answers = Some(answers);
+        let (columns, answers, turn) = (Arc::new(Schema::empty()), Some(answers), Some(turn));
         let mut asked =
-            Self { columns, version, clock, answers, place, deadline, rows: 0, bytes: 0, counted, turn: Some(turn) };
+            Self { columns, version, clock, answers, place, limit, deadline, rows: 0, bytes: 0, counted, turn };
         if let Some(Answer::Columns(columns)) = asked.part().await? {
             asked.columns = columns;
         }
@@ -129,16 +130,28 @@ impl Asked {
             done = work => Some(done),
             () = deadline => None,
         };
-        let limit = self.counted.hub.limits().statement;
-        done.ok_or_else(|| self.ended(too_long(limit)))
+        done.ok_or_else(|| self.ended(too_long(self.limit)))
+    }
+
+    /// Lets others have the turn while a client thinks: between two fetches from a cursor. The limit of time is that of each fetch.
+    pub fn pause(&mut self) {
+        self.turn = None;
     }
 
     async fn part(&mut self) -> Result<Option<Answer>> {
         let Some(answers) = &mut self.answers else { return Ok(None) };
+        if self.turn.is_none() {
+            self.deadline = Box::pin(tokio::time::sleep(self.limit));
+            let turn = tokio::select! {
+                turn = self.counted.hub.turn() => turn?,
+                () = self.deadline.as_mut() => return Err(too_long(self.limit)),
+            };
+            self.turn = Some(turn);
+        }
         let deadline = self.deadline.as_mut();
         let part = tokio::select! {
             part = answers.next() => part.map_err(|error| located(error, &self.place.0, &self.place.1)),
-            () = deadline => Err(too_long(self.counted.hub.limits().statement)),
+            () = deadline => Err(too_long(self.limit)),
         };
         match part {
             Ok(Some(part)) => Ok(Some(part)),

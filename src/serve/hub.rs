@@ -55,6 +55,8 @@ pub struct Settings {
     pub as_of: Option<DateTime<Utc>>,
     /// The zone of local days.
     pub time_zone: Tz,
+    /// The longest that a statement may take, where that is less than the server's limit.
+    pub timeout: Option<Duration>,
 }
 
 /// A server's middle.
@@ -88,7 +90,7 @@ impl Hub {
 
     /// The settings that a session begins with.
     pub fn settings(&self) -> Settings {
-        Settings { at: At::Newest, as_of: None, time_zone: self.options.engine.time_zone }
+        Settings { at: At::Newest, as_of: None, time_zone: self.options.engine.time_zone, timeout: None }
     }
 
     /// The limits.
@@ -158,6 +160,11 @@ impl Hub {
         let seat = self.doors.seat()?;
         self.metrics.connected(protocol);
         Ok(seat)
+    }
+
+    /// Waits for the turn of a question.
+    pub(super) async fn turn(&self) -> Result<super::limits::Turn> {
+        self.doors.turn().await
     }
 
     /// Opens the version that is asked.
@@ -230,12 +237,12 @@ impl Hub {
         bind: impl FnOnce(&Clock) -> Result<ParamValues>,
     ) -> Result<Asked> {
         let mut counted = Counted::begin(self, protocol);
-        let limit = self.limits().statement;
+        let limit = settings.timeout.map_or(self.limits().statement, |timeout| timeout.min(self.limits().statement));
         // The limit begins here and holds for waiting and planning, too.
         let mut deadline = Box::pin(tokio::time::sleep(limit));
         let work = async {
             require_reading(caller, script, statement)?;
-            let turn = self.doors.turn().await?;
+            let turn = self.turn().await?;
             let opened = self.open_for(caller, settings).await?;
             let values = bind(&opened.clock)?;
             let located = |error| located(error, script, statement);
@@ -259,7 +266,7 @@ impl Hub {
             }
         };
         let place = (script.clone(), statement.clone());
-        Asked::begin(answers, place, (opened.version, opened.clock), (counted, turn, deadline)).await
+        Asked::begin(answers, place, (opened.version, opened.clock), (counted, turn), (limit, deadline)).await
     }
 
     /// Plans a statement whose numbered parameters have no values yet: what it asks for and would answer.

@@ -14,6 +14,7 @@ mod asked;
 mod hub;
 mod limits;
 mod metrics;
+pub mod pg;
 mod scram;
 mod tls;
 mod users;

@@ -1,0 +1,149 @@
+//! `sessionlake serve`: lets others ask the lake, over PostgreSQL's protocol and HTTP.
+
+use std::net::SocketAddr;
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::Utc;
+use clap::Args as ClapArgs;
+use sessionlake::serve::{Clocks, Hub, HubOptions, Limits, Users, pg, require_safe, tls_acceptor};
+use sessionlake::{Error, Result};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use super::exit;
+use super::query::parse_timeout;
+use super::shared::{Shared, parse_size};
+use super::workers::Workers;
+
+/// Lets others ask the lake; nothing is changed by what they ask.
+#[derive(Debug, ClapArgs)]
+#[command(
+    after_help = "Port 0 takes one that is free, and says which.\n\nExamples:\n  sessionlake serve --pg 127.0.0.1:5432\n  \
+                  sessionlake serve --pg 0.0.0.0:5432 --users users.toml --tls-cert cert.pem --tls-key key.pem"
+)]
+pub struct Args {
+    /// Speaks PostgreSQL's protocol at this address, such as 127.0.0.1:5432
+    #[arg(long, value_name = "ADDRESS")]
+    pg: Option<SocketAddr>,
+    /// Who may ask, as `sessionlake user add` writes it; without it everyone on this machine may
+    #[arg(long, value_name = "FILE", env = "SESSIONLAKE_USERS")]
+    users: Option<PathBuf>,
+    /// The certificate of the server and those above it, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of the certificate, in PEM
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    #[command(flatten)]
+    limits: LimitArgs,
+}
+
+/// What clients may take.
+#[derive(Debug, ClapArgs)]
+#[command(next_help_heading = "Limits")]
+struct LimitArgs {
+    /// Connections at once [default: 100]
+    #[arg(long, value_name = "N")]
+    max_connections: Option<usize>,
+    /// Questions that are computed at once; others wait [default: 4 a thread]
+    #[arg(long, value_name = "N")]
+    max_queries: Option<NonZeroUsize>,
+    /// Questions that wait at once; more are refused [default: 1000]
+    #[arg(long, value_name = "N")]
+    max_waiting: Option<usize>,
+    /// Stops a question after this long, such as 30s, 5m or 1h30m [default: 5m]
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
+    /// Ends a connection that does nothing for this long [default: 1h]
+    #[arg(long, value_name = "TIME")]
+    idle: Option<String>,
+    /// Rows of an answer at most [default: 100000000]
+    #[arg(long, value_name = "N")]
+    max_rows: Option<u64>,
+    /// Bytes of an answer at most [default: 10GB]
+    #[arg(long, value_name = "SIZE")]
+    max_bytes: Option<String>,
+    /// Bytes of a message of a client at most [default: 16MB]
+    #[arg(long, value_name = "SIZE")]
+    max_message: Option<String>,
+}
+
+/// Questions that are computed at once for each thread, where nothing else is said: while some wait for storage or for their clients, others
+/// compute.
+const QUERIES_A_THREAD: usize = 4;
+
+impl LimitArgs {
+    fn limits(&self, threads: NonZeroUsize) -> Result<Limits> {
+        let usual = Limits::default();
+        let time = |text: &Option<String>, usual| text.as_deref().map_or(Ok(usual), parse_timeout);
+        let size = |name: &str, text: &Option<String>, usual: u64| {
+            text.as_deref().map_or(Ok(usual), |text| parse_size(name, text))
+        };
+        Ok(Limits {
+            connections: self.max_connections.unwrap_or(usual.connections),
+            queries: self.max_queries.map_or(threads.get() * QUERIES_A_THREAD, NonZeroUsize::get),
+            waiting: self.max_waiting.unwrap_or(usual.waiting),
+            statement: time(&self.timeout, usual.statement)?,
+            idle: time(&self.idle, usual.idle)?,
+            handshake: usual.handshake,
+            rows: self.max_rows.unwrap_or(usual.rows),
+            bytes: size("--max-bytes", &self.max_bytes, usual.bytes)?,
+            message_bytes: usize::try_from(size("--max-message", &self.max_message, usual.message_bytes as u64)?)
+                .unwrap_or(usize::MAX),
+        })
+    }
+}
+
+/// Runs the command.
+///
+/// # Errors
+/// A lake that is not there; addresses that cannot be listened at, or must not without TLS and users.
+pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
+    let settings = shared.settings()?;
+    let Some(address) = args.pg else {
+        return Err(Error::usage("nothing to serve").with_hint("name an address: --pg 127.0.0.1:5432"));
+    };
+    let users = args.users.as_deref().map(Users::at).transpose()?;
+    let files = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
+    require_safe(address, files.is_some(), users.is_some())?;
+    let tls = files.map(|(certificates, key)| tls_acceptor(certificates, key, &["postgresql"])).transpose()?;
+    let workers = Workers::start(settings.engine.threads)?;
+    let started = Instant::now();
+    let fixed = shared.names_instant().then_some(settings.engine.as_of);
+    let options = HubOptions {
+        lake: settings.lake()?,
+        limits: args.limits.limits(settings.engine.threads)?,
+        engine: settings.engine,
+        users,
+        clocks: Clocks {
+            now: Arc::new(move || fixed.unwrap_or_else(Utc::now)),
+            passed: Arc::new(move || started.elapsed()),
+        },
+        compute: workers.handle()?,
+    };
+    let hub = Hub::open(options).await?;
+    let listener = listen_at(address).await?;
+    let at = listener.local_addr().map_err(|error| Error::storage(format!("listening at {address}"), error))?;
+    if !shared.quiet {
+        let how = if tls.is_some() { "over TLS" } else { "in plain text, on this machine" };
+        exit::note(&format!("listening: PostgreSQL at {at} {how}"));
+    }
+    let (stop, stopped) = watch::channel(false);
+    let mut serving = tokio::spawn(pg::listen(hub, listener, tls, stopped));
+    tokio::select! {
+        ended = &mut serving => ended.map_err(Error::internal)??,
+        () = exit::signal() => {
+            let _ = stop.send(true);
+            serving.await.map_err(Error::internal)??;
+            return Err(Error::Cancelled);
+        }
+    }
+    Ok(exit::FINE)
+}
+
+async fn listen_at(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| Error::storage(format!("listening at {address}"), error))
+}

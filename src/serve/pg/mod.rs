@@ -1,0 +1,131 @@
+//! PostgreSQL's protocol, so that the tools that speak it can ask the lake.
+//!
+//! `wire` has the messages, `login` who it is, `session` what a connection is at, `commands` what a statement is, `statements` those that are kept, `portal` answers on their way,
+//! `encode` and `params` values out and in, `settings` what can be set. One task serves a connection; another reads ahead, so that a client that
+//! cancels or goes away is heard while an answer is computed.
+
+mod commands;
+mod encode;
+mod errors;
+mod login;
+mod params;
+mod portal;
+mod session;
+mod settings;
+mod statements;
+mod types;
+mod wire;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinSet;
+use tokio_rustls::TlsAcceptor;
+
+use super::hub::Hub;
+use super::metrics::Protocol;
+use crate::error::Result;
+
+/// How long statements may still run when a server is to stop.
+const ENDING: Duration = Duration::from_secs(10);
+/// How long a server waits before it accepts again, where the system has no more connections to give.
+const BREATH: Duration = Duration::from_millis(100);
+
+/// What the connections of a listener share.
+pub(super) struct Shared {
+    pub hub: Arc<Hub>,
+    pub tls: Option<TlsAcceptor>,
+    pub cancels: Arc<Cancels>,
+    pub stop: watch::Receiver<bool>,
+}
+
+/// Which connection a cancel request means: by its number, if the secret is the one that was given to it.
+#[derive(Default)]
+pub(super) struct Cancels(Mutex<HashMap<i32, (i32, Arc<Notify>)>>);
+
+impl Cancels {
+    /// Gives a connection a number that no other has now, for as long as the guard lives.
+    fn register(self: &Arc<Self>) -> Result<Registered> {
+        let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            let mut bytes = [0; 8];
+            super::scram::random(&mut bytes)?;
+            let [a, b, c, d, e, f, g, h] = bytes;
+            let (process, secret) = (i32::from_be_bytes([a & 0x7f, b, c, d]), i32::from_be_bytes([e, f, g, h]));
+            if !numbers.contains_key(&process) {
+                let cancel = Arc::new(Notify::new());
+                numbers.insert(process, (secret, Arc::clone(&cancel)));
+                return Ok(Registered { cancels: Arc::clone(self), process, secret, cancel });
+            }
+        }
+    }
+
+    /// Stops what a connection does.
+    fn cancel(&self, process: i32, secret: i32) {
+        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, cancel)) = numbers.get(&process).filter(|(known, _)| *known == secret) {
+            // Only what runs now is stopped: nobody waits in between.
+            cancel.notify_waiters();
+        }
+    }
+}
+
+/// The number of a connection.
+pub(super) struct Registered {
+    cancels: Arc<Cancels>,
+    pub process: i32,
+    pub secret: i32,
+    pub cancel: Arc<Notify>,
+}
+
+impl Drop for Registered {
+    fn drop(&mut self) {
+        self.cancels.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.process);
+    }
+}
+
+/// Serves connections until it is told to stop, and then lets statements end for ten seconds.
+///
+/// # Errors
+/// None for what a client does.
+pub async fn listen(
+    hub: Arc<Hub>,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<()> {
+    let shared = Arc::new(Shared { hub, tls, cancels: Arc::default(), stop: stop.clone() });
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, _)) => {
+                    // Small answers are sent at once.
+                    let _ = stream.set_nodelay(true);
+                    connections.spawn(login::serve(Arc::clone(&shared), stream));
+                }
+                Err(error) => {
+                    tracing::warn!(target: "serve", %error, "a connection could not be accepted");
+                    tokio::time::sleep(BREATH).await;
+                }
+            },
+            Some(_) = connections.join_next() => {}
+            () = stopping(&mut stop) => break,
+        }
+    }
+    drop(listener);
+    let all = async { while connections.join_next().await.is_some() {} };
+    let _ = tokio::time::timeout(ENDING, all).await;
+    Ok(())
+}
+
+/// The protocol, in metrics.
+const PROTOCOL: Protocol = Protocol::Postgres;
+
+/// Waits until the server is to stop.
+async fn stopping(stop: &mut watch::Receiver<bool>) {
+    let _ = stop.wait_for(|stop| *stop).await;
+}
