@@ -75,6 +75,10 @@ struct LimitArgs {
 /// compute.
 const QUERIES_A_THREAD: usize = 4;
 
+/// Threads that compute, for each that a question runs on. A join without keys may compute for long without a pause: with as many threads as
+/// there are cores, the questions of others would wait for it, where the system gives each thread its time.
+const COMPUTING_A_THREAD: usize = 4;
+
 impl LimitArgs {
     fn limits(&self, threads: NonZeroUsize) -> Result<Limits> {
         let usual = Limits::default();
@@ -110,7 +114,8 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let files = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
     require_safe(address, files.is_some(), users.is_some())?;
     let tls = files.map(|(certificates, key)| tls_acceptor(certificates, key, &["postgresql"])).transpose()?;
-    let workers = Workers::start(settings.engine.threads)?;
+    let computing = settings.engine.threads.saturating_mul(const { NonZeroUsize::new(COMPUTING_A_THREAD).unwrap() });
+    let workers = Workers::start(computing)?;
     let started = Instant::now();
     let fixed = shared.names_instant().then_some(settings.engine.as_of);
     let options = HubOptions {

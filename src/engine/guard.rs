@@ -222,7 +222,8 @@ impl ExecutionPlan for GuardExec {
     }
 
     fn maintains_input_order(&self) -> Vec<bool> {
-        vec![true]
+        // Sorts stay above: masked values are in another order than those below.
+        vec![false]
     }
 
     fn replace_children(self: Arc<Self>, children: Vec<Node>, _: ReplaceChildrenOptions) -> Result<Node> {

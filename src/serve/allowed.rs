@@ -12,7 +12,7 @@ use super::users::Caller;
 use crate::error::{Error, Result};
 use crate::script::{Access, Script, Statement};
 
-const HINT: &str = "a server only reads: ask with SELECT, WITH, VALUES, TABLE, SHOW, DESCRIBE or EXPLAIN";
+const HINT: &str = "a server only reads: ask with SELECT, WITH, VALUES, SHOW, DESCRIBE or EXPLAIN";
 
 /// Refuses a statement that does more than to read.
 ///
@@ -102,7 +102,6 @@ mod tests {
             "select 1",
             "with a as (select 1) select * from a",
             "values (1)",
-            "table workflow_sessions",
             "explain select 1",
             "explain analyze select 1",
             "explain (analyze, verbose) select 1",

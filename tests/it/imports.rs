@@ -23,6 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["functions", "json", "lake", "schema", "shred", "texts", "zones"]),
     ("custody", &["engine", "ingest", "lake", "schema"]),
     ("report", &["engine", "format", "json", "script", "zones"]),
+    ("serve", &["engine", "format", "functions", "lake", "report", "script", "zones"]),
     ("fuzz", &["engine", "ingest", "json", "lake", "report", "script", "shred"]),
 ];
 
@@ -32,7 +33,7 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     // Of DataFusion's, lake and ingest know the values of statistics alone, and zones a helper of its.
     (
         "datafusion::",
-        &["cli", "custody", "engine", "error", "functions", "ingest", "lake", "report", "script", "zones"],
+        &["cli", "custody", "engine", "error", "functions", "ingest", "lake", "report", "script", "serve", "zones"],
     ),
     ("clap::", &["cli"]),
     ("clap_complete::", &["cli"]),

@@ -61,6 +61,7 @@ mod readme;
 mod redacted_reports;
 mod report;
 mod samples;
+mod serve;
 mod session_index;
 mod shredding;
 mod stores;

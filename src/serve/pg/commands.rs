@@ -551,7 +551,7 @@ mod tests {
             ("release savepoint a", Command::Savepoint("RELEASE")),
             (
                 "declare \"C1\" no scroll cursor with hold for select 1",
-                Command::Declare { name: "C1".to_owned(), question: (45, 53) },
+                Command::Declare { name: "C1".to_owned(), question: (44, 52) },
             ),
             ("fetch forward 10 from c", Command::Fetch { name: "c".to_owned(), rows: Some(10) }),
             ("fetch all in c", Command::Fetch { name: "c".to_owned(), rows: None }),

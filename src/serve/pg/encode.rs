@@ -104,7 +104,8 @@ fn plain(array: &ArrayRef) -> Result<ArrayRef> {
             DataType::Decimal128(*precision, *scale)
         }
         DataType::Float16 => DataType::Float32,
-        DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8View,
+        // An array of nothing knows no nulls.
+        DataType::Null | DataType::LargeUtf8 | DataType::Utf8View => DataType::Utf8View,
         DataType::LargeBinary | DataType::FixedSizeBinary(_) | DataType::BinaryView => DataType::Binary,
         DataType::Date64 => DataType::Date32,
         DataType::Time32(_) | DataType::Time64(_) => DataType::Time64(TimeUnit::Microsecond),
