@@ -11,7 +11,9 @@
 
 mod allowed;
 mod asked;
+pub mod http;
 mod hub;
+mod instants;
 mod limits;
 mod metrics;
 pub mod pg;
