@@ -6,7 +6,7 @@ import { Editor } from "./editor.js";
 import { Grid, text } from "./grid.js";
 import { Inputs } from "./inputs.js";
 import { Shelf } from "./shelf.js";
-import { byId, grouped, make, tabs } from "./tabs.js";
+import { byId, grouped, instant, make, tabs } from "./tabs.js";
 
 const FIELDS = ["version", "at_time", "as_of", "time_zone"];
 const FORMATS = [["csv", "CSV", "csv"], ["xlsx", "Excel", "xlsx"], ["json", "JSON", "json"], ["ndjson", "NDJSON", "ndjson"], ["parquet", "Parquet", "parquet"],
@@ -33,7 +33,7 @@ const shelf = new Shelf({
     stop();
     editor.value = sql;
     if (matchMedia("(max-width: 56rem)").matches) byId("shelf").open = false;
-    byId("about").scrollIntoView?.({ block: "nearest" });
+    byId("ask").scrollIntoView({ block: "nearest" });
     run();
   },
   insert: (name) => editor.insert(name),
@@ -153,7 +153,7 @@ async function run() {
       byId("cut").hidden = true;
       grid.begin(head.columns);
       chart.begin(head.columns, asks);
-      byId("origin").textContent = `Version ${grouped(head.version)} of the lake · now() is ${head.as_of} · ${head.time_zone}`;
+      byId("origin").textContent = `Version ${grouped(head.version)} of the lake · now() is ${instant(head.as_of)} · ${head.time_zone}`;
     }, (rows, bytes) => {
       if (!mine()) return false;
       grid.add(rows);

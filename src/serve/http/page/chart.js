@@ -40,14 +40,34 @@ export class Chart {
     byId("y").replaceChildren(...options());
     byId("series").replaceChildren(make("option", { value: "" }, "none"), ...options());
     const numbers = columns.filter((column) => NUMBERS.test(column.type));
-    const x = columns.find((column) => TIMES.test(column.type)) ?? columns.find((column) => !NUMBERS.test(column.type)) ?? columns[0];
+    const x = columns.find((column) => !NUMBERS.test(column.type)) ?? columns[0];
     byId("kind").value = columns.length === 1 && numbers.length === 1 ? "number" : x && TIMES.test(x.type) ? "line" : "bar";
     byId("x").value = x?.name ?? "";
     byId("series").value = "";
     const first = numbers.find((column) => column !== x);
     for (const option of byId("y").options) option.selected = option.value === (first ?? numbers[0])?.name;
-    if (spec) byId("chart").value = spec;
-    else this.write();
+    if (spec) {
+      byId("chart").value = spec;
+      this.read();
+    } else {
+      this.write();
+    }
+  }
+
+  /** Chooses what a line says, as far as the fields can say it. */
+  read() {
+    const { spec } = this;
+    const kind = KINDS.find((each) => spec.toLowerCase().replaceAll(/[-_]/g, " ").startsWith(each));
+    if (kind) byId("kind").value = kind;
+    const value = (key) => {
+      const found = new RegExp(`\\b${key}=("(?:[^"]|"")*"|[^\\s]*)`).exec(spec);
+      return found ? found[1].replace(/^"|"$/g, "").replaceAll('""', '"') : "";
+    };
+    const isHeatMap = kind === "heat map";
+    byId("x").value = value("x");
+    byId("series").value = isHeatMap ? value("y") : value("series");
+    const y = value(isHeatMap ? "value" : "y").split(",");
+    for (const option of byId("y").options) option.selected = y.includes(option.value);
   }
 
   /** Writes the line of what is chosen. */
@@ -84,10 +104,10 @@ export class Chart {
     byId("panel-chart").setAttribute("aria-busy", "true");
     try {
       const text = await this.draw(spec, asked.signal);
-      const svg = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
+      // The page has the styles of charts, and its policy allows none inside of a document.
+      const bare = text.replaceAll(/<style>[^<]*<\/style>/g, "");
+      const svg = new DOMParser().parseFromString(bare, "image/svg+xml").documentElement;
       if (svg.localName !== "svg") throw new Error("the answer is no drawing");
-      // The page has the styles of charts.
-      for (const style of svg.querySelectorAll("style")) style.remove();
       byId("plot").replaceChildren(document.importNode(svg, true));
       byId("caption").textContent = svg.querySelector("desc")?.textContent ?? "";
       byId("figure").hidden = false;

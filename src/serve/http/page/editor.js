@@ -38,7 +38,8 @@ export class Editor {
     this.area.value = text;
     this.mark = null;
     this.close();
-    this.area.rows = Math.min(24, Math.max(8, text.split("\n").length + 1));
+    this.area.rows = Math.min(14, Math.max(8, text.split("\n").length + 1));
+    this.area.style.height = "";
     this.area.scrollTop = 0;
     this.area.scrollLeft = 0;
     this.paint();

@@ -97,7 +97,7 @@ export class Grid {
     let all = width([`${Math.max(this.rows.length, 1000)}`]);
     this.widths[0].style.width = `${all}px`;
     this.columns.forEach((column, at) => {
-      const each = Math.ceil(width([`${column.name} `, `${column.type}`, ...sample.map((row) => text(row[at]))]));
+      const each = Math.ceil(width([`${column.name}${"x".repeat(Math.ceil(column.name.length / 8))}`, `${column.type}`, ...sample.map((row) => text(row[at]))]));
       this.widths[at + 1].style.width = `${each}px`;
       all += each;
     });

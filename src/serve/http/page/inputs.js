@@ -10,6 +10,8 @@ const HELP = {
   "text[]": "texts with commas between",
 };
 
+const MOMENTS = new Set(["date", "timestamp"]);
+
 export class Inputs {
   constructor(changed) {
     this.changed = changed;
@@ -54,7 +56,10 @@ export class Inputs {
     input.dataset.parameter = parameter.name;
     if (kept !== undefined) input.value = kept;
     input.addEventListener("input", () => this.changed());
-    const says = [parameter.description, HELP[parameter.type]].filter(Boolean).join("; ");
+    const help = HELP[parameter.type];
+    if (help) input.title = help;
+    if (MOMENTS.has(parameter.type)) input.setAttribute("list", "moments");
+    const says = parameter.description || help;
     if (says) input.setAttribute("aria-describedby", `${id}-help`);
     return make("div", {}, make("label", { htmlFor: id }, `${parameter.name} `, make("small", {}, parameter.type === "any" ? "text, or a number" : parameter.type)), input, says ? make("small", { className: "help", id: `${id}-help` }, says) : null);
   }

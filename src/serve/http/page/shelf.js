@@ -1,6 +1,6 @@
 // The lists beside the SQL box: queries, tables, functions, runs of reports.
 
-import { byId, make, tabs } from "./tabs.js";
+import { byId, instant, make, tabs } from "./tabs.js";
 import { quoted } from "./sql.js";
 
 const item = (search, ...children) => make("li", { "data-search": search.toLowerCase() }, ...children);
@@ -72,7 +72,7 @@ export class Shelf {
       const link = make("a", { href: run.page, target: "_blank", rel: "noopener noreferrer" }, run.title);
       const about = [run.window, run.folder, `version ${run.version}`, run.privacy === "redacted" ? "masked" : ""].filter(Boolean).join(" · ");
       const state = run.failed > 0 ? ["bad", `${run.failed} failed`] : run.checks > 0 ? ["warn", `${run.checks} checks do not hold`] : ["good", `${run.reports} reports`];
-      list.append(item(`${run.title} ${run.folder} ${run.window ?? ""}`, make("div", { className: "run-of" }, link, " ", make("span", { className: `badge ${state[0]}` }, state[1]), make("small", {}, `as of ${run.as_of}`), make("small", {}, about))));
+      list.append(item(`${run.title} ${run.folder} ${run.window ?? ""}`, make("div", { className: "run-of" }, link, " ", make("span", { className: `badge ${state[0]}` }, state[1]), make("small", {}, `as of ${instant(run.as_of)}`), make("small", {}, about))));
     }
     this.fill("reports", list, runs.length, offered ? "There are no runs of reports yet." : "This server shows no reports: it was started without a folder of them.");
   }

@@ -17,6 +17,9 @@ export const byId = (id) => document.getElementById(id);
 /** Writes a whole number with groups. */
 export const grouped = (number) => number.toLocaleString("en-US");
 
+/** Writes an instant without parts of seconds. */
+export const instant = (text) => text.replace(/\.\d+/, "");
+
 /** Makes a list of tabs work; returns what shows one of them. */
 export function tabs(list, shown) {
   const all = [...list.querySelectorAll("[role=tab]")];
