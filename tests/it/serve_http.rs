@@ -73,7 +73,7 @@ impl Served {
             let before = all.len();
             assert!(said.read_line(&mut all).unwrap() > 0, "the server ended: {all}");
             if let Some((_, rest)) = all[before..].split_once("http://") {
-                break rest.trim().trim_end_matches('/').to_owned();
+                break rest.split('/').next().unwrap().to_owned();
             }
         };
         let reader = std::thread::spawn(move || {

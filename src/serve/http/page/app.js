@@ -38,7 +38,9 @@ const shelf = new Shelf({
   },
   insert: (name) => editor.insert(name),
 });
-const grid = new Grid(byId("grid"), show);
+const grid = new Grid(byId("grid"), show, (words) => {
+  byId("spoken").textContent = words;
+});
 const chart = new Chart(async (spec, signal) => (await api.sql({ ...pinned(), chart: spec }, "svg", signal)).text());
 const resultTab = tabs(document.querySelector("#result [role=tablist]"), (id) => {
   if (id === "tab-chart" && answer) chart.show();
@@ -116,6 +118,7 @@ function fail(error) {
 
 function busy(on) {
   byId("run").disabled = on;
+  byId("download").disabled = on;
   byId("stop").hidden = !on;
   byId("result").setAttribute("aria-busy", String(on));
 }
@@ -196,24 +199,30 @@ async function run() {
 
 async function download() {
   const [format, label, ending] = FORMATS.find(([name]) => name === byId("format").value);
-  const button = byId("download");
-  button.disabled = true;
+  stop();
+  const aborted = new AbortController();
+  running = aborted;
+  busy(true);
   say(`${label}: the server writes …`);
   byId("error").hidden = true;
   try {
     const asked = answer && answer.question.sql === editor.value ? pinned() : question();
     if (format === "svg") asked.chart = chart.spec || undefined;
-    const response = await api.sql(asked, format);
+    const response = await api.sql(asked, format, aborted.signal);
     const blob = await response.blob();
     const link = make("a", { href: URL.createObjectURL(blob), download: `${fileName()}.${ending}` });
     link.click();
     setTimeout(() => URL.revokeObjectURL(link.href), 60_000);
     say(`${link.download}: ${grouped(blob.size)} bytes.`);
   } catch (error) {
+    if (error.name === "AbortError") return;
     say("");
     fail(error.status === undefined ? new api.Refused(0, { message: "the download broke off: the query ended with an error, or a limit of the server was reached" }) : error);
   } finally {
-    button.disabled = false;
+    if (running === aborted) {
+      running = null;
+      busy(false);
+    }
   }
 }
 

@@ -20,9 +20,9 @@ export function text(value) {
 }
 
 export class Grid {
-  constructor(root, open) {
-    this.root = root;
-    this.open = open;
+  /** `open` shows a whole value, `say` tells those who hear the page which cell is chosen. */
+  constructor(root, open, say) {
+    Object.assign(this, { root, open, say });
     this.columns = [];
     this.rows = [];
     this.cell = { row: 0, column: 0 };
@@ -48,7 +48,6 @@ export class Grid {
     this.root.scrollTop = 0;
     this.root.scrollLeft = 0;
     const table = document.createElement("table");
-    table.setAttribute("role", "grid");
     const widths = document.createElement("colgroup");
     this.widths = [null, ...columns].map(() => widths.appendChild(document.createElement("col")));
     const head = table.createTHead().insertRow();
@@ -159,8 +158,6 @@ export class Grid {
       }
       if (at === this.cell.row && index === this.cell.column) {
         td.classList.add("here");
-        td.setAttribute("aria-selected", "true");
-        td.id = "here";
       }
     });
     return tr;
@@ -202,6 +199,7 @@ export class Grid {
     const fixed = this.table.tHead.rows[0].cells[0].offsetWidth;
     if (left - fixed < root.scrollLeft) root.scrollLeft = left - fixed;
     else if (left + td.offsetWidth > root.scrollLeft + root.clientWidth) root.scrollLeft = left + td.offsetWidth - root.clientWidth;
-    this.root.setAttribute("aria-activedescendant", "here");
+    const { row, column } = this.cell;
+    this.say(`row ${row + 1}, ${this.columns[column].name}: ${text(this.rows[row][column]).slice(0, SHOWN) || "null"}`);
   }
 }
