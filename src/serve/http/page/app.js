@@ -172,7 +172,9 @@ async function run() {
       byId("cut").textContent = `These are the first ${grouped(rows)} rows: the page asked for no more${end ? "" : " than it can hold"}. A download has all of them, and so does the chart.`;
       byId("cut").hidden = false;
     }
-    history.replaceState(null, "", fragment(asked, written));
+    const address = fragment(asked, written);
+    // The way back leads through what was asked.
+    if (address !== location.hash) history.pushState(null, "", address);
   } catch (error) {
     if (!mine() || error.name === "AbortError") return;
     say("");
