@@ -264,6 +264,26 @@ fn a_client_that_goes_away_stops_its_question() {
 }
 
 #[test]
+fn clients_that_do_not_read_keep_nobody_from_asking() {
+    let desk = Desk::with_lake();
+    let served = Served::start(&desk, &["--max-queries", "1"]);
+    let endless = "{\"sql\":\"select value, md5(value::text) as hash from generate_series(1, 100000000000)\"}";
+    let (host, length) = (&served.address, endless.len());
+    let head = format!(
+        "POST /v1/sql HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+    );
+    let lazy: Vec<TcpStream> = (0..3)
+        .map(|_| {
+            let mut stream = TcpStream::connect(host).unwrap();
+            stream.write_all(format!("{head}{endless}").as_bytes()).unwrap();
+            stream
+        })
+        .collect();
+    assert_eq!(served.ask("json", &json!({ "sql": "select 1" })).fine().json()["rows"], json!([[1]]));
+    drop(lazy);
+}
+
+#[test]
 fn charts_are_drawn_and_what_there_is_to_ask_is_listed() {
     let desk = Desk::with_lake();
     let served = Served::start(&desk, &[]);

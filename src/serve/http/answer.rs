@@ -1,11 +1,13 @@
 //! The rows of an answer on their way: written by the threads that compute, in pieces, while later rows are computed.
 //!
-//! No more than a few pieces wait for the client; while they do, nothing is written, and the question itself waits. An error after the first
+//! No more than a few pieces wait for the client; while they do, nothing is written, and the question itself waits. It gives its turn to others
+//! meanwhile, so that clients which read slowly keep nobody from asking; in all it takes no longer than a statement may. An error after the first
 //! bytes cannot change the status any more: the object of JSON ends with a member `error`, and in every other format the connection is broken
 //! off before the last chunk, which clients take for what it is.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -18,12 +20,15 @@ use super::problem::Problem;
 use super::types::type_name;
 use crate::error::{Error, Result};
 use crate::format::{self, FormatOptions, OutputFormat, ResultWriter};
+use crate::serve::asked::too_long;
 use crate::serve::{Asked, Hub};
 
 /// Pieces that wait for the client at most.
 const WAITING_PIECES: usize = 2;
 /// Bytes of rows that are written at once, about.
 const PIECE_BYTES: usize = 256 << 10;
+/// How long a client may take for a piece before others have the turn.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The formats of files among those of answers.
 const FILES: [(&str, OutputFormat); 7] = [
@@ -133,7 +138,8 @@ pub(super) fn begin(
         Form::Svg => return Err(Error::internal("a chart has no rows")),
     };
     let (sender, receiver) = mpsc::channel(WAITING_PIECES);
-    let work = Work { asked, writer: Some(writer), buffer, sender, is_json: form == Form::Json, most, rows: 0 };
+    let limit = hub.limits().statement;
+    let work = Work { asked, writer: Some(writer), buffer, sender, is_json: form == Form::Json, most, limit, rows: 0 };
     let task = Stopped(hub.compute().spawn(work.run()));
     Ok(futures::stream::unfold((receiver, task), |(mut receiver, task)| async move {
         let piece = receiver.recv().await?;
@@ -159,6 +165,8 @@ struct Work {
     is_json: bool,
     /// Rows that are wanted at most.
     most: u64,
+    /// The longest that all of it may take.
+    limit: Duration,
     rows: u64,
 }
 
@@ -169,10 +177,12 @@ struct End {
 
 impl Work {
     async fn run(mut self) {
-        let outcome = match self.rows().await {
-            Ok(end) => self.finish(end).await,
-            Err(error) => Err(error),
+        let limit = self.limit;
+        let whole = async {
+            let end = self.rows().await?;
+            self.finish(end).await
         };
+        let outcome = tokio::time::timeout(limit, whole).await.unwrap_or_else(|_| Err(too_long(limit)));
         let Err(error) = outcome else { return };
         if matches!(error, Error::Cancelled) {
             return;
@@ -230,9 +240,16 @@ impl Work {
             return Ok(());
         }
         self.asked.sent(rows as u64, piece.len() as u64)?;
-        let taken = self.asked.within(self.sender.send(Ok(piece.into()))).await?;
-        // Nobody takes any more.
-        taken.map_err(|_| Error::Cancelled)
+        let room = match self.asked.within(tokio::time::timeout(PATIENCE, self.sender.reserve())).await? {
+            Ok(room) => room,
+            Err(_) => {
+                self.asked.pause();
+                self.asked.within(self.sender.reserve()).await?
+            }
+        };
+        // Without room nobody takes any more.
+        room.map_err(|_| Error::Cancelled)?.send(Ok(piece.into()));
+        Ok(())
     }
 }
 
