@@ -1,4 +1,4 @@
-//! `sessionlake serve`: lets others ask the lake, over PostgreSQL's protocol and HTTP.
+//! `sessionlake serve`: lets others ask the lake, over PostgreSQL's protocol, Flight SQL and HTTP.
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
@@ -8,10 +8,12 @@ use std::time::Instant;
 
 use chrono::Utc;
 use clap::Args as ClapArgs;
-use sessionlake::serve::{Clocks, Hub, HubOptions, Limits, Users, pg, require_safe, tls_acceptor};
+use sessionlake::serve::http::{self, HttpOptions};
+use sessionlake::serve::{Clocks, Hub, HubOptions, Limits, Users, flight, pg, require_safe, tls_acceptor};
 use sessionlake::{Error, Result};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use super::exit;
 use super::query::parse_timeout;
@@ -22,12 +24,22 @@ use super::workers::Workers;
 #[derive(Debug, ClapArgs)]
 #[command(
     after_help = "Port 0 takes one that is free, and says which.\n\nExamples:\n  sessionlake serve --pg 127.0.0.1:5432\n  \
+                  sessionlake serve --http 127.0.0.1:8080 --reports out\n  \
                   sessionlake serve --pg 0.0.0.0:5432 --users users.toml --tls-cert cert.pem --tls-key key.pem"
 )]
 pub struct Args {
     /// Speaks PostgreSQL's protocol at this address, such as 127.0.0.1:5432
     #[arg(long, value_name = "ADDRESS")]
     pg: Option<SocketAddr>,
+    /// Speaks HTTP at this address, such as 127.0.0.1:8080: the page for browsers, and questions as JSON
+    #[arg(long, value_name = "ADDRESS")]
+    http: Option<SocketAddr>,
+    /// The folder whose runs of reports the page shows
+    #[arg(long, value_name = "FOLDER", requires = "http")]
+    reports: Option<PathBuf>,
+    /// Speaks Arrow Flight SQL at this address, such as 127.0.0.1:31337
+    #[arg(long, value_name = "ADDRESS")]
+    flight: Option<SocketAddr>,
     /// Who may ask, as `sessionlake user add` writes it; without it everyone on this machine may
     #[arg(long, value_name = "FILE", env = "SESSIONLAKE_USERS")]
     users: Option<PathBuf>,
@@ -107,13 +119,17 @@ impl LimitArgs {
 /// A lake that is not there; addresses that cannot be listened at, or must not without TLS and users.
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
-    let Some(address) = args.pg else {
-        return Err(Error::usage("nothing to serve").with_hint("name an address: --pg 127.0.0.1:5432"));
-    };
+    if args.pg.is_none() && args.http.is_none() && args.flight.is_none() {
+        let hint = "name an address: --pg 127.0.0.1:5432, --flight 127.0.0.1:31337 or --http 127.0.0.1:8080";
+        return Err(Error::usage("nothing to serve").with_hint(hint));
+    }
     let users = args.users.as_deref().map(Users::at).transpose()?;
     let files = args.tls_cert.as_deref().zip(args.tls_key.as_deref());
-    require_safe(address, files.is_some(), users.is_some())?;
-    let tls = files.map(|(certificates, key)| tls_acceptor(certificates, key, &["postgresql"])).transpose()?;
+    for address in args.pg.into_iter().chain(args.http).chain(args.flight) {
+        require_safe(address, files.is_some(), users.is_some())?;
+    }
+    let tls =
+        |protocol: &str| files.map(|(certificates, key)| tls_acceptor(certificates, key, &[protocol])).transpose();
     let computing = settings.engine.threads.saturating_mul(const { NonZeroUsize::new(COMPUTING_A_THREAD).unwrap() });
     let workers = Workers::start(computing)?;
     let started = Instant::now();
@@ -130,25 +146,49 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         compute: workers.handle()?,
     };
     let hub = Hub::open(options).await?;
-    let listener = listen_at(address).await?;
-    let at = listener.local_addr().map_err(|error| Error::storage(format!("listening at {address}"), error))?;
-    if !shared.quiet {
-        let how = if tls.is_some() { "over TLS" } else { "in plain text, on this machine" };
-        exit::note(&format!("listening: PostgreSQL at {at} {how}"));
-    }
+    let how = if files.is_some() { "over TLS" } else { "in plain text, on this machine" };
+    let say = |what: String| {
+        if !shared.quiet {
+            exit::note(&format!("listening: {what} {how}"));
+        }
+    };
     let (stop, stopped) = watch::channel(false);
-    let mut serving = tokio::spawn(pg::listen(hub, listener, tls, stopped));
+    let mut serving = JoinSet::new();
+    if let Some(address) = args.pg {
+        let (listener, at) = listen_at(address).await?;
+        say(format!("PostgreSQL at {at}"));
+        serving.spawn(pg::listen(Arc::clone(&hub), listener, tls("postgresql")?, stopped.clone()));
+    }
+    if let Some(address) = args.http {
+        let (listener, at) = listen_at(address).await?;
+        let scheme = if files.is_some() { "https" } else { "http" };
+        say(format!("{scheme}://{at}/"));
+        let options = HttpOptions { reports: args.reports };
+        serving.spawn(http::listen(Arc::clone(&hub), listener, tls("http/1.1")?, options, stopped.clone()));
+    }
+    if let Some(address) = args.flight {
+        let (listener, at) = listen_at(address).await?;
+        let scheme = if files.is_some() { "grpc+tls" } else { "grpc" };
+        say(format!("Flight SQL at {scheme}://{at}"));
+        serving.spawn(flight::listen(Arc::clone(&hub), listener, tls("h2")?, stopped.clone()));
+    }
     tokio::select! {
-        ended = &mut serving => ended.map_err(Error::internal)??,
+        // None ends before it is told to, but by an error.
+        Some(ended) = serving.join_next() => ended.map_err(Error::internal)??,
         () = exit::signal() => {
             let _ = stop.send(true);
-            serving.await.map_err(Error::internal)??;
+            while let Some(ended) = serving.join_next().await {
+                ended.map_err(Error::internal)??;
+            }
             return Err(Error::Cancelled);
         }
     }
     Ok(exit::FINE)
 }
 
-async fn listen_at(address: SocketAddr) -> Result<TcpListener> {
-    TcpListener::bind(address).await.map_err(|error| Error::storage(format!("listening at {address}"), error))
+async fn listen_at(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+    let failed = |error| Error::storage(format!("listening at {address}"), error);
+    let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let at = listener.local_addr().map_err(failed)?;
+    Ok((listener, at))
 }

@@ -1,4 +1,5 @@
-//! Writes Arrow IPC files, the format that readers of `.arrow` and `.feather` expect (`pyarrow.ipc.open_file`).
+//! Writes Arrow IPC files, the format that readers of `.arrow` and `.feather` expect (`pyarrow.ipc.open_file`), and streams of the same
+//! messages for readers that take rows as they come (`pyarrow.ipc.open_stream`).
 //!
 //! The file format rather than the stream: it starts with the same stream, and a reader of files can seek in it; it is written
 //! front to back, so a pipe will do. Not compressed, so that it can be mapped into memory. Dictionaries are unpacked, because a
@@ -11,16 +12,46 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Field, Schema, SchemaRef};
 use arrow::error::ArrowError;
-use arrow::ipc::writer::FileWriter;
+use arrow::ipc::writer::{FileWriter, StreamWriter};
 
 use super::plain_types::{Target, plain_batches, plain_field};
 use super::sink::{Sink, SinkState, sink_error};
 use super::{ResultWriter, Written, check_columns, unique_fields};
 use crate::{Error, Result};
 
-/// Writes one result as an Arrow IPC file.
+/// What messages are written into.
+enum Frame {
+    File(FileWriter<BufWriter<Sink>>),
+    /// Without a buffer: what a message has must not wait for the next one.
+    Stream(StreamWriter<Sink>),
+}
+
+impl Frame {
+    fn write(&mut self, batch: &RecordBatch) -> Result<(), ArrowError> {
+        match self {
+            Self::File(writer) => writer.write(batch),
+            Self::Stream(writer) => writer.write(batch),
+        }
+    }
+
+    fn finish(&mut self) -> Result<(), ArrowError> {
+        match self {
+            Self::File(writer) => writer.finish(),
+            Self::Stream(writer) => writer.finish(),
+        }
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        match self {
+            Self::File(writer) => writer.get_mut().flush(),
+            Self::Stream(writer) => writer.get_mut().flush(),
+        }
+    }
+}
+
+/// Writes one result as an Arrow IPC file or stream.
 pub(super) struct ArrowFileWriter {
-    writer: FileWriter<BufWriter<Sink>>,
+    writer: Frame,
     /// The schema of the result.
     result: SchemaRef,
     /// The schema of the file.
@@ -30,13 +61,28 @@ pub(super) struct ArrowFileWriter {
 }
 
 impl ArrowFileWriter {
-    /// Makes the writer and writes the file's schema.
+    /// Makes the writer of a file and writes its schema.
     pub(super) fn new(result: SchemaRef, sink: Sink) -> Result<Self> {
+        let file = |sink, schema: &Schema| FileWriter::try_new_buffered(sink, schema).map(Frame::File);
+        Self::within(result, sink, file)
+    }
+
+    /// Makes the writer of a stream and writes its schema.
+    pub(super) fn stream(result: SchemaRef, sink: Sink) -> Result<Self> {
+        let stream = |sink, schema: &Schema| StreamWriter::try_new(sink, schema).map(Frame::Stream);
+        Self::within(result, sink, stream)
+    }
+
+    fn within(
+        result: SchemaRef,
+        sink: Sink,
+        frame: impl FnOnce(Sink, &Schema) -> Result<Frame, ArrowError>,
+    ) -> Result<Self> {
         let fields: Vec<Field> =
             unique_fields(&result).into_iter().map(|field| plain_field(field, Target::Arrow)).collect();
         let schema = Arc::new(Schema::new_with_metadata(fields, result.metadata().clone()));
         let state = sink.state();
-        let writer = FileWriter::try_new_buffered(sink, &schema).map_err(|error| failed(&state, &error))?;
+        let writer = frame(sink, &schema).map_err(|error| failed(&state, &error))?;
         Ok(Self { writer, result, schema, state, rows: 0 })
     }
 }
@@ -58,7 +104,7 @@ impl ResultWriter for ArrowFileWriter {
     fn finish(self: Box<Self>) -> Result<Written> {
         let Self { mut writer, state, rows, .. } = *self;
         writer.finish().map_err(|error| failed(&state, &error))?;
-        writer.get_mut().flush().map_err(sink_error)?;
+        writer.flush().map_err(sink_error)?;
         Ok(Written { rows, bytes: state.bytes(), cut_cells: 0 })
     }
 }
@@ -70,10 +116,10 @@ mod tests {
     use arrow::array::{Array, DictionaryArray, StringArray, StringViewArray};
     use arrow::compute::concat_batches;
     use arrow::datatypes::Int8Type;
-    use arrow::ipc::reader::FileReader;
+    use arrow::ipc::reader::{FileReader, StreamReader};
     use proptest::prelude::*;
 
-    use super::super::testing::{all_types, any_batches, batch, render_bytes};
+    use super::super::testing::{SharedSink, all_types, any_batches, batch, render_bytes, sample_batch};
     use super::super::{FormatOptions, OutputFormat};
     use super::*;
 
@@ -95,6 +141,21 @@ mod tests {
                 assert_eq!(read, plain_batches(&rows, &read.schema()).unwrap().remove(0), "{name}");
             }
         }
+    }
+
+    #[test]
+    fn a_stream_has_the_rows_as_they_come() {
+        let rows = sample_batch();
+        let sink = SharedSink::default();
+        let mut writer = super::super::arrow_stream(rows.schema(), Box::new(sink.clone())).unwrap();
+        writer.write(&rows).unwrap();
+        let before = sink.bytes();
+        let first = StreamReader::try_new(Cursor::new(before), None).unwrap().next().unwrap().unwrap();
+        assert_eq!(first.num_rows(), rows.num_rows());
+        writer.write(&rows).unwrap();
+        assert_eq!(writer.finish().unwrap().rows, 2 * rows.num_rows() as u64);
+        let read = StreamReader::try_new(Cursor::new(sink.bytes()), None).unwrap();
+        assert_eq!(read.map(|batch| batch.unwrap().num_rows()).sum::<usize>(), 2 * rows.num_rows());
     }
 
     #[test]

@@ -20,6 +20,8 @@ pub(super) enum Framing {
     Array,
     /// Nothing: NDJSON.
     Lines,
+    /// Commas between, and lists of values in place of objects: what stands inside of the brackets of a list of rows.
+    Rows,
 }
 
 /// Writes one result as JSON.
@@ -36,7 +38,10 @@ pub(super) struct JsonWriter {
 impl JsonWriter {
     /// Makes the writer; nothing is written before the first row.
     pub(super) fn new(framing: Framing, options: &FormatOptions, schema: SchemaRef, sink: Sink) -> Self {
-        let mut keys = json_keys(schema.fields().iter().map(|field| field.name().as_str()));
+        let mut keys = match framing {
+            Framing::Rows => vec![String::new(); schema.fields().len()],
+            _ => json_keys(schema.fields().iter().map(|field| field.name().as_str())),
+        };
         for key in keys.iter_mut().skip(1) {
             key.insert(0, ',');
         }
@@ -53,10 +58,12 @@ impl ResultWriter for JsonWriter {
             let text = &mut self.sink.text;
             match self.framing {
                 Framing::Array if self.rows == 0 => text.push_str("[\n"),
-                Framing::Array => text.push_str(",\n"),
+                Framing::Rows if self.rows == 0 => {}
+                Framing::Array | Framing::Rows => text.push_str(",\n"),
                 Framing::Lines => {}
             }
-            text.push('{');
+            let (open, close) = if self.framing == Framing::Rows { ('[', ']') } else { ('{', '}') };
+            text.push(open);
             for (key, column) in self.keys.iter().zip(&columns) {
                 text.push_str(key);
                 if column.is_null(row) {
@@ -65,7 +72,7 @@ impl ResultWriter for JsonWriter {
                     column.append(row, text);
                 }
             }
-            text.push('}');
+            text.push(close);
             if self.framing == Framing::Lines {
                 text.push('\n');
             }
@@ -112,6 +119,19 @@ mod tests {
         assert_eq!(render(OutputFormat::Ndjson, &options(), std::slice::from_ref(&rows)), "{\"a\":1}\n{\"a\":null}\n");
         assert_eq!(render(OutputFormat::Json, &options(), &[rows.slice(0, 0)]), "[]\n");
         assert_eq!(render(OutputFormat::Ndjson, &options(), &[rows.slice(0, 0)]), "");
+    }
+
+    #[test]
+    fn rows_are_lists_of_their_values() {
+        let rows = batch([
+            ("a", Arc::new(Int64Array::from(vec![Some(1), None])) as _),
+            ("a", Arc::new(StringArray::from(vec!["x\ny", "z"])) as _),
+        ]);
+        let sink = super::super::testing::SharedSink::default();
+        let mut writer = super::super::json_rows(&options(), rows.schema(), Box::new(sink.clone()));
+        writer.write(&rows).unwrap();
+        writer.finish().unwrap();
+        assert_eq!(String::from_utf8(sink.bytes()).unwrap(), "[1,\"x\\ny\"],\n[null,\"z\"]");
     }
 
     #[test]

@@ -233,6 +233,20 @@ pub fn writer(
     })
 }
 
+/// Makes a writer of JSON that writes each row as a list of its values, in the order of the columns, with commas and line ends between. The
+/// brackets around all rows are the caller's, who has more to say in the same object.
+pub fn json_rows(options: &FormatOptions, schema: SchemaRef, sink: Box<dyn Write + Send>) -> Box<dyn ResultWriter> {
+    Box::new(json::JsonWriter::new(json::Framing::Rows, options, schema, sink::Sink::new(sink)))
+}
+
+/// Makes a writer of an Arrow IPC stream, which a reader takes message by message.
+///
+/// # Errors
+/// [`Error::Storage`] when the sink fails.
+pub fn arrow_stream(schema: SchemaRef, sink: Box<dyn Write + Send>) -> Result<Box<dyn ResultWriter>> {
+    Ok(Box::new(arrow_file::ArrowFileWriter::stream(schema, sink::Sink::new(sink))?))
+}
+
 /// Checks that a batch has the columns that the writer was made for.
 fn check_columns(schema: &Schema, batch: &RecordBatch) -> Result<()> {
     let expected = schema.fields().iter().map(|field| field.data_type());

@@ -30,7 +30,14 @@ pub(super) fn sample_batch() -> RecordBatch {
 }
 
 #[derive(Clone, Default)]
-struct SharedSink(Arc<Mutex<Vec<u8>>>);
+pub(super) struct SharedSink(Arc<Mutex<Vec<u8>>>);
+
+impl SharedSink {
+    /// What was written.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap().clone()
+    }
+}
 
 impl Write for SharedSink {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

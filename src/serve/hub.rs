@@ -17,7 +17,7 @@ use super::metrics::{Ending, Metrics, Protocol};
 use super::users::{Caller, Users};
 use crate::engine::{Answers, At, Engine, EngineOptions, Execution, LakeView, Outline, Resources, TABLES};
 use crate::error::{Error, Result};
-use crate::lake::Lake;
+use crate::lake::{Lake, Version};
 use crate::script::{self, Clock, Script, Statement};
 use crate::zones::Tz;
 
@@ -179,8 +179,18 @@ impl Hub {
         drop(newest);
         match at {
             At::Newest => Ok(view),
+            At::Version(version) if version == view.version() => Ok(view),
             at => LakeView::open(&self.options.lake, at, None).await,
         }
+    }
+
+    /// Tells which version and instant a statement would see now, for one that is described first and asked later.
+    ///
+    /// # Errors
+    /// A version that is not there; storage errors.
+    pub async fn pinned(&self, settings: &Settings) -> Result<(Version, DateTime<Utc>)> {
+        let version = self.view(settings.at).await?.version();
+        Ok((version, settings.as_of.unwrap_or_else(|| (self.options.clocks.now)())))
     }
 
     async fn open_for(&self, caller: &Caller, settings: &Settings) -> Result<Opened> {

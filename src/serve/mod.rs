@@ -11,12 +11,16 @@
 
 mod allowed;
 mod asked;
+pub mod flight;
+pub mod http;
 mod hub;
+mod instants;
 mod limits;
 mod metrics;
 pub mod pg;
 mod scram;
 mod tls;
+mod tokens;
 mod users;
 mod veil;
 

@@ -26,6 +26,7 @@
 //! - `redacted_reports`: a run that masks says nothing of what it masks
 //! - `report`: folders of reports: whole or not at all, and the same again
 //! - `samples`: what ingest says of the files in `data`
+//! - `serve_http`: the HTTP server as clients meet it
 //! - `session_index`: the index of session ids, whatever becomes of it
 //! - `shredding`: the proof that leaf columns are invisible
 //! - `stores`: lakes in object stores, and stores with bad habits
@@ -62,6 +63,7 @@ mod redacted_reports;
 mod report;
 mod samples;
 mod serve;
+mod serve_http;
 mod session_index;
 mod shredding;
 mod stores;

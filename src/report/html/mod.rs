@@ -27,7 +27,10 @@ use super::chart::{self, ChartSpec};
 use crate::Result;
 use crate::format::sink_error;
 
-const STYLE: &str = include_str!("style.css");
+/// The colours of light and dark, by name, which other pages share.
+pub(crate) const PALETTE: &str = include_str!("palette.css");
+
+const STYLE: &str = concat!(include_str!("palette.css"), include_str!("style.css"));
 
 /// A page of reports.
 #[derive(Debug, Clone)]
@@ -124,7 +127,7 @@ enum Figures {
 }
 
 /// What the page may load: nothing. A second fence behind the escaping.
-const POLICY: &str =
+pub(crate) const POLICY: &str =
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; base-uri 'none'; form-action 'none'";
 
 /// Writes a page; instants are shown in the given zone. The same page gives the same bytes.

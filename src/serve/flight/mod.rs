@@ -1,0 +1,147 @@
+//! Arrow Flight SQL, so that clients of Arrow get answers as columns.
+//!
+//! The crate arrow-flight has the messages and the frame of the service; [`service`] answers them. A ticket names the statement with the
+//! version and the instant that its description was made for, so that what is fetched is what was described.
+
+mod facts;
+mod prepared;
+mod service;
+mod ticket;
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use arrow_flight::flight_service_server::FlightServiceServer;
+use futures::stream::unfold;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, watch};
+use tokio_rustls::TlsAcceptor;
+use tonic::transport::Server;
+use tonic::transport::server::Connected;
+
+use super::hub::Hub;
+use super::limits::Seat;
+use super::metrics::Protocol;
+use crate::error::{Error, Result};
+use service::Service;
+
+/// How long statements may still run when a server is to stop.
+const ENDING: Duration = Duration::from_secs(10);
+/// How long nothing is accepted after the system refused to.
+const BREATH: Duration = Duration::from_millis(100);
+/// Connections that are ready and wait to be taken.
+const WAITING: usize = 16;
+/// Answers that a client may fetch at once over one connection.
+const STREAMS: u32 = 64;
+
+/// Serves connections until it is told to stop, and then lets statements end for ten seconds.
+///
+/// # Errors
+/// A listener that fails.
+pub async fn listen(
+    hub: Arc<Hub>,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    mut stop: watch::Receiver<bool>,
+) -> Result<()> {
+    let (sender, come) = mpsc::channel(WAITING);
+    tokio::spawn(take(Arc::clone(&hub), listener, tls, sender, stop.clone()));
+    let incoming = unfold(come, async |mut come| come.recv().await.map(|line| (Ok::<_, io::Error>(line), come)));
+    let most = hub.limits().message_bytes;
+    let service = FlightServiceServer::new(Service::of(Arc::clone(&hub))).max_decoding_message_size(most);
+    let (told, mut stopped) = watch::channel(false);
+    let serving = Server::builder()
+        .max_concurrent_streams(STREAMS)
+        .http2_keepalive_interval(Some(hub.limits().handshake))
+        .http2_keepalive_timeout(Some(hub.limits().handshake))
+        .add_service(service)
+        .serve_with_incoming_shutdown(incoming, async move {
+            let _ = stop.wait_for(|stop| *stop).await;
+            let _ = told.send(true);
+        });
+    let late = async {
+        let _ = stopped.wait_for(|stopped| *stopped).await;
+        tokio::time::sleep(ENDING).await;
+    };
+    tokio::select! {
+        served = serving => served.map_err(|error| Error::storage("Flight SQL", error)),
+        () = late => Ok(()),
+    }
+}
+
+/// Takes connections until the server is to stop.
+async fn take(
+    hub: Arc<Hub>,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    sender: mpsc::Sender<Line>,
+    mut stop: watch::Receiver<bool>,
+) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = async { drop(stop.wait_for(|stop| *stop).await) } => return,
+        };
+        let Ok((stream, _)) = accepted else {
+            tokio::time::sleep(BREATH).await;
+            continue;
+        };
+        // A connection more than there may be is closed: there is no message for that before HTTP/2 begins.
+        let Ok(seat) = hub.admit(Protocol::Flight) else { continue };
+        let (tls, sender, handshake) = (tls.clone(), sender.clone(), hub.limits().handshake);
+        tokio::spawn(async move {
+            let _ = stream.set_nodelay(true);
+            let wire: Box<dyn Wire> = match tls {
+                None => Box::new(stream),
+                Some(tls) => match tokio::time::timeout(handshake, tls.accept(stream)).await {
+                    Ok(Ok(stream)) => Box::new(stream),
+                    _ => return,
+                },
+            };
+            let _ = sender.send(Line { wire, _seat: seat }).await;
+        });
+    }
+}
+
+trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
+
+/// A connection that is counted as long as it is open.
+struct Line {
+    wire: Box<dyn Wire>,
+    _seat: Seat,
+}
+
+impl Connected for Line {
+    type ConnectInfo = ();
+
+    fn connect_info(&self) {}
+}
+
+impl AsyncRead for Line {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Line {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.wire).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.wire).poll_shutdown(context)
+    }
+}
