@@ -22,7 +22,7 @@ use arrow_flight::{
     SchemaAsIpc, Ticket as Bytes,
 };
 use base64::Engine as _;
-use base64::prelude::BASE64_STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use datafusion::common::ParamValues;
 use datafusion::common::metadata::ScalarAndMetadata;
 use futures::{Stream, StreamExt, TryStreamExt, stream};
@@ -47,6 +47,12 @@ const AS_OF: &str = "x-sessionlake-as-of";
 const TIME_ZONE: &str = "x-sessionlake-time-zone";
 /// What the text of a client is called in errors.
 const NAME: &str = "statement";
+
+/// How passwords are written: the client of Arrow's Go library, which ADBC's driver is made of, leaves the padding out.
+const PASSWORDS: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
+);
 
 type Rows = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
 
@@ -152,7 +158,7 @@ fn several() -> Error {
 /// Reads user and password of the scheme `Basic`.
 fn password(sent: &str) -> Result<(String, String), Status> {
     let (scheme, value) = sent.split_once(' ').unwrap_or_default();
-    let text = BASE64_STANDARD.decode(value.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
+    let text = PASSWORDS.decode(value.trim()).ok().and_then(|bytes| String::from_utf8(bytes).ok());
     let pair = text.as_deref().filter(|_| scheme.eq_ignore_ascii_case("basic")).and_then(|text| text.split_once(':'));
     let (user, password) = pair.ok_or_else(|| Status::unauthenticated("log in with a user and a password"))?;
     Ok((user.to_owned(), password.to_owned()))
