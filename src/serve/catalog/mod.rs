@@ -37,7 +37,7 @@ use datafusion::sql::sqlparser::ast;
 
 pub use fault::Fault;
 pub use run::Session;
-pub use statement::{concerns, with_values};
+pub use statement::{asks, concerns, with_values};
 pub use store::Catalog;
 
 use crate::engine::Engine;

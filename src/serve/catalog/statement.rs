@@ -95,20 +95,29 @@ fn is_reference(data_type: &ast::DataType) -> bool {
 }
 
 /// Writes the values of functions of sessions and catalogs into a query of the lake: `current_user`, `'…'::regclass`, `version()`. Their arguments must be
-/// literals; other calls stay as they are, without `pg_catalog.` before them.
+/// literals; other calls stay as they are, without `pg_catalog.` before them. Says whether anything is written.
 ///
 /// # Errors
 /// What is wrong with a call.
-pub fn with_values(query: &mut Query, catalog: &Catalog, session: &mut dyn Session) -> Result<()> {
-    match query.visit(&mut Fold { catalog, session }) {
+pub fn with_values(query: &mut Query, catalog: &Catalog, session: &mut dyn Session) -> Result<bool> {
+    let mut fold = Fold { catalog, session, is_changed: false };
+    match query.visit(&mut fold) {
         ControlFlow::Break(fault) => Err(fault),
-        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Continue(()) => Ok(fold.is_changed),
     }
+}
+
+/// Says whether a query calls functions of sessions and catalogs, or names their types.
+pub fn asks(query: &Query) -> bool {
+    let mut look = Look::default();
+    let _ = query.visit(&mut look);
+    look.asks
 }
 
 struct Fold<'a> {
     catalog: &'a Catalog,
     session: &'a mut dyn Session,
+    is_changed: bool,
 }
 
 impl Fold<'_> {
@@ -137,6 +146,7 @@ impl VisitorMut for Fold<'_> {
                     && bind::folded(schema) == "pg_catalog"
                 {
                     function.name.0.remove(0);
+                    self.is_changed = true;
                 }
                 let name = parts(&function.name);
                 let is_ours = matches!(name.as_slice(), [name] if functions::is_of_catalog(name));
@@ -148,7 +158,10 @@ impl VisitorMut for Fold<'_> {
         };
         if is_asked {
             match self.value(expr) {
-                Ok(value) => *expr = value,
+                Ok(value) => {
+                    *expr = value;
+                    self.is_changed = true;
+                }
                 Err(fault) => return ControlFlow::Break(fault),
             }
         }
