@@ -12,9 +12,6 @@ use crate::engine::{Engine, TABLES};
 use crate::error::Result;
 use crate::{functions, schema};
 
-/// How many arguments are tried to find out what a function gives.
-const MOST_ARGUMENTS: usize = 8;
-
 /// Collects what the catalog of a session is made of.
 ///
 /// # Errors
@@ -110,11 +107,10 @@ fn all_functions(engine: &Engine) -> Vec<FunctionFact> {
         facts.entry((name.to_owned(), kind)).or_insert(fact);
     };
     for function in state.scalar_functions().values() {
-        // What it gives often depends on what it is given; texts are a guess like any other.
-        let texts = |count: usize| vec![DataType::Utf8View; count];
-        let given = function.documentation().and_then(|found| found.arguments.as_ref()).map_or(1, Vec::len);
-        let tried = std::iter::once(given).chain(0..MOST_ARGUMENTS);
-        let gives = tried.filter_map(|count| function.return_type(&texts(count)).ok()).next();
+        // What others give depends on what they are given, and some of them take for granted that it is what they take.
+        let is_ours = ours.iter().any(|known| known == function.name());
+        let count = function.documentation().and_then(|found| found.arguments.as_ref()).map_or(0, Vec::len);
+        let gives = is_ours.then(|| function.return_type(&vec![DataType::Utf8View; count]).ok()).flatten();
         add(function.name(), gives.as_ref().map_or(Type::TEXT, type_of), "f", function.documentation());
     }
     for (name, function) in state.aggregate_functions() {

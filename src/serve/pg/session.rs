@@ -97,10 +97,10 @@ impl Session {
     pub async fn run(mut self, reader: Reader, mut writer: Writer, seat: Option<Seat>) {
         let (gone, most) = (Arc::new(Notify::new()), self.shared.hub.limits().message_bytes);
         let (sender, inbox) = mpsc::channel(1);
-        let reading = tokio::spawn(read_ahead(reader, most, sender, Arc::clone(&gone)));
+        let reading = Reading(tokio::spawn(read_ahead(reader, most, sender, Arc::clone(&gone))));
         self.ready(&mut writer);
         let ended = self.serve(inbox, &mut writer, &gone).await;
-        reading.abort();
+        drop(reading);
         let handshake = self.shared.hub.limits().handshake;
         if let Err(fault) = ended
             && !matches!(fault, Fault::Closed)
@@ -676,6 +676,15 @@ fn of_parameter(error: Error, number: usize) -> Error {
     match error {
         Error::Usage { message, hint } => Error::Usage { message: format!("parameter ${number}: {message}"), hint },
         other => other,
+    }
+}
+
+/// What reads ahead, for as long as the connection is served: it holds the connection open.
+struct Reading(tokio::task::JoinHandle<()>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
