@@ -11,6 +11,7 @@
 
 mod allowed;
 mod asked;
+mod catalog;
 pub mod flight;
 pub mod http;
 mod hub;

@@ -10,6 +10,8 @@ pub enum Fault {
     Error(Error),
     /// An error with the code that clients know it by.
     Coded(&'static str, String),
+    /// What is wrong with a question about the catalog.
+    Catalog(crate::serve::catalog::Fault),
     /// The client is gone.
     Closed,
 }
@@ -151,6 +153,16 @@ pub fn put_fault(out: &mut Vec<u8>, severity: &str, fault: &Fault, place: Place<
         Fault::Coded(code, message) => {
             field(b'C', code);
             field(b'M', message);
+        }
+        Fault::Catalog(fault) => {
+            field(b'C', fault.code);
+            field(b'M', &fault.message);
+            if let Some(hint) = &fault.hint {
+                field(b'H', hint);
+            }
+            if let Some(position) = fault.place.and_then(|(line, column)| place.position(line, column)) {
+                field(b'P', &position.to_string());
+            }
         }
         Fault::Closed => {
             field(b'C', code::STOPPING);

@@ -1,9 +1,10 @@
 //! PostgreSQL's protocol, so that the tools that speak it can ask the lake.
 //!
 //! `wire` has the messages, `login` who it is, `session` what a connection is at, `commands` what a statement is, `statements` those that are kept, `portal` answers on their way,
-//! `encode` and `params` values out and in, `settings` what can be set. One task serves a connection; another reads ahead, so that a client that
+//! `beside` questions about the catalog, `encode` and `params` values out and in, `settings` what can be set. One task serves a connection; another reads ahead, so that a client that
 //! cancels or goes away is heard while an answer is computed.
 
+mod beside;
 mod commands;
 mod encode;
 mod errors;
@@ -21,7 +22,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
@@ -31,6 +32,8 @@ use crate::error::Result;
 
 /// How long statements may still run when a server is to stop.
 const ENDING: Duration = Duration::from_secs(10);
+/// How many questions about the catalog are computed at once: they are short, and each may hold some hundred megabytes.
+const MOST_BESIDE: usize = 2;
 /// How long a server waits before it accepts again, where the system has no more connections to give.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -39,6 +42,8 @@ pub(super) struct Shared {
     pub hub: Arc<Hub>,
     pub tls: Option<TlsAcceptor>,
     pub cancels: Arc<Cancels>,
+    /// How many questions about the catalog are computed at once.
+    pub beside: Arc<Semaphore>,
     pub stop: watch::Receiver<bool>,
 }
 
@@ -97,7 +102,8 @@ pub async fn listen(
     tls: Option<TlsAcceptor>,
     mut stop: watch::Receiver<bool>,
 ) -> Result<()> {
-    let shared = Arc::new(Shared { hub, tls, cancels: Arc::default(), stop: stop.clone() });
+    let beside = Arc::new(Semaphore::new(MOST_BESIDE));
+    let shared = Arc::new(Shared { hub, tls, cancels: Arc::default(), beside, stop: stop.clone() });
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {

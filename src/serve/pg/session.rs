@@ -8,10 +8,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
-use datafusion::common::ParamValues;
 use datafusion::common::metadata::ScalarAndMetadata;
+use datafusion::common::{ParamValues, ScalarValue};
 use tokio::sync::{Notify, mpsc};
 
+use super::beside::{self, Beside, Talk};
 use super::commands::Command;
 use super::encode::Form;
 use super::errors::{Fault, Outcome, Place, code, coded, put_fault};
@@ -27,6 +28,7 @@ use crate::engine::Outline;
 use crate::error::{Error, Result};
 use crate::script::{self, Clock};
 use crate::serve::Caller;
+use crate::serve::catalog::Catalog;
 use crate::serve::limits::Seat;
 
 /// Prepared statements, and portals with cursors, of a connection at most.
@@ -46,6 +48,9 @@ pub(super) struct Session {
     database: String,
     registered: Registered,
     settings: SessionSettings,
+    beside: Beside,
+    /// What questions have set, of which the client is still to be told.
+    told: Vec<(&'static str, String)>,
     statements: HashMap<String, Arc<Prepared>>,
     portals: HashMap<String, Portal>,
     cursors: HashMap<String, Portal>,
@@ -64,6 +69,8 @@ impl Session {
             database,
             registered,
             settings,
+            beside: Beside::default(),
+            told: Vec::new(),
             statements: HashMap::new(),
             portals: HashMap::new(),
             cursors: HashMap::new(),
@@ -90,10 +97,10 @@ impl Session {
     pub async fn run(mut self, reader: Reader, mut writer: Writer, seat: Option<Seat>) {
         let (gone, most) = (Arc::new(Notify::new()), self.shared.hub.limits().message_bytes);
         let (sender, inbox) = mpsc::channel(1);
-        let reading = tokio::spawn(read_ahead(reader, most, sender, Arc::clone(&gone)));
+        let reading = Reading(tokio::spawn(read_ahead(reader, most, sender, Arc::clone(&gone))));
         self.ready(&mut writer);
         let ended = self.serve(inbox, &mut writer, &gone).await;
-        reading.abort();
+        drop(reading);
         let handshake = self.shared.hub.limits().handshake;
         if let Err(fault) = ended
             && !matches!(fault, Fault::Closed)
@@ -303,8 +310,35 @@ impl Session {
             return Ok(None);
         };
         let types = prepared.declared.iter().map(|oid| PgType::known(*oid).and_then(PgType::values)).collect();
-        let outline = || self.shared.hub.outline(&self.caller, &self.settings.now, (script, statement), types);
-        Ok(Some(prepared.outline.get_or_try_init(outline).await?))
+        let outline = async {
+            if let Some(query) = beside::query_of(statement).filter(|_| prepared.is_beside) {
+                return beside::outline(&*self.catalog().await?, query, &prepared.declared);
+            }
+            let folded = if prepared.asks_session { self.folded(statement).await? } else { None };
+            let statement = folded.as_ref().map_or(statement, |(statement, _)| statement);
+            Ok(self.shared.hub.outline(&self.caller, &self.settings.now, (script, statement), types).await?)
+        };
+        Ok(Some(prepared.outline.get_or_try_init(|| outline).await?))
+    }
+
+    async fn catalog(&self) -> Result<Arc<Catalog>> {
+        self.beside.catalog(&self.shared, &self.caller, &self.settings, &self.database).await
+    }
+
+    fn talk(&self) -> Talk {
+        let (settings, clock) = (self.settings.clone(), self.clock(&self.settings));
+        Talk { process: self.registered.process, clock, settings, told: Vec::new() }
+    }
+
+    /// Writes what a question of the lake asks of the session into it.
+    async fn folded(&self, statement: &script::Statement) -> Outcome<Option<(script::Statement, Talk)>> {
+        let (catalog, mut talk) = (self.catalog().await?, self.talk());
+        Ok(beside::with_values(statement, &catalog, &mut talk)?.map(|statement| (statement, talk)))
+    }
+
+    fn heard(&mut self, talk: Talk) {
+        self.settings = talk.settings;
+        self.told.extend(talk.told);
     }
 
     async fn describe_statement(&mut self, name: &str, writer: &mut Writer) -> Outcome<()> {
@@ -398,7 +432,7 @@ impl Session {
         }
         match &prepared.command {
             Some(Command::Question | Command::CopyOut { .. } | Command::Declare { .. }) => {
-                portal.running = Some(self.ask(&prepared, &portal.values).await?);
+                portal.running = Some(self.ask(&prepared, &portal.values, &portal.results).await?);
             }
             Some(Command::Show(name)) => {
                 let (name, value) = self.settings.show(name)?;
@@ -418,7 +452,12 @@ impl Session {
         Ok(())
     }
 
-    async fn ask(&mut self, prepared: &Prepared, values: &[(Option<Bytes>, Form)]) -> Outcome<Running> {
+    async fn ask(
+        &mut self,
+        prepared: &Prepared,
+        values: &[(Option<Bytes>, Form)],
+        results: &[Form],
+    ) -> Outcome<Running> {
         let Some((script, statement)) =
             prepared.question.as_ref().and_then(|script| Some((script, script.statements.first()?)))
         else {
@@ -436,19 +475,43 @@ impl Session {
                 types.push((declared.unwrap_or_else(|| PgType::of_values(&kind)), kind));
             }
         }
+        let given = |clock: &Clock| -> Result<Vec<ScalarValue>> {
+            let values = values.iter().zip(&types).enumerate();
+            let read = values.map(|(index, ((bytes, form), (pg_type, kind)))| {
+                let value = params::value(bytes.as_deref(), *form, *pg_type, kind, clock);
+                value.map_err(|error| of_parameter(error, index + 1))
+            });
+            read.collect()
+        };
+        if let Some(query) = beside::query_of(statement).filter(|_| prepared.is_beside) {
+            let (catalog, talk) = (self.catalog().await?, self.talk());
+            let copied = match &prepared.command {
+                Some(Command::CopyOut { options, .. }) => vec![options.form()],
+                _ => results.to_vec(),
+            };
+            let question = (query, prepared.declared.as_slice(), copied.as_slice());
+            let values = given(&talk.clock)?;
+            let (running, talk) = beside::answer(&self.shared, catalog, question, values, talk).await?;
+            self.heard(talk);
+            return Ok(running);
+        }
+        let folded = if prepared.asks_session { self.folded(statement).await? } else { None };
+        let (folded, talk) = folded.unzip();
+        let statement = folded.as_ref().unwrap_or(statement);
         let bind = |clock: &Clock| -> Result<ParamValues> {
             let ParamValues::Map(mut named) = script::bind_session(statement, clock) else {
                 return Err(Error::internal("parameters without names"));
             };
-            for (index, ((bytes, form), (pg_type, kind))) in values.iter().zip(&types).enumerate() {
-                let value = params::value(bytes.as_deref(), *form, *pg_type, kind, clock)
-                    .map_err(|error| of_parameter(error, index + 1))?;
+            for (index, value) in given(clock)?.into_iter().enumerate() {
                 named.insert((index + 1).to_string(), ScalarAndMetadata::from(value));
             }
             Ok(ParamValues::Map(named))
         };
         let hub = Arc::clone(&self.shared.hub);
         let asked = hub.ask_statement(PROTOCOL, &self.caller, &self.settings.now, (script, statement), bind).await?;
+        if let Some(talk) = talk {
+            self.heard(talk);
+        }
         Running::asked(asked)
     }
 
@@ -459,6 +522,7 @@ impl Session {
             writer.message(b'I', |_| {});
             return Ok(());
         };
+        tell(writer, std::mem::take(&mut self.told));
         let tag = match command {
             Command::Question | Command::Show(_) | Command::ShowAll => {
                 let Some(running) = &mut portal.running else {
@@ -526,14 +590,6 @@ impl Session {
 
     /// Does what a command without an answer says; returns its tag.
     fn run_command(&mut self, command: &Command, writer: &mut Writer) -> Outcome<String> {
-        let tell = |writer: &mut Writer, told: Vec<(&'static str, String)>| {
-            for (name, value) in told {
-                writer.message(b'S', |out| {
-                    put_text(out, name);
-                    put_text(out, &value);
-                });
-            }
-        };
         Ok(match command {
             Command::Set { name, value } => {
                 let clock = self.clock(&self.settings);
@@ -600,6 +656,16 @@ impl Session {
     }
 }
 
+/// Tells a client of settings.
+fn tell(writer: &mut Writer, told: Vec<(&'static str, String)>) {
+    for (name, value) in told {
+        writer.message(b'S', |out| {
+            put_text(out, name);
+            put_text(out, &value);
+        });
+    }
+}
+
 const SHOWN: [&str; 3] = ["name", "setting", "description"];
 
 fn require_room(kept: usize, what: &str) -> Outcome<()> {
@@ -610,6 +676,15 @@ fn of_parameter(error: Error, number: usize) -> Error {
     match error {
         Error::Usage { message, hint } => Error::Usage { message: format!("parameter ${number}: {message}"), hint },
         other => other,
+    }
+}
+
+/// What reads ahead, for as long as the connection is served: it holds the connection open.
+struct Reading(tokio::task::JoinHandle<()>);
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 

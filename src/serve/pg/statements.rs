@@ -6,6 +6,7 @@ use arrow::array::{RecordBatch, StringArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use bytes::Bytes;
 
+use super::beside;
 use super::commands::{Command, CopySource, command};
 use super::encode::Form;
 use super::errors::{Outcome, code, coded};
@@ -29,6 +30,9 @@ pub struct Prepared {
     pub question: Option<Script>,
     /// The numbers of the parameters' types, as the client declared them; 0 where it did not.
     pub declared: Vec<u32>,
+    /// Whether it is about the catalog, or asks something of the session.
+    pub is_beside: bool,
+    pub asks_session: bool,
     /// What a question asks for and would answer, once that was asked.
     pub outline: tokio::sync::OnceCell<Outline>,
 }
@@ -44,10 +48,12 @@ impl Prepared {
         declared: Vec<u32>,
         at: &mut Option<(Arc<str>, usize)>,
     ) -> Outcome<Self> {
-        let prepared = |command, start, question| Self {
+        let prepared = |command, start, question: Option<Script>| Self {
             whole: Arc::clone(whole),
             start,
             command,
+            is_beside: statement_of(&question).is_some_and(|statement| beside::query_of(statement).is_some()),
+            asks_session: statement_of(&question).is_some_and(beside::asks_session),
             question,
             declared: declared.clone(),
             outline: tokio::sync::OnceCell::new(),
@@ -86,6 +92,10 @@ impl Prepared {
             self.question.iter().flat_map(|script| &script.statements).flat_map(script::Statement::placeholders);
         names.filter_map(|name| name.parse::<usize>().ok()).max().unwrap_or(0)
     }
+}
+
+fn statement_of(question: &Option<Script>) -> Option<&script::Statement> {
+    question.as_ref().and_then(|script| script.statements.first())
 }
 
 /// A statement with its values, or a cursor.

@@ -45,9 +45,17 @@ types! {
     TIMESTAMPTZ = 1184, 8;
     INTERVAL_TYPE = 1186, 16;
     NUMERIC = 1700, -1;
+    INT2VECTOR = 22, -1;
+    OIDVECTOR = 30, -1;
     REGPROC = 24, 4;
     REGCLASS = 2205, 4;
     REGTYPE = 2206, 4;
+    REGPROCEDURE = 2202, 4;
+    REGOPER = 2203, 4;
+    REGOPERATOR = 2204, 4;
+    REGNAMESPACE = 4089, 4;
+    REGROLE = 4096, 4;
+    REGCOLLATION = 4191, 4;
 }
 
 /// The arrays of types: the number of the array, and that of its elements.
@@ -132,7 +140,7 @@ impl PgType {
         Some(match self {
             BOOL => DataType::Boolean,
             INT2 => DataType::Int16,
-            INT4 | REGCLASS | REGTYPE | REGPROC => DataType::Int32,
+            INT4 => DataType::Int32,
             OID | INT8 => DataType::Int64,
             FLOAT4 => DataType::Float32,
             FLOAT8 => DataType::Float64,
@@ -143,7 +151,10 @@ impl PgType {
             TIMESTAMPTZ => DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
             INTERVAL_TYPE => INTERVAL,
             BYTEA => DataType::Binary,
-            TEXT | VARCHAR | BPCHAR | NAME | CHAR | JSON => DataType::Utf8,
+            TEXT | VARCHAR | BPCHAR | NAME | CHAR | JSON | INT2VECTOR | OIDVECTOR => DataType::Utf8,
+            // What names an object: its name as text, its number in binary.
+            REGCLASS | REGTYPE | REGPROC | REGPROCEDURE | REGOPER | REGOPERATOR | REGNAMESPACE | REGROLE
+            | REGCOLLATION => DataType::Utf8,
             other => {
                 let element = other.element()?.values()?;
                 DataType::List(Arc::new(Field::new_list_field(element, true)))
