@@ -209,6 +209,8 @@ def questions(check, binary, folder, server):
     browser.js("document.getElementById('max_rows').value = '100'")
     check.ask(MANY)
     check.that("first 100 rows" in check.text("cut"), f"that rows are cut is said: {check.text('cut')}")
+    check.ask("select " + ", ".join(f"{number} as c{number}" for number in range(400)))
+    check.that("first 300 of 400 columns" in check.text("cut") and len(check.rows()[0]) == 300, f"many columns: {check.text('cut')}")
     # An error after the first rows.
     check.ask("select 1 / (50000 - value) as x from generate_series(1, 100000)")
     check.that("first 100 rows" in check.text("cut"), "rows before an error that is not reached")

@@ -23,7 +23,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["functions", "json", "lake", "schema", "shred", "texts", "zones"]),
     ("custody", &["engine", "ingest", "lake", "schema"]),
     ("report", &["engine", "format", "json", "script", "zones"]),
-    ("serve", &["engine", "format", "functions", "lake", "report", "script", "zones"]),
+    ("serve", &["engine", "format", "functions", "lake", "report", "schema", "script", "zones"]),
     ("fuzz", &["engine", "ingest", "json", "lake", "report", "script", "shred"]),
 ];
 

@@ -231,6 +231,14 @@ fn what_is_wrong_is_said_with_its_place_and_a_hint() {
     served.get("/v1/nothing").fails(404);
     served.get("/v1/sql").fails(405);
     served.request("POST", "/v1/tables", "", "{}").fails(405);
+    // An error before the first row has its status in every format.
+    for format in ["json", "csv", "arrow", "parquet"] {
+        let error = served.ask(format, &json!({ "sql": "select count(*) / 0 as x from workflow_sessions" })).fails(400);
+        assert_eq!(error["message"], "division by zero", "{format}");
+    }
+    let slow = Served::start(&desk, &["--timeout", "200ms"]);
+    let endless = json!({ "sql": "select count(*) from generate_series(1, 100000000000)" });
+    assert_eq!(slow.ask("json", &endless).fails(504)["code"], "timeout");
     // An error after the first rows: the object says it, every other format breaks off.
     let late = json!({ "sql": "select 1 / (50000 - value) as x from generate_series(1, 100000)" });
     let answer = served.ask("json", &late).fine().json();

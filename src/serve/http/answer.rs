@@ -117,13 +117,13 @@ impl Write for Buffer {
     }
 }
 
-/// Begins to write an answer; what is returned are its pieces.
+/// Begins to write an answer, of which the first rows are there already; what is returned are its pieces.
 ///
 /// # Errors
 /// A format that cannot hold a column.
 pub(super) fn begin(
     hub: &Arc<Hub>,
-    asked: Asked,
+    (asked, first): (Asked, Option<RecordBatch>),
     form: Form,
     options: FormatOptions,
     most: u64,
@@ -139,7 +139,8 @@ pub(super) fn begin(
     };
     let (sender, receiver) = mpsc::channel(WAITING_PIECES);
     let limit = hub.limits().statement;
-    let work = Work { asked, writer: Some(writer), buffer, sender, is_json: form == Form::Json, most, limit, rows: 0 };
+    let work =
+        Work { asked, first, writer: Some(writer), buffer, sender, is_json: form == Form::Json, most, limit, rows: 0 };
     let task = Stopped(hub.compute().spawn(work.run()));
     Ok(futures::stream::unfold((receiver, task), |(mut receiver, task)| async move {
         let piece = receiver.recv().await?;
@@ -158,6 +159,7 @@ impl Drop for Stopped {
 
 struct Work {
     asked: Asked,
+    first: Option<RecordBatch>,
     /// Taken when the last row is written.
     writer: Option<Box<dyn ResultWriter>>,
     buffer: Buffer,
@@ -204,7 +206,8 @@ impl Work {
             self.buffer.write_all(head.as_bytes()).map_err(format::sink_error)?;
         }
         self.send(0).await?;
-        while let Some(batch) = self.asked.next().await? {
+        let mut next = self.first.take();
+        while let Some(batch) = next {
             for piece in pieces(&batch) {
                 let left = usize::try_from(self.most - self.rows).unwrap_or(usize::MAX);
                 let is_cut = piece.num_rows() > left;
@@ -218,6 +221,7 @@ impl Work {
                     return Ok(End { is_cut });
                 }
             }
+            next = self.asked.next().await?;
         }
         Ok(End { is_cut: false })
     }

@@ -137,16 +137,16 @@ pub(super) async fn ask(
     let asked = hub.ask_statement(Protocol::Http, caller, &settings, (&script, statement), bind).await?;
     let mut response = match spec {
         Some(spec) => draw(hub, asked, spec, script.header.title.as_deref().unwrap_or("Chart")).await?,
-        None => stream(hub, asked, &question, form, answering)?,
+        None => stream(hub, asked, &question, form, answering).await?,
     };
     let content_type = HeaderValue::from_static(form.content_type());
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     Ok(response)
 }
 
-fn stream(
+async fn stream(
     hub: &Arc<Hub>,
-    asked: Asked,
+    mut asked: Asked,
     question: &Question,
     form: Form,
     answering: Answering,
@@ -169,7 +169,9 @@ fn stream(
     }));
     about.push(("Version of the lake".to_owned(), asked.version.to_string()));
     let options = FormatOptions { time_zone: asked.clock.time_zone, about, ..FormatOptions::default() };
-    let pieces = answer::begin(hub, asked, form, options, question.max_rows.unwrap_or(u64::MAX))?;
+    // Once something is sent the status can be no other.
+    let first = asked.next().await?;
+    let pieces = answer::begin(hub, (asked, first), form, options, question.max_rows.unwrap_or(u64::MAX))?;
     // The connection is one that answers until the last piece is taken, or nobody takes any more.
     let pieces = pieces.map(move |piece| {
         let _ = &answering;

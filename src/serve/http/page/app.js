@@ -13,6 +13,8 @@ const FORMATS = [["csv", "CSV", "csv"], ["xlsx", "Excel", "xlsx"], ["json", "JSO
   ["feather", "Arrow file", "arrow"], ["arrow", "Arrow stream", "arrows"], ["tsv", "TSV", "tsv"], ["markdown", "Markdown", "md"], ["svg", "Chart (SVG)", "svg"]];
 /** Bytes of an answer that the page holds at most. */
 const HELD = 64 * 1024 * 1024;
+/** Columns that the table shows at most. */
+const SHOWN_COLUMNS = 300;
 const FIRST = "select communication_type, count(*) as sessions\nfrom workflow_sessions\ngroup by 1\norder by 2 desc";
 
 const known = { tables: [], columns: [], functions: [], paths: [], parameters: [] };
@@ -154,7 +156,7 @@ async function run() {
       answer = { ...head, question: asked, written, spec: asks };
       byId("result").hidden = false;
       byId("cut").hidden = true;
-      grid.begin(head.columns);
+      grid.begin(head.columns.slice(0, SHOWN_COLUMNS));
       chart.begin(head.columns, asks);
       byId("origin").textContent = `Version ${grouped(head.version)} of the lake · now() is ${instant(head.as_of)} · ${head.time_zone}`;
     }, (rows, bytes) => {
@@ -168,10 +170,11 @@ async function run() {
     const rows = grid.rows.length;
     const seconds = ((performance.now() - begun) / 1000).toFixed(2);
     say(`${grouped(rows)} ${rows === 1 ? "row" : "rows"} in ${seconds} s.`);
-    if (!end || end.cut) {
-      byId("cut").textContent = `These are the first ${grouped(rows)} rows: the page asked for no more${end ? "" : " than it can hold"}. A download has all of them, and so does the chart.`;
-      byId("cut").hidden = false;
-    }
+    const cuts = [];
+    if (!end || end.cut) cuts.push(`These are the first ${grouped(rows)} rows: the page asked for no more${end ? "" : " than it can hold"}. A download has all of them, and so does the chart.`);
+    if (answer.columns.length > SHOWN_COLUMNS) cuts.push(`The table has the first ${SHOWN_COLUMNS} of ${grouped(answer.columns.length)} columns; a download has all.`);
+    byId("cut").textContent = cuts.join("\n");
+    byId("cut").hidden = cuts.length === 0;
     const address = fragment(asked, written);
     // The way back leads through what was asked.
     if (address !== location.hash) history.pushState(null, "", address);
