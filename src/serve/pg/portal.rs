@@ -148,10 +148,9 @@ impl Running {
             out.extend((forms.len() as i16).to_be_bytes());
             forms.iter().for_each(|_| out.extend(i16::from(is_binary).to_be_bytes()));
         });
-        if is_binary {
-            // The signature, no flags, no extension.
-            writer.message(b'd', |out| out.extend_from_slice(b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0"));
-        } else if options.has_header {
+        // The signature, no flags, no extension. It goes with the first row, as PostgreSQL sends it: there are clients that look for it there.
+        let mut signature: &[u8] = if is_binary { b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0" } else { b"" };
+        if !is_binary && options.has_header {
             let names: Vec<&str> = self.columns.fields().iter().map(|field| field.name().as_str()).collect();
             writer.message(b'd', |out| {
                 put_line(options, out, &names, |name, value| value.extend_from_slice(name.as_bytes()))
@@ -166,6 +165,7 @@ impl Running {
                 while row < batch.num_rows() && !(row > from && writer.is_full()) {
                     writer.message(b'd', |out| match is_binary {
                         true => {
+                            out.extend_from_slice(std::mem::take(&mut signature));
                             out.extend((cells.len() as i16).to_be_bytes());
                             cells.iter().for_each(|cell| cell.put_sized(row, out));
                         }
@@ -179,7 +179,10 @@ impl Running {
             sent += batch.num_rows();
         }
         if is_binary {
-            writer.message(b'd', |out| out.extend((-1_i16).to_be_bytes()));
+            writer.message(b'd', |out| {
+                out.extend_from_slice(signature);
+                out.extend((-1_i16).to_be_bytes());
+            });
         }
         writer.message(b'c', |_| {});
         self.is_over = true;
