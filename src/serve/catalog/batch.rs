@@ -16,7 +16,7 @@ use super::value::{self, List, Value};
 use crate::error::Result;
 
 /// The metadata of a field that names the type of PostgreSQL: its oid in decimal.
-const TYPE_KEY: &str = "sessionlake.pg_type";
+pub const TYPE_KEY: &str = "sessionlake.pg_type";
 
 /// How the values of a column are held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

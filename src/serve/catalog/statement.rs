@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
     Visit, VisitMut, Visitor, VisitorMut,
 };
 
+use super::batch::TYPE_KEY;
 use super::bind;
 use super::fault::{Fault, NOT_OF_TYPE, Result};
 use super::functions;
@@ -192,8 +193,11 @@ pub fn given_as(kind: Type) -> DataType {
             _ => DataType::Int64,
         },
         Held::List => {
-            let element = kind.element().map_or(DataType::Utf8, given_as);
-            DataType::List(std::sync::Arc::new(Field::new_list_field(element, true)))
+            // Clients look at the type of arrays, and may know some of them only.
+            let element = kind.element().unwrap_or(Type::TEXT);
+            let item = Field::new_list_field(given_as(element), true);
+            let item = item.with_metadata([(TYPE_KEY.to_owned(), element.0.to_string())].into());
+            DataType::List(std::sync::Arc::new(item))
         }
         Held::Text | Held::Row => DataType::Utf8,
     }

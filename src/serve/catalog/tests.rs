@@ -219,6 +219,10 @@ fn operators_types_and_arrays_are_those_of_postgresql() {
         ("select (1, 'a') = (1, 'a'), (1, 2) in ((1, 3), (1, 2)), 5 in (select 5), null in (select 1)", "t|t|t|~"),
         ("select case when null then 1 end, coalesce(null, 'x'), nullif(1, 1), 3 between 1 and 2", "~|x|~|f"),
         ("select 'a_c' like 'a\\_c', 'abc' like 'a%c', 'ABC' ilike 'a_c', 'abc' ~~ 'b%'", "t|t|t|f"),
+        (
+            "select 'pg_x' like 'pg/_%' escape '/', 'pgax' like 'pg/_%' escape '/', 'a\\b' like 'a\\b' escape ''",
+            "t|f|t",
+        ),
         ("select 7 / 2, 7 % 2, -7 / 2, 1 + 0.5, 5 & 4, 1 is distinct from null", "3|1|-3|1.5|4|t"),
         (
             "select format('%I.%I = %L', 'a', 'B c', 'it''s'), quote_ident('select'), substring('abcdef' from 2 for 3)",

@@ -3,11 +3,12 @@
 //! They are computed on the threads that compute, few at a time, so that nobody's questions about tables stand in the way of questions of rows,
 //! and those that wait hold nothing.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement as Parsed;
-use datafusion::sql::sqlparser::ast::{Query, Statement as Ast};
+use datafusion::sql::sqlparser::ast::{Expr, Query, Statement as Ast, Value, visit_expressions};
 use tokio::sync::OnceCell;
 
 use super::Shared;
@@ -154,6 +155,28 @@ pub fn asks_session(statement: &Statement) -> bool {
         },
         _ => false,
     }
+}
+
+/// Which parameters, from 0, stand where an array must: `any($1)`. Nothing else says so of them.
+pub fn arrays_of(statement: &Statement) -> Vec<usize> {
+    let mut found = Vec::new();
+    let Parsed::Statement(ast) = &statement.parsed else { return found };
+    let _ = visit_expressions(ast.as_ref(), |expr| {
+        if let Expr::AnyOp { right, .. } | Expr::AllOp { right, .. } = expr {
+            let mut inner = right.as_ref();
+            while let Expr::Nested(nested) = inner {
+                inner = nested;
+            }
+            if let Expr::Value(value) = inner
+                && let Value::Placeholder(name) = &value.value
+                && let Ok(number) = name.trim_start_matches('$').parse::<usize>()
+            {
+                found.extend(number.checked_sub(1));
+            }
+        }
+        ControlFlow::<()>::Continue(())
+    });
+    found
 }
 
 impl From<catalog::Fault> for Fault {

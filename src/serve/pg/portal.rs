@@ -148,10 +148,9 @@ impl Running {
             out.extend((forms.len() as i16).to_be_bytes());
             forms.iter().for_each(|_| out.extend(i16::from(is_binary).to_be_bytes()));
         });
-        // In binary the first message begins with the signature, no flags, and no extension. PostgreSQL sends it together with the first row,
-        // and ADBC's driver reads it so alone.
-        let mut head: &[u8] = if is_binary { b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0" } else { b"" };
-        if options.has_header && !is_binary {
+        // The signature, no flags, no extension. It goes with the first row, as PostgreSQL sends it: there are clients that look for it there.
+        let mut signature: &[u8] = if is_binary { b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0" } else { b"" };
+        if !is_binary && options.has_header {
             let names: Vec<&str> = self.columns.fields().iter().map(|field| field.name().as_str()).collect();
             writer.message(b'd', |out| {
                 put_line(options, out, &names, |name, value| value.extend_from_slice(name.as_bytes()))
@@ -166,7 +165,7 @@ impl Running {
                 while row < batch.num_rows() && !(row > from && writer.is_full()) {
                     writer.message(b'd', |out| match is_binary {
                         true => {
-                            out.extend_from_slice(std::mem::take(&mut head));
+                            out.extend_from_slice(std::mem::take(&mut signature));
                             out.extend((cells.len() as i16).to_be_bytes());
                             cells.iter().for_each(|cell| cell.put_sized(row, out));
                         }
@@ -181,7 +180,7 @@ impl Running {
         }
         if is_binary {
             writer.message(b'd', |out| {
-                out.extend_from_slice(head);
+                out.extend_from_slice(signature);
                 out.extend((-1_i16).to_be_bytes());
             });
         }

@@ -369,7 +369,13 @@ impl Session {
 
     async fn describe_portal(&mut self, name: &str, writer: &mut Writer) -> Outcome<()> {
         let Some(mut portal) = self.portals.remove(name) else {
-            return coded(code::CURSOR, format!("portal {name:?} does not exist"));
+            // Clients describe the cursors that they have declared as portals, which they are in PostgreSQL.
+            let Some(running) = self.cursors.get(name).and_then(|cursor| cursor.running.as_ref()) else {
+                return coded(code::CURSOR, format!("portal {name:?} does not exist"));
+            };
+            let forms = forms_of(&[], running.columns.fields().len())?;
+            writer.message(b'T', |out| put_columns(&running.columns, &forms, out));
+            return Ok(());
         };
         // It begins here, so that what is described is what comes. A command begins when it is executed.
         if portal.is_question() {

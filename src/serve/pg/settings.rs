@@ -138,7 +138,8 @@ impl SessionSettings {
             (Kind::Ours, value) => self.set_ours(known.name, value, clock)?,
             (Kind::Fixed(_), None) => {}
             (Kind::Fixed(texts), Some(value)) => {
-                if !texts.contains(&value.to_lowercase().as_str()) {
+                // Some drivers send quotes with the value when they connect.
+                if !texts.contains(&value.trim_matches('\'').to_lowercase().as_str()) {
                     return Err(wrong(&format!("it is {} here", known.value)));
                 }
             }

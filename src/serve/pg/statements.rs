@@ -19,6 +19,11 @@ use crate::serve::{Caller, require_reading};
 /// What the text of a client is called in errors.
 pub const NAME: &str = "statement";
 
+/// The type of arrays of texts.
+const TEXTS: u32 = 1009;
+/// Parameters of a statement at most: messages count them in 16 bits.
+const MOST_PARAMETERS: usize = 65_535;
+
 /// A statement that can be run.
 pub struct Prepared {
     /// The text that the client sent, and the bytes before the statement in it.
@@ -83,7 +88,18 @@ impl Prepared {
             [statement] => require_reading(caller, &script, statement)?,
             _ => return coded(code::SYNTAX, "a question is one statement"),
         }
-        Ok(prepared(Some(command), start, Some(script)))
+        let mut made = prepared(Some(command), start, Some(script));
+        if !made.is_beside {
+            for number in statement_of(&made.question).map(beside::arrays_of).unwrap_or_default() {
+                if made.declared.len() <= number && number < MOST_PARAMETERS {
+                    made.declared.resize(number + 1, 0);
+                }
+                if let Some(declared) = made.declared.get_mut(number).filter(|oid| matches!(oid, 0 | 705)) {
+                    *declared = TEXTS;
+                }
+            }
+        }
+        Ok(made)
     }
 
     /// How many parameters a question has.

@@ -132,8 +132,12 @@ impl Binder<'_> {
                 let both = Node::And(vec![pair(Operator::AtLeast, a, low), pair(Operator::AtMost, b, high)]);
                 Ok((negate(both, *negated), Type::BOOL))
             }
-            Expr::Like { negated, expr, pattern, .. } => self.like(expr, pattern, *negated, false),
-            Expr::ILike { negated, expr, pattern, .. } => self.like(expr, pattern, *negated, true),
+            Expr::Like { negated, expr, pattern, escape_char, .. } => {
+                self.like(expr, pattern, escape_char.as_ref(), *negated, false)
+            }
+            Expr::ILike { negated, expr, pattern, escape_char, .. } => {
+                self.like(expr, pattern, escape_char.as_ref(), *negated, true)
+            }
             Expr::InList { expr, list, negated } => {
                 let left = self.expr(expr)?;
                 if let Node::Row(_) = left.0 {
@@ -425,8 +429,19 @@ impl Binder<'_> {
     }
 
     /// Binds LIKE and ILIKE.
-    fn like(&mut self, value: &Expr, pattern: &Expr, negated: bool, any_case: bool) -> Result<Typed> {
-        let (value, pattern) = (self.expr(value)?, self.expr(pattern)?);
+    fn like(
+        &mut self,
+        value: &Expr,
+        pattern: &Expr,
+        escape: Option<&ast::ValueWithSpan>,
+        negated: bool,
+        any_case: bool,
+    ) -> Result<Typed> {
+        let (value, mut pattern) = (self.expr(value)?, self.expr(pattern)?);
+        if let Some(escape) = escape {
+            let escape = self.value(&escape.value)?;
+            pattern = self.call("like_escape", vec![pattern, escape])?;
+        }
         self.apply(Operator::Like { any_case, negated }, value, pattern)
     }
 

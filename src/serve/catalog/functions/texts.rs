@@ -117,6 +117,24 @@ fn literal(text: &str) -> String {
     format!("'{}'", text.replace('\'', "''"))
 }
 
+/// Writes a pattern of LIKE whose characters are escaped by another sign with backslashes.
+fn escaped(pattern: &str, sign: &str) -> String {
+    let sign = sign.chars().next();
+    let (mut written, mut characters) = (String::new(), pattern.chars());
+    while let Some(character) = characters.next() {
+        match character {
+            _ if Some(character) == sign => {
+                written.push('\\');
+                written.extend(characters.next());
+            }
+            // Where another sign escapes, a backslash is a character like others.
+            '\\' => written.push_str("\\\\"),
+            other => written.push(other),
+        }
+    }
+    written
+}
+
 fn best(args: &[Value], greatest: bool) -> Value {
     let known = args.iter().filter(|value| !value.is_null());
     if greatest { known.max() } else { known.min() }.cloned().unwrap_or(Value::Null)
@@ -242,6 +260,7 @@ pub(super) const ROUTINES: &[Routine] = &[
     .many()
     .lenient(),
     r("format", &[T::TEXT, ANY], T::TEXT, |_, a| format(a)).from(1).many().lenient(),
+    r("like_escape", &[T::TEXT, T::TEXT], T::TEXT, |_, a| Ok(Value::from(escaped(text(a, 0), text(a, 1))))),
     r("quote_ident", &[T::TEXT], T::TEXT, |_, a| Ok(Value::from(quoted(text(a, 0))))),
     r("quote_literal", &[T::TEXT], T::TEXT, |_, a| Ok(Value::from(literal(text(a, 0))))),
     r("quote_nullable", &[T::TEXT], T::TEXT, |_, a| {
