@@ -95,8 +95,6 @@ pub struct RelationColumn {
     pub name: String,
     /// Its type.
     pub kind: Type,
-    /// The name of its type, which may be a domain of information_schema.
-    pub type_name: String,
     /// Whether it is never null.
     pub required: bool,
 }
@@ -126,7 +124,7 @@ fn relation(line: &str) -> Option<Relation> {
             "char[]" => Type::CHARS,
             other => types::named(other).unwrap_or(Type::TEXT),
         };
-        Some(RelationColumn { name: name.to_owned(), kind, type_name: type_name.to_owned(), required })
+        Some(RelationColumn { name: name.to_owned(), kind, required })
     });
     let schema = if schema == "pg_catalog" { "pg_catalog" } else { "information_schema" };
     let (name, kind, columns) = (name.to_owned(), kind.to_owned(), columns.collect());

@@ -12,7 +12,7 @@ use crate::engine::At;
 use crate::error::{Error, Result};
 use crate::functions::parse_duration;
 use crate::script::{self, Clock, ParameterType};
-use crate::serve::Settings;
+use crate::serve::{Settings, catalog};
 use crate::zones::{self, Tz};
 
 /// The version of PostgreSQL whose protocol and catalogue clients may expect.
@@ -189,8 +189,11 @@ impl SessionSettings {
     /// # Errors
     /// A setting that is not known.
     pub fn show(&self, name: &str) -> Result<(&'static str, String)> {
-        let known = find(name)?;
-        Ok((known.name, self.value_of(known)))
+        match find(name) {
+            Ok(known) => Ok((known.name, self.value_of(known))),
+            // Those that have one value, which the catalog lists.
+            Err(error) => catalog::show(name).map(|(name, value)| (name, value.to_owned())).ok_or(error),
+        }
     }
 
     /// Lists all settings with their values.
