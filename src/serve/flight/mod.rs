@@ -3,6 +3,7 @@
 //! The crate arrow-flight has the messages and the frame of the service; `service` answers them. A ticket names the statement with the
 //! version and the instant that its description was made for, so that what is fetched is what was described.
 
+mod errors;
 mod facts;
 mod lists;
 mod prepared;

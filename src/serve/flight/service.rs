@@ -30,12 +30,13 @@ use prost::Message;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
+use super::errors::{refused, status};
 use super::facts;
 use super::lists::{catalogs, foreign_keys, primary_keys, schemas, sql_info, table_types, type_info};
 use super::prepared::{Prepared, Statements};
 use super::ticket::Ticket;
 use crate::engine::{At, Outline};
-use crate::error::{Error, as_flags};
+use crate::error::Error;
 use crate::script::{self, Clock};
 use crate::serve::tokens::Tokens;
 use crate::serve::{Asked, Caller, Hub, Protocol, Settings, instants};
@@ -163,33 +164,6 @@ fn password(sent: &str) -> Result<(String, String), Status> {
     let pair = text.as_deref().filter(|_| scheme.eq_ignore_ascii_case("basic")).and_then(|text| text.split_once(':'));
     let (user, password) = pair.ok_or_else(|| Status::unauthenticated("log in with a user and a password"))?;
     Ok((user.to_owned(), password.to_owned()))
-}
-
-fn refused(error: &Error) -> Status {
-    match error {
-        Error::Usage { message, .. } => Status::unauthenticated(message.clone()),
-        other => status(other),
-    }
-}
-
-/// An error as clients of gRPC know it.
-fn status(error: &Error) -> Status {
-    let mut message = error.to_string();
-    if let Some(hint) = error.hint() {
-        message = format!("{message}\nhint: {hint}");
-    }
-    let message = as_flags(&message).into_owned();
-    match error {
-        Error::Sql(_) | Error::Usage { .. } | Error::Input { .. } => Status::invalid_argument(message),
-        Error::NotFound { .. } => Status::not_found(message),
-        Error::Limit { .. } if message.contains("stopped after") => Status::deadline_exceeded(message),
-        Error::Limit { .. } => Status::resource_exhausted(message),
-        Error::NotBuilt { .. } => Status::unimplemented(message),
-        Error::Cancelled => Status::cancelled(message),
-        Error::Conflict { .. } => Status::aborted(message),
-        Error::Storage { .. } => Status::unavailable(message),
-        Error::Check { .. } | Error::Internal(_) => Status::internal(message),
-    }
 }
 
 fn read_only() -> Status {
