@@ -3,7 +3,7 @@
 use super::PROTOCOL;
 use crate::error::{Error, Result};
 use crate::script::{self, Clock};
-use crate::serve::pg::beside::{self};
+use crate::serve::pg::beside;
 use crate::serve::pg::commands::Command;
 use crate::serve::pg::encode::Form;
 use crate::serve::pg::errors::{Outcome, code, coded};
