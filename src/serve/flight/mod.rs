@@ -1,9 +1,10 @@
 //! Arrow Flight SQL, so that clients of Arrow get answers as columns.
 //!
-//! The crate arrow-flight has the messages and the frame of the service; [`service`] answers them. A ticket names the statement with the
+//! The crate arrow-flight has the messages and the frame of the service; `service` answers them. A ticket names the statement with the
 //! version and the instant that its description was made for, so that what is fetched is what was described.
 
 mod facts;
+mod lists;
 mod prepared;
 mod service;
 mod ticket;

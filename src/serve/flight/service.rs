@@ -30,7 +30,8 @@ use prost::Message;
 use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::facts::{self, CATALOG, SCHEMA, TABLE, VIEW};
+use super::facts;
+use super::lists::{catalogs, foreign_keys, primary_keys, schemas, sql_info, table_types, type_info};
 use super::prepared::{Prepared, Statements};
 use super::ticket::Ticket;
 use crate::engine::{At, Outline};
@@ -242,58 +243,6 @@ fn ipc(schema: &Schema) -> Result<bytes::Bytes, Status> {
     let options = arrow::ipc::writer::IpcWriteOptions::default();
     let IpcMessage(bytes) = SchemaAsIpc::new(schema, &options).try_into().map_err(internal)?;
     Ok(bytes)
-}
-
-fn catalogs(query: CommandGetCatalogs) -> Result<RecordBatch, Status> {
-    let mut builder = query.into_builder();
-    builder.append(CATALOG);
-    builder.build().map_err(internal)
-}
-
-fn schemas(query: CommandGetDbSchemas) -> Result<RecordBatch, Status> {
-    let mut builder = query.into_builder();
-    builder.append(CATALOG, SCHEMA);
-    builder.build().map_err(internal)
-}
-
-fn table_types(query: CommandGetTableTypes) -> Result<RecordBatch, Status> {
-    let mut builder = query.into_builder();
-    builder.append(TABLE);
-    builder.append(VIEW);
-    builder.build().map_err(internal)
-}
-
-fn sql_info(query: CommandGetSqlInfo) -> Result<RecordBatch, Status> {
-    let info = facts::sql_info().map_err(internal)?;
-    query.into_builder(&info).build().map_err(internal)
-}
-
-fn type_info(query: CommandGetXdbcTypeInfo) -> Result<RecordBatch, Status> {
-    let types = facts::types().map_err(internal)?;
-    query.into_builder(&types).build().map_err(internal)
-}
-
-/// The keys of tables, of which there are none.
-fn keys(names: &[&str]) -> RecordBatch {
-    let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
-    RecordBatch::new_empty(Arc::new(Schema::new(fields)))
-}
-
-fn primary_keys() -> RecordBatch {
-    keys(&["catalog_name", "db_schema_name", "table_name", "column_name", "key_name"])
-}
-
-fn foreign_keys() -> RecordBatch {
-    keys(&[
-        "pk_catalog_name",
-        "pk_db_schema_name",
-        "pk_table_name",
-        "pk_column_name",
-        "fk_catalog_name",
-        "fk_db_schema_name",
-        "fk_table_name",
-        "fk_column_name",
-    ])
 }
 
 #[tonic::async_trait]

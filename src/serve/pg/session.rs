@@ -303,7 +303,7 @@ impl Session {
     }
 
     /// Asks what a question's parameters are and what it would answer.
-    async fn outline<'p>(&self, prepared: &'p Prepared) -> Outcome<Option<&'p Outline>> {
+    async fn outline<'p>(&self, prepared: &'p Arc<Prepared>) -> Outcome<Option<&'p Outline>> {
         let Some((script, statement)) =
             prepared.question.as_ref().and_then(|script| Some((script, script.statements.first()?)))
         else {
@@ -311,8 +311,8 @@ impl Session {
         };
         let types = prepared.declared.iter().map(|oid| PgType::known(*oid).and_then(PgType::values)).collect();
         let outline = async {
-            if let Some(query) = beside::query_of(statement).filter(|_| prepared.is_beside) {
-                return beside::outline(&*self.catalog().await?, query, &prepared.declared);
+            if prepared.is_beside {
+                return beside::outline(&self.shared, self.catalog().await?, Arc::clone(prepared)).await;
             }
             let folded = if prepared.asks_session { self.folded(statement).await? } else { None };
             let statement = folded.as_ref().map_or(statement, |(statement, _)| statement);
@@ -460,7 +460,7 @@ impl Session {
 
     async fn ask(
         &mut self,
-        prepared: &Prepared,
+        prepared: &Arc<Prepared>,
         values: &[(Option<Bytes>, Form)],
         results: &[Form],
     ) -> Outcome<Running> {
@@ -489,13 +489,13 @@ impl Session {
             });
             read.collect()
         };
-        if let Some(query) = beside::query_of(statement).filter(|_| prepared.is_beside) {
+        if prepared.is_beside {
             let (catalog, talk) = (self.catalog().await?, self.talk());
             let copied = match &prepared.command {
                 Some(Command::CopyOut { options, .. }) => vec![options.form()],
                 _ => results.to_vec(),
             };
-            let question = (query, prepared.declared.as_slice(), copied.as_slice());
+            let question = (Arc::clone(prepared), copied);
             let values = given(&talk.clock)?;
             let (running, talk) = beside::answer(&self.shared, catalog, question, values, talk).await?;
             self.heard(talk);
