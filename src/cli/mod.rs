@@ -145,7 +145,9 @@ pub fn main() -> ExitCode {
     // Decoders of damaged files may panic; what comes of it is told as an error, here or where they are called.
     std::panic::set_hook(Box::new(|panic| tracing::error!("{panic}")));
     // Where the system has no file handles left, what listens for signals panics.
-    let built = std::panic::catch_unwind(|| tokio::runtime::Builder::new_multi_thread().enable_all().build());
+    let built = std::panic::catch_unwind(|| {
+        tokio::runtime::Builder::new_multi_thread().thread_stack_size(workers::STACK_BYTES).enable_all().build()
+    });
     let no_handles = |_| Err(std::io::Error::other("the system has no more file handles for this process"));
     let runtime = match built.unwrap_or_else(no_handles) {
         Ok(runtime) => runtime,

@@ -13,6 +13,9 @@ use sessionlake::engine::Answers;
 use sessionlake::{Error, Result};
 use tokio::runtime::{Builder, Handle, Runtime};
 
+/// Bytes of the stack of a thread: the trees of statements that chain 2,000 operators or queries are copied and dropped level by level.
+pub const STACK_BYTES: usize = 16 << 20;
+
 /// A runtime that only computes.
 pub struct Workers(Option<Runtime>);
 
@@ -22,7 +25,12 @@ impl Workers {
     /// # Errors
     /// A system that has no more threads.
     pub fn start(threads: NonZeroUsize) -> Result<Self> {
-        let made = Builder::new_multi_thread().worker_threads(threads.get()).thread_name("query").enable_all().build();
+        let made = Builder::new_multi_thread()
+            .worker_threads(threads.get())
+            .thread_stack_size(STACK_BYTES)
+            .thread_name("query")
+            .enable_all()
+            .build();
         made.map(|runtime| Self(Some(runtime))).map_err(super::exit::runtime_error)
     }
 

@@ -64,7 +64,9 @@ impl Visitor for Look {
     }
 
     fn pre_visit_relation(&mut self, relation: &ObjectName) -> ControlFlow<()> {
-        self.tables.push(parts(relation));
+        let name = parts(relation);
+        self.asks = self.asks || matches!(name.as_slice(), [name] if functions::is_of_catalog(name));
+        self.tables.push(name);
         ControlFlow::Continue(())
     }
 

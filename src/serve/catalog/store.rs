@@ -421,7 +421,7 @@ pub fn quoted(name: &str) -> String {
 }
 
 /// Takes a name of several parts apart.
-fn names(text: &str) -> Option<Vec<String>> {
+pub fn names(text: &str) -> Option<Vec<String>> {
     let (mut parts, mut part, mut characters) = (Vec::new(), String::new(), text.trim().chars().peekable());
     loop {
         match characters.next() {

@@ -308,6 +308,7 @@ fn statements_about_the_catalog_are_told_from_others() {
         "select pg_catalog.format('%s', 1)",
         "select 'calls'::regclass::oid",
         "select current_schema()",
+        "select count(*) from pg_get_keywords()",
         "with t as (select 1) select current_user from t",
         "select s from generate_series(1, array_upper(current_schemas(false), 1)) as s",
     ] {

@@ -102,6 +102,11 @@ impl Prepared {
         Ok(made)
     }
 
+    /// The statement of a question.
+    pub fn statement(&self) -> Option<&script::Statement> {
+        statement_of(&self.question)
+    }
+
     /// How many parameters a question has.
     pub fn parameters(&self) -> usize {
         let names =

@@ -187,7 +187,6 @@ impl Binder<'_> {
         let kind = match routine.gives {
             Gives::This(kind) => kind,
             Gives::First => first,
-            Gives::Element => first.element().unwrap_or(Type::TEXT),
             Gives::Second => kinds.get(1).copied().unwrap_or(Type::UNKNOWN),
         };
         Ok((Node::Call(routine, nodes), kind))

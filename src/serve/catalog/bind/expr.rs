@@ -91,6 +91,10 @@ pub(super) fn is_equal(op: &BinaryOperator) -> bool {
 impl Binder<'_> {
     /// Binds an expression.
     pub(super) fn expr(&mut self, expr: &Expr) -> Result<Typed> {
+        self.deeper(|binder| binder.any(expr))
+    }
+
+    fn any(&mut self, expr: &Expr) -> Result<Typed> {
         match expr {
             Expr::Identifier(ident) => self.identifier(ident),
             Expr::CompoundIdentifier(names) => self.column(names),

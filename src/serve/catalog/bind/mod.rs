@@ -32,7 +32,8 @@ pub struct Bound {
 /// Names that are not there, types that do not go together, what is not supported.
 pub fn bind(catalog: &Catalog, query: &ast::Query, declared: &[u32]) -> Result<Bound> {
     let parameters = declared.iter().map(|oid| (*oid != 0 && *oid != Type::UNKNOWN.0).then_some(Type(*oid))).collect();
-    let mut binder = Binder { catalog, scopes: Vec::new(), ctes: Vec::new(), parameters, reach: Vec::new(), next: 0 };
+    let mut binder =
+        Binder { catalog, scopes: Vec::new(), ctes: Vec::new(), parameters, reach: Vec::new(), next: 0, depth: 0 };
     let mut query = binder.query(query)?;
     for column in &mut query.columns {
         if column.kind == Type::UNKNOWN {
@@ -48,9 +49,20 @@ pub fn bind(catalog: &Catalog, query: &ast::Query, declared: &[u32]) -> Result<B
 /// # Errors
 /// As [`bind`].
 pub fn constant(catalog: &Catalog, expr: &ast::Expr) -> Result<(Node, Type)> {
-    Binder { catalog, scopes: Vec::new(), ctes: Vec::new(), parameters: Vec::new(), reach: Vec::new(), next: 0 }
-        .expr(expr)
+    Binder {
+        catalog,
+        scopes: Vec::new(),
+        ctes: Vec::new(),
+        parameters: Vec::new(),
+        reach: Vec::new(),
+        next: 0,
+        depth: 0,
+    }
+    .expr(expr)
 }
+
+/// How deep expressions and queries may be inside of each other.
+const MOST_DEPTH: usize = 4_000;
 
 /// What binds.
 pub(super) struct Binder<'a> {
@@ -63,6 +75,8 @@ pub(super) struct Binder<'a> {
     /// For every query that is being bound the outermost select that it looks at.
     reach: Vec<usize>,
     next: usize,
+    /// How many expressions and queries there are around what is bound now.
+    depth: usize,
 }
 
 /// A column of the joined row of a select.
@@ -114,6 +128,17 @@ fn unsupported<T>(what: impl std::fmt::Display) -> Result<T> {
 }
 
 impl<'a> Binder<'a> {
+    /// Counts what is bound inside of something.
+    fn deeper<T>(&mut self, bind: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        if self.depth >= MOST_DEPTH {
+            return Err(Fault::new("54001", format!("the statement is more than {MOST_DEPTH} levels deep")));
+        }
+        self.depth += 1;
+        let bound = bind(self);
+        self.depth -= 1;
+        bound
+    }
+
     fn number(&mut self) -> usize {
         self.next += 1;
         self.next

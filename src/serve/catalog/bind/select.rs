@@ -22,7 +22,7 @@ impl Binder<'_> {
         let (id, level) = (self.number(), self.scopes.len());
         self.reach.push(usize::MAX);
         let known = self.ctes.len();
-        let bound = self.whole(query, id);
+        let bound = self.deeper(|binder| binder.whole(query, id));
         self.ctes.truncate(known);
         let reach = self.reach.pop().unwrap_or(usize::MAX);
         let mut bound = bound?;
@@ -107,7 +107,7 @@ impl Binder<'_> {
         }
         let (id, level) = (self.number(), self.scopes.len());
         self.reach.push(usize::MAX);
-        let bound = self.body(body, &[]);
+        let bound = self.deeper(|binder| binder.body(body, &[]));
         let reach = self.reach.pop().unwrap_or(usize::MAX);
         let (body, columns, order, distinct_on) = bound?;
         let correlated = reach < level;
@@ -374,6 +374,10 @@ impl Binder<'_> {
 
     /// Binds a condition as those that must all be true.
     pub(super) fn conditions(&mut self, expr: &Expr) -> Result<Vec<Condition>> {
+        self.deeper(|binder| binder.all_conditions(expr))
+    }
+
+    fn all_conditions(&mut self, expr: &Expr) -> Result<Vec<Condition>> {
         match expr {
             Expr::Nested(inner) => self.conditions(inner),
             Expr::BinaryOp { left, op: ast::BinaryOperator::And, right } => {

@@ -24,8 +24,6 @@ pub enum Gives {
     First,
     /// One of the type of the second argument.
     Second,
-    /// An element of the first argument.
-    Element,
 }
 
 /// What computes a call.

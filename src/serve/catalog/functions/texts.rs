@@ -2,7 +2,7 @@
 
 use super::super::fault::{Fault, OUT_OF_RANGE, Result};
 use super::super::run::Run;
-use super::super::store::quoted;
+use super::super::store::{names, quoted};
 use super::super::types::{Held, Type as T};
 use super::super::value::{self, Value};
 use super::{Gives, Routine};
@@ -261,6 +261,11 @@ pub(super) const ROUTINES: &[Routine] = &[
     .lenient(),
     r("format", &[T::TEXT, ANY], T::TEXT, |_, a| format(a)).from(1).many().lenient(),
     r("like_escape", &[T::TEXT, T::TEXT], T::TEXT, |_, a| Ok(Value::from(escaped(text(a, 0), text(a, 1))))),
+    r("parse_ident", &[T::TEXT, T::BOOL], T::TEXTS, |_, a| {
+        let parts = names(text(a, 0)).ok_or_else(|| Fault::new("22023", "the string is no valid identifier"))?;
+        Ok(Value::list(parts.into_iter().map(Value::from).collect()))
+    })
+    .from(1),
     r("quote_ident", &[T::TEXT], T::TEXT, |_, a| Ok(Value::from(quoted(text(a, 0))))),
     r("quote_literal", &[T::TEXT], T::TEXT, |_, a| Ok(Value::from(literal(text(a, 0))))),
     r("quote_nullable", &[T::TEXT], T::TEXT, |_, a| {

@@ -302,7 +302,7 @@ impl Session {
     }
 
     /// Asks what a question's parameters are and what it would answer.
-    async fn outline<'p>(&self, prepared: &'p Prepared) -> Outcome<Option<&'p Outline>> {
+    async fn outline<'p>(&self, prepared: &'p Arc<Prepared>) -> Outcome<Option<&'p Outline>> {
         let Some((script, statement)) =
             prepared.question.as_ref().and_then(|script| Some((script, script.statements.first()?)))
         else {
@@ -310,8 +310,8 @@ impl Session {
         };
         let types = prepared.declared.iter().map(|oid| PgType::known(*oid).and_then(PgType::values)).collect();
         let outline = async {
-            if let Some(query) = beside::query_of(statement).filter(|_| prepared.is_beside) {
-                return beside::outline(&*self.catalog().await?, query, &prepared.declared);
+            if prepared.is_beside {
+                return beside::outline(&self.shared, self.catalog().await?, Arc::clone(prepared)).await;
             }
             let folded = if prepared.asks_session { self.folded(statement).await? } else { None };
             let statement = folded.as_ref().map_or(statement, |(statement, _)| statement);

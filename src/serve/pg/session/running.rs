@@ -61,7 +61,7 @@ impl Session {
 
     async fn ask(
         &mut self,
-        prepared: &Prepared,
+        prepared: &Arc<Prepared>,
         values: &[(Option<Bytes>, Form)],
         results: &[Form],
     ) -> Outcome<Running> {
@@ -90,13 +90,13 @@ impl Session {
             });
             read.collect()
         };
-        if let Some(query) = beside::query_of(statement).filter(|_| prepared.is_beside) {
+        if prepared.is_beside {
             let (catalog, talk) = (self.catalog().await?, self.talk());
             let copied = match &prepared.command {
                 Some(Command::CopyOut { options, .. }) => vec![options.form()],
                 _ => results.to_vec(),
             };
-            let question = (query, prepared.declared.as_slice(), copied.as_slice());
+            let question = (Arc::clone(prepared), copied);
             let values = given(&talk.clock)?;
             let (running, talk) = beside::answer(&self.shared, catalog, question, values, talk).await?;
             self.heard(talk);
