@@ -292,6 +292,19 @@ fn clients_that_do_not_read_keep_nobody_from_asking() {
 }
 
 #[test]
+fn large_statements_are_taken_a_few_at_a_time() {
+    let desk = Desk::with_lake();
+    let served = Served::start(&desk, &["--max-message", "200kB"]);
+    let question = json!({ "sql": format!("select 1 as a -- {}", "x".repeat(150_000)) });
+    std::thread::scope(|scope| {
+        let asked: Vec<_> =
+            (0..12).map(|_| scope.spawn(|| served.ask("csv", &question).fine().text().to_owned())).collect();
+        asked.into_iter().for_each(|answer| assert_eq!(answer.join().unwrap(), "a\n1\n"));
+    });
+    served.ask("csv", &json!({ "sql": format!("select 1 -- {}", "x".repeat(210_000)) })).fails(413);
+}
+
+#[test]
 fn charts_are_drawn_and_what_there_is_to_ask_is_listed() {
     let desk = Desk::with_lake();
     let served = Served::start(&desk, &[]);

@@ -32,7 +32,7 @@ use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, SemaphorePermit, watch};
 use tokio_rustls::TlsAcceptor;
 
 use self::access::Access;
@@ -46,6 +46,13 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Bytes of a log-in at most.
 const LOG_IN_BYTES: usize = 16 << 10;
 
+/// Bodies that are held without being counted, in bytes.
+const SMALL_BODY: usize = 64 << 10;
+/// Bodies of the largest size that are held at once; others wait.
+const LARGE_BODIES: usize = 4;
+/// Large bodies are counted in these bytes.
+const COUNTED: usize = 1 << 10;
+
 /// What the HTTP server is told beside the hub.
 #[derive(Debug, Clone, Default)]
 pub struct HttpOptions {
@@ -57,6 +64,8 @@ struct Server {
     hub: Arc<Hub>,
     access: Access,
     options: HttpOptions,
+    /// Room for large bodies.
+    room: Semaphore,
 }
 
 type Shared = State<Arc<Server>>;
@@ -74,7 +83,10 @@ pub async fn listen(
 ) -> Result<()> {
     let gate = Gate::open(Arc::clone(&hub), listener, tls, stop.clone())
         .map_err(|error| Error::storage("cannot listen", error))?;
-    let server = Arc::new(Server { hub, access: Access::default(), options });
+    let room = Semaphore::new(
+        hub.limits().message_bytes.div_ceil(COUNTED).saturating_mul(LARGE_BODIES).min(Semaphore::MAX_PERMITS),
+    );
+    let server = Arc::new(Server { hub, access: Access::default(), options, room });
     let service = router(server).into_make_service_with_connect_info::<Way>();
     let mut told = stop.clone();
     let serving = axum::serve(gate, service).with_graceful_shutdown(async move {
@@ -173,8 +185,13 @@ fn label(path: &str) -> &'static str {
     })
 }
 
-/// Reads a body of JSON, which no form of another site can send.
-async fn body(server: &Server, headers: &HeaderMap, body: Body, most: usize) -> Result<Vec<u8>, Problem> {
+/// Reads a body of JSON, which no form of another site can send. What comes with it is its room, to be kept as long as the body is.
+async fn body<'s>(
+    server: &'s Server,
+    headers: &HeaderMap,
+    body: Body,
+    most: usize,
+) -> Result<(Vec<u8>, Option<SemaphorePermit<'s>>), Problem> {
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if !kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json") {
         let hint = "send it with the header Content-Type: application/json";
@@ -189,6 +206,14 @@ async fn body(server: &Server, headers: &HeaderMap, body: Body, most: usize) -> 
         return Err(too_large());
     }
     let read = async {
+        // A client that does not say how much it sends may send as much as it may.
+        let expected = announced.map_or(most, |length| usize::try_from(length).unwrap_or(most));
+        let room = match u32::try_from(expected.div_ceil(COUNTED)) {
+            Ok(counted) if expected > SMALL_BODY => {
+                Some(server.room.acquire_many(counted).await.map_err(Error::internal)?)
+            }
+            _ => None,
+        };
         let mut bytes = Vec::new();
         let mut pieces = body.into_data_stream();
         while let Some(piece) = pieces.next().await {
@@ -198,7 +223,7 @@ async fn body(server: &Server, headers: &HeaderMap, body: Body, most: usize) -> 
             }
             bytes.extend_from_slice(&piece);
         }
-        Ok(bytes)
+        Ok((bytes, room))
     };
     tokio::time::timeout(server.hub.limits().handshake, read).await.unwrap_or_else(|_| {
         Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "timeout", "the body did not come in time", ""))
@@ -218,7 +243,7 @@ async fn sql(State(server): Shared, request: Request) -> Result<Response, Proble
     let (parts, sent) = request.into_parts();
     let caller = server.access.caller(&server.hub, &parts.headers, false).await?;
     let form = ask::form(parts.uri.query(), &parts.headers)?;
-    let bytes = body(&server, &parts.headers, sent, server.hub.limits().message_bytes).await?;
+    let (bytes, _room) = body(&server, &parts.headers, sent, server.hub.limits().message_bytes).await?;
     let question = ask::Question::read(&bytes)?;
     drop(bytes);
     let ConnectInfo(way) = parts.extensions.get::<ConnectInfo<Way>>().cloned().ok_or_else(Problem::not_found)?;
@@ -237,7 +262,7 @@ async fn log_in(
     request: Request,
 ) -> Result<Response, Problem> {
     let (parts, sent) = request.into_parts();
-    let bytes = body(&server, &parts.headers, sent, LOG_IN_BYTES).await?;
+    let (bytes, _room) = body(&server, &parts.headers, sent, LOG_IN_BYTES).await?;
     let given: LogIn = serde_json::from_slice(&bytes).map_err(|_| {
         let hint = "send {\"user\": \"…\", \"password\": \"…\"}";
         Problem::new(StatusCode::BAD_REQUEST, "usage", "the body is not a log-in", hint)
