@@ -1,20 +1,26 @@
-//! A question on its way to its answer, under the limits of time, rows and bytes.
+//! The one way that a question goes: it is looked at, waits for its turn, is planned over the version that it asks, and has its answer taken under the
+//! limits of time, rows and bytes.
 
+use std::collections::BTreeMap;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
+use datafusion::common::ParamValues;
+use serde_json::Value;
 use tokio::time::Sleep;
 
-use super::hub::{Hub, located};
-use super::limits::Turn;
+use super::allowed::{require_reading, require_reading_plan};
+use super::hub::{Hub, Settings, Stopping, located};
+use super::limits::{Turn, too_long};
 use super::metrics::{Ending, Protocol};
+use super::users::Caller;
 use crate::engine::{Answer, Answers};
 use crate::error::{Error, Result};
 use crate::lake::Version;
-use crate::script::{Clock, Script, Statement};
+use crate::script::{self, Clock, Script, Statement};
 
 /// A question that is counted once, however it ends.
 pub(super) struct Counted {
@@ -174,10 +180,69 @@ impl Asked {
     }
 }
 
-/// The error of a question that took too long.
-pub(super) fn too_long(limit: Duration) -> Error {
-    Error::Limit {
-        message: format!("stopped after {} s", limit.as_secs_f64()),
-        hint: Some("let the question read less, or raise ⟨timeout⟩".to_owned()),
+impl Hub {
+    /// Asks the only statement of a text. `name` is what errors call the text by; `given` are parameters, typed as on the command line.
+    ///
+    /// # Errors
+    /// A statement that is wrong or does more than to read, with its place; a limit; storage errors.
+    pub async fn ask(
+        self: &Arc<Self>,
+        protocol: Protocol,
+        caller: &Caller,
+        settings: &Settings,
+        (name, sql): (&str, &str),
+        given: &BTreeMap<String, Value>,
+    ) -> Result<Asked> {
+        let script = script::parse(name, sql)?;
+        let [statement] = script.statements.as_slice() else {
+            return Err(Error::usage("there is more than one statement").with_hint("ask one statement at a time"));
+        };
+        let bind = |clock: &Clock| script::bind(&script, given, clock);
+        self.ask_statement(protocol, caller, settings, (&script, statement), bind).await
+    }
+
+    /// Asks a statement of a text that was taken apart already. `bind` gives the parameters their values, by the statement's instant.
+    ///
+    /// # Errors
+    /// As [`Hub::ask`].
+    pub async fn ask_statement(
+        self: &Arc<Self>,
+        protocol: Protocol,
+        caller: &Caller,
+        settings: &Settings,
+        (script, statement): (&Script, &Statement),
+        bind: impl FnOnce(&Clock) -> Result<ParamValues>,
+    ) -> Result<Asked> {
+        let mut counted = Counted::begin(self, protocol);
+        let limit = settings.timeout.map_or(self.limits().statement, |timeout| timeout.min(self.limits().statement));
+        // The limit begins here and holds for waiting and planning, too.
+        let mut deadline = Box::pin(tokio::time::sleep(limit));
+        let work = async {
+            require_reading(caller, script, statement)?;
+            let turn = self.turn().await?;
+            let opened = self.open_for(caller, settings).await?;
+            let values = bind(&opened.clock)?;
+            let located = |error| located(error, script, statement);
+            let (engine, parsed) = (opened.engine.clone(), statement.parsed.clone());
+            // Planning may compute for a while: it, too, is work of the threads that compute.
+            let planning = self.compute().spawn(async move { engine.plan(parsed, &values).await });
+            let plan = Stopping(planning).outcome().await?.map_err(located)?;
+            require_reading_plan(&plan)?;
+            let answers = Answers::of(self.compute(), opened.engine.context().clone(), plan);
+            Ok((turn, opened, answers))
+        };
+        let begun = tokio::select! {
+            begun = work => begun,
+            () = &mut deadline => Err(too_long(limit)),
+        };
+        let (turn, opened, answers) = match begun {
+            Ok(begun) => begun,
+            Err(error) => {
+                counted.end(Ending::of(&error));
+                return Err(error);
+            }
+        };
+        let place = (script.clone(), statement.clone());
+        Asked::begin(answers, place, (opened.version, opened.clock), (counted, turn), (limit, deadline)).await
     }
 }

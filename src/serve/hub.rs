@@ -1,21 +1,17 @@
-//! What all protocols of a server share: the lake, the users, the limits, and the one way that a question goes.
+//! What all protocols of a server share: the lake, the users, the limits. `asked` has the way that a question goes.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use datafusion::common::ParamValues;
-use serde_json::Value;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
-use super::allowed::{require_reading, require_reading_plan};
-use super::asked::{Asked, Counted};
-use super::limits::{Doors, Limits, Seat};
-use super::metrics::{Ending, Metrics, Protocol};
+use super::allowed::require_reading;
+use super::limits::{Doors, Limits, Seat, too_long};
+use super::metrics::{Metrics, Protocol};
 use super::users::{Caller, Users};
-use crate::engine::{Answers, At, Engine, EngineOptions, Execution, LakeView, Outline, Resources, TABLES};
+use crate::engine::{At, Engine, EngineOptions, Execution, LakeView, Outline, Resources, TABLES};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Version};
 use crate::script::{self, Clock, Script, Statement};
@@ -70,10 +66,10 @@ pub struct Hub {
 }
 
 /// A session that one statement runs in, with what it sees.
-struct Opened {
-    engine: Engine,
-    version: u64,
-    clock: Clock,
+pub(super) struct Opened {
+    pub engine: Engine,
+    pub version: u64,
+    pub clock: Clock,
 }
 
 impl Hub {
@@ -193,7 +189,7 @@ impl Hub {
         Ok((version, settings.as_of.unwrap_or_else(|| (self.options.clocks.now)())))
     }
 
-    async fn open_for(&self, caller: &Caller, settings: &Settings) -> Result<Opened> {
+    pub(super) async fn open_for(&self, caller: &Caller, settings: &Settings) -> Result<Opened> {
         let view = self.view(settings.at).await?;
         let as_of = settings.as_of.unwrap_or_else(|| (self.options.clocks.now)());
         let options = EngineOptions { as_of, time_zone: settings.time_zone, ..self.options.engine.clone() };
@@ -214,71 +210,6 @@ impl Hub {
         Ok(self.open_for(caller, settings).await?.engine)
     }
 
-    /// Asks the only statement of a text. `name` is what errors call the text by; `given` are parameters, typed as on the command line.
-    ///
-    /// # Errors
-    /// A statement that is wrong or does more than to read, with its place; a limit; storage errors.
-    pub async fn ask(
-        self: &Arc<Self>,
-        protocol: Protocol,
-        caller: &Caller,
-        settings: &Settings,
-        (name, sql): (&str, &str),
-        given: &BTreeMap<String, Value>,
-    ) -> Result<Asked> {
-        let script = script::parse(name, sql)?;
-        let [statement] = script.statements.as_slice() else {
-            return Err(Error::usage("there is more than one statement").with_hint("ask one statement at a time"));
-        };
-        let bind = |clock: &Clock| script::bind(&script, given, clock);
-        self.ask_statement(protocol, caller, settings, (&script, statement), bind).await
-    }
-
-    /// Asks a statement of a text that was taken apart already. `bind` gives the parameters their values, by the statement's instant.
-    ///
-    /// # Errors
-    /// As [`Hub::ask`].
-    pub async fn ask_statement(
-        self: &Arc<Self>,
-        protocol: Protocol,
-        caller: &Caller,
-        settings: &Settings,
-        (script, statement): (&Script, &Statement),
-        bind: impl FnOnce(&Clock) -> Result<ParamValues>,
-    ) -> Result<Asked> {
-        let mut counted = Counted::begin(self, protocol);
-        let limit = settings.timeout.map_or(self.limits().statement, |timeout| timeout.min(self.limits().statement));
-        // The limit begins here and holds for waiting and planning, too.
-        let mut deadline = Box::pin(tokio::time::sleep(limit));
-        let work = async {
-            require_reading(caller, script, statement)?;
-            let turn = self.turn().await?;
-            let opened = self.open_for(caller, settings).await?;
-            let values = bind(&opened.clock)?;
-            let located = |error| located(error, script, statement);
-            let (engine, parsed) = (opened.engine.clone(), statement.parsed.clone());
-            // Planning may compute for a while: it, too, is work of the threads that compute.
-            let planning = self.options.compute.spawn(async move { engine.plan(parsed, &values).await });
-            let plan = Stopping(planning).outcome().await?.map_err(located)?;
-            require_reading_plan(&plan)?;
-            let answers = Answers::of(&self.options.compute, opened.engine.context().clone(), plan);
-            Ok((turn, opened, answers))
-        };
-        let begun = tokio::select! {
-            begun = work => begun,
-            () = &mut deadline => Err(super::asked::too_long(limit)),
-        };
-        let (turn, opened, answers) = match begun {
-            Ok(begun) => begun,
-            Err(error) => {
-                counted.end(Ending::of(&error));
-                return Err(error);
-            }
-        };
-        let place = (script.clone(), statement.clone());
-        Asked::begin(answers, place, (opened.version, opened.clock), (counted, turn), (limit, deadline)).await
-    }
-
     /// Plans a statement whose numbered parameters have no values yet: what it asks for and would answer.
     ///
     /// # Errors
@@ -296,16 +227,16 @@ impl Hub {
         let (engine, parsed) = (opened.engine, statement.parsed.clone());
         let planning = self.options.compute.spawn(async move { engine.outline(parsed, &values, &types).await });
         let outline = tokio::time::timeout(self.limits().statement, Stopping(planning).outcome()).await;
-        let outline = outline.map_err(|_| super::asked::too_long(self.limits().statement))?;
+        let outline = outline.map_err(|_| too_long(self.limits().statement))?;
         outline?.map_err(|error| located(error, script, statement))
     }
 }
 
 /// Work on other threads that is stopped when nobody waits for it any more.
-struct Stopping<T>(tokio::task::JoinHandle<T>);
+pub(super) struct Stopping<T>(pub tokio::task::JoinHandle<T>);
 
 impl<T> Stopping<T> {
-    async fn outcome(mut self) -> Result<T> {
+    pub async fn outcome(mut self) -> Result<T> {
         (&mut self.0).await.map_err(Error::internal)
     }
 }

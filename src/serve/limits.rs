@@ -149,6 +149,14 @@ impl Drop for Waiting<'_> {
     }
 }
 
+/// The error of a question that took too long.
+pub(super) fn too_long(limit: Duration) -> Error {
+    Error::Limit {
+        message: format!("stopped after {} s", limit.as_secs_f64()),
+        hint: Some("let the question read less, or raise ⟨timeout⟩".to_owned()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,11 +3,13 @@
 use crate::support::{Desk, repository};
 
 /// Every command, in the order of the help.
-const COMMANDS: [&str; 18] = [
+const COMMANDS: [&str; 20] = [
     "ingest",
     "inspect",
     "query",
     "shell",
+    "serve",
+    "user",
     "report",
     "check",
     "describe",

@@ -216,6 +216,15 @@ const CIRCLES: &[(&[&str], &str)] = &[
     (&["functions/json/calls", "functions/json/plain"], "a function of the table is asked what the table says of it"),
     (&["report/redact/key", "report/redact/phone"], "phone numbers are masked by the key that masks them"),
     (
+        &["serve/catalog/functions", "serve/catalog/functions/sets", "serve/catalog/plan", "serve/catalog/run"],
+        "a plan holds the functions that its run calls",
+    ),
+    (
+        &["serve/catalog/information", "serve/catalog/rows", "serve/catalog/store"],
+        "the catalog makes the rows of a table when they are first asked for",
+    ),
+    (&["serve/pg/beside", "serve/pg/statements"], "a statement knows whether it is one about the catalog"),
+    (
         &["generate/content", "generate/odd", "generate/session", "generate/shape"],
         "what is odd of a session is drawn with it",
     ),

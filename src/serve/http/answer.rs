@@ -20,7 +20,7 @@ use super::problem::Problem;
 use super::types::type_name;
 use crate::error::{Error, Result};
 use crate::format::{self, FormatOptions, OutputFormat, ResultWriter};
-use crate::serve::asked::too_long;
+use crate::serve::limits::too_long;
 use crate::serve::{Asked, Hub};
 
 /// Pieces that wait for the client at most.

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadHalf, WriteHalf, split};
 use tokio::net::TcpStream;
 
 use super::errors::{Fault, Outcome, Place, code, coded, put_fault};
 use super::session::Session;
 use super::settings::SessionSettings;
-use super::wire::{First, Front, MOST_LOGIN_BYTES, Reader, Writer, broken, put_text};
+use super::wire::{Both, First, From, Front, MOST_LOGIN_BYTES, Reader, To, Writer, broken, put_text};
 use super::{PROTOCOL, Shared};
 use crate::error::Error;
 use crate::serve::limits::Seat;
@@ -18,14 +17,6 @@ use crate::serve::{Caller, Verifier};
 const MECHANISM: &str = "SCRAM-SHA-256";
 /// The newest minor version that is spoken.
 const MINOR: u16 = 0;
-
-/// Bytes that go both ways.
-pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-type Both = Box<dyn Stream>;
-pub(super) type From = Reader<ReadHalf<Both>>;
-pub(super) type To = Writer<WriteHalf<Both>>;
 
 /// Serves a connection to its end.
 pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream) {
@@ -108,15 +99,6 @@ async fn refuse(mut writer: To, fault: &Fault) -> Option<Begun> {
     writer.message(b'E', |out| put_fault(out, "FATAL", fault, Place::default()));
     let _ = writer.flush().await;
     None
-}
-
-impl Reader<Both> {
-    /// Parts the two ways of a connection. What was read stays with the reader.
-    fn split(self) -> (From, To) {
-        let (stream, read) = self.into_parts();
-        let (from, to) = split(stream);
-        (Reader::with(from, read), Writer::new(to))
-    }
 }
 
 /// Finds out who it is, tells what a client must know, and makes the session.

@@ -6,7 +6,7 @@
 //! A frame is a kind, the length of what follows with the length itself, and a body. The first of a connection has no kind.
 
 use bytes::{Buf, Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 
 use crate::error::{Error, Result};
 
@@ -85,12 +85,12 @@ impl<R: AsyncRead + Unpin> Reader<R> {
     }
 
     /// Goes on with what was read elsewhere.
-    pub fn with(from: R, read: BytesMut) -> Self {
+    fn with(from: R, read: BytesMut) -> Self {
         Self { from, read }
     }
 
     /// Gives the connection back, with what was read and not taken.
-    pub fn into_parts(self) -> (R, BytesMut) {
+    fn into_parts(self) -> (R, BytesMut) {
         (self.from, self.read)
     }
 
@@ -368,6 +368,23 @@ pub fn sized(out: &mut Vec<u8>, counts_itself: bool, body: impl FnOnce(&mut Vec<
 pub fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend(text.bytes().take_while(|byte| *byte != 0));
     out.push(0);
+}
+
+/// Bytes that go both ways.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
+
+pub type Both = Box<dyn Stream>;
+pub type From = Reader<ReadHalf<Both>>;
+pub type To = Writer<WriteHalf<Both>>;
+
+impl Reader<Both> {
+    /// Parts the two ways of a connection. What was read stays with the reader.
+    pub fn split(self) -> (From, To) {
+        let (stream, read) = self.into_parts();
+        let (from, to) = split(stream);
+        (Reader::with(from, read), Writer::new(to))
+    }
 }
 
 #[cfg(test)]

@@ -23,12 +23,11 @@ use crate::serve::pg::beside::{self, Beside, Talk};
 use crate::serve::pg::commands::Command;
 use crate::serve::pg::encode::Form;
 use crate::serve::pg::errors::{Fault, Outcome, Place, code, coded, put_fault};
-use crate::serve::pg::login::{From as Reader, To as Writer};
 use crate::serve::pg::portal::{put_columns, put_parameters};
 use crate::serve::pg::settings::SessionSettings;
 use crate::serve::pg::statements::{NAME, Portal, Prepared, forms_of, text_columns};
 use crate::serve::pg::types::{PgType, TEXT, UNKNOWN};
-use crate::serve::pg::wire::{Front, Target, broken};
+use crate::serve::pg::wire::{From as Reader, Front, Target, To as Writer, broken};
 
 /// Prepared statements, and portals with cursors, of a connection at most.
 const MOST_KEPT: usize = 1_000;
