@@ -14,7 +14,7 @@ use sessionlake::{Error, Result};
 use tokio::runtime::{Builder, Handle, Runtime};
 
 /// Bytes of the stack of a thread: the trees of statements that chain 2,000 operators or queries are copied and dropped level by level.
-pub const STACK_BYTES: usize = 16 << 20;
+pub const STACK_BYTES: usize = 64 << 20;
 
 /// A runtime that only computes.
 pub struct Workers(Option<Runtime>);

@@ -214,6 +214,14 @@ const CIRCLES: &[(&[&str], &str)] = &[
     ),
     (&["engine/config", "engine/series"], "a session computes what the arguments of its series say"),
     (&["functions/json/calls", "functions/json/plain"], "a function of the table is asked what the table says of it"),
+    (
+        &["serve/catalog/functions", "serve/catalog/functions/sets", "serve/catalog/plan", "serve/catalog/run"],
+        "a plan names the functions that it calls, which ask the run that calls them",
+    ),
+    (
+        &["serve/catalog/information", "serve/catalog/rows", "serve/catalog/store"],
+        "a catalog makes the rows of a table of what it holds, when they are asked for",
+    ),
     (&["report/redact/key", "report/redact/phone"], "phone numbers are masked by the key that masks them"),
     (
         &["serve/catalog/functions", "serve/catalog/functions/sets", "serve/catalog/plan", "serve/catalog/run"],

@@ -59,6 +59,20 @@ impl Fault {
     }
 }
 
+/// How many bytes a text may have that is put together.
+pub const MOST_BYTES: usize = 1 << 20;
+
+/// Refuses a text that is put together and too long.
+///
+/// # Errors
+/// Just that.
+pub fn fitting_text(bytes: usize) -> Result<()> {
+    if bytes > MOST_BYTES {
+        return Err(Fault::new(LIMIT, format!("a text of more than {MOST_BYTES} bytes")));
+    }
+    Ok(())
+}
+
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)

@@ -43,6 +43,9 @@ pub use store::Catalog;
 use crate::engine::Engine;
 use crate::error::Result;
 
+/// How many bytes an answer may have.
+const MOST_BYTES: usize = 256 << 20;
+
 /// A statement about the catalog that is ready to be computed.
 #[derive(Debug)]
 pub struct Question {
@@ -98,6 +101,10 @@ impl Question {
         let values = values.map(|(kind, value)| statement::given_value(value, *kind)).collect::<fault::Result<_>>()?;
         let run = run::Run::new(catalog, session, values);
         let rows = run.rows(&self.bound.query)?;
+        let bytes = rows.iter().flatten().fold(0_usize, |sum, cell| sum.saturating_add(cell.weight()));
+        if bytes > MOST_BYTES {
+            return Err(Fault::new(fault::LIMIT, format!("the answer has more than {MOST_BYTES} bytes")));
+        }
         batch::batch(catalog, &self.bound.query.columns, &rows, &binary)
             .map_err(|error| Fault::new("XX000", error.to_string()))
     }

@@ -290,6 +290,21 @@ fn faults_have_the_codes_that_clients_look_at() {
         ),
         ("with recursive n(i) as (select 1 union all select i from n) select * from n", "54000", None),
         ("with recursive n(i) as (select 'x' union all select i || i from n) select count(*) from n", "54000", None),
+        (
+            "with recursive t(x) as (select 'a' union all select x || x from t where length(x) < 500000) select replace(x, 'a', x) from t",
+            "54000",
+            None,
+        ),
+        (
+            "with recursive t(x) as (select 'a' union all select x || x from t where length(x) < 500000) select array_to_string(array_agg(x || n), '') from t, generate_series(1, 1000) n",
+            "54000",
+            None,
+        ),
+        (
+            "with recursive t(x) as (select 'a' union all select x || x from t where length(x) < 500000) select count(x || n) from t, generate_series(1, 1000) n",
+            "54000",
+            None,
+        ),
     ] {
         let fault = answer(sql).expect_err(sql);
         assert_eq!(fault.code, code, "{sql}: {fault}");

@@ -97,6 +97,17 @@ impl Value {
         matches!(self, Self::Bool(true))
     }
 
+    /// About how many bytes its text takes. Texts that are held once count as often as they would be written.
+    pub fn weight(&self) -> usize {
+        let all = |items: &[Value]| items.iter().fold(0_usize, |sum, item| sum.saturating_add(item.weight()));
+        match self {
+            Self::Text(text) => text.len(),
+            Self::List(list) => all(&list.items).saturating_add(list.items.len()),
+            Self::Row(row) => all(row),
+            _ => 8,
+        }
+    }
+
     fn rank(&self) -> u8 {
         match self {
             Self::Bool(_) => 0,

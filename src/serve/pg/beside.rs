@@ -1,27 +1,19 @@
-//! Questions about the catalog, and what questions of the lake ask of the session: how a connection has them answered.
-//!
-//! They are computed on threads of their own with a deep stack, few at a time, so that nobody's questions about tables stand in the way of questions of rows,
-//! and those that wait hold nothing.
+//! What a connection knows of its catalog: which statements are about it, the catalog itself, and what questions ask of the session.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use datafusion::common::ScalarValue;
 use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{Expr, Query, Statement as Ast, Value, visit_expressions};
 use tokio::sync::OnceCell;
 
 use super::Shared;
-use super::encode::Form;
 use super::errors::{Fault, Outcome};
-use super::portal::Running;
 use super::settings::SessionSettings;
-use super::statements::Prepared;
-use crate::engine::Outline;
 use crate::error::{Error, Result};
 use crate::script::{Clock, Statement};
 use crate::serve::Caller;
-use crate::serve::catalog::{self, Catalog, Question};
+use crate::serve::catalog::{self, Catalog};
 
 /// The catalog of a connection, made when it is first asked.
 #[derive(Default)]
@@ -92,66 +84,6 @@ impl Beside {
         };
         Ok(Arc::clone(self.catalog.get_or_try_init(|| make).await?))
     }
-}
-
-/// Bytes of the stack that a question is computed on: statements may be deep.
-const STACK: usize = 256 << 20;
-
-/// Does what may go deep on a thread of its own.
-async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Outcome<T> {
-    let (sender, done) = tokio::sync::oneshot::channel();
-    let thread = std::thread::Builder::new().name("catalog".to_owned()).stack_size(STACK);
-    // Nobody may wait any more for what is done.
-    thread.spawn(move || drop(sender.send(work()))).map_err(Error::internal)?;
-    Ok(done.await.map_err(Error::internal)?)
-}
-
-fn bound(catalog: &Catalog, prepared: &Prepared) -> Result<Question, catalog::Fault> {
-    match prepared.statement().and_then(query_of) {
-        Some(query) => Question::of(catalog, query, &prepared.declared),
-        None => Err(catalog::Fault::new("XX000", "a question without a query")),
-    }
-}
-
-/// Says what a question about the catalog asks for and would answer.
-///
-/// # Errors
-/// What is wrong with it.
-pub async fn outline(shared: &Shared, catalog: Arc<Catalog>, prepared: Arc<Prepared>) -> Outcome<Outline> {
-    let turn = Arc::clone(&shared.beside).acquire_owned().await.map_err(Error::internal)?;
-    let outline = move || {
-        let _turn = turn;
-        let question = bound(&catalog, &prepared)?;
-        let parameters = question.parameters().into_iter().map(Some).collect();
-        Ok::<_, catalog::Fault>(Outline { columns: question.columns(|_| false), parameters })
-    };
-    Ok(apart(outline).await??)
-}
-
-/// Answers a question about the catalog.
-///
-/// # Errors
-/// What is wrong with it; a limit.
-pub async fn answer(
-    shared: &Shared,
-    catalog: Arc<Catalog>,
-    (prepared, results): (Arc<Prepared>, Vec<Form>),
-    values: Vec<ScalarValue>,
-    mut talk: Talk,
-) -> Outcome<(Running, Talk)> {
-    let turn = Arc::clone(&shared.beside).acquire_owned().await.map_err(Error::internal)?;
-    let computed = apart(move || {
-        let _turn = turn;
-        let binary = |at: usize| {
-            let form = if results.len() == 1 { results.first() } else { results.get(at) };
-            form == Some(&Form::Binary)
-        };
-        let answer =
-            bound(&catalog, &prepared).and_then(|question| question.answer(&catalog, &mut talk, &values, binary));
-        (answer, talk)
-    });
-    let (batch, talk) = computed.await?;
-    Ok((Running::known(batch?), talk))
 }
 
 /// Writes what a question of the lake asks of its session into it; `None` where it asks nothing.

@@ -1,7 +1,7 @@
 //! PostgreSQL's protocol, so that the tools that speak it can ask the lake.
 //!
 //! `wire` has the messages, `login` who it is, `session` what a connection is at, `commands` what a statement is, `statements` those that are kept, `portal` answers on their way,
-//! `beside` questions about the catalog, `encode` and `params` values out and in, `settings` what can be set. One task serves a connection; another reads ahead, so that a client that
+//! `beside` what questions ask of the session and its catalog, `encode` and `params` values out and in, `settings` what can be set. One task serves a connection; another reads ahead, so that a client that
 //! cancels or goes away is heard while an answer is computed.
 
 mod beside;

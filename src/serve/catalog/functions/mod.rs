@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 pub(super) use sets::{SetRoutine, set};
-pub(super) use texts::json;
+pub(super) use texts::push_json;
 
 use super::fault::Result;
 use super::run::Run;

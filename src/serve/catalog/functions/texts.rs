@@ -1,6 +1,6 @@
 //! Functions of texts, arrays and numbers, as far as statements about the catalog use them.
 
-use super::super::fault::{Fault, OUT_OF_RANGE, Result};
+use super::super::fault::{Fault, MOST_BYTES, OUT_OF_RANGE, Result, fitting_text};
 use super::super::run::Run;
 use super::super::store::{names, quoted};
 use super::super::types::{Held, Type as T};
@@ -26,8 +26,9 @@ fn items(args: &[Value], at: usize) -> &[Value] {
 }
 
 /// Writes a value whose type is not known any more, as it is in a list or an argument of any type.
-fn plain(value: &Value) -> String {
-    value::write(value, T::TEXT, &|oid, _| oid.to_string())
+fn plain(value: &Value) -> Result<String> {
+    fitting_text(value.weight())?;
+    Ok(value::write(value, T::TEXT, &|oid, _| oid.to_string()))
 }
 
 fn length(text: &str) -> Value {
@@ -63,12 +64,27 @@ fn trim(args: &[Value], start: bool, end: bool) -> Value {
     Value::text(trimmed)
 }
 
-fn joined(items: &[Value], between: &str, nulls: Option<&str>) -> Value {
-    let items = items.iter().filter_map(|item| match item {
-        Value::Null => nulls.map(str::to_owned),
-        item => Some(plain(item)),
-    });
-    Value::from(items.collect::<Vec<_>>().join(between))
+fn joined(items: &[Value], between: &str, nulls: Option<&str>) -> Result<Value> {
+    let mut text = String::new();
+    let mut is_first = true;
+    for item in items {
+        let piece = match (item, nulls) {
+            (Value::Null, None) => continue,
+            (Value::Null, Some(nulls)) => nulls.to_owned(),
+            (item, _) => plain(item)?,
+        };
+        text.push_str(if is_first { "" } else { between });
+        text.push_str(&piece);
+        is_first = false;
+        fitting_text(text.len())?;
+    }
+    Ok(Value::from(text))
+}
+
+/// Refuses to replace where what comes of it could be very long.
+fn replaceable(whole: &str, with: &str) -> Result<()> {
+    let is_long = with.len() > 1 && (whole.len() + 1).saturating_mul(with.len()) > 64 * MOST_BYTES;
+    if is_long { fitting_text(usize::MAX) } else { Ok(()) }
 }
 
 fn bounds(args: &[Value]) -> Option<(i64, i64)> {
@@ -96,13 +112,14 @@ fn format(args: &[Value]) -> Result<Value> {
             Some('%') => written.push('%'),
             Some(kind @ ('s' | 'I' | 'L')) => {
                 let value = values.next().unwrap_or(&Value::Null);
-                let value = (!value.is_null()).then(|| plain(value));
+                let value = (!value.is_null()).then(|| plain(value)).transpose()?;
                 match (kind, value) {
                     ('I', Some(value)) => written.push_str(&quoted(&value)),
                     ('L', Some(value)) => written.push_str(&literal(&value)),
                     ('L', None) => written.push_str("NULL"),
                     (_, value) => written.push_str(&value.unwrap_or_default()),
                 }
+                fitting_text(written.len())?;
             }
             other => {
                 let other = other.map(String::from).unwrap_or_default();
@@ -150,43 +167,56 @@ fn number(args: &[Value], whole: fn(i64) -> Option<i64>, float: fn(f64) -> f64) 
     }
 }
 
-/// Writes a value as JSON.
-pub(in super::super) fn json(value: &Value, kind: T) -> String {
-    let string = |text: &str| {
-        let mut written = String::from("\"");
-        for character in text.chars() {
-            match character {
-                '"' => written.push_str("\\\""),
-                '\\' => written.push_str("\\\\"),
-                '\n' => written.push_str("\\n"),
-                '\r' => written.push_str("\\r"),
-                '\t' => written.push_str("\\t"),
-                control if u32::from(control) < 0x20 => written.push_str(&format!("\\u{:04x}", u32::from(control))),
-                other => written.push(other),
-            }
-        }
-        written + "\""
-    };
+/// Writes a value as JSON behind a text.
+///
+/// # Errors
+/// A text that becomes too long.
+pub fn push_json(out: &mut String, value: &Value, kind: T) -> Result<()> {
     match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(truth) => truth.to_string(),
-        Value::Int(number) if kind.held() == Held::Int || kind == ANY => number.to_string(),
-        Value::Float(number) if number.is_finite() => value::float_text(*number),
-        Value::Text(text) if kind == T::JSON || kind == T::JSONB => text.to_string(),
+        Value::Null => out.push_str("null"),
+        Value::Bool(truth) => out.push_str(if *truth { "true" } else { "false" }),
+        Value::Int(number) if kind.held() == Held::Int || kind == ANY => out.push_str(&number.to_string()),
+        Value::Float(number) if number.is_finite() => out.push_str(&value::float_text(*number)),
+        Value::Text(text) if kind == T::JSON || kind == T::JSONB => out.push_str(text),
         Value::List(list) => {
             let element = kind.element().unwrap_or(ANY);
-            format!("[{}]", list.items.iter().map(|item| json(item, element)).collect::<Vec<_>>().join(","))
+            out.push('[');
+            for (at, item) in list.items.iter().enumerate() {
+                out.push_str(if at > 0 { "," } else { "" });
+                push_json(out, item, element)?;
+            }
+            out.push(']');
         }
-        other => string(&plain(other)),
+        other => push_string(out, &plain(other)?),
     }
+    fitting_text(out.len())
+}
+
+fn push_string(out: &mut String, text: &str) {
+    out.push('"');
+    for character in text.chars() {
+        match character {
+            '"' => out.push_str("\\\""),
+            '\\' => out.push_str("\\\\"),
+            '\n' => out.push_str("\\n"),
+            '\r' => out.push_str("\\r"),
+            '\t' => out.push_str("\\t"),
+            control if u32::from(control) < 0x20 => out.push_str(&format!("\\u{:04x}", u32::from(control))),
+            other => out.push(other),
+        }
+    }
+    out.push('"');
 }
 
 fn object(args: &[Value]) -> Result<Value> {
-    let pairs = args.chunks(2).map(|pair| {
-        let name = pair.first().map(plain).unwrap_or_default();
-        format!("{} : {}", json(&Value::from(name), T::TEXT), json(pair.get(1).unwrap_or(&Value::Null), ANY))
-    });
-    Ok(Value::from(format!("{{{}}}", pairs.collect::<Vec<_>>().join(", "))))
+    let mut text = String::from("{");
+    for pair in args.chunks(2) {
+        text.push_str(if text.len() > 1 { ", " } else { "" });
+        push_string(&mut text, &pair.first().map(plain).transpose()?.unwrap_or_default());
+        text.push_str(" : ");
+        push_json(&mut text, pair.get(1).unwrap_or(&Value::Null), ANY)?;
+    }
+    Ok(Value::from(text + "}"))
 }
 
 /// The functions.
@@ -222,6 +252,7 @@ pub(super) const ROUTINES: &[Routine] = &[
     }),
     r("replace", &[T::TEXT, T::TEXT, T::TEXT], T::TEXT, |_, a| {
         let wanted = text(a, 1);
+        replaceable(text(a, 0), text(a, 2))?;
         Ok(if wanted.is_empty() {
             Value::text(text(a, 0))
         } else {
@@ -235,6 +266,7 @@ pub(super) const ROUTINES: &[Routine] = &[
     r("starts_with", &[T::TEXT, T::TEXT], T::BOOL, |_, a| Ok(Value::Bool(text(a, 0).starts_with(text(a, 1))))),
     r("regexp_replace", &[T::TEXT, T::TEXT, T::TEXT, T::TEXT], T::TEXT, |run, a| {
         let flags = text(a, 3);
+        replaceable(text(a, 0), text(a, 2))?;
         let pattern = run.pattern(text(a, 1), flags.contains('i'))?;
         let with = text(a, 2).replace('$', "$$").replace("\\1", "${1}").replace("\\2", "${2}").replace("\\&", "${0}");
         let times = if flags.contains('g') { 0 } else { 1 };
@@ -249,13 +281,12 @@ pub(super) const ROUTINES: &[Routine] = &[
             Value::list(groups.collect())
         }))
     }),
-    r("concat", &[ANY], T::TEXT, |_, a| Ok(joined(a, "", None))).many().lenient(),
+    r("concat", &[ANY], T::TEXT, |_, a| joined(a, "", None)).many().lenient(),
     r("concat_ws", &[T::TEXT, ANY], T::TEXT, |_, a| {
-        Ok(if a.first().is_none_or(Value::is_null) {
-            Value::Null
-        } else {
-            joined(a.get(1..).unwrap_or_default(), text(a, 0), None)
-        })
+        if a.first().is_none_or(Value::is_null) {
+            return Ok(Value::Null);
+        }
+        joined(a.get(1..).unwrap_or_default(), text(a, 0), None)
     })
     .many()
     .lenient(),
@@ -279,13 +310,11 @@ pub(super) const ROUTINES: &[Routine] = &[
     r("ascii", &[T::TEXT], T::INT4, |_, a| {
         Ok(Value::Int(text(a, 0).chars().next().map_or(0, |character| i64::from(u32::from(character)))))
     }),
-    r("array_to_string", &[ANY, T::TEXT, T::TEXT], T::TEXT, |_, a| {
-        Ok(match (a.first(), a.get(1)) {
-            (Some(Value::List(list)), Some(Value::Text(between))) => {
-                joined(&list.items, between, a.get(2).and_then(Value::as_text))
-            }
-            _ => Value::Null,
-        })
+    r("array_to_string", &[ANY, T::TEXT, T::TEXT], T::TEXT, |_, a| match (a.first(), a.get(1)) {
+        (Some(Value::List(list)), Some(Value::Text(between))) => {
+            joined(&list.items, between, a.get(2).and_then(Value::as_text))
+        }
+        _ => Ok(Value::Null),
     })
     .from(2)
     .lenient(),
@@ -328,6 +357,10 @@ pub(super) const ROUTINES: &[Routine] = &[
     r("round", &[ANY], ANY, |_, a| number(a, Some, f64::round)).giving(Gives::First),
     r("json_build_object", &[ANY], T::JSON, |_, a| object(a)).from(0).many().lenient(),
     r("jsonb_build_object", &[ANY], T::JSON, |_, a| object(a)).from(0).many().lenient(),
-    r("to_json", &[ANY], T::JSON, |_, a| Ok(Value::from(json(a.first().unwrap_or(&Value::Null), ANY)))),
+    r("to_json", &[ANY], T::JSON, |_, a| {
+        let mut text = String::new();
+        push_json(&mut text, a.first().unwrap_or(&Value::Null), ANY)?;
+        Ok(Value::from(text))
+    }),
     r("age", &[ANY], T::INT4, |_, _| Ok(Value::Int(1))),
 ];

@@ -1,6 +1,6 @@
 //! Values as other types.
 
-use super::super::fault::{Fault, MISMATCH, Result};
+use super::super::fault::{Fault, MISMATCH, Result, fitting_text};
 use super::super::types::{Held, Type, sql_name};
 use super::super::value::{self, List, Value};
 use super::Run;
@@ -13,6 +13,9 @@ impl Run<'_> {
     pub(super) fn cast(&self, value: &Value, from: Type, to: Type) -> Result<Value> {
         let catalog = self.catalog;
         let text = |value: &Value| value::write(value, from, &|oid, kind| catalog.reference(oid, kind));
+        if matches!(value, Value::List(_) | Value::Row(_)) {
+            fitting_text(value.weight())?;
+        }
         Ok(match (value, to.held()) {
             (Value::Null, _) => Value::Null,
             // The name of an object.

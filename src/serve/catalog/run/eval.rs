@@ -21,7 +21,7 @@ impl Run<'_> {
                 if routine.strict && arguments.iter().any(Value::is_null) {
                     return Ok(Value::Null);
                 }
-                (routine.run)(self, &arguments)?
+                self.made((routine.run)(self, &arguments)?)?
             }
             Node::Binary(operator, left, right) => {
                 let left = self.eval(left, frame)?;
@@ -30,7 +30,7 @@ impl Run<'_> {
                     return Ok(Value::Null);
                 }
                 let right = self.eval(right, frame)?;
-                operators::apply(self, *operator, &left, &right)?
+                self.made(operators::apply(self, *operator, &left, &right)?)?
             }
             Node::And(nodes) => {
                 let mut unknown = false;
@@ -71,7 +71,7 @@ impl Run<'_> {
             Node::Differ(left, right) => Value::Bool(self.eval(left, frame)? != self.eval(right, frame)?),
             Node::Cast(inner, from, to) => {
                 let value = self.eval(inner, frame)?;
-                self.cast(&value, *from, *to)?
+                self.made(self.cast(&value, *from, *to)?)?
             }
             Node::Case(conditions, otherwise) => {
                 for (condition, result) in conditions {
@@ -91,7 +91,7 @@ impl Run<'_> {
                 Value::Null
             }
             Node::List(nodes) => {
-                Value::list(nodes.iter().map(|node| self.eval(node, frame)).collect::<Result<Vec<_>>>()?)
+                self.made(Value::list(nodes.iter().map(|node| self.eval(node, frame)).collect::<Result<Vec<_>>>()?))?
             }
             Node::Row(nodes) => {
                 Value::Row(nodes.iter().map(|node| self.eval(node, frame)).collect::<Result<Vec<_>>>()?.into())
@@ -143,7 +143,7 @@ impl Run<'_> {
             Node::Exists(query) => Value::Bool(!self.shared(query, frame)?.is_empty()),
             Node::Collected(query) => {
                 let rows = self.shared(query, frame)?;
-                Value::list(rows.iter().map(|row| row.first().cloned().unwrap_or(Value::Null)).collect())
+                self.made(Value::list(rows.iter().map(|row| row.first().cloned().unwrap_or(Value::Null)).collect()))?
             }
             Node::Rows { left, operator, query, all } => {
                 let left = self.eval(left, frame)?;

@@ -3,12 +3,12 @@
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
-use super::super::fault::{Fault, LIMIT, OUT_OF_RANGE, Result};
+use super::super::fault::{Fault, OUT_OF_RANGE, Result, fitting_text};
 use super::super::functions;
 use super::super::plan::{Aggregate, Gather, Key, Rank, Select};
 
 use super::super::value::Value;
-use super::{Cells, Frame, MOST_BYTES, Run, compared_keys};
+use super::{Cells, Frame, Run, compared_keys};
 
 /// A row that stands for a group, and the values of the aggregates.
 pub(super) type Grouped = (Cells, Vec<Value>);
@@ -90,7 +90,7 @@ impl Run<'_> {
                 values.sort();
             }
         }
-        gather(aggregate.how, values)
+        self.made(gather(aggregate.how, values)?)
     }
 
     /// Computes the window functions of every row.
@@ -174,17 +174,19 @@ fn gather(how: Gather, values: Vec<Cells>) -> Result<Value> {
                     text.push_str(piece(1));
                 }
                 text.push_str(piece(0));
-                if text.len() > MOST_BYTES {
-                    return Err(Fault::new(LIMIT, format!("a text of more than {MOST_BYTES} bytes")));
-                }
+                fitting_text(text.len())?;
             }
             Value::from(text)
         }
         Gather::All => Value::Bool(first().all(Value::is_true)),
         Gather::Any => Value::Bool(first().any(Value::is_true)),
         Gather::Json(kind) => {
-            let items = first().map(|value| functions::json(value, kind));
-            Value::from(format!("[{}]", items.collect::<Vec<_>>().join(", ")))
+            let mut text = String::from("[");
+            for value in first() {
+                text.push_str(if text.len() > 1 { ", " } else { "" });
+                functions::push_json(&mut text, value, kind)?;
+            }
+            Value::from(text + "]")
         }
     })
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use regex::{Regex, RegexBuilder};
 
-use super::fault::{Fault, LIMIT, NO_PATTERN, Result};
+use super::fault::{Fault, LIMIT, NO_PATTERN, Result, fitting_text};
 use super::plan::{Body, Cte, How, Key, Node, Order, Query, Select};
 use super::settings;
 use super::store::Catalog;
@@ -26,8 +26,8 @@ use super::value::Value;
 const MOST_STEPS: u64 = 20_000_000;
 /// How many cells the rows of one part of a statement may have.
 const MOST_CELLS: usize = 2_000_000;
-/// How many bytes a text may have that is put together.
-pub(super) const MOST_BYTES: usize = 1 << 20;
+/// How many bytes all texts and arrays may have that are made on the way.
+const MOST_MADE: usize = 256 << 20;
 /// How many bytes a compiled pattern may take.
 const PATTERN_BYTES: usize = 1 << 20;
 /// How many rounds a recursive query may have.
@@ -58,6 +58,7 @@ pub struct Run<'a> {
     session: RefCell<&'a mut dyn Session>,
     parameters: Vec<Value>,
     steps: Cell<u64>,
+    made: Cell<usize>,
     /// Rows of queries that look at nothing around them.
     known: RefCell<HashMap<usize, Arc<Vec<Cells>>>>,
     /// Their first columns, where it was asked what is among them.
@@ -102,6 +103,7 @@ impl<'a> Run<'a> {
             session: RefCell::new(session),
             parameters,
             steps: Cell::new(0),
+            made: Cell::new(0),
             known: RefCell::default(),
             sets: RefCell::default(),
             named: RefCell::default(),
@@ -141,6 +143,27 @@ impl<'a> Run<'a> {
             ));
         }
         Ok(())
+    }
+
+    /// Counts what a value that was made takes.
+    pub(super) fn made(&self, value: Value) -> Result<Value> {
+        let bytes = match &value {
+            Value::Text(text) => {
+                fitting_text(text.len())?;
+                text.len()
+            }
+            Value::List(list) => list.items.len() * size_of::<Value>(),
+            _ => 0,
+        };
+        let made = self.made.get().saturating_add(bytes);
+        self.made.set(made);
+        if made > MOST_MADE {
+            return Err(Fault::new(
+                LIMIT,
+                format!("the statement makes texts and arrays of more than {MOST_MADE} bytes"),
+            ));
+        }
+        Ok(value)
     }
 
     /// Bounds the rows that are held.

@@ -2,10 +2,10 @@
 
 use std::cmp::Ordering;
 
-use super::super::fault::{BY_ZERO, Fault, LIMIT, OUT_OF_RANGE, Result};
+use super::super::fault::{BY_ZERO, Fault, OUT_OF_RANGE, Result, fitting_text};
 use super::super::plan::Operator;
 use super::super::value::Value;
-use super::{MOST_BYTES, Run};
+use super::Run;
 
 /// Computes an operator; null where a side is.
 pub(super) fn apply(run: &Run<'_>, operator: Operator, left: &Value, right: &Value) -> Result<Value> {
@@ -41,9 +41,7 @@ pub(super) fn apply(run: &Run<'_>, operator: Operator, left: &Value, right: &Val
         },
         Operator::Concat => match (left, right) {
             (Value::Text(a), Value::Text(b)) => {
-                if a.len() + b.len() > MOST_BYTES {
-                    return Err(Fault::new(LIMIT, format!("a text of more than {MOST_BYTES} bytes")));
-                }
+                fitting_text(a.len() + b.len())?;
                 Value::from(format!("{a}{b}"))
             }
             _ => Value::Null,

@@ -3,6 +3,7 @@
 //! Transactions are kept in name alone: every statement sees the newest version of the lake, in a transaction too, unless `SET
 //! sessionlake.at_version` names one. An error within one makes the others fail until it ends, as clients expect.
 
+mod apart;
 mod running;
 
 use std::collections::HashMap;
@@ -310,7 +311,7 @@ impl Session {
         let types = prepared.declared.iter().map(|oid| PgType::known(*oid).and_then(PgType::values)).collect();
         let outline = async {
             if prepared.is_beside {
-                return beside::outline(&self.shared, self.catalog().await?, Arc::clone(prepared)).await;
+                return apart::outline(&self.shared, self.catalog().await?, Arc::clone(prepared)).await;
             }
             let folded = if prepared.asks_session { self.folded(statement).await? } else { None };
             let statement = folded.as_ref().map_or(statement, |(statement, _)| statement);

@@ -3,7 +3,6 @@
 use super::PROTOCOL;
 use crate::error::{Error, Result};
 use crate::script::{self, Clock};
-use crate::serve::pg::beside;
 use crate::serve::pg::commands::Command;
 use crate::serve::pg::encode::Form;
 use crate::serve::pg::errors::{Outcome, code, coded};
@@ -18,7 +17,7 @@ use datafusion::common::metadata::ScalarAndMetadata;
 use datafusion::common::{ParamValues, ScalarValue};
 use std::sync::Arc;
 
-use super::{SHOWN, Session, Transaction, require_room};
+use super::{SHOWN, Session, Transaction, apart, require_room};
 
 impl Session {
     /// Begins what a portal asks, if that has not begun.
@@ -97,7 +96,7 @@ impl Session {
             };
             let question = (Arc::clone(prepared), copied);
             let values = given(&talk.clock)?;
-            let (running, talk) = beside::answer(&self.shared, catalog, question, values, talk).await?;
+            let (running, talk) = apart::answer(&self.shared, catalog, question, values, talk).await?;
             self.heard(talk);
             return Ok(running);
         }
