@@ -5,7 +5,7 @@
 //! a [`Clock`]. [`Statement::access`] tells what only reads. [`locate`] turns an error of the engine into one that shows the
 //! file, line and column, with a hint.
 //!
-//! The dialect is PostgreSQL's, as everywhere in this crate. A statement may nest 50 levels deep and chain 2,000 operators.
+//! The dialect is PostgreSQL's, as everywhere in this crate. A statement may nest 50 levels deep, and chain 2,000 operators or 500 queries.
 //!
 //! ```
 //! use std::collections::BTreeMap;

@@ -25,6 +25,10 @@ const NESTING_LIMIT: usize = 50;
 /// deep as the chain is long, and dropping that tree takes stack for every level: tens of thousands would end the process.
 const CHAIN_LIMIT: usize = 2_000;
 
+/// How many queries one statement may chain by UNION, EXCEPT and INTERSECT without a parenthesis between them. A level of such a tree takes more of
+/// the stack, some nine kilobytes of a debug build, and the main thread has eight megabytes.
+const SET_LIMIT: usize = 500;
+
 /// One statement of a file.
 #[derive(Debug, Clone)]
 pub struct Statement {
@@ -132,30 +136,27 @@ pub(super) fn split(file: &str, text: &Arc<str>) -> Result<Vec<Statement>> {
 /// Refuses expressions whose tree would be too deep to drop.
 fn check_chains(file: &str, text: &str, tokens: &[TokenWithSpan]) -> Result<()> {
     // One count for each open parenthesis or bracket, the innermost last.
-    let mut open: Vec<usize> = Vec::new();
-    let mut count = 0;
+    let mut open: Vec<(usize, usize)> = Vec::new();
+    // The operators of an expression, and the queries of a statement: commas end the first alone.
+    let (mut count, mut sets) = (0, 0);
     for token in tokens {
         match &token.token {
             Token::LParen | Token::LBracket | Token::LBrace => {
-                open.push(count + 1);
-                count = 0;
+                open.push((count + 1, sets));
+                (count, sets) = (0, 0);
             }
-            Token::RParen | Token::RBracket | Token::RBrace => count = open.pop().unwrap_or(0),
+            Token::RParen | Token::RBracket | Token::RBrace => (count, sets) = open.pop().unwrap_or((0, 0)),
             Token::Comma => count = 0,
             Token::SemiColon => {
-                count = 0;
+                (count, sets) = (0, 0);
                 open.clear();
             }
             Token::Word(word) => match word.keyword {
-                Keyword::AND
-                | Keyword::OR
-                | Keyword::NOT
-                | Keyword::IS
-                | Keyword::UNION
-                | Keyword::EXCEPT
-                | Keyword::INTERSECT
-                | Keyword::COLLATE
-                | Keyword::AT => count += 1,
+                Keyword::AND | Keyword::OR | Keyword::NOT | Keyword::IS | Keyword::COLLATE | Keyword::AT => count += 1,
+                Keyword::UNION | Keyword::EXCEPT | Keyword::INTERSECT => {
+                    count += 1;
+                    sets += 1;
+                }
                 _ => {}
             },
             Token::Number(..)
@@ -165,6 +166,11 @@ fn check_chains(file: &str, text: &str, tokens: &[TokenWithSpan]) -> Result<()> 
             | Token::Placeholder(_)
             | Token::Period => {}
             _ => count += 1,
+        }
+        if sets > SET_LIMIT {
+            let message = format!("the statement chains more than {SET_LIMIT} queries");
+            let hint = Some("use values (…), (…), or put parts into parentheses".to_owned());
+            return Err(sql_error(file, text, Spot::of_token(token), message, hint).into());
         }
         if count > CHAIN_LIMIT {
             let message = format!("the expression chains more than {CHAIN_LIMIT} operators");

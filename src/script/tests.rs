@@ -78,9 +78,10 @@ fn deep_nesting_and_long_chains_are_refused_without_harm() {
     assert!(error(format!("select {} 1", "not ".repeat(1_900))).contains("q.sql:1:"));
     assert!(error(format!("select 1{}", " + 1".repeat(200_000))).contains("chains more than 2000 operators"));
     assert!(error(format!("select 1{}", "::int".repeat(200_000))).contains("chains more than 2000 operators"));
-    assert!(
-        error(format!("select 1{}", " union select 1".repeat(200_000))).contains("chains more than 2000 operators")
-    );
+    assert!(error(format!("select 1{}", " union select 1".repeat(200_000))).contains("chains more than 500 queries"));
+    // Commas end expressions, and no chain of queries.
+    let lists = format!("select 1, 2{}", " union all select 1, 2".repeat(501));
+    assert!(error(lists).contains("chains more than 500 queries"));
     assert!(error(format!("select (1){}", " + (1)".repeat(200_000))).contains("chains more than 2000 operators"));
     assert!(error(format!("select 1{}", "[1]".repeat(200_000))).contains("q.sql:1:"));
     let long = format!("select 1{}", " + 1".repeat(1_999));

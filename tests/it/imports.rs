@@ -231,7 +231,6 @@ const CIRCLES: &[(&[&str], &str)] = &[
         &["serve/catalog/information", "serve/catalog/rows", "serve/catalog/store"],
         "the catalog makes the rows of a table when they are first asked for",
     ),
-    (&["serve/pg/beside", "serve/pg/statements"], "a statement knows whether it is one about the catalog"),
     (
         &["generate/content", "generate/odd", "generate/session", "generate/shape"],
         "what is odd of a session is drawn with it",
