@@ -123,7 +123,17 @@ impl Cli {
 }
 
 /// Runs the command line and returns its exit code.
+///
+/// It runs on a thread whose stack is as deep as those of the others: the main thread's is the system's to say, and the trees of long statements
+/// are copied and dropped level by level.
 pub fn main() -> ExitCode {
+    match std::thread::Builder::new().name("main".to_owned()).stack_size(workers::STACK_BYTES).spawn(command_line) {
+        Ok(running) => running.join().unwrap_or(ExitCode::FAILURE),
+        Err(_) => command_line(),
+    }
+}
+
+fn command_line() -> ExitCode {
     let parsed = Cli::command().try_get_matches().and_then(|matches| {
         let cli = Cli::from_arg_matches(&matches).map_err(|error| error.format(&mut Cli::command()))?;
         Ok((cli, matches))

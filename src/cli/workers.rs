@@ -13,7 +13,7 @@ use sessionlake::engine::Answers;
 use sessionlake::{Error, Result};
 use tokio::runtime::{Builder, Handle, Runtime};
 
-/// Bytes of the stack of a thread: the trees of statements that chain 2,000 operators or queries are copied and dropped level by level.
+/// Bytes of the stack of a thread: the trees of statements that chain 2,000 operators or 500 queries are copied and dropped level by level.
 pub const STACK_BYTES: usize = 64 << 20;
 
 /// A runtime that only computes.

@@ -404,7 +404,7 @@ pub enum Rank {
     /// The number of the row.
     Number,
     /// The number of the first row that is equal in the order.
-    Rank,
+    First,
     /// The number of different places in the order up to here.
     Dense,
     /// An aggregate of the rows up to here, or of all where there is no order.

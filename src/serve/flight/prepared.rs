@@ -24,7 +24,10 @@ pub struct Prepared {
 
 /// The statements of a server.
 #[derive(Default)]
-pub struct Statements(Mutex<(u64, HashMap<Vec<u8>, (u64, Prepared)>)>);
+pub struct Statements(Mutex<Kept>);
+
+/// The number of the last statement, and the statements with their numbers by their handles.
+type Kept = (u64, HashMap<Vec<u8>, (u64, Prepared)>);
 
 impl Statements {
     /// Keeps a statement; returns its handle.

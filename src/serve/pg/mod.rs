@@ -18,6 +18,7 @@ mod types;
 mod wire;
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -60,9 +61,9 @@ impl Cancels {
             super::scram::random(&mut bytes)?;
             let [a, b, c, d, e, f, g, h] = bytes;
             let (process, secret) = (i32::from_be_bytes([a & 0x7f, b, c, d]), i32::from_be_bytes([e, f, g, h]));
-            if !numbers.contains_key(&process) {
+            if let Entry::Vacant(free) = numbers.entry(process) {
                 let cancel = Arc::new(Notify::new());
-                numbers.insert(process, (secret, Arc::clone(&cancel)));
+                free.insert((secret, Arc::clone(&cancel)));
                 return Ok(Registered { cancels: Arc::clone(self), process, secret, cancel });
             }
         }

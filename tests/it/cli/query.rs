@@ -305,3 +305,18 @@ fn a_setting_of_the_parser_is_refused_since_it_comes_too_late() {
     assert_eq!(ran.code, 1);
     assert!(ran.err.contains("has no effect: a file is parsed, as PostgreSQL's SQL"), "{}", ran.err);
 }
+
+#[test]
+fn the_longest_chain_of_queries_is_answered_and_a_longer_one_is_refused() {
+    let desk = Desk::new();
+    desk.write("s.csv", "session_id,started_at,data\na,2026-11-20T10:00:00Z,{}\n");
+    desk.run(&["ingest", "--exported-at", EXPORTED, "s.csv"]).fine();
+    let chain = |queries: usize| {
+        let chain = vec!["select 1 as a, 2 as b"; queries].join(" union all ");
+        desk.query(&format!("select count(*) as n from ({chain}) t"), &[])
+    };
+    let longest = chain(501);
+    assert_eq!((longest.code, longest.out.contains("501")), (0, true), "{}", longest.err);
+    let longer = chain(502);
+    assert!(longer.code == 1 && longer.err.contains("chains more than 500 queries"), "{}", longer.err);
+}

@@ -175,7 +175,7 @@ fn answers_are_those_of_query() {
         }
     }
     // Each statement sees the newest version, and the instant that was named.
-    let mut options = GenerateOptions::new(&folder.path().join("more"), 100);
+    let mut options = GenerateOptions::new(folder.path().join("more"), 100);
     options.seed = 2;
     let more = generate(&options, &|_, _| {}).unwrap().files[0].path.clone();
     assert_eq!(run(binary().args(["ingest", "--lake", "lake"]).arg(more).current_dir(folder.path())).0, 0);

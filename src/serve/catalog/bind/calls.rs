@@ -120,7 +120,7 @@ impl Binder<'_> {
         let WindowType::WindowSpec(spec) = over else { return unsupported("a window with a name") };
         let (how, kind) = match name {
             "row_number" => (Rank::Number, Type::INT8),
-            "rank" => (Rank::Rank, Type::INT8),
+            "rank" => (Rank::First, Type::INT8),
             "dense_rank" => (Rank::Dense, Type::INT8),
             _ => {
                 let (aggregate, kind) = self.aggregate(name, exprs, function)?;

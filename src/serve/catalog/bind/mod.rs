@@ -211,7 +211,7 @@ impl<'a> Binder<'a> {
                     // A function of one column is its value.
                     [slot] if scope.places.get(*slot).is_some_and(|place| place.name == name) => {}
                     slots => {
-                        let row = slots.to_vec().into_iter().map(|slot| self.slot(level, slot)).collect();
+                        let row = slots.iter().copied().map(|slot| self.slot(level, slot)).collect();
                         return Ok((Node::Row(row), Type::RECORD));
                     }
                 }

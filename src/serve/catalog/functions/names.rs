@@ -268,7 +268,7 @@ pub(super) const ROUTINES: &[Routine] = &[
         .from(2),
     r("pg_get_viewdef", &[T::REGCLASS, ANY], T::TEXT, view_definition).from(1),
     r("pg_get_ruledef", &[T::OID, T::BOOL], T::TEXT, |run, args| {
-        let number = oid(args, 0).checked_sub(6_000_000).unwrap_or_default();
+        let number = oid(args, 0).saturating_sub(6_000_000);
         let Some((_, name)) = run.catalog.class(number) else { return Ok(Value::Null) };
         let body = view_definition(run, &[Value::from(number)])?;
         let name = quoted(name);

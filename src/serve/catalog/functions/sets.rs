@@ -10,6 +10,9 @@ use super::super::words;
 /// The most rows of a series.
 const MOST_ROWS: usize = 1_000_000;
 
+/// Computes the rows of a function for its arguments.
+pub type Rows = fn(&Run<'_>, &[Value]) -> Result<Vec<Vec<Value>>>;
+
 /// A function that gives rows.
 pub struct SetRoutine {
     /// Its name.
@@ -19,7 +22,7 @@ pub struct SetRoutine {
     /// The columns of its rows.
     pub columns: fn(&[T]) -> Vec<Column>,
     /// What computes them.
-    pub run: fn(&Run<'_>, &[Value]) -> Result<Vec<Vec<Value>>>,
+    pub run: Rows,
 }
 
 impl std::fmt::Debug for SetRoutine {

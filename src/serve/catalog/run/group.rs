@@ -120,7 +120,7 @@ impl Run<'_> {
                     before = Some(keys);
                     let value = match &window.how {
                         Rank::Number => Value::Int(number_of_row),
-                        Rank::Rank => Value::Int(rank),
+                        Rank::First => Value::Int(rank),
                         Rank::Dense => Value::Int(dense),
                         Rank::Aggregate(aggregate) => {
                             let is_peer = |other: &Cells| {

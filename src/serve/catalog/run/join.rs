@@ -80,7 +80,7 @@ impl Run<'_> {
         let start = steps.first().map_or(0, |step| step.offset);
         let mut pool: Vec<&Condition> = steps.iter().flat_map(Self::conditions).collect();
         let mut pending: Vec<&Step> = steps.iter().collect();
-        let mut bound: Vec<std::ops::Range<usize>> = vec![0..start];
+        let mut bound: Vec<std::ops::Range<usize>> = std::iter::once(0..start).collect();
         let mut rows = rows;
         while !pending.is_empty() {
             let is_bound = |slot: usize| bound.iter().any(|range| range.contains(&slot));

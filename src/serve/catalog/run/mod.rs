@@ -51,6 +51,9 @@ pub trait Session {
     fn set(&mut self, name: &str, value: &str) -> Result<()>;
 }
 
+/// The values of a column, and whether null is one of them.
+type Among = (HashSet<Value>, bool);
+
 /// A statement that is being computed.
 pub struct Run<'a> {
     /// The catalog.
@@ -62,7 +65,7 @@ pub struct Run<'a> {
     /// Rows of queries that look at nothing around them.
     known: RefCell<HashMap<usize, Arc<Vec<Cells>>>>,
     /// Their first columns, where it was asked what is among them.
-    sets: RefCell<HashMap<usize, Arc<(HashSet<Value>, bool)>>>,
+    sets: RefCell<HashMap<usize, Arc<Among>>>,
     /// Rows of queries with names.
     named: RefCell<HashMap<usize, Arc<Vec<Cells>>>>,
     patterns: RefCell<HashMap<(String, bool), Regex>>,
