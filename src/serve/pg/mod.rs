@@ -35,6 +35,8 @@ use crate::error::Result;
 const ENDING: Duration = Duration::from_secs(10);
 /// How many questions about the catalog are computed at once: they are short, and each may hold some hundred megabytes.
 const MOST_BESIDE: usize = 2;
+/// Connections that have not logged in yet, beside as many as may log in: cancel requests come over such.
+const UNHEARD: usize = 64;
 /// How long a server waits before it accepts again, where the system has no more connections to give.
 const BREATH: Duration = Duration::from_millis(100);
 
@@ -105,10 +107,13 @@ pub async fn listen(
 ) -> Result<()> {
     let beside = Arc::new(Semaphore::new(MOST_BESIDE));
     let shared = Arc::new(Shared { hub, tls, cancels: Arc::default(), beside, stop: stop.clone() });
+    let most = shared.hub.limits().connections.saturating_mul(2).saturating_add(UNHEARD);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
+                // Who has not said anything yet is no connection that is counted, and takes a file descriptor all the same.
+                Ok(_) if connections.len() >= most => {}
                 Ok((stream, _)) => {
                     // Small answers are sent at once.
                     let _ = stream.set_nodelay(true);
