@@ -17,6 +17,7 @@ pub mod http;
 mod hub;
 mod instants;
 mod limits;
+mod listening;
 mod metrics;
 pub mod pg;
 mod scram;

@@ -14,7 +14,6 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::stream::unfold;
@@ -27,14 +26,11 @@ use tonic::transport::server::Connected;
 
 use super::hub::Hub;
 use super::limits::Seat;
+use super::listening::{ENDING, PAUSE, Wire, secured, stopping};
 use super::metrics::Protocol;
 use crate::error::{Error, Result};
 use service::Service;
 
-/// How long statements may still run when a server is to stop.
-const ENDING: Duration = Duration::from_secs(10);
-/// How long nothing is accepted after the system refused to.
-const BREATH: Duration = Duration::from_millis(100);
 /// Connections that are ready and wait to be taken.
 const WAITING: usize = 16;
 /// Answers that a client may fetch at once over one connection.
@@ -62,11 +58,11 @@ pub async fn listen(
         .http2_keepalive_timeout(Some(hub.limits().handshake))
         .add_service(service)
         .serve_with_incoming_shutdown(incoming, async move {
-            let _ = stop.wait_for(|stop| *stop).await;
+            stopping(&mut stop).await;
             let _ = told.send(true);
         });
     let late = async {
-        let _ = stopped.wait_for(|stopped| *stopped).await;
+        stopping(&mut stopped).await;
         tokio::time::sleep(ENDING).await;
     };
     tokio::select! {
@@ -86,10 +82,10 @@ async fn take(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            () = async { drop(stop.wait_for(|stop| *stop).await) } => return,
+            () = stopping(&mut stop) => return,
         };
         let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(BREATH).await;
+            tokio::time::sleep(PAUSE).await;
             continue;
         };
         // A connection more than there may be is closed: there is no message for that before HTTP/2 begins.
@@ -97,20 +93,11 @@ async fn take(
         let (tls, sender, handshake) = (tls.clone(), sender.clone(), hub.limits().handshake);
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
-            let wire: Box<dyn Wire> = match tls {
-                None => Box::new(stream),
-                Some(tls) => match tokio::time::timeout(handshake, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => Box::new(stream),
-                    _ => return,
-                },
-            };
+            let Some(wire) = secured(stream, tls, handshake).await else { return };
             let _ = sender.send(Line { wire, _seat: seat }).await;
         });
     }
 }
-
-trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// A connection that is counted as long as it is open.
 struct Line {

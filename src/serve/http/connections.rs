@@ -15,17 +15,16 @@ use std::time::Duration;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
+use crate::serve::listening::{PAUSE, Wire, secured, stopping};
 use crate::serve::{Hub, Protocol, Seat};
 
 /// Connections that are encrypted already and wait to be taken.
 const WAITING: usize = 16;
-/// How long nothing is accepted after the system refused to, as it does without free file descriptors.
-const PAUSE: Duration = Duration::from_millis(50);
 /// What is said to whom there is no place for.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nConnection: close\r\nContent-Length: 78\r\n\r\n\
     {\"error\":{\"code\":\"busy\",\"message\":\"there are as many connections as may be\"}}\n";
@@ -118,7 +117,7 @@ async fn take(
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => return,
+            () = stopping(&mut stop) => return,
         };
         let Ok((stream, peer)) = accepted else {
             tokio::time::sleep(PAUSE).await;
@@ -138,25 +137,11 @@ async fn take(
             let _ = stream.set_nodelay(true);
             let is_loopback = stream.local_addr().is_ok_and(|local| local.ip().is_loopback());
             let way = Way { activity: Arc::default(), is_loopback, is_encrypted: tls.is_some() };
-            let inner: Box<dyn Wire> = match tls {
-                None => Box::new(stream),
-                Some(tls) => match tokio::time::timeout(handshake, tls.accept(stream)).await {
-                    Ok(Ok(stream)) => Box::new(stream),
-                    _ => return,
-                },
-            };
+            let Some(inner) = secured(stream, tls, handshake).await else { return };
             let _ = sender.send((Line::new(inner, way, seat, handshake, idle), peer)).await;
         });
     }
 }
-
-/// Bytes both ways, encrypted or not.
-pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl Wire for TcpStream {}
-impl Wire for tokio_rustls::server::TlsStream<TcpStream> {}
-#[cfg(test)]
-impl Wire for tokio::io::DuplexStream {}
 
 /// A connection with its clocks.
 pub(super) struct Line {

@@ -19,7 +19,6 @@ mod types;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -39,10 +38,9 @@ use self::access::Access;
 use self::connections::{Gate, Way};
 use self::problem::Problem;
 use super::Hub;
+use super::listening::{ENDING, stopping};
 use crate::error::{Error, Result};
 
-/// How long answers may go on after the server was told to stop.
-const GRACE: Duration = Duration::from_secs(10);
 /// Bytes of a log-in at most.
 const LOG_IN_BYTES: usize = 16 << 10;
 
@@ -90,12 +88,11 @@ pub async fn listen(
     let service = router(server).into_make_service_with_connect_info::<Way>();
     let mut told = stop.clone();
     let serving = axum::serve(gate, service).with_graceful_shutdown(async move {
-        // A sender that is gone has the same meaning.
-        let _ = told.wait_for(|stop| *stop).await;
+        stopping(&mut told).await;
     });
     let over = async {
-        let _ = stop.wait_for(|stop| *stop).await;
-        tokio::time::sleep(GRACE).await;
+        stopping(&mut stop).await;
+        tokio::time::sleep(ENDING).await;
     };
     tokio::select! {
         served = serving => served.map_err(|error| Error::storage("cannot serve", error)),

@@ -15,16 +15,13 @@ use arrow::datatypes::{
 };
 use chrono::{DateTime, Datelike, Offset, TimeZone};
 
-use super::types::PgType;
+use super::types::{DAYS_TO_2000, PgType, US_TO_2000};
 use super::wire::sized;
 use crate::error::Result;
 use crate::format;
 use crate::functions::interval::{INTERVAL, push_postgres};
 use crate::zones::Tz;
 
-/// Days and microseconds from 1970 to 2000, from which PostgreSQL counts.
-const DAYS_TO_2000: i32 = 10_957;
-const US_TO_2000: i64 = 946_684_800_000_000;
 const DAY_US: i64 = 86_400_000_000;
 const DAY_NS: i64 = DAY_US * 1_000;
 

@@ -20,7 +20,6 @@ mod wire;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio::sync::{Notify, Semaphore, watch};
@@ -28,17 +27,14 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::hub::Hub;
+use super::listening::{ENDING, PAUSE, stopping};
 use super::metrics::Protocol;
 use crate::error::Result;
 
-/// How long statements may still run when a server is to stop.
-const ENDING: Duration = Duration::from_secs(10);
 /// How many questions about the catalog are computed at once: they are short, and each may hold some hundred megabytes.
 const MOST_BESIDE: usize = 2;
 /// Connections that have not logged in yet, beside as many as may log in: cancel requests come over such.
 const UNHEARD: usize = 64;
-/// How long a server waits before it accepts again, where the system has no more connections to give.
-const BREATH: Duration = Duration::from_millis(100);
 
 /// What the connections of a listener share.
 pub(super) struct Shared {
@@ -121,7 +117,7 @@ pub async fn listen(
                 }
                 Err(error) => {
                     tracing::warn!(target: "serve", %error, "a connection could not be accepted");
-                    tokio::time::sleep(BREATH).await;
+                    tokio::time::sleep(PAUSE).await;
                 }
             },
             Some(_) = connections.join_next() => {}
@@ -136,8 +132,3 @@ pub async fn listen(
 
 /// The protocol, in metrics.
 const PROTOCOL: Protocol = Protocol::Postgres;
-
-/// Waits until the server is to stop.
-async fn stopping(stop: &mut watch::Receiver<bool>) {
-    let _ = stop.wait_for(|stop| *stop).await;
-}

@@ -8,16 +8,13 @@ use datafusion::common::ScalarValue;
 
 use super::encode::Form;
 use super::types::{
-    BOOL, CHAR, DATE, FLOAT4, FLOAT8, INT2, INT4, INT8, INTERVAL_TYPE, NUMERIC, OID, PgType, REGCLASS, REGPROC,
-    REGTYPE, TIME, TIMESTAMP, TIMESTAMPTZ,
+    BOOL, CHAR, DATE, DAYS_TO_2000, FLOAT4, FLOAT8, INT2, INT4, INT8, INTERVAL_TYPE, NUMERIC, OID, PgType, REGCLASS,
+    REGPROC, REGTYPE, TIME, TIMESTAMP, TIMESTAMPTZ, US_TO_2000,
 };
 use super::wire::Body;
 use crate::error::{Error, Result};
 use crate::functions::interval::parse;
 use crate::script::{self, Clock, ParameterType};
-
-const DAYS_TO_2000: i32 = 10_957;
-const US_TO_2000: i64 = 946_684_800_000_000;
 
 /// Reads the value of a parameter.
 ///

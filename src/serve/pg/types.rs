@@ -13,6 +13,10 @@ pub struct PgType {
     pub size: i16,
 }
 
+/// Days and microseconds from 1970 to 2000, from which PostgreSQL counts.
+pub const DAYS_TO_2000: i32 = 10_957;
+pub const US_TO_2000: i64 = 946_684_800_000_000;
+
 /// The metadata of a field that names another type than that of its values: a number in decimal.
 pub const TYPE_KEY: &str = "sessionlake.pg_type";
 

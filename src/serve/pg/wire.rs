@@ -9,6 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 
 use crate::error::{Error, Result};
+use crate::serve::listening::Wire;
 
 /// Bytes of the first message at most, as PostgreSQL has it.
 const MOST_FIRST_BYTES: usize = 10_000;
@@ -370,11 +371,7 @@ pub fn put_text(out: &mut Vec<u8>, text: &str) {
     out.push(0);
 }
 
-/// Bytes that go both ways.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> Stream for T {}
-
-pub type Both = Box<dyn Stream>;
+pub type Both = Box<dyn Wire>;
 pub type From = Reader<ReadHalf<Both>>;
 pub type To = Writer<WriteHalf<Both>>;
 

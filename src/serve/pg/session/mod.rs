@@ -13,13 +13,14 @@ use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use tokio::sync::{Notify, mpsc};
 
-use super::{PROTOCOL, Registered, Shared, stopping};
+use super::{PROTOCOL, Registered, Shared};
 use crate::engine::Outline;
 use crate::error::Result;
 use crate::script::{self, Clock};
 use crate::serve::Caller;
 use crate::serve::catalog::Catalog;
 use crate::serve::limits::Seat;
+use crate::serve::listening::stopping;
 use crate::serve::pg::beside::{self, Beside, Talk};
 use crate::serve::pg::commands::Command;
 use crate::serve::pg::encode::Form;
