@@ -26,6 +26,10 @@ pub mod functions;
 
 pub mod engine;
 
+mod net;
+
+pub mod cluster;
+
 pub mod script;
 
 pub mod format;

@@ -20,6 +20,7 @@ use datafusion::dataframe::DataFrame;
 use datafusion::error::DataFusionError;
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
 use datafusion::prelude::SessionContext;
+use sessionlake::cluster::{Cluster, ClusterOptions, Keys, Workers};
 use sessionlake::engine::{At, Engine, EngineOptions, Leaves};
 use sessionlake::ingest::{Encoding, IngestOptions, Limits, ReadOptions, expand, ingest};
 use sessionlake::lake::Lake;
@@ -79,18 +80,40 @@ async fn lake() -> &'static Lake {
     &made.await.1
 }
 
+/// Where the statements of a file run.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// In this process, on so many threads.
+    Here(usize),
+    /// On so many workers in this process, in tasks of so many partitions.
+    Workers(usize, usize),
+}
+
+/// The ways in which every file runs: the answers are the same.
+const WAYS: [Way; 5] = [Way::Here(2), Way::Here(1), Way::Workers(1, 3), Way::Workers(2, 1), Way::Workers(3, 2)];
+
 /// Makes the session in which a file runs: the engine's own, over the lake.
-async fn session() -> SessionContext {
-    let engine = Engine::new(EngineOptions {
+async fn session(way: Way) -> SessionContext {
+    let threads = match way {
+        Way::Here(threads) | Way::Workers(_, threads) => NonZeroUsize::new(threads).unwrap(),
+    };
+    let options = EngineOptions {
         as_of: AS_OF.parse().unwrap(),
         time_zone: Tz::UTC,
         memory_limit_bytes: 256 << 20,
         spill_limit_bytes: 1 << 30,
         temporary_folder: None,
-        threads: NonZeroUsize::new(2).unwrap(),
+        threads,
         leaves: Leaves::Read,
-    })
-    .unwrap();
+    };
+    let mut engine = Engine::new(options.clone()).unwrap();
+    if let Way::Workers(count, _) = way {
+        let workers = Workers::Local(NonZeroUsize::new(count).unwrap());
+        // However little there is to read, it is cut.
+        let cluster = ClusterOptions { task_bytes: 1, keys: Keys::default() };
+        let cluster = Cluster::meet(&workers, &cluster, &options, lake().await, &|_| {}).await.unwrap();
+        engine = engine.spread_over(cluster.spread());
+    }
     engine.attach(lake().await, At::Newest).await.unwrap();
     engine.context().clone()
 }
@@ -148,7 +171,11 @@ fn plan_lines(row: &[String]) -> Vec<Vec<String>> {
 }
 
 /// A session as sqllogictest wants it.
-struct Session(SessionContext);
+struct Session {
+    context: SessionContext,
+    /// What explains statements: a session that cuts no plan.
+    explains: SessionContext,
+}
 
 #[async_trait::async_trait]
 impl AsyncDB for Session {
@@ -156,7 +183,13 @@ impl AsyncDB for Session {
     type ColumnType = DefaultColumnType;
 
     async fn run(&mut self, sql: &str) -> Result<DBOutput<DefaultColumnType>, DataFusionError> {
-        run_statement(&self.0, sql).await
+        let is_explained = sql.trim_start().to_ascii_lowercase().starts_with("explain");
+        if !is_explained && changes_session(sql) && !Arc::ptr_eq(&self.context.state_ref(), &self.explains.state_ref())
+        {
+            // What is set or made is there for both.
+            run_statement(&self.explains, sql).await.ok();
+        }
+        run_statement(if is_explained { &self.explains } else { &self.context }, sql).await
     }
 
     async fn shutdown(&mut self) {}
@@ -164,6 +197,12 @@ impl AsyncDB for Session {
     fn engine_name(&self) -> &'static str {
         "sessionlake"
     }
+}
+
+/// Says whether a statement changes the session that it runs in.
+fn changes_session(sql: &str) -> bool {
+    let first = sql.split_whitespace().next().unwrap_or_default().to_ascii_lowercase();
+    matches!(first.as_str(), "set" | "reset" | "create" | "drop")
 }
 
 /// Lists the test files below a folder, in name order.
@@ -190,12 +229,20 @@ fn every_logic_test_passes() {
     let chosen: Vec<&PathBuf> = all.iter().filter(|path| path.to_string_lossy().contains(&wanted)).collect();
     assert!(!chosen.is_empty(), "no .slt file found");
     let runtime = tokio::runtime::Runtime::new().unwrap();
-    let failures: Vec<String> = chosen
-        .iter()
-        .filter_map(|path| {
-            let mut runner = Runner::new(|| async { Ok(Session(session().await)) });
+    let ways = WAYS.iter().flat_map(|way| chosen.iter().map(move |path| (*way, path)));
+    let failures: Vec<String> = ways
+        .filter_map(|(way, path)| {
+            let mut runner = Runner::new(|| async move {
+                let context = session(way).await;
+                let explains = match way {
+                    Way::Here(2) => context.clone(),
+                    _ => session(Way::Here(2)).await,
+                };
+                Ok(Session { context, explains })
+            });
             runner.with_column_validator(sqllogictest::strict_column_validator);
-            runtime.block_on(runner.run_file_async(path)).err().map(|error| error.to_string())
+            let failed = runtime.block_on(runner.run_file_async(path)).err();
+            failed.map(|error| format!("{way:?}: {error}"))
         })
         .collect();
     assert!(failures.is_empty(), "{} of {} files failed:\n\n{}", failures.len(), chosen.len(), failures.join("\n\n"));

@@ -22,6 +22,12 @@ pub struct Config {
     pub cache_limit: Option<String>,
     pub threads: Option<usize>,
     pub format: Option<String>,
+    pub workers: Option<String>,
+    pub task_bytes: Option<String>,
+    pub worker_token: Option<PathBuf>,
+    pub worker_ca: Option<PathBuf>,
+    pub worker_cert: Option<PathBuf>,
+    pub worker_key: Option<PathBuf>,
     /// Flags of reading by name, which [`super::profile`] takes apart.
     profile: Option<toml::Table>,
 }
@@ -60,6 +66,12 @@ impl Config {
             cache_limit: self.cache_limit.or(other.cache_limit),
             threads: self.threads.or(other.threads),
             format: self.format.or(other.format),
+            workers: self.workers.or(other.workers),
+            task_bytes: self.task_bytes.or(other.task_bytes),
+            worker_token: self.worker_token.or(other.worker_token),
+            worker_ca: self.worker_ca.or(other.worker_ca),
+            worker_cert: self.worker_cert.or(other.worker_cert),
+            worker_key: self.worker_key.or(other.worker_key),
             profile: self.profile.or(other.profile),
         }
     }

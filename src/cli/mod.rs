@@ -5,6 +5,7 @@
 
 mod allocator;
 mod check;
+mod cluster;
 mod config;
 mod describe;
 mod describe_lake;
@@ -35,6 +36,7 @@ mod temporary;
 mod user;
 mod vacuum;
 mod verify;
+mod worker;
 mod workers;
 
 use std::any::Any;
@@ -74,6 +76,8 @@ enum Command {
     Shell(Box<shell::Args>),
     /// Lets others ask the lake from the tools they have: over PostgreSQL's protocol
     Serve(Box<serve::Args>),
+    /// Runs parts of what others ask of a lake, so that a query runs on several machines
+    Worker(worker::Args),
     /// Lists, adds and removes those who may ask a server
     User(user::Args),
     /// Runs a folder of SQL files or a job, and writes a folder of reports that can be made again
@@ -238,6 +242,7 @@ async fn dispatch(shared: &Shared, command: Command) -> sessionlake::Result<u8> 
         Command::Shell(args) => shell::run(shared, *args).await,
         // It lets statements end.
         Command::Serve(args) => serve::run(shared, *args).await,
+        Command::Worker(args) => worker::run(shared, args).await,
         Command::User(args) => user::run(shared, args),
         Command::Report(args) => exit::or_signal(report::run(shared, args)).await,
         Command::Check(args) => exit::or_signal(check::run(shared, args)).await,

@@ -17,6 +17,7 @@ use sessionlake::lake::Lake;
 use sessionlake::script::{self, Access, Clock, Script, Statement};
 use sessionlake::{Error, Result};
 
+use super::cluster::ClusterArgs;
 use super::exit;
 use super::ingest::{self, ReadArgs};
 use super::printer::{OutputArgs, Printer};
@@ -59,6 +60,8 @@ pub struct Args {
     /// Fails when a result has more rows than this
     #[arg(long, value_name = "N")]
     max_rows: Option<u64>,
+    #[command(flatten)]
+    cluster: ClusterArgs,
     #[command(flatten)]
     read: ReadArgs,
 }
@@ -141,9 +144,14 @@ async fn run_within(shared: &Shared, settings: &Settings, args: Args, temporary:
         }
     }
     let given = script::share_out(&parsed, &given)?;
+    let workers = Workers::start(settings.engine.threads)?;
     shared.spending.costs.enter("opening");
     let engine = if args.from.is_empty() {
-        settings.open(args.at.at(settings.engine.time_zone)?).await?
+        let lake = settings.lake()?;
+        let engine = Engine::new(settings.engine.clone())?;
+        let engine = args.cluster.spread(settings, &lake, &workers.handle()?, engine).await?;
+        engine.attach(&lake, args.at.at(settings.engine.time_zone)?).await?;
+        engine
     } else {
         let lake = Lake::at(&temporary.join("lake").display().to_string())?;
         ingest::into_temporary(shared, settings, &lake, &args.from, &args.read).await?;
@@ -152,7 +160,6 @@ async fn run_within(shared: &Shared, settings: &Settings, args: Args, temporary:
         engine
     };
     let mut printer = Printer::new(&args.output, shared, settings)?;
-    let workers = Workers::start(settings.engine.threads)?;
     let clock = clock(settings);
     let run = Run { shared, engine, workers, clock, write: args.write, max_rows: args.max_rows };
     for (script, given) in parsed.iter().zip(&given) {

@@ -186,7 +186,11 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     Ok(exit::FINE)
 }
 
-async fn listen_at(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
+/// Listens at an address, and says which it is where the port was left open.
+///
+/// # Errors
+/// An address that is taken, or is not this machine's.
+pub async fn listen_at(address: SocketAddr) -> Result<(TcpListener, SocketAddr)> {
     let failed = |error| Error::storage(format!("listening at {address}"), error);
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let at = listener.local_addr().map_err(failed)?;

@@ -11,8 +11,8 @@ use datafusion::logical_expr::{LogicalPlanBuilder, col, ident};
 use super::changes::{SESSION_CHANGES, SessionChanges};
 use super::config::Engine;
 use super::guard::{Guard, Guarded};
+use super::lake_table::LakeTable;
 use super::quarantine::{Quarantine, QuarantineTable};
-use super::scan::LakeTable;
 use super::stores::register_store;
 use super::system::{System, SystemTable};
 use crate::error::{Error, Result};
@@ -253,13 +253,13 @@ impl Engine {
         self.register_views(Arc::new(Guarded::new(Arc::new(table), Arc::clone(guard))))
     }
 
-    fn register_sessions(&self, table: &Table, snapshot: &Snapshot) -> Result<()> {
-        let (store, costs) = (self.register_store(table)?, table.costs());
-        let index = Arc::new(table.session_index());
+    fn register_sessions(&self, of: &Table, snapshot: &Snapshot) -> Result<()> {
+        let (store, costs) = (self.register_store(of)?, of.costs());
+        let index = Arc::new(of.session_index());
         let provider = |name: &str, schema| -> Arc<dyn TableProvider> {
             let files = Arc::clone(&snapshot.files);
             let table = LakeTable::new(name, snapshot.version, store.clone(), schema, files, self.options().leaves);
-            Arc::new(table.counting(costs).indexed(&index))
+            Arc::new(table.counting(costs).indexed(&index).told(of))
         };
         self.register_session_tables(
             provider("workflow_sessions", schema::sessions_schema()),

@@ -14,7 +14,7 @@ use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::execution::FunctionRegistry;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
-use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
@@ -29,10 +29,11 @@ use super::rules::{
     with_zone_calls,
 };
 use super::scan::Leaves;
+use super::stages::{Distribution, StagePlanner, from_sent};
 use super::{series, spill, statement};
 use crate::error::{Error, Result};
 use crate::functions::interval::{self, IntervalPlanner};
-use crate::functions::{self, StandIns, extremes, lists, postgres};
+use crate::functions::{self, StandIns, by_type, extremes, lists, postgres};
 use crate::lake::Costs;
 
 /// Operators named in the message when memory runs out.
@@ -95,6 +96,11 @@ impl Resources {
         Ok(Self { runtime, pool, spills })
     }
 
+    /// The memory and disk, as DataFusion has them.
+    pub fn runtime(&self) -> Arc<RuntimeEnv> {
+        Arc::clone(&self.runtime)
+    }
+
     /// Bytes that operators hold now.
     pub fn held_bytes(&self) -> usize {
         self.pool.reserved()
@@ -144,91 +150,20 @@ impl Engine {
     /// # Errors
     /// A defect of ours.
     pub fn within(resources: &Resources, options: EngineOptions, execution: Execution) -> Result<Self> {
-        let partitions = match execution {
-            Execution::Parallel => options.threads.get().min(options.memory_limit_bytes / PARTITION_BYTES).max(1),
-            Execution::InOrder => 1,
-        };
-        let mut config = SessionConfig::new()
-            .with_default_catalog_and_schema("sessionlake", "public")
-            .with_information_schema(true)
-            .with_target_partitions(partitions)
-            .with_option_extension(StandIns::default());
-        let settings = config.options_mut();
-        // In the generic dialect `data->>'q' = 'x'` means `data ->> ('q' = 'x')`.
-        settings.sql_parser.dialect = Dialect::PostgreSQL;
-        settings.sql_parser.collect_spans = true;
-        // Filters run inside the scan: other columns are decoded only for rows that pass.
-        settings.execution.parquet.pushdown_filters = true;
-        settings.execution.parquet.reorder_filters = true;
-        // As nanoseconds, instants that Spark writes so would end in 2262 and begin anew in 1677.
-        settings.execution.parquet.coerce_int96 = Some("us".to_owned());
-        settings.execution.parquet.coerce_int96_tz = Some("UTC".to_owned());
-        if execution == Execution::InOrder {
-            // Sorting the branches of a union apart and merging them takes equal rows in any order.
-            settings.optimizer.repartition_sorts = false;
-            settings.optimizer.repartition_aggregations = false;
-            settings.optimizer.repartition_joins = false;
-            settings.optimizer.repartition_windows = false;
-            settings.optimizer.enable_round_robin_repartition = false;
-        }
-        settings.execution.time_zone = Some(options.time_zone.name().to_owned());
-        // Each sort takes it at once, to be sure that it can merge what it spills.
-        let settings = config.options_mut();
-        let share = options.memory_limit_bytes / partitions / SORT_SHARE;
-        settings.execution.sort_spill_reservation_bytes = settings.execution.sort_spill_reservation_bytes.min(share);
-        if options.memory_limit_bytes / partitions >= ROOMY_PARTITION_BYTES {
-            spill_apart(settings);
-        }
-        let mut builder = SessionStateBuilder::new()
-            .with_config(config)
-            .with_runtime_env(Arc::clone(&resources.runtime))
-            .with_default_features()
-            .with_physical_optimizer_rule(Arc::new(OwnOperators));
-        if execution == Execution::InOrder {
-            builder = builder.with_physical_optimizer_rule(Arc::new(InOrder));
-        }
-        let mut state = builder.build();
-        // First of all rules: the others then see an instant where the clock was asked for.
-        let mut analyzer_rules = vec![];
-        analyzer_rules.extend(state.analyzer().rules.iter().cloned());
-        analyzer_rules.insert(0, Arc::new(AsOfClock::new(options.as_of)));
-        analyzer_rules.insert(1, Arc::new(IntervalTexts));
-        analyzer_rules.insert(2, Arc::new(ZonedTypes));
-        analyzer_rules.insert(3, Arc::new(MixedTypes));
-        analyzer_rules.insert(4, Arc::new(Casts));
-        analyzer_rules.insert(5, Arc::new(AbsentRows));
-        // Last: where types meet, they have been coerced.
-        analyzer_rules.push(Arc::new(Membership));
-        analyzer_rules.push(Arc::new(Scalars));
-        analyzer_rules.push(Arc::new(ZonedCasts));
-        analyzer_rules.push(Arc::new(Intervals));
-        analyzer_rules.push(Arc::new(Operators));
-        let optimizer_rules = Bounds::among(state.optimizer().rules.clone());
-        let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(optimizer_rules));
-        optimizer_rules.push(Arc::new(Durations));
-        state = SessionStateBuilder::new_from_existing(state)
-            .with_analyzer_rules(analyzer_rules)
-            .with_optimizer_rules(optimizer_rules)
-            .build();
-        functions::register_all(&mut state)?;
-        // Rows of files have no numbers in our scans.
-        state.deregister_udf("file_row_index")?;
-        for function in postgres::synonyms() {
-            state.register_udf(function)?;
-        }
-        let aggregates = interval::aggregates().into_iter().chain(postgres::aggregates());
-        let aggregates = aggregates.chain(extremes::aggregates()).chain(lists::aggregates());
-        for aggregate in aggregates {
-            state.register_udaf(aggregate)?;
-        }
-        for (name, function) in series::functions() {
-            state.register_udtf(name, function);
-        }
-        let mut planners = state.expr_planners().to_vec();
-        planners.insert(0, Arc::new(IntervalPlanner));
-        state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
+        let config = settings(SessionConfig::new(), &options, execution);
+        let state = state(resources, config, options.as_of, execution)?;
         let context = SessionContext::new_with_state(state);
         Ok(Self { context, options, resources: resources.clone() })
+    }
+
+    /// Runs what can be run there on other processes.
+    #[must_use]
+    pub fn spread_over(self, distribution: Arc<dyn Distribution>) -> Self {
+        let began = settings(SessionConfig::new(), &self.options, Execution::Parallel).options().as_ref().clone();
+        let state = SessionStateBuilder::new_from_existing(self.context.state())
+            .with_query_planner(Arc::new(StagePlanner { distribution, began }))
+            .build();
+        Self { context: SessionContext::new_with_state(state), ..self }
     }
 
     /// The DataFusion session.
@@ -302,6 +237,124 @@ impl Engine {
         let plan = state.optimize(&plan)?;
         Ok(Outline { columns: Arc::clone(plan.schema().inner()), parameters })
     }
+}
+
+/// Gives a session the settings that all have at their beginning.
+fn settings(base: SessionConfig, options: &EngineOptions, execution: Execution) -> SessionConfig {
+    let partitions = match execution {
+        Execution::Parallel => options.threads.get().min(options.memory_limit_bytes / PARTITION_BYTES).max(1),
+        Execution::InOrder => 1,
+    };
+    let mut config = base
+        .with_default_catalog_and_schema("sessionlake", "public")
+        .with_information_schema(true)
+        .with_target_partitions(partitions)
+        .with_option_extension(StandIns::default());
+    let settings = config.options_mut();
+    // In the generic dialect `data->>'q' = 'x'` means `data ->> ('q' = 'x')`.
+    settings.sql_parser.dialect = Dialect::PostgreSQL;
+    settings.sql_parser.collect_spans = true;
+    // Filters run inside the scan: other columns are decoded only for rows that pass.
+    settings.execution.parquet.pushdown_filters = true;
+    settings.execution.parquet.reorder_filters = true;
+    // As nanoseconds, instants that Spark writes so would end in 2262 and begin anew in 1677.
+    settings.execution.parquet.coerce_int96 = Some("us".to_owned());
+    settings.execution.parquet.coerce_int96_tz = Some("UTC".to_owned());
+    if execution == Execution::InOrder {
+        // Sorting the branches of a union apart and merging them takes equal rows in any order.
+        settings.optimizer.repartition_sorts = false;
+        settings.optimizer.repartition_aggregations = false;
+        settings.optimizer.repartition_joins = false;
+        settings.optimizer.repartition_windows = false;
+        settings.optimizer.enable_round_robin_repartition = false;
+    }
+    settings.execution.time_zone = Some(options.time_zone.name().to_owned());
+    // Each sort takes it at once, to be sure that it can merge what it spills.
+    let settings = config.options_mut();
+    let share = options.memory_limit_bytes / partitions / SORT_SHARE;
+    settings.execution.sort_spill_reservation_bytes = settings.execution.sort_spill_reservation_bytes.min(share);
+    if options.memory_limit_bytes / partitions >= ROOMY_PARTITION_BYTES {
+        spill_apart(settings);
+    }
+    config
+}
+
+/// Builds a session with our functions and rules.
+fn state(
+    resources: &Resources,
+    config: SessionConfig,
+    as_of: DateTime<Utc>,
+    execution: Execution,
+) -> Result<SessionState> {
+    let mut builder = SessionStateBuilder::new()
+        .with_config(config)
+        .with_runtime_env(Arc::clone(&resources.runtime))
+        .with_default_features()
+        .with_physical_optimizer_rule(Arc::new(OwnOperators));
+    if execution == Execution::InOrder {
+        builder = builder.with_physical_optimizer_rule(Arc::new(InOrder));
+    }
+    let mut state = builder.build();
+    // First of all rules: the others then see an instant where the clock was asked for.
+    let mut analyzer_rules = vec![];
+    analyzer_rules.extend(state.analyzer().rules.iter().cloned());
+    analyzer_rules.insert(0, Arc::new(AsOfClock::new(as_of)));
+    analyzer_rules.insert(1, Arc::new(IntervalTexts));
+    analyzer_rules.insert(2, Arc::new(ZonedTypes));
+    analyzer_rules.insert(3, Arc::new(MixedTypes));
+    analyzer_rules.insert(4, Arc::new(Casts));
+    analyzer_rules.insert(5, Arc::new(AbsentRows));
+    // Last: where types meet, they have been coerced.
+    analyzer_rules.push(Arc::new(Membership));
+    analyzer_rules.push(Arc::new(Scalars));
+    analyzer_rules.push(Arc::new(ZonedCasts));
+    analyzer_rules.push(Arc::new(Intervals));
+    analyzer_rules.push(Arc::new(Operators));
+    let optimizer_rules = Bounds::among(state.optimizer().rules.clone());
+    let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(optimizer_rules));
+    optimizer_rules.push(Arc::new(Durations));
+    state = SessionStateBuilder::new_from_existing(state)
+        .with_analyzer_rules(analyzer_rules)
+        .with_optimizer_rules(optimizer_rules)
+        .build();
+    functions::register_all(&mut state)?;
+    // Rows of files have no numbers in our scans.
+    state.deregister_udf("file_row_index")?;
+    for function in postgres::synonyms() {
+        state.register_udf(function)?;
+    }
+    let aggregates = interval::aggregates().into_iter().chain(postgres::aggregates());
+    let aggregates = aggregates.chain(extremes::aggregates()).chain(lists::aggregates());
+    for aggregate in aggregates {
+        state.register_udaf(aggregate)?;
+    }
+    for (name, function) in series::functions() {
+        state.register_udtf(name, function);
+    }
+    let mut planners = state.expr_planners().to_vec();
+    planners.insert(0, Arc::new(IntervalPlanner));
+    state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
+    Ok(state)
+}
+
+/// Builds the session in which a stage runs that another process planned, with the settings that came with it. Nothing is planned in it.
+///
+/// # Errors
+/// Settings that are none.
+pub fn stage_session(
+    resources: &Resources,
+    options: &EngineOptions,
+    base: SessionConfig,
+    sent: &str,
+) -> Result<SessionState> {
+    let mut config = settings(base, options, Execution::Parallel);
+    from_sent(sent, config.options_mut())?;
+    config.options_mut().execution.enable_file_stream_work_stealing = false;
+    let mut state = state(resources, config, options.as_of, Execution::Parallel)?;
+    for aggregate in by_type::aggregates() {
+        state.register_udaf(aggregate)?;
+    }
+    Ok(state)
 }
 
 /// A statement that is planned and not run: what it asks for, and what it would answer.

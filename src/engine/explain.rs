@@ -12,7 +12,7 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::SessionContext;
 
 use super::json_sources::FileSchemas;
-use super::scan::LakeTable;
+use super::lake_table::LakeTable;
 use crate::lake::read_footers;
 
 /// Gives the tables of an explained statement the footers of their files; other statements stay as they are.

@@ -48,12 +48,17 @@ impl PhysicalOptimizerRule for InOrder {
     }
 
     fn name(&self) -> &str {
-        "in_order"
+        Self::NAME
     }
 
     fn schema_check(&self) -> bool {
         true
     }
+}
+
+impl InOrder {
+    /// The name of the rule.
+    pub(super) const NAME: &'static str = "in_order";
 }
 
 /// Reads the partitions of a node one after the other, where it has several.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use datafusion::common::Result;
 use datafusion::common::config::{ConfigNonZeroUsize, ConfigOptions};
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion, TreeNodeRewriter};
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
@@ -27,36 +27,11 @@ pub(super) struct OwnOperators;
 
 impl PhysicalOptimizerRule for OwnOperators {
     fn optimize(&self, plan: Node, config: &ConfigOptions) -> Result<Node> {
-        let on = |which| stands_in(config, which);
-        put(plan, |node| {
-            let window = || if on(|s| s.own_window) { ShiftWindowExec::in_place_of(node).map(boxed) } else { Ok(None) };
-            let sort = || if on(|s| s.own_sort) { PrefixSortExec::in_place_of(node).map(boxed) } else { Ok(None) };
-            let join = || if on(|s| s.own_join) { IntervalJoinExec::in_place_of(node).map(boxed) } else { Ok(None) };
-            let groups = || if on(|s| s.own_groups) { FewGroupsExec::in_place_of(node).map(boxed) } else { Ok(None) };
-            let flatten = || if on(|s| s.own_flatten) { FlattenExec::in_place_of(node).map(boxed) } else { Ok(None) };
-            let unspilled = || UnspilledJoinExec::in_place_of(node).map(boxed);
-            let whole_window = || WholeWindowExec::in_place_of(node).map(boxed);
-            let bounded_window = || BoundedWindowExec::in_place_of(node).map(boxed);
-            let small = || gathered(node);
-            let exchange = || if spills_apart(config) { Ok(None) } else { fed_by_one(node) };
-            let all: [&dyn Fn() -> Result<Option<Node>>; 10] = [
-                &window,
-                &sort,
-                &join,
-                &groups,
-                &flatten,
-                &unspilled,
-                &whole_window,
-                &bounded_window,
-                &small,
-                &exchange,
-            ];
-            all.iter().find_map(|made| made().transpose()).transpose()
-        })
+        put_above(plan, config, &|_| false)
     }
 
     fn name(&self) -> &str {
-        "own_operators"
+        Self::NAME
     }
 
     fn schema_check(&self) -> bool {
@@ -64,15 +39,64 @@ impl PhysicalOptimizerRule for OwnOperators {
     }
 }
 
+impl OwnOperators {
+    /// The name of the rule.
+    pub(super) const NAME: &'static str = "own_operators";
+}
+
+/// Puts operators of ours into a plan, down to the nodes of which `ends` says so: those stay as they are, with all that is below them.
+pub(super) fn put_above(plan: Node, config: &ConfigOptions, ends: &dyn Fn(&Node) -> bool) -> Result<Node> {
+    let in_place_of = |node: &Node| own(node, config);
+    plan.rewrite(&mut Above { ends, in_place_of }).data()
+}
+
 /// Puts another operator in the place of each for which there is one, from the leaves up.
+#[cfg(test)]
 pub(super) fn put(plan: Node, in_place_of: impl Fn(&Node) -> Result<Option<Node>>) -> Result<Node> {
-    let replaced = plan.transform_up(|node| {
-        Ok(match in_place_of(&node)? {
+    plan.rewrite(&mut Above { ends: &|_| false, in_place_of }).data()
+}
+
+/// Goes through the part of a plan that is above its ends, from the leaves up.
+struct Above<'a, F> {
+    ends: &'a dyn Fn(&Node) -> bool,
+    in_place_of: F,
+}
+
+impl<F: Fn(&Node) -> Result<Option<Node>>> TreeNodeRewriter for Above<'_, F> {
+    type Node = Node;
+
+    fn f_down(&mut self, node: Node) -> Result<Transformed<Node>> {
+        let recursion = if (self.ends)(&node) { TreeNodeRecursion::Jump } else { TreeNodeRecursion::Continue };
+        Ok(Transformed::new(node, false, recursion))
+    }
+
+    fn f_up(&mut self, node: Node) -> Result<Transformed<Node>> {
+        if (self.ends)(&node) {
+            return Ok(Transformed::no(node));
+        }
+        Ok(match (self.in_place_of)(&node)? {
             Some(ours) => Transformed::yes(ours),
             None => Transformed::no(node),
         })
-    });
-    replaced.data()
+    }
+}
+
+/// Returns the operator of ours that stands in the place of a node, if there is one.
+fn own(node: &Node, config: &ConfigOptions) -> Result<Option<Node>> {
+    let on = |which| stands_in(config, which);
+    let window = || if on(|s| s.own_window) { ShiftWindowExec::in_place_of(node).map(boxed) } else { Ok(None) };
+    let sort = || if on(|s| s.own_sort) { PrefixSortExec::in_place_of(node).map(boxed) } else { Ok(None) };
+    let join = || if on(|s| s.own_join) { IntervalJoinExec::in_place_of(node).map(boxed) } else { Ok(None) };
+    let groups = || if on(|s| s.own_groups) { FewGroupsExec::in_place_of(node).map(boxed) } else { Ok(None) };
+    let flatten = || if on(|s| s.own_flatten) { FlattenExec::in_place_of(node).map(boxed) } else { Ok(None) };
+    let unspilled = || UnspilledJoinExec::in_place_of(node).map(boxed);
+    let whole_window = || WholeWindowExec::in_place_of(node).map(boxed);
+    let bounded_window = || BoundedWindowExec::in_place_of(node).map(boxed);
+    let small = || gathered(node);
+    let exchange = || if spills_apart(config) { Ok(None) } else { fed_by_one(node) };
+    let all: [&dyn Fn() -> Result<Option<Node>>; 10] =
+        [&window, &sort, &join, &groups, &flatten, &unspilled, &whole_window, &bounded_window, &small, &exchange];
+    all.iter().find_map(|made| made().transpose()).transpose()
 }
 
 /// Says whether each batch that an exchange spills has a file of its own ([`spill_apart`]).

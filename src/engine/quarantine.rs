@@ -15,7 +15,8 @@ use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use tokio::sync::OnceCell;
 
-use super::scan::{LakeTable, Leaves};
+use super::lake_table::LakeTable;
+use super::scan::Leaves;
 use super::stores::register_store;
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Snapshot, Table, Version, layout};
@@ -101,6 +102,7 @@ impl TableProvider for QuarantineTable {
         let files = Arc::clone(&snapshot.files);
         LakeTable::new("quarantine", snapshot.version, store, Arc::clone(&self.schema), files, self.leaves)
             .counting(table.costs())
+            .told(table)
             .scan(state, projection, filters, limit)
             .await
     }

@@ -11,25 +11,19 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
-use async_trait::async_trait;
-use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::config::{ConfigOptions, TableParquetOptions};
-use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{ColumnStatistics, Result, Statistics, project_schema};
-use datafusion::datasource::listing::PartitionedFile;
-use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
-use datafusion::datasource::physical_plan::{FileGroup, FileScanConfig, FileScanConfigBuilder, ParquetSource};
+use datafusion::common::{Result, Statistics};
+use datafusion::datasource::physical_plan::{
+    FileGroup, FileGroupPartitioner, FileScanConfig, FileScanConfigBuilder, ParquetSource,
+};
 use datafusion::datasource::source::{DataSource, DataSourceExec};
 use datafusion::datasource::table_schema::TableSchema;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_expr::utils::conjunction_opt;
 use datafusion::physical_expr_adapter::{DefaultPhysicalExprAdapterFactory, PhysicalExprAdapterFactory};
-use datafusion::physical_plan::empty::EmptyExec;
 use datafusion::physical_plan::filter_pushdown::{ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation};
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::projection::ProjectionExec;
@@ -39,38 +33,36 @@ use datafusion::physical_plan::{
 };
 use futures::StreamExt;
 
-use super::bloom;
 use super::json_sources::{FileSchemas, json_sources};
 use super::leaves::ShredAdapterFactory;
 use super::numbers::NumberAdapterFactory;
-use super::prune::prune;
-use super::readers::{KnownSchemas, SessionReaders, partitioned};
-use crate::lake::deletions::live_rows;
-use crate::lake::{Costs, DataFile, SessionIndex, Version};
-
-/// A table of a lake at one version, as the planner sees it.
-#[derive(Debug)]
-pub struct LakeTable {
-    scanned: Arc<ScannedTable>,
-    files: Arc<Vec<DataFile>>,
-    /// What the files hold, where a statement is explained.
-    explained: Option<Arc<FileSchemas>>,
-}
+use super::readers::{KnownSchemas, SessionReaders};
+use crate::lake::{Costs, Origin, SessionIndex, Version};
 
 /// What a scan knows of its table.
 #[derive(Debug)]
-struct ScannedTable {
-    name: String,
-    version: Version,
-    store: ObjectStoreUrl,
-    schema: SchemaRef,
-    leaves: Leaves,
+pub(super) struct ScannedTable {
+    pub(super) name: String,
+    pub(super) version: Version,
+    pub(super) store: ObjectStoreUrl,
+    pub(super) schema: SchemaRef,
+    pub(super) leaves: Leaves,
     /// What the session has learnt of the files. A scan that is sent elsewhere begins with nothing.
-    known: Arc<KnownSchemas>,
+    pub(super) known: Arc<KnownSchemas>,
     /// What scans are counted in, if they are.
-    costs: Option<Arc<Costs>>,
+    pub(super) costs: Option<Arc<Costs>>,
     /// The index of session ids, of a table that may have one. A scan that is sent elsewhere needs none.
-    index: Option<Arc<SessionIndex>>,
+    pub(super) index: Option<Arc<SessionIndex>>,
+    /// Where the files are, for other processes that read some of them.
+    pub(super) origin: Option<Origin>,
+}
+
+impl ScannedTable {
+    /// Makes a table whose scans are counted nowhere, look into no index, and are for this process.
+    pub(super) fn new(name: &str, version: Version, store: ObjectStoreUrl, schema: SchemaRef, leaves: Leaves) -> Self {
+        let (name, known) = (name.to_owned(), Arc::default());
+        Self { name, version, store, schema, leaves, known, costs: None, index: None, origin: None }
+    }
 }
 
 /// Whether scans read leaf columns in place of JSON text. Every answer is the same; support and tests look at the difference.
@@ -83,205 +75,54 @@ pub enum Leaves {
     Ignore,
 }
 
-impl LakeTable {
-    /// Makes a table of data files whose paths are in the store registered under `store`.
-    pub fn new(
-        name: &str,
-        version: Version,
-        store: ObjectStoreUrl,
-        schema: SchemaRef,
-        files: Arc<Vec<DataFile>>,
-        leaves: Leaves,
-    ) -> Self {
-        let (name, known) = (name.to_owned(), Arc::default());
-        let scanned = ScannedTable { name, version, store, schema, leaves, known, costs: None, index: None };
-        Self { scanned: Arc::new(scanned), files, explained: None }
-    }
-
-    /// Counts what scans of the table cost.
-    pub(super) fn counting(mut self, costs: Option<&Arc<Costs>>) -> Self {
-        if let Some(scanned) = Arc::get_mut(&mut self.scanned) {
-            scanned.costs = costs.cloned();
-        }
-        self
-    }
-
-    /// Asks an index which files may have the sessions that scans look up.
-    pub(super) fn indexed(mut self, index: &Arc<SessionIndex>) -> Self {
-        if let Some(scanned) = Arc::get_mut(&mut self.scanned) {
-            scanned.index = Some(Arc::clone(index));
-        }
-        self
-    }
-
-    /// The same table, whose scans say where JSON paths come from.
-    pub(super) fn explained(&self, schemas: Arc<FileSchemas>) -> Self {
-        Self { scanned: Arc::clone(&self.scanned), files: Arc::clone(&self.files), explained: Some(schemas) }
-    }
-
-    /// The data files.
-    pub(super) fn files(&self) -> &[DataFile] {
-        &self.files
-    }
-
-    /// Where the files are.
-    pub(super) fn store(&self) -> &ObjectStoreUrl {
-        &self.scanned.store
-    }
-}
-
-#[async_trait]
-impl TableProvider for LakeTable {
-    fn schema(&self) -> SchemaRef {
-        Arc::clone(&self.scanned.schema)
-    }
-
-    fn table_type(&self) -> TableType {
-        TableType::Base
-    }
-
-    fn supports_filters_pushdown(&self, filters: &[&Expr]) -> Result<Vec<TableProviderFilterPushDown>> {
-        // The filter stays in the logical plan; the physical optimizer moves it into the scan, which then evaluates it fully.
-        Ok(vec![TableProviderFilterPushDown::Inexact; filters.len()])
-    }
-
-    fn statistics(&self) -> Option<Statistics> {
-        Some(table_statistics(&self.files, &self.scanned.schema))
-    }
-
-    async fn scan(
-        &self,
-        state: &dyn Session,
-        projection: Option<&Vec<usize>>,
-        filters: &[Expr],
-        limit: Option<usize>,
-    ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = &self.scanned.schema;
-        let qualified = datafusion::common::DFSchema::try_from(Arc::clone(schema))?;
-        let predicates: Vec<_> =
-            filters.iter().map(|f| state.create_physical_expr(f.clone(), &qualified)).collect::<Result<_>>()?;
-        let predicate = conjunction_opt(predicates);
-        let files = prune(&self.files, schema, predicate.as_ref())?;
-        let left_by_log = files.len();
-        let index = self.scanned.index.as_deref();
-        let files = bloom::prune(files, predicate.as_ref(), &self.scanned.store, index, state).await?;
-        if let Some(costs) = &self.scanned.costs {
-            costs.scan(self.files.len(), left_by_log, files.len());
-        }
-        if files.is_empty() {
-            // A scan without files would have no partition, which operators that need one refuse.
-            return Ok(Arc::new(EmptyExec::new(project_schema(schema, projection)?)));
-        }
-        let indices: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
-        let partitions = state.config().target_partitions();
-        let mut files_of_scan = Vec::with_capacity(files.len());
-        for file in &files {
-            let mut scanned = partitioned_file(file, schema);
-            if file.deletion.is_some() {
-                let store = state.runtime_env().object_store(&self.scanned.store)?;
-                if let Some(rows) = live_rows(&store, file).await? {
-                    scanned = scanned.with_extension(ParquetRowSelection::new(rows));
-                }
-            }
-            files_of_scan.push(scanned);
-        }
-        let files_of_scan = FileGroup::new(files_of_scan);
-        let mut groups = files_of_scan.split_files(partitions);
-        if groups.is_empty() {
-            // A scan of no file still has one partition: a node with none satisfies no distribution that others ask for.
-            groups.push(FileGroup::default());
-        }
-        let parts = ScanParts {
-            table: Arc::clone(&self.scanned),
-            total_files: self.files.len(),
-            statistics: table_statistics(&files, schema),
-            groups,
-            projection: ProjectionExprs::from_indices(&indices, schema),
-            // Not yet: the physical optimizer pushes the filter that stays above, and a second copy would be evaluated twice.
-            predicate: None,
-            limit,
-            explained: self.explained.clone(),
-        };
-        Ok(Arc::new(SessionScanExec::new(parts)?))
-    }
-}
-
-fn partitioned_file(file: &DataFile, schema: &SchemaRef) -> PartitionedFile {
-    partitioned(file).with_statistics(Arc::new(file_statistics(file, schema)))
-}
-
-fn file_statistics(file: &DataFile, schema: &SchemaRef) -> Statistics {
-    let column_statistics = schema
-        .fields()
-        .iter()
-        .map(|field| {
-            let mut statistics = ColumnStatistics::new_unknown();
-            if let Some(known) = file.columns.get(field.name()) {
-                // Bounds may be cut or rounded by a foreign writer: they prune, but are no answers.
-                let bound = |value: Option<datafusion::common::ScalarValue>| match value {
-                    Some(value) if value.data_type() == *field.data_type() => Precision::Inexact(value),
-                    _ => Precision::Absent,
-                };
-                // DataFusion puts what all rows of a file have in the place of the column.
-                (statistics.min_value, statistics.max_value) = match known.constant.clone() {
-                    Some(constant) if constant.is_null() => (Precision::Absent, Precision::Absent),
-                    Some(constant) => (Precision::Exact(constant.clone()), Precision::Exact(constant)),
-                    None => (bound(known.lower_bound()), bound(known.upper_bound())),
-                };
-                if let Some(nulls) = known.null_count {
-                    statistics.null_count = Precision::Exact(nulls as usize);
-                }
-            }
-            statistics
-        })
-        .collect();
-    Statistics {
-        num_rows: file.rows.map_or(Precision::Absent, |rows| Precision::Exact(rows as usize)),
-        total_byte_size: Precision::Inexact(file.size_bytes as usize),
-        column_statistics,
-    }
-}
-
-fn table_statistics(files: &[DataFile], schema: &SchemaRef) -> Statistics {
-    let mut sum = Statistics {
-        num_rows: Precision::Exact(0),
-        total_byte_size: Precision::Inexact(0),
-        column_statistics: vec![
-            ColumnStatistics { null_count: Precision::Exact(0), ..ColumnStatistics::new_unknown() };
-            schema.fields().len()
-        ],
-    };
-    for (index, file) in files.iter().enumerate() {
-        let one = file_statistics(file, schema);
-        sum.num_rows = sum.num_rows.add(&one.num_rows);
-        sum.total_byte_size = sum.total_byte_size.add(&one.total_byte_size);
-        for (sum, one) in sum.column_statistics.iter_mut().zip(one.column_statistics) {
-            sum.null_count = sum.null_count.add(&one.null_count);
-            sum.min_value = if index == 0 { one.min_value } else { sum.min_value.min(&one.min_value) };
-            sum.max_value = if index == 0 { one.max_value } else { sum.max_value.max(&one.max_value) };
-        }
-    }
-    sum
-}
-
 /// The plain data of a scan.
 #[derive(Debug, Clone)]
-struct ScanParts {
-    table: Arc<ScannedTable>,
+pub(super) struct ScanParts {
+    pub(super) table: Arc<ScannedTable>,
     /// Files of the version, before any were left out.
-    total_files: usize,
-    groups: Vec<FileGroup>,
-    statistics: Statistics,
+    pub(super) total_files: usize,
+    pub(super) groups: Vec<FileGroup>,
+    pub(super) statistics: Statistics,
     /// What the scan puts out, as expressions over the table's columns.
-    projection: ProjectionExprs,
+    pub(super) projection: ProjectionExprs,
     /// Which rows it puts out, as an expression over the table's columns.
-    predicate: Option<Arc<dyn PhysicalExpr>>,
-    limit: Option<usize>,
+    pub(super) predicate: Option<Arc<dyn PhysicalExpr>>,
+    pub(super) limit: Option<usize>,
     /// What the files hold, where the scan is explained and not only run.
-    explained: Option<Arc<FileSchemas>>,
+    pub(super) explained: Option<Arc<FileSchemas>>,
 }
 
 impl ScanParts {
+    /// Begins a scan that another process planned: of no file and no column yet.
+    pub(super) fn sent(
+        store: ObjectStoreUrl,
+        (name, version): (&str, Version),
+        schema: &SchemaRef,
+        leaves: Leaves,
+        total_files: usize,
+    ) -> Self {
+        Self {
+            table: Arc::new(ScannedTable::new(name, version, store, Arc::clone(schema), leaves)),
+            total_files,
+            groups: Vec::new(),
+            statistics: Statistics::new_unknown(schema),
+            projection: ProjectionExprs::new([]),
+            predicate: None,
+            limit: None,
+            explained: None,
+        }
+    }
+
+    /// Where the files are, if other processes may read them.
+    pub(super) fn origin(&self) -> Option<&Origin> {
+        self.table.origin.as_ref()
+    }
+
+    /// Whether leaf columns are read.
+    pub(super) fn leaves(&self) -> Leaves {
+        self.table.leaves
+    }
+
     /// How expressions are rewritten for a file.
     fn adapters(&self) -> Arc<dyn PhysicalExprAdapterFactory> {
         match self.table.leaves {
@@ -360,7 +201,11 @@ pub struct SessionScanExec {
 }
 
 impl SessionScanExec {
-    fn new(parts: ScanParts) -> Result<Self> {
+    /// Makes the node.
+    ///
+    /// # Errors
+    /// A projection that no scan can take, which is a defect.
+    pub(super) fn new(parts: ScanParts) -> Result<Self> {
         let planned = DataSourceExec::new(Arc::new(parts.planned()?));
         let properties = Arc::clone(planned.properties());
         Ok(Self { parts, properties, running: OnceLock::new() })
@@ -379,6 +224,41 @@ impl SessionScanExec {
         files.sort_unstable();
         files.dedup();
         files
+    }
+
+    /// The plain data of the scan.
+    pub(super) fn parts(&self) -> &ScanParts {
+        &self.parts
+    }
+
+    /// Bytes of the slices of files that the scan reads, by the log.
+    pub fn bytes(&self) -> u64 {
+        self.parts.groups.iter().flat_map(FileGroup::iter).map(|file| file.effective_size()).sum()
+    }
+
+    /// Deals the slices out to scans that together read what this one does: `tasks` of them, with as many partitions each as this one has.
+    ///
+    /// # Errors
+    /// A defect.
+    pub fn dealt(&self, tasks: usize) -> Result<Vec<Arc<dyn ExecutionPlan>>> {
+        let (tasks, partitions) = (tasks.max(1), self.parts.groups.len());
+        let slices = FileGroupPartitioner::new()
+            .with_target_partitions(partitions * tasks)
+            .with_repartition_file_min_size(0)
+            .repartition_file_groups(&self.parts.groups)
+            .unwrap_or_else(|| self.parts.groups.clone());
+        let mut dealt = vec![Vec::with_capacity(partitions); tasks];
+        for (task, slice) in (0..tasks).cycle().zip(slices) {
+            if let Some(groups) = dealt.get_mut(task) {
+                groups.push(slice);
+            }
+        }
+        let scan = |mut groups: Vec<FileGroup>| -> Result<Arc<dyn ExecutionPlan>> {
+            groups.resize_with(partitions.max(groups.len()), FileGroup::default);
+            let statistics = Statistics::new_unknown(&self.parts.table.schema);
+            Ok(Arc::new(Self::new(ScanParts { groups, statistics, ..self.parts.clone() })?))
+        };
+        dealt.into_iter().map(scan).collect()
     }
 
     fn with_answer(&self, answer: &Arc<dyn DataSource>) -> Result<Arc<dyn ExecutionPlan>> {
@@ -530,26 +410,5 @@ impl ExecutionPlan for SessionScanExec {
 
     fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>> {
         Ok(Arc::new(Self::new(self.parts.clone())?))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use datafusion::datasource::physical_plan::FileSource;
-    use datafusion::prelude::SessionContext;
-
-    use super::*;
-    use crate::schema::stored_schema;
-
-    /// A file without leaves may have the very columns of the table.
-    #[tokio::test]
-    async fn a_running_scan_has_the_schema_of_no_file() {
-        let store = ObjectStoreUrl::parse("lake://test").unwrap();
-        let file = DataFile { path: "a.parquet".to_owned(), size_bytes: 9, rows: Some(1), ..DataFile::default() };
-        let table = LakeTable::new("t", 1, store, stored_schema(), Arc::new(vec![file]), Leaves::Read);
-        let scan = table.scan(&SessionContext::new().state(), None, &[], None).await.unwrap();
-        let parts = &scan.downcast_ref::<SessionScanExec>().unwrap().parts;
-        assert_ne!(parts.running_source().table_schema().file_schema(), &table.schema());
-        assert_eq!(scan.schema(), table.schema());
     }
 }

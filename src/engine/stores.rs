@@ -13,12 +13,23 @@ use crate::lake::Table;
 /// # Errors
 /// A defect of ours.
 pub(super) fn register_store(environment: &RuntimeEnv, table: &Table) -> Result<ObjectStoreUrl> {
-    // DataFusion finds a store by scheme and host alone; the hash stands for the rest of the URL.
-    let hash = xxhash_rust::xxh3::xxh3_64(table.url().as_str().as_bytes());
-    let url = format!("lake://{hash:016x}");
+    let url = url_of(table.url().as_str());
     let parsed = Url::parse(&url).map_err(Error::internal)?;
     environment.register_object_store(&parsed, table.store());
     let telling = Url::parse(&telling(&url)).map_err(Error::internal)?;
     environment.register_object_store(&telling, table.telling_store());
     Ok(ObjectStoreUrl::parse(&url)?)
+}
+
+/// Returns the URL that stands for a table's folder in the session of a process that is told of its files.
+///
+/// # Errors
+/// A defect of ours.
+pub(super) fn told_url(lake: &str, table: &str) -> Result<ObjectStoreUrl> {
+    Ok(ObjectStoreUrl::parse(url_of(&format!("{lake}/{table}")))?)
+}
+
+/// DataFusion finds a store by scheme and host alone; a hash stands for the rest of the URL.
+fn url_of(place: &str) -> String {
+    format!("lake://{:016x}", xxhash_rust::xxh3::xxh3_64(place.as_bytes()))
 }

@@ -10,6 +10,7 @@
 mod action_name;
 mod arguments;
 mod bounded;
+pub(crate) mod by_type;
 mod coalesce;
 mod duration;
 mod email_domain;

@@ -31,8 +31,8 @@ pub(super) struct Seals {
 
 /// A data file whose bytes are known.
 #[derive(Debug)]
-struct Sealed {
-    seal: Seal,
+pub(super) struct Sealed {
+    pub(super) seal: Seal,
     size_bytes: u64,
     /// Read with the first range.
     sums: OnceLock<Vec<u32>>,
@@ -53,7 +53,8 @@ impl Seals {
         self.of(file).is_some()
     }
 
-    fn of(&self, file: &Path) -> Option<Arc<Sealed>> {
+    /// Returns what the log says of a file's bytes.
+    pub(super) fn of(&self, file: &Path) -> Option<Arc<Sealed>> {
         self.by_file.read().unwrap_or_else(PoisonError::into_inner).get(file).cloned()
     }
 }

@@ -237,7 +237,8 @@ impl Lake {
         let folder = self.local.as_ref().map(|local| local.join(name));
         let (seals, remote, teller) = (Arc::default(), self.reached()?.remote, self.teller.clone());
         let costs = self.costs.clone();
-        Ok(Table { lake: self.name.clone(), name, delta, folder, hidden, seals, remote, costs, teller })
+        let uri = self.uri();
+        Ok(Table { lake: self.name.clone(), uri, name, delta, folder, hidden, seals, remote, costs, teller })
     }
 
     fn builder(&self, table: &str, hidden: &Arc<Hidden>) -> Result<DeltaTableBuilder> {
@@ -250,6 +251,16 @@ impl Lake {
         let builder = DeltaTableBuilder::from_url(url.clone()).map_err(|e| delta_error(&self.name, e))?;
         let inner = self.reached()?.root;
         Ok(builder.with_storage_backend(Arc::new(Hiding { inner, hidden: Arc::clone(hidden) }), url))
+    }
+
+    /// The URL of the lake, which ends in a slash.
+    pub(super) fn url(&self) -> &Url {
+        &self.url
+    }
+
+    /// Returns the store that the lake's files are in, from its root on.
+    pub(super) fn root(&self) -> Result<Arc<dyn ObjectStore>> {
+        Ok(self.reached()?.root)
     }
 
     /// Returns the store of a lake that is not on this machine.
@@ -333,6 +344,8 @@ pub(super) fn delta_error(context: &str, error: DeltaTableError) -> Error {
 #[derive(Debug, Clone)]
 pub struct Table {
     pub(super) lake: String,
+    /// The lake, as [`Lake::uri`] names it.
+    pub(super) uri: String,
     /// The table's name.
     pub name: &'static str,
     pub(super) delta: DeltaTable,

@@ -26,9 +26,9 @@ use tonic::transport::server::Connected;
 
 use super::hub::Hub;
 use super::limits::Seat;
-use super::listening::{ENDING, PAUSE, Wire, secured, stopping};
 use super::metrics::Protocol;
 use crate::error::{Error, Result};
+use crate::net::listening::{ENDING, PAUSE, Wire, secured, stopping};
 use service::Service;
 
 /// Connections that are ready and wait to be taken.

@@ -20,7 +20,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
-use crate::serve::listening::{PAUSE, Wire, secured, stopping};
+use crate::net::listening::{PAUSE, Wire, secured, stopping};
 use crate::serve::{Hub, Protocol, Seat};
 
 /// Connections that are encrypted already and wait to be taken.

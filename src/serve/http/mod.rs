@@ -38,8 +38,8 @@ use self::access::Access;
 use self::connections::{Gate, Way};
 use self::problem::Problem;
 use super::Hub;
-use super::listening::{ENDING, stopping};
 use crate::error::{Error, Result};
+use crate::net::listening::{ENDING, stopping};
 
 /// Bytes of a log-in at most.
 const LOG_IN_BYTES: usize = 16 << 10;

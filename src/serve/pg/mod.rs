@@ -27,9 +27,9 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
 use super::hub::Hub;
-use super::listening::{ENDING, PAUSE, stopping};
 use super::metrics::Protocol;
 use crate::error::Result;
+use crate::net::listening::{ENDING, PAUSE, stopping};
 
 /// How many questions about the catalog are computed at once: they are short, and each may hold some hundred megabytes.
 const MOST_BESIDE: usize = 2;

@@ -9,7 +9,7 @@ use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf, split};
 
 use crate::error::{Error, Result};
-use crate::serve::listening::Wire;
+use crate::net::listening::Wire;
 
 /// Bytes of the first message at most, as PostgreSQL has it.
 const MOST_FIRST_BYTES: usize = 10_000;

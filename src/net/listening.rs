@@ -8,16 +8,16 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
 /// How long statements may still run when a server is to stop.
-pub(super) const ENDING: Duration = Duration::from_secs(10);
+pub const ENDING: Duration = Duration::from_secs(10);
 /// How long nothing is accepted after the system refused to, as it does without free file descriptors.
-pub(super) const PAUSE: Duration = Duration::from_millis(100);
+pub const PAUSE: Duration = Duration::from_millis(100);
 
 /// Bytes both ways, encrypted or not.
-pub(super) trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Wire: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Wire for T {}
 
 /// Encrypts a connection where that is asked for; `None` is one that does not get so far in time.
-pub(super) async fn secured(stream: TcpStream, tls: Option<TlsAcceptor>, handshake: Duration) -> Option<Box<dyn Wire>> {
+pub async fn secured(stream: TcpStream, tls: Option<TlsAcceptor>, handshake: Duration) -> Option<Box<dyn Wire>> {
     match tls {
         None => Some(Box::new(stream)),
         Some(tls) => Some(Box::new(tokio::time::timeout(handshake, tls.accept(stream)).await.ok()?.ok()?)),
@@ -25,6 +25,6 @@ pub(super) async fn secured(stream: TcpStream, tls: Option<TlsAcceptor>, handsha
 }
 
 /// Waits until the server is to stop. A sender that is gone has the same meaning.
-pub(super) async fn stopping(stop: &mut watch::Receiver<bool>) {
+pub async fn stopping(stop: &mut watch::Receiver<bool>) {
     let _ = stop.wait_for(|stop| *stop).await;
 }

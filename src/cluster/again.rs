@@ -1,0 +1,162 @@
+//! Runs a plan on workers, and once more on those that are left where one of them is lost.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Result};
+use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
+use datafusion::physical_expr::PhysicalExpr;
+use datafusion::physical_plan::metrics::MetricsSet;
+use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use futures::StreamExt;
+use tokio::sync::mpsc::Sender;
+
+use super::Cluster;
+use super::plan::{Cut, cut};
+use crate::engine::{Node, Staged};
+use crate::error::Error;
+
+/// How often the workers are asked whether they are there while a plan runs.
+const LOOK: Duration = Duration::from_secs(5);
+
+/// Runs a plan that is cut into stages.
+pub struct OnWorkersExec {
+    cluster: Arc<Cluster>,
+    staged: Staged,
+    session: SessionState,
+    cut: Cut,
+}
+
+impl OnWorkersExec {
+    /// Makes the node. `session` is the one that the plan was made in.
+    pub fn of(cluster: Arc<Cluster>, staged: Staged, session: SessionState, cut: Cut) -> Self {
+        Self { cluster, staged, session, cut }
+    }
+
+    /// The plan in its stages.
+    pub fn cut(&self) -> &Node {
+        &self.cut.plan
+    }
+}
+
+impl fmt::Debug for OnWorkersExec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnWorkersExec").field("cluster", &self.cluster).finish_non_exhaustive()
+    }
+}
+
+impl DisplayAs for OnWorkersExec {
+    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "OnWorkersExec: workers={}", self.cluster.urls().len())
+    }
+}
+
+impl ExecutionPlan for OnWorkersExec {
+    fn name(&self) -> &'static str {
+        "OnWorkersExec"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        self.cut.plan.properties()
+    }
+
+    fn children(&self) -> Vec<&Node> {
+        // The stages run in another session than what asks for their rows.
+        Vec::new()
+    }
+
+    fn with_new_children(self: Arc<Self>, _: Vec<Node>) -> Result<Node> {
+        Ok(self)
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
+    ) -> Result<TreeNodeRecursion> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        self.cut.plan.metrics()
+    }
+
+    fn execute(&self, partition: usize, _: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let mut builder = RecordBatchReceiverStreamBuilder::new(self.schema(), 1);
+        let sender = builder.tx();
+        let (cluster, staged) = (Arc::clone(&self.cluster), self.staged.clone());
+        let (session, first) = (self.session.clone(), self.cut.clone());
+        builder.spawn(async move {
+            let mut rows = Passed::None;
+            let Err(error) = run(&cluster, &first, partition, &sender, &mut rows).await else { return Ok(()) };
+            let lost = cluster.lost().await;
+            if lost.is_empty() {
+                return Err(error);
+            }
+            let again = match rows {
+                Passed::None if !cluster.urls().is_empty() => cut(&cluster, &staged, &session).await?,
+                _ => None,
+            };
+            let Some(again) = again else { return Err(of_lost(&lost, &error)) };
+            tracing::warn!(lost = lost.join(", "), "a worker is lost; the query runs once more on the others");
+            let Err(error) = run(&cluster, &again, partition, &sender, &mut rows).await else { return Ok(()) };
+            let lost = cluster.lost().await;
+            if lost.is_empty() { Err(error) } else { Err(of_lost(&lost, &error)) }
+        });
+        Ok(builder.build())
+    }
+}
+
+/// Whether rows went to whoever asked; what was given cannot be taken back.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Passed {
+    None,
+    Some,
+}
+
+/// Runs the stages, and looks after the workers meanwhile.
+async fn run(
+    cluster: &Cluster,
+    cut: &Cut,
+    partition: usize,
+    sender: &Sender<Result<datafusion::arrow::record_batch::RecordBatch>>,
+    passed: &mut Passed,
+) -> Result<()> {
+    let mut rows = cut.plan.execute(partition, cut.session.task_ctx())?;
+    let mut looking = Box::pin(gone(cluster));
+    loop {
+        let batch = tokio::select! {
+            biased;
+            batch = rows.next() => batch,
+            error = &mut looking => return Err(error),
+        };
+        match batch {
+            None => return Ok(()),
+            Some(batch) => {
+                let batch = batch?;
+                *passed = Passed::Some;
+                if sender.send(Ok(batch)).await.is_err() {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Waits until a worker is gone. A line between two workers may wait for what never comes although none of this process does.
+async fn gone(cluster: &Cluster) -> DataFusionError {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let missing = cluster.missing().await;
+        if !missing.is_empty() {
+            return of_lost(&missing, "it does not answer any more");
+        }
+    }
+}
+
+fn of_lost(lost: &[String], error: &(impl fmt::Display + ?Sized)) -> DataFusionError {
+    let message = format!("a worker was lost while it ran: {error}");
+    Error::storage(lost.join(", "), message).into()
+}

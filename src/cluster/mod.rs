@@ -1,0 +1,220 @@
+//! The same SQL on several processes: plans run in stages on workers.
+//!
+//! [`Cluster`] knows the workers, and spreads the plans of a session over them ([`Cluster::spread`]); [`work`] is a worker. Plans are cut, sent and run by
+//! datafusion-distributed: whoever asks plans once, sends each worker its part of the files as plain data, and reads the rows that come
+//! back; rows between workers go from one to the other, in memory. A worker reads the files that it is told of, of one lake, and never
+//! the log. How a plan is made ready for that, and what a worker puts into it, is in `engine/stages`.
+//!
+//! A worker that dies, hangs or is cut off fails the query, which then runs once more as a whole on those that are left.
+
+mod again;
+mod build;
+mod lines;
+mod plan;
+mod within;
+mod worker;
+
+use std::fmt;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use datafusion_distributed::GetWorkerInfoRequest;
+use futures::future::join_all;
+use url::Url;
+
+use crate::engine::{Distribution, EngineOptions};
+use crate::error::{Error, Result};
+use crate::lake::Lake;
+use lines::Lines;
+pub use lines::{Keys, port_of};
+pub use worker::{TASKS, WorkerOptions, work};
+
+pub use crate::net::tls::{mutual_tls_acceptor, require_safe, tls_acceptor};
+
+/// How long a worker may take to say who it is.
+const ANSWER: Duration = Duration::from_secs(5);
+/// Bytes of data files from which another task is worth its while, where nothing else is said.
+pub const TASK_BYTES: u64 = 8 << 20;
+/// Workers at most.
+const MOST_WORKERS: usize = 1_000;
+
+/// Where the workers are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Workers {
+    /// As many in this process.
+    Local(NonZeroUsize),
+    /// At these addresses, `host:port`.
+    At(Vec<String>),
+}
+
+impl Workers {
+    /// Reads `local:N`, or addresses with commas between them.
+    ///
+    /// # Errors
+    /// A text that is neither.
+    pub fn named(text: &str) -> Result<Self> {
+        let wrong = |what: String| {
+            Error::usage(what).with_hint("write workers as host:port,host:port, or local:2 for two in this process")
+        };
+        if let Some(count) = text.strip_prefix("local:") {
+            let count = count.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= MOST_WORKERS);
+            let count = count.ok_or_else(|| wrong(format!("not a number of workers: {text:?}")))?;
+            return Ok(Self::Local(count));
+        }
+        let addresses: Vec<String> = text.split(',').map(|address| address.trim().to_owned()).collect();
+        for address in &addresses {
+            port_of(address).ok_or_else(|| wrong(format!("not the address of a worker: {address:?}")))?;
+        }
+        Ok(Self::At(addresses))
+    }
+}
+
+/// How plans are spread.
+#[derive(Debug, Clone)]
+pub struct ClusterOptions {
+    /// Bytes of data files from which another task is worth its while.
+    pub task_bytes: u64,
+    /// By what workers and those who ask them know each other.
+    pub keys: Keys,
+}
+
+/// The workers that are known, and how they are reached.
+pub struct Cluster {
+    lines: Lines,
+    workers: RwLock<Vec<Known>>,
+    task_bytes: u64,
+    /// The workers of this process, which live as long as this.
+    _within: Option<within::Within>,
+}
+
+/// A worker that has said who it is.
+#[derive(Debug, Clone)]
+struct Known {
+    url: Url,
+    /// The process, which is another one after a restart.
+    instance: String,
+}
+
+impl Cluster {
+    /// Finds the workers, and asks each who it is. Those that are not there are told of; the others must be of this build and read the lake.
+    ///
+    /// # Errors
+    /// No worker that answers; one of another build, or of another lake.
+    pub async fn meet(
+        workers: &Workers,
+        options: &ClusterOptions,
+        engine: &EngineOptions,
+        lake: &Lake,
+        tell: &(dyn Fn(&str) + Sync),
+    ) -> Result<Arc<Self>> {
+        let (lines, urls, within) = match workers {
+            Workers::Local(count) => {
+                let within = within::Within::start(*count, engine, lake)?;
+                (within.lines(), within.urls(), Some(within))
+            }
+            Workers::At(addresses) => (Lines::to(options.keys.clone()), lines::found(addresses).await?, None),
+        };
+        let cluster =
+            Self { lines, workers: RwLock::default(), task_bytes: options.task_bytes.max(1), _within: within };
+        let answers = join_all(urls.iter().map(|url| cluster.ask(url))).await;
+        let mut known = Vec::new();
+        let mut missing = Vec::new();
+        for (url, answer) in urls.iter().zip(answers) {
+            match answer {
+                Ok(told) => {
+                    known.push(Known { url: url.clone(), instance: build::require(&told, lake, &place_of(url))? })
+                }
+                Err(error) => missing.push(format!("{}: {error}", place_of(url))),
+            }
+        }
+        if known.is_empty() {
+            return Err(Error::storage("no worker answers", missing.join("; ")));
+        }
+        for worker in &missing {
+            tell(&format!("a worker does not answer and is left out: {worker}"));
+        }
+        *cluster.workers.write().unwrap_or_else(PoisonError::into_inner) = known;
+        Ok(Arc::new(cluster))
+    }
+
+    /// Spreads plans over the workers.
+    pub fn spread(self: &Arc<Self>) -> Arc<dyn Distribution> {
+        Arc::new(plan::Spread { cluster: Arc::clone(self) })
+    }
+
+    /// Asks a worker who it is.
+    async fn ask(&self, url: &Url) -> std::result::Result<String, String> {
+        let mut line = self.lines.worker(url).map_err(|error| error.strip_backtrace())?;
+        match tokio::time::timeout(ANSWER, line.get_worker_info(GetWorkerInfoRequest {})).await {
+            Ok(Ok(told)) => Ok(told.version),
+            Ok(Err(error)) => Err(lines::plain(&error)),
+            Err(_) => Err(format!("no answer in {} s", ANSWER.as_secs())),
+        }
+    }
+
+    /// Names the workers that do not answer, or are others than before.
+    async fn missing(&self) -> Vec<String> {
+        self.looked_for().await.iter().map(|worker| place_of(&worker.url)).collect()
+    }
+
+    fn known(&self) -> Vec<Known> {
+        self.workers.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The workers that were there when they were last asked.
+    fn urls(&self) -> Vec<Url> {
+        self.known().into_iter().map(|worker| worker.url).collect()
+    }
+
+    /// Asks all workers whether they are still there, and returns those that are not.
+    async fn looked_for(&self) -> Vec<Known> {
+        let known = self.known();
+        let answers = join_all(known.iter().map(|worker| self.ask(&worker.url))).await;
+        let is_there = |worker: &Known, answer: &std::result::Result<String, String>| {
+            answer.as_ref().is_ok_and(|told| build::instance(told) == Some(worker.instance.as_str()))
+        };
+        let asked = known.into_iter().zip(&answers);
+        asked.filter(|(worker, answer)| !is_there(worker, answer)).map(|(worker, _)| worker).collect()
+    }
+
+    /// Leaves out the workers that are gone, and names them.
+    async fn lost(&self) -> Vec<String> {
+        let lost = self.looked_for().await;
+        let mut workers = self.workers.write().unwrap_or_else(PoisonError::into_inner);
+        workers.retain(|worker| !lost.iter().any(|lost| lost.url == worker.url && lost.instance == worker.instance));
+        lost.iter().map(|worker| place_of(&worker.url)).collect()
+    }
+}
+
+impl fmt::Debug for Cluster {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let workers: Vec<_> = self.urls().iter().map(place_of).collect();
+        f.debug_tuple("Cluster").field(&workers).finish()
+    }
+}
+
+/// Names a worker as people do.
+fn place_of(url: &Url) -> String {
+    match (url.host_str(), url.port_or_known_default()) {
+        (Some(host), Some(port)) => format!("{host}:{port}"),
+        _ => url.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn workers_are_a_number_or_addresses() {
+        assert_eq!(Workers::named("local:3").unwrap(), Workers::Local(NonZeroUsize::new(3).unwrap()));
+        let two = Workers::named("a.example:50051, [::1]:7").unwrap();
+        assert_eq!(two, Workers::At(vec!["a.example:50051".to_owned(), "[::1]:7".to_owned()]));
+        for wrong in
+            ["local:0", "local:x", "local:99999", "", "host", "host:", "host:99999", "a:1,,b:2", ":5", "http://a:1"]
+        {
+            assert!(Workers::named(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Plans a statement for other processes where it can run there, and for this one where it cannot.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use datafusion::arrow::datatypes::Schema;
+use datafusion::catalog::Session;
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::display::{PlanType, StringifiedPlan};
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, DataFusionError, Result};
+use datafusion::execution::context::QueryPlanner;
+use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::{EmptyRelation, Explain, Expr, LogicalPlan};
+use datafusion::optimizer::Optimizer;
+use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
+use datafusion::physical_expr::aggregate::AggregateFunctionExpr;
+use datafusion::physical_expr::window::{
+    PlainAggregateWindowExpr, SlidingAggregateWindowExpr, StandardWindowExpr, WindowExpr,
+};
+use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::aggregates::AggregateExec;
+use datafusion::physical_plan::analyze::AnalyzeExec;
+use datafusion::physical_plan::explain::ExplainExec;
+use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec, WindowUDFExpr};
+use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
+use datafusion::prelude::SessionConfig;
+use datafusion_proto::bytes::physical_plan_to_bytes_with_extension_codec;
+
+use super::{Distribution, ScanCodec, SentSettings, Staged};
+use crate::engine::in_order::InOrder;
+use crate::engine::operators::OwnOperators;
+use crate::engine::own::Node;
+use crate::engine::scan::SessionScanExec;
+use crate::functions::by_type;
+
+/// The planner of a session whose statements may run on other processes.
+#[derive(Debug)]
+pub struct StagePlanner {
+    pub distribution: Arc<dyn Distribution>,
+    /// The settings that the session began with.
+    pub began: ConfigOptions,
+}
+
+/// Where a statement runs.
+enum Place {
+    /// In stages, on other processes.
+    There(Node),
+    /// In this process, for this reason.
+    Here(String),
+}
+
+#[async_trait]
+impl QueryPlanner for StagePlanner {
+    async fn create_physical_plan(&self, logical: &LogicalPlan, session: &dyn Session) -> Result<Node> {
+        let here = DefaultPhysicalPlanner::default();
+        let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
+            return here.create_physical_plan(logical, session).await;
+        };
+        if let LogicalPlan::Explain(explain) = logical {
+            let told = here.create_physical_plan(logical, session).await?;
+            return self.explained(explain, &told, state).await;
+        }
+        match self.place(logical, state).await? {
+            Place::There(plan) => Ok(plan),
+            Place::Here(_) => here.create_physical_plan(logical, session).await,
+        }
+    }
+}
+
+impl StagePlanner {
+    /// Finds out where a statement runs.
+    async fn place(&self, logical: &LogicalPlan, state: &SessionState) -> Result<Place> {
+        if let Some(what) = stays(logical) {
+            return Ok(Place::Here(what.to_owned()));
+        }
+        let staged = for_stages(state);
+        let logical = without_values(logical.clone(), &staged)?;
+        if has_values(&logical)? {
+            return Ok(Place::Here("the value of a subquery is needed where there is no join for it".to_owned()));
+        }
+        let plan = DefaultPhysicalPlanner::default().create_physical_plan(&logical, &staged).await?;
+        let settings = SentSettings::of(state.config_options(), &self.began);
+        let staged_plan = match Staged::of(plan, &staged, settings) {
+            Ok(plan) => plan,
+            Err(reason) => return Ok(Place::Here(reason)),
+        };
+        Ok(match self.distribution.in_stages(&staged_plan, &staged).await? {
+            Some(plan) => Place::There(plan),
+            None => Place::Here("it reads too little, or is one task to its end".to_owned()),
+        })
+    }
+
+    /// Says in an explained plan where it would run.
+    async fn explained(&self, explain: &Explain, told: &Node, state: &SessionState) -> Result<Node> {
+        let Some(node) = told.downcast_ref::<ExplainExec>() else { return Ok(Arc::clone(told)) };
+        let is_final = |plan: &StringifiedPlan| plan.plan_type == PlanType::FinalPhysicalPlan;
+        if !node.stringified_plans().iter().any(is_final) {
+            return Ok(Arc::clone(told));
+        }
+        let place = self.place(&explain.plan, state).await?;
+        let plans = node.stringified_plans().iter().map(|plan| match &place {
+            _ if !is_final(plan) => plan.clone(),
+            Place::There(there) => StringifiedPlan::new(PlanType::FinalPhysicalPlan, self.distribution.shown(there)),
+            Place::Here(reason) => {
+                let text = format!("{}\n-- runs in this process: {reason}", plan.plan.trim_end());
+                StringifiedPlan::new(PlanType::FinalPhysicalPlan, text)
+            }
+        });
+        Ok(Arc::new(ExplainExec::new(node.schema(), plans.collect(), node.verbose())))
+    }
+}
+
+/// Says why a statement runs in this process whatever it reads; `None` for one that may run elsewhere.
+fn stays(logical: &LogicalPlan) -> Option<&'static str> {
+    match logical {
+        LogicalPlan::Dml(_) | LogicalPlan::Copy(_) | LogicalPlan::Ddl(_) => Some("it writes"),
+        LogicalPlan::Statement(_) | LogicalPlan::DescribeTable(_) => Some("it is about this session"),
+        _ => None,
+    }
+}
+
+/// Says whether expressions of a plan have the value of a subquery in them.
+fn has_values(logical: &LogicalPlan) -> Result<bool> {
+    logical.exists(|node| {
+        let mut found = false;
+        node.apply_expressions(|expression| {
+            found = found || expression.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_))))?;
+            Ok(TreeNodeRecursion::Continue)
+        })?;
+        Ok(found)
+    })
+}
+
+/// Makes joins of subqueries whose values would be in the memory of this process alone.
+fn without_values(logical: LogicalPlan, staged: &SessionState) -> Result<LogicalPlan> {
+    if !has_values(&logical)? {
+        return Ok(logical);
+    }
+    Optimizer::with_rules(vec![Arc::new(ScalarSubqueryToJoin::new())]).optimize(logical, staged, |_, _| {})
+}
+
+/// Makes the session that plans for stages: stock operators alone, and nothing that partitions of one process would share as they run.
+fn for_stages(state: &SessionState) -> SessionState {
+    let mut config = state.config().clone();
+    let options = config.options_mut();
+    // Of one partition a plan says nowhere how rows come together.
+    options.execution.target_partitions = options.execution.target_partitions.max(2);
+    options.optimizer.repartition_file_min_size = 1;
+    // Filters that a join or a sort learns as it runs reach no other process, and a scan there would wait for them.
+    options.optimizer.enable_dynamic_filter_pushdown = false;
+    options.optimizer.enable_join_dynamic_filter_pushdown = false;
+    options.optimizer.enable_topk_dynamic_filter_pushdown = false;
+    options.optimizer.enable_aggregate_dynamic_filter_pushdown = false;
+    options.optimizer.enable_physical_uncorrelated_scalar_subquery = false;
+    // Partitions of one scan would take files from one list, of which every process has its own.
+    options.execution.enable_file_stream_work_stealing = false;
+    let is_ours = |name: &str| name == OwnOperators::NAME || name == InOrder::NAME;
+    let rules = state.physical_optimizers().iter().filter(|rule| !is_ours(rule.name())).cloned().collect();
+    SessionStateBuilder::new_from_existing(state.clone())
+        .with_config(config)
+        .with_physical_optimizer_rules(rules)
+        .with_query_planner(Arc::new(OfSession))
+        .build()
+}
+
+/// A session in which a plan that is made already goes through the planner of whoever spreads it.
+#[derive(Debug)]
+pub struct Made {
+    /// The session.
+    pub session: SessionState,
+}
+
+/// Makes a session that has a plan already, with other settings, and what `with` does to its builder: there the planner of whoever spreads plans is put
+/// around ours.
+pub fn made_by(
+    state: &SessionState,
+    config: SessionConfig,
+    plan: &Node,
+    with: impl FnOnce(SessionStateBuilder) -> SessionStateBuilder,
+) -> Made {
+    let builder = SessionStateBuilder::new_from_existing(state.clone())
+        .with_config(config)
+        .with_query_planner(Arc::new(Already(Arc::clone(plan))));
+    Made { session: with(builder).build() }
+}
+
+impl Made {
+    /// Plans the plan.
+    ///
+    /// # Errors
+    /// A defect.
+    pub async fn plan(&self) -> Result<Node> {
+        let nothing =
+            LogicalPlan::EmptyRelation(EmptyRelation { produce_one_row: false, schema: Arc::new(DFSchema::empty()) });
+        self.session.query_planner().create_physical_plan(&nothing, &self.session).await
+    }
+}
+
+/// A plan that is made already.
+#[derive(Debug)]
+struct Already(Node);
+
+#[async_trait]
+impl QueryPlanner for Already {
+    async fn create_physical_plan(&self, _: &LogicalPlan, _: &dyn Session) -> Result<Node> {
+        Ok(Arc::clone(&self.0))
+    }
+}
+
+/// DataFusion's planner, in the place of ours.
+#[derive(Debug)]
+struct OfSession;
+
+#[async_trait]
+impl QueryPlanner for OfSession {
+    async fn create_physical_plan(&self, logical: &LogicalPlan, session: &dyn Session) -> Result<Node> {
+        DefaultPhysicalPlanner::default().create_physical_plan(logical, session).await
+    }
+}
+
+impl Staged {
+    /// Makes a plan one that may be cut into stages.
+    ///
+    /// # Errors
+    /// Says why it is none.
+    pub fn of(plan: Node, state: &SessionState, settings: SentSettings) -> Result<Self, String> {
+        let mut bytes = 0;
+        let mut scans = 0;
+        let mut reason = None;
+        let seen = plan.apply(|node| {
+            if let Some(scan) = node.downcast_ref::<SessionScanExec>() {
+                scans += 1;
+                bytes += scan.bytes();
+            }
+            reason = strange(node, state)?;
+            Ok(if reason.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        });
+        seen.map_err(|error| error.to_string())?;
+        match reason {
+            Some(reason) => return Err(reason),
+            None if scans == 0 => return Err("it reads no data file of the lake".to_owned()),
+            None => {}
+        }
+        // What has no form on the wire is found here, and not when the first stage is sent.
+        let written = match plan.downcast_ref::<AnalyzeExec>() {
+            Some(analyze) => Arc::clone(analyze.input()),
+            None => Arc::clone(&plan),
+        };
+        physical_plan_to_bytes_with_extension_codec(written, &ScanCodec::default()).map_err(|error| match error {
+            DataFusionError::NotImplemented(what) => what,
+            error => error.strip_backtrace(),
+        })?;
+        Ok(Self { plan, bytes, settings })
+    }
+}
+
+/// Says what in a node another process would not do in the same way.
+fn strange(node: &Node, state: &SessionState) -> Result<Option<String>> {
+    let mut found = None;
+    node.apply_expressions(&mut |root| {
+        root.apply(|expression| {
+            found = found.take().or_else(|| strange_function(expression, state));
+            Ok(TreeNodeRecursion::Continue)
+        })
+    })?;
+    if let Some(input) = node.children().first() {
+        // The arguments of an aggregate that ends what others began are columns of what those read.
+        let input = match node.downcast_ref::<AggregateExec>() {
+            Some(aggregate) => aggregate.input_schema(),
+            None => input.schema(),
+        };
+        for call in aggregates_of(node) {
+            found = found.or_else(|| strange_aggregate(call, &input, state));
+        }
+    }
+    for window in windows_of(node) {
+        let Some(standard) = window.as_any().downcast_ref::<StandardWindowExpr>() else { continue };
+        let function = standard.get_standard_func_expr().as_any().downcast_ref::<WindowUDFExpr>();
+        let known =
+            function.and_then(|of| state.window_functions().get(of.fun().name()).map(|known| known == of.fun()));
+        if known != Some(true) {
+            found.get_or_insert(made_for_this(standard.name()));
+        }
+    }
+    Ok(found)
+}
+
+/// The window functions that a node computes.
+fn windows_of(node: &Node) -> &[Arc<dyn WindowExpr>] {
+    if let Some(window) = node.downcast_ref::<BoundedWindowAggExec>() {
+        return window.window_expr();
+    }
+    node.downcast_ref::<WindowAggExec>().map_or(&[], |window| window.window_expr())
+}
+
+/// The aggregates that a node computes, those over windows among them.
+fn aggregates_of(node: &Node) -> Vec<&AggregateFunctionExpr> {
+    let grouped = node.downcast_ref::<AggregateExec>().into_iter().flat_map(AggregateExec::aggr_expr).map(Arc::as_ref);
+    let over_windows = windows_of(node).iter().filter_map(|window| {
+        let window = window.as_any();
+        let plain = window.downcast_ref::<PlainAggregateWindowExpr>().map(PlainAggregateWindowExpr::get_aggregate_expr);
+        plain.or_else(|| {
+            window.downcast_ref::<SlidingAggregateWindowExpr>().map(SlidingAggregateWindowExpr::get_aggregate_expr)
+        })
+    });
+    grouped.chain(over_windows).collect()
+}
+
+/// Names an aggregate that cannot be found by its name.
+fn strange_aggregate(call: &AggregateFunctionExpr, input: &Schema, state: &SessionState) -> Option<String> {
+    let known = state.aggregate_functions().get(call.fun().name()).map(Arc::as_ref);
+    let argument = call.expressions().first().and_then(|argument| argument.data_type(input).ok());
+    let is_known = by_type::is_found_by_name(call.fun(), known, argument.as_ref());
+    (!is_known).then(|| made_for_this(call.fun().name()))
+}
+
+fn made_for_this(function: &str) -> String {
+    format!("{function} is made for this plan alone")
+}
+
+/// Names a function that cannot be found by its name, since it has been made for this plan.
+fn strange_function(expression: &Arc<dyn PhysicalExpr>, state: &SessionState) -> Option<String> {
+    let call = expression.downcast_ref::<ScalarFunctionExpr>()?;
+    let known = state.scalar_functions().get(call.fun().name());
+    let is_known = known.is_some_and(|known| known.as_ref() == call.fun());
+    (!is_known).then(|| made_for_this(call.fun().name()))
+}
