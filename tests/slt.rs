@@ -110,7 +110,8 @@ async fn session(way: Way) -> SessionContext {
     if let Way::Workers(count, _) = way {
         let workers = Workers::Local(NonZeroUsize::new(count).unwrap());
         // However little there is to read, it is cut.
-        let cluster = ClusterOptions { task_bytes: 1, keys: Keys::default() };
+        let computing = tokio::runtime::Handle::current();
+        let cluster = ClusterOptions { task_bytes: 1, keys: Keys::default(), computing };
         let cluster = Cluster::meet(&workers, &cluster, &options, lake().await, &|_| {}).await.unwrap();
         engine = engine.spread_over(cluster.spread());
     }

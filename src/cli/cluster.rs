@@ -96,7 +96,7 @@ impl ClusterArgs {
     ///
     /// # Errors
     /// Names that stand for no worker; workers that are not there, of another build, or of another lake.
-    pub async fn spread(&self, settings: &Settings, lake: &Lake, threads: &Handle, engine: Engine) -> Result<Engine> {
+    pub async fn spread(&self, settings: &Settings, lake: &Lake, computing: &Handle, engine: Engine) -> Result<Engine> {
         let config = Config::load()?;
         let Some(named) = self.workers.clone().or(config.workers) else { return Ok(engine) };
         let task_bytes = match self.task_bytes.as_deref().or(config.task_bytes.as_deref()) {
@@ -104,14 +104,9 @@ impl ClusterArgs {
             None => TASK_BYTES,
         };
         let workers = Workers::named(&named)?;
-        let options = ClusterOptions { task_bytes, keys: self.keys.files()?.read()? };
-        let (limits, lake) = (settings.engine.clone(), lake.clone());
-        // On the threads that compute: so do workers of this process, and lines to others.
-        let meeting = threads.spawn(async move {
-            let tell = |sentence: &str| exit::note(&format!("warning: {sentence}"));
-            Cluster::meet(&workers, &options, &limits, &lake, &tell).await
-        });
-        let cluster = meeting.await.map_err(Error::internal)??;
+        let options = ClusterOptions { task_bytes, keys: self.keys.files()?.read()?, computing: computing.clone() };
+        let tell = |sentence: &str| exit::note(&format!("warning: {sentence}"));
+        let cluster = Cluster::meet(&workers, &options, &settings.engine, lake, &tell).await?;
         Ok(engine.spread_over(cluster.spread()))
     }
 }

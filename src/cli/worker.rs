@@ -65,15 +65,16 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     }
     let computing = Workers::start(settings.engine.threads)?;
     let tasks = args.max_tasks.unwrap_or(TASKS);
-    let options = WorkerOptions { lake: settings.lake()?, engine: settings.engine, tasks, keys };
+    let computing_on = computing.handle()?;
+    let options =
+        WorkerOptions { lake: settings.lake()?, engine: settings.engine, tasks, keys, computing: computing_on };
     let (listener, at) = listen_at(args.bind).await?;
     if !shared.quiet {
         let how = if tls.is_some() { "over TLS" } else { "in plain text, on this machine" };
         exit::note(&format!("listening: a worker at {at} {how}"));
     }
     let (stop, stopped) = watch::channel(false);
-    // Stages compute where they are asked for, so that all of it runs on the threads that compute.
-    let mut working = computing.handle()?.spawn(work(options, listener, tls, stopped));
+    let mut working = tokio::spawn(work(options, listener, tls, stopped));
     tokio::select! {
         ended = &mut working => ended.map_err(Error::internal)??,
         () = exit::signal() => {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datafusion::common::tree_node::TreeNodeRecursion;
-use datafusion::common::{DataFusionError, Result};
+use datafusion::common::{DataFusionError, Result, exec_datafusion_err};
 use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::metrics::MetricsSet;
@@ -13,6 +13,7 @@ use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
 use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
+use tokio::task::JoinHandle;
 
 use super::Cluster;
 use super::plan::{Cut, cut};
@@ -118,19 +119,20 @@ enum Passed {
 
 /// Runs the stages, and looks after the workers meanwhile.
 async fn run(
-    cluster: &Cluster,
+    cluster: &Arc<Cluster>,
     cut: &Cut,
     partition: usize,
     sender: &Sender<Result<datafusion::arrow::record_batch::RecordBatch>>,
     passed: &mut Passed,
 ) -> Result<()> {
     let mut rows = cut.plan.execute(partition, cut.session.task_ctx())?;
-    let mut looking = Box::pin(gone(cluster));
+    // Among those who hear: threads that compute may be late.
+    let mut looking = Looking(cluster.hearing().spawn(gone(Arc::clone(cluster))));
     loop {
         let batch = tokio::select! {
             biased;
             batch = rows.next() => batch,
-            error = &mut looking => return Err(error),
+            error = &mut looking.0 => return Err(error.unwrap_or_else(|e| exec_datafusion_err!("{e}"))),
         };
         match batch {
             None => return Ok(()),
@@ -145,8 +147,17 @@ async fn run(
     }
 }
 
+/// A look at the workers that ends with what it is for.
+struct Looking(JoinHandle<DataFusionError>);
+
+impl Drop for Looking {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
 /// Waits until a worker is gone. A line between two workers may wait for what never comes although none of this process does.
-async fn gone(cluster: &Cluster) -> DataFusionError {
+async fn gone(cluster: Arc<Cluster>) -> DataFusionError {
     loop {
         tokio::time::sleep(LOOK).await;
         let missing = cluster.missing().await;

@@ -49,7 +49,11 @@ pub fn require(told: &str, lake: &Lake, place: &str) -> Result<String> {
         );
     }
     if reads != Some(lake.uri().as_str()) {
-        let message = format!("the worker at {place} reads the lake at {:?}, and not that at {:?}", reads, lake.uri());
+        let message = format!(
+            "the worker at {place} reads the lake at {:?}, and not that at {:?}",
+            reads.unwrap_or_default(),
+            lake.uri()
+        );
         return Err(Error::usage(message).with_hint("name the lake in the same way, by ⟨lake⟩, on all machines"));
     }
     Ok(instance.unwrap_or_default().to_owned())

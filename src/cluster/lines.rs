@@ -16,6 +16,7 @@ use datafusion_distributed::grpc::{BoxCloneSyncChannel, create_worker_client};
 use datafusion_distributed::{ChannelResolver, WorkerChannel};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
+use tokio::runtime::Handle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 use tonic::body::Body;
@@ -77,18 +78,26 @@ pub struct Lines {
     keys: Keys,
     /// For workers of this process.
     dial: Option<Dial>,
+    /// The threads that hear and send, which are not those that compute: an operator may compute for long without a pause, and a line that
+    /// gives no sign of life meanwhile would be taken for dead.
+    hearing: Handle,
     open: Arc<Mutex<HashMap<Url, BoxCloneSyncChannel>>>,
 }
 
 impl Lines {
     /// Reaches workers over the network.
-    pub fn to(keys: Keys) -> Self {
-        Self { keys, dial: None, open: Arc::default() }
+    pub fn to(keys: Keys, hearing: Handle) -> Self {
+        Self { keys, dial: None, hearing, open: Arc::default() }
     }
 
     /// Reaches workers of this process.
-    pub fn within(dial: Dial) -> Self {
-        Self { keys: Keys::default(), dial: Some(dial), open: Arc::default() }
+    pub fn within(dial: Dial, hearing: Handle) -> Self {
+        Self { keys: Keys::default(), dial: Some(dial), hearing, open: Arc::default() }
+    }
+
+    /// The threads that hear and send.
+    pub fn hearing(&self) -> &Handle {
+        &self.hearing
     }
 
     /// Returns a line to a worker. It is connected when it is first used, and again when it broke.
@@ -104,6 +113,7 @@ impl Lines {
             .keep_alive_timeout(SILENCE)
             .keep_alive_while_idle(true);
         let (url_of_worker, lines) = (url.clone(), self.clone());
+        let _hearing = self.hearing.enter();
         let channel = endpoint.connect_with_connector_lazy(service_fn(move |_: Uri| {
             let (url, lines) = (url_of_worker.clone(), lines.clone());
             async move { lines.connected(&url).await.map(TokioIo::new) }

@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use datafusion_distributed::GetWorkerInfoRequest;
 use futures::future::join_all;
+use tokio::runtime::Handle;
 use url::Url;
 
 use crate::engine::{Distribution, EngineOptions};
@@ -77,6 +78,8 @@ pub struct ClusterOptions {
     pub task_bytes: u64,
     /// By what workers and those who ask them know each other.
     pub keys: Keys,
+    /// The threads that workers of this process compute on.
+    pub computing: Handle,
 }
 
 /// The workers that are known, and how they are reached.
@@ -97,7 +100,7 @@ struct Known {
 }
 
 impl Cluster {
-    /// Finds the workers, and asks each who it is. Those that are not there are told of; the others must be of this build and read the lake.
+    /// Finds the workers, and asks each who it is. To be called where work waits and none is computed: lines to workers are heard there. Those that are not there are told of; the others must be of this build and read the lake.
     ///
     /// # Errors
     /// No worker that answers; one of another build, or of another lake.
@@ -110,10 +113,12 @@ impl Cluster {
     ) -> Result<Arc<Self>> {
         let (lines, urls, within) = match workers {
             Workers::Local(count) => {
-                let within = within::Within::start(*count, engine, lake)?;
+                let within = within::Within::start(*count, engine, lake, &options.computing)?;
                 (within.lines(), within.urls(), Some(within))
             }
-            Workers::At(addresses) => (Lines::to(options.keys.clone()), lines::found(addresses).await?, None),
+            Workers::At(addresses) => {
+                (Lines::to(options.keys.clone(), Handle::current()), lines::found(addresses).await?, None)
+            }
         };
         let cluster =
             Self { lines, workers: RwLock::default(), task_bytes: options.task_bytes.max(1), _within: within };
@@ -156,6 +161,11 @@ impl Cluster {
     /// Names the workers that do not answer, or are others than before.
     async fn missing(&self) -> Vec<String> {
         self.looked_for().await.iter().map(|worker| place_of(&worker.url)).collect()
+    }
+
+    /// The threads that hear and send.
+    fn hearing(&self) -> &Handle {
+        self.lines.hearing()
     }
 
     fn known(&self) -> Vec<Known> {

@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use datafusion::common::{Result, exec_datafusion_err};
 use datafusion::execution::SessionState;
 use datafusion::physical_plan::analyze::AnalyzeExec;
+use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
 use datafusion::physical_plan::repartition::RepartitionExec;
+use datafusion::physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion::physical_plan::{Distribution, ExecutionPlanProperties};
 use datafusion_distributed::{
     BroadcastExec, DesiredTaskCountEvent, DesiredTaskCountEventResponse, DesiredTaskCountHandler, DistributedExec,
@@ -120,7 +122,10 @@ impl DesiredTaskCountHandler for TasksByBytes {
 fn has_all_in_one(node: &Node) -> bool {
     let requirements = node.input_distribution_requirements();
     node.children().into_iter().enumerate().any(|(index, input)| {
-        let is_brought_together = input.is::<BroadcastExec>() || input.is::<RepartitionExec>();
+        let is_brought_together = input.is::<BroadcastExec>()
+            || input.is::<RepartitionExec>()
+            || input.is::<CoalescePartitionsExec>()
+            || input.is::<SortPreservingMergeExec>();
         let wants_any =
             requirements.child_distribution(index).is_none_or(|d| matches!(d, Distribution::UnspecifiedDistribution));
         !wants_any && !is_brought_together && input.output_partitioning().partition_count() == 1

@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use futures::stream::unfold;
+use tokio::runtime::Handle;
 use tokio::sync::{mpsc, watch};
 use url::Url;
 
@@ -31,7 +32,7 @@ impl Within {
     ///
     /// # Errors
     /// A temporary folder that cannot be used.
-    pub fn start(count: NonZeroUsize, engine: &EngineOptions, lake: &Lake) -> Result<Self> {
+    pub fn start(count: NonZeroUsize, engine: &EngineOptions, lake: &Lake, computing: &Handle) -> Result<Self> {
         let resources = Resources::new(engine)?;
         let (stop, stopped) = watch::channel(false);
         let mut doors = Vec::with_capacity(count.get());
@@ -53,9 +54,9 @@ impl Within {
                 _ => Err(io::Error::from(io::ErrorKind::NotConnected)),
             }
         });
-        let lines = Lines::within(dial);
+        let lines = Lines::within(dial, Handle::current());
         for come in waiting {
-            let options = WorkerOptions::within(lake.clone(), engine.clone());
+            let options = WorkerOptions::within(lake.clone(), engine.clone(), computing.clone());
             let incoming = unfold(come, async |mut come| {
                 let wire = come.recv().await?;
                 Some((Ok::<_, io::Error>(Line::of(wire)), come))

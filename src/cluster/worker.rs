@@ -1,5 +1,6 @@
 //! A worker: it runs stages that others planned, over the data files of one lake.
 
+use std::convert::Infallible;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,15 +14,22 @@ use datafusion_distributed::{
     WorkerQueryContext,
 };
 use futures::Stream;
+use futures::future::BoxFuture;
 use futures::stream::unfold;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinError;
 use tokio_rustls::TlsAcceptor;
+use tonic::body::Body;
+use tonic::codegen::http::{Request as HttpRequest, Response as HttpResponse};
+use tonic::server::NamedService;
 use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
 use tonic::{Request, Status};
+use tower::Service;
 
 use super::build::{build, told};
 use super::lines::{Keys, Lines, SILENCE};
@@ -51,12 +59,14 @@ pub struct WorkerOptions {
     pub tasks: usize,
     /// What it wants to hear, and what it tells other workers.
     pub keys: Keys,
+    /// The threads that compute.
+    pub computing: Handle,
 }
 
 impl WorkerOptions {
     /// The options of a worker of this process.
-    pub(super) fn within(lake: Lake, engine: EngineOptions) -> Self {
-        Self { lake, engine, tasks: TASKS, keys: Keys::default() }
+    pub(super) fn within(lake: Lake, engine: EngineOptions, computing: Handle) -> Self {
+        Self { lake, engine, tasks: TASKS, keys: Keys::default(), computing }
     }
 }
 
@@ -71,7 +81,7 @@ pub async fn work(
     stop: watch::Receiver<bool>,
 ) -> Result<()> {
     let resources = Resources::new(&options.engine)?;
-    let lines = Lines::to(options.keys.clone());
+    let lines = Lines::to(options.keys.clone(), Handle::current());
     let (sender, come) = mpsc::channel(WAITING);
     tokio::spawn(take(listener, tls, sender, stop.clone()));
     let incoming = unfold(come, async |mut come| come.recv().await.map(|line| (Ok::<_, io::Error>(line), come)));
@@ -101,6 +111,7 @@ pub(super) fn serve(
     };
     let worker = Worker::from_session_builder(builder).with_runtime_env(runtime).with_version(version);
     let service = worker.into_worker_server().max_decoding_message_size(MESSAGE_BYTES);
+    let service = Apart { inner: service, computing: options.computing };
     let service = InterceptedService::new(service, move |request: Request<()>| known(request, token.as_deref()));
     let (told, mut stopped) = watch::channel(false);
     let serving = Server::builder()
@@ -121,6 +132,44 @@ pub(super) fn serve(
             () = late => Ok(()),
         }
     })
+}
+
+/// Answers on the threads that compute, but for the question who the worker is: that is answered while they are busy, too, as signs of life are.
+#[derive(Clone)]
+struct Apart<S> {
+    inner: S,
+    computing: Handle,
+}
+
+impl<S: NamedService> NamedService for Apart<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<HttpRequest<Body>> for Apart<S>
+where
+    S: Service<HttpRequest<Body>, Response = HttpResponse<Body>, Error = Infallible>,
+    S::Future: Send + 'static,
+{
+    type Response = HttpResponse<Body>;
+    type Error = Infallible;
+    type Future = BoxFuture<'static, std::result::Result<Self::Response, Infallible>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<std::result::Result<(), Infallible>> {
+        self.inner.poll_ready(context)
+    }
+
+    fn call(&mut self, request: HttpRequest<Body>) -> Self::Future {
+        let is_of_itself = request.uri().path().ends_with("/GetWorkerInfo");
+        let answer = self.inner.call(request);
+        if is_of_itself {
+            return Box::pin(answer);
+        }
+        let answer = self.computing.spawn(answer);
+        Box::pin(async move {
+            let failed = |error: JoinError| Ok(Status::internal(error.to_string()).into_http());
+            answer.await.unwrap_or_else(failed)
+        })
+    }
 }
 
 /// Refuses whoever does not know the token.
