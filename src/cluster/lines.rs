@@ -4,6 +4,7 @@
 //! a query for ever: the library under the plans waits without a limit.
 
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -19,6 +20,7 @@ use tokio::net::TcpStream;
 use tokio::runtime::Handle;
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
+use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::header::AUTHORIZATION;
 use tonic::codegen::http::{HeaderValue, Request, Uri};
@@ -205,6 +207,11 @@ pub fn plain(error: &DataFusionError) -> String {
     let mut source: Option<&dyn std::error::Error> = std::error::Error::source(error);
     let mut last = text;
     while let Some(inner) = source {
+        if let Some(status) = inner.downcast_ref::<Status>()
+            && status.source().is_none()
+        {
+            return status.message().to_owned();
+        }
         last = inner.to_string();
         source = inner.source();
     }

@@ -3,12 +3,13 @@
 use crate::support::{Desk, repository};
 
 /// Every command, in the order of the help.
-const COMMANDS: [&str; 20] = [
+const COMMANDS: [&str; 21] = [
     "ingest",
     "inspect",
     "query",
     "shell",
     "serve",
+    "worker",
     "user",
     "report",
     "check",

@@ -9,6 +9,7 @@ use crate::support::{files_below, repository};
 /// Which modules a module may name, and does. Every module may name itself and `error`; `cli` may name all.
 const ARROWS: &[(&str, &[&str])] = &[
     ("error", &[]),
+    ("net", &[]),
     ("json", &[]),
     ("schema", &[]),
     ("zones", &[]),
@@ -23,7 +24,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("engine", &["functions", "json", "lake", "schema", "shred", "texts", "zones"]),
     ("custody", &["engine", "ingest", "lake", "schema"]),
     ("report", &["engine", "format", "json", "script", "zones"]),
-    ("serve", &["engine", "format", "functions", "lake", "report", "schema", "script", "zones"]),
+    ("cluster", &["engine", "lake", "net", "schema", "zones"]),
+    ("serve", &["engine", "format", "functions", "lake", "net", "report", "schema", "script", "zones"]),
     ("fuzz", &["engine", "ingest", "json", "lake", "report", "script", "shred"]),
 ];
 
@@ -33,7 +35,20 @@ const ONLY_IN: &[(&str, &[&str])] = &[
     // Of DataFusion's, lake and ingest know the values of statistics alone, and zones a helper of its.
     (
         "datafusion::",
-        &["cli", "custody", "engine", "error", "functions", "ingest", "lake", "report", "script", "serve", "zones"],
+        &[
+            "cli",
+            "cluster",
+            "custody",
+            "engine",
+            "error",
+            "functions",
+            "ingest",
+            "lake",
+            "report",
+            "script",
+            "serve",
+            "zones",
+        ],
     ),
     ("clap::", &["cli"]),
     ("clap_complete::", &["cli"]),

@@ -37,6 +37,7 @@
 
 mod cli;
 mod cli_page;
+mod cluster;
 mod concurrency;
 mod counting;
 mod crafted_logs;
