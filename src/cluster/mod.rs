@@ -11,6 +11,7 @@ mod again;
 mod build;
 mod lines;
 mod plan;
+mod spread;
 mod within;
 mod worker;
 
@@ -145,7 +146,7 @@ impl Cluster {
 
     /// Spreads plans over the workers.
     pub fn spread(self: &Arc<Self>) -> Arc<dyn Distribution> {
-        Arc::new(plan::Spread { cluster: Arc::clone(self) })
+        Arc::new(spread::Spread { cluster: Arc::clone(self) })
     }
 
     /// Asks a worker who it is.

@@ -14,43 +14,19 @@ use datafusion::physical_plan::{Distribution, ExecutionPlanProperties};
 use datafusion_distributed::{
     BroadcastExec, DesiredTaskCountEvent, DesiredTaskCountEventResponse, DesiredTaskCountHandler, DistributedExec,
     DistributedExt, DistributedLeafExec, NetworkBoundaryExt, RouteTasksEvent, RouteTasksEventResponse,
-    ScaleUpLeafNodeEvent, ScaleUpLeafNodeEventResponse, SessionStateBuilderExt, WorkerResolver, display_plan_ascii,
+    ScaleUpLeafNodeEvent, ScaleUpLeafNodeEventResponse, SessionStateBuilderExt, WorkerResolver,
 };
 use tonic::codegen::http::{HeaderMap, HeaderValue};
 use url::Url;
 
 use super::Cluster;
-use super::again::OnWorkersExec;
 use super::build::build;
-use crate::engine::{Distribution as Distributes, Node, ScanCodec, SessionScanExec, Staged, made_by, settled};
+use crate::engine::{Node, ScanCodec, SessionScanExec, Staged, made_by, settled};
 
 /// The header with the build of whoever plans.
 pub const BUILD: &str = "x-sessionlake-build";
 /// The header with the settings of its session.
 pub const SETTINGS: &str = "x-sessionlake-settings";
-
-/// Spreads plans over the workers of a cluster.
-#[derive(Debug)]
-pub struct Spread {
-    pub cluster: Arc<Cluster>,
-}
-
-#[async_trait]
-impl Distributes for Spread {
-    async fn in_stages(&self, plan: &Staged, session: &SessionState) -> Result<Option<Node>> {
-        let Some(cut) = cut(&self.cluster, plan, session).await? else { return Ok(None) };
-        Ok(Some(Arc::new(OnWorkersExec::of(Arc::clone(&self.cluster), plan.clone(), session.clone(), cut))))
-    }
-
-    fn shown(&self, plan: &Node) -> String {
-        let cut = plan.downcast_ref::<OnWorkersExec>().map_or(plan, OnWorkersExec::cut);
-        format!(
-            "{}\n-- runs on {} workers",
-            display_plan_ascii(cut.as_ref(), false).trim_end(),
-            self.cluster.urls().len()
-        )
-    }
-}
 
 /// A plan that is cut into stages, and the session that runs it.
 #[derive(Debug, Clone)]

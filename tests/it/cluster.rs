@@ -48,7 +48,7 @@ impl Worker {
 fn desk() -> Desk {
     let desk = Desk::new();
     let export = repository("tests/queries/sessions.csv").display().to_string();
-    let ran = desk.run(&["ingest", "--exported-at", EXPORTED, &export]);
+    let ran = desk.run(&["ingest", "--exported-at", EXPORTED, "--max-bad", "9", &export]);
     assert_eq!(ran.code, 0, "{ran:#?}");
     desk
 }
@@ -58,7 +58,7 @@ fn shipped_queries_give_the_same_bytes_on_workers() {
     let desk = desk();
     let queries = repository("queries").display().to_string();
     let ask = |more: &[&str]| {
-        let arguments = [&["--as-of", "2026-11-21T00:00:00Z", "--threads", "2", "query", "--csv", &queries], more];
+        let arguments = [&["--as-of", "2026-11-21T00:00:00Z", "--threads", "2", "--quiet", "query", "--csv", &queries], more];
         desk.run(&arguments.concat()).fine()
     };
     let here = ask(&[]);
@@ -158,7 +158,7 @@ fn damage_and_limits_are_told_as_in_one_process() {
         there.code
     };
     assert_eq!(ask("select 1 / (length(session_id) * 0) from workflow_sessions", &[]), 1);
-    assert_eq!(ask("select session_id::bigint from workflow_sessions", &[]), 1);
+    assert_eq!(ask("select ('x' || length(session_id) * 0)::bigint from workflow_sessions", &[]), 1);
     let mut damaged = sound.clone();
     damaged[sound.len() / 4] ^= 8;
     std::fs::write(&file, &damaged).unwrap();
