@@ -58,7 +58,8 @@ fn shipped_queries_give_the_same_bytes_on_workers() {
     let desk = desk();
     let queries = repository("queries").display().to_string();
     let ask = |more: &[&str]| {
-        let arguments = [&["--as-of", "2026-11-21T00:00:00Z", "--threads", "2", "--quiet", "query", "--csv", &queries], more];
+        let arguments =
+            [&["--as-of", "2026-11-21T00:00:00Z", "--threads", "2", "--quiet", "query", "--csv", &queries], more];
         desk.run(&arguments.concat()).fine()
     };
     let here = ask(&[]);
@@ -68,9 +69,9 @@ fn shipped_queries_give_the_same_bytes_on_workers() {
     // And they do run there.
     for text in std::fs::read_dir(repository("queries")).unwrap().map(|entry| entry.unwrap().path()) {
         let Ok(sql) = std::fs::read_to_string(&text) else { continue };
-        let begins = ["select", "with"].iter().filter_map(|word| sql.to_lowercase().find(&format!("\n{word} "))).min();
-        let Some(begins) = begins else { panic!("{}: no statement", text.display()) };
-        let explained = format!("{}\nexplain{}", &sql[..begins], &sql[begins..]);
+        let is_statement = |line: &&str| ["select", "with"].iter().any(|word| line.to_lowercase().starts_with(word));
+        let Some(begins) = sql.lines().find(is_statement) else { panic!("{}: no statement", text.display()) };
+        let explained = sql.replacen(&format!("\n{begins}"), &format!("\nexplain {begins}"), 1);
         let file = desk.path("explained.sql");
         std::fs::write(&file, explained).unwrap();
         let file = file.display().to_string();
