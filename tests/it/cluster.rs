@@ -67,18 +67,21 @@ fn shipped_queries_give_the_same_bytes_on_workers() {
         assert_eq!(ask(&[&["--workers", workers], &CUT[..]].concat()), here, "{workers}");
     }
     // And they do run there.
-    for text in std::fs::read_dir(repository("queries")).unwrap().map(|entry| entry.unwrap().path()) {
-        let Ok(sql) = std::fs::read_to_string(&text) else { continue };
+    let explained = desk.path("explained");
+    std::fs::create_dir(&explained).unwrap();
+    let mut files = Vec::new();
+    for path in std::fs::read_dir(repository("queries")).unwrap().map(|entry| entry.unwrap().path()) {
+        let Ok(sql) = std::fs::read_to_string(&path) else { continue };
         let is_statement = |line: &&str| ["select", "with"].iter().any(|word| line.to_lowercase().starts_with(word));
-        let Some(begins) = sql.lines().find(is_statement) else { panic!("{}: no statement", text.display()) };
-        let explained = sql.replacen(&format!("\n{begins}"), &format!("\nexplain {begins}"), 1);
-        let file = desk.path("explained.sql");
-        std::fs::write(&file, explained).unwrap();
-        let file = file.display().to_string();
-        let arguments = ["--as-of", "2026-11-21T00:00:00Z", "query", "--workers", "local:2", &file];
-        let told = desk.run(&[&arguments[..], &CUT[..]].concat()).fine();
-        assert!(told.contains("-- runs on 2 workers"), "{}: {told}", text.display());
+        let Some(begins) = sql.lines().find(is_statement) else { panic!("{}: no statement", path.display()) };
+        let sql = sql.replacen(&format!("\n{begins}"), &format!("\nexplain {begins}"), 1);
+        std::fs::write(explained.join(path.file_name().unwrap()), sql).unwrap();
+        files.push(path);
     }
+    let folder = explained.display().to_string();
+    let arguments = ["--as-of", "2026-11-21T00:00:00Z", "--quiet", "query", "--workers", "local:2", &folder];
+    let told = desk.run(&[&arguments[..], &CUT[..]].concat()).fine();
+    assert_eq!(told.matches("-- runs on 2 workers").count(), files.len(), "{told}");
 }
 
 #[test]
