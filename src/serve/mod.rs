@@ -15,14 +15,16 @@ mod catalog;
 pub mod flight;
 pub mod http;
 mod hub;
-mod instants;
 mod limits;
+mod lines;
 mod listening;
 mod metrics;
 pub mod pg;
 mod scram;
+mod texts;
 mod tls;
 mod tokens;
+mod told;
 mod users;
 mod veil;
 

@@ -24,7 +24,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("custody", &["engine", "ingest", "lake", "schema"]),
     ("report", &["engine", "format", "json", "script", "zones"]),
     ("serve", &["engine", "format", "functions", "lake", "report", "schema", "script", "zones"]),
-    ("fuzz", &["engine", "ingest", "json", "lake", "report", "script", "shred"]),
+    ("fuzz", &["engine", "ingest", "json", "lake", "report", "script", "serve", "shred"]),
 ];
 
 /// What may be named only in some modules.
