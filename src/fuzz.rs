@@ -12,6 +12,8 @@ pub struct Target {
     pub check: fn(&[u8]) -> Result<(), String>,
 }
 
+pub use crate::serve::pg::fuzz::{framed, talk};
+
 /// All targets, in the order of their names.
 pub const TARGETS: &[Target] = &[
     Target { name: "columnar", check: crate::ingest::fuzz::columnar },
@@ -26,6 +28,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "manifest", check: crate::shred::fuzz::manifest },
     Target { name: "packed", check: crate::ingest::fuzz::packed },
     Target { name: "parameters", check: crate::script::fuzz::parameters },
+    Target { name: "pg_messages", check: crate::serve::pg::fuzz::messages },
     Target { name: "redaction", check: crate::report::fuzz::redaction },
     Target { name: "run_json", check: crate::report::fuzz::run_json },
     Target { name: "sheets", check: crate::ingest::fuzz::sheets },

@@ -5,12 +5,13 @@ use std::path::PathBuf;
 use clap::Args as ClapArgs;
 use sessionlake::engine::{At, Engine};
 use sessionlake::lake::layout;
+use sessionlake::report::located;
 use sessionlake::script::{self, Access, Script};
 use sessionlake::{Error, Result};
 
 use super::exit;
 use super::printer::counted;
-use super::query::{ParameterArgs, clock, located, read_scripts, refused};
+use super::query::{ParameterArgs, clock, read_scripts, refused};
 use super::shared::{Settings, Shared};
 
 /// Plans SQL files and runs nothing.

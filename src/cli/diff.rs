@@ -4,10 +4,11 @@ use clap::Args as ClapArgs;
 use sessionlake::Result;
 use sessionlake::engine::{At, Engine};
 use sessionlake::schema::{COLUMNS, EXTRA};
+use sessionlake::zones::read_instant;
 
 use super::exit;
 use super::printer::{OutputArgs, print_query};
-use super::shared::{Settings, Shared, parse_instant};
+use super::shared::{Settings, Shared};
 
 /// Lists the sessions that came, changed or went between two versions of the lake, with the columns that changed.
 #[derive(Debug, ClapArgs)]
@@ -42,7 +43,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
 fn at(text: &str, settings: &Settings) -> Result<At> {
     match text.parse() {
         Ok(version) => Ok(At::Version(version)),
-        Err(_) => Ok(At::Time(parse_instant("VERSION", text, settings.engine.time_zone)?)),
+        Err(_) => Ok(At::Time(read_instant("VERSION", text, settings.engine.time_zone)?)),
     }
 }
 

@@ -6,12 +6,13 @@ use chrono::{SecondsFormat, Utc};
 use clap::Args as ClapArgs;
 use sessionlake::custody::{EraseOptions, EraseReceipt, Selection, erase};
 use sessionlake::lake::layout::LEAF_BUDGET;
+use sessionlake::zones::read_instant;
 use sessionlake::{Error, Result};
 
 use super::exit;
 use super::ingest::{limits, watched};
 use super::printer::{TellingArgs, counted};
-use super::shared::{Shared, parse_instant, size};
+use super::shared::{Shared, size};
 
 /// Takes sessions out of the lake for good: those that any of the conditions finds.
 #[derive(Debug, ClapArgs)]
@@ -58,7 +59,7 @@ pub struct Args {
 /// No lake there; a condition that is no SQL; storage errors, conflicts.
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
-    let before = args.before.as_deref().map(|text| parse_instant("--before", text, settings.engine.time_zone));
+    let before = args.before.as_deref().map(|text| read_instant("--before", text, settings.engine.time_zone));
     let selection = Selection {
         session_ids: args.session_id,
         phones: args.phone,

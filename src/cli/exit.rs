@@ -117,6 +117,11 @@ pub fn forget_interrupt() -> bool {
     STOPPED_BY.compare_exchange(INTERRUPTED, 0, Ordering::SeqCst, Ordering::SeqCst).is_ok()
 }
 
+/// Waits for one more signal.
+pub async fn another_signal() {
+    SIGNALLED.notified().await;
+}
+
 /// Waits for the signal that asks this process to stop, or finds that it has come.
 pub async fn signal() {
     loop {

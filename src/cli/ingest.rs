@@ -183,9 +183,9 @@ impl ReadArgs {
             None => 16 << 20,
         };
         let exported_at_us = match &self.exported_at {
-            Some(text) => {
-                Some(super::shared::parse_instant("--exported-at", text, settings.engine.time_zone)?.timestamp_micros())
-            }
+            Some(text) => Some(
+                sessionlake::zones::read_instant("--exported-at", text, settings.engine.time_zone)?.timestamp_micros(),
+            ),
             None => None,
         };
         let (declared, dialect) = self.dialect.declared()?;

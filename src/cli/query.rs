@@ -10,10 +10,11 @@ use arrow::array::{ArrayRef, AsArray, RecordBatch, StringArray};
 use clap::Args as ClapArgs;
 use datafusion::logical_expr::LogicalPlan;
 use serde_json::Value;
-use sessionlake::engine::{Answer, Engine, TABLES};
+use sessionlake::engine::{Answer, Engine};
 use sessionlake::format::OutputFormat;
 use sessionlake::functions::parse_duration;
 use sessionlake::lake::Lake;
+use sessionlake::report::located;
 use sessionlake::script::{self, Access, Clock, Script, Statement};
 use sessionlake::{Error, Result};
 
@@ -293,12 +294,6 @@ fn lines_of_plans(batch: &RecordBatch) -> Result<RecordBatch> {
     let (kinds, lines): (Vec<_>, Vec<_>) = rows.unzip();
     let columns: Vec<ArrayRef> = vec![Arc::new(StringArray::from(kinds)), Arc::new(StringArray::from(lines))];
     Ok(RecordBatch::try_new(batch.schema(), columns)?)
-}
-
-/// Gives an engine's error its place in the script, with the tables' names for a hint.
-pub fn located(error: datafusion::error::DataFusionError, script: &Script, statement: &Statement) -> Error {
-    let tables = TABLES.map(|table| table.name.trim_matches('"'));
-    script::locate_among(error, script, Some(statement), &tables)
 }
 
 /// Makes the error of a statement that may not write.

@@ -3,12 +3,13 @@
 use chrono::Utc;
 use clap::Args as ClapArgs;
 use sessionlake::custody::{RestoreOptions, RestoreReport, RestoreTo, restore};
+use sessionlake::zones::read_instant;
 use sessionlake::{Error, Result};
 
 use super::exit;
 use super::ingest::limits;
 use super::printer::{TellingArgs, counted};
-use super::shared::{Shared, parse_instant};
+use super::shared::Shared;
 
 /// Makes an earlier version of the sessions the newest again; the versions in between stay readable.
 #[derive(Debug, ClapArgs)]
@@ -38,7 +39,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
     let to = match (args.to, &args.at_time) {
         (Some(version), _) => RestoreTo::Version(version),
-        (None, Some(text)) => RestoreTo::Time(parse_instant("--at-time", text, settings.engine.time_zone)?),
+        (None, Some(text)) => RestoreTo::Time(read_instant("--at-time", text, settings.engine.time_zone)?),
         (None, None) => return Err(Error::usage("restore needs --to or --at-time")),
     };
     let options = RestoreOptions { to, with_erased: args.with_erased, now: Utc::now() };

@@ -177,10 +177,17 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         Some(ended) = serving.join_next() => ended.map_err(Error::internal)??,
         () = exit::signal() => {
             let _ = stop.send(true);
-            while let Some(ended) = serving.join_next().await {
-                ended.map_err(Error::internal)??;
-            }
-            return Err(Error::Cancelled);
+            let ending = async {
+                while let Some(ended) = serving.join_next().await {
+                    ended.map_err(Error::internal)??;
+                }
+                Err(Error::Cancelled)
+            };
+            // Who asks twice does not want to wait.
+            return tokio::select! {
+                ended = ending => ended,
+                () = exit::another_signal() => Err(Error::Cancelled),
+            };
         }
     }
     Ok(exit::FINE)

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use clap::{Args, ValueEnum};
 use sessionlake::engine::{At, Engine, EngineOptions, Leaves, default_memory_limit};
 use sessionlake::lake::{Cache, Costs, Lake, is_cloud};
-use sessionlake::zones::{self, Tz, ZoneFault};
+use sessionlake::zones::{self, Tz, read_instant, read_zone};
 use sessionlake::{Error, Result};
 
 use super::config::Config;
@@ -148,12 +148,12 @@ impl Shared {
         let config = Config::load()?;
         let kept_zone = self.profile_zone.as_deref().or(config.time_zone.as_deref());
         let time_zone = match (self.time_zone.as_deref(), job_zone, kept_zone) {
-            (Some(name), ..) | (None, None, Some(name)) => parse_zone(name)?,
+            (Some(name), ..) | (None, None, Some(name)) => read_zone(name)?,
             (None, Some(zone), _) => zone,
             (None, None, None) => Tz::UTC,
         };
         let as_of = match &self.as_of {
-            Some(text) => parse_instant("--as-of", text, time_zone)?,
+            Some(text) => read_instant("--as-of", text, time_zone)?,
             // The only place where the machine's clock becomes the clock of queries.
             None => Utc::now(),
         };
@@ -277,7 +277,7 @@ impl AtArgs {
     pub fn at(&self, time_zone: Tz) -> Result<At> {
         Ok(match (self.at_version, &self.at_time) {
             (Some(version), _) => At::Version(version),
-            (None, Some(text)) => At::Time(parse_instant("--at-time", text, time_zone)?),
+            (None, Some(text)) => At::Time(read_instant("--at-time", text, time_zone)?),
             (None, None) => At::Newest,
         })
     }
@@ -328,40 +328,6 @@ fn refuse_unsafe_rename(lake: &str) -> Result<()> {
             ))),
         false => Ok(()),
     }
-}
-
-/// Finds a zone by its IANA name.
-///
-/// # Errors
-/// A name that no zone has, with the nearest that one has.
-pub fn parse_zone(name: &str) -> Result<Tz> {
-    name.parse().map_err(|fault| match fault {
-        ZoneFault::Unknown => {
-            Error::usage(format!("unknown time zone {name:?}")).with_hint(match zones::nearest(name) {
-                Some(name) => format!("did you mean {name:?}?"),
-                None => "zones have IANA names such as UTC, Europe/Berlin or America/New_York".to_owned(),
-            })
-        }
-        fault => Error::usage(format!("time zone {name:?}: {fault}")),
-    })
-}
-
-/// Reads an instant: RFC 3339, or a date or local time in the zone.
-pub fn parse_instant(flag: &str, text: &str, time_zone: Tz) -> Result<DateTime<Utc>> {
-    if let Ok(instant) = DateTime::parse_from_rfc3339(text) {
-        return Ok(instant.to_utc());
-    }
-    let local = ["%Y-%m-%dT%H:%M:%S%.f", "%Y-%m-%d %H:%M:%S%.f", "%Y-%m-%dT%H:%M", "%Y-%m-%d %H:%M"]
-        .iter()
-        .find_map(|form| chrono::NaiveDateTime::parse_from_str(text, form).ok())
-        .or_else(|| chrono::NaiveDate::parse_from_str(text, "%Y-%m-%d").ok()?.and_hms_opt(0, 0, 0));
-    // A local time that exists twice is taken as the earlier; one that does not exist is refused.
-    local.and_then(|local| local.and_local_timezone(time_zone).earliest()).map(|instant| instant.to_utc()).ok_or_else(
-        || {
-            Error::usage(format!("{flag} is not an instant: {text:?}"))
-                .with_hint("write it as 2026-11-21T00:00:00Z, or as a date or local time of --time-zone")
-        },
-    )
 }
 
 /// Reads a number of bytes: plain, with a unit (kB, MB, GB, TB, KiB, MiB, GiB, TiB), or a share of the memory available.
@@ -451,15 +417,5 @@ mod tests {
     fn bytes_are_written_in_the_unit_that_fits() {
         let written = [0, 999, 1_000, 999_949, 999_950, 1_234_567, 5_000_000_000_000_000].map(size);
         assert_eq!(written, ["0 bytes", "999 bytes", "1.0 kB", "999.9 kB", "1.0 MB", "1.2 MB", "5000.0 TB"]);
-    }
-
-    #[test]
-    fn instants_may_be_local() {
-        let berlin = Tz::named("Europe/Berlin").unwrap();
-        let midnight = parse_instant("--as-of", "2026-11-21", berlin).unwrap();
-        assert_eq!(midnight.to_rfc3339(), "2026-11-20T23:00:00+00:00");
-        // The hour that the clocks skip.
-        assert!(parse_instant("--as-of", "2026-03-29T02:30:00", berlin).is_err());
-        assert!(parse_instant("--as-of", "soon", berlin).is_err());
     }
 }

@@ -6,11 +6,12 @@ use std::path::PathBuf;
 
 use clap::{Args as ClapArgs, Subcommand, ValueEnum};
 use sessionlake::serve::{Role, User, Users, Verifier};
+use sessionlake::zones::read_instant;
 use sessionlake::{Error, Result};
 
 use super::exit;
 use super::printer::{OutputArgs, Printer, listing};
-use super::shared::{Shared, parse_instant};
+use super::shared::Shared;
 
 /// Lists, adds and removes those who may ask a server.
 #[derive(Debug, ClapArgs)]
@@ -92,7 +93,7 @@ pub fn run(shared: &Shared, args: Args) -> Result<u8> {
 
 fn add(shared: &Shared, path: &std::path::Path, args: AddArgs) -> Result<u8> {
     let zone = shared.settings()?.engine.time_zone;
-    let expires = args.expires.as_deref().map(|text| parse_instant("--expires", text, zone)).transpose()?;
+    let expires = args.expires.as_deref().map(|text| read_instant("--expires", text, zone)).transpose()?;
     let users = Users::to_be_at(path)?;
     let mut known = if path.exists() { users.list()? } else { Vec::new() };
     let password = read_password()?;

@@ -34,7 +34,7 @@ use tower::Service;
 use super::build::{build, told};
 use super::lines::{Keys, Lines, SILENCE};
 use super::plan::{BUILD, SETTINGS};
-use crate::engine::{EngineOptions, Resources, ScanCodec, ToldTables, settled, stage_session};
+use crate::engine::{EngineOptions, Resources, ScanCodec, ToldTables, settled};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
 use crate::net::listening::{ENDING, PAUSE, Wire, secured, stopping};
@@ -210,7 +210,7 @@ fn session(
         .with_distributed_worker_plan_rewrite_handler(settle)
         // It goes with the session, which lives as long as the task.
         .with_extension(Arc::new(seat));
-    Ok(stage_session(resources, engine, base, &settings)?)
+    Ok(resources.stage_session(engine, base, &settings)?)
 }
 
 /// Puts operators of ours into a stage.

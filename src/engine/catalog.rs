@@ -1,6 +1,6 @@
 //! The tables and views of a session, and what they are for.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use chrono::{DateTime, Utc};
 use datafusion::catalog::TableProvider;
@@ -13,6 +13,7 @@ use super::config::Engine;
 use super::guard::{Guard, Guarded};
 use super::lake_table::LakeTable;
 use super::quarantine::{Quarantine, QuarantineTable};
+use super::scan::Leaves;
 use super::stores::register_store;
 use super::system::{System, SystemTable};
 use crate::error::{Error, Result};
@@ -37,6 +38,16 @@ pub struct LakeView {
     sessions: Table,
     snapshot: Snapshot,
     quarantine: Option<Quarantine>,
+    /// Its tables for those who see everything, made when a session first attaches them.
+    tables: Arc<OnceLock<Tables>>,
+}
+
+/// The tables of a view, for sessions that read leaves in one way.
+#[derive(Debug)]
+struct Tables {
+    leaves: Leaves,
+    all: Vec<(&'static str, Arc<dyn TableProvider>)>,
+    changes: Arc<SessionChanges>,
 }
 
 impl LakeView {
@@ -58,7 +69,7 @@ impl LakeView {
             At::Time(instant) => sessions.travel_to_time(instant).await?,
         }
         let snapshot = sessions.snapshot()?;
-        Ok(Self { sessions, snapshot, quarantine: Some(Quarantine::of(lake, quarantine)) })
+        Ok(Self { sessions, snapshot, quarantine: Some(Quarantine::of(lake, quarantine)), tables: Arc::default() })
     }
 
     /// Looks for newer versions than the newest that was seen, and opens the newest. What is the same stays as it is.
@@ -68,9 +79,12 @@ impl LakeView {
     pub async fn refreshed(&self, lake: &Lake) -> Result<Self> {
         let mut sessions = self.sessions.clone();
         sessions.refresh().await?;
-        let snapshot =
-            if sessions.version() == self.snapshot.version { self.snapshot.clone() } else { sessions.snapshot()? };
-        Ok(Self { sessions, snapshot, quarantine: Some(Quarantine::of(lake, None)) })
+        let quarantine = Some(Quarantine::of(lake, None));
+        if sessions.version() == self.snapshot.version {
+            return Ok(Self { sessions, quarantine, ..self.clone() });
+        }
+        let snapshot = sessions.snapshot()?;
+        Ok(Self { sessions, snapshot, quarantine, tables: Arc::default() })
     }
 
     /// Lists the files of another version, which are known to the store of this one too.
@@ -86,7 +100,7 @@ impl LakeView {
 
     /// Sees some files of the sessions alone.
     pub(crate) fn of_files(sessions: Table, files: Snapshot) -> Self {
-        Self { sessions, snapshot: files, quarantine: None }
+        Self { sessions, snapshot: files, quarantine: None, tables: Arc::default() }
     }
 
     /// Opens the tables of the lake at a folder or URL, as [`LakeView::open`] does.
@@ -177,16 +191,24 @@ impl Engine {
     /// # Errors
     /// A defect of ours.
     pub fn attach_view(&self, view: &LakeView) -> Result<()> {
-        self.register_sessions(&view.sessions, &view.snapshot)?;
+        let store = self.register_store(&view.sessions)?;
+        let leaves = self.options().leaves;
+        let made;
+        let tables = match view.tables.get() {
+            Some(tables) if tables.leaves == leaves => tables,
+            _ => {
+                made = Tables::of(view, &store, leaves)?;
+                match view.tables.get() {
+                    Some(_) => &made,
+                    None => view.tables.get_or_init(|| made),
+                }
+            }
+        };
+        for (name, table) in &tables.all {
+            self.context().register_table(*name, Arc::clone(table))?;
+        }
         self.register_quarantine(view.quarantine.clone())?;
-        let history = System::new(SystemTable::History, Some(view.sessions.clone()), None);
-        self.context().register_table("lake_history", Arc::new(history))?;
-        let files = System::new(SystemTable::Files, None, Some(view.snapshot.clone()));
-        self.context().register_table("lake_files", Arc::new(files))?;
-        let paths = System::new(SystemTable::JsonPaths, Some(view.sessions.clone()), Some(view.snapshot.clone()));
-        self.context().register_table("lake_json_paths", Arc::new(paths))?;
-        let changes = SessionChanges { sessions: Some(view.sessions.clone()) };
-        self.context().register_udtf(SESSION_CHANGES, Arc::new(changes));
+        self.context().register_udtf(SESSION_CHANGES, Arc::clone(&tables.changes) as _);
         Ok(())
     }
 
@@ -223,10 +245,8 @@ impl Engine {
         let table = |name: &str, schema| -> Arc<dyn TableProvider> {
             Arc::new(LakeTable::new(name, 0, store.clone(), schema, Arc::default(), self.options().leaves))
         };
-        self.register_session_tables(
-            table("workflow_sessions", schema::sessions_schema()),
-            table("stored_sessions", schema::stored_schema()),
-        )?;
+        self.register_all(views_of(table("workflow_sessions", schema::sessions_schema()))?)?;
+        self.register_all(vec![("stored_sessions", table("stored_sessions", schema::stored_schema()))])?;
         self.register_quarantine(None)?;
         for (name, kind) in [
             ("lake_history", SystemTable::History),
@@ -250,40 +270,12 @@ impl Engine {
         let files = Arc::clone(&view.snapshot.files);
         let table = LakeTable::new(name, version, store, schema, files, self.options().leaves);
         let table = table.counting(view.sessions.costs()).indexed(&Arc::new(view.sessions.session_index()));
-        self.register_views(Arc::new(Guarded::new(Arc::new(table), Arc::clone(guard))))
+        self.register_all(views_of(Arc::new(Guarded::new(Arc::new(table), Arc::clone(guard))))?)
     }
 
-    fn register_sessions(&self, of: &Table, snapshot: &Snapshot) -> Result<()> {
-        let (store, costs) = (self.register_store(of)?, of.costs());
-        let index = Arc::new(of.session_index());
-        let provider = |name: &str, schema| -> Arc<dyn TableProvider> {
-            let files = Arc::clone(&snapshot.files);
-            let table = LakeTable::new(name, snapshot.version, store.clone(), schema, files, self.options().leaves);
-            Arc::new(table.counting(costs).indexed(&index).told(of))
-        };
-        self.register_session_tables(
-            provider("workflow_sessions", schema::sessions_schema()),
-            provider("stored_sessions", schema::stored_schema()),
-        )
-    }
-
-    fn register_session_tables(&self, sessions: Arc<dyn TableProvider>, stored: Arc<dyn TableProvider>) -> Result<()> {
-        self.context().register_table("stored_sessions", stored)?;
-        self.register_views(sessions)
-    }
-
-    fn register_views(&self, sessions: Arc<dyn TableProvider>) -> Result<()> {
-        let context = self.context();
-        context.register_table("workflow_sessions", Arc::clone(&sessions))?;
-        let scan = || LogicalPlanBuilder::scan("workflow_sessions", provider_as_source(Arc::clone(&sessions)), None);
-        let documented = schema::COLUMNS.iter().map(|column| ident(column.name).alias(column.documented));
-        let views = [
-            ("active_sessions", scan()?.filter(col("ended_at").is_null())?.build()?),
-            ("ended_sessions", scan()?.filter(col("ended_at").is_not_null())?.build()?),
-            ("\"Workflow Sessions\"", scan()?.project(documented)?.build()?),
-        ];
-        for (name, plan) in views {
-            context.register_table(name, Arc::new(ViewTable::new(plan, None)))?;
+    fn register_all(&self, tables: Vec<(&'static str, Arc<dyn TableProvider>)>) -> Result<()> {
+        for (name, table) in tables {
+            self.context().register_table(name, table)?;
         }
         Ok(())
     }
@@ -300,4 +292,40 @@ impl Engine {
         }
         register_store(&self.context().runtime_env(), table)
     }
+}
+
+impl Tables {
+    fn of(view: &LakeView, store: &ObjectStoreUrl, leaves: Leaves) -> Result<Self> {
+        let (sessions, snapshot) = (&view.sessions, &view.snapshot);
+        let index = Arc::new(sessions.session_index());
+        let provider = |name: &str, schema| -> Arc<dyn TableProvider> {
+            let files = Arc::clone(&snapshot.files);
+            let table = LakeTable::new(name, snapshot.version, store.clone(), schema, files, leaves);
+            Arc::new(table.counting(sessions.costs()).indexed(&index).told(sessions))
+        };
+        let mut all = views_of(provider("workflow_sessions", schema::sessions_schema()))?;
+        all.push(("stored_sessions", provider("stored_sessions", schema::stored_schema())));
+        for (name, kind, table, snapshot) in [
+            ("lake_history", SystemTable::History, Some(sessions), None),
+            ("lake_files", SystemTable::Files, None, Some(snapshot)),
+            ("lake_json_paths", SystemTable::JsonPaths, Some(sessions), Some(snapshot)),
+        ] {
+            all.push((name, Arc::new(System::new(kind, table.cloned(), snapshot.cloned()))));
+        }
+        Ok(Self { leaves, all, changes: Arc::new(SessionChanges { sessions: Some(sessions.clone()) }) })
+    }
+}
+
+/// The sessions with their views.
+fn views_of(sessions: Arc<dyn TableProvider>) -> Result<Vec<(&'static str, Arc<dyn TableProvider>)>> {
+    let scan = || LogicalPlanBuilder::scan("workflow_sessions", provider_as_source(Arc::clone(&sessions)), None);
+    let documented = schema::COLUMNS.iter().map(|column| ident(column.name).alias(column.documented));
+    let views = [
+        ("active_sessions", scan()?.filter(col("ended_at").is_null())?.build()?),
+        ("ended_sessions", scan()?.filter(col("ended_at").is_not_null())?.build()?),
+        ("\"Workflow Sessions\"", scan()?.project(documented)?.build()?),
+    ];
+    let mut all = vec![("workflow_sessions", sessions)];
+    all.extend(views.into_iter().map(|(name, plan)| (name, Arc::new(ViewTable::new(plan, None)) as _)));
+    Ok(all)
 }

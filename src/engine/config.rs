@@ -1,17 +1,12 @@
-//! The one builder of sessions: dialect, limits, clock, rules, functions.
+//! Sessions: what they may use, what they share, and how their statements are planned. `blank` has what all of them are made from.
 
 use std::collections::HashMap;
 use std::num::NonZeroUsize;
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use crate::zones::Tz;
 use arrow::datatypes::{DataType, SchemaRef};
-use chrono::{DateTime, Utc};
-use datafusion::common::config::Dialect;
 use datafusion::common::metadata::ScalarAndMetadata;
 use datafusion::common::{ParamValues, ScalarValue};
-use datafusion::execution::FunctionRegistry;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -19,56 +14,22 @@ use datafusion::logical_expr::LogicalPlan;
 use datafusion::prelude::{SessionConfig, SessionContext};
 use datafusion::sql::parser::Statement;
 
+use super::blank::{Blank, settings};
 use super::explain;
-use super::in_order::InOrder;
 use super::memory::PeakPool;
-use super::operators::{OwnOperators, spill_apart};
-use super::rules::{
-    AbsentRows, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows,
-    Membership, MixedTypes, Operators, Scalars, ZonedCasts, ZonedTypes, with_postgres_syntax, with_read_intervals,
-    with_zone_calls,
-};
-use super::scan::Leaves;
-use super::stages::{Distribution, StagePlanner, from_sent};
+use super::options::{EngineOptions, Execution};
+use super::rules::{with_postgres_syntax, with_read_intervals, with_zone_calls};
+use super::stages::{Distribution, StagePlanner};
 use super::{series, spill, statement};
 use crate::error::{Error, Result};
-use crate::functions::interval::{self, IntervalPlanner};
-use crate::functions::{self, StandIns, by_type, extremes, lists, postgres};
 use crate::lake::Costs;
+use crate::zones::Tz;
 
 /// Operators named in the message when memory runs out.
 const NAMED_CONSUMERS: NonZeroUsize = NonZeroUsize::new(5).unwrap();
 
-/// Memory that a partition of a plan has at least: with less, more threads only take from each other.
-const PARTITION_BYTES: usize = 32 << 20;
-
-/// Memory of a partition from which on rows on their way between partitions hardly ever go to disk.
-const ROOMY_PARTITION_BYTES: usize = 512 << 20;
-
 /// Numbered parameters of a statement at most: PostgreSQL's messages count them in 16 bits.
 const MOST_PARAMETERS: usize = 65_535;
-
-/// The part of a partition's memory that a sort keeps for merging, as a divisor.
-const SORT_SHARE: usize = 8;
-
-/// What a session may use, and what it sees as now.
-#[derive(Debug, Clone)]
-pub struct EngineOptions {
-    /// The instant that is now for every query, and up to which running sessions have run.
-    pub as_of: DateTime<Utc>,
-    /// The zone of local days.
-    pub time_zone: Tz,
-    /// Bytes of memory that operators may hold; beyond it they spill to disk.
-    pub memory_limit_bytes: usize,
-    /// Bytes of disk that spilling may take.
-    pub spill_limit_bytes: u64,
-    /// Where to spill; `None` is the system's temporary folder.
-    pub temporary_folder: Option<PathBuf>,
-    /// Threads that a query runs on.
-    pub threads: NonZeroUsize,
-    /// Whether scans read leaf columns in place of JSON text.
-    pub leaves: Leaves,
-}
 
 /// The memory and disk that sessions share: those of one process that asks many questions at once.
 #[derive(Clone)]
@@ -76,6 +37,8 @@ pub struct Resources {
     runtime: Arc<RuntimeEnv>,
     pool: Arc<PeakPool>,
     spills: spill::Counted,
+    /// What sessions are made from, once the first was asked for: in parallel, and in order.
+    blanks: Arc<[OnceLock<Arc<Blank>>; 2]>,
 }
 
 impl Resources {
@@ -93,12 +56,32 @@ impl Resources {
             .with_memory_pool(Arc::clone(&pool) as Arc<dyn MemoryPool>)
             .with_disk_manager_builder(disk)
             .build_arc()?;
-        Ok(Self { runtime, pool, spills })
+        Ok(Self { runtime, pool, spills, blanks: Arc::default() })
+    }
+
+    /// What sessions that run so are made from.
+    fn blank(&self, options: &EngineOptions, execution: Execution) -> Result<Arc<Blank>> {
+        let [parallel, in_order] = self.blanks.as_ref();
+        let kept = if execution == Execution::Parallel { parallel } else { in_order };
+        if let Some(blank) = kept.get().filter(|blank| blank.suits(options)) {
+            return Ok(Arc::clone(blank));
+        }
+        let made = Arc::new(Blank::of(Arc::clone(&self.runtime), options, execution)?);
+        let _ = kept.set(Arc::clone(&made));
+        Ok(made)
     }
 
     /// The memory and disk, as DataFusion has them.
     pub fn runtime(&self) -> Arc<RuntimeEnv> {
         Arc::clone(&self.runtime)
+    }
+
+    /// Builds the session in which a stage runs that another process planned, with the settings that came with it. Nothing is planned in it.
+    ///
+    /// # Errors
+    /// Settings that are none.
+    pub fn stage_session(&self, options: &EngineOptions, base: SessionConfig, sent: &str) -> Result<SessionState> {
+        self.blank(options, Execution::Parallel)?.stage(options, base, sent)
     }
 
     /// Bytes that operators hold now.
@@ -113,17 +96,6 @@ pub struct Engine {
     context: SessionContext,
     options: EngineOptions,
     resources: Resources,
-}
-
-/// How the parts of a plan run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub enum Execution {
-    /// In partitions on several threads: the fastest. Rows meet operators in any order, so the last digits of a sum of floats
-    /// may differ between runs.
-    #[default]
-    Parallel,
-    /// In one partition, files in the order of their paths: rows meet every operator in one order, whatever the machine.
-    InOrder,
 }
 
 impl Engine {
@@ -150,10 +122,11 @@ impl Engine {
     /// # Errors
     /// A defect of ours.
     pub fn within(resources: &Resources, options: EngineOptions, execution: Execution) -> Result<Self> {
-        let config = settings(SessionConfig::new(), &options, execution);
-        let state = state(resources, config, options.as_of, execution)?;
-        let context = SessionContext::new_with_state(state);
-        Ok(Self { context, options, resources: resources.clone() })
+        let mut state = resources.blank(&options, execution)?.session(&options)?;
+        for (name, function) in series::functions() {
+            state.register_udtf(name, function);
+        }
+        Ok(Self { context: SessionContext::new_with_state(state), options, resources: resources.clone() })
     }
 
     /// Runs what can be run there on other processes.
@@ -239,124 +212,6 @@ impl Engine {
     }
 }
 
-/// Gives a session the settings that all have at their beginning.
-fn settings(base: SessionConfig, options: &EngineOptions, execution: Execution) -> SessionConfig {
-    let partitions = match execution {
-        Execution::Parallel => options.threads.get().min(options.memory_limit_bytes / PARTITION_BYTES).max(1),
-        Execution::InOrder => 1,
-    };
-    let mut config = base
-        .with_default_catalog_and_schema("sessionlake", "public")
-        .with_information_schema(true)
-        .with_target_partitions(partitions)
-        .with_option_extension(StandIns::default());
-    let settings = config.options_mut();
-    // In the generic dialect `data->>'q' = 'x'` means `data ->> ('q' = 'x')`.
-    settings.sql_parser.dialect = Dialect::PostgreSQL;
-    settings.sql_parser.collect_spans = true;
-    // Filters run inside the scan: other columns are decoded only for rows that pass.
-    settings.execution.parquet.pushdown_filters = true;
-    settings.execution.parquet.reorder_filters = true;
-    // As nanoseconds, instants that Spark writes so would end in 2262 and begin anew in 1677.
-    settings.execution.parquet.coerce_int96 = Some("us".to_owned());
-    settings.execution.parquet.coerce_int96_tz = Some("UTC".to_owned());
-    if execution == Execution::InOrder {
-        // Sorting the branches of a union apart and merging them takes equal rows in any order.
-        settings.optimizer.repartition_sorts = false;
-        settings.optimizer.repartition_aggregations = false;
-        settings.optimizer.repartition_joins = false;
-        settings.optimizer.repartition_windows = false;
-        settings.optimizer.enable_round_robin_repartition = false;
-    }
-    settings.execution.time_zone = Some(options.time_zone.name().to_owned());
-    // Each sort takes it at once, to be sure that it can merge what it spills.
-    let settings = config.options_mut();
-    let share = options.memory_limit_bytes / partitions / SORT_SHARE;
-    settings.execution.sort_spill_reservation_bytes = settings.execution.sort_spill_reservation_bytes.min(share);
-    if options.memory_limit_bytes / partitions >= ROOMY_PARTITION_BYTES {
-        spill_apart(settings);
-    }
-    config
-}
-
-/// Builds a session with our functions and rules.
-fn state(
-    resources: &Resources,
-    config: SessionConfig,
-    as_of: DateTime<Utc>,
-    execution: Execution,
-) -> Result<SessionState> {
-    let mut builder = SessionStateBuilder::new()
-        .with_config(config)
-        .with_runtime_env(Arc::clone(&resources.runtime))
-        .with_default_features()
-        .with_physical_optimizer_rule(Arc::new(OwnOperators));
-    if execution == Execution::InOrder {
-        builder = builder.with_physical_optimizer_rule(Arc::new(InOrder));
-    }
-    let mut state = builder.build();
-    // First of all rules: the others then see an instant where the clock was asked for.
-    let mut analyzer_rules = vec![];
-    analyzer_rules.extend(state.analyzer().rules.iter().cloned());
-    analyzer_rules.insert(0, Arc::new(AsOfClock::new(as_of)));
-    analyzer_rules.insert(1, Arc::new(IntervalTexts));
-    analyzer_rules.insert(2, Arc::new(ZonedTypes));
-    analyzer_rules.insert(3, Arc::new(MixedTypes));
-    analyzer_rules.insert(4, Arc::new(Casts));
-    analyzer_rules.insert(5, Arc::new(AbsentRows));
-    // Last: where types meet, they have been coerced.
-    analyzer_rules.push(Arc::new(Membership));
-    analyzer_rules.push(Arc::new(Scalars));
-    analyzer_rules.push(Arc::new(ZonedCasts));
-    analyzer_rules.push(Arc::new(Intervals));
-    analyzer_rules.push(Arc::new(Operators));
-    let optimizer_rules = Bounds::among(state.optimizer().rules.clone());
-    let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(optimizer_rules));
-    optimizer_rules.push(Arc::new(Durations));
-    state = SessionStateBuilder::new_from_existing(state)
-        .with_analyzer_rules(analyzer_rules)
-        .with_optimizer_rules(optimizer_rules)
-        .build();
-    functions::register_all(&mut state)?;
-    // Rows of files have no numbers in our scans.
-    state.deregister_udf("file_row_index")?;
-    for function in postgres::synonyms() {
-        state.register_udf(function)?;
-    }
-    let aggregates = interval::aggregates().into_iter().chain(postgres::aggregates());
-    let aggregates = aggregates.chain(extremes::aggregates()).chain(lists::aggregates());
-    for aggregate in aggregates {
-        state.register_udaf(aggregate)?;
-    }
-    for (name, function) in series::functions() {
-        state.register_udtf(name, function);
-    }
-    let mut planners = state.expr_planners().to_vec();
-    planners.insert(0, Arc::new(IntervalPlanner));
-    state = SessionStateBuilder::new_from_existing(state).with_expr_planners(planners).build();
-    Ok(state)
-}
-
-/// Builds the session in which a stage runs that another process planned, with the settings that came with it. Nothing is planned in it.
-///
-/// # Errors
-/// Settings that are none.
-pub fn stage_session(
-    resources: &Resources,
-    options: &EngineOptions,
-    base: SessionConfig,
-    sent: &str,
-) -> Result<SessionState> {
-    let mut config = settings(base, options, Execution::Parallel);
-    from_sent(sent, config.options_mut())?;
-    config.options_mut().execution.enable_file_stream_work_stealing = false;
-    let mut state = state(resources, config, options.as_of, Execution::Parallel)?;
-    for aggregate in by_type::aggregates() {
-        state.register_udaf(aggregate)?;
-    }
-    Ok(state)
-}
-
 /// A statement that is planned and not run: what it asks for, and what it would answer.
 #[derive(Debug, Clone)]
 pub struct Outline {
@@ -364,19 +219,6 @@ pub struct Outline {
     pub columns: SchemaRef,
     /// The types of the numbered parameters `$1`, `$2` …, as far as their places tell.
     pub parameters: Vec<Option<DataType>>,
-}
-
-/// Returns 70 % of the memory that this process may use: the least of the machine's and the control group's.
-pub fn default_memory_limit() -> usize {
-    let machine = std::fs::read_to_string("/proc/meminfo").ok().and_then(|text| {
-        let line = text.lines().find(|line| line.starts_with("MemTotal:"))?.to_owned();
-        Some(line.split_whitespace().nth(1)?.parse::<usize>().ok()? * 1024)
-    });
-    let group = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"]
-        .iter()
-        .find_map(|path| std::fs::read_to_string(path).ok()?.trim().parse::<usize>().ok());
-    let available = [machine, group].into_iter().flatten().min().unwrap_or(4 << 30);
-    available / 10 * 7
 }
 
 /// Reads the number of a parameter such as `$2`.

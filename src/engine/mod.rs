@@ -4,6 +4,7 @@
 //! all get theirs here, so that the same question gets the same answer wherever it is asked.
 
 mod answers;
+mod blank;
 mod bloom;
 mod catalog;
 mod changes;
@@ -27,6 +28,7 @@ mod limits_tests;
 mod memory;
 mod numbers;
 mod operators;
+mod options;
 mod own;
 mod passing;
 mod prune;
@@ -48,10 +50,11 @@ pub use crate::lake::Spent;
 pub(crate) use crate::shred::leaf::element_keys;
 pub use answers::{Answer, Answers};
 pub use catalog::{At, LakeView, TABLES, TableNote};
-pub use config::{Engine, EngineOptions, Execution, Outline, Resources, default_memory_limit, stage_session};
+pub use config::{Engine, Outline, Resources};
 pub use guard::{Guard, Veil};
 pub use lake_table::LakeTable;
 pub use leaves::extract;
+pub use options::{EngineOptions, Execution, default_memory_limit};
 pub use own::Node;
 pub(crate) use rules::reads_clock;
 pub use scan::{Leaves, SessionScanExec};

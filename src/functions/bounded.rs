@@ -6,14 +6,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int64Array};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, Int64Type};
+use arrow::datatypes::{
+    DataType, Int64Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit,
+    TimestampMicrosecondType,
+};
 use datafusion::common::{Result, ScalarValue, exec_err};
 use datafusion::functions::string;
 use datafusion::functions::unicode;
 use datafusion::functions_nested::range::{gen_series_udf, range_udf};
 use datafusion::functions_nested::repeat::array_repeat_udf;
+use datafusion::functions_nested::resize::array_resize_udf;
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs, ScalarUDF};
 
 use super::instead::{Instead, function};
@@ -33,6 +37,8 @@ enum Length {
     Padded,
     /// A value for each step from the first argument to the second, or from 0 to the only one.
     Series,
+    /// As many values as the second argument says.
+    Resized,
 }
 
 /// A function of DataFusion with a bound.
@@ -47,12 +53,13 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
     bounded().map(function).to_vec()
 }
 
-fn bounded() -> [Bounded; 6] {
+fn bounded() -> [Bounded; 7] {
     [
         (string::repeat(), Length::Times),
         (unicode::lpad(), Length::Padded),
         (unicode::rpad(), Length::Padded),
         (array_repeat_udf(), Length::Times),
+        (array_resize_udf(), Length::Resized),
         (gen_series_udf(), Length::Series),
         (range_udf(), Length::Series),
     ]
@@ -85,9 +92,28 @@ enum Numbers {
 }
 
 impl Numbers {
-    /// Reads an argument; `None` where it is no number.
+    /// Reads an argument; `None` where it is no number. Instants, days and steps between them are nanoseconds, as far as these go.
     fn of(value: &ColumnarValue) -> Option<Self> {
         match value {
+            ColumnarValue::Scalar(value) if is_moment(&value.data_type()) => match value {
+                ScalarValue::IntervalMonthDayNano(step) => Some(Self::One(step.map(nanoseconds))),
+                value => {
+                    let moment = value.cast_to(&DataType::Timestamp(TimeUnit::Microsecond, None)).ok()?;
+                    let ScalarValue::TimestampMicrosecond(moment, _) = moment else { return None };
+                    Some(Self::One(moment.map(|moment| moment.saturating_mul(1_000))))
+                }
+            },
+            ColumnarValue::Array(array) if is_moment(array.data_type()) => Some(Self::Each(match array.data_type() {
+                DataType::Interval(_) => {
+                    let steps = array.as_primitive::<IntervalMonthDayNanoType>();
+                    Arc::new(steps.iter().map(|step| step.map(nanoseconds)).collect::<Int64Array>()) as ArrayRef
+                }
+                _ => {
+                    let moments = cast(array, &DataType::Timestamp(TimeUnit::Microsecond, None)).ok()?;
+                    let moments = moments.as_primitive::<TimestampMicrosecondType>();
+                    Arc::new(moments.unary::<_, Int64Type>(|moment| moment.saturating_mul(1_000)))
+                }
+            })),
             ColumnarValue::Scalar(ScalarValue::Int64(value)) => Some(Self::One(*value)),
             ColumnarValue::Scalar(value) if value.data_type().is_integer() => {
                 let ScalarValue::Int64(value) = value.cast_to(&DataType::Int64).ok()? else { return None };
@@ -109,6 +135,19 @@ impl Numbers {
             }
         }
     }
+}
+
+fn is_moment(data_type: &DataType) -> bool {
+    matches!(
+        data_type,
+        DataType::Date32 | DataType::Date64 | DataType::Timestamp(..) | DataType::Interval(IntervalUnit::MonthDayNano)
+    )
+}
+
+/// The length of a step, of whose months each is one of the shortest.
+fn nanoseconds(step: IntervalMonthDayNano) -> i64 {
+    let days = i64::from(step.months).saturating_mul(28).saturating_add(i64::from(step.days));
+    days.saturating_mul(86_400_000_000_000).saturating_add(step.nanoseconds)
 }
 
 /// Bytes of the values of an argument, on average.
@@ -150,6 +189,12 @@ impl Bounded {
                 let times: u128 = (0..rows).map(|row| counts.at(row).unwrap_or_default().max(0) as u128).sum();
                 times.saturating_mul(each)
             }
+            Length::Resized => {
+                let Some(counts) = counts(1) else { return Ok(0) };
+                let each = args.get(2).map_or(0, |filler| width(filler, rows)).max(LEAST_VALUE_BYTES);
+                let values: u128 = (0..rows).map(|row| counts.at(row).unwrap_or_default().max(0) as u128).sum();
+                values.saturating_mul(each)
+            }
             Length::Series => {
                 let (start, stop) = match args.len() {
                     1 => (Some(Numbers::One(Some(0))), counts(0)),
@@ -171,7 +216,7 @@ impl Bounded {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::{Int64Array, StringArray, StringViewArray};
+    use arrow::array::{StringArray, StringViewArray};
 
     use super::*;
 
@@ -196,6 +241,14 @@ mod tests {
         assert_eq!(bytes("generate_series", vec![number(10), number(1)], 1), 0);
         assert_eq!(bytes("generate_series", vec![number(10), number(1), number(-3)], 1), 32);
         assert_eq!(bytes("range", vec![numbers(vec![Some(9), Some(i64::MAX)])], 2), 8 * (10 + i64::MAX as u128 + 1));
+        assert_eq!(bytes("array_resize", vec![number(0), number(1_000)], 1), 8_000);
+        let day = |day: i32| ColumnarValue::Scalar(ScalarValue::Date32(Some(day)));
+        let step = |nanoseconds| {
+            let step = IntervalMonthDayNano { months: 0, days: 0, nanoseconds };
+            ColumnarValue::Scalar(ScalarValue::IntervalMonthDayNano(Some(step)))
+        };
+        assert_eq!(bytes("generate_series", vec![day(0), day(1), step(3_600_000_000_000)], 1), 25 * 8);
+        assert_eq!(bytes("range", vec![day(0), day(10_000), step(1)], 1), 8 * 864_000_000_000_000_001);
         for texts in [
             Arc::new(StringArray::from(vec!["ab"; 1000])) as ArrayRef,
             Arc::new(StringViewArray::from(vec!["ab"; 1000])),

@@ -32,6 +32,7 @@ mod window;
 pub use expect::Check;
 pub use job::{Job, JobWindow, Privacy, Windows};
 pub use manifest::{FILE as MANIFEST_FILE, LakeRecord, Manifest, Output, ReportRecord, ReportStatus};
+pub use prepare::located;
 pub use progress::{Event, Progress, Reading};
 pub(crate) use redact::Redaction;
 pub use request::{OnFailure, Request, Stopwatch};

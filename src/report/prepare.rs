@@ -158,7 +158,8 @@ async fn plan(engine: &Engine, script: &Script, statement: &Statement, values: P
     engine.plan(statement.parsed.clone(), &values).await.map_err(located)
 }
 
-fn located(error: datafusion::error::DataFusionError, script: &Script, statement: &Statement) -> Error {
+/// Gives an engine's error its place in the text of its statement, with the tables' names for a hint.
+pub fn located(error: datafusion::error::DataFusionError, script: &Script, statement: &Statement) -> Error {
     script::locate_among(error, script, Some(statement), &TABLES.map(|table| table.name.trim_matches('"')))
 }
 

@@ -34,6 +34,7 @@ mod files;
 pub(crate) mod fuzz;
 mod header;
 mod instead;
+mod marks;
 mod moment;
 mod names;
 mod operators;
@@ -45,17 +46,20 @@ mod split;
 mod syntax;
 mod types;
 mod value;
+mod words;
 
 pub use access::Access;
 pub use diagnostics::{locate, locate_among};
 pub use files::{read_file, share_out, sql_files};
 pub use header::{Entry, Header};
+pub use marks::with_numbers;
 pub use moment::Clock;
 pub use names::did_you_mean;
 pub use parameters::{DefaultText, Parameter, bind, bind_for_plan, bind_session};
 pub use pieces::{Piece, Word, pieces};
 pub use split::Statement;
 pub use value::{ParameterType, from_text as read_value};
+pub use words::has_more_words;
 
 /// A SQL file, taken apart.
 #[derive(Debug, Clone)]

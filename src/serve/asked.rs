@@ -13,13 +13,14 @@ use serde_json::Value;
 use tokio::time::Sleep;
 
 use super::allowed::{require_reading, require_reading_plan};
-use super::hub::{Hub, Settings, Stopping, located};
+use super::hub::{Hub, Settings, Stopping};
 use super::limits::{Turn, too_long};
 use super::metrics::{Ending, Protocol};
 use super::users::Caller;
 use crate::engine::{Answer, Answers};
 use crate::error::{Error, Result};
 use crate::lake::Version;
+use crate::report::located;
 use crate::script::{self, Clock, Script, Statement};
 
 /// A question that is counted once, however it ends.
@@ -66,7 +67,12 @@ pub struct Asked {
     counted: Counted,
     /// Given back when the last row was taken, or nobody takes any more.
     turn: Option<Turn>,
+    /// Whether the limit of time begins anew with the next part.
+    is_resting: bool,
 }
+
+/// How long a client may take for what is sent before others have the turn.
+const PATIENCE: Duration = Duration::from_millis(50);
 
 impl Asked {
     pub(super) async fn begin(
@@ -77,8 +83,20 @@ impl Asked {
         (limit, deadline): (Duration, Pin<Box<Sleep>>),
     ) -> Result<Self> {
         let (columns, answers, turn) = (Arc::new(Schema::empty()), Some(answers), Some(turn));
-        let mut asked =
-            Self { columns, version, clock, answers, place, limit, deadline, rows: 0, bytes: 0, counted, turn };
+        let mut asked = Self {
+            columns,
+            version,
+            clock,
+            answers,
+            place,
+            limit,
+            deadline,
+            rows: 0,
+            bytes: 0,
+            counted,
+            turn,
+            is_resting: false,
+        };
         if let Some(Answer::Columns(columns)) = asked.part().await? {
             asked.columns = columns;
         }
@@ -139,20 +157,46 @@ impl Asked {
         done.ok_or_else(|| self.ended(too_long(self.limit)))
     }
 
+    /// Waits for a client that takes what is sent. One that is slow gives its turn to others meanwhile; the limit of time stays.
+    ///
+    /// # Errors
+    /// The limit of time.
+    pub async fn patiently<T>(&mut self, work: impl Future<Output = T>) -> Result<T> {
+        let mut work = std::pin::pin!(work);
+        if let Ok(done) = self.within(tokio::time::timeout(PATIENCE, work.as_mut())).await? {
+            return Ok(done);
+        }
+        self.turn = None;
+        self.within(work).await
+    }
+
     /// Lets others have the turn while a client thinks: between two fetches from a cursor. The limit of time is that of each fetch.
     pub fn pause(&mut self) {
+        self.turn = None;
+        self.is_resting = true;
+    }
+
+    /// Ends a question whose client has all that it wants.
+    pub fn enough(&mut self) {
+        self.counted.end(Ending::Answered);
+        self.answers = None;
         self.turn = None;
     }
 
     async fn part(&mut self) -> Result<Option<Answer>> {
         let Some(answers) = &mut self.answers else { return Ok(None) };
-        if self.turn.is_none() {
+        if std::mem::take(&mut self.is_resting) {
             self.deadline = Box::pin(tokio::time::sleep(self.limit));
+        }
+        if self.turn.is_none() {
             let turn = tokio::select! {
-                turn = self.counted.hub.turn() => turn?,
-                () = self.deadline.as_mut() => return Err(too_long(self.limit)),
+                turn = self.counted.hub.turn() => turn,
+                () = self.deadline.as_mut() => Err(too_long(self.limit)),
             };
-            self.turn = Some(turn);
+            match turn {
+                Ok(turn) => self.turn = Some(turn),
+                Err(error) => return Err(self.ended(error)),
+            }
         }
         let deadline = self.deadline.as_mut();
         let part = tokio::select! {
@@ -162,9 +206,7 @@ impl Asked {
         match part {
             Ok(Some(part)) => Ok(Some(part)),
             Ok(None) => {
-                self.counted.end(Ending::Answered);
-                self.answers = None;
-                self.turn = None;
+                self.enough();
                 Ok(None)
             }
             Err(error) => Err(self.ended(error)),
@@ -190,10 +232,10 @@ impl Hub {
         protocol: Protocol,
         caller: &Caller,
         settings: &Settings,
-        (name, sql): (&str, &str),
+        (name, sql): (&'static str, &str),
         given: &BTreeMap<String, Value>,
     ) -> Result<Asked> {
-        let script = script::parse(name, sql)?;
+        let script = self.script(self.limit_of(settings), name, sql).await?;
         let [statement] = script.statements.as_slice() else {
             return Err(Error::usage("there is more than one statement").with_hint("ask one statement at a time"));
         };
@@ -214,19 +256,24 @@ impl Hub {
         bind: impl FnOnce(&Clock) -> Result<ParamValues>,
     ) -> Result<Asked> {
         let mut counted = Counted::begin(self, protocol);
-        let limit = settings.timeout.map_or(self.limits().statement, |timeout| timeout.min(self.limits().statement));
+        let limit = self.limit_of(settings);
         // The limit begins here and holds for waiting and planning, too.
         let mut deadline = Box::pin(tokio::time::sleep(limit));
         let work = async {
             require_reading(caller, script, statement)?;
+            let long = self.long_turn(statement.text()).await?;
             let turn = self.turn().await?;
             let opened = self.open_for(caller, settings).await?;
             let values = bind(&opened.clock)?;
             let located = |error| located(error, script, statement);
             let (engine, parsed) = (opened.engine.clone(), statement.parsed.clone());
-            // Planning may compute for a while: it, too, is work of the threads that compute.
-            let planning = self.compute().spawn(async move { engine.plan(parsed, &values).await });
-            let plan = Stopping(planning).outcome().await?.map_err(located)?;
+            // Planning may compute for a while: it, too, is work of the threads that compute, and it keeps its turns when nobody waits for it.
+            let planning = self.compute().spawn(async move {
+                let _long = long;
+                (engine.plan(parsed, &values).await, turn)
+            });
+            let (plan, turn) = Stopping(planning).outcome().await?;
+            let plan = plan.map_err(located)?;
             require_reading_plan(&plan)?;
             let answers = Answers::of(self.compute(), opened.engine.context().clone(), plan);
             Ok((turn, opened, answers))

@@ -11,9 +11,10 @@ use super::allowed::require_reading;
 use super::limits::{Doors, Limits, Seat, too_long};
 use super::metrics::{Metrics, Protocol};
 use super::users::{Caller, Users};
-use crate::engine::{At, Engine, EngineOptions, Execution, LakeView, Outline, Resources, TABLES};
+use crate::engine::{At, Engine, EngineOptions, Execution, LakeView, Outline, Resources};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Version};
+use crate::report::located;
 use crate::script::{self, Clock, Script, Statement};
 use crate::zones::Tz;
 
@@ -163,6 +164,16 @@ impl Hub {
         self.doors.turn().await
     }
 
+    /// Waits for the turn of a text, if it is long.
+    pub(super) async fn long_turn(&self, text: &str) -> Result<Option<super::limits::Turn>> {
+        self.doors.long(text).await
+    }
+
+    /// The longest that a statement of a session may take.
+    pub(super) fn limit_of(&self, settings: &Settings) -> Duration {
+        settings.timeout.map_or(self.limits().statement, |timeout| timeout.min(self.limits().statement))
+    }
+
     /// Opens the version that is asked.
     async fn view(&self, at: At) -> Result<LakeView> {
         let mut newest = self.newest.lock().await;
@@ -222,13 +233,22 @@ impl Hub {
         types: Vec<Option<arrow::datatypes::DataType>>,
     ) -> Result<Outline> {
         require_reading(caller, script, statement)?;
-        let opened = self.open_for(caller, settings).await?;
-        let values = script::bind_session(statement, &opened.clock);
-        let (engine, parsed) = (opened.engine, statement.parsed.clone());
-        let planning = self.options.compute.spawn(async move { engine.outline(parsed, &values, &types).await });
-        let outline = tokio::time::timeout(self.limits().statement, Stopping(planning).outcome()).await;
-        let outline = outline.map_err(|_| too_long(self.limits().statement))?;
-        outline?.map_err(|error| located(error, script, statement))
+        let limit = self.limit_of(settings);
+        let outlined = async {
+            let long = self.long_turn(statement.text()).await?;
+            let turn = self.turn().await?;
+            let opened = self.open_for(caller, settings).await?;
+            let values = script::bind_session(statement, &opened.clock);
+            let (engine, parsed) = (opened.engine, statement.parsed.clone());
+            // The turns are given back by who computes: a plan may take its time after nobody waits for it any more.
+            let planning = self.options.compute.spawn(async move {
+                let _turns = (turn, long);
+                engine.outline(parsed, &values, &types).await
+            });
+            let outline = Stopping(planning).outcome().await?;
+            outline.map_err(|error| located(error, script, statement))
+        };
+        tokio::time::timeout(limit, outlined).await.unwrap_or_else(|_| Err(too_long(limit)))
     }
 }
 
@@ -245,10 +265,4 @@ impl<T> Drop for Stopping<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// Gives an engine's error its place in the text, with the tables' names for a hint.
-pub(super) fn located(error: datafusion::error::DataFusionError, script: &Script, statement: &Statement) -> Error {
-    let tables = TABLES.map(|table| table.name.trim_matches('"'));
-    script::locate_among(error, script, Some(statement), &tables)
 }

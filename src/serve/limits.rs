@@ -54,7 +54,13 @@ pub(super) struct Doors {
     seats: Arc<AtomicUsize>,
     turns: Arc<Semaphore>,
     waiting: AtomicUsize,
+    long: Arc<Semaphore>,
 }
+
+/// Texts of statements that are longer than this are taken apart and planned few at a time, apart from those that listen.
+const LONG_BYTES: usize = 16 << 10;
+/// How many long texts are worked on at once. Each may take some hundred megabytes, and a thread, even when nobody waits for it any more.
+const LONG_AT_ONCE: usize = 2;
 
 /// A connection that is counted. The next may take its place once it is dropped.
 #[derive(Debug)]
@@ -72,7 +78,13 @@ pub(super) type Turn = OwnedSemaphorePermit;
 impl Doors {
     pub fn new(limits: Limits) -> Self {
         let turns = Arc::new(Semaphore::new(limits.queries.max(1)));
-        Self { limits, seats: Arc::default(), turns, waiting: AtomicUsize::new(0) }
+        Self {
+            limits,
+            seats: Arc::default(),
+            turns,
+            waiting: AtomicUsize::new(0),
+            long: Arc::new(Semaphore::new(LONG_AT_ONCE)),
+        }
     }
 
     pub fn limits(&self) -> &Limits {
@@ -123,6 +135,14 @@ impl Doors {
         let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(Error::internal)?;
         drop(place);
         Ok(turn)
+    }
+
+    /// Waits for the turn of a text, which is kept for as long as the text is worked on; a short one needs none.
+    pub async fn long(&self, text: &str) -> Result<Option<Turn>> {
+        match text.len() > LONG_BYTES {
+            true => Arc::clone(&self.long).acquire_owned().await.map(Some).map_err(Error::internal),
+            false => Ok(None),
+        }
     }
 }
 

@@ -15,12 +15,14 @@ mod catalog;
 pub mod flight;
 pub mod http;
 mod hub;
-mod instants;
 mod limits;
+mod lines;
 mod metrics;
 pub mod pg;
 mod scram;
+mod texts;
 mod tokens;
+mod told;
 mod users;
 mod veil;
 

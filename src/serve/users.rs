@@ -174,9 +174,10 @@ impl Users {
     /// whose password is none any more, has no caller, and a verifier that nothing fits.
     ///
     /// # Errors
-    /// As [`Users::list`].
+    /// A file that cannot be read, or is none of users: nobody is let in. What is wrong with it is for the log.
     pub(super) fn find(&self, name: &str, now: DateTime<Utc>) -> Result<(Option<Caller>, Verifier)> {
-        let found = self.list()?.into_iter().find(|user| user.name == name);
+        let users = self.list().map_err(|error| Error::storage("the users", error))?;
+        let found = users.into_iter().find(|user| user.name == name);
         match found.filter(|user| user.expires.is_none_or(|expires| now < expires)) {
             Some(user) => Ok((Some(Caller::of(&user)), user.verifier)),
             None => Ok((None, Verifier::of_nobody(&self.secret, name))),

@@ -10,6 +10,7 @@
 //! Limits: leap seconds are not counted, as on all Unix systems.
 
 mod database;
+mod instants;
 mod rules;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use std::str::FromStr;
 use chrono::{FixedOffset, MappedLocalTime, NaiveDate, NaiveDateTime, NaiveTime, Offset, TimeZone};
 
 pub use database::{names, nearest, origin, release, use_folder};
+pub use instants::{read_instant, read_zone};
 use rules::{Rules, Span};
 
 /// A time zone: its name and what its clocks show.

@@ -26,7 +26,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("report", &["engine", "format", "json", "script", "zones"]),
     ("cluster", &["engine", "lake", "net", "schema", "zones"]),
     ("serve", &["engine", "format", "functions", "lake", "net", "report", "schema", "script", "zones"]),
-    ("fuzz", &["engine", "ingest", "json", "lake", "report", "script", "shred"]),
+    ("fuzz", &["engine", "ingest", "json", "lake", "report", "script", "serve", "shred"]),
 ];
 
 /// What may be named only in some modules.

@@ -12,6 +12,7 @@ use serde_json::Value;
 use sessionlake::engine::{At, Engine, TABLES};
 use sessionlake::format::OutputFormat;
 use sessionlake::script::{self, Clock, Script};
+use sessionlake::zones::{read_instant, read_zone};
 use sessionlake::{Error, Result, functions};
 
 use super::commands::{self, Command};
@@ -21,7 +22,7 @@ use crate::cli::describe;
 use crate::cli::exit;
 use crate::cli::printer::{Look, Printer, listing, print_text};
 use crate::cli::query::{Run, parse_timeout};
-use crate::cli::shared::{Settings, Shared, parse_instant, parse_zone};
+use crate::cli::shared::{Settings, Shared};
 use crate::cli::workers::Workers;
 
 /// The paths of the lake that Tab offers, without those inside the elements of arrays.
@@ -431,8 +432,8 @@ impl<'a> Session<'a> {
         let zone = self.settings.engine.time_zone;
         let (engine, at) = (self.settings.engine.clone(), self.at);
         match name {
-            "as_of" => self.settings.engine.as_of = parse_instant("as_of", value, zone)?,
-            "at_time" => self.at = At::Time(parse_instant("at_time", value, zone)?),
+            "as_of" => self.settings.engine.as_of = read_instant("as_of", value, zone)?,
+            "at_time" => self.at = At::Time(read_instant("at_time", value, zone)?),
             "at_version" if value == "newest" => self.at = At::Newest,
             "at_version" => {
                 let version = value.parse().map_err(|_| {
@@ -441,7 +442,7 @@ impl<'a> Session<'a> {
                 })?;
                 self.at = At::Version(version);
             }
-            "time_zone" => self.settings.engine.time_zone = parse_zone(value)?,
+            "time_zone" => self.settings.engine.time_zone = read_zone(value)?,
             "format" => {
                 let format: OutputFormat = value.parse()?;
                 if format.is_binary() {

@@ -4,27 +4,57 @@
 //! runs on every plan before any other, and puts the session's as-of instant where the clock was asked, also into
 //! `session_duration`, which measures running sessions up to it.
 
+use std::any::Any;
+
 use crate::zones::Tz;
 use chrono::{DateTime, NaiveTime, Offset, TimeZone, Utc};
-use datafusion::common::config::ConfigOptions;
+use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, ScalarValue};
+use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, expr::ScalarFunction};
 use datafusion::optimizer::AnalyzerRule;
 
+/// The as-of instant of a session, among its settings: the rules are the same for all sessions. No SET changes it.
+#[derive(Debug, Clone)]
+pub struct AsOf(pub DateTime<Utc>);
+
+impl ExtensionOptions for AsOf {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn cloned(&self) -> Box<dyn ExtensionOptions> {
+        Box::new(self.clone())
+    }
+
+    fn set(&mut self, key: &str, _: &str) -> Result<()> {
+        plan_err!("there is no setting {key:?}")
+    }
+
+    fn entries(&self) -> Vec<ConfigEntry> {
+        Vec::new()
+    }
+}
+
+impl ConfigExtension for AsOf {
+    const PREFIX: &'static str = "sessionlake_clock";
+}
+
 /// Replaces calls that ask for the time by the as-of instant.
 #[derive(Debug)]
-pub struct AsOfClock {
+pub struct AsOfClock;
+
+/// The instant of one session; `current_date` is the local day in its zone.
+struct Clock {
     as_of: DateTime<Utc>,
 }
 
-impl AsOfClock {
-    /// Makes the rule for an instant; `current_date` is the local day in the session's zone.
-    pub fn new(as_of: DateTime<Utc>) -> Self {
-        Self { as_of }
-    }
-
+impl Clock {
     fn instant(&self) -> Expr {
         Expr::Literal(ScalarValue::TimestampMicrosecond(Some(self.as_of.timestamp_micros()), Some("UTC".into())), None)
     }
@@ -87,11 +117,15 @@ pub const CLOCK_FUNCTIONS: [&str; 5] = ["now", "current_timestamp", "current_dat
 impl AnalyzerRule for AsOfClock {
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
         let time_zone = config.execution.time_zone.as_deref().and_then(Tz::named).unwrap_or(Tz::UTC);
+        let Some(AsOf(as_of)) = config.extensions.get().cloned() else {
+            return internal_err!("a session without a clock");
+        };
+        let clock = Clock { as_of };
         plan.transform_up_with_subqueries(|plan| {
             let names = NamePreserver::new(&plan);
             let plan = plan.map_expressions(|expr| {
                 let name = names.save(&expr);
-                let replaced = expr.transform_up(|expr| Ok(self.replace(expr, time_zone)))?;
+                let replaced = expr.transform_up(|expr| Ok(clock.replace(expr, time_zone)))?;
                 Ok(replaced.update_data(|expr| name.restore(expr)))
             })?;
             plan.map_data(LogicalPlan::recompute_schema)

@@ -33,7 +33,7 @@ use datafusion::sql::sqlparser::ast::{VisitMut, VisitorMut};
 
 pub use absent::{AbsentRows, nullable_columns};
 pub use bounds::Bounds;
-pub use clock::{AsOfClock, CLOCK_FUNCTIONS, reads_clock};
+pub use clock::{AsOf, AsOfClock, CLOCK_FUNCTIONS, reads_clock};
 pub use durations::Durations;
 pub use elements::LeavesOfElements;
 pub use intervals::{IntervalTexts, Intervals, with_read_intervals};

@@ -3,6 +3,7 @@
 use tonic::Status;
 
 use crate::error::{Error, as_flags};
+use crate::serve::told;
 
 /// The answer to a log-in that failed.
 pub fn refused(error: &Error) -> Status {
@@ -14,7 +15,7 @@ pub fn refused(error: &Error) -> Status {
 
 /// An error as clients of gRPC know it.
 pub fn status(error: &Error) -> Status {
-    let mut message = error.to_string();
+    let mut message = told::message(error);
     if let Some(hint) = error.hint() {
         message = format!("{message}\nhint: {hint}");
     }

@@ -7,17 +7,15 @@ mod errors;
 mod facts;
 mod lists;
 mod prepared;
+mod rows;
 mod service;
 mod ticket;
 
 use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use arrow_flight::flight_service_server::FlightServiceServer;
 use futures::stream::unfold;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
@@ -25,10 +23,10 @@ use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
 use super::hub::Hub;
-use super::limits::Seat;
+use super::lines::{Line, Requests, Way};
 use super::metrics::Protocol;
 use crate::error::{Error, Result};
-use crate::net::listening::{ENDING, PAUSE, Wire, secured, stopping};
+use crate::net::listening::{ENDING, PAUSE, secured, stopping};
 use service::Service;
 
 /// Connections that are ready and wait to be taken.
@@ -52,15 +50,13 @@ pub async fn listen(
     let most = hub.limits().message_bytes;
     let service = FlightServiceServer::new(Service::of(Arc::clone(&hub))).max_decoding_message_size(most);
     let (told, mut stopped) = watch::channel(false);
-    let serving = Server::builder()
-        .max_concurrent_streams(STREAMS)
-        .http2_keepalive_interval(Some(hub.limits().handshake))
-        .http2_keepalive_timeout(Some(hub.limits().handshake))
-        .add_service(service)
-        .serve_with_incoming_shutdown(incoming, async move {
+    let serving = Server::builder().max_concurrent_streams(STREAMS).add_service(service).serve_with_incoming_shutdown(
+        incoming,
+        async move {
             stopping(&mut stop).await;
             let _ = told.send(true);
-        });
+        },
+    );
     let late = async {
         stopping(&mut stopped).await;
         tokio::time::sleep(ENDING).await;
@@ -90,47 +86,22 @@ async fn take(
         };
         // A connection more than there may be is closed: there is no message for that before HTTP/2 begins.
         let Ok(seat) = hub.admit(Protocol::Flight) else { continue };
-        let (tls, sender, handshake) = (tls.clone(), sender.clone(), hub.limits().handshake);
+        let (tls, sender) = (tls.clone(), sender.clone());
+        let (handshake, idle) = (hub.limits().handshake, hub.limits().idle);
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
+            let is_loopback = stream.local_addr().is_ok_and(|local| local.ip().is_loopback());
+            let way = Way::of(is_loopback, tls.is_some());
             let Some(wire) = secured(stream, tls, handshake).await else { return };
-            let _ = sender.send(Line { wire, _seat: seat }).await;
+            let _ = sender.send(Line::new(wire, way, seat, (handshake, idle), Requests::ManyAtOnce)).await;
         });
     }
 }
 
-/// A connection that is counted as long as it is open.
-struct Line {
-    wire: Box<dyn Wire>,
-    _seat: Seat,
-}
-
 impl Connected for Line {
-    type ConnectInfo = ();
+    type ConnectInfo = Way;
 
-    fn connect_info(&self) {}
-}
-
-impl AsyncRead for Line {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_read(context, buffer)
-    }
-}
-
-impl AsyncWrite for Line {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.wire).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.wire).poll_shutdown(context)
+    fn connect_info(&self) -> Way {
+        self.way().clone()
     }
 }

@@ -9,8 +9,9 @@ use datafusion::common::ScalarValue;
 use crate::error::{Error, Result};
 use crate::serve::scram::random;
 
-/// Statements at once; beyond them the one that was prepared first makes place.
+/// Statements at once, of all callers, and the bytes of their texts and values; beyond them those that were prepared first make place.
 const MOST: usize = 10_000;
+const MOST_BYTES: usize = 64 << 20;
 
 /// A statement that was prepared.
 #[derive(Debug, Clone)]
@@ -27,7 +28,24 @@ pub struct Prepared {
 pub struct Statements(Mutex<Kept>);
 
 /// The number of the last statement, and the statements with their numbers by their handles.
-type Kept = (u64, HashMap<Vec<u8>, (u64, Prepared)>);
+type Kept = (u64, ByHandle);
+type ByHandle = HashMap<Vec<u8>, (u64, Prepared)>;
+
+impl Prepared {
+    fn bytes(&self) -> usize {
+        self.sql.len() + self.values.iter().map(ScalarValue::size).sum::<usize>()
+    }
+}
+
+/// Makes place for one more statement, and so many bytes.
+fn make_place(statements: &mut ByHandle, bytes: usize) {
+    let mut held: usize = statements.values().map(|(_, prepared)| prepared.bytes()).sum();
+    while statements.len() >= MOST || held + bytes > MOST_BYTES {
+        let first = statements.iter().min_by_key(|(_, (number, _))| *number).map(|(handle, _)| handle.clone());
+        let Some((_, gone)) = first.and_then(|handle| statements.remove(&handle)) else { return };
+        held = held.saturating_sub(gone.bytes());
+    }
+}
 
 impl Statements {
     /// Keeps a statement; returns its handle.
@@ -39,12 +57,7 @@ impl Statements {
         random(&mut handle)?;
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (number, statements) = &mut *kept;
-        if statements.len() >= MOST
-            && let Some(first) =
-                statements.iter().min_by_key(|(_, (number, _))| *number).map(|(handle, _)| handle.clone())
-        {
-            statements.remove(&first);
-        }
+        make_place(statements, prepared.bytes());
         *number += 1;
         statements.insert(handle.clone(), (*number, prepared));
         Ok(handle)
@@ -74,6 +87,8 @@ impl Statements {
             values = Some(row.collect::<datafusion::error::Result<Vec<_>>>()?);
         }
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        // The statement itself may be the oldest, and is then to be prepared again.
+        make_place(&mut kept.1, values.iter().flatten().map(ScalarValue::size).sum());
         match kept.1.get_mut(handle).map(|(_, prepared)| prepared).filter(|prepared| prepared.caller == caller) {
             Some(prepared) => prepared.values = values.unwrap_or_default(),
             None => return Err(Error::usage("there is no such prepared statement").with_hint("prepare it again")),
@@ -97,6 +112,21 @@ mod tests {
     use arrow::array::{ArrayRef, Int64Array};
 
     use super::*;
+
+    #[test]
+    fn old_statements_make_place_for_new_ones() {
+        let statements = Statements::default();
+        let prepared = |bytes: usize| Prepared { caller: "ana".to_owned(), sql: " ".repeat(bytes), values: vec![] };
+        let handles: Vec<_> = (0..5).map(|_| statements.keep(prepared(MOST_BYTES / 4)).unwrap()).collect();
+        assert_eq!(
+            handles.iter().map(|handle| statements.find(handle, "ana").is_ok()).collect::<Vec<_>>(),
+            [false, true, true, true, true]
+        );
+        let large = statements.keep(prepared(MOST_BYTES + 1)).unwrap();
+        assert!(
+            statements.find(&large, "ana").is_ok() && handles.iter().all(|one| statements.find(one, "ana").is_err())
+        );
+    }
 
     #[test]
     fn statements_are_of_who_prepared_them() {

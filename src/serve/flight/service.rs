@@ -4,9 +4,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema};
 use arrow_flight::decode::FlightRecordBatchStream;
-use arrow_flight::encode::FlightDataEncoderBuilder;
 use arrow_flight::error::FlightError;
 use arrow_flight::sql::server::{FlightSqlService, PeekableFlightDataStream};
 use arrow_flight::sql::{
@@ -18,8 +17,8 @@ use arrow_flight::sql::{
     CommandStatementUpdate, DoPutPreparedStatementResult, ProstMessageExt, SqlInfo, TicketStatementQuery,
 };
 use arrow_flight::{
-    Action, FlightData, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, HandshakeResponse, IpcMessage,
-    SchemaAsIpc, Ticket as Bytes,
+    Action, FlightDescriptor, FlightEndpoint, FlightInfo, HandshakeRequest, HandshakeResponse, IpcMessage, SchemaAsIpc,
+    Ticket as Bytes,
 };
 use base64::Engine as _;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -34,15 +33,16 @@ use super::errors::{refused, status};
 use super::facts;
 use super::lists::{catalogs, foreign_keys, primary_keys, schemas, sql_info, table_types, type_info};
 use super::prepared::{Prepared, Statements};
+use super::rows::{Rows, known, sent};
 use super::ticket::Ticket;
 use crate::engine::{At, Outline};
 use crate::error::Error;
-use crate::script::{self, Clock};
+use crate::script::{self, Clock, Script};
+use crate::serve::lines::Way;
 use crate::serve::tokens::Tokens;
-use crate::serve::{Asked, Caller, Hub, Protocol, Settings, instants};
+use crate::serve::{Asked, Caller, Hub, Protocol, Settings};
+use crate::zones::{read_instant, read_zone};
 
-/// Bytes of a message at most, as far as rows can be parted: clients take four megabytes.
-const MESSAGE_BYTES: usize = 2 << 20;
 /// Headers that name what statements see.
 const VERSION: &str = "x-sessionlake-version";
 const AS_OF: &str = "x-sessionlake-as-of";
@@ -56,8 +56,6 @@ const PASSWORDS: GeneralPurpose = GeneralPurpose::new(
     GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent),
 );
 
-type Rows = Pin<Box<dyn Stream<Item = Result<FlightData, Status>> + Send>>;
-
 /// The service.
 pub struct Service {
     hub: Arc<Hub>,
@@ -70,8 +68,14 @@ impl Service {
         Self { hub, tokens: Tokens::default(), statements: Statements::default() }
     }
 
-    /// Finds who asks: by the token of a log-in, or by a password.
-    async fn caller(&self, headers: &MetadataMap) -> Result<Caller, Status> {
+    /// Finds who asks: by the token of a log-in, or by a password. The connection is then one that was asked something.
+    async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
+        let caller = self.caller_of(request.metadata()).await?;
+        heard(request);
+        Ok(caller)
+    }
+
+    async fn caller_of(&self, headers: &MetadataMap) -> Result<Caller, Status> {
         if let Some(caller) = self.hub.caller_without_login() {
             return Ok(caller);
         }
@@ -91,10 +95,10 @@ impl Service {
         let mut settings = self.hub.settings();
         let wrong = |error: Error| status(&error);
         if let Some(text) = header(TIME_ZONE) {
-            settings.time_zone = instants::zone(TIME_ZONE, text).map_err(wrong)?;
+            settings.time_zone = read_zone(text).map_err(wrong)?;
         }
         if let Some(text) = header(AS_OF) {
-            settings.as_of = Some(instants::instant(AS_OF, text, settings.time_zone).map_err(wrong)?);
+            settings.as_of = Some(read_instant(AS_OF, text, settings.time_zone).map_err(wrong)?);
         }
         if let Some(text) = header(VERSION) {
             let version =
@@ -104,10 +108,16 @@ impl Service {
         Ok(settings)
     }
 
+    /// Takes a statement apart, whose parameters may be written as `?`.
+    async fn script(&self, settings: &Settings, sql: &str) -> Result<Script, Error> {
+        let numbered = |text: &Arc<str>| script::parse(NAME, &script::with_numbers(NAME, text)?);
+        self.hub.apart(self.hub.limit_of(settings), &Arc::from(sql), numbered).await?
+    }
+
     /// Plans a statement; returns what it asks for and would answer.
     async fn outline(&self, caller: &Caller, settings: &Settings, sql: &str) -> Result<Outline, Status> {
         let outline = async {
-            let script = script::parse(NAME, sql)?;
+            let script = self.script(settings, sql).await?;
             let [statement] = script.statements.as_slice() else { return Err(several()) };
             self.hub.outline(caller, settings, (&script, statement), Vec::new()).await
         };
@@ -116,7 +126,7 @@ impl Service {
 
     async fn ask(&self, caller: &Caller, settings: &Settings, prepared: &Prepared) -> Result<Asked, Status> {
         let asked = async {
-            let script = script::parse(NAME, &prepared.sql)?;
+            let script = self.script(settings, &prepared.sql).await?;
             let [statement] = script.statements.as_slice() else { return Err(several()) };
             let bind = |clock: &Clock| match script::bind_session(statement, clock) {
                 ParamValues::Map(mut named) => {
@@ -135,9 +145,10 @@ impl Service {
 
 impl Service {
     /// Lists the tables that a caller has.
-    async fn tables(&self, headers: &MetadataMap, query: CommandGetTables) -> Result<RecordBatch, Status> {
-        let caller = self.caller(headers).await?;
-        let engine = self.hub.session(&caller, &self.settings(headers)?).await.map_err(|error| status(&error))?;
+    async fn tables<T>(&self, request: &Request<T>, query: CommandGetTables) -> Result<RecordBatch, Status> {
+        let caller = self.caller(request).await?;
+        let engine =
+            self.hub.session(&caller, &self.settings(request.metadata())?).await.map_err(|error| status(&error))?;
         facts::tables(&engine, query).await.map_err(|error| status(&error))
     }
 
@@ -148,8 +159,15 @@ impl Service {
         ticket: Vec<u8>,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         described(&rows?.schema(), ticket, request.into_inner())
+    }
+}
+
+/// Counts a request of a connection.
+fn heard<T>(request: &Request<T>) {
+    if let Some(way) = request.extensions().get::<Way>() {
+        way.activity.heard();
     }
 }
 
@@ -176,39 +194,6 @@ fn described(schema: &Schema, ticket: Vec<u8>, descriptor: FlightDescriptor) -> 
     Ok(Response::new(info.with_endpoint(endpoint).with_descriptor(descriptor).with_ordered(true)))
 }
 
-/// Sends rows as they come, in messages that clients take.
-fn sent(asked: Asked) -> Response<Rows> {
-    let schema = facts::flat(&asked.columns);
-    let of_rows = Arc::clone(&schema);
-    let batches = stream::try_unfold(asked, move |mut asked| {
-        let schema = Arc::clone(&of_rows);
-        async move {
-            let next = async {
-                let Some(batch) = asked.next().await? else { return Ok::<_, Error>(None) };
-                let batch = facts::flattened(&batch, &schema)?;
-                asked.sent(batch.num_rows() as u64, batch.get_array_memory_size() as u64)?;
-                Ok(Some(batch))
-            };
-            let next = next.await.map_err(|error| FlightError::Tonic(Box::new(status(&error))))?;
-            Ok(next.map(|batch| (batch, asked)))
-        }
-    });
-    encoded(schema, batches)
-}
-
-fn encoded(
-    schema: SchemaRef,
-    batches: impl Stream<Item = Result<RecordBatch, FlightError>> + Send + 'static,
-) -> Response<Rows> {
-    let encoder = FlightDataEncoderBuilder::new().with_schema(schema).with_max_flight_data_size(MESSAGE_BYTES);
-    Response::new(Box::pin(encoder.build(batches).map_err(Status::from)))
-}
-
-fn known(batch: Result<RecordBatch, Status>) -> Result<Response<Rows>, Status> {
-    let batch = batch?;
-    Ok(encoded(batch.schema(), stream::once(async { Ok(batch) })))
-}
-
 fn internal(error: impl std::fmt::Display) -> Status {
     Status::internal(error.to_string())
 }
@@ -233,7 +218,9 @@ impl FlightSqlService for Service {
                 let sent = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
                 let (user, password) = password(sent.unwrap_or_default())?;
                 let made = self.tokens.log_in(&self.hub, &user, &password).await;
-                made.map_err(|error| refused(&error))?.1
+                let token = made.map_err(|error| refused(&error))?.1;
+                heard(&request);
+                token
             }
         };
         let header = format!("Bearer {token}").parse().map_err(internal)?;
@@ -249,7 +236,7 @@ impl FlightSqlService for Service {
         query: CommandStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let caller = self.caller(request.metadata()).await?;
+        let caller = self.caller(&request).await?;
         let mut settings = self.settings(request.metadata())?;
         let (version, as_of) = self.hub.pinned(&settings).await.map_err(|error| status(&error))?;
         (settings.at, settings.as_of) = (At::Version(version), Some(as_of));
@@ -264,11 +251,12 @@ impl FlightSqlService for Service {
         ticket: TicketStatementQuery,
         request: Request<Bytes>,
     ) -> Result<Response<Rows>, Status> {
-        let caller = self.caller(request.metadata()).await?;
+        let caller = self.caller(&request).await?;
         let ticket = Ticket::read(&ticket.statement_handle).map_err(|error| status(&error))?;
         let settings = ticket.settings(self.hub.settings()).map_err(|error| status(&error))?;
         let prepared = Prepared { caller: caller.name.clone(), sql: ticket.sql, values: Vec::new() };
-        Ok(sent(self.ask(&caller, &settings, &prepared).await?))
+        let answering = request.extensions().get::<Way>().map(|way| way.activity.begin());
+        Ok(sent(&self.hub, self.ask(&caller, &settings, &prepared).await?, answering))
     }
 
     async fn do_action_create_prepared_statement(
@@ -276,7 +264,7 @@ impl FlightSqlService for Service {
         query: ActionCreatePreparedStatementRequest,
         request: Request<Action>,
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
-        let caller = self.caller(request.metadata()).await?;
+        let caller = self.caller(&request).await?;
         let settings = self.settings(request.metadata())?;
         let outline = self.outline(&caller, &settings, &query.query).await?;
         let parameters =
@@ -297,7 +285,7 @@ impl FlightSqlService for Service {
         query: ActionClosePreparedStatementRequest,
         request: Request<Action>,
     ) -> Result<(), Status> {
-        let caller = self.caller(request.metadata()).await?;
+        let caller = self.caller(&request).await?;
         self.statements.close(&query.prepared_statement_handle, &caller.name);
         Ok(())
     }
@@ -307,7 +295,7 @@ impl FlightSqlService for Service {
         query: CommandPreparedStatementQuery,
         request: Request<PeekableFlightDataStream>,
     ) -> Result<DoPutPreparedStatementResult, Status> {
-        let caller = self.caller(request.metadata()).await?;
+        let caller = self.caller(&request).await?;
         let messages = request.into_inner().map_err(|error| FlightError::Tonic(Box::new(error)));
         // One row of values; what comes beyond a few batches is none.
         let rows: Vec<RecordBatch> =
@@ -322,7 +310,7 @@ impl FlightSqlService for Service {
         query: CommandPreparedStatementQuery,
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
-        let caller = self.caller(request.metadata()).await?;
+        let caller = self.caller(&request).await?;
         let settings = self.settings(request.metadata())?;
         let prepared =
             self.statements.find(&query.prepared_statement_handle, &caller.name).map_err(|error| status(&error))?;
@@ -335,11 +323,12 @@ impl FlightSqlService for Service {
         query: CommandPreparedStatementQuery,
         request: Request<Bytes>,
     ) -> Result<Response<Rows>, Status> {
-        let caller = self.caller(request.metadata()).await?;
+        let caller = self.caller(&request).await?;
         let settings = self.settings(request.metadata())?;
         let prepared =
             self.statements.find(&query.prepared_statement_handle, &caller.name).map_err(|error| status(&error))?;
-        Ok(sent(self.ask(&caller, &settings, &prepared).await?))
+        let answering = request.extensions().get::<Way>().map(|way| way.activity.begin());
+        Ok(sent(&self.hub, self.ask(&caller, &settings, &prepared).await?, answering))
     }
 
     async fn get_flight_info_catalogs(
@@ -357,7 +346,7 @@ impl FlightSqlService for Service {
         query: CommandGetCatalogs,
         request: Request<Bytes>,
     ) -> Result<Response<Rows>, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         known(catalogs(query))
     }
 
@@ -376,7 +365,7 @@ impl FlightSqlService for Service {
         query: CommandGetDbSchemas,
         request: Request<Bytes>,
     ) -> Result<Response<Rows>, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         known(schemas(query))
     }
 
@@ -395,7 +384,7 @@ impl FlightSqlService for Service {
         query: CommandGetTableTypes,
         request: Request<Bytes>,
     ) -> Result<Response<Rows>, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         known(table_types(query))
     }
 
@@ -414,7 +403,7 @@ impl FlightSqlService for Service {
         query: CommandGetSqlInfo,
         request: Request<Bytes>,
     ) -> Result<Response<Rows>, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         known(sql_info(query))
     }
 
@@ -433,7 +422,7 @@ impl FlightSqlService for Service {
         query: CommandGetXdbcTypeInfo,
         request: Request<Bytes>,
     ) -> Result<Response<Rows>, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         known(type_info(query))
     }
 
@@ -443,13 +432,13 @@ impl FlightSqlService for Service {
         request: Request<FlightDescriptor>,
     ) -> Result<Response<FlightInfo>, Status> {
         let ticket = query.as_any().encode_to_vec();
-        let rows = self.tables(request.metadata(), query).await;
+        let rows = self.tables(&request, query).await;
         self.described(rows, ticket, request).await
     }
 
     async fn do_get_tables(&self, query: CommandGetTables, request: Request<Bytes>) -> Result<Response<Rows>, Status> {
-        self.caller(request.metadata()).await?;
-        known(self.tables(request.metadata(), query).await)
+        self.caller(&request).await?;
+        known(self.tables(&request, query).await)
     }
 
     async fn get_flight_info_primary_keys(
@@ -467,7 +456,7 @@ impl FlightSqlService for Service {
         _query: CommandGetPrimaryKeys,
         request: Request<Bytes>,
     ) -> Result<Response<Rows>, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         known(Ok(primary_keys()))
     }
 
@@ -486,7 +475,7 @@ impl FlightSqlService for Service {
         _query: CommandGetExportedKeys,
         request: Request<Bytes>,
     ) -> Result<Response<Rows>, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         known(Ok(foreign_keys()))
     }
 
@@ -505,7 +494,7 @@ impl FlightSqlService for Service {
         _query: CommandGetImportedKeys,
         request: Request<Bytes>,
     ) -> Result<Response<Rows>, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         known(Ok(foreign_keys()))
     }
 
@@ -524,7 +513,7 @@ impl FlightSqlService for Service {
         _query: CommandGetCrossReference,
         request: Request<Bytes>,
     ) -> Result<Response<Rows>, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         known(Ok(foreign_keys()))
     }
 
@@ -533,7 +522,7 @@ impl FlightSqlService for Service {
         _: CommandStatementUpdate,
         request: Request<PeekableFlightDataStream>,
     ) -> Result<i64, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         Err(read_only())
     }
 
@@ -542,7 +531,7 @@ impl FlightSqlService for Service {
         _: CommandPreparedStatementUpdate,
         request: Request<PeekableFlightDataStream>,
     ) -> Result<i64, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         Err(read_only())
     }
 
@@ -551,7 +540,7 @@ impl FlightSqlService for Service {
         _: CommandStatementIngest,
         request: Request<PeekableFlightDataStream>,
     ) -> Result<i64, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         Err(read_only())
     }
 
@@ -560,7 +549,7 @@ impl FlightSqlService for Service {
         _: ActionBeginTransactionRequest,
         request: Request<Action>,
     ) -> Result<ActionBeginTransactionResult, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         Err(Status::unimplemented("there are no transactions: each statement sees one version"))
     }
 
@@ -570,7 +559,7 @@ impl FlightSqlService for Service {
         _: ActionCancelQueryRequest,
         request: Request<Action>,
     ) -> Result<ActionCancelQueryResult, Status> {
-        self.caller(request.metadata()).await?;
+        self.caller(&request).await?;
         // NOT_CANCELLABLE
         let result = 3;
         Ok(ActionCancelQueryResult { result })

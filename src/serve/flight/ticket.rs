@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::At;
 use crate::error::{Error, Result};
-use crate::serve::{Settings, instants};
+use crate::serve::Settings;
+use crate::zones::read_zone;
 
 /// A statement and what it sees.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,7 +45,7 @@ impl Ticket {
     pub fn settings(&self, first: Settings) -> Result<Settings> {
         let as_of =
             DateTime::from_timestamp_micros(self.as_of_us).ok_or_else(|| Error::usage("the ticket has no instant"))?;
-        let time_zone = instants::zone("time zone", &self.time_zone)?;
+        let time_zone = read_zone(&self.time_zone)?;
         Ok(Settings { at: At::Version(self.version), as_of: Some(as_of), time_zone, ..first })
     }
 }

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
@@ -88,9 +88,15 @@ fn cookie(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// Refuses requests that another site's page could have made.
-pub(super) fn require_own(method: &Method, headers: &HeaderMap, way: &Way) -> Result<(), Problem> {
+pub(super) fn require_own(method: &Method, uri: &Uri, headers: &HeaderMap, way: &Way) -> Result<(), Problem> {
     let forbidden = |message: &str, hint: &str| Problem::new(StatusCode::FORBIDDEN, "forbidden", message, hint);
-    let host = headers.get(header::HOST).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let host = hosts.next().and_then(|value| value.to_str().ok()).unwrap_or_default();
+    if hosts.next().is_some() || uri.authority().is_some_and(|authority| !authority.as_str().eq_ignore_ascii_case(host))
+    {
+        // Which of them is meant is for nobody to guess.
+        return Err(forbidden("the request names more than one host", "name one, in the header Host"));
+    }
     if way.is_loopback && !is_this_machine(host) {
         // A name of another site may lead here: its pages would then be of the same origin as this one.
         return Err(forbidden(
@@ -124,7 +130,7 @@ mod tests {
     use super::*;
 
     fn way(is_loopback: bool, is_encrypted: bool) -> Way {
-        Way { activity: Arc::default(), is_loopback, is_encrypted }
+        Way::of(is_loopback, is_encrypted)
     }
 
     fn headers(pairs: &[(header::HeaderName, &str)]) -> HeaderMap {
@@ -141,16 +147,29 @@ mod tests {
         {
             assert!(!is_this_machine(host), "{host}");
             let sent = headers(&[(header::HOST, host)]);
-            assert!(require_own(&Method::GET, &sent, &way(true, false)).is_err());
-            assert!(require_own(&Method::GET, &sent, &way(false, true)).is_ok());
+            assert!(require_own(&Method::GET, &Uri::default(), &sent, &way(true, false)).is_err());
+            assert!(require_own(&Method::GET, &Uri::default(), &sent, &way(false, true)).is_ok());
         }
+    }
+
+    #[test]
+    fn a_request_names_one_host() {
+        let own = |uri: &'static str, hosts: &[&str]| {
+            let mut sent = HeaderMap::new();
+            for host in hosts {
+                sent.append(header::HOST, host.parse().unwrap());
+            }
+            require_own(&Method::GET, &Uri::from_static(uri), &sent, &way(true, false)).is_ok()
+        };
+        assert!(own("/", &["localhost"]) && own("http://localhost:80/", &["localhost:80"]));
+        assert!(!own("/", &["localhost", "evil.example"]) && !own("http://evil.example/", &["localhost"]));
     }
 
     #[test]
     fn pages_of_other_sites_may_not_ask() {
         let ask = |host: &str, origin: &str, way: &Way| {
             let sent = headers(&[(header::HOST, host), (header::ORIGIN, origin)]);
-            require_own(&Method::POST, &sent, way).is_ok()
+            require_own(&Method::POST, &Uri::default(), &sent, way).is_ok()
         };
         let (near, far) = (way(true, false), way(false, true));
         assert!(ask("localhost:8080", "http://localhost:8080", &near));

@@ -7,7 +7,6 @@
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -20,15 +19,12 @@ use super::problem::Problem;
 use super::types::type_name;
 use crate::error::{Error, Result};
 use crate::format::{self, FormatOptions, OutputFormat, ResultWriter};
-use crate::serve::limits::too_long;
 use crate::serve::{Asked, Hub};
 
 /// Pieces that wait for the client at most.
 const WAITING_PIECES: usize = 2;
 /// Bytes of rows that are written at once, about.
 const PIECE_BYTES: usize = 256 << 10;
-/// How long a client may take for a piece before others have the turn.
-const PATIENCE: Duration = Duration::from_millis(50);
 
 /// The formats of files among those of answers.
 const FILES: [(&str, OutputFormat); 7] = [
@@ -138,9 +134,7 @@ pub(super) fn begin(
         Form::Svg => return Err(Error::internal("a chart has no rows")),
     };
     let (sender, receiver) = mpsc::channel(WAITING_PIECES);
-    let limit = hub.limits().statement;
-    let work =
-        Work { asked, first, writer: Some(writer), buffer, sender, is_json: form == Form::Json, most, limit, rows: 0 };
+    let work = Work { asked, first, writer: Some(writer), buffer, sender, is_json: form == Form::Json, most, rows: 0 };
     let task = Stopped(hub.compute().spawn(work.run()));
     Ok(futures::stream::unfold((receiver, task), |(mut receiver, task)| async move {
         let piece = receiver.recv().await?;
@@ -167,8 +161,6 @@ struct Work {
     is_json: bool,
     /// Rows that are wanted at most.
     most: u64,
-    /// The longest that all of it may take.
-    limit: Duration,
     rows: u64,
 }
 
@@ -179,13 +171,11 @@ struct End {
 
 impl Work {
     async fn run(mut self) {
-        let limit = self.limit;
         let whole = async {
             let end = self.rows().await?;
             self.finish(end).await
         };
-        let outcome = tokio::time::timeout(limit, whole).await.unwrap_or_else(|_| Err(too_long(limit)));
-        let Err(error) = outcome else { return };
+        let Err(error) = whole.await else { return };
         if matches!(error, Error::Cancelled) {
             return;
         }
@@ -218,6 +208,7 @@ impl Work {
                 self.rows += piece.num_rows() as u64;
                 self.send(piece.num_rows()).await?;
                 if is_cut {
+                    self.asked.enough();
                     return Ok(End { is_cut });
                 }
             }
@@ -244,13 +235,7 @@ impl Work {
             return Ok(());
         }
         self.asked.sent(rows as u64, piece.len() as u64)?;
-        let room = match self.asked.within(tokio::time::timeout(PATIENCE, self.sender.reserve())).await? {
-            Ok(room) => room,
-            Err(_) => {
-                self.asked.pause();
-                self.asked.within(self.sender.reserve()).await?
-            }
-        };
+        let room = self.asked.patiently(self.sender.reserve()).await?;
         // Without room nobody takes any more.
         room.map_err(|_| Error::Cancelled)?.send(Ok(piece.into()));
         Ok(())

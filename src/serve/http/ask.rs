@@ -19,8 +19,8 @@ use crate::error::{Error, Result};
 use crate::format::FormatOptions;
 use crate::report::chart::{self, ChartKind, ChartSpec};
 use crate::script::{self, Script};
-use crate::serve::instants::{instant, zone};
 use crate::serve::{Asked, Caller, Hub, Protocol, Settings};
+use crate::zones::{read_instant, read_zone};
 
 /// The name that errors call the text by.
 const NAME: &str = "sql";
@@ -72,18 +72,18 @@ impl Question {
     fn settings(&self, hub: &Hub) -> Result<Settings> {
         let mut settings = hub.settings();
         if let Some(name) = &self.time_zone {
-            settings.time_zone = zone("time_zone", name)?;
+            settings.time_zone = read_zone(name)?;
         }
         settings.at = match (self.version, &self.at_time) {
             (Some(_), Some(_)) => {
                 return Err(Error::usage("version and at_time are both given").with_hint("give one of them"));
             }
             (Some(version), None) => At::Version(version),
-            (None, Some(text)) => At::Time(instant("at_time", text, settings.time_zone)?),
+            (None, Some(text)) => At::Time(read_instant("at_time", text, settings.time_zone)?),
             (None, None) => settings.at,
         };
         if let Some(text) = &self.as_of {
-            settings.as_of = Some(instant("as_of", text, settings.time_zone)?);
+            settings.as_of = Some(read_instant("as_of", text, settings.time_zone)?);
         }
         Ok(settings)
     }
@@ -126,7 +126,7 @@ pub(super) async fn ask(
     answering: Answering,
 ) -> Result<Response, Problem> {
     let settings = question.settings(hub)?;
-    let script = script::parse(NAME, &question.sql)?;
+    let script = hub.script(hub.limit_of(&settings), NAME, &question.sql).await?;
     let [statement] = script.statements.as_slice() else {
         return Err(Error::usage("there is more than one statement").with_hint("ask one statement at a time").into());
     };
@@ -209,6 +209,7 @@ async fn draw(hub: &Arc<Hub>, mut asked: Asked, spec: ChartSpec, title: &str) ->
         batches.push(batch);
         if is_cut || bytes > CHART_BYTES {
             is_cut = true;
+            asked.enough();
             break;
         }
     }

@@ -156,7 +156,7 @@ fn allowed(request: &Request, way: &Way) -> Result<(), Problem> {
         let message = "only HTTP/1.1 is spoken here";
         return Err(Problem::new(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "usage", message, ""));
     }
-    access::require_own(request.method(), request.headers(), way)
+    access::require_own(request.method(), request.uri(), request.headers(), way)
 }
 
 /// The name of an address in the log, where nothing of what was asked may stand.

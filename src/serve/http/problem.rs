@@ -1,12 +1,11 @@
 //! Errors as HTTP has them: a status, and an object that says what is wrong, where, and what to do.
-//!
-//! What a storage says goes into the server's log and not to the client: it names places that are nobody else's business.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Map, Value, json};
 
 use crate::error::{Error, spelt};
+use crate::serve::told;
 
 /// An error on its way to a client.
 #[derive(Debug)]
@@ -53,11 +52,7 @@ impl From<Error> for Problem {
                 }
                 sql.message.clone()
             }
-            Error::Storage { .. } => {
-                tracing::warn!(target: "serve", "the storage failed: {error}");
-                "the lake could not be read; the server's log says why".to_owned()
-            }
-            other => other.to_string(),
+            other => told::message(other),
         };
         members.insert("message".to_owned(), named(&message).into());
         if let Some(hint) = error.hint() {

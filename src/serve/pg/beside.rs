@@ -43,7 +43,7 @@ impl catalog::Session for Talk {
     }
 
     fn set(&mut self, name: &str, value: &str) -> Result<(), catalog::Fault> {
-        match self.settings.set(name, Some(value), &self.clock) {
+        match self.settings.set(name, Some(value)) {
             Ok(told) => self.told.extend(told),
             Err(error) => return Err(catalog::Fault::new("22023", error.to_string())),
         }

@@ -2,6 +2,7 @@
 
 use super::wire::put_text;
 use crate::error::{Error, as_flags};
+use crate::serve::told;
 
 /// What ends a statement or a connection.
 #[derive(Debug)]
@@ -58,6 +59,7 @@ pub mod code {
     pub const CONNECTIONS: &str = "53300";
     pub const LIMIT: &str = "53400";
     pub const TOO_MUCH: &str = "54000";
+    pub const COMPLEX: &str = "54001";
     pub const CANCELLED: &str = "57014";
     pub const STOPPING: &str = "57P01";
     pub const IDLE: &str = "57P05";
@@ -72,6 +74,13 @@ fn code_of(error: &Error) -> &'static str {
     let says = |words: &[&str]| words.iter().any(|words| message.contains(words));
     match error {
         Error::Sql(error) => match error.message.as_str() {
+            message
+                if ["too deeply nested", "nests deeper than", "chains more than"]
+                    .iter()
+                    .any(|words| message.contains(words)) =>
+            {
+                code::COMPLEX
+            }
             message if message.starts_with("the statement is ") || message.ends_with(" is not for a server") => {
                 code::READ_ONLY
             }
@@ -92,6 +101,7 @@ fn code_of(error: &Error) -> &'static str {
         Error::Limit { .. } if says(&["stopped after"]) => code::CANCELLED,
         Error::Limit { .. } if says(&["connections already"]) => code::CONNECTIONS,
         Error::Limit { .. } if says(&["rows", "bytes"]) && says(&["the answer", "a message"]) => code::TOO_MUCH,
+        Error::Limit { .. } if says(&["words"]) => code::COMPLEX,
         Error::Limit { .. } if says(&["wait already"]) => code::LIMIT,
         Error::Limit { .. } => code::MEMORY,
         Error::NotBuilt { .. } => code::FEATURE,
@@ -137,7 +147,7 @@ pub fn put_fault(out: &mut Vec<u8>, severity: &str, fault: &Fault, place: Place<
             field(b'C', code_of(error));
             let message = match error {
                 Error::Sql(error) => error.message.clone(),
-                error => error.to_string(),
+                error => told::message(error),
             };
             field(b'M', &as_flags(&message));
             if let Some(hint) = error.hint() {

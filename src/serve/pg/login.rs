@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use tokio::net::TcpStream;
-
 use super::errors::{Fault, Outcome, Place, code, coded, put_fault};
 use super::session::Session;
 use super::settings::SessionSettings;
@@ -19,7 +17,7 @@ const MECHANISM: &str = "SCRAM-SHA-256";
 const MINOR: u16 = 0;
 
 /// Serves a connection to its end.
-pub(super) async fn serve(shared: Arc<Shared>, stream: TcpStream) {
+pub(super) async fn serve(shared: Arc<Shared>, stream: Both) {
     let handshake = shared.hub.limits().handshake;
     let begun = tokio::time::timeout(handshake, begin(&shared, stream)).await;
     let Ok(Some(mut begun)) = begun else { return };
@@ -44,8 +42,7 @@ struct Begun {
 }
 
 /// Reads first messages until one says who it is; `None` is a connection that wanted something else, or ended.
-async fn begin(shared: &Shared, stream: TcpStream) -> Option<Begun> {
-    let mut stream: Both = Box::new(stream);
+async fn begin(shared: &Shared, mut stream: Both) -> Option<Begun> {
     let mut is_secret = false;
     // TLS and GSSAPI may each be asked for once.
     for _ in 0..3 {
@@ -129,13 +126,12 @@ async fn log_in(shared: &Arc<Shared>, begun: &mut Begun) -> Outcome<Session> {
     writer.message(b'R', |out| out.extend(0_u32.to_be_bytes()));
     let mut settings = SessionSettings::of(shared.hub.settings(), &user);
     let session = Session::of(Arc::clone(shared), caller, database)?;
-    let clock = session.clock(&settings);
     for (name, value) in &begun.settings {
         match name.as_str() {
             "user" | "database" | "replication" => {}
-            "options" => options(value, |name, value| settings.set(name, Some(value), &clock).map(drop))?,
+            "options" => options(value, |name, value| settings.set(name, Some(value)).map(drop))?,
             name if name.starts_with("_pq_.") => {}
-            name => drop(settings.set(name, Some(value), &clock)?),
+            name => drop(settings.set(name, Some(value))?),
         }
     }
     for (name, value) in settings.reported() {

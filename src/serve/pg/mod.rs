@@ -8,6 +8,7 @@ mod beside;
 mod commands;
 mod encode;
 mod errors;
+pub(crate) mod fuzz;
 mod login;
 mod params;
 mod portal;
@@ -113,7 +114,7 @@ pub async fn listen(
                 Ok((stream, _)) => {
                     // Small answers are sent at once.
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(login::serve(Arc::clone(&shared), stream));
+                    connections.spawn(login::serve(Arc::clone(&shared), Box::new(stream)));
                 }
                 Err(error) => {
                     tracing::warn!(target: "serve", %error, "a connection could not be accepted");

@@ -76,7 +76,7 @@ impl Running {
             Source::Asked(asked) => {
                 asked.sent(rows as u64, bytes as u64)?;
                 if writer.is_full() {
-                    asked.within(writer.flush()).await??;
+                    asked.patiently(writer.flush()).await??;
                 }
             }
             Source::Known(_) => {

@@ -6,14 +6,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use datafusion::common::ScalarValue;
-
 use crate::engine::At;
 use crate::error::{Error, Result};
 use crate::functions::parse_duration;
-use crate::script::{self, Clock, ParameterType};
+use crate::script;
 use crate::serve::{Settings, catalog};
-use crate::zones::{self, Tz};
+use crate::zones::{read_instant, read_zone};
 
 /// The version of PostgreSQL whose protocol and catalogue clients may expect.
 pub const SERVER_VERSION: &str = "15.0";
@@ -124,7 +122,7 @@ impl SessionSettings {
     ///
     /// # Errors
     /// A setting that is not known or cannot have the value.
-    pub fn set(&mut self, name: &str, value: Option<&str>, clock: &Clock) -> Result<Option<(&'static str, String)>> {
+    pub fn set(&mut self, name: &str, value: Option<&str>) -> Result<Option<(&'static str, String)>> {
         let known = find(name)?;
         if value.is_some_and(|value| value.len() > MOST_BYTES) {
             return Err(Error::usage(format!("the value of {} is too long", known.name)));
@@ -135,7 +133,7 @@ impl SessionSettings {
         };
         match (known.kind, value) {
             (Kind::Told, _) => return Err(Error::usage(format!("{} cannot be set", known.name))),
-            (Kind::Ours, value) => self.set_ours(known.name, value, clock)?,
+            (Kind::Ours, value) => self.set_ours(known.name, value)?,
             (Kind::Fixed(_), None) => {}
             (Kind::Fixed(texts), Some(value)) => {
                 // Some drivers send quotes with the value when they connect.
@@ -149,13 +147,8 @@ impl SessionSettings {
         Ok(known.is_reported.then(|| (known.name, self.value_of(known))))
     }
 
-    fn set_ours(&mut self, name: &'static str, value: Option<&str>, clock: &Clock) -> Result<()> {
-        let instant = |text: &str| match script::read_value(ParameterType::Timestamp, text, clock) {
-            Ok(ScalarValue::TimestampMicrosecond(Some(at), _)) => chrono::DateTime::from_timestamp_micros(at)
-                .ok_or_else(|| Error::usage(format!("{text:?} is no instant"))),
-            Ok(_) => Err(Error::usage(format!("{text:?} is no instant"))),
-            Err(hint) => Err(Error::usage(format!("{text:?} is no instant")).with_hint(hint)),
-        };
+    fn set_ours(&mut self, name: &'static str, value: Option<&str>) -> Result<()> {
+        let instant = |text: &str| read_instant(name, text, self.now.time_zone);
         match (name, value) {
             ("sessionlake.as_of", None | Some("")) => self.now.as_of = self.first.as_of,
             ("sessionlake.as_of", Some(text)) => self.now.as_of = Some(instant(text)?),
@@ -172,7 +165,8 @@ impl SessionSettings {
             ("statement_timeout", None) => self.now.timeout = None,
             ("statement_timeout", Some(text)) => self.now.timeout = timeout(text)?,
             (_, None) => self.now.time_zone = self.first.time_zone,
-            (_, Some(text)) => self.now.time_zone = zone(text, self.first.time_zone)?,
+            (_, Some(text)) if text.eq_ignore_ascii_case("local") => self.now.time_zone = self.first.time_zone,
+            (_, Some(text)) => self.now.time_zone = read_zone(text)?,
         }
         Ok(())
     }
@@ -229,20 +223,6 @@ fn find(name: &str) -> Result<&'static Known> {
     })
 }
 
-/// Reads a zone: a name, or `LOCAL` for the server's.
-fn zone(text: &str, first: Tz) -> Result<Tz> {
-    if text.eq_ignore_ascii_case("local") {
-        return Ok(first);
-    }
-    Tz::named(text).ok_or_else(|| {
-        let hint = match zones::nearest(text) {
-            Some(name) => format!("did you mean {name:?}?"),
-            None => "zones are named like \"Europe/Berlin\"".to_owned(),
-        };
-        Error::usage(format!("unknown time zone {text:?}")).with_hint(hint)
-    })
-}
-
 /// Reads a limit of time: a number is of milliseconds, and 0 is none.
 fn timeout(text: &str) -> Result<Option<Duration>> {
     let seconds = match text.trim().parse::<f64>() {
@@ -259,31 +239,25 @@ fn timeout(text: &str) -> Result<Option<Duration>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::zones::Tz;
 
-    fn settings() -> (SessionSettings, Clock) {
+    fn settings() -> SessionSettings {
         let first = Settings { at: At::Newest, as_of: None, time_zone: Tz::UTC, timeout: None };
-        (SessionSettings::of(first, "ana"), Clock { as_of: chrono::DateTime::UNIX_EPOCH, time_zone: Tz::UTC })
+        SessionSettings::of(first, "ana")
     }
 
     #[test]
     fn settings_of_ours_are_real() {
-        let (mut settings, clock) = settings();
-        let told = settings.set("timezone", Some("Europe/Berlin"), &clock).unwrap();
+        let mut settings = settings();
+        let told = settings.set("timezone", Some("Europe/Berlin")).unwrap();
         assert_eq!(told, Some(("TimeZone", "Europe/Berlin".to_owned())));
         assert_eq!(settings.now.time_zone.name(), "Europe/Berlin");
-        assert!(
-            settings
-                .set("TimeZone", Some("Europe/Berlni"), &clock)
-                .unwrap_err()
-                .hint()
-                .unwrap()
-                .contains("Europe/Berlin")
-        );
-        settings.set("sessionlake.as_of", Some("2026-11-01T00:00:00Z"), &clock).unwrap();
+        assert!(settings.set("TimeZone", Some("Europe/Berlni")).unwrap_err().hint().unwrap().contains("Europe/Berlin"));
+        settings.set("sessionlake.as_of", Some("2026-11-01T00:00:00Z")).unwrap();
         assert_eq!(settings.show("sessionlake.as_of").unwrap().1, "2026-11-01T00:00:00.000000Z");
-        settings.set("sessionlake.at_version", Some("7"), &clock).unwrap();
+        settings.set("sessionlake.at_version", Some("7")).unwrap();
         assert_eq!(settings.now.at, At::Version(7));
-        settings.set("statement_timeout", Some("250"), &clock).unwrap();
+        settings.set("statement_timeout", Some("250")).unwrap();
         assert_eq!(settings.now.timeout, Some(Duration::from_millis(250)));
         settings.reset();
         assert_eq!((settings.now.at, settings.now.as_of, settings.now.timeout), (At::Newest, None, None));
@@ -292,16 +266,16 @@ mod tests {
 
     #[test]
     fn other_settings_are_kept_or_have_one_value() {
-        let (mut settings, clock) = settings();
-        settings.set("EXTRA_float_digits", Some("3"), &clock).unwrap();
+        let mut settings = settings();
+        settings.set("EXTRA_float_digits", Some("3")).unwrap();
         assert_eq!(settings.show("extra_float_digits").unwrap(), ("extra_float_digits", "3".to_owned()));
-        settings.set("extra_float_digits", None, &clock).unwrap();
+        settings.set("extra_float_digits", None).unwrap();
         assert_eq!(settings.show("extra_float_digits").unwrap().1, "1");
-        assert!(settings.set("client_encoding", Some("LATIN1"), &clock).is_err());
-        settings.set("client_encoding", Some("utf-8"), &clock).unwrap();
+        assert!(settings.set("client_encoding", Some("LATIN1")).is_err());
+        settings.set("client_encoding", Some("utf-8")).unwrap();
         assert_eq!(settings.show("client_encoding").unwrap().1, "UTF8");
-        assert!(settings.set("server_version", Some("1"), &clock).is_err());
-        assert!(settings.set("no_such", Some("1"), &clock).is_err() && settings.show("no_such").is_err());
+        assert!(settings.set("server_version", Some("1")).is_err());
+        assert!(settings.set("no_such", Some("1")).is_err() && settings.show("no_such").is_err());
         let names: Vec<String> = KNOWN.iter().map(|known| known.name.to_lowercase()).collect();
         assert!(names.is_sorted(), "{names:?}");
     }

@@ -137,6 +137,12 @@ impl Portal {
         Self { prepared, values, results, running: None, sent: 0, is_described: false, is_done: false }
     }
 
+    /// Bytes of its statement and its values.
+    pub fn bytes(&self) -> usize {
+        let values: usize = self.values.iter().filter_map(|(value, _)| value.as_ref()).map(Bytes::len).sum();
+        self.prepared.whole.len() + values
+    }
+
     pub fn is_question(&self) -> bool {
         matches!(self.prepared.command, Some(Command::Question))
     }

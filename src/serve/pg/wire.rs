@@ -106,6 +106,11 @@ impl<R: AsyncRead + Unpin> Reader<R> {
         }
     }
 
+    /// Bytes that it has room for.
+    pub fn held_bytes(&self) -> usize {
+        self.read.capacity()
+    }
+
     /// Waits for so many bytes; says whether the connection ended before the first.
     async fn have(&mut self, bytes: usize) -> Result<bool> {
         while self.read.len() < bytes {

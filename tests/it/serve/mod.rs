@@ -1,7 +1,9 @@
 //! Servers: who sees what, and what clients of PostgreSQL's protocol get.
 
 mod guard;
+mod limits;
 mod pg;
+mod replay;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,6 +17,10 @@ use crate::model::engine;
 
 /// Makes a hub with the users `all`, `masked` and `part`, whose passwords are their names.
 async fn hub(lake: &Lake, folder: &Path, workflow: &str) -> Arc<Hub> {
+    hub_with(lake, folder, workflow, Limits::default()).await
+}
+
+async fn hub_with(lake: &Lake, folder: &Path, workflow: &str, limits: Limits) -> Arc<Hub> {
     let users = Users::to_be_at(&folder.join("users.toml")).unwrap();
     let user = |name: &str, role, workflows| User {
         name: name.to_owned(),
@@ -35,7 +41,7 @@ async fn hub(lake: &Lake, folder: &Path, workflow: &str) -> Arc<Hub> {
     let options = HubOptions {
         lake: lake.clone(),
         engine: engine(),
-        limits: Limits::default(),
+        limits,
         users: Some(users),
         clocks: Clocks { now: Arc::new(move || now), passed: Arc::new(std::time::Duration::default) },
         compute: tokio::runtime::Handle::current(),

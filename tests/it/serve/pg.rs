@@ -323,3 +323,79 @@ fn cancels_and_signals_stop_statements() {
         assert_eq!(server.child.wait().unwrap().code(), Some(143));
     }
 }
+
+#[test]
+fn clients_that_wait_or_do_not_read_keep_nobody_from_asking() {
+    let folder = tempfile::tempdir().unwrap();
+    lake_in(folder.path());
+    let server = Server::start(folder.path(), &["--max-queries", "1", "--timeout", "30s"]);
+    let (mut other, _) = server.log_in();
+    // An answer that was described has begun, and is not fetched.
+    let (mut waits, _) = server.log_in();
+    waits.send(Some(b'P'), b"\0select * from workflow_sessions\0\0\0");
+    waits.send(Some(b'B'), b"\0\0\0\0\0\0\0\0");
+    waits.send(Some(b'D'), b"P\0");
+    waits.send(Some(b'H'), b"");
+    let described: Vec<u8> = (0..3).map(|_| waits.next().unwrap().0).collect();
+    assert_eq!(described, b"12T");
+    assert_eq!(texts(&other.query("select 1")), ["1"]);
+    waits.send(Some(b'E'), b"\0\0\0\0\0");
+    waits.send(Some(b'S'), b"");
+    assert_eq!(kinds(&waits.until_ready()).matches('D').count(), 200);
+    // Rows that nobody reads, of a simple statement and of a COPY.
+    let many = "select a.value, repeat('x', 1000) from generate_series(1, 1000000) a";
+    for sql in [many.to_owned(), format!("copy ({many}) to stdout")] {
+        let (mut stuck, _) = server.log_in();
+        stuck.send(Some(b'Q'), format!("{sql}\0").as_bytes());
+        assert!(stuck.next().is_some());
+        assert_eq!(texts(&other.query("select 2")), ["2"]);
+    }
+}
+
+#[test]
+fn what_a_connection_keeps_and_what_a_statement_says_is_bounded() {
+    let folder = tempfile::tempdir().unwrap();
+    lake_in(folder.path());
+    let server = Server::start(folder.path(), &[]);
+    let (mut client, _) = server.log_in();
+    let long = format!("select length('{}')", "x".repeat(3_000_000));
+    let mut prepare = |name: &str| {
+        client.send(Some(b'P'), &[name.as_bytes(), b"\0", long.as_bytes(), b"\0\0\0"].concat());
+        client.send(Some(b'S'), b"");
+        client.until_ready()
+    };
+    // One without a name takes the place of the one before.
+    for _ in 0..3 {
+        assert_eq!(kinds(&prepare("")), "1Z");
+    }
+    assert!(error(&prepare("second")).contains("C53400"));
+    client.query("discard all");
+    let words = format!("select 1 in ({})", vec!["1"; 200_000].join(","));
+    let refused = error(&client.query(&words));
+    assert!(refused.contains("C54001") && refused.contains("more than 300000 words"), "{refused}");
+    let deep = error(&client.query(&format!("select {}1{}", "(".repeat(10_000), ")".repeat(10_000))));
+    assert!(deep.contains("C54001"), "{deep}");
+    // A long text that is few words is answered.
+    assert_eq!(texts(&client.query(&long)), ["3000000"]);
+}
+
+#[cfg(unix)]
+#[test]
+fn who_signals_twice_does_not_wait() {
+    let folder = tempfile::tempdir().unwrap();
+    lake_in(folder.path());
+    let mut server = Server::start(folder.path(), &[]);
+    let (mut client, _) = server.log_in();
+    // It is sent as long as it is read, which takes longer than a server waits.
+    client.send(Some(b'Q'), b"select repeat('x', 100000) from generate_series(1, 1000000)\0");
+    assert!(client.next().is_some());
+    let id = server.child.id().to_string();
+    let signal = || assert!(std::process::Command::new("kill").args(["-TERM", &id]).status().unwrap().success());
+    let began = std::time::Instant::now();
+    signal();
+    while server.child.try_wait().unwrap().is_none() {
+        std::thread::sleep(Duration::from_millis(50));
+        signal();
+    }
+    assert!(began.elapsed() < Duration::from_secs(9));
+}

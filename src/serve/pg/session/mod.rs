@@ -17,7 +17,7 @@ use super::{PROTOCOL, Registered, Shared};
 use crate::engine::Outline;
 use crate::error::Result;
 use crate::net::listening::stopping;
-use crate::script::{self, Clock};
+use crate::script::{self, Clock, Piece};
 use crate::serve::Caller;
 use crate::serve::catalog::Catalog;
 use crate::serve::limits::Seat;
@@ -25,14 +25,17 @@ use crate::serve::pg::beside::{self, Beside, Talk};
 use crate::serve::pg::commands::Command;
 use crate::serve::pg::encode::Form;
 use crate::serve::pg::errors::{Fault, Outcome, Place, code, coded, put_fault};
-use crate::serve::pg::portal::{put_columns, put_parameters};
+use crate::serve::pg::portal::{Running, put_columns, put_parameters};
 use crate::serve::pg::settings::SessionSettings;
 use crate::serve::pg::statements::{NAME, Portal, Prepared, forms_of, text_columns};
 use crate::serve::pg::types::{PgType, TEXT, UNKNOWN};
 use crate::serve::pg::wire::{From as Reader, Front, Target, To as Writer, broken};
 
-/// Prepared statements, and portals with cursors, of a connection at most.
+/// Prepared statements, portals and cursors of a connection at most, each.
 const MOST_KEPT: usize = 1_000;
+/// Bytes of statements and values that a connection may keep, or a message if that is more. A long statement takes more memory than it has bytes.
+const MOST_KEPT_BYTES: usize = 4 << 20;
+
 /// Whether a transaction goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Transaction {
@@ -124,6 +127,7 @@ impl Session {
         let mut is_skipping = false;
         loop {
             if inbox.is_empty() {
+                self.rest();
                 match tokio::time::timeout(limits.handshake, writer.flush()).await {
                     Ok(flushed) => flushed.map_err(|_| Fault::Closed)?,
                     Err(_) => return Err(Fault::Closed),
@@ -163,6 +167,12 @@ impl Session {
         }
     }
 
+    /// Lets others have the turns of answers that have begun, while the client thinks.
+    fn rest(&mut self) {
+        let begun = self.portals.values_mut().chain(self.cursors.values_mut());
+        begun.filter_map(|portal| portal.running.as_mut()).for_each(Running::pause);
+    }
+
     /// Tells of an error, and gives up what was open.
     fn failed(&mut self, fault: &Fault, writer: &mut Writer) {
         let (whole, start) = self.at.take().unwrap_or_default();
@@ -192,20 +202,28 @@ impl Session {
                 self.ready(writer);
             }
             Front::Parse { name, sql, types } => {
-                let prepared = self.parse(&sql, types)?;
-                if !name.is_empty() && self.statements.contains_key(&name) {
+                let prepared = self.parse(&sql, types).await?;
+                // One without a name takes the place of the one before it.
+                if name.is_empty() {
+                    self.statements.remove("");
+                } else if self.statements.contains_key(&name) {
                     return coded(code::EXISTS, format!("prepared statement {name:?} already exists"));
                 }
                 require_room(self.statements.len(), "prepared statements")?;
+                self.require_bytes(prepared.whole.len())?;
                 self.statements.insert(name, Arc::new(prepared));
                 writer.message(b'1', |_| {});
             }
             Front::Bind { portal, statement, formats, values, results } => {
+                if portal.is_empty() {
+                    self.portals.remove("");
+                }
                 let bound = self.bind(&statement, &formats, values, &results)?;
                 if !portal.is_empty() && self.portals.contains_key(&portal) {
                     return coded(code::CURSOR_EXISTS, format!("cursor {portal:?} already exists"));
                 }
                 require_room(self.portals.len(), "portals")?;
+                self.require_bytes(bound.bytes())?;
                 self.portals.insert(portal, bound);
                 writer.message(b'2', |_| {});
             }
@@ -237,15 +255,15 @@ impl Session {
 
     /// Runs the statements of a text, one after the other.
     async fn simple(&mut self, sql: &str, writer: &mut Writer) -> Outcome<()> {
-        self.at = Some((Arc::from(sql), 0));
-        self.portals.remove("");
         let whole: Arc<str> = Arc::from(sql);
-        let pieces = script::pieces(NAME, sql)?;
+        self.at = Some((Arc::clone(&whole), 0));
+        self.portals.remove("");
+        let pieces = Arc::new(self.apart(&whole, |whole| script::pieces(NAME, whole)).await??);
         if pieces.is_empty() {
             writer.message(b'I', |_| {});
         }
-        for piece in &pieces {
-            let prepared = Arc::new(Prepared::of(&self.caller, &whole, Some(piece), Vec::new(), &mut self.at)?);
+        for at in 0..pieces.len() {
+            let prepared = Arc::new(self.prepare(&whole, &pieces, at, Vec::new()).await?);
             let mut portal = Portal::of(prepared, Vec::new(), Vec::new());
             self.start(&mut portal).await?;
             if let Some(running) = portal.running.as_ref().filter(|_| !portal.is_copy()) {
@@ -256,13 +274,53 @@ impl Session {
         Ok(())
     }
 
-    fn parse(&mut self, sql: &str, types: Vec<u32>) -> Outcome<Prepared> {
+    async fn parse(&mut self, sql: &str, types: Vec<u32>) -> Outcome<Prepared> {
         let whole: Arc<str> = Arc::from(sql);
         self.at = Some((Arc::clone(&whole), 0));
-        match script::pieces(NAME, sql)?.as_slice() {
-            [] => Prepared::of(&self.caller, &whole, None, types, &mut self.at),
-            [piece] => Prepared::of(&self.caller, &whole, Some(piece), types, &mut self.at),
+        let pieces = Arc::new(self.apart(&whole, |whole| script::pieces(NAME, whole)).await??);
+        match pieces.len() {
+            0 | 1 => self.prepare(&whole, &pieces, 0, types).await,
             _ => coded(code::SYNTAX, "cannot insert multiple commands into a prepared statement"),
+        }
+    }
+
+    /// Takes one of the statements of a text apart.
+    async fn prepare(
+        &mut self,
+        whole: &Arc<str>,
+        pieces: &Arc<Vec<Piece>>,
+        at: usize,
+        types: Vec<u32>,
+    ) -> Outcome<Prepared> {
+        let (caller, pieces) = (self.caller.clone(), Arc::clone(pieces));
+        let prepare = move |whole: &Arc<str>| {
+            let mut place = None;
+            (Prepared::of(&caller, whole, pieces.get(at), types, &mut place), place)
+        };
+        let (prepared, place) = self.apart(whole, prepare).await?;
+        self.at = place.or(self.at.take());
+        prepared
+    }
+
+    async fn apart<T: Send + 'static>(
+        &self,
+        whole: &Arc<str>,
+        work: impl FnOnce(&Arc<str>) -> T + Send + 'static,
+    ) -> Result<T> {
+        let hub = &self.shared.hub;
+        hub.apart(hub.limit_of(&self.settings.now), whole, work).await
+    }
+
+    /// Refuses to keep more than a connection may: a few megabytes, or one message.
+    pub(super) fn require_bytes(&self, more: usize) -> Outcome<()> {
+        let statements: usize = self.statements.values().map(|prepared| prepared.whole.len()).sum();
+        let portals: usize = self.portals.values().chain(self.cursors.values()).map(Portal::bytes).sum();
+        match statements + portals {
+            kept if kept > 0 && kept + more > MOST_KEPT_BYTES => coded(
+                code::LIMIT,
+                format!("a connection keeps {MOST_KEPT_BYTES} bytes of prepared statements and values at most"),
+            ),
+            _ => Ok(()),
         }
     }
 
@@ -293,10 +351,11 @@ impl Session {
             return coded(code::PROTOCOL, format!("{} forms for {} values", formats.len(), values.len()));
         }
         let code_of = |index: usize| if formats.len() == 1 { formats.first() } else { formats.get(index) };
-        let values = values
-            .into_iter()
-            .enumerate()
-            .map(|(index, value)| Ok((value, form(code_of(index).copied().unwrap_or(0))?)));
+        // Copied: as a part of what was read a small value would keep all of that.
+        let values = values.into_iter().enumerate().map(|(index, value)| {
+            let value = value.map(|value| Bytes::copy_from_slice(&value));
+            Ok((value, form(code_of(index).copied().unwrap_or(0))?))
+        });
         let values = values.collect::<Outcome<Vec<_>>>()?;
         let results = results.iter().map(|code| form(*code)).collect::<Outcome<Vec<_>>>()?;
         Ok(Portal::of(prepared, values, results))

@@ -156,6 +156,7 @@ impl Session {
                     return coded(code::CURSOR_EXISTS, format!("cursor {name:?} already exists"));
                 }
                 require_room(self.cursors.len(), "cursors")?;
+                self.require_bytes(prepared.whole.len())?;
                 let mut cursor = Portal::of(Arc::clone(&prepared), Vec::new(), Vec::new());
                 cursor.running = portal.running.take();
                 if let Some(running) = &mut cursor.running {
@@ -197,8 +198,7 @@ impl Session {
     fn run_command(&mut self, command: &Command, writer: &mut Writer) -> Outcome<String> {
         Ok(match command {
             Command::Set { name, value } => {
-                let clock = self.clock(&self.settings);
-                let told = self.settings.set(name, value.as_deref(), &clock)?;
+                let told = self.settings.set(name, value.as_deref())?;
                 tell(writer, told.into_iter().collect());
                 "SET".to_owned()
             }
