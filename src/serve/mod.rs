@@ -18,6 +18,7 @@ mod hub;
 mod instants;
 mod limits;
 mod listening;
+mod long;
 mod metrics;
 pub mod pg;
 mod scram;

@@ -20,7 +20,7 @@ use crate::format::FormatOptions;
 use crate::report::chart::{self, ChartKind, ChartSpec};
 use crate::script::{self, Script};
 use crate::serve::instants::{instant, zone};
-use crate::serve::{Asked, Caller, Hub, Protocol, Settings};
+use crate::serve::{Asked, Caller, Hub, Protocol, Settings, long};
 
 /// The name that errors call the text by.
 const NAME: &str = "sql";
@@ -119,6 +119,17 @@ pub(super) fn form(query: Option<&str>, headers: &HeaderMap) -> Result<Form, Pro
 
 /// Asks a question and begins its answer.
 pub(super) async fn ask(
+    hub: &Arc<Hub>,
+    caller: &Caller,
+    question: Question,
+    form: Form,
+    answering: Answering,
+) -> Result<Response, Problem> {
+    let bytes = question.sql.len();
+    long::apart(bytes, answered(hub, caller, question, form, answering)).await
+}
+
+async fn answered(
     hub: &Arc<Hub>,
     caller: &Caller,
     question: Question,

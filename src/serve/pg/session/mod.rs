@@ -21,6 +21,7 @@ use crate::serve::Caller;
 use crate::serve::catalog::Catalog;
 use crate::serve::limits::Seat;
 use crate::serve::listening::stopping;
+use crate::serve::long;
 use crate::serve::pg::beside::{self, Beside, Talk};
 use crate::serve::pg::commands::Command;
 use crate::serve::pg::encode::Form;
@@ -57,6 +58,8 @@ pub(super) struct Session {
     transaction: Transaction,
     /// Where the statement that is looked at stands, for errors.
     at: Option<(Arc<str>, usize)>,
+    /// Bytes of the longest statement that came.
+    longest: usize,
 }
 
 impl Session {
@@ -76,6 +79,7 @@ impl Session {
             cursors: HashMap::new(),
             transaction: Transaction::None,
             at: None,
+            longest: 0,
         })
     }
 
@@ -143,8 +147,11 @@ impl Session {
             }
             let is_extended = !matches!(message, Front::Query(_) | Front::Call);
             let cancel = Arc::clone(&self.registered.cancel);
+            if let Front::Query(sql) | Front::Parse { sql, .. } = &message {
+                self.longest = self.longest.max(sql.len());
+            }
             let handled = tokio::select! {
-                handled = self.handle(message, writer) => handled,
+                handled = long::apart(self.longest, self.handle(message, writer)) => handled,
                 () = cancel.notified() => coded(code::CANCELLED, "canceling statement due to user request"),
                 () = gone.notified() => return Err(Fault::Closed),
             };
