@@ -39,7 +39,7 @@ use crate::engine::{At, Outline};
 use crate::error::Error;
 use crate::script::{self, Clock};
 use crate::serve::tokens::Tokens;
-use crate::serve::{Asked, Caller, Hub, Protocol, Settings, instants};
+use crate::serve::{Asked, Caller, Hub, Protocol, Settings, instants, long};
 
 /// Bytes of a message at most, as far as rows can be parted: clients take four megabytes.
 const MESSAGE_BYTES: usize = 2 << 20;
@@ -104,14 +104,20 @@ impl Service {
         Ok(settings)
     }
 
-    /// Plans a statement; returns what it asks for and would answer.
-    async fn outline(&self, caller: &Caller, settings: &Settings, sql: &str) -> Result<Outline, Status> {
+    /// Plans a statement, whose parameters have these types as far as they are known; returns what it asks for and would answer.
+    async fn outline(
+        &self,
+        caller: &Caller,
+        settings: &Settings,
+        sql: &str,
+        types: Vec<Option<DataType>>,
+    ) -> Result<Outline, Status> {
         let outline = async {
             let script = script::parse(NAME, sql)?;
             let [statement] = script.statements.as_slice() else { return Err(several()) };
-            self.hub.outline(caller, settings, (&script, statement), Vec::new()).await
+            self.hub.outline(caller, settings, (&script, statement), types).await
         };
-        outline.await.map_err(|error| status(&error))
+        long::apart(sql.len(), outline).await.map_err(|error| status(&error))
     }
 
     async fn ask(&self, caller: &Caller, settings: &Settings, prepared: &Prepared) -> Result<Asked, Status> {
@@ -129,7 +135,7 @@ impl Service {
             };
             self.hub.ask_statement(Protocol::Flight, caller, settings, (&script, statement), bind).await
         };
-        asked.await.map_err(|error| status(&error))
+        long::apart(prepared.sql.len(), asked).await.map_err(|error| status(&error))
     }
 }
 
@@ -253,7 +259,7 @@ impl FlightSqlService for Service {
         let mut settings = self.settings(request.metadata())?;
         let (version, as_of) = self.hub.pinned(&settings).await.map_err(|error| status(&error))?;
         (settings.at, settings.as_of) = (At::Version(version), Some(as_of));
-        let outline = self.outline(&caller, &settings, &query.query).await?;
+        let outline = self.outline(&caller, &settings, &query.query, Vec::new()).await?;
         let ticket = Ticket::of(query.query, version, &settings, as_of).to_bytes().map_err(|error| status(&error))?;
         let ticket = TicketStatementQuery { statement_handle: ticket.into() };
         described(&facts::flat(&outline.columns), ticket.as_any().encode_to_vec(), request.into_inner())
@@ -278,7 +284,7 @@ impl FlightSqlService for Service {
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
         let caller = self.caller(request.metadata()).await?;
         let settings = self.settings(request.metadata())?;
-        let outline = self.outline(&caller, &settings, &query.query).await?;
+        let outline = self.outline(&caller, &settings, &query.query, Vec::new()).await?;
         let parameters =
             outline.parameters.iter().enumerate().map(|(index, kind)| {
                 Field::new(format!("${}", index + 1), kind.clone().unwrap_or(DataType::Utf8), true)
@@ -326,7 +332,9 @@ impl FlightSqlService for Service {
         let settings = self.settings(request.metadata())?;
         let prepared =
             self.statements.find(&query.prepared_statement_handle, &caller.name).map_err(|error| status(&error))?;
-        let outline = self.outline(&caller, &settings, &prepared.sql).await?;
+        // By the values that were sent: what is described is what comes.
+        let types = prepared.values.iter().map(|value| Some(value.data_type())).collect();
+        let outline = self.outline(&caller, &settings, &prepared.sql, types).await?;
         described(&facts::flat(&outline.columns), query.as_any().encode_to_vec(), request.into_inner())
     }
 
