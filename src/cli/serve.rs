@@ -130,6 +130,8 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     }
     let tls =
         |protocol: &str| files.map(|(certificates, key)| tls_acceptor(certificates, key, &[protocol])).transpose();
+    // Read before anything listens: a key that does not fit is said first.
+    let [pg_tls, http_tls, flight_tls] = [tls("postgresql")?, tls("http/1.1")?, tls("h2")?];
     let computing = settings.engine.threads.saturating_mul(const { NonZeroUsize::new(COMPUTING_A_THREAD).unwrap() });
     let workers = Workers::start(computing)?;
     let started = Instant::now();
@@ -157,20 +159,20 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     if let Some(address) = args.pg {
         let (listener, at) = listen_at(address).await?;
         say(format!("PostgreSQL at {at}"));
-        serving.spawn(pg::listen(Arc::clone(&hub), listener, tls("postgresql")?, stopped.clone()));
+        serving.spawn(pg::listen(Arc::clone(&hub), listener, pg_tls, stopped.clone()));
     }
     if let Some(address) = args.http {
         let (listener, at) = listen_at(address).await?;
         let scheme = if files.is_some() { "https" } else { "http" };
         say(format!("{scheme}://{at}/"));
         let options = HttpOptions { reports: args.reports };
-        serving.spawn(http::listen(Arc::clone(&hub), listener, tls("http/1.1")?, options, stopped.clone()));
+        serving.spawn(http::listen(Arc::clone(&hub), listener, http_tls, options, stopped.clone()));
     }
     if let Some(address) = args.flight {
         let (listener, at) = listen_at(address).await?;
         let scheme = if files.is_some() { "grpc+tls" } else { "grpc" };
         say(format!("Flight SQL at {scheme}://{at}"));
-        serving.spawn(flight::listen(Arc::clone(&hub), listener, tls("h2")?, stopped.clone()));
+        serving.spawn(flight::listen(Arc::clone(&hub), listener, flight_tls, stopped.clone()));
     }
     tokio::select! {
         // None ends before it is told to, but by an error.

@@ -3,16 +3,21 @@
 //! Looked at twice: as it was written, and as it was planned. What is not known is refused, so a statement that a later parser learns is
 //! refused until someone has thought about it.
 
+use std::ops::ControlFlow;
+
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::logical_expr::{LogicalPlan, Statement as Planned};
 use datafusion::sql::parser::Statement as Parsed;
-use datafusion::sql::sqlparser::ast::Statement as Ast;
+use datafusion::sql::sqlparser::ast::{Query, Select, SetExpr, Statement as Ast, Visit, Visitor};
 
 use super::users::Caller;
 use crate::error::{Error, Result};
 use crate::script::{Access, Script, Statement};
 
 const HINT: &str = "a server only reads: ask with SELECT, WITH, VALUES, SHOW, DESCRIBE or EXPLAIN";
+
+/// Columns that a SELECT may write out, as many as PostgreSQL takes: the time that planning takes grows with their square, and nothing stops it.
+const MOST_COLUMNS: usize = 1_664;
 
 /// Refuses a statement that does more than to read.
 ///
@@ -22,6 +27,7 @@ pub fn require_reading(caller: &Caller, script: &Script, statement: &Statement) 
     if let Access::Writes(what) = statement.access() {
         return Err(script.error_at(statement, format!("the statement is {what}"), HINT));
     }
+    require_columns(script, statement)?;
     match &statement.parsed {
         Parsed::Statement(ast) => match ast.as_ref() {
             Ast::Query(_)
@@ -44,6 +50,48 @@ pub fn require_reading(caller: &Caller, script: &Script, statement: &Statement) 
         }
         _ => Err(refused(script, statement)),
     }
+}
+
+/// Refuses statements that write out more columns than there may be, also within.
+fn require_columns(script: &Script, statement: &Statement) -> Result<()> {
+    let mut parsed = &statement.parsed;
+    while let Parsed::Explain(explain) = parsed {
+        parsed = &explain.statement;
+    }
+    let Parsed::Statement(ast) = parsed else { return Ok(()) };
+    match ast.visit(&mut Columns) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(columns) => {
+            let message = format!("a SELECT asks for {columns} columns, and {MOST_COLUMNS} columns are the most");
+            Err(script.error_at(
+                statement,
+                message,
+                "ask for some of them at a time, or for rows in the place of columns",
+            ))
+        }
+    }
+}
+
+/// Looks for more columns than there may be.
+struct Columns;
+
+impl Visitor for Columns {
+    type Break = usize;
+
+    fn pre_visit_query(&mut self, query: &Query) -> ControlFlow<usize> {
+        match query.body.as_ref() {
+            SetExpr::Values(values) => few(values.rows.iter().map(|row| row.content.len()).max().unwrap_or(0)),
+            _ => ControlFlow::Continue(()),
+        }
+    }
+
+    fn pre_visit_select(&mut self, select: &Select) -> ControlFlow<usize> {
+        few(select.projection.len())
+    }
+}
+
+fn few(columns: usize) -> ControlFlow<usize> {
+    if columns > MOST_COLUMNS { ControlFlow::Break(columns) } else { ControlFlow::Continue(()) }
 }
 
 /// A plan tells of files and rows as they are.
@@ -145,6 +193,26 @@ mod tests {
         ] {
             // What the parser does not know is refused as well.
             assert!(parse("sql", sql).is_err() || !allowed(sql, &everything), "{sql}");
+        }
+    }
+
+    #[test]
+    fn columns_are_as_many_as_postgresql_takes() {
+        let everything = Caller::everything("test");
+        let columns = |count: usize| (0..count).map(|n| format!("{n} as c{n}")).collect::<Vec<_>>().join(", ");
+        for (count, expected) in [(MOST_COLUMNS, true), (MOST_COLUMNS + 1, false), (100_000, false)] {
+            let list = columns(count);
+            for sql in [
+                format!("select {list}"),
+                format!("explain select {list}"),
+                format!("select 1 from (select {list}) s"),
+                format!("with s as (select {list}) select 1 from s"),
+                format!("select 1 union all select c1 from (select {list}) s"),
+                format!("select exists (select {list})"),
+                format!("values ({})", vec!["1"; count].join(", ")),
+            ] {
+                assert_eq!(allowed(&sql, &everything), expected, "{count}: {}", sql.get(..40).unwrap_or(&sql));
+            }
         }
     }
 

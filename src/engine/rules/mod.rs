@@ -14,6 +14,7 @@ mod intervals;
 mod meaning;
 mod membership;
 mod mixed;
+mod readers;
 mod rows_in;
 mod scalars;
 mod syntax;

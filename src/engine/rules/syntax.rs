@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::words::{any_character, call, is_named, number};
-use super::{aggregates, apart, arrays, functions, rows_in, unnamed};
+use super::{aggregates, apart, arrays, functions, readers, rows_in, unnamed};
 use crate::functions::is_of_plans;
 
 /// Brings a statement into DataFusion's syntax.
@@ -132,7 +132,14 @@ impl VisitorMut for Syntax {
                 *expr = Expr::Cast { kind: CastKind::Cast, expr: inner, data_type, array: false, format: None };
                 cast(expr);
             }
-            Expr::TypedString(typed) => known_type(&mut typed.data_type),
+            Expr::TypedString(typed) => {
+                readers::write_epoch(&mut typed.value.value, &typed.data_type);
+                known_type(&mut typed.data_type);
+            }
+            // Texts are compared and sorted by their bytes, which is what these names mean.
+            Expr::Collate { expr: inner, collation } if is_of_bytes(collation) => {
+                *expr = std::mem::replace(inner.as_mut(), Expr::value(Value::Null));
+            }
             Expr::UnaryOp { op, expr: inner } => {
                 let inner = (**inner).clone();
                 match op {
@@ -222,7 +229,10 @@ impl VisitorMut for Syntax {
                     *expr = value;
                 }
             }
-            Expr::Function(function) => aggregates::function(function),
+            Expr::Function(function) => match readers::value(function) {
+                Some(read) => *expr = read,
+                None => aggregates::function(function),
+            },
             Expr::CompoundFieldAccess { access_chain, .. } => {
                 for access in access_chain {
                     if let ast::AccessExpr::Subscript(ast::Subscript::Slice { lower_bound, upper_bound, .. }) = access {
@@ -262,6 +272,12 @@ fn is_json(expr: &Expr) -> bool {
     }
 }
 
+/// Says whether a collation is the order of bytes, with its schema or without.
+fn is_of_bytes(collation: &ast::ObjectName) -> bool {
+    let name = collation.0.last().and_then(|part| part.as_ident()).map(|ident| ident.value.as_str());
+    matches!(name, Some("C" | "POSIX" | "ucs_basic" | "default"))
+}
+
 /// Gives a type the name that DataFusion knows.
 fn known_type(data_type: &mut DataType) {
     match data_type {
@@ -276,6 +292,9 @@ fn known_type(data_type: &mut DataType) {
 
 fn cast(expr: &mut Expr) {
     let Expr::Cast { kind, expr: inner, data_type, .. } = expr else { return };
+    if let Expr::Value(value) = inner.as_mut() {
+        readers::write_epoch(&mut value.value, data_type);
+    }
     let is_safe = matches!(kind, CastKind::TryCast | CastKind::SafeCast);
     let text = match inner.as_ref() {
         Expr::Value(value) => match &value.value {

@@ -37,9 +37,23 @@ fn flat_field(field: &Field) -> FieldRef {
         DataType::LargeList(item) => DataType::LargeList(inner(item)),
         DataType::FixedSizeList(item, length) => DataType::FixedSizeList(inner(item), *length),
         DataType::Struct(fields) => DataType::Struct(fields.iter().map(inner).collect()),
+        // Entries and keys of maps are never null.
+        DataType::Map(entries, is_sorted) => DataType::Map(flat_entries(entries), *is_sorted),
         other => other.clone(),
     };
     Arc::new(Field::new(field.name(), data_type, true))
+}
+
+fn flat_entries(entries: &Field) -> FieldRef {
+    let data_type = match entries.data_type() {
+        DataType::Struct(fields) => {
+            let flat =
+                |field: &FieldRef| Arc::new(flat_field(field).as_ref().clone().with_nullable(field.is_nullable()));
+            DataType::Struct(fields.iter().map(flat).collect())
+        }
+        other => other.clone(),
+    };
+    Arc::new(Field::new(entries.name(), data_type, entries.is_nullable()))
 }
 
 /// Brings rows to the types of a description.

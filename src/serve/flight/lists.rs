@@ -44,25 +44,39 @@ pub fn type_info(query: CommandGetXdbcTypeInfo) -> Result<RecordBatch, Status> {
     query.into_builder(&types).build().map_err(internal)
 }
 
-/// The keys of tables, of which there are none.
-fn keys(names: &[&str]) -> RecordBatch {
-    let fields: Vec<Field> = names.iter().map(|name| Field::new(*name, DataType::Utf8, true)).collect();
+/// The keys of tables, of which there are none: their columns are those that Flight SQL's specification names, with `false` for those that
+/// are never null.
+fn keys(columns: &[(&str, DataType, bool)]) -> RecordBatch {
+    let fields: Vec<Field> =
+        columns.iter().map(|(name, kind, is_nullable)| Field::new(*name, kind.clone(), *is_nullable)).collect();
     RecordBatch::new_empty(Arc::new(Schema::new(fields)))
 }
 
 pub fn primary_keys() -> RecordBatch {
-    keys(&["catalog_name", "db_schema_name", "table_name", "column_name", "key_name"])
+    keys(&[
+        ("catalog_name", DataType::Utf8, true),
+        ("db_schema_name", DataType::Utf8, true),
+        ("table_name", DataType::Utf8, false),
+        ("column_name", DataType::Utf8, false),
+        ("key_name", DataType::Utf8, true),
+        ("key_sequence", DataType::Int32, false),
+    ])
 }
 
 pub fn foreign_keys() -> RecordBatch {
     keys(&[
-        "pk_catalog_name",
-        "pk_db_schema_name",
-        "pk_table_name",
-        "pk_column_name",
-        "fk_catalog_name",
-        "fk_db_schema_name",
-        "fk_table_name",
-        "fk_column_name",
+        ("pk_catalog_name", DataType::Utf8, true),
+        ("pk_db_schema_name", DataType::Utf8, true),
+        ("pk_table_name", DataType::Utf8, false),
+        ("pk_column_name", DataType::Utf8, false),
+        ("fk_catalog_name", DataType::Utf8, true),
+        ("fk_db_schema_name", DataType::Utf8, true),
+        ("fk_table_name", DataType::Utf8, false),
+        ("fk_column_name", DataType::Utf8, false),
+        ("key_sequence", DataType::Int32, false),
+        ("fk_key_name", DataType::Utf8, true),
+        ("pk_key_name", DataType::Utf8, true),
+        ("update_rule", DataType::UInt8, false),
+        ("delete_rule", DataType::UInt8, false),
     ])
 }

@@ -114,12 +114,18 @@ impl Service {
         self.hub.apart(self.hub.limit_of(settings), &Arc::from(sql), numbered).await?
     }
 
-    /// Plans a statement; returns what it asks for and would answer.
-    async fn outline(&self, caller: &Caller, settings: &Settings, sql: &str) -> Result<Outline, Status> {
+    /// Plans a statement, whose parameters have these types as far as they are known; returns what it asks for and would answer.
+    async fn outline(
+        &self,
+        caller: &Caller,
+        settings: &Settings,
+        sql: &str,
+        types: Vec<Option<DataType>>,
+    ) -> Result<Outline, Status> {
         let outline = async {
             let script = self.script(settings, sql).await?;
             let [statement] = script.statements.as_slice() else { return Err(several()) };
-            self.hub.outline(caller, settings, (&script, statement), Vec::new()).await
+            self.hub.outline(caller, settings, (&script, statement), types).await
         };
         outline.await.map_err(|error| status(&error))
     }
@@ -240,7 +246,7 @@ impl FlightSqlService for Service {
         let mut settings = self.settings(request.metadata())?;
         let (version, as_of) = self.hub.pinned(&settings).await.map_err(|error| status(&error))?;
         (settings.at, settings.as_of) = (At::Version(version), Some(as_of));
-        let outline = self.outline(&caller, &settings, &query.query).await?;
+        let outline = self.outline(&caller, &settings, &query.query, Vec::new()).await?;
         let ticket = Ticket::of(query.query, version, &settings, as_of).to_bytes().map_err(|error| status(&error))?;
         let ticket = TicketStatementQuery { statement_handle: ticket.into() };
         described(&facts::flat(&outline.columns), ticket.as_any().encode_to_vec(), request.into_inner())
@@ -266,7 +272,7 @@ impl FlightSqlService for Service {
     ) -> Result<ActionCreatePreparedStatementResult, Status> {
         let caller = self.caller(&request).await?;
         let settings = self.settings(request.metadata())?;
-        let outline = self.outline(&caller, &settings, &query.query).await?;
+        let outline = self.outline(&caller, &settings, &query.query, Vec::new()).await?;
         let parameters =
             outline.parameters.iter().enumerate().map(|(index, kind)| {
                 Field::new(format!("${}", index + 1), kind.clone().unwrap_or(DataType::Utf8), true)
@@ -314,7 +320,9 @@ impl FlightSqlService for Service {
         let settings = self.settings(request.metadata())?;
         let prepared =
             self.statements.find(&query.prepared_statement_handle, &caller.name).map_err(|error| status(&error))?;
-        let outline = self.outline(&caller, &settings, &prepared.sql).await?;
+        // By the values that were sent: what is described is what comes.
+        let types = prepared.values.iter().map(|value| Some(value.data_type())).collect();
+        let outline = self.outline(&caller, &settings, &prepared.sql, types).await?;
         described(&facts::flat(&outline.columns), query.as_any().encode_to_vec(), request.into_inner())
     }
 

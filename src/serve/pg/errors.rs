@@ -60,6 +60,7 @@ pub mod code {
     pub const LIMIT: &str = "53400";
     pub const TOO_MUCH: &str = "54000";
     pub const COMPLEX: &str = "54001";
+    pub const COLUMNS: &str = "54011";
     pub const CANCELLED: &str = "57014";
     pub const STOPPING: &str = "57P01";
     pub const IDLE: &str = "57P05";
@@ -85,6 +86,7 @@ fn code_of(error: &Error) -> &'static str {
                 code::READ_ONLY
             }
             message if message.contains("EXPLAIN tells of more") => "42501",
+            message if message.ends_with("columns are the most") => code::COLUMNS,
             message if message.contains("table") && message.contains("no ") => code::TABLE,
             message if message.contains("column") && message.contains("no ") => code::COLUMN,
             message if message.contains("function") => code::FUNCTION,
