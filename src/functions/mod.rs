@@ -13,6 +13,7 @@ mod bounded;
 mod coalesce;
 mod duration;
 mod email_domain;
+pub(crate) mod exact;
 pub(crate) mod extremes;
 pub(crate) mod frame;
 mod instead;
@@ -24,6 +25,8 @@ mod nested;
 mod phone;
 pub(crate) mod postgres;
 pub mod reference;
+#[cfg_attr(not(test), expect(dead_code, reason = "nothing plans for several machines yet"))]
+pub(crate) mod row_order;
 mod stand_ins;
 mod time;
 pub(crate) mod zoned;
