@@ -10,7 +10,7 @@ use super::limits_tests::engine;
 /// Doubles of which no order adds up as another: thirds of many sizes, of both signs.
 const ROWS: &str = "create table rows as select value as n, value * 7919 % 40009 as many, value % 13 as few, \
                     (value * 104729 % 1000003 - 500000) / 3.0 * power(10.0, value % 9 - 4) as x \
-                    from generate_series(1, 60000)";
+                    from generate_series(1, 30000)";
 
 async fn collected(engine: &Engine, sql: &str) -> Vec<RecordBatch> {
     engine.context().sql(sql).await.unwrap().collect().await.unwrap()
@@ -46,6 +46,8 @@ async fn sums_of_doubles_are_the_same_on_any_threads_and_in_any_memory() {
     ] {
         let mut first = None;
         for (threads, limit, batch) in [(1, 1 << 30, 8192), (1, 4 << 20, 64), (3, 1 << 30, 1000), (8, 24 << 20, 256)] {
+            // What windows hold cannot be spilled.
+            let limit = if sql.contains(" over ") { limit.max(64 << 20) } else { limit };
             let engine = engine(threads, limit).await;
             collected(&engine, &format!("set datafusion.execution.batch_size = {batch}")).await;
             // Rows of another order.

@@ -21,7 +21,7 @@ pub(crate) enum RowOrder {
 }
 
 /// Aggregates of which the order changes nothing, whatever the type.
-const FREE: [&str; 18] = [
+const FREE: [&str; 17] = [
     "approx_distinct",
     "avg",
     "bit_and",
@@ -30,7 +30,6 @@ const FREE: [&str; 18] = [
     "bool_and",
     "bool_or",
     "count",
-    "every",
     "grouping",
     "max",
     "median",
@@ -43,7 +42,7 @@ const FREE: [&str; 18] = [
 ];
 
 /// Aggregates whose answer shows the order of the rows, unless the call gives one.
-const SHOWN: [&str; 6] = ["array_agg", "first_value", "last_value", "listagg", "nth_value", "string_agg"];
+const SHOWN: [&str; 6] = ["any_value", "array_agg", "first_value", "last_value", "nth_value", "string_agg"];
 
 /// Says what the order of the rows is to an aggregate of arguments of these types. `is_ordered` says that the call has an ORDER BY; what it leaves
 /// equal is open all the same.

@@ -17,6 +17,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::array::{Array, ArrayRef, AsArray, BinaryArray, BinaryBuilder, BooleanArray, Float64Array, UInt64Array};
 use arrow::array::{Float64Builder, new_null_array};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, UInt64Type};
 use datafusion::common::utils::SingleRowListArrayBuilder;
 use datafusion::common::{Result, ScalarValue, internal_datafusion_err, internal_err};
@@ -25,7 +26,6 @@ use datafusion::functions_aggregate::sum::sum_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::{AggregateOrderSensitivity, format_state_name};
 use datafusion::logical_expr::{Accumulator, AggregateUDF, EmitTo, GroupsAccumulator};
-use datafusion_functions_aggregate_common::aggregate::groups_accumulator::accumulate::NullState;
 use datafusion_functions_aggregate_common::aggregate::groups_accumulator::nulls::{filtered_null_mask, set_nulls};
 
 use super::instead::{InsteadOfAggregate, aggregate, stands_in_by};
@@ -83,7 +83,7 @@ impl InsteadOfAggregate for Exact {
     }
 
     fn groups(&self, _: AccumulatorArgs<'_>) -> Result<Box<dyn GroupsAccumulator>> {
-        Ok(Box::new(Groups { sums: Sums::default(), counts: self.is_mean.then(Vec::new), nulls: NullState::new() }))
+        Ok(Box::new(Groups { counts: self.is_mean.then(Vec::new), ..Groups::default() }))
     }
 
     fn state_fields(&self, args: StateFieldsArgs<'_>) -> Result<Vec<FieldRef>> {
@@ -274,12 +274,13 @@ impl Accumulator for Distinct {
 }
 
 /// The sums or means of many groups.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Groups {
     sums: Sums,
     /// Of means.
     counts: Option<Vec<u64>>,
-    nulls: NullState,
+    /// Which groups have a value; `None` where all have, for a group comes with its first row.
+    valued: Option<Vec<bool>>,
 }
 
 impl Groups {
@@ -292,23 +293,52 @@ impl Groups {
         total: usize,
         is_counted: bool,
     ) {
+        let before = self.sums.len();
         self.sums.resize(total);
-        {
-            let mut add = self.sums.adder();
-            match self.counts.as_mut().filter(|_| is_counted) {
-                Some(counts) => {
-                    counts.resize(total, 0);
-                    self.nulls.accumulate(groups, values, filter, total, |group, value| {
-                        add(group, value);
-                        if let Some(count) = counts.get_mut(group) {
-                            *count += 1;
-                        }
-                    });
+        if let Some(counts) = &mut self.counts {
+            counts.resize(total, 0);
+        }
+        if values.null_count() == 0 && filter.is_none() && self.valued.is_none() {
+            return self.add_all(values.values(), groups, is_counted);
+        }
+        let valued = self.valued.get_or_insert_with(|| vec![true; before]);
+        valued.resize(total, false);
+        let mut mark = |group: usize| valued.get_mut(group).into_iter().for_each(|valued| *valued = true);
+        match filtered_null_mask(filter, values) {
+            None => {
+                groups.iter().for_each(|group| mark(*group));
+                self.add_all(values.values(), groups, is_counted);
+            }
+            Some(nulls) => {
+                let count = nulls.len() - nulls.null_count();
+                let (mut kept, mut of_kept) = (Vec::with_capacity(count), Vec::with_capacity(count));
+                for (row, group) in nulls.valid_indices().filter_map(|row| Some((row, *groups.get(row)?))) {
+                    mark(group);
+                    kept.push(values.value(row));
+                    of_kept.push(group);
                 }
-                None => self.nulls.accumulate(groups, values, filter, total, add),
+                self.add_all(&kept, &of_kept, is_counted);
             }
         }
-        self.sums.settle(values.len());
+    }
+
+    fn add_all(&mut self, values: &[f64], groups: &[usize], is_counted: bool) {
+        self.sums.add(values, groups);
+        if let Some(counts) = self.counts.as_mut().filter(|_| is_counted) {
+            for group in groups {
+                if let Some(count) = counts.get_mut(*group) {
+                    *count += 1;
+                }
+            }
+        }
+    }
+
+    /// The groups among those that are given out that have a value.
+    fn nulls(&mut self, emit_to: EmitTo) -> Option<NullBuffer> {
+        match emit_to {
+            EmitTo::All => self.valued.take().map(NullBuffer::from),
+            EmitTo::First(_) => self.valued.as_mut().map(|valued| NullBuffer::from(emit_to.take_needed(valued))),
+        }
     }
 
     /// The number of groups that are to be given out.
@@ -336,26 +366,24 @@ impl GroupsAccumulator for Groups {
         let state = State::of(values, self.counts.is_some())?;
         self.add(state.sums, group_indices, None, total_num_groups, false);
         if let (Some(counts), Some(added)) = (&mut self.counts, state.counts) {
-            counts.resize(total_num_groups, 0);
             for (row, group) in group_indices.iter().enumerate() {
                 if let Some(count) = counts.get_mut(*group).filter(|_| added.is_valid(row)) {
                     *count += added.value(row);
                 }
             }
         }
-        state.rests().for_each({
-            let mut add = self.sums.adder();
-            move |(row, rest)| add(group_indices[row], rest)
-        });
-        self.sums.settle(0);
+        let (rows, rests): (Vec<usize>, Vec<f64>) = state.rests().unzip();
+        let groups: Vec<usize> = rows.iter().filter_map(|row| group_indices.get(*row).copied()).collect();
+        self.sums.add(&rests, &groups);
         for (row, wide) in state.more() {
-            self.sums.add_wide(group_indices[row], &wide?);
+            let group = group_indices.get(row).copied().unwrap_or(usize::MAX);
+            self.sums.add_wide(group, &wide?);
         }
         Ok(())
     }
 
     fn evaluate(&mut self, emit_to: EmitTo) -> Result<ArrayRef> {
-        let nulls = self.nulls.build(emit_to);
+        let nulls = self.nulls(emit_to);
         let count = self.count(emit_to);
         let found: Vec<f64> = match &mut self.counts {
             Some(counts) => {
@@ -369,7 +397,7 @@ impl GroupsAccumulator for Groups {
     }
 
     fn state(&mut self, emit_to: EmitTo) -> Result<Vec<ArrayRef>> {
-        let nulls = self.nulls.build(emit_to);
+        let nulls = self.nulls(emit_to);
         let count = self.count(emit_to);
         let (mut sums, mut rests, mut more) = (Vec::with_capacity(count), Rests::default(), More::default());
         for group in 0..count {
@@ -401,7 +429,7 @@ impl GroupsAccumulator for Groups {
 
     fn size(&self) -> usize {
         let counts = self.counts.as_ref().map_or(0, |counts| counts.capacity() * size_of::<u64>());
-        size_of_val(self) + self.sums.bytes() + counts + self.nulls.size()
+        size_of_val(self) + self.sums.bytes() + counts + self.valued.as_ref().map_or(0, Vec::capacity)
     }
 }
 

@@ -33,6 +33,9 @@ const BLOCK: usize = 256;
 
 const LANES: usize = 8;
 
+/// Doubles that are split before they are added to their groups.
+const SPLIT: usize = 64;
+
 /// The bits of a double's sign and exponent.
 const EXPONENT: u64 = 0xfff << 52;
 
@@ -96,6 +99,26 @@ impl Grid {
         };
         // A sum with another exponent has lost more than was meant; 0 - 0 is 0 with all its bits.
         (cell, (upper.to_bits() ^ self.upper.to_bits()) & EXPONENT | lost.to_bits())
+    }
+
+    /// Splits a block of doubles. The bits of the answer are 0 where all fit.
+    #[inline(always)]
+    fn split_all(self, values: &[f64], parts: &mut [Cell; SPLIT]) -> u64 {
+        let mut misfits = [0_u64; LANES];
+        let (chunks, rest) = values.as_chunks::<LANES>();
+        for (chunk, parts) in chunks.iter().zip(parts.as_chunks_mut::<LANES>().0) {
+            for lane in 0..LANES {
+                let (part, misfit) = self.split(chunk[lane]);
+                parts[lane] = part;
+                misfits[lane] |= misfit;
+            }
+        }
+        for (value, part) in rest.iter().zip(parts.iter_mut().skip(values.len() - rest.len())) {
+            let misfit;
+            (*part, misfit) = self.split(*value);
+            misfits[0] |= misfit;
+        }
+        misfits.iter().fold(0, |all, misfit| all | misfit)
     }
 
     /// Adds a block of doubles; `None` where one does not fit.
@@ -198,25 +221,26 @@ impl Sums {
             + self.misfits.capacity() * size_of::<(usize, f64)>()
     }
 
-    /// Returns what adds a double to a group. [`Sums::settle`] must be called behind it.
-    #[inline(always)]
-    pub fn adder(&mut self) -> impl FnMut(usize, f64) {
-        let Self { grid, cells, misfits, .. } = self;
-        let (grid, cells) = (*grid, cells.as_mut_slice());
-        move |group, value| {
-            let (part, misfit) = grid.split(value);
-            if let Some(cell) = cells.get_mut(group) {
-                match cell.plus(part) {
-                    Some(sum) if misfit == 0 => *cell = sum,
-                    _ => misfits.push((group, value)),
+    /// Adds doubles to their groups.
+    pub fn add(&mut self, values: &[f64], groups: &[usize]) {
+        let (grid, cells) = (self.grid, self.cells.as_mut_slice());
+        let mut parts = [Cell::default(); SPLIT];
+        for (values, groups) in values.chunks(SPLIT).zip(groups.chunks(SPLIT)) {
+            // Apart from the memory of the groups, all of them are split in lanes.
+            let misfit = grid.split_all(values, &mut parts);
+            for ((group, value), part) in groups.iter().zip(values).zip(&parts) {
+                let Some(cell) = cells.get_mut(*group) else { continue };
+                match cell.plus(*part) {
+                    Some(sum) if misfit == 0 || grid.split(*value).1 == 0 => *cell = sum,
+                    _ => self.misfits.push((*group, *value)),
                 }
             }
         }
+        self.settle(values.len());
     }
 
     /// Adds the doubles that the newest batch, of so many rows, left over.
-    #[inline]
-    pub fn settle(&mut self, rows: usize) {
+    fn settle(&mut self, rows: usize) {
         self.rows = self.rows.saturating_add(rows);
         if !self.misfits.is_empty() {
             self.settle_misfits(rows);

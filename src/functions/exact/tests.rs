@@ -3,7 +3,7 @@
 use std::io::Cursor;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, Float64Array, UInt64Array};
+use arrow::array::{ArrayRef, AsArray, BooleanArray, Float64Array, UInt64Array};
 use arrow::datatypes::{DataType, Field, FieldRef, Float64Type, Schema, SchemaRef};
 use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::StreamWriter;
@@ -426,11 +426,10 @@ fn groups_of_like_numbers_take_sixteen_bytes_and_hot_ones_overflow_to_more() {
     let mut sums = Sums::default();
     sums.resize(1000);
     // Of 2^39 times 2^24 no grid holds the sum.
+    let values: Vec<f64> = (0..1000).map(|row| if row < 900 { 549_755_813_887.999 } else { 1.0 }).collect();
+    let groups: Vec<usize> = (0..1000).map(|row| if row < 900 { 7 } else { row }).collect();
     for _ in 0..1 << 14 {
-        let mut add = sums.adder();
-        (0..1000).for_each(|row| if row < 900 { add(7, 549_755_813_887.999) } else { add(row, 1.0) });
-        drop(add);
-        sums.settle(1000);
+        sums.add(&values, &groups);
     }
     assert!(sums.bytes() < 1000 * 16 + 1_000, "{}", sums.bytes());
     let mut slow = Slow::of(&[549_755_813_887.999]);
@@ -444,12 +443,10 @@ fn a_grid_moves_to_where_the_numbers_are() {
     let mut sums = Sums::default();
     for exponent in [-1000, 0, 900, -300, 60] {
         let values: Vec<f64> = (1..4096).map(|number| f64::from(number) * 2_f64.powi(exponent) / 3.0).collect();
+        let groups: Vec<usize> = (0..values.len()).map(|row| row % 2000).collect();
         sums.resize(2000);
         for _ in 0..10 {
-            let mut add = sums.adder();
-            values.iter().enumerate().for_each(|(row, value)| add(row % 2000, *value));
-            drop(add);
-            sums.settle(values.len());
+            sums.add(&values, &groups);
         }
         let expected: Vec<f64> =
             [0, 2000, 4000].iter().filter_map(|row| values.get(*row)).flat_map(|value| [*value; 10]).collect();
