@@ -1,8 +1,8 @@
 //! Runs the partitions of a plan one after the other, so that rows meet every operator in one order.
 //!
 //! A session of one partition still has plans with several: each branch of a UNION is one, and so is each side that a join
-//! broadcasts. The stock operator that brings them together takes batches as they come; sums of floats then differ in their
-//! last digits from run to run. The rule puts `InOrderExec` in its place, which reads the first to its end, then the second.
+//! broadcasts. The stock operator that brings them together takes batches as they come; variances then differ in their last
+//! digits from run to run, and lists in their order. The rule puts `InOrderExec` in its place, which reads the first to its end, then the second.
 
 use std::sync::Arc;
 

@@ -10,6 +10,8 @@ mod catalog;
 mod changes;
 mod config;
 mod counted;
+#[cfg(test)]
+mod exact_tests;
 mod explain;
 mod flatten;
 pub(crate) mod fuzz;

@@ -30,8 +30,8 @@ pub struct EngineOptions {
 /// How the parts of a plan run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Execution {
-    /// In partitions on several threads: the fastest. Rows meet operators in any order, so the last digits of a sum of floats
-    /// may differ between runs.
+    /// In partitions on several threads: the fastest. Rows meet operators in any order. Sums and means are the same all the same, but the last
+    /// digits of variances and correlations may differ between runs.
     #[default]
     Parallel,
     /// In one partition, files in the order of their paths: rows meet every operator in one order, whatever the machine.

@@ -78,6 +78,11 @@ pub(crate) fn aggregate(aggregate: impl InsteadOfAggregate) -> Arc<AggregateUDF>
     Arc::new(AggregateUDF::new_from_impl(Framed(aggregate)))
 }
 
+/// Says whether an aggregate is one that was made of this kind.
+pub(crate) fn stands_in_by<F: InsteadOfAggregate>(function: &AggregateUDF) -> bool {
+    function.inner().downcast_ref::<Framed<F>>().is_some()
+}
+
 /// The node around a function or an aggregate.
 #[derive(Debug, PartialEq, Eq, Hash)]
 struct Framed<F>(F);

@@ -1,7 +1,7 @@
 //! Which operators and functions of ours stand in for DataFusion's: a setting of a session for each.
 //!
 //! They are all on. `SET sessionlake.own_sort = false` turns one off, so that its worth can be measured (docs/performance.md). The answers
-//! stay the same.
+//! stay the same, but for the last digits of sums and means of doubles.
 
 use datafusion::common::config::{ConfigExtension, ConfigOptions};
 use datafusion::common::extensions_options;
@@ -23,6 +23,8 @@ extensions_options! {
         pub own_date_trunc: bool, default = true
         /// Whether `coalesce` of a call and a literal looks at the call once.
         pub own_coalesce: bool, default = true
+        /// Whether sums and means of doubles are exact, and so the same in whatever order the rows come. In windows they always are.
+        pub exact_sums: bool, default = true
     }
 }
 

@@ -49,6 +49,8 @@ pub struct Staged {
     pub bytes: u64,
     /// The settings that go with its stages.
     pub settings: SentSettings,
+    /// Aggregates whose last digits depend on the order in which rows come.
+    pub loose: Vec<String>,
 }
 
 /// Puts operators of ours into a stage, or into the part of a plan that stays in this process, down to where `ends` says that another stage

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use datafusion::arrow::datatypes::Schema;
+use datafusion::arrow::datatypes::DataType;
 use datafusion::catalog::Session;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::display::{PlanType, StringifiedPlan};
@@ -34,6 +34,7 @@ use crate::engine::operators::OwnOperators;
 use crate::engine::own::Node;
 use crate::engine::scan::SessionScanExec;
 use crate::functions::by_type;
+use crate::functions::row_order::order_matters;
 
 /// The planner of a session whose statements may run on other processes.
 #[derive(Debug)]
@@ -45,8 +46,8 @@ pub struct StagePlanner {
 
 /// Where a statement runs.
 enum Place {
-    /// In stages, on other processes.
-    There(Node),
+    /// In stages, on other processes; with the aggregates whose last digits depend on the order of rows.
+    There(Node, Vec<String>),
     /// In this process, for this reason.
     Here(String),
 }
@@ -63,7 +64,7 @@ impl QueryPlanner for StagePlanner {
             return self.explained(explain, &told, state).await;
         }
         match self.place(logical, state).await? {
-            Place::There(plan) => Ok(plan),
+            Place::There(plan, _) => Ok(plan),
             Place::Here(_) => here.create_physical_plan(logical, session).await,
         }
     }
@@ -87,7 +88,7 @@ impl StagePlanner {
             Err(reason) => return Ok(Place::Here(reason)),
         };
         Ok(match self.distribution.in_stages(&staged_plan, &staged).await? {
-            Some(plan) => Place::There(plan),
+            Some(plan) => Place::There(plan, staged_plan.loose),
             None => Place::Here("it reads too little, or is one task to its end".to_owned()),
         })
     }
@@ -102,7 +103,13 @@ impl StagePlanner {
         let place = self.place(&explain.plan, state).await?;
         let plans = node.stringified_plans().iter().map(|plan| match &place {
             _ if !is_final(plan) => plan.clone(),
-            Place::There(there) => StringifiedPlan::new(PlanType::FinalPhysicalPlan, self.distribution.shown(there)),
+            Place::There(there, loose) => {
+                let mut text = self.distribution.shown(there);
+                if !loose.is_empty() {
+                    text.push_str(&format!("\n-- the last digits depend on the order of rows: {}", loose.join(", ")));
+                }
+                StringifiedPlan::new(PlanType::FinalPhysicalPlan, text)
+            }
             Place::Here(reason) => {
                 let text = format!("{}\n-- runs in this process: {reason}", plan.plan.trim_end());
                 StringifiedPlan::new(PlanType::FinalPhysicalPlan, text)
@@ -229,7 +236,14 @@ impl Staged {
         let mut bytes = 0;
         let mut scans = 0;
         let mut reason = None;
+        let mut loose = Vec::new();
         let seen = plan.apply(|node| {
+            for (call, argument) in typed_aggregates_of(node) {
+                let name = call.fun().name();
+                if order_matters(call.fun(), argument.as_slice()) && !loose.iter().any(|known| known == name) {
+                    loose.push(name.to_owned());
+                }
+            }
             if let Some(scan) = node.downcast_ref::<SessionScanExec>() {
                 scans += 1;
                 bytes += scan.bytes();
@@ -252,7 +266,7 @@ impl Staged {
             DataFusionError::NotImplemented(what) => what,
             error => error.strip_backtrace(),
         })?;
-        Ok(Self { plan, bytes, settings })
+        Ok(Self { plan, bytes, settings, loose })
     }
 }
 
@@ -265,15 +279,8 @@ fn strange(node: &Node, state: &SessionState) -> Result<Option<String>> {
             Ok(TreeNodeRecursion::Continue)
         })
     })?;
-    if let Some(input) = node.children().first() {
-        // The arguments of an aggregate that ends what others began are columns of what those read.
-        let input = match node.downcast_ref::<AggregateExec>() {
-            Some(aggregate) => aggregate.input_schema(),
-            None => input.schema(),
-        };
-        for call in aggregates_of(node) {
-            found = found.or_else(|| strange_aggregate(call, &input, state));
-        }
+    for (call, argument) in typed_aggregates_of(node) {
+        found = found.or_else(|| strange_aggregate(call, argument.as_ref(), state));
     }
     for window in windows_of(node) {
         let Some(standard) = window.as_any().downcast_ref::<StandardWindowExpr>() else { continue };
@@ -308,11 +315,26 @@ fn aggregates_of(node: &Node) -> Vec<&AggregateFunctionExpr> {
     grouped.chain(over_windows).collect()
 }
 
+/// The aggregates that a node computes, each with the type of its first argument.
+fn typed_aggregates_of(node: &Node) -> Vec<(&AggregateFunctionExpr, Option<DataType>)> {
+    let Some(input) = node.children().first().copied() else { return Vec::new() };
+    // The arguments of an aggregate that ends what others began are columns of what those read.
+    let input = match node.downcast_ref::<AggregateExec>() {
+        Some(aggregate) => aggregate.input_schema(),
+        None => input.schema(),
+    };
+    let typed = |call: &AggregateFunctionExpr| call.expressions().first()?.data_type(&input).ok();
+    aggregates_of(node).into_iter().map(|call| (call, typed(call))).collect()
+}
+
 /// Names an aggregate that cannot be found by its name.
-fn strange_aggregate(call: &AggregateFunctionExpr, input: &Schema, state: &SessionState) -> Option<String> {
+fn strange_aggregate(
+    call: &AggregateFunctionExpr,
+    argument: Option<&DataType>,
+    state: &SessionState,
+) -> Option<String> {
     let known = state.aggregate_functions().get(call.fun().name()).map(Arc::as_ref);
-    let argument = call.expressions().first().and_then(|argument| argument.data_type(input).ok());
-    let is_known = by_type::is_found_by_name(call.fun(), known, argument.as_ref());
+    let is_known = by_type::is_found_by_name(call.fun(), known, argument);
     (!is_known).then(|| made_for_this(call.fun().name()))
 }
 

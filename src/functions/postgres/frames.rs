@@ -1,7 +1,8 @@
-//! Sums, means and variances of doubles over frames that slide.
+//! Variances of doubles over frames that slide.
 //!
-//! DataFusion takes off again what leaves a frame. Of doubles that leaves something behind: after 1e20 has passed, the sum of 1 and 2 is 0, and
-//! after a NaN or an infinity every later frame is NaN. Here what leaves is forgotten: the values of a frame are held in two stacks, each with the
+//! DataFusion takes off again what leaves a frame. Of doubles that leaves something behind: after 1e20 has passed, the variance of 1 and 2 is 0,
+//! and after a NaN or an infinity every later frame is NaN. Sums and means are exact and take off what they added ([`exact`](super::super::exact));
+//! of squares there is no such number. Here what leaves is forgotten: the values of a frame are held in two stacks, each with the
 //! states of all that is above, so that a row takes the same time however long its frame is, and nothing is ever subtracted.
 //!
 //! A state of a frame's value takes 24 bytes, where DataFusion holds none; the rows themselves are counted by the window.
@@ -20,8 +21,6 @@ use crate::functions::instead::{InsteadOfAggregate, aggregate};
 /// What is computed of a frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 enum Measure {
-    Sum,
-    Mean,
     Variance,
     PopulationVariance,
     Deviation,
@@ -41,8 +40,6 @@ pub fn of_frames(stock: &Arc<AggregateUDF>, data_type: &DataType) -> Option<Arc<
         return None;
     }
     let measure = match stock.name() {
-        "sum" => Measure::Sum,
-        "avg" => Measure::Mean,
         "var" => Measure::Variance,
         "var_pop" => Measure::PopulationVariance,
         "stddev" => Measure::Deviation,
@@ -61,42 +58,7 @@ impl InsteadOfAggregate for OfFrames {
         if args.is_distinct || *args.return_field.data_type() != DataType::Float64 {
             return self.stock.inner().create_sliding_accumulator(args);
         }
-        Ok(match self.measure {
-            Measure::Sum => Box::new(Frame::<Total> { measure: self.measure, ..Frame::default() }),
-            _ => Box::new(Frame::<Spread> { measure: self.measure, ..Frame::default() }),
-        })
-    }
-}
-
-/// What is known of some values that follow each other.
-trait State: Copy + Debug + Default + Send + Sync + 'static {
-    fn of(value: f64) -> Self;
-
-    /// The state of the values of both.
-    fn with(self, other: Self) -> Self;
-
-    /// What is asked of them; `None` is null.
-    fn answer(self, measure: Measure) -> Option<f64>;
-}
-
-/// The sum of values.
-#[derive(Debug, Clone, Copy, Default)]
-struct Total {
-    count: u64,
-    sum: f64,
-}
-
-impl State for Total {
-    fn of(value: f64) -> Self {
-        Self { count: 1, sum: value }
-    }
-
-    fn with(self, other: Self) -> Self {
-        Self { count: self.count + other.count, sum: self.sum + other.sum }
-    }
-
-    fn answer(self, _: Measure) -> Option<f64> {
-        (self.count > 0).then_some(self.sum)
+        Ok(Box::new(Frame::new(self.measure)))
     }
 }
 
@@ -108,12 +70,13 @@ struct Spread {
     squares: f64,
 }
 
-impl State for Spread {
+impl Spread {
     fn of(value: f64) -> Self {
         // Of NaN and infinities the distance to their mean is no number.
         Self { count: 1, sum: value, squares: if value.is_finite() { 0.0 } else { f64::NAN } }
     }
 
+    /// The state of the values of both.
     fn with(self, other: Self) -> Self {
         if self.count == 0 {
             return other;
@@ -130,12 +93,11 @@ impl State for Spread {
         }
     }
 
+    /// What is asked of them; `None` is null.
     fn answer(self, measure: Measure) -> Option<f64> {
         let count = self.count as f64;
         let least = if matches!(measure, Measure::Variance | Measure::Deviation) { 2 } else { 1 };
         (self.count >= least).then(|| match measure {
-            Measure::Sum => self.sum,
-            Measure::Mean => self.sum / count,
             Measure::Variance => self.squares / (count - 1.0),
             Measure::PopulationVariance => self.squares / count,
             Measure::Deviation => (self.squares / (count - 1.0)).sqrt(),
@@ -146,41 +108,39 @@ impl State for Spread {
 
 /// The values of a frame: those that came last as they are, those before as states, the oldest on top.
 #[derive(Debug)]
-struct Frame<S> {
+struct Frame {
     measure: Measure,
     /// The states of each value and of those older ones' successors; the last is that of all in here.
-    old: Vec<S>,
+    old: Vec<Spread>,
     new: Vec<f64>,
     /// The state of the new ones.
-    of_new: S,
+    of_new: Spread,
 }
 
-impl<S: State> Default for Frame<S> {
-    fn default() -> Self {
-        Self { measure: Measure::Sum, old: Vec::new(), new: Vec::new(), of_new: S::default() }
+impl Frame {
+    fn new(measure: Measure) -> Self {
+        Self { measure, old: Vec::new(), new: Vec::new(), of_new: Spread::default() }
     }
-}
 
-impl<S: State> Frame<S> {
     fn push(&mut self, value: f64) {
         self.new.push(value);
-        self.of_new = self.of_new.with(S::of(value));
+        self.of_new = self.of_new.with(Spread::of(value));
     }
 
     /// Takes the oldest value out.
     fn pop(&mut self) {
         if self.old.is_empty() {
-            let mut state = S::default();
+            let mut state = Spread::default();
             for value in self.new.drain(..).rev() {
-                state = S::of(value).with(state);
+                state = Spread::of(value).with(state);
                 self.old.push(state);
             }
-            self.of_new = S::default();
+            self.of_new = Spread::default();
         }
         self.old.pop();
     }
 
-    fn whole(&self) -> S {
+    fn whole(&self) -> Spread {
         self.old.last().copied().unwrap_or_default().with(self.of_new)
     }
 }
@@ -192,7 +152,7 @@ fn doubles(values: &[ArrayRef]) -> Result<&arrow::array::Float64Array> {
     }
 }
 
-impl<S: State> Accumulator for Frame<S> {
+impl Accumulator for Frame {
     fn update_batch(&mut self, values: &[ArrayRef]) -> Result<()> {
         for value in doubles(values)?.iter().flatten() {
             self.push(value);
@@ -226,7 +186,7 @@ impl<S: State> Accumulator for Frame<S> {
     }
 
     fn size(&self) -> usize {
-        size_of_val(self) + self.old.capacity() * size_of::<S>() + self.new.capacity() * size_of::<f64>()
+        size_of_val(self) + self.old.capacity() * size_of::<Spread>() + self.new.capacity() * size_of::<f64>()
     }
 }
 
@@ -235,8 +195,8 @@ mod tests {
     use super::*;
 
     /// The answers of frames of some length over values, one for each value.
-    fn answers<S: State>(measure: Measure, length: usize, values: &[f64]) -> Vec<Option<f64>> {
-        let mut frame = Frame::<S> { measure, ..Frame::default() };
+    fn answers(measure: Measure, length: usize, values: &[f64]) -> Vec<Option<f64>> {
+        let mut frame = Frame::new(measure);
         let mut answers = Vec::new();
         for (index, value) in values.iter().enumerate() {
             frame.push(*value);
@@ -250,20 +210,11 @@ mod tests {
 
     #[test]
     fn what_has_left_a_frame_leaves_nothing_behind() {
-        let values = [1e20, 1.0, 2.0, f64::NAN, 3.0, 4.0, f64::INFINITY, 5.0, 6.0];
-        let sums = answers::<Total>(Measure::Sum, 2, &values);
-        assert_eq!(sums[2], Some(3.0));
-        assert!(sums[3].is_some_and(f64::is_nan) && sums[4].is_some_and(f64::is_nan));
-        assert_eq!(sums[5], Some(7.0));
-        assert_eq!(sums[7], Some(f64::INFINITY));
-        assert_eq!(sums[8], Some(11.0));
-        let means = answers::<Spread>(Measure::Mean, 2, &values);
-        assert_eq!(means[8], Some(5.5));
-        let spread = answers::<Spread>(Measure::Variance, 3, &[1e9, 300.5, 301.5, 299.5, 300.5]);
+        let spread = answers(Measure::Variance, 3, &[1e9, 300.5, 301.5, 299.5, 300.5]);
         assert_eq!(spread[0], None);
         assert_eq!(spread[3], Some(1.0));
         assert_eq!(spread[4], Some(1.0));
-        let same = answers::<Spread>(Measure::PopulationDeviation, 2, &[1e15, 1e15, f64::NAN, 7.0, 7.0]);
+        let same = answers(Measure::PopulationDeviation, 2, &[1e15, 1e15, f64::NAN, 7.0, 7.0]);
         assert_eq!([same[0], same[1], same[4]], [Some(0.0); 3]);
         assert!(same[2].is_some_and(f64::is_nan) && same[3].is_some_and(f64::is_nan));
     }
@@ -272,14 +223,10 @@ mod tests {
     fn frames_of_every_length_are_what_their_values_are() {
         let values: Vec<f64> = (0..60).map(|index| f64::from(index * index % 37) / 4.0).collect();
         for length in 1..20 {
-            let sums = answers::<Total>(Measure::Sum, length, &values);
-            let spreads = answers::<Spread>(Measure::PopulationVariance, length, &values);
+            let spreads = answers(Measure::PopulationVariance, length, &values);
             for index in 0..values.len() {
                 let frame = &values[(index + 1).saturating_sub(length)..=index];
-                let sum: f64 = frame.iter().sum();
-                // Quarters have exact sums.
-                assert_eq!(sums[index], Some(sum), "{length} {index}");
-                let mean = sum / frame.len() as f64;
+                let mean = frame.iter().sum::<f64>() / frame.len() as f64;
                 let squares: f64 = frame.iter().map(|value| (value - mean) * (value - mean)).sum();
                 let spread = spreads[index].unwrap();
                 assert!((spread - squares / frame.len() as f64).abs() < 1e-9, "{length} {index}");

@@ -20,6 +20,7 @@ use datafusion::logical_expr::utils::grouping_set_to_exprlist;
 use datafusion::logical_expr::{AggregateUDF, Cast, Expr, ExprSchemable, LogicalPlan, WindowFunctionDefinition, when};
 
 use super::{INTERVAL, Part, holds_intervals, length};
+use crate::functions::exact::exact;
 use crate::functions::interval::{is_interval, is_length, stock};
 use crate::functions::postgres::{checked_sum, of_frames};
 
@@ -35,18 +36,18 @@ fn refuse_inside(data_type: &DataType, what: &str) -> Result<()> {
 }
 
 /// Distinct rows as groups, where there are intervals among them.
-pub(super) fn distinct(input: Arc<LogicalPlan>) -> Result<Transformed<LogicalPlan>> {
+pub(super) fn distinct(input: Arc<LogicalPlan>, is_exact: bool) -> Result<Transformed<LogicalPlan>> {
     use datafusion::logical_expr::Distinct;
     input.schema().fields().iter().try_for_each(|field| refuse_inside(field.data_type(), "distinct rows"))?;
     if !input.schema().fields().iter().any(|field| is_interval(field.data_type())) {
         return Ok(Transformed::no(LogicalPlan::Distinct(Distinct::All(input))));
     }
     let groups = input.schema().iter().map(Expr::from).collect();
-    aggregate(Aggregate::try_new(input, groups, vec![])?)
+    aggregate(Aggregate::try_new(input, groups, vec![])?, is_exact)
 }
 
-/// Rewrites the groups and aggregates of a node.
-pub(super) fn aggregate(node: Aggregate) -> Result<Transformed<LogicalPlan>> {
+/// Rewrites the groups and aggregates of a node. `is_exact` says that sums and means of doubles are.
+pub(super) fn aggregate(node: Aggregate, is_exact: bool) -> Result<Transformed<LogicalPlan>> {
     let schema = Arc::clone(&node.schema);
     let input_schema = Arc::clone(node.input.schema());
     let is_group = |expr: &Expr| expr.get_type(&input_schema).is_ok_and(|data_type| is_interval(&data_type));
@@ -79,7 +80,7 @@ pub(super) fn aggregate(node: Aggregate) -> Result<Transformed<LogicalPlan>> {
                     (params.args, params.distinct) = (args, distinct);
                     Expr::AggregateFunction(AggregateFunction { func, params })
                 };
-                split(&call.func, &params.args, params.distinct, data_type.as_ref(), same)
+                split(&call.func, &params.args, params.distinct, data_type.as_ref(), is_exact, same)
             }
             _ => Split::Not,
         };
@@ -130,7 +131,8 @@ pub(super) fn window(node: Window) -> Result<Transformed<LogicalPlan>> {
                         Some(of_frames) if !params.distinct => {
                             Split::Same(same(of_frames, params.args.clone(), params.distinct))
                         }
-                        _ => split(func, &params.args, params.distinct, data_type.as_ref(), same),
+                        // What leaves a frame leaves nothing behind of an exact sum.
+                        _ => split(func, &params.args, params.distinct, data_type.as_ref(), true, same),
                     }
                 }
                 WindowFunctionDefinition::WindowUDF(_) => Split::Not,
@@ -203,7 +205,7 @@ enum Shown {
 enum Split {
     /// It is none of ours.
     Not,
-    /// DataFusion's own in place of ours of the same name.
+    /// The one that computes, DataFusion's or ours, in place of the one that queries name.
     Same(Expr),
     /// One of ranks.
     Rank(Expr),
@@ -218,6 +220,7 @@ fn split(
     args: &[Expr],
     distinct: bool,
     data_type: Option<&DataType>,
+    is_exact: bool,
     call: impl Fn(Arc<AggregateUDF>, Vec<Expr>, bool) -> Expr,
 ) -> Split {
     let own = stock(func);
@@ -230,6 +233,9 @@ fn split(
                 && let Some(checked) = checked_sum(data_type) =>
         {
             Split::Same(call(checked, args.to_vec(), distinct))
+        }
+        "sum" | "avg" if is_exact && let Some(exact) = own.as_ref().and_then(|stock| exact(stock, data_type)) => {
+            Split::Same(call(exact, args.to_vec(), distinct))
         }
         "min" if is_interval(data_type) => {
             Split::Rank(call(min_udaf(), vec![Part::Rank.call(vec![arg.clone()])], false))

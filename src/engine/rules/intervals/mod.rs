@@ -33,8 +33,8 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 
 use super::is_comparison;
-use crate::functions::holds;
 use crate::functions::interval::{INTERVAL, Part, is_interval, is_length};
+use crate::functions::{holds, stands_in};
 
 pub use names::{IntervalTexts, with_read_intervals};
 
@@ -47,13 +47,14 @@ impl AnalyzerRule for Intervals {
         "intervals"
     }
 
-    fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        plan.transform_up_with_subqueries(rewrite_node).map(|transformed| transformed.data)
+    fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
+        let is_exact = stands_in(config, |settings| settings.exact_sums);
+        plan.transform_up_with_subqueries(|plan| rewrite_node(plan, is_exact)).map(|transformed| transformed.data)
     }
 }
 
-/// Rewrites one node, whose inputs have been rewritten.
-fn rewrite_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
+/// Rewrites one node, whose inputs have been rewritten. `is_exact` says that sums of doubles are.
+fn rewrite_node(plan: LogicalPlan, is_exact: bool) -> Result<Transformed<LogicalPlan>> {
     let mut schema = merge_schema(&plan.inputs());
     if let LogicalPlan::TableScan(scan) = &plan {
         schema = DFSchema::try_from_qualified_schema(scan.table_name.clone(), &scan.source.schema())?;
@@ -65,7 +66,7 @@ fn rewrite_node(plan: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
         if replaced.transformed { Ok(replaced.update_data(|expr| name.restore(expr))) } else { Ok(replaced) }
     })?;
     let is_changed = rewritten.transformed;
-    let node = rewrite_keys(rewritten.data, &schema)?;
+    let node = rewrite_keys(rewritten.data, &schema, is_exact)?;
     let is_changed = is_changed || node.transformed;
     // Also where nothing changed: below, what could not be null may be null now.
     Ok(Transformed::new_transformed(nullable_union(node.data.recompute_schema()?)?, is_changed))
@@ -86,7 +87,7 @@ fn nullable_union(plan: LogicalPlan) -> Result<LogicalPlan> {
 }
 
 /// Rewrites the keys that a node compares by itself.
-fn rewrite_keys(plan: LogicalPlan, schema: &DFSchema) -> Result<Transformed<LogicalPlan>> {
+fn rewrite_keys(plan: LogicalPlan, schema: &DFSchema, is_exact: bool) -> Result<Transformed<LogicalPlan>> {
     match plan {
         LogicalPlan::Sort(mut sort) => {
             let is_changed = by_length(&mut sort.expr, schema)?;
@@ -110,8 +111,8 @@ fn rewrite_keys(plan: LogicalPlan, schema: &DFSchema) -> Result<Transformed<Logi
             }
             Ok(Transformed::new_transformed(LogicalPlan::Distinct(Distinct::On(on)), is_changed))
         }
-        LogicalPlan::Distinct(Distinct::All(input)) => aggregates::distinct(input),
-        LogicalPlan::Aggregate(aggregate) => aggregates::aggregate(aggregate),
+        LogicalPlan::Distinct(Distinct::All(input)) => aggregates::distinct(input, is_exact),
+        LogicalPlan::Aggregate(aggregate) => aggregates::aggregate(aggregate, is_exact),
         LogicalPlan::Window(window) => aggregates::window(window),
         other => Ok(Transformed::no(other)),
     }
