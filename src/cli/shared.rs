@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use clap::{Args, ValueEnum};
 use sessionlake::engine::{At, Engine, EngineOptions, Leaves, default_memory_limit};
 use sessionlake::lake::{Cache, Costs, Lake, is_cloud};
