@@ -214,6 +214,7 @@ mod tests {
     use chrono::DateTime;
 
     use crate::engine::{Engine, EngineOptions, Execution, Leaves, Resources};
+    use crate::functions::stands_in;
     use crate::zones::Tz;
 
     fn options(day: i64, zone: &str) -> EngineOptions {
@@ -260,10 +261,11 @@ mod tests {
         assert_eq!(ask(&one, "select a from t").await.unwrap(), "1");
         for session in [&other, &session(10, "UTC")] {
             assert!(ask(session, "select a from t").await.is_err());
-            let shown = |name: &str| format!("select value from information_schema.df_settings where name = '{name}'");
-            assert_eq!(ask(session, &shown("sessionlake.own_sort")).await.unwrap(), "true");
-            assert_ne!(ask(session, &shown("datafusion.execution.time_zone")).await.unwrap(), "Asia/Tokyo");
+            assert!(stands_in(session.context().copied_config().options(), |own| own.own_sort));
+            assert_ne!(session.time_zone().name(), "Asia/Tokyo");
         }
+        assert!(!stands_in(one.context().copied_config().options(), |own| own.own_sort));
+        assert_eq!(one.time_zone().name(), "Asia/Tokyo");
         assert!(ask(&one, "set sessionlake_clock.as_of = '2020-01-01'").await.is_err());
         // Another amount of memory is another blank.
         let mut small = options(0, "UTC");

@@ -240,7 +240,7 @@ mod tests {
         let file = DataFile { path: "a.parquet".to_owned(), size_bytes: 9, rows: Some(1), ..DataFile::default() };
         let table = LakeTable::new("t", 1, store, stored_schema(), Arc::new(vec![file]), Leaves::Read);
         let scan = table.scan(&SessionContext::new().state(), None, &[], None).await.unwrap();
-        let parts = &scan.downcast_ref::<SessionScanExec>().unwrap().parts;
+        let parts = scan.downcast_ref::<SessionScanExec>().unwrap().parts();
         assert_ne!(parts.running_source().table_schema().file_schema(), &table.schema());
         assert_eq!(scan.schema(), table.schema());
     }

@@ -219,7 +219,7 @@ fn what_is_wrong_is_said_with_its_place_and_a_hint() {
         (json!({ "sql": "select $a", "params": { "b": 1 } }), 400, "$a"),
         (json!({ "sql": "select 1", "version": 99 }), 404, "99"),
         (json!({ "sql": "select 1", "as_of": "soon" }), 400, "as_of"),
-        (json!({ "sql": "select 1", "time_zone": "Mars" }), 400, "time_zone"),
+        (json!({ "sql": "select 1", "time_zone": "Mars" }), 400, "time zone"),
         (json!({ "sql": "select 1", "chart": "pie" , "format": "svg" }), 400, "format"),
         (json!({ "query": "select 1" }), 400, "sql"),
     ] {

@@ -214,6 +214,8 @@ class Program:
 
 AS_OF = ["--as-of", "2026-11-21T00:00:00Z"]
 ALL = "select * from stored_sessions order by session_id"
+# Workers in the process, which read the store by themselves; however little there is to read, it is cut.
+WORKERS = ["--workers", "local:2", "--task-bytes", "1B"]
 # What is run on a lake in a store and on one in a folder; what they print has to be the same.
 COMMANDS = [
     ["ingest", "data/workflow_sessions.csv"],
@@ -221,6 +223,8 @@ COMMANDS = [
     ["ingest", "data/unusual", "--max-bad", "1000"],
     ["ingest", "--replay-quarantine", "--max-bad", "1000"],
     ["query", "--csv", "-c", ALL],
+    ["query", "--csv", *WORKERS, "-c", ALL],
+    ["query", "--csv", *WORKERS, "-c", "select data->>'variables' is null, count(*) from workflow_sessions group by 1 order by 1"],
     ["query", "--csv", "-c", "select file, line, reason from quarantine order by 1, 2, 3"],
     ["query", "queries/volume_by_channel.sql", "queries/outcome_mix.sql"],
     ["query", "--csv", "-c", "select data->>'variables' is null, count(*) from workflow_sessions group by 1 order by 1"],

@@ -145,7 +145,8 @@ async fn whatever_messages_come_a_server_answers_or_closes_and_goes_on() {
     };
     for (name, messages) in &all {
         let kinds = talked(name, &messages.concat()).await;
-        if name != "cancel" {
+        // What comes behind a wish for encryption, before it is answered, may be of somebody else: the connection ends.
+        if !["cancel", "encryption_and_more_at_once"].contains(&name.as_str()) {
             assert!(kinds.contains(&b'Z'), "{name}: {:?}", kinds.escape_ascii().to_string());
         }
     }
