@@ -164,7 +164,7 @@ impl ScanParts {
 
     /// The source of a scan that runs. DataFusion leaves a projection as it is where a file's schema is that of the table, though
     /// the JSON calls in it are to be rewritten: metadata that no file has keeps the two apart.
-    fn running_source(&self) -> ParquetSource {
+    pub(super) fn running_source(&self) -> ParquetSource {
         let schema = self.table.schema.as_ref().clone();
         let metadata = [("sessionlake.scan".to_owned(), self.table.name.clone())];
         ParquetSource::new(TableSchema::from(Arc::new(schema.with_metadata(metadata.into()))))
