@@ -90,7 +90,7 @@ fn changed(number: u64, all: &[(String, Vec<Vec<u8>>)]) -> Vec<u8> {
         // The first stays, mostly: without it there is nothing behind the log-in.
         let first = usize::from(draw.index(8) > 0);
         let at = first + draw.index(messages.len().saturating_sub(first).max(1));
-        let Some(message) = messages.get(at).cloned() else { continue };
+        let Some(message) = messages.get(at).filter(|message| !message.is_empty()).cloned() else { continue };
         match draw.index(8) {
             0 => drop(messages.remove(at)),
             1 => messages.insert(at, message),
