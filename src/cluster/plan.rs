@@ -94,8 +94,11 @@ impl DesiredTaskCountHandler for TasksByBytes {
     }
 }
 
-/// Says whether an operator relies on an input's being one partition.
+/// Says whether an operator relies on an input's, or its own, being one partition: a limit of one partition is one of all rows.
 fn has_all_in_one(node: &Node) -> bool {
+    if node.fetch().is_some() && node.output_partitioning().partition_count() == 1 {
+        return true;
+    }
     let requirements = node.input_distribution_requirements();
     node.children().into_iter().enumerate().any(|(index, input)| {
         let is_brought_together = input.is::<BroadcastExec>()

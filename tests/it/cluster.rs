@@ -85,6 +85,23 @@ fn shipped_queries_give_the_same_bytes_on_workers() {
 }
 
 #[test]
+fn statements_of_every_kind_give_the_same_bytes_on_workers() {
+    let desk = desk();
+    let statements = repository("tests/queries/workers.sql").display().to_string();
+    let ask = |threads: &str, more: &[&str]| {
+        let arguments =
+            ["--as-of", "2026-11-21T00:00:00Z", "--quiet", "--threads", threads, "query", "--csv", &statements];
+        desk.run(&[&arguments[..], more].concat()).fine()
+    };
+    let here = ask("2", &[]);
+    for (threads, workers) in [("1", "local:1"), ("2", "local:2"), ("1", "local:3"), ("3", "local:2")] {
+        let there = ask(threads, &[&["--workers", workers], &CUT[..]].concat());
+        let first = here.lines().zip(there.lines()).position(|(here, there)| here != there);
+        assert!(here == there, "{threads} threads, {workers}: the first line that differs is {first:?}");
+    }
+}
+
+#[test]
 fn a_worker_that_is_lost_costs_no_answer() {
     let desk = desk();
     let [mut first, second] = [(); 2].map(|()| Worker::start(&desk, &[]));
