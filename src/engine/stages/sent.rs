@@ -77,7 +77,7 @@ mod tests {
         let mut there = began.clone();
         there.set("datafusion.execution.target_partitions", "3").unwrap();
         from_sent(&sent.to_text(), &mut there).unwrap();
-        assert_eq!((there.execution.batch_size, there.execution.target_partitions), (7, 3));
+        assert_eq!((there.execution.batch_size.get(), there.execution.target_partitions), (7, 3));
         assert_eq!(there.execution.time_zone.as_deref(), Some("Asia/Tokyo"));
         assert!(!there.extensions.get::<StandIns>().unwrap().own_sort);
         for odd in ["", "%", "aGVsbG8=", &STANDARD.encode(r#"[["no.such", "setting"]]"#)] {
