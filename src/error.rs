@@ -329,8 +329,11 @@ impl From<datafusion::error::DataFusionError> for Error {
         }
         let (context, message) = match error.find_root() {
             E::ResourcesExhausted(message) => {
-                let hint = Some("raise ⟨memory-limit⟩, or let the query read less".to_owned());
-                return Self::Limit { message: message.clone(), hint };
+                let hint = match message.contains("⟨max-tasks⟩") {
+                    true => "let workers run more tasks, or ask again later",
+                    false => "raise ⟨memory-limit⟩, or let the query read less",
+                };
+                return Self::Limit { message: message.clone(), hint: Some(hint.to_owned()) };
             }
             E::ObjectStore(error) => ("object store", error.to_string()),
             E::IoError(error) => ("input/output", error.to_string()),

@@ -14,6 +14,9 @@ use super::serve::listen_at;
 use super::shared::Shared;
 use super::workers::Workers;
 
+/// Tasks at once that a worker must be able to run at least: one query may have some twenty.
+const LEAST_TASKS: usize = 32;
+
 /// Runs parts of plans for `query` and `report` on other machines, over the data files of one lake.
 #[derive(Debug, ClapArgs)]
 #[command(
@@ -65,6 +68,10 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     }
     let computing = Workers::start(settings.engine.threads)?;
     let tasks = args.max_tasks.unwrap_or(TASKS);
+    if tasks < LEAST_TASKS {
+        let hint = "a plan of several stages has so many tasks for one worker";
+        return Err(Error::usage(format!("--max-tasks is {tasks}, and {LEAST_TASKS} at least")).with_hint(hint));
+    }
     let computing_on = computing.handle()?;
     let options =
         WorkerOptions { lake: settings.lake()?, engine: settings.engine, tasks, keys, computing: computing_on };

@@ -38,8 +38,8 @@ pub use crate::net::tls::{mutual_tls_acceptor, require_safe, tls_acceptor};
 const ANSWER: Duration = Duration::from_secs(5);
 /// Bytes of data files from which another task is worth its while, where nothing else is said.
 pub const TASK_BYTES: u64 = 8 << 20;
-/// Workers at most.
-const MOST_WORKERS: usize = 1_000;
+/// Workers in one process at most.
+const MOST_LOCAL: usize = 64;
 
 /// Where the workers are.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl Workers {
             Error::usage(what).with_hint("write workers as host:port,host:port, or local:2 for two in this process")
         };
         if let Some(count) = text.strip_prefix("local:") {
-            let count = count.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= MOST_WORKERS);
+            let count = count.parse::<NonZeroUsize>().ok().filter(|count| count.get() <= MOST_LOCAL);
             let count = count.ok_or_else(|| wrong(format!("not a number of workers: {text:?}")))?;
             return Ok(Self::Local(count));
         }
@@ -223,7 +223,7 @@ mod tests {
         let two = Workers::named("a.example:50051, [::1]:7").unwrap();
         assert_eq!(two, Workers::At(vec!["a.example:50051".to_owned(), "[::1]:7".to_owned()]));
         for wrong in
-            ["local:0", "local:x", "local:99999", "", "host", "host:", "host:99999", "a:1,,b:2", ":5", "http://a:1"]
+            ["local:0", "local:x", "local:65", "", "host", "host:", "host:99999", "a:1,,b:2", ":5", "http://a:1"]
         {
             assert!(Workers::named(wrong).is_err(), "{wrong}");
         }

@@ -200,7 +200,9 @@ fn session(
         return Err(Error::usage(message).into());
     }
     let seat = Arc::clone(tasks).try_acquire_owned().map_err(|_| {
-        DataFusionError::ResourcesExhausted("the worker runs as many tasks as it may; try again later".to_owned())
+        DataFusionError::ResourcesExhausted(
+            "the worker runs as many tasks as ⟨max-tasks⟩ lets it; try again later".to_owned(),
+        )
     })?;
     let settings = header(SETTINGS).to_owned();
     let base = context.builder.config().take().ok_or_else(|| exec_datafusion_err!("a stage without a session"))?;

@@ -179,6 +179,7 @@ fn damage_and_limits_are_told_as_in_one_process() {
         there.code
     };
     assert_eq!(ask("select 1 / (length(session_id) * 0) from workflow_sessions", &[]), 1);
+    assert_eq!(ask("select (select session_id from workflow_sessions) as x", &[]), 1);
     assert_eq!(ask("select ('x' || length(session_id) * 0)::bigint from workflow_sessions", &[]), 1);
     let mut damaged = sound.clone();
     damaged[sound.len() / 4] ^= 8;

@@ -47,6 +47,13 @@ select session_id, sum(time_in_workflow) over (partition by workflow_id order by
 select session_id, count(*) over () as all_rows, avg(time_in_workflow) over (partition by communication_type) as m from workflow_sessions order by 1;
 select session_id, ntile(4) over (order by started_at, session_id) as q, first_value(session_id) over (partition by workflow_id order by started_at, session_id) as f from workflow_sessions order by 1;
 
+-- What the form of plans on the wire leaves out.
+select session_id, count(*) filter (where communication_type = 'Phone') over (partition by workflow_id order by started_at, session_id) as n from workflow_sessions order by 1;
+select session_id, sum(time_in_workflow) filter (where ended_at is not null) over (partition by workflow_id) as t from workflow_sessions order by 1;
+select session_id, lead(variables_category) ignore nulls over (partition by workflow_id order by started_at, session_id) as l, first_value(variables_category) ignore nulls over (partition by workflow_id order by started_at, session_id) as f from workflow_sessions order by 1;
+select workflow_id, percentile_cont(0.1) within group (order by time_in_workflow desc) as c, percentile_disc(0.1) within group (order by started_at desc) as d, mode() within group (order by communication_type desc) as m from workflow_sessions group by 1 order by 1;
+select workflow_id, string_agg(session_id, ',' order by started_at desc, session_id desc) as ids, first_value(session_id order by started_at desc, session_id) as f from workflow_sessions group by 1 order by 1;
+
 -- Sets.
 select workflow_id from active_sessions union select workflow_id from ended_sessions order by 1;
 select workflow_id from ended_sessions except select workflow_id from active_sessions order by 1;

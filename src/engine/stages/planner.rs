@@ -11,6 +11,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DataFusionError, Result};
 use datafusion::execution::context::QueryPlanner;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
+use datafusion::logical_expr::expr::NullTreatment;
 use datafusion::logical_expr::{EmptyRelation, Explain, Expr, LogicalPlan};
 use datafusion::optimizer::Optimizer;
 use datafusion::optimizer::scalar_subquery_to_join::ScalarSubqueryToJoin;
@@ -76,11 +77,16 @@ impl StagePlanner {
         if let Some(what) = stays(logical) {
             return Ok(Place::Here(what.to_owned()));
         }
-        let staged = for_stages(state);
-        let logical = without_values(logical.clone(), &staged)?;
-        if has_values(&logical)? {
-            return Ok(Place::Here("the value of a subquery is needed where there is no join for it".to_owned()));
+        if let Some(what) = lost_on_the_wire(logical)? {
+            return Ok(Place::Here(what));
         }
+        let staged = for_stages(state);
+        let logical = match without_values(logical.clone(), &staged)? {
+            Some(logical) => logical,
+            None => {
+                return Ok(Place::Here("the value of a subquery is needed, or it may have several rows".to_owned()));
+            }
+        };
         let plan = DefaultPhysicalPlanner::default().create_physical_plan(&logical, &staged).await?;
         let settings = SentSettings::of(state.config_options(), &self.began);
         let staged_plan = match Staged::of(plan, &staged, settings) {
@@ -128,24 +134,71 @@ fn stays(logical: &LogicalPlan) -> Option<&'static str> {
     }
 }
 
-/// Says whether expressions of a plan have the value of a subquery in them.
-fn has_values(logical: &LogicalPlan) -> Result<bool> {
-    logical.exists(|node| {
-        let mut found = false;
+/// Calls a function with all expressions of a plan, and with their parts.
+fn each_expression(logical: &LogicalPlan, mut f: impl FnMut(&Expr)) -> Result<()> {
+    logical.apply(|node| {
         node.apply_expressions(|expression| {
-            found = found || expression.exists(|part| Ok(matches!(part, Expr::ScalarSubquery(_))))?;
-            Ok(TreeNodeRecursion::Continue)
-        })?;
-        Ok(found)
-    })
+            expression.apply(|part| {
+                f(part);
+                Ok(TreeNodeRecursion::Continue)
+            })
+        })
+    })?;
+    Ok(())
 }
 
-/// Makes joins of subqueries whose values would be in the memory of this process alone.
-fn without_values(logical: LogicalPlan, staged: &SessionState) -> Result<LogicalPlan> {
-    if !has_values(&logical)? {
-        return Ok(logical);
+/// Names what the form of plans on the wire (datafusion-proto 55.2) leaves out without a word: filters and IGNORE NULLS of windows, and the direction of an order
+/// that percentiles are taken in. A plan with one of them would have another answer there.
+fn lost_on_the_wire(logical: &LogicalPlan) -> Result<Option<String>> {
+    let mut found = None;
+    each_expression(logical, |expression| match expression {
+        Expr::WindowFunction(window) => {
+            let params = &window.params;
+            let what = match params {
+                _ if params.filter.is_some() => "FILTER",
+                _ if params.null_treatment == Some(NullTreatment::IgnoreNulls) => "IGNORE NULLS",
+                _ if params.distinct => "DISTINCT",
+                _ => return,
+            };
+            found.get_or_insert(format!("{what} of a window has no form on the wire"));
+        }
+        Expr::AggregateFunction(call) if call.params.order_by.iter().any(|by| !by.asc) => {
+            // These have their order as a part of their own.
+            if !["array_agg", "string_agg", "first_value", "last_value", "nth_value"].contains(&call.func.name()) {
+                found.get_or_insert(format!("{} in a descending order has no form on the wire", call.func.name()));
+            }
+        }
+        _ => {}
+    })?;
+    Ok(found)
+}
+
+/// Says whether expressions of a plan have the value of a subquery in them.
+fn has_values(logical: &LogicalPlan) -> Result<bool> {
+    let mut found = false;
+    each_expression(logical, |expression| found |= matches!(expression, Expr::ScalarSubquery(_)))?;
+    Ok(found)
+}
+
+/// Makes joins of subqueries whose values would be in the memory of this process alone. `None` where that is not the same: where there is no join
+/// for one, or where one may have several rows, which is an error that a join does not have.
+fn without_values(logical: LogicalPlan, staged: &SessionState) -> Result<Option<LogicalPlan>> {
+    let (mut has_any, mut is_one_row) = (false, true);
+    each_expression(&logical, |expression| {
+        if let Expr::ScalarSubquery(subquery) = expression {
+            has_any = true;
+            is_one_row &= subquery.subquery.max_rows().is_some_and(|most| most <= 1);
+        }
+    })?;
+    if !has_any {
+        return Ok(Some(logical));
     }
-    Optimizer::with_rules(vec![Arc::new(ScalarSubqueryToJoin::new())]).optimize(logical, staged, |_, _| {})
+    if !is_one_row {
+        return Ok(None);
+    }
+    let joined =
+        Optimizer::with_rules(vec![Arc::new(ScalarSubqueryToJoin::new())]).optimize(logical, staged, |_, _| {})?;
+    Ok(if has_values(&joined)? { None } else { Some(joined) })
 }
 
 /// Makes the session that plans for stages: stock operators alone, and nothing that partitions of one process would share as they run.
@@ -264,10 +317,16 @@ impl Staged {
         };
         physical_plan_to_bytes_with_extension_codec(written, &ScanCodec::default()).map_err(|error| match error {
             DataFusionError::NotImplemented(what) => what,
-            error => error.strip_backtrace(),
+            error => of_encoding(&error.strip_backtrace()),
         })?;
         Ok(Self { plan, bytes, settings, loose })
     }
+}
+
+/// What an error of writing a plan down says of its node, without the plan that the library shows with it.
+fn of_encoding(text: &str) -> String {
+    let node = text.split("not implemented: ").nth(1).and_then(|rest| rest.split(']').next());
+    node.unwrap_or("a part of the plan has no form on the wire").to_owned()
 }
 
 /// Says what in a node another process would not do in the same way.
@@ -281,6 +340,9 @@ fn strange(node: &Node, state: &SessionState) -> Result<Option<String>> {
     })?;
     for (call, argument) in typed_aggregates_of(node) {
         found = found.or_else(|| strange_aggregate(call, argument.as_ref(), state));
+        if call.is_reversed() {
+            found.get_or_insert(format!("{} in the opposite order has no form on the wire", call.fun().name()));
+        }
     }
     for window in windows_of(node) {
         let Some(standard) = window.as_any().downcast_ref::<StandardWindowExpr>() else { continue };
