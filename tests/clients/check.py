@@ -308,7 +308,7 @@ def main(wanted):
                 facts("flight", [here, str(HERE / "flight_client.py"), f"grpc://{at}:{ours.flight}", expected], 80)
             if has("crowd", "psycopg, psycopg_pool, psycopg2, asyncpg, sqlalchemy, adbc_driver_flightsql"):
                 few = Server(lake, folder, "few", "--max-connections", "40")
-                facts("crowd", [here, str(HERE / "crowd_client.py"), f"{ours.port},{ours.flight},{ours.http}", f"{few.port},{few.flight},{few.http}"], 40)
+                facts("crowd", [here, str(HERE / "crowd_client.py"), f"{ours.port},{ours.flight},{ours.http}", f"{few.port},{few.flight},{few.http}"], 35)
             ours_are = {name for name in ("secure", "masked") if has(name, "psycopg, psycopg2, asyncpg, adbc_driver_flightsql, adbc_driver_postgresql, pyarrow.flight")}
             if ours_are:
                 with_users(lake, theirs, folder, here, ours_are)
