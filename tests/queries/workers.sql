@@ -54,6 +54,8 @@ select session_id, lead(variables_category) ignore nulls over (partition by work
 select workflow_id, percentile_cont(0.1) within group (order by time_in_workflow desc) as c, percentile_disc(0.1) within group (order by started_at desc) as d, mode() within group (order by communication_type desc) as m from workflow_sessions group by 1 order by 1;
 select workflow_id, string_agg(session_id, ',' order by started_at desc, session_id desc) as ids, first_value(session_id order by started_at desc, session_id) as f from workflow_sessions group by 1 order by 1;
 
+select session_id, (select max(n) from (select count(*) filter (where communication_type = 'Phone') over () as n from workflow_sessions) t) as most from workflow_sessions order by 1;
+
 -- Sets.
 select workflow_id from active_sessions union select workflow_id from ended_sessions order by 1;
 select workflow_id from ended_sessions except select workflow_id from active_sessions order by 1;

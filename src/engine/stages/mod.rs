@@ -45,8 +45,6 @@ pub trait Distribution: fmt::Debug + Send + Sync {
 pub struct Staged {
     /// The plan, of stock operators and scans of ours.
     pub plan: Node,
-    /// Bytes of the data files that its scans read, by the log.
-    pub bytes: u64,
     /// The settings that go with its stages.
     pub settings: SentSettings,
     /// Aggregates whose last digits depend on the order in which rows come.

@@ -77,9 +77,6 @@ impl StagePlanner {
         if let Some(what) = stays(logical) {
             return Ok(Place::Here(what.to_owned()));
         }
-        if let Some(what) = lost_on_the_wire(logical)? {
-            return Ok(Place::Here(what));
-        }
         let staged = for_stages(state);
         let logical = match without_values(logical.clone(), &staged)? {
             Some(logical) => logical,
@@ -87,6 +84,10 @@ impl StagePlanner {
                 return Ok(Place::Here("the value of a subquery is needed, or it may have several rows".to_owned()));
             }
         };
+        // Subqueries are a part of the plan by now.
+        if let Some(what) = lost_on_the_wire(&logical)? {
+            return Ok(Place::Here(what));
+        }
         let plan = DefaultPhysicalPlanner::default().create_physical_plan(&logical, &staged).await?;
         let settings = SentSettings::of(state.config_options(), &self.began);
         let staged_plan = match Staged::of(plan, &staged, settings) {
@@ -288,7 +289,6 @@ impl Staged {
     /// # Errors
     /// Says why it is none.
     pub fn of(plan: Node, state: &SessionState, settings: SentSettings) -> Result<Self, String> {
-        let mut bytes = 0;
         let mut scans = 0;
         let mut reason = None;
         let mut loose = Vec::new();
@@ -299,10 +299,7 @@ impl Staged {
                     loose.push(name.to_owned());
                 }
             }
-            if let Some(scan) = node.downcast_ref::<SessionScanExec>() {
-                scans += 1;
-                bytes += scan.bytes();
-            }
+            scans += usize::from(node.is::<SessionScanExec>());
             reason = strange(node, state)?;
             Ok(if reason.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
         });
@@ -321,7 +318,7 @@ impl Staged {
             DataFusionError::NotImplemented(what) => what,
             error => of_encoding(&error.strip_backtrace()),
         })?;
-        Ok(Self { plan, bytes, settings, loose })
+        Ok(Self { plan, settings, loose })
     }
 }
 
