@@ -32,7 +32,7 @@ use lines::Lines;
 pub use lines::{Keys, port_of};
 pub use worker::{TASKS, WorkerOptions, work};
 
-pub use crate::net::tls::{mutual_tls_acceptor, require_safe, tls_acceptor};
+pub use crate::net::tls::{mutual_tls_acceptor, tls_acceptor};
 
 /// How long a worker may take to say who it is.
 const ANSWER: Duration = Duration::from_secs(5);

@@ -37,7 +37,7 @@ use super::plan::{BUILD, SETTINGS};
 use crate::engine::{EngineOptions, Resources, ScanCodec, ToldTables, settled};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
-use crate::net::listening::{ENDING, PAUSE, Wire, secured, stopping};
+use crate::net::listening::{ENDING, Wire, each_connection, secured, stopping};
 
 /// Tasks that a worker runs at once, where nothing else is said.
 pub const TASKS: usize = 256;
@@ -226,24 +226,17 @@ async fn take(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     sender: mpsc::Sender<Line>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stopping(&mut stop) => return,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(PAUSE).await;
-            continue;
-        };
+    each_connection(listener, stop, |stream| {
         let (tls, sender) = (tls.clone(), sender.clone());
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
             let Some(wire) = secured(stream, tls, HANDSHAKE).await else { return };
             let _ = sender.send(Line::of(wire)).await;
         });
-    }
+    })
+    .await;
 }
 
 /// A connection.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
@@ -21,6 +21,20 @@ pub async fn secured(stream: TcpStream, tls: Option<TlsAcceptor>, handshake: Dur
     match tls {
         None => Some(Box::new(stream)),
         Some(tls) => Some(Box::new(tokio::time::timeout(handshake, tls.accept(stream)).await.ok()?.ok()?)),
+    }
+}
+
+/// Takes connections until the server is to stop.
+pub async fn each_connection(listener: TcpListener, mut stop: watch::Receiver<bool>, mut take: impl FnMut(TcpStream)) {
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stopping(&mut stop) => return,
+        };
+        match accepted {
+            Ok((stream, _)) => take(stream),
+            Err(_) => tokio::time::sleep(PAUSE).await,
+        }
     }
 }
 

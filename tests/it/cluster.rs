@@ -1,47 +1,13 @@
 //! Workers as people meet them: the shipped queries give the same bytes, a lost worker costs nothing but time, and what does not fit is refused.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Stdio};
-
-use crate::support::{Desk, EXPORTED, repository};
+use crate::support::{Desk, EXPORTED, Listener, repository};
 
 /// However little there is to read, it is cut.
 const CUT: [&str; 2] = ["--task-bytes", "1B"];
 
-/// A worker that runs until it is dropped.
-struct Worker {
-    child: Child,
-    address: String,
-    /// What it says goes on being read, so that it never waits for a reader.
-    _reader: std::thread::JoinHandle<()>,
-}
-
-impl Drop for Worker {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Worker {
-    fn start(desk: &Desk, more: &[&str]) -> Self {
-        let arguments = [&["worker", "--bind", "127.0.0.1:0"], more].concat();
-        let mut child =
-            desk.process(&arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap());
-        let mut all = String::new();
-        let address = loop {
-            let before = all.len();
-            assert!(said.read_line(&mut all).unwrap() > 0, "the worker ended: {all}");
-            if let Some((_, rest)) = all[before..].split_once("a worker at ") {
-                break rest.split(' ').next().unwrap().to_owned();
-            }
-        };
-        let reader = std::thread::spawn(move || {
-            let _ = std::io::copy(&mut said, &mut std::io::sink());
-        });
-        Self { child, address, _reader: reader }
-    }
+/// Starts a worker.
+fn worker(desk: &Desk, more: &[&str]) -> Listener {
+    Listener::start(desk, &[&["worker", "--bind", "127.0.0.1:0"], more].concat(), ("a worker at ", ' '))
 }
 
 /// A desk whose lake has the export that the shipped queries are tested on.
@@ -104,7 +70,7 @@ fn statements_of_every_kind_give_the_same_bytes_on_workers() {
 #[test]
 fn a_worker_that_is_lost_costs_no_answer() {
     let desk = desk();
-    let [mut first, second] = [(); 2].map(|()| Worker::start(&desk, &[]));
+    let [mut first, second] = [(); 2].map(|()| worker(&desk, &[]));
     let both = format!("{},{}", first.address, second.address);
     let sql = "select count(*), sum(a.time_in_workflow::int) from workflow_sessions a join workflow_sessions b \
                on a.communication_type = b.communication_type and a.started_at <= b.started_at";
@@ -140,10 +106,10 @@ fn what_does_not_fit_is_refused() {
     let other = desk.path("other");
     std::fs::write(&other, "another0123456789another").unwrap();
     let (token, other) = (token.display().to_string(), other.display().to_string());
-    let worker = Worker::start(&desk, &["--worker-token", &token]);
+    let started = worker(&desk, &["--worker-token", &token]);
     let ask = |more: &[&str]| {
         let arguments =
-            ["query", "--csv", "--workers", &worker.address, "-c", "select count(*) from workflow_sessions"];
+            ["query", "--csv", "--workers", &started.address, "-c", "select count(*) from workflow_sessions"];
         desk.run(&[&arguments[..], &CUT[..], more].concat())
     };
     ask(&["--worker-token", &token]).fine();

@@ -1,29 +1,16 @@
 //! The HTTP server as clients meet it: answers are those of `query`, errors have their place, and what must not be asked is refused.
 
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{Read, Write};
 use std::net::{Shutdown, TcpStream};
 use std::path::Path;
-use std::process::{Child, Stdio};
 
 use serde_json::{Value, json};
 use sessionlake::serve::{Role, User, Users, Verifier};
 
-use crate::support::{Desk, EXPORTED};
+use crate::support::{Desk, EXPORTED, Listener};
 
 /// A server that runs until it is dropped.
-struct Served {
-    child: Child,
-    address: String,
-    /// What it says goes on being read, so that it never waits for a reader.
-    _reader: std::thread::JoinHandle<()>,
-}
-
-impl Drop for Served {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+struct Served(Listener);
 
 /// What came back.
 #[derive(Debug)]
@@ -65,25 +52,11 @@ impl Answered {
 impl Served {
     fn start(desk: &Desk, more: &[&str]) -> Self {
         let arguments = [&["--time-zone", "Europe/Berlin", "serve", "--http", "127.0.0.1:0"], more].concat();
-        let mut child =
-            desk.process(&arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-        let mut said = BufReader::new(child.stderr.take().unwrap());
-        let mut all = String::new();
-        let address = loop {
-            let before = all.len();
-            assert!(said.read_line(&mut all).unwrap() > 0, "the server ended: {all}");
-            if let Some((_, rest)) = all[before..].split_once("http://") {
-                break rest.split('/').next().unwrap().to_owned();
-            }
-        };
-        let reader = std::thread::spawn(move || {
-            let _ = std::io::copy(&mut said, &mut std::io::sink());
-        });
-        Self { child, address, _reader: reader }
+        Self(Listener::start(desk, &arguments, ("http://", '/')))
     }
 
     fn send(&self, request: &str) -> Answered {
-        let mut stream = TcpStream::connect(&self.address).unwrap();
+        let mut stream = TcpStream::connect(&self.0.address).unwrap();
         stream.write_all(request.as_bytes()).unwrap();
         let mut bytes = Vec::new();
         // A connection that is reset has told all that it tells.
@@ -93,7 +66,7 @@ impl Served {
     }
 
     fn request(&self, method: &str, path: &str, headers: &str, body: &str) -> Answered {
-        let (host, length) = (&self.address, body.len());
+        let (host, length) = (&self.0.address, body.len());
         let head = format!("{method} {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}");
         self.send(&format!("{head}Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n{body}"))
     }
@@ -255,7 +228,7 @@ fn a_client_that_goes_away_stops_its_question() {
     let desk = Desk::with_lake();
     let served = Served::start(&desk, &[]);
     let endless = "{\"sql\":\"select value, md5(value::text) as hash from generate_series(1, 100000000000)\"}";
-    let (host, length) = (&served.address, endless.len());
+    let (host, length) = (&served.0.address, endless.len());
     let mut stream = TcpStream::connect(host).unwrap();
     let head = format!(
         "POST /v1/sql HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
@@ -276,7 +249,7 @@ fn clients_that_do_not_read_keep_nobody_from_asking() {
     let desk = Desk::with_lake();
     let served = Served::start(&desk, &["--max-queries", "1"]);
     let endless = "{\"sql\":\"select value, md5(value::text) as hash from generate_series(1, 100000000000)\"}";
-    let (host, length) = (&served.address, endless.len());
+    let (host, length) = (&served.0.address, endless.len());
     let head = format!(
         "POST /v1/sql HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     );
@@ -367,7 +340,7 @@ fn runs_of_reports_are_listed_and_opened() {
 fn requests_of_other_sites_and_other_forms_are_refused() {
     let desk = Desk::with_lake();
     let served = Served::start(&desk, &[]);
-    let (host, body) = (&served.address, "{\"sql\":\"select 1\"}");
+    let (host, body) = (&served.0.address, "{\"sql\":\"select 1\"}");
     let post = |host: &str, headers: &str| {
         let length = body.len();
         served.send(&format!("POST /v1/sql HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{headers}Content-Length: {length}\r\n\r\n{body}"))

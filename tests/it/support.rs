@@ -1,6 +1,8 @@
 //! A folder to work in, and the binary run there with nothing of the tester's own settings.
 
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
 
 use assert_cmd::Command;
 use tempfile::TempDir;
@@ -133,6 +135,42 @@ impl Desk {
         let lines: Vec<&str> = out.lines().collect();
         assert_eq!(lines.len(), 2, "{out}");
         lines[1].to_owned()
+    }
+}
+
+/// A process that listens, until it is dropped.
+pub struct Listener {
+    pub child: Child,
+    pub address: String,
+    /// What it says goes on being read, so that it never waits for a reader.
+    _reader: std::thread::JoinHandle<()>,
+}
+
+impl Listener {
+    /// Starts the binary, and waits until it says where it listens: between these two marks.
+    pub fn start(desk: &Desk, arguments: &[&str], (before, behind): (&str, char)) -> Self {
+        let mut process = desk.process(arguments);
+        let mut child = process.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut said = BufReader::new(child.stderr.take().unwrap());
+        let mut all = String::new();
+        let address = loop {
+            let known = all.len();
+            assert!(said.read_line(&mut all).unwrap() > 0, "the process ended: {all}");
+            if let Some((_, rest)) = all[known..].split_once(before) {
+                break rest.split(behind).next().unwrap().to_owned();
+            }
+        };
+        let reader = std::thread::spawn(move || {
+            let _ = std::io::copy(&mut said, &mut std::io::sink());
+        });
+        Self { child, address, _reader: reader }
+    }
+}
+
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 

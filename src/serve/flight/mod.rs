@@ -26,7 +26,7 @@ use super::hub::Hub;
 use super::lines::{Line, Requests, Way};
 use super::metrics::Protocol;
 use crate::error::{Error, Result};
-use crate::net::listening::{ENDING, PAUSE, secured, stopping};
+use crate::net::listening::{ENDING, each_connection, secured, stopping};
 use service::Service;
 
 /// Connections that are ready and wait to be taken.
@@ -73,19 +73,11 @@ async fn take(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     sender: mpsc::Sender<Line>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stopping(&mut stop) => return,
-        };
-        let Ok((stream, _)) = accepted else {
-            tokio::time::sleep(PAUSE).await;
-            continue;
-        };
+    each_connection(listener, stop, |stream| {
         // A connection more than there may be is closed: there is no message for that before HTTP/2 begins.
-        let Ok(seat) = hub.admit(Protocol::Flight) else { continue };
+        let Ok(seat) = hub.admit(Protocol::Flight) else { return };
         let (tls, sender) = (tls.clone(), sender.clone());
         let (handshake, idle) = (hub.limits().handshake, hub.limits().idle);
         tokio::spawn(async move {
@@ -95,7 +87,8 @@ async fn take(
             let Some(wire) = secured(stream, tls, handshake).await else { return };
             let _ = sender.send(Line::new(wire, way, seat, (handshake, idle), Requests::ManyAtOnce)).await;
         });
-    }
+    })
+    .await;
 }
 
 impl Connected for Line {
