@@ -19,7 +19,7 @@ use super::operators::{OwnOperators, spill_apart};
 use super::options::{EngineOptions, Execution};
 use super::rules::{
     AbsentRows, AsOf, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows,
-    Membership, MixedTypes, Operators, Scalars, ZonedCasts, ZonedTypes,
+    Membership, MixedTypes, Operators, Relations, Scalars, ZonedCasts, ZonedTypes, mended,
 };
 use super::stages::from_sent;
 use crate::error::Result;
@@ -130,12 +130,13 @@ impl Blank {
         analyzer_rules.push(Arc::new(ZonedCasts));
         analyzer_rules.push(Arc::new(Intervals));
         analyzer_rules.push(Arc::new(Operators));
-        let optimizer_rules = Bounds::among(state.optimizer().rules.clone());
+        let optimizer_rules = Bounds::among(mended(state.optimizer().rules.clone())?);
         let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(optimizer_rules));
         optimizer_rules.push(Arc::new(Durations));
         state = SessionStateBuilder::new_from_existing(state)
             .with_analyzer_rules(analyzer_rules)
             .with_optimizer_rules(optimizer_rules)
+            .with_relation_planners(vec![Arc::new(Relations)])
             .build();
         functions::register_all(&mut state)?;
         // Rows of files have no numbers in our scans.
@@ -265,6 +266,10 @@ mod tests {
             assert_ne!(session.time_zone().name(), "Asia/Tokyo");
         }
         assert!(!stands_in(one.context().copied_config().options(), |own| own.own_sort));
+        ask(&one, "reset sessionlake.own_sort").await.unwrap();
+        assert!(stands_in(one.context().copied_config().options(), |own| own.own_sort));
+        let unknown = ask(&one, "reset sessionlake.own_sorts").await.unwrap_err();
+        assert!(unknown.contains("unknown setting \"sessionlake.own_sorts\""), "{unknown}");
         assert_eq!(one.time_zone().name(), "Asia/Tokyo");
         assert!(ask(&one, "set sessionlake_clock.as_of = '2020-01-01'").await.is_err());
         // Another amount of memory is another blank.

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use datafusion::common::ParamValues;
+use datafusion::common::config::{ConfigExtension, ExtensionOptions};
 use datafusion::common::plan_err;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::error::Result;
@@ -11,6 +12,7 @@ use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{DdlStatement, Expr, LogicalPlan, SetVariable, Statement};
 
 use super::rules::nullable_columns;
+use crate::functions::StandIns;
 use crate::zones::{self, Tz};
 
 /// The setting of the session's zone.
@@ -76,6 +78,18 @@ pub(super) fn ready(plan: LogicalPlan, values: &ParamValues, time_zone: Tz) -> R
         LogicalPlan::Statement(Statement::ResetVariable(reset)) if reset.variable == TIME_ZONE => {
             Ok(in_zone(time_zone))
         }
+        LogicalPlan::Statement(Statement::ResetVariable(reset)) if is_own(&reset.variable) => {
+            // DataFusion resets its own settings only.
+            let mut first = StandIns::default().entries().into_iter();
+            let named = first.find(|entry| reset.variable.ends_with(&format!(".{}", entry.key)));
+            let Some(value) = named.and_then(|entry| entry.value) else {
+                return plan_err!(
+                    "unknown setting {:?}; hint: docs/performance.md names the settings of sessionlake",
+                    reset.variable
+                );
+            };
+            Ok(LogicalPlan::Statement(Statement::SetVariable(SetVariable { variable: reset.variable, value })))
+        }
         LogicalPlan::Statement(Statement::SetVariable(set)) if set.variable.starts_with("datafusion.sql_parser.") => {
             plan_err!(
                 "the setting {:?} has no effect: a file is parsed, as PostgreSQL's SQL, before it runs",
@@ -110,6 +124,11 @@ fn with_named(plan: LogicalPlan, values: &ParamValues) -> Result<LogicalPlan> {
         .map_data(LogicalPlan::recompute_schema)
     })
     .data()
+}
+
+/// Says whether a setting is one of [`StandIns`].
+fn is_own(variable: &str) -> bool {
+    variable.split_once('.').is_some_and(|(prefix, _)| prefix == StandIns::PREFIX)
 }
 
 /// Sets the zone of a session.

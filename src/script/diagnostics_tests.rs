@@ -275,6 +275,11 @@ const CASES: &[(&str, &str)] = &[
         "select * from workflow_sessions where session_id ~ '('",
         "1:52+3 invalid regular expression \"(\": unclosed group / -",
     ),
+    ("select regexp_match('x', '(')", "1:26+3 invalid regular expression \"(\": unclosed group / -"),
+    (
+        "select regexp_match('x', '[b-a]')",
+        "1:26+7 invalid regular expression \"[b-a]\": invalid character class range, the start must be <= the end / -",
+    ),
     ("show nope", "1:1+4 SHOW [VARIABLE] is not supported unless information_schema is enabled / -"),
     ("select * from workflow_sessions limit $n", "1:39+2 LIMIT takes an integer or a parameter that has a value / -"),
     ("selct 1", "1:1+5 expected an SQL statement, found \"selct\" / did you mean SELECT instead of \"selct\"?"),

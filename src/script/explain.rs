@@ -580,10 +580,10 @@ fn unknown(message: &str) -> Explanation {
     ] {
         text = text.strip_prefix(prefix).unwrap_or(text);
     }
-    // An error of the regular expression crate shows the pattern first and says what is wrong last.
-    if text.contains("regex parse error:") {
-        let reason = text.lines().last().unwrap_or_default().trim().trim_start_matches("error: ");
-        let pattern = text.lines().nth(1).unwrap_or_default().trim();
+    // An error of the regular expression crate shows the pattern first and then says what is wrong; some frame both with lines of tildes.
+    if let Some((_, shown)) = text.split_once("regex parse error:") {
+        let reason = shown.lines().find_map(|line| line.trim().strip_prefix("error: ")).unwrap_or("it cannot be read");
+        let pattern = shown.lines().nth(1).unwrap_or_default().trim();
         return Explanation::new(
             format!("invalid regular expression {pattern:?}: {reason}"),
             [Target::Literal(pattern.to_owned())],
