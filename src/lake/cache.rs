@@ -70,6 +70,17 @@ impl Cache {
         tokio::task::spawn_blocking(move || cache.read(&key, &range)).await.ok().flatten()
     }
 
+    /// Returns the only entry of a file whose length is not known.
+    pub(super) async fn only(self: &Arc<Self>, key: &str) -> Option<Bytes> {
+        let (cache, key) = (Arc::clone(self), key.to_owned());
+        let read = move || {
+            let mut names = fs::read_dir(cache.of(&key)).ok()?.flatten().map(|entry| entry.file_name());
+            let range = names.next()?.to_str().and_then(range_of)?;
+            names.next().is_none().then(|| cache.read(&key, &range)).flatten()
+        };
+        tokio::task::spawn_blocking(read).await.ok().flatten()
+    }
+
     /// Keeps a range of a file.
     pub(super) async fn put(self: &Arc<Self>, key: &str, range: &Range<u64>, bytes: &Bytes) {
         let (cache, key, range, bytes) = (Arc::clone(self), key.to_owned(), range.clone(), bytes.clone());
@@ -220,8 +231,15 @@ mod tests {
         // Another process sees it.
         let other = Arc::new(Cache::open(folder.path().join("deep/cache"), 1 << 20).unwrap());
         assert_eq!(other.get(&key, &(100..110)).await.unwrap(), "0123456789");
+        assert_eq!(cache.only(&key).await.unwrap(), "0123456789");
         other.forget(&key);
         assert_eq!(cache.get(&key, &(100..110)).await, None);
+        assert_eq!(cache.only(&key).await, None);
+        // Nothing is something, too.
+        cache.put(&key, &(0..0), &Bytes::new()).await;
+        assert_eq!(other.only(&key).await.unwrap(), "");
+        cache.put(&key, &(0..3), &Bytes::from_static(b"012")).await;
+        assert_eq!(other.only(&key).await, None);
     }
 
     #[tokio::test]

@@ -118,7 +118,7 @@ fn name_of(meta: &ObjectMeta) -> &str {
 }
 
 /// Reads the version from the name of a checkpoint's file: whole, in parts, or of the protocol's second kind.
-fn checkpoint_version(name: &str) -> Option<Version> {
+pub(super) fn checkpoint_version(name: &str) -> Option<Version> {
     let (digits, rest) = name.split_once(".checkpoint.")?;
     let ends = rest.ends_with("parquet") || rest.ends_with("json");
     (digits.len() == 20 && ends && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?

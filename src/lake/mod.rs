@@ -21,6 +21,7 @@ pub(crate) mod footer;
 pub(crate) mod foreign;
 pub(crate) mod fuzz;
 mod hiding;
+mod hint;
 pub(crate) mod history;
 pub(crate) mod ids;
 mod index;

@@ -26,6 +26,7 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use super::cache::Cache;
+use super::hint::{Hints, is_hint};
 use super::layout::Version;
 use super::recent::{Recent, is_settled};
 use super::scrub::scrubbed;
@@ -51,6 +52,7 @@ pub(super) struct Remote {
     folder: Path,
     asked: OnceCell<()>,
     recent: Arc<Recent>,
+    hints: Arc<Hints>,
     /// Keeps what is read, if asked.
     cache: Option<Arc<Cache>>,
 }
@@ -62,7 +64,7 @@ struct Said(String);
 
 impl Remote {
     pub(super) fn new(inner: Arc<dyn ObjectStore>, lake: String, folder: Path, cache: Option<Arc<Cache>>) -> Self {
-        Self { inner, lake, folder, asked: OnceCell::new(), recent: Arc::default(), cache }
+        Self { inner, lake, folder, asked: OnceCell::new(), recent: Arc::default(), hints: Arc::default(), cache }
     }
 
     /// The lake's folder in the store.
@@ -93,6 +95,39 @@ impl Remote {
         let what = format!("{} {written} {}", meta.size, meta.e_tag.as_deref().unwrap_or_default());
         let (cache, key) = self.cached(location, &what)?;
         Some((cache, key, meta))
+    }
+
+    /// Forgets which checkpoints are the newest, as the cache had it. Says whether it had any: the log is then to be read again.
+    pub(super) fn forgets_hints(&self) -> bool {
+        self.hints.forget()
+    }
+
+    /// Returns the file that names a log's newest checkpoint: what the cache has, or what the store has, which is then kept.
+    async fn hint(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        let Some((cache, key)) = self.cached(location, "").filter(|_| is_plain(&options) && options.range.is_none())
+        else {
+            return self.inner.get_opts(location, options).await.map_err(told);
+        };
+        if let Some(bytes) = self.hints.kept(location, cache, &key).await {
+            let (size, last_modified) = (bytes.len() as u64, chrono::DateTime::UNIX_EPOCH);
+            let meta = ObjectMeta { location: location.clone(), last_modified, size, e_tag: None, version: None };
+            return match size {
+                0 => Err(StoreError::NotFound { path: location.to_string(), source: "as the cache has it".into() }),
+                size => Ok(whole(bytes, meta, 0..size)),
+            };
+        }
+        let (answer, bytes) = match self.inner.get_opts(location, options).await {
+            Ok(answer) => {
+                let (meta, range) = (answer.meta.clone(), answer.range.clone());
+                let bytes = answer.bytes().await.map_err(told)?;
+                (Ok(whole(bytes.clone(), meta, range)), bytes)
+            }
+            Err(absent @ StoreError::NotFound { .. }) => (Err(told(absent)), Bytes::new()),
+            Err(error) => return Err(told(error)),
+        };
+        cache.forget(&key);
+        cache.put(&key, &(0..bytes.len() as u64), &bytes).await;
+        answer
     }
 
     /// Returns a file of a log, if it is remembered or kept.
@@ -145,8 +180,12 @@ impl Remote {
 
     /// Remembers what a listing has of logs.
     fn noted(&self, listing: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
-        let recent = Arc::clone(&self.recent);
-        listing.map_err(told).inspect_ok(move |meta| recent.note(meta)).boxed()
+        let (recent, hints) = (Arc::clone(&self.recent), Arc::clone(&self.hints));
+        let note = move |meta: &ObjectMeta| {
+            recent.note(meta);
+            hints.note(&meta.location);
+        };
+        listing.map_err(told).inspect_ok(note).boxed()
     }
 
     /// Says what became of a create that the store answered with "taken": ours, or another's; `None` if nothing is there.
@@ -277,6 +316,9 @@ impl ObjectStore for Remote {
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
+        if is_hint(location) {
+            return self.hint(location, options).await;
+        }
         if let Some(kept) = self.kept(location, &options).await {
             return Ok(kept);
         }

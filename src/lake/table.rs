@@ -413,14 +413,14 @@ impl Table {
     }
 
     /// Reads on without the checkpoints that are damaged, where the rest of the log is whole, and tells which they are.
-    pub(super) async fn read_on(&mut self, up_to: Option<Version>, error: DeltaTableError) -> Result<()> {
+    pub(super) async fn read_on(&mut self, up_to: Option<Version>, mut error: DeltaTableError) -> Result<()> {
         let place = format!("{}: {}/_delta_log", self.lake, self.name);
+        if self.remote.as_ref().is_some_and(|remote| remote.forgets_hints()) {
+            let Err(again) = self.load_up_to(up_to).await else { return Ok(()) };
+            error = again;
+        }
         if self.read_compacted().await? {
-            return match up_to {
-                Some(version) => self.delta.load_version(version).await,
-                None => self.delta.load().await,
-            }
-            .map_err(|e| delta_error(&self.lake, e));
+            return self.load_up_to(up_to).await.map_err(|e| delta_error(&self.lake, e));
         }
         let found = damage::find(&self.store(), up_to).await.map_err(|e| Error::storage(place.clone(), e))?;
         let commit = found.commit.map(|commit| format!("{} {}", commit.name, commit.what));
@@ -433,11 +433,7 @@ impl Table {
         for name in &found.hide {
             self.hidden.hide(name);
         }
-        let read = match up_to {
-            Some(version) => self.delta.load_version(version).await,
-            None => self.delta.load().await,
-        };
-        if let Err(error) = read {
+        if let Err(error) = self.load_up_to(up_to).await {
             let why = commit.unwrap_or_else(|| error.to_string());
             let what = format!("{} {}, and the log is not whole without it: {why}", first.name, first.what);
             return Err(Error::storage(place, what));
@@ -450,6 +446,13 @@ impl Table {
             ));
         }
         Ok(())
+    }
+
+    async fn load_up_to(&mut self, version: Option<Version>) -> std::result::Result<(), DeltaTableError> {
+        match version {
+            Some(version) => self.delta.load_version(version).await,
+            None => self.delta.load().await,
+        }
     }
 
     /// Says whether the log has a version.
