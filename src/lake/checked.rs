@@ -3,10 +3,10 @@
 //! Whoever reads a data file comes through here: scans, look-ups in bloom filters, footers, and what an ingest reads to write again. The
 //! log's seals ([`super::seal`]) come with the snapshot; a file without one, of an earlier version of ours or another program, is read as it is.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::ops::Range;
-use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -23,10 +23,16 @@ use super::remote::{Remote, through};
 use super::seal::{Broken, Seal};
 use crate::error::DamagedFile;
 
+/// Bytes of tails that are remembered, at most.
+const TAILS_BYTES: usize = 32 << 20;
+
 /// What the log says of the bytes of a table's files: of all that a snapshot of this process named.
 #[derive(Debug, Default)]
 pub(super) struct Seals {
     by_file: RwLock<HashMap<Path, Arc<Sealed>>>,
+    /// The tails that were read last, the newest behind. A reader asks for the footer, for the page index and for the filters, each
+    /// for itself: all of them are in the tail, which can be checked as a whole only.
+    tails: Mutex<VecDeque<(Arc<Sealed>, Bytes)>>,
 }
 
 /// A data file whose bytes are known.
@@ -36,6 +42,8 @@ pub(super) struct Sealed {
     size_bytes: u64,
     /// Read with the first range.
     sums: OnceLock<Vec<u32>>,
+    /// Held by who reads that: whoever comes meanwhile needs the same tail, and waits for it.
+    first: tokio::sync::Mutex<()>,
 }
 
 impl Seals {
@@ -43,7 +51,7 @@ impl Seals {
     pub(super) fn learn(&self, file: &Path, seal: Seal, size_bytes: u64) {
         let is_known = |known: &Arc<Sealed>| known.seal == seal && known.size_bytes == size_bytes;
         if !self.of(file).as_ref().is_some_and(is_known) {
-            let sealed = Arc::new(Sealed { seal, size_bytes, sums: OnceLock::new() });
+            let sealed = Arc::new(Sealed { seal, size_bytes, sums: OnceLock::new(), first: Default::default() });
             self.by_file.write().unwrap_or_else(PoisonError::into_inner).insert(file.clone(), sealed);
         }
     }
@@ -51,6 +59,26 @@ impl Seals {
     /// Says whether the log has checksums of a file's bytes.
     pub(super) fn has(&self, file: &Path) -> bool {
         self.of(file).is_some()
+    }
+
+    /// Remembers the tail of a file, which has been checked.
+    fn keep(&self, sealed: &Arc<Sealed>, tail: Bytes) {
+        let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        tails.retain(|(known, _)| !Arc::ptr_eq(known, sealed));
+        tails.push_back((Arc::clone(sealed), tail));
+        while tails.iter().map(|(_, tail)| tail.len()).sum::<usize>() > TAILS_BYTES {
+            tails.pop_front();
+        }
+    }
+
+    /// Returns the tail of a file, if it is remembered.
+    fn kept(&self, sealed: &Arc<Sealed>) -> Option<Bytes> {
+        let mut tails = self.tails.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = tails.iter().position(|(known, _)| Arc::ptr_eq(known, sealed))?;
+        let found = tails.remove(place)?;
+        let tail = found.1.clone();
+        tails.push_back(found);
+        Some(tail)
     }
 
     /// Returns what the log says of a file's bytes.
@@ -115,34 +143,61 @@ impl Checked {
         checked.try_for_each(|(range, bytes)| seal.check_any(range.start, bytes, sums)).map_err(damaged)
     }
 
-    async fn read_ranges(&self, file: &Path, sealed: &Sealed, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
-        let size_bytes = sealed.size_bytes;
+    async fn read_ranges(&self, file: &Path, sealed: &Arc<Sealed>, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        let (size_bytes, tail) = (sealed.size_bytes, sealed.seal.tail(sealed.size_bytes));
         let within = |range: &Range<u64>| range.start.min(size_bytes)..range.end.min(size_bytes);
-        let asked = ranges.iter().map(within).filter(|range| !range.is_empty());
+        let _first = match sealed.sums.get() {
+            Some(_) => None,
+            None => Some(sealed.first.lock().await),
+        };
+        let kept = self.seals.kept(sealed);
+        let is_kept = |range: &Range<u64>| kept.is_some() && range.start >= tail.start;
+        let asked = ranges.iter().map(within).filter(|range| !range.is_empty() && !is_kept(range));
         let mut covering: Vec<_> = asked.map(|range| sealed.seal.covering(&range, size_bytes)).collect();
         if sealed.sums.get().is_none() {
-            covering.push(sealed.seal.tail(size_bytes));
+            covering.push(tail.clone());
         }
-        let read = merged(covering);
+        let mut read = merged(covering);
+        let mut parts = self.read(file, sealed, &read).await?;
+        match kept {
+            Some(bytes) => {
+                read.push(tail);
+                parts.push(bytes);
+            }
+            None if read.last().is_some_and(|range| range.end > tail.start) => {
+                // A copy, for the part may be much longer.
+                self.seals.keep(sealed, Bytes::copy_from_slice(&cut(&read, &parts, &tail)));
+            }
+            None => {}
+        }
+        Ok(ranges.iter().map(|range| cut(&read, &parts, &within(range))).collect())
+    }
+
+    /// Reads ranges that can be checked, and checks them.
+    async fn read(&self, file: &Path, sealed: &Sealed, read: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        if read.is_empty() {
+            return Ok(Vec::new());
+        }
         let named = Path::from(self.table.as_str()).join(file.as_ref());
-        let cached = self.remote.as_ref().and_then(|remote| remote.cached(&named, &size_bytes.to_string()));
+        let size_bytes = sealed.size_bytes.to_string();
+        let cached = self.remote.as_ref().and_then(|remote| remote.cached(&named, &size_bytes));
         let parts = match cached {
-            None => self.inner.get_ranges(file, &read).await?,
+            None => self.inner.get_ranges(file, read).await?,
             Some((cache, key)) => {
                 let ask = |missing: Vec<Range<u64>>| async move { self.inner.get_ranges(file, &missing).await };
-                let (parts, was_kept) = through(cache, &key, &read, ask).await?;
-                match self.check(file, sealed, &read, &parts) {
+                let (parts, was_kept) = through(cache, &key, read, ask).await?;
+                match self.check(file, sealed, read, &parts) {
                     // What the store has says which of the two is damaged.
                     Err(_) if was_kept => {
                         cache.forget(&key);
-                        self.inner.get_ranges(file, &read).await?
+                        self.inner.get_ranges(file, read).await?
                     }
                     _ => parts,
                 }
             }
         };
-        self.check(file, sealed, &read, &parts)?;
-        Ok(ranges.iter().map(|range| cut(&read, &parts, &within(range))).collect())
+        self.check(file, sealed, read, &parts)?;
+        Ok(parts)
     }
 }
 
@@ -193,29 +248,13 @@ impl ObjectStore for Checked {
         if range.is_empty() {
             return self.inner.get_opts(location, options).await;
         }
-        if self.remote.is_some() {
-            // In one request with the tail, which is not known yet, or out of the cache.
-            let bytes =
-                self.read_ranges(location, &sealed, std::slice::from_ref(&range)).boxed().await?.concat().into();
-            let payload = GetResultPayload::Stream(stream::iter([Ok(bytes)]).boxed());
-            let (location, last_modified) = (location.clone(), chrono::DateTime::UNIX_EPOCH);
-            let meta = ObjectMeta { location, last_modified, size, e_tag: None, version: None };
-            return Ok(GetResult { payload, meta, range, attributes: Attributes::default() });
-        }
-        let mut read = vec![sealed.seal.covering(&range, size)];
-        let covering = read.iter().cloned().map(GetRange::Bounded).next();
-        let answer = self.inner.get_opts(location, GetOptions { range: covering, ..options }).await?;
-        let (meta, attributes) = (answer.meta.clone(), answer.attributes.clone());
-        let mut parts = vec![answer.bytes().await?];
-        let tail = sealed.seal.tail(size);
-        if sealed.sums.get().is_none() && read.iter().all(|range| range.end <= tail.start) {
-            parts.extend(self.inner.get_ranges(location, std::slice::from_ref(&tail)).await?);
-            read.push(tail);
-        }
-        self.check(location, &sealed, &read, &parts)?;
-        let bytes = cut(&read, &parts, &range);
+        // In one request with the tail, where that is not known yet.
+        let parts = self.read_ranges(location, &sealed, std::slice::from_ref(&range)).boxed().await?;
+        let bytes = parts.into_iter().next().unwrap_or_default();
         let payload = GetResultPayload::Stream(stream::iter([Ok(bytes)]).boxed());
-        Ok(GetResult { payload, meta, range, attributes })
+        let (location, last_modified) = (location.clone(), chrono::DateTime::UNIX_EPOCH);
+        let meta = ObjectMeta { location, last_modified, size, e_tag: None, version: None };
+        Ok(GetResult { payload, meta, range, attributes: Attributes::default() })
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -292,6 +331,28 @@ mod tests {
         for range in [0..10, 40_000..60_000, 0..100_000] {
             assert!(store.get_range(&file, range.clone()).await.is_err(), "{range:?}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_tail_is_asked_for_once_while_there_is_room() {
+        let (store, whole) = stored(100_000, None).await;
+        let (file, size) = (Path::from("a.parquet"), whole.len() as u64);
+        let footer = store.get_range(&file, size - 8..size).await.unwrap();
+        store.inner.delete(&file).await.unwrap();
+        assert_eq!(store.get_range(&file, size - 8..size).await.unwrap(), footer);
+        assert_eq!(store.get_range(&file, 100_000..100_010).await.unwrap(), whole[100_000..100_010]);
+        for range in [0..10, 99_999..100_010] {
+            assert!(store.get_range(&file, range.clone()).await.is_err(), "{range:?}");
+        }
+        // The oldest goes.
+        let sealed = store.seals.of(&file).unwrap();
+        for _ in 0..3 {
+            let other =
+                Sealed { seal: sealed.seal, size_bytes: size, sums: OnceLock::new(), first: Default::default() };
+            store.seals.keep(&Arc::new(other), Bytes::from(vec![0; TAILS_BYTES / 3]));
+        }
+        assert!(store.seals.kept(&sealed).is_none());
+        assert!(store.get_range(&file, size - 8..size).await.is_err());
     }
 
     #[tokio::test]

@@ -257,6 +257,8 @@ async fn a_cache_saves_requests_and_changes_no_answer() {
         costs.spent()
     };
     let (cold, warm) = (ask().await, ask().await);
+    // Of each file its tail, which has the footer and the page index, and one range of its row group; and four commits.
+    assert!(cold.gets <= 5 + 2 * cold.files, "{cold:?}");
     assert!(warm.gets * 2 < cold.gets && warm.bytes_fetched * 4 < cold.bytes_fetched, "{cold:?} {warm:?}");
     // A listing of the sessions' log: there was no checkpoint, and a newer one would be in it. That of the quarantine is not opened for them.
     assert_eq!((warm.gets, warm.lists), (0, 1), "{warm:?}");
