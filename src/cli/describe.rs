@@ -51,14 +51,14 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     }
     if args.state {
         let described = described(&settings, &settings.lake()?).await?;
-        let mut printer = Printer::new(&args.output, shared, &settings)?;
+        let mut printer = Printer::new(&args.output, shared, &settings).await?;
         printer.print(&described)?;
-        printer.commit()?;
+        printer.commit().await?;
         return Ok(exit::FINE);
     }
     let engine = Engine::new(settings.engine.clone())?;
     engine.attach_nothing()?;
-    let mut printer = Printer::new(&args.output, shared, &settings)?;
+    let mut printer = Printer::new(&args.output, shared, &settings).await?;
     match args.name.as_deref() {
         None => {
             printer.print(&tables()?)?;
@@ -84,7 +84,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
             printer.print(&listed)?;
         }
     }
-    printer.commit()?;
+    printer.commit().await?;
     Ok(exit::FINE)
 }
 

@@ -18,6 +18,7 @@ use sessionlake::{Error, Result};
 
 use super::dialect::DialectArgs;
 use super::exit;
+use super::inputs::Inputs;
 use super::printer::{LedgerFormat, counted, print_text};
 use super::shared::{Settings, Shared, parse_size};
 
@@ -238,7 +239,7 @@ impl ReadArgs {
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
     let lake = settings.lake()?;
-    let inputs = ingest::expand(&args.inputs)?;
+    let Inputs { files: inputs, copies: _copies } = Inputs::find(&args.inputs, &settings).await?;
     let options = IngestOptions {
         read: args.read.options(&settings)?,
         max_bad: args.max_bad,
@@ -330,7 +331,7 @@ pub async fn into_temporary(
     from: &[String],
     read: &ReadArgs,
 ) -> Result<()> {
-    let inputs = ingest::expand(from)?;
+    let Inputs { files: inputs, copies: _copies } = Inputs::find(from, settings).await?;
     let options = IngestOptions {
         read: read.options(settings)?,
         max_bad: 0,

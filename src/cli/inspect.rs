@@ -14,6 +14,7 @@ use sessionlake::zones::Tz;
 
 use super::exit;
 use super::ingest::ReadArgs;
+use super::inputs::Inputs;
 use super::printer::{OutputArgs, Printer, listing, print_text};
 use super::profile::push_flag;
 use super::shared::{Shared, parse_size};
@@ -67,9 +68,10 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         None => FIRST_BYTES,
     };
     let given = [shared.given_words(), args.read.given.clone()].concat();
-    let mut printer = Printer::new(&args.output, shared, &settings)?;
+    let mut printer = Printer::new(&args.output, shared, &settings).await?;
     let mut code = exit::FINE;
-    for file in ingest::expand(&args.inputs)? {
+    let Inputs { files, copies: _copies } = Inputs::find(&args.inputs, &settings).await?;
+    for file in files {
         let found = ingest::inspect(&file, &options, bytes).await?;
         let look = &found.suggested;
         printer.print(&facts(&file, &found, settings.engine.time_zone)?)?;
@@ -92,7 +94,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
             printer.print(&listing(&["command"], [vec![command]])?)?;
         }
     }
-    printer.commit()?;
+    printer.commit().await?;
     Ok(code)
 }
 

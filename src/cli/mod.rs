@@ -16,6 +16,7 @@ mod exit;
 mod generate;
 mod history;
 mod ingest;
+mod inputs;
 mod inspect;
 mod man;
 mod optimize;
@@ -243,7 +244,7 @@ async fn dispatch(shared: &Shared, command: Command) -> sessionlake::Result<u8> 
         // It lets statements end.
         Command::Serve(args) => serve::run(shared, *args).await,
         Command::Worker(args) => worker::run(shared, args).await,
-        Command::User(args) => user::run(shared, args),
+        Command::User(args) => user::run(shared, args).await,
         Command::Report(args) => exit::or_signal(report::run(shared, args)).await,
         Command::Check(args) => exit::or_signal(check::run(shared, args)).await,
         Command::Describe(args) => exit::or_signal(describe::run(shared, args)).await,

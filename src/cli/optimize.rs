@@ -40,7 +40,7 @@ pub struct Args {
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
     let lake = settings.lake()?;
-    let mut printer = Printer::new(&args.output, shared, &settings)?;
+    let mut printer = Printer::new(&args.output, shared, &settings).await?;
     if !args.dry_run {
         let limits = limits(&settings);
         let retained = exit::or_signal(retain(&lake, args.leaf_budget, Utc::now(), &settings.engine, &limits)).await?;
@@ -62,7 +62,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         .await?
     };
     printer.print(&table(&done)?)?;
-    printer.commit()?;
+    printer.commit().await?;
     Ok(exit::FINE)
 }
 

@@ -11,8 +11,10 @@ use clap::{Args, ValueEnum};
 use futures::StreamExt;
 use sessionlake::engine::Engine;
 use sessionlake::format::{self, Color, FormatOptions, OutputFile, OutputFormat, ResultWriter, Written};
+use sessionlake::lake::{StoreFolder, is_cloud};
 use sessionlake::zones::Tz;
 use sessionlake::{Error, Result};
+use tempfile::TempDir;
 
 use super::exit;
 use super::shared::{Settings, Shared};
@@ -81,6 +83,8 @@ pub struct Printer {
     format: OutputFormat,
     options: FormatOptions,
     file: Option<OutputFile>,
+    /// Where the file goes when it is whole, if that is a store.
+    stored: Option<Stored>,
     printed: usize,
     quiet: bool,
     /// Whether a table has a line for each value.
@@ -107,7 +111,7 @@ impl Printer {
     ///
     /// # Errors
     /// An ending without a format, a file that cannot be made, binary output to a terminal.
-    pub fn new(args: &OutputArgs, shared: &Shared, settings: &Settings) -> Result<Self> {
+    pub async fn new(args: &OutputArgs, shared: &Shared, settings: &Settings) -> Result<Self> {
         let format = match (args.format, &args.output, &settings.format) {
             _ if args.csv => OutputFormat::Csv,
             _ if args.json => OutputFormat::Json,
@@ -121,7 +125,12 @@ impl Printer {
             return Err(Error::usage(format!("{format} is binary and stdout is a terminal"))
                 .with_hint("write it into a file with -o"));
         }
-        let file = args.output.as_ref().map(OutputFile::create).transpose()?;
+        let stored = match &args.output {
+            Some(path) => Stored::beside(path, settings).await?,
+            None => None,
+        };
+        let path = stored.as_ref().map(|stored| stored.copy.clone()).or_else(|| args.output.clone());
+        let file = path.map(OutputFile::create).transpose()?;
         let options = FormatOptions {
             null: args.null.clone(),
             time_zone: settings.engine.time_zone,
@@ -129,16 +138,16 @@ impl Printer {
             color: if file.is_none() && shared.colors_stdout() { Color::Always } else { Color::Never },
             ..FormatOptions::default()
         };
-        Ok(Self { format, options, file, printed: 0, quiet: shared.quiet, by_value: false, pager: None })
+        Ok(Self { format, options, file, stored, printed: 0, quiet: shared.quiet, by_value: false, pager: None })
     }
 
     /// Makes the printer of a shell, for its terminal or for a file.
     ///
     /// # Errors
     /// An ending without a format, a file that cannot be made.
-    pub fn of_shell(output: Option<&Path>, shared: &Shared, settings: &Settings) -> Result<Self> {
+    pub async fn of_shell(output: Option<&Path>, shared: &Shared, settings: &Settings) -> Result<Self> {
         let args = OutputArgs { output: output.map(Path::to_owned), ..OutputArgs::default() };
-        Self::new(&args, shared, settings)
+        Self::new(&args, shared, settings).await
     }
 
     /// Shows what comes next so. A file keeps the format of its name.
@@ -230,8 +239,35 @@ impl Printer {
     ///
     /// # Errors
     /// Storage errors.
-    pub fn commit(self) -> Result<()> {
-        self.file.map_or(Ok(()), OutputFile::commit)
+    pub async fn commit(self) -> Result<()> {
+        self.file.map_or(Ok(()), OutputFile::commit)?;
+        match self.stored {
+            Some(stored) => stored.store.put(&stored.name, &stored.copy).await,
+            None => Ok(()),
+        }
+    }
+}
+
+/// A file in an object store, which is written on this machine first.
+struct Stored {
+    store: StoreFolder,
+    name: String,
+    copy: PathBuf,
+    _temporary: TempDir,
+}
+
+impl Stored {
+    /// Readies the copy of a file that is to be in a store; the store is asked for the file, so that one that cannot be reached is found early.
+    async fn beside(path: &Path, settings: &Settings) -> Result<Option<Self>> {
+        let Some(url) = path.to_str().filter(|url| is_cloud(url)) else { return Ok(None) };
+        let (folder, name) = url.rsplit_once('/').map_or((url, ""), |(folder, name)| (folder, name));
+        if name.is_empty() || folder.ends_with("/") {
+            return Err(Error::usage(format!("output {url:?} is a folder")).with_hint("name a file in it"));
+        }
+        let store = StoreFolder::of(&settings.place(folder)?)?;
+        store.has(name).await?;
+        let temporary = settings.temporary("sessionlake-output-")?;
+        Ok(Some(Self { store, name: name.to_owned(), copy: temporary.path().join(name), _temporary: temporary }))
     }
 }
 
@@ -246,14 +282,14 @@ pub async fn print_query(
     sql: &str,
     output: &OutputArgs,
 ) -> Result<()> {
-    let mut printer = Printer::new(output, shared, settings)?;
+    let mut printer = Printer::new(output, shared, settings).await?;
     let mut stream = engine.context().sql(sql).await?.execute_stream().await?;
     let mut writer = printer.begin(stream.schema())?;
     while let Some(batch) = stream.next().await {
         writer.write(&batch?)?;
     }
     printer.end(writer)?;
-    printer.commit()
+    printer.commit().await
 }
 
 /// Writes lines to stdout.

@@ -74,8 +74,8 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
             property.meaning.to_owned(),
         ]
     });
-    let mut printer = Printer::new(&args.output, shared, &settings)?;
+    let mut printer = Printer::new(&args.output, shared, &settings).await?;
     printer.print(&listing(&["property", "value", "unless set", "meaning"], rows)?)?;
-    printer.commit()?;
+    printer.commit().await?;
     Ok(exit::FINE)
 }

@@ -160,7 +160,7 @@ async fn run_within(shared: &Shared, settings: &Settings, args: Args, temporary:
         engine.attach(&lake, sessionlake::engine::At::Newest).await?;
         engine
     };
-    let mut printer = Printer::new(&args.output, shared, settings)?;
+    let mut printer = Printer::new(&args.output, shared, settings).await?;
     let clock = clock(settings);
     let run = Run { shared, engine, workers, clock, write: args.write, max_rows: args.max_rows };
     for (script, given) in parsed.iter().zip(&given) {
@@ -171,7 +171,7 @@ async fn run_within(shared: &Shared, settings: &Settings, args: Args, temporary:
             failures.meet(error)?;
         }
     }
-    printer.commit()?;
+    printer.commit().await?;
     Ok(failures.first.unwrap_or(exit::FINE))
 }
 

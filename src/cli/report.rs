@@ -380,17 +380,17 @@ async fn list(shared: &Shared, args: &ListArgs) -> Result<u8> {
         ("checks_failed", number(&|manifest| manifest.count(ReportStatus::CheckFailed))),
         ("seconds", Arc::new(seconds)),
     ])?;
-    print(shared, &args.output, &batch)
+    print(shared, &args.output, &batch).await
 }
 
 fn milliseconds(seconds: f64) -> f64 {
     (seconds * 1e3).round() / 1e3
 }
 
-fn print(shared: &Shared, output: &OutputArgs, batch: &RecordBatch) -> Result<u8> {
-    let mut printer = Printer::new(output, shared, &shared.settings()?)?;
+async fn print(shared: &Shared, output: &OutputArgs, batch: &RecordBatch) -> Result<u8> {
+    let mut printer = Printer::new(output, shared, &shared.settings()?).await?;
     printer.print(batch)?;
-    printer.commit()?;
+    printer.commit().await?;
     Ok(exit::FINE)
 }
 
@@ -413,7 +413,7 @@ async fn show(shared: &Shared, args: &ShowArgs) -> Result<u8> {
             }
         },
     };
-    print(shared, &args.output, &batch)
+    print(shared, &args.output, &batch).await
 }
 
 fn overview(records: &[ReportRecord]) -> Result<RecordBatch> {

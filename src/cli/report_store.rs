@@ -47,11 +47,7 @@ impl Place {
             return Ok(Self { folder: shown.clone(), shown, stored: None });
         };
         let store = StoreFolder::of(&place)?;
-        let temporary = match &settings.engine.temporary_folder {
-            Some(folder) => tempfile::Builder::new().prefix("sessionlake-reports-").tempdir_in(folder),
-            None => tempfile::Builder::new().prefix("sessionlake-reports-").tempdir(),
-        };
-        let temporary = temporary.map_err(|e| Error::storage("temporary folder", e))?;
+        let temporary = settings.temporary("sessionlake-reports-")?;
         let folder = temporary.path().join("run");
         let found = store.read(MANIFEST_FILE).await?;
         let names = store.list().await?;
@@ -154,7 +150,7 @@ pub async fn runs_in(named: &Path, settings: &Settings) -> Result<Option<Vec<Pat
 }
 
 /// Returns the place of a folder that is in a store.
-fn in_store(named: &Path, settings: &Settings) -> Result<Option<Lake>> {
+pub(super) fn in_store(named: &Path, settings: &Settings) -> Result<Option<Lake>> {
     match named.to_str().filter(|name| is_cloud(name)) {
         Some(name) => settings.place(name).map(Some),
         None => Ok(None),

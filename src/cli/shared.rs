@@ -11,6 +11,7 @@ use sessionlake::engine::{At, Engine, EngineOptions, Leaves, default_memory_limi
 use sessionlake::lake::{Cache, Costs, Lake, is_cloud};
 use sessionlake::zones::{self, Tz, read_instant, read_zone};
 use sessionlake::{Error, Result};
+use tempfile::TempDir;
 
 use super::config::Config;
 use super::spending::Spending;
@@ -291,6 +292,20 @@ impl Settings {
     pub fn lake(&self) -> Result<Lake> {
         self.costs.enter("opening");
         Ok(self.place(&self.lake)?.telling(|sentence| super::exit::note(&format!("warning: {sentence}"))))
+    }
+
+    /// Makes a folder for temporary files, whose name begins so.
+    ///
+    /// # Errors
+    /// A folder that cannot be made.
+    pub fn temporary(&self, prefix: &str) -> Result<TempDir> {
+        let mut named = tempfile::Builder::new();
+        named.prefix(prefix);
+        let made = match &self.engine.temporary_folder {
+            Some(folder) => named.tempdir_in(folder),
+            None => named.tempdir(),
+        };
+        made.map_err(|e| Error::storage("temporary folder", e))
     }
 
     /// Names a lake or a folder in an object store, which is counted and kept as was asked.

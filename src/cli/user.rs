@@ -67,10 +67,10 @@ enum RoleName {
 ///
 /// # Errors
 /// A file that is none of users or cannot be written; a user who is not there; a password that is empty.
-pub fn run(shared: &Shared, args: Args) -> Result<u8> {
+pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     match args.command {
         Command::Add(add) => self::add(shared, &args.users, add),
-        Command::List(output) => list(shared, &args.users, &output),
+        Command::List(output) => list(shared, &args.users, &output).await,
         Command::Remove { name } => {
             let users = Users::at(&args.users)?;
             let mut known = users.list()?;
@@ -116,7 +116,7 @@ fn add(shared: &Shared, path: &std::path::Path, args: AddArgs) -> Result<u8> {
     Ok(exit::FINE)
 }
 
-fn list(shared: &Shared, path: &std::path::Path, output: &OutputArgs) -> Result<u8> {
+async fn list(shared: &Shared, path: &std::path::Path, output: &OutputArgs) -> Result<u8> {
     let rows = Users::at(path)?.list()?.into_iter().map(|user| {
         let role = match user.role {
             Role::Reader => "reader",
@@ -128,9 +128,9 @@ fn list(shared: &Shared, path: &std::path::Path, output: &OutputArgs) -> Result<
         vec![user.name, role.to_owned(), workflows, expires]
     });
     let settings = shared.settings()?;
-    let mut printer = Printer::new(output, shared, &settings)?;
+    let mut printer = Printer::new(output, shared, &settings).await?;
     printer.print(&listing(&["name", "role", "workflows", "expires"], rows)?)?;
-    printer.commit()?;
+    printer.commit().await?;
     Ok(exit::FINE)
 }
 

@@ -8,6 +8,8 @@ use futures::{StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{Error as StoreError, ObjectMeta, ObjectStore, ObjectStoreExt, PutMode, PutOptions, UpdateVersion};
 
+use tokio::io::AsyncWriteExt;
+
 use super::history::CONCURRENT_READS;
 use super::remote::Remote;
 use super::table::Lake;
@@ -76,21 +78,51 @@ impl StoreFolder {
         Ok(Some((found.bytes().await.map_err(failed)?, FileState(state))))
     }
 
-    /// Copies files into a folder of this machine, under the paths that they have below `from`.
+    /// Says whether a file is there.
+    ///
+    /// # Errors
+    /// Storage errors.
+    pub async fn has(&self, name: &str) -> Result<bool> {
+        match self.store.head(&self.path(name)?).await {
+            Ok(_) => Ok(true),
+            Err(StoreError::NotFound { .. }) => Ok(false),
+            Err(error) => Err(self.failed(name)(error)),
+        }
+    }
+
+    /// Copies files into a folder of this machine, under the paths that they have below `from`, with the times that they were written at. What has gone
+    /// meanwhile is left out.
     ///
     /// # Errors
     /// Storage errors.
     pub async fn fetch(&self, names: &[String], from: &str, folder: &FsPath) -> Result<()> {
         let fetched = stream::iter(names).map(|name| async move {
-            let Some(below) = name.strip_prefix(from) else { return Ok(()) };
-            let path = folder.join(below);
-            let Some((bytes, _)) = self.read(name).await? else { return Ok(()) };
-            if let Some(parent) = path.parent() {
-                tokio::fs::create_dir_all(parent).await.map_err(io_error(parent))?;
+            match name.strip_prefix(from) {
+                Some(below) => self.fetch_one(name, &folder.join(below)).await,
+                None => Ok(()),
             }
-            tokio::fs::write(&path, bytes).await.map_err(io_error(path))
         });
         fetched.buffer_unordered(CONCURRENT_READS).try_collect().await
+    }
+
+    async fn fetch_one(&self, name: &str, path: &FsPath) -> Result<()> {
+        let failed = self.failed(name);
+        let found = match self.store.get(&self.path(name)?).await {
+            Ok(found) => found,
+            Err(StoreError::NotFound { .. }) => return Ok(()),
+            Err(error) => return Err(failed(error)),
+        };
+        if let Some(parent) = path.parent() {
+            tokio::fs::create_dir_all(parent).await.map_err(io_error(parent))?;
+        }
+        let written_at = found.meta.last_modified;
+        let mut file = tokio::fs::File::create(path).await.map_err(io_error(path))?;
+        let mut parts = found.into_stream();
+        while let Some(part) = parts.try_next().await.map_err(&failed)? {
+            file.write_all(&part).await.map_err(io_error(path))?;
+        }
+        file.flush().await.map_err(io_error(path))?;
+        file.into_std().await.set_modified(written_at.into()).map_err(io_error(path))
     }
 
     /// Puts a file of this machine into the folder.
@@ -98,7 +130,12 @@ impl StoreFolder {
     /// # Errors
     /// Storage errors.
     pub async fn put(&self, name: &str, file: &FsPath) -> Result<()> {
-        upload(self.store.as_ref(), file, &self.path(name)?).await
+        upload(self.store.as_ref(), file, &self.path(name)?).await.map_err(|error| match error {
+            Error::Storage { message, source, .. } => {
+                Error::Storage { context: format!("{}/{name}", self.name.trim_end_matches('/')), message, source }
+            }
+            error => error,
+        })
     }
 
     /// Writes a file, if it is still as it was when it was read, or not there.

@@ -376,6 +376,43 @@ def reports(program, uri, out, folder):
     print("  folders of reports")
 
 
+def inputs_and_outputs(program, at, put, folder):
+    """Takes exports out of the store, and puts results into it. `put` puts a file's bytes under a name there."""
+    exports = folder / "exports-there"
+    for name, kind in (("2026/11/first", ["--format", "csv", "--compression", "zstd"]), ("2026/12/second", ["--format", "ndjson"])):
+        program.run("generate", "--sessions", "40", "--seed", str(len(name)), *kind, "--out", str(exports / name))
+    (exports / "2026" / "_temporary").mkdir()
+    (exports / "2026" / "_temporary" / "x.csv").write_text("torn")
+    files = [path for path in sorted(exports.rglob("*")) if path.is_file()]
+    for path in files:
+        put(f"exports/{path.relative_to(exports)}", path.read_bytes())
+    here, there = str(folder / "of-files"), str(folder / "of-store")
+    for lake, names in ((here, [str(exports / "2026/11"), str(exports / "2026/12")]), (there, [f"{at}/exports/2026/1?/*", f"{at}/exports/2026"])):
+        for name in names:
+            code, out, err = program.run("ingest", "--lake", lake, name)
+            check(f"{name} is taken in", code == 0, out + err)
+    documented = "select * from workflow_sessions order by session_id"
+    sessions = [program.run("query", "--lake", lake, "--csv", "-c", documented, *AS_OF) for lake in (here, there)]
+    check("inputs in a store give what files give", sessions[0] == sessions[1] and sessions[0][1].count("\n") > 80, sessions)
+    named = program.run("query", "--lake", there, "--csv", "-c", "select distinct _source from stored_sessions order by 1")
+    check("they are known by their URLs", named[1].count(f"{at}/exports/2026/1") == 2, named)
+    again = program.run("ingest", "--lake", there, f"{at}/exports")
+    check("a second time they are known", again[0] == 0 and again[1].count("already in version") == 2 and "_temporary" not in again[1], again)
+    for name, says in (("none.csv", "no such input file or folder"), ("none*.csv", "no input files match"), ("[", "broken pattern")):
+        code, out, err = program.run("ingest", "--lake", there, f"{at}/exports/{name}")
+        check(f"{says} is told", code == 2 and says in err and f"{at}/exports/{name}" in err, out + err)
+    question = ["query", "--lake", there, "-c", "select workflow_id, count(*) as n from workflow_sessions group by 1 order by 1", *AS_OF]
+    expected = program.run(*question, "--csv")[1]
+    written = program.run(*question, "-o", f"{at}/results/deep/by-workflow.parquet")
+    check("a result is put into the store", written[0] == 0, written)
+    failed = program.run(*question, "-c", "select * from nowhere", "-o", f"{at}/results/failed.csv")
+    taken = program.run("inspect", f"{at}/results/failed.csv")
+    check("what fails leaves nothing there", failed[0] != 0 and "no such input file" in taken[2], f"{failed}\n{taken}")
+    looked = program.run("inspect", "--csv", "--map", "workflow_id=workflow_id", f"{at}/results/deep/by-workflow.parquet")
+    check("it is there", "parquet" in looked[1], f"{looked}\n{expected}")
+    print("  inputs and outputs in the store")
+
+
 def kept(program, uri, folder):
     """Asks a question with a cache."""
     question = ["query", "--csv", "-c", "select data->>'variables' is null, count(*) from workflow_sessions group by 1 order by 1", "--lake", uri, *AS_OF]
@@ -425,6 +462,13 @@ def s3(folder):
         requests(program, "s3://bucket/many/writers")
         kept(program, "s3://bucket/many/writers", folder)
         reports(program, "s3://bucket/many/writers", "s3://bucket/reports/daily", folder)
+
+        def put(name, content):
+            there.request("PUT", f"/bucket/{name}", content, {"Content-Type": "application/octet-stream"})
+            there.getresponse().read()
+
+        there.close()
+        inputs_and_outputs(program, "s3://bucket", put, folder)
         secrets_stay(program, "s3://bucket/lake", port, stored(port, "bucket"))
 
 

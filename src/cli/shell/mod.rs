@@ -89,7 +89,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
             Next::Quit => break,
         }
     }
-    session.close(is_terminal)
+    session.close(is_terminal).await
 }
 
 /// Waits for what is typed next. A signal that asks the process to stop is heard while one waits; an interrupt is not one.

@@ -84,7 +84,7 @@ impl<'a> Session<'a> {
         let format = settings.format.as_deref().map_or(Ok(OutputFormat::Table), str::parse)?;
         let pager = if is_terminal { pager::usual() } else { None };
         let look = Look { format, null: None, by_value: false, pager };
-        let mut printer = Printer::of_shell(None, shared, &settings)?;
+        let mut printer = Printer::of_shell(None, shared, &settings).await?;
         printer.set_look(&look);
         let (engine, version) = attached(&settings, at).await?;
         let workers = Workers::start(settings.engine.threads)?;
@@ -148,8 +148,8 @@ impl<'a> Session<'a> {
     ///
     /// # Errors
     /// A file of results that cannot be put in its place.
-    pub fn close(self, is_terminal: bool) -> Result<u8> {
-        self.printer.commit()?;
+    pub async fn close(self, is_terminal: bool) -> Result<u8> {
+        self.printer.commit().await?;
         // A person has seen the errors.
         Ok(if is_terminal { exit::FINE } else { self.failed.unwrap_or(exit::FINE) })
     }
@@ -231,7 +231,7 @@ impl<'a> Session<'a> {
             Command::Describe(Some(name)) => self.describe(&name).await?,
             Command::Functions(text) => self.functions(text.as_deref())?,
             Command::Read(file) => return self.read(&file).await,
-            Command::Output(file) => self.output(file.map(PathBuf::from))?,
+            Command::Output(file) => self.output(file.map(PathBuf::from)).await?,
             Command::Edit(file) => return self.edit(file.as_deref()).await.map(Next::Edit),
             Command::Watch(seconds) => self.watch(seconds).await?,
             Command::Set(None) => print_text(&self.settings_text())?,
@@ -316,11 +316,11 @@ impl<'a> Session<'a> {
     }
 
     /// Has results go into a file, or to stdout again; the file before is whole then.
-    fn output(&mut self, file: Option<PathBuf>) -> Result<()> {
-        let mut next = Printer::of_shell(file.as_deref(), self.shared, &self.settings)?;
+    async fn output(&mut self, file: Option<PathBuf>) -> Result<()> {
+        let mut next = Printer::of_shell(file.as_deref(), self.shared, &self.settings).await?;
         next.set_look(&self.look);
         next.set_time_zone(self.run.engine.time_zone());
-        std::mem::replace(&mut self.printer, next).commit()?;
+        std::mem::replace(&mut self.printer, next).commit().await?;
         self.output = file;
         Ok(())
     }
