@@ -15,9 +15,7 @@ use serde_json::Value;
 use super::history::commit_version;
 use super::layout::Version;
 use super::read::StoredFile;
-
-/// The file that names the newest checkpoint.
-pub(super) const LAST_CHECKPOINT: &str = "_last_checkpoint";
+use super::recent::{LAST_CHECKPOINT, checkpoint_version};
 
 /// A file of a log, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -115,13 +113,6 @@ pub(super) async fn newest_sound_checkpoint(
 
 fn name_of(meta: &ObjectMeta) -> &str {
     meta.location.filename().unwrap_or_default()
-}
-
-/// Reads the version from the name of a checkpoint's file: whole, in parts, or of the protocol's second kind.
-pub(super) fn checkpoint_version(name: &str) -> Option<Version> {
-    let (digits, rest) = name.split_once(".checkpoint.")?;
-    let ends = rest.ends_with("parquet") || rest.ends_with("json");
-    (digits.len() == 20 && ends && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
 /// Returns the number of parts that the name of one part says there are.

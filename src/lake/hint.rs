@@ -11,9 +11,8 @@ use bytes::Bytes;
 use object_store::path::Path;
 
 use super::cache::Cache;
-use super::damage::{LAST_CHECKPOINT, checkpoint_version};
 use super::layout::Version;
-use super::recent::is_of_log;
+use super::recent::{LAST_CHECKPOINT, checkpoint_version, is_of_log};
 
 /// What this process was told of the logs of a lake.
 #[derive(Debug, Default)]

@@ -10,6 +10,11 @@ use bytes::Bytes;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
+use super::layout::Version;
+
+/// The file that names the newest checkpoint.
+pub(super) const LAST_CHECKPOINT: &str = "_last_checkpoint";
+
 /// Commits that are remembered, and bytes of one at most.
 const COMMITS: usize = 64;
 const COMMIT_BYTES: u64 = 1 << 18;
@@ -30,6 +35,13 @@ pub(super) fn is_of_log(location: &Path) -> bool {
 pub(super) fn is_settled(location: &Path) -> bool {
     is_of_log(location)
         && location.filename().is_some_and(|name| name.starts_with(|first: char| first.is_ascii_digit()))
+}
+
+/// Reads the version from the name of a checkpoint's file: whole, in parts, or of the protocol's second kind.
+pub(super) fn checkpoint_version(name: &str) -> Option<Version> {
+    let (digits, rest) = name.split_once(".checkpoint.")?;
+    let ends = rest.ends_with("parquet") || rest.ends_with("json");
+    (digits.len() == 20 && ends && digits.bytes().all(|byte| byte.is_ascii_digit())).then(|| digits.parse().ok())?
 }
 
 fn is_commit(location: &Path) -> bool {
