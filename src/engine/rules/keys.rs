@@ -153,6 +153,11 @@ fn is_misled(plan: &LogicalPlan) -> Result<bool> {
     Ok(found)
 }
 
+/// Returns how many rows a plan has at most, where that is known and rests on no wrong dependency.
+pub fn most_rows(plan: &LogicalPlan) -> Result<Option<usize>> {
+    Ok(if is_misled(plan)? { None } else { plan.max_rows() })
+}
+
 /// The schema of a plan without dependencies.
 fn bare(schema: &DFSchemaRef) -> Result<DFSchemaRef> {
     let schema = DFSchema::clone(schema).with_functional_dependencies(FunctionalDependencies::empty())?;

@@ -39,7 +39,7 @@ pub use clock::{AsOf, AsOfClock, CLOCK_FUNCTIONS, reads_clock};
 pub use durations::Durations;
 pub use elements::LeavesOfElements;
 pub use intervals::{IntervalTexts, Intervals, with_read_intervals};
-pub use keys::{Relations, mended};
+pub use keys::{Relations, mended, most_rows};
 pub use meaning::{Casts, Operators};
 pub use membership::Membership;
 pub use mixed::MixedTypes;

@@ -33,6 +33,7 @@ use super::{Distribution, ScanCodec, SentSettings, Staged};
 use crate::engine::in_order::InOrder;
 use crate::engine::operators::OwnOperators;
 use crate::engine::own::Node;
+use crate::engine::rules::most_rows;
 use crate::engine::scan::SessionScanExec;
 use crate::functions::by_type;
 use crate::functions::row_order::order_matters;
@@ -190,7 +191,7 @@ fn without_values(logical: LogicalPlan, staged: &SessionState) -> Result<Option<
     each_expression(&logical, |expression| {
         if let Expr::ScalarSubquery(subquery) = expression {
             has_any = true;
-            is_one_row &= subquery.subquery.max_rows().is_some_and(|most| most <= 1);
+            is_one_row &= matches!(most_rows(&subquery.subquery), Ok(Some(0 | 1)));
         }
     })?;
     if !has_any {
