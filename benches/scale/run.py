@@ -278,22 +278,26 @@ def store(bench, report):
 
 def predict(bench, report):
     """What the parts come to for more sessions and workers."""
-    measured = report["scale"]
-    largest = max(measured)
+    args, measured = bench.args, report["scale"]
+    smallest, largest = min(measured), max(measured)
     facts = measured[largest]["facts"]
-    per_file, per_session = largest / facts["files"], facts["bytes"] / largest
+
+    def per_session(name):
+        """CPU seconds of one more session."""
+        less, more = measured[smallest][name]["cpu"], measured[largest][name]["cpu"]
+        return (more - less) / (largest - smallest) if largest > smallest else more / largest
+
     rows = []
     for sessions in (10**9, 10**10, 10**11):
-        files = sessions / bench.args.rows_a_file
-        row_of = [f"{sessions:.0e}".replace("e+", "e"), f"{files:,.0f}", f"{sessions * per_session / 1e12:.2f}",
-                  f"{files * bench.args.log_bytes / 1e9:.2f}", f"{files * bench.args.open_us / 1e6:.1f}"]
+        files = sessions / args.rows_a_file
+        opening = files * args.open_us / 1e6
+        cells = [f"{sessions:,}", f"{files:,.0f}", f"{sessions * facts['bytes'] / largest / 1e12:.1f}", f"{files * args.log_bytes / 1e9:.2f}", f"{opening:,.1f}"]
         for count in (1, 10, 100):
-            cores = count * bench.args.cores
-            row_of.append(" / ".join(f"{measured[largest][name]['cpu'] / largest * sessions * bench.args.overhead / cores + files * bench.args.open_us / 1e6:,.0f}"
-                                     for name in SCANS))
-        rows.append(row_of)
-    print(f"\n## What more would take ({bench.args.cores} cores a worker, files of {bench.args.rows_a_file:,} sessions; measured files have {per_file:,.0f})\n")
-    print(table(["sessions", "files", "TB", "GB of log", "opening, s", *[f"{' / '.join(SCANS)}, s on {count}" for count in (1, 10, 100)]], rows))
+            seconds = [per_session(name) * sessions * args.overhead / (count * args.cores) + opening for name in SCANS]
+            cells.append(" / ".join(f"{second:,.0f}" for second in seconds))
+        rows.append(cells)
+    print(f"\n## What more would take, {args.cores} cores a worker, {args.rows_a_file:,} sessions a file\n")
+    print(table(["sessions", "files", "TB", "GB of log", "opening, s", *[f"{', '.join(SCANS)}: s on {count}" for count in (1, 10, 100)]], rows))
 
 
 def main():
@@ -305,7 +309,7 @@ def main():
     parser.add_argument("--moto", default="", help="a Python that has moto, and its flags")
     parser.add_argument("--parts", nargs="+", default=["scale", "workers", "store", "predict"], help="which tables to make")
     parser.add_argument("--cores", type=int, default=8, help="cores of a worker, for what more would take")
-    parser.add_argument("--rows-a-file", type=int, default=1_000_000, help="sessions of a file, for what more would take")
+    parser.add_argument("--rows-a-file", type=int, default=262_144, help="sessions of a file, for what more would take")
     parser.add_argument("--log-bytes", type=float, default=4_000, help="bytes of log a file (see log.py)")
     parser.add_argument("--open-us", type=float, default=24, help="microseconds that opening takes a file (see log.py)")
     parser.add_argument("--overhead", type=float, default=1.25, help="CPU on workers ÷ in one process")

@@ -6,7 +6,7 @@ usage: check.py [s3|azure|google|refused ...]
 Servers: moto (PyPI) for S3, azurite (npm) for Azure, a small double of ours (google.py) for Google, s3rver (npm) as a store that does not honour
 conditional puts. Those that are not on this machine are installed into a folder of the user's cache, where that takes about a minute, and else skipped
 by name. Checked: every command gives what it gives on a folder; eight writers at once lose nothing; a commit whose answer is lost stands
-once; a store that overwrites is refused; nothing secret is in what commands print, log and store; how many requests a question takes.
+once; each write fails in turn; a store that overwrites is refused; nothing secret is in what commands print, log and store; how many requests a question takes.
 The program is target/debug/sessionlake, or the one that SESSIONLAKE names. Exit codes: 0 fine or skipped, 1 problems.
 """
 
@@ -155,25 +155,36 @@ class Handler(http.server.BaseHTTPRequestHandler):
         pass
 
 
-class Cutting(Handler):
-    """Hands requests on, and closes the connection in the place of the answers to commits that it was told to lose."""
+class Failing(Handler):
+    """Hands requests on to a store at the port `behind`. `fault` says of each whether it is refused, or done and its answer lost."""
 
     behind = None
-    loses = []
+
+    @staticmethod
+    def fault(command, path):
+        return None
 
     def answer(self, body):
+        fault = self.fault(self.command, self.path)
+        if fault == "refused":
+            self.send(403, b'<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>')
+            return
         there = http.client.HTTPConnection("127.0.0.1", self.behind, timeout=30)
         there.request(self.command, self.path, body, dict(self.headers))
         answer = there.getresponse()
         content = answer.read()
-        is_commit = self.command == "PUT" and re.search(r"_delta_log/\d{20}\.json$", self.path)
-        if is_commit and self.loses and self.loses.pop(0):
+        if fault == "lost":
             self.close_connection = True
             self.connection.close()
             return
         own = ("content-length", "transfer-encoding", "connection", "server", "date")
         headers = [(name, value) for name, value in answer.getheaders() if name.lower() not in own]
         self.send(answer.status, content, headers, answer.getheader("Content-Length", "0") if self.command == "HEAD" else None)
+
+
+def failing(port, fault):
+    """Starts a server that hands requests on, with faults."""
+    return serve(type("FailingSo", (Failing,), {"behind": port, "fault": staticmethod(fault)}))
 
 
 class Refusing(Handler):
@@ -318,18 +329,77 @@ def eight_at_once(program, uri, folder):
 
 def answers_are_lost(program, bucket, port):
     """Loses the answers to commits."""
-    Cutting.behind = port
-    server = serve(Cutting)
-    env = {"AWS_ENDPOINT": f"http://127.0.0.1:{server.server_port}"}
     for loses in ([True], [False, True], [True] * 3):
+        left = list(loses)
+
+        def fault(command, path):
+            is_commit = command == "PUT" and re.search(r"_delta_log/\d{20}\.json$", path)
+            return "lost" if is_commit and left and left.pop(0) else None
+
+        server = failing(port, fault)
         uri = f"s3://{bucket}/lost-{len(loses)}{loses[0]}"
-        Cutting.loses = list(loses)
-        code, out, err = program.run("ingest", "data/workflow_sessions.csv", "--lake", uri, **env)
+        code, out, err = program.run("ingest", "data/workflow_sessions.csv", "--lake", uri, AWS_ENDPOINT=f"http://127.0.0.1:{server.server_port}")
         check(f"a commit whose answer is lost ({loses}) is no error", code == 0, out + err)
+        server.shutdown()
         code, out, _ = program.run("query", "--csv", "-c", "select count(*), max(version) from lake_history where ledger is not null", "--lake", uri)
         check(f"a commit whose answer is lost ({loses}) stands once", out.split()[-1:] == ["1,1"], out)
-    server.shutdown()
     print("  lost answers: commits stand once")
+
+
+def each_request_fails(program, bucket, port, folder):
+    """Has each write of an ingest and of an upkeep fail in turn: its answer is lost, or it and all after it are refused. The lake is then what it was or what it was to be,
+    and the same command brings it there."""
+    started = time.monotonic()
+    exports = folder / "twice"
+    program.run("generate", "--sessions", "120", "--seed", "3", "--snapshots", "2", "--format", "ndjson", "--out", str(exports))
+    first, second = sorted(str(path) for path in exports.rglob("*.ndjson"))
+    rows = ["query", "--csv", "-c", "select * from workflow_sessions order by session_id", *AS_OF, "--lake"]
+    base = str(folder / "base")
+    program.run("ingest", first, "--lake", base, "--no-upkeep")
+    trials = 0
+    for words, ready in ((["ingest", second], []), (["optimize"], ["ingest", second, "--no-upkeep"])):
+        start = folder / f"from-{words[0]}"
+        shutil.copytree(base, start)
+        if ready:
+            program.run(*ready, "--lake", str(start))
+        before = program.run(*rows, str(start))[1]
+        goal = folder / f"to-{words[0]}"
+        shutil.copytree(start, goal)
+        program.run(*words, "--lake", str(goal))
+        after = program.run(*rows, str(goal))[1]
+        count = None
+        for mode, at in [("none", 0)] + [(mode, at) for at in range(1, 40) for mode in ("lost", "refused")]:
+            if count is not None and at > count:
+                break
+            uri, seen = f"s3://{bucket}/faults/{words[0]}-{mode}-{at}", []
+            there = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
+            for path in sorted(start.rglob("*")):
+                if path.is_file():
+                    there.request("PUT", f"/{bucket}/faults/{words[0]}-{mode}-{at}/{path.relative_to(start)}", path.read_bytes(), {"Content-Type": "application/octet-stream"})
+                    there.getresponse().read()
+            there.close()
+
+            def fault(command, path):
+                if command in ("PUT", "POST", "DELETE"):
+                    seen.append(path)
+                if mode == "lost" and command in ("PUT", "POST", "DELETE") and len(seen) == at:
+                    return "lost"
+                return "refused" if mode == "refused" and len(seen) >= at else None
+
+            server = failing(port, fault)
+            code, out, err = program.run(*words, "--lake", uri, AWS_ENDPOINT=f"http://127.0.0.1:{server.server_port}")
+            server.shutdown()
+            what = f"{words[0]}, write {at} {mode}"
+            if mode == "none":
+                count = len(seen)
+            found = program.run(*rows, uri)
+            # What is refused behind the commit, such as a checkpoint, is no failure of the command.
+            fine = found[1] == after if code == 0 else found[1] in (before, after)
+            check(f"{what}: the lake is neither what it was nor what it was to be", fine and (code == 0 or mode == "refused"), f"{code} {out}{err}\n{found}"[:2000])
+            again = program.run(*words, "--lake", uri)
+            check(f"{what}: the same command brings it there", again[0] == 0 and program.run(*rows, uri)[1] == after, again)
+            trials += 1
+    print(f"  each write fails in turn: {trials} runs, {time.monotonic() - started:.1f} s")
 
 
 def secrets_stay(program, uri, port, log):
@@ -459,6 +529,7 @@ def s3(folder):
         same_on_a_folder(program, "s3://bucket/lake", folder)
         eight_at_once(program, "s3://bucket/many/writers", folder)
         answers_are_lost(program, "bucket", port)
+        each_request_fails(program, "bucket", port, folder)
         requests(program, "s3://bucket/many/writers")
         kept(program, "s3://bucket/many/writers", folder)
         reports(program, "s3://bucket/many/writers", "s3://bucket/reports/daily", folder)
