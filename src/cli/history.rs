@@ -2,7 +2,7 @@
 
 use clap::Args as ClapArgs;
 use sessionlake::Result;
-use sessionlake::engine::At;
+use sessionlake::engine::Engine;
 
 use super::exit;
 use super::printer::{OutputArgs, print_query};
@@ -27,7 +27,8 @@ pub struct Args {
 /// No lake there; storage errors.
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
-    let engine = settings.open(At::Newest).await?;
+    let engine = Engine::new(settings.engine.clone())?;
+    engine.attach_history(&settings.lake()?).await?;
     print_query(shared, &settings, &engine, SQL, &args.output).await?;
     Ok(exit::FINE)
 }

@@ -47,13 +47,13 @@ const BLOCK_BYTES: u64 = BITSET_MIN_LENGTH as u64;
 ///
 /// # Errors
 /// A store that is not known.
-pub(super) async fn prune(
-    files: Vec<DataFile>,
+pub(super) async fn prune<'a>(
+    files: Vec<&'a DataFile>,
     predicate: Option<&Arc<dyn PhysicalExpr>>,
     store: &ObjectStoreUrl,
     index: Option<&SessionIndex>,
     state: &dyn Session,
-) -> Result<Vec<DataFile>> {
+) -> Result<Vec<&'a DataFile>> {
     let guarantees = predicate.map(LiteralGuarantee::analyze).unwrap_or_default();
     let wanted: Vec<Wanted> = guarantees.iter().filter_map(Wanted::of).collect();
     // One file is asked by the scan itself.
@@ -73,7 +73,7 @@ pub(super) async fn prune(
         (Some(index), Some(ids)) => index.may_have_sessions(&files, &ids.hashes).await,
         _ => vec![None; files.len()],
     };
-    let may_hold = async |(file, indexed): (&DataFile, &Option<bool>)| match ids.as_ref() {
+    let may_hold = async |(file, indexed): (&&DataFile, &Option<bool>)| match ids.as_ref() {
         _ if indexed.is_some() => *indexed,
         Some(ids) if ids.are_shorter(file) => match ids.may_hold(file).await {
             None => filters.may_hold(file, &wanted).await,
@@ -309,8 +309,8 @@ mod tests {
         let store = ObjectStoreUrl::parse("lake://test")?;
         let folder = Arc::new(LocalFileSystem::new_with_prefix(folder)?);
         context.runtime_env().register_object_store(store.as_ref(), folder);
-        let kept = prune(files.to_vec(), Some(&predicate), &store, None, &context.state()).await?;
-        Ok(kept.into_iter().map(|file| file.path).collect())
+        let kept = prune(files.iter().collect(), Some(&predicate), &store, None, &context.state()).await?;
+        Ok(kept.into_iter().map(|file| file.path.clone()).collect())
     }
 
     #[tokio::test]

@@ -57,12 +57,7 @@ impl LakeView {
     /// # Errors
     /// A lake that is not there, or does not have the version; storage errors.
     pub async fn open(lake: &Lake, at: At, quarantine: Option<Version>) -> Result<Self> {
-        let Some(mut sessions) = lake.open(layout::SESSIONS).await? else {
-            return Err(Error::NotFound {
-                message: format!("there is no lake at {:?}", lake.name),
-                hint: Some("sessionlake ingest makes one; query ⟨from⟩ FILE needs none".to_owned()),
-            });
-        };
+        let mut sessions = lake.open(layout::SESSIONS).await?.ok_or_else(|| no_lake(lake))?;
         match at {
             At::Newest => {}
             At::Version(version) => sessions.travel_to_version(version).await?,
@@ -184,6 +179,17 @@ impl Engine {
         let view = LakeView::open(lake, at, None).await?;
         self.attach_view(&view)?;
         Ok(view.version())
+    }
+
+    /// Registers the table of the lake's versions alone, for which the log's files and their statistics are not read.
+    ///
+    /// # Errors
+    /// A lake that is not there; storage errors.
+    pub async fn attach_history(&self, lake: &Lake) -> Result<()> {
+        let table = lake.open_log(layout::SESSIONS).await?.ok_or_else(|| no_lake(lake))?;
+        self.context()
+            .register_table("lake_history", Arc::new(System::new(SystemTable::History, Some(table), None)))?;
+        Ok(())
     }
 
     /// Registers the tables of a lake that is open already: many sessions then see the same versions.
@@ -313,6 +319,13 @@ impl Tables {
             all.push((name, Arc::new(System::new(kind, table.cloned(), snapshot.cloned()))));
         }
         Ok(Self { leaves, all, changes: Arc::new(SessionChanges { sessions: Some(sessions.clone()) }) })
+    }
+}
+
+fn no_lake(lake: &Lake) -> Error {
+    Error::NotFound {
+        message: format!("there is no lake at {:?}", lake.name),
+        hint: Some("sessionlake ingest makes one; query ⟨from⟩ FILE needs none".to_owned()),
     }
 }
 

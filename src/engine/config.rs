@@ -173,7 +173,7 @@ impl Engine {
     pub async fn plan(&self, statement: Statement, values: &ParamValues) -> datafusion::error::Result<LogicalPlan> {
         let statement = series::with_values(self, with_postgres_syntax(statement)?, values).await?;
         let plan = self.context.state().statement_to_plan(with_zone_calls(with_read_intervals(statement))).await?;
-        statement::ready(explain::with_footers(&self.context, plan).await?, values, self.options.time_zone)
+        statement::ready(explain::with_footers(plan)?, values, self.options.time_zone)
     }
 
     /// Plans a statement whose numbered parameters have no values yet. `types` are those that are known beforehand.

@@ -1,19 +1,19 @@
 //! A table of a lake at one version, as the planner sees it: it finds the files that a scan reads, and tells what the log knows of them.
 
-use std::sync::Arc;
+use std::collections::BTreeSet;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{FieldRef, SchemaRef};
 use async_trait::async_trait;
 use datafusion::catalog::{Session, TableProvider};
 use datafusion::common::stats::Precision;
-use datafusion::common::{ColumnStatistics, Result, Statistics, project_schema};
-use datafusion::datasource::listing::PartitionedFile;
+use datafusion::common::{ColumnStatistics, Result, ScalarValue, Statistics, project_schema};
 use datafusion::datasource::physical_plan::FileGroup;
 use datafusion::datasource::physical_plan::parquet::ParquetRowSelection;
 use datafusion::execution::object_store::ObjectStoreUrl;
 use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_expr::projection::ProjectionExprs;
-use datafusion::physical_expr::utils::conjunction_opt;
+use datafusion::physical_expr::utils::{collect_columns, conjunction_opt};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 
@@ -23,16 +23,20 @@ use super::prune::prune;
 use super::readers::partitioned;
 use super::scan::{Leaves, ScanParts, ScannedTable, SessionScanExec};
 use crate::lake::deletions::live_rows;
-use crate::lake::{Costs, DataFile, SessionIndex, Table, Version};
+use crate::lake::{Costs, DataFile, SessionIndex, Table, Version, range, read_footers};
 
 /// A table of a lake at one version, as the planner sees it.
 #[derive(Debug)]
 pub struct LakeTable {
     scanned: Arc<ScannedTable>,
-    files: Arc<Vec<DataFile>>,
-    /// What the files hold, where a statement is explained.
-    explained: Option<Arc<FileSchemas>>,
+    /// What the log says of all files together, once that was asked.
+    statistics: OnceLock<Statistics>,
+    /// The footers that are read, where a statement is explained.
+    explained: Option<Arc<Footers>>,
 }
+
+/// The footers that an explained statement has read.
+pub(super) type Footers = Mutex<FileSchemas>;
 
 impl LakeTable {
     /// Makes a table of data files whose paths are in the store registered under `store`.
@@ -44,8 +48,8 @@ impl LakeTable {
         files: Arc<Vec<DataFile>>,
         leaves: Leaves,
     ) -> Self {
-        let scanned = Arc::new(ScannedTable::new(name, version, store, schema, leaves));
-        Self { scanned, files, explained: None }
+        let scanned = ScannedTable { files, ..ScannedTable::new(name, version, store, schema, leaves) };
+        Self { scanned: Arc::new(scanned), statistics: OnceLock::new(), explained: None }
     }
 
     /// Counts what scans of the table cost.
@@ -66,28 +70,34 @@ impl LakeTable {
 
     /// Lets other processes read some of the files for this one. Columns that folders stand for are in the log alone, which others do not read.
     pub(super) fn told(mut self, table: &Table) -> Self {
-        let in_log_alone = |file: &DataFile| file.columns.values().any(|column| column.constant.is_some());
         if let Some(scanned) = Arc::get_mut(&mut self.scanned)
-            && !self.files.iter().any(in_log_alone)
+            && !scanned.files.iter().any(|file| file.columns.has_constants())
         {
             scanned.origin = Some(table.origin());
         }
         self
     }
 
-    /// The same table, whose scans say where JSON paths come from.
-    pub(super) fn explained(&self, schemas: Arc<FileSchemas>) -> Self {
-        Self { scanned: Arc::clone(&self.scanned), files: Arc::clone(&self.files), explained: Some(schemas) }
+    /// The same table, whose scans say where JSON paths come from, by the footers of the files that they read.
+    pub(super) fn explained(&self, footers: &Arc<Footers>) -> Self {
+        Self { scanned: Arc::clone(&self.scanned), statistics: OnceLock::new(), explained: Some(Arc::clone(footers)) }
     }
 
-    /// The data files.
-    pub(super) fn files(&self) -> &[DataFile] {
-        &self.files
-    }
-
-    /// Where the files are.
-    pub(super) fn store(&self) -> &ObjectStoreUrl {
-        &self.scanned.store
+    /// Reads the footers of files that are left, unless they are read.
+    async fn footers(&self, files: &[&DataFile], state: &dyn Session) -> Result<Option<Arc<FileSchemas>>> {
+        let Some(known) = &self.explained else { return Ok(None) };
+        let known = || known.lock().unwrap_or_else(PoisonError::into_inner);
+        let name = |file: &DataFile| format!("{}{}", self.scanned.store.as_str(), file.location());
+        let missing: Vec<DataFile> = {
+            let known = known();
+            files.iter().filter(|file| !known.contains_key(&name(file))).map(|file| (*file).clone()).collect()
+        };
+        let store = state.runtime_env().object_store(&self.scanned.store)?;
+        let footers = read_footers(&store, &missing).await?;
+        let mut known = known();
+        known.extend(missing.iter().zip(footers).map(|(file, footer)| (name(file), footer.schema)));
+        let of_file = |file: &&DataFile| Some((file.location().to_string(), Arc::clone(known.get(&name(file))?)));
+        Ok(Some(Arc::new(files.iter().filter_map(of_file).collect())))
     }
 }
 
@@ -107,7 +117,11 @@ impl TableProvider for LakeTable {
     }
 
     fn statistics(&self) -> Option<Statistics> {
-        Some(table_statistics(&self.files, &self.scanned.schema))
+        let all = || {
+            let files: Vec<&DataFile> = self.scanned.files.iter().collect();
+            table_statistics(&files, &self.scanned.schema, |_| true)
+        };
+        Some(self.statistics.get_or_init(all).clone())
     }
 
     async fn scan(
@@ -117,27 +131,28 @@ impl TableProvider for LakeTable {
         filters: &[Expr],
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>> {
-        let schema = &self.scanned.schema;
+        let (schema, all) = (&self.scanned.schema, self.scanned.files.as_slice());
         let qualified = datafusion::common::DFSchema::try_from(Arc::clone(schema))?;
         let predicates: Vec<_> =
             filters.iter().map(|f| state.create_physical_expr(f.clone(), &qualified)).collect::<Result<_>>()?;
         let predicate = conjunction_opt(predicates);
-        let files = prune(&self.files, schema, predicate.as_ref())?;
+        let files = prune(all, schema, predicate.as_ref())?;
         let left_by_log = files.len();
         let index = self.scanned.index.as_deref();
         let files = bloom::prune(files, predicate.as_ref(), &self.scanned.store, index, state).await?;
         if let Some(costs) = &self.scanned.costs {
-            costs.scan(self.files.len(), left_by_log, files.len());
+            costs.scan(all.len(), left_by_log, files.len());
         }
         if files.is_empty() {
             // A scan without files would have no partition, which operators that need one refuse.
             return Ok(Arc::new(EmptyExec::new(project_schema(schema, projection)?)));
         }
+        let explained = self.footers(&files, state).await?;
         let indices: Vec<usize> = projection.cloned().unwrap_or_else(|| (0..schema.fields().len()).collect());
         let partitions = state.config().target_partitions();
         let mut files_of_scan = Vec::with_capacity(files.len());
         for file in &files {
-            let mut scanned = partitioned_file(file, schema);
+            let mut scanned = partitioned(file);
             if file.deletion.is_some() {
                 let store = state.runtime_env().object_store(&self.scanned.store)?;
                 if let Some(rows) = live_rows(&store, file).await? {
@@ -152,77 +167,46 @@ impl TableProvider for LakeTable {
             // A scan of no file still has one partition: a node with none satisfies no distribution that others ask for.
             groups.push(FileGroup::default());
         }
+        let asked: BTreeSet<usize> = predicate.iter().flat_map(collect_columns).map(|column| column.index()).collect();
         let parts = ScanParts {
             table: Arc::clone(&self.scanned),
-            total_files: self.files.len(),
-            statistics: table_statistics(&files, schema),
-            groups,
+            total_files: all.len(),
+            statistics: table_statistics(&files, schema, |at| indices.contains(&at) || asked.contains(&at)),
+            groups: groups.into(),
             projection: ProjectionExprs::from_indices(&indices, schema),
             // Not yet: the physical optimizer pushes the filter that stays above, and a second copy would be evaluated twice.
             predicate: None,
             limit,
-            explained: self.explained.clone(),
+            explained,
         };
         Ok(Arc::new(SessionScanExec::new(parts)?))
     }
 }
 
-fn partitioned_file(file: &DataFile, schema: &SchemaRef) -> PartitionedFile {
-    partitioned(file).with_statistics(Arc::new(file_statistics(file, schema)))
-}
-
-fn file_statistics(file: &DataFile, schema: &SchemaRef) -> Statistics {
-    let column_statistics = schema
-        .fields()
-        .iter()
-        .map(|field| {
-            let mut statistics = ColumnStatistics::new_unknown();
-            if let Some(known) = file.columns.get(field.name()) {
-                // Bounds may be cut or rounded by a foreign writer: they prune, but are no answers.
-                let bound = |value: Option<datafusion::common::ScalarValue>| match value {
-                    Some(value) if value.data_type() == *field.data_type() => Precision::Inexact(value),
-                    _ => Precision::Absent,
-                };
-                // DataFusion puts what all rows of a file have in the place of the column.
-                (statistics.min_value, statistics.max_value) = match known.constant.clone() {
-                    Some(constant) if constant.is_null() => (Precision::Absent, Precision::Absent),
-                    Some(constant) => (Precision::Exact(constant.clone()), Precision::Exact(constant)),
-                    None => (bound(known.lower_bound()), bound(known.upper_bound())),
-                };
-                if let Some(nulls) = known.null_count {
-                    statistics.null_count = Precision::Exact(nulls as usize);
-                }
+/// Sums what the log says of files, of the columns that are wanted.
+fn table_statistics(files: &[&DataFile], schema: &SchemaRef, wanted: impl Fn(usize) -> bool) -> Statistics {
+    let rows: Option<u64> = files.iter().map(|file| file.rows).sum();
+    let bytes: u64 = files.iter().map(|file| file.size_bytes).sum();
+    let exact = |count: Option<u64>| count.map_or(Precision::Absent, |count| Precision::Exact(count as usize));
+    let column = |(at, field): (usize, &FieldRef)| {
+        let mut statistics = ColumnStatistics::new_unknown();
+        if wanted(at) {
+            let name = field.name();
+            statistics.null_count = exact(files.iter().map(|file| file.columns.null_count(name)).sum());
+            // Bounds may be cut or rounded by a foreign writer: they prune, but are no answers.
+            let range = range(files.iter().map(|file| &file.columns), name, field.data_type());
+            if let Some((least, greatest)) = range {
+                let inexact = |bound: Option<ScalarValue>| bound.map_or(Precision::Absent, Precision::Inexact);
+                (statistics.min_value, statistics.max_value) = (inexact(least), inexact(greatest));
             }
-            statistics
-        })
-        .collect();
-    Statistics {
-        num_rows: file.rows.map_or(Precision::Absent, |rows| Precision::Exact(rows as usize)),
-        total_byte_size: Precision::Inexact(file.size_bytes as usize),
-        column_statistics,
-    }
-}
-
-fn table_statistics(files: &[DataFile], schema: &SchemaRef) -> Statistics {
-    let mut sum = Statistics {
-        num_rows: Precision::Exact(0),
-        total_byte_size: Precision::Inexact(0),
-        column_statistics: vec![
-            ColumnStatistics { null_count: Precision::Exact(0), ..ColumnStatistics::new_unknown() };
-            schema.fields().len()
-        ],
-    };
-    for (index, file) in files.iter().enumerate() {
-        let one = file_statistics(file, schema);
-        sum.num_rows = sum.num_rows.add(&one.num_rows);
-        sum.total_byte_size = sum.total_byte_size.add(&one.total_byte_size);
-        for (sum, one) in sum.column_statistics.iter_mut().zip(one.column_statistics) {
-            sum.null_count = sum.null_count.add(&one.null_count);
-            sum.min_value = if index == 0 { one.min_value } else { sum.min_value.min(&one.min_value) };
-            sum.max_value = if index == 0 { one.max_value } else { sum.max_value.max(&one.max_value) };
         }
+        statistics
+    };
+    Statistics {
+        num_rows: exact(rows),
+        total_byte_size: Precision::Inexact(bytes as usize),
+        column_statistics: schema.fields().iter().enumerate().map(column).collect(),
     }
-    sum
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ mod lake_table;
 pub(crate) mod leaves;
 #[cfg(test)]
 mod limits_tests;
+mod logged;
 mod memory;
 mod numbers;
 mod operators;

@@ -10,33 +10,28 @@ use datafusion::common::{Column, Result, ScalarValue};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::pruning::PruningPredicateBuilder;
 
-use crate::lake::{ColumnStatistics, DataFile};
+use crate::lake::{DataFile, End, bounds};
 
-/// The log's statistics as columns, a value a file.
+/// The log's statistics as columns, a value a file: of those columns that a predicate names.
 struct FileStatistics<'a> {
     files: &'a [DataFile],
     schema: SchemaRef,
 }
 
 impl FileStatistics<'_> {
-    fn bounds(&self, column: &Column, bound: fn(&ColumnStatistics) -> Option<ScalarValue>) -> Option<ArrayRef> {
+    fn bounds(&self, column: &Column, end: End) -> Option<ArrayRef> {
         let field = self.schema.field_with_name(&column.name).ok()?;
-        let null = ScalarValue::try_from(field.data_type()).ok()?;
-        let values = self.files.iter().map(|file| {
-            let known = file.columns.get(&column.name).and_then(bound);
-            known.filter(|value| value.data_type() == *field.data_type()).unwrap_or_else(|| null.clone())
-        });
-        ScalarValue::iter_to_array(values).ok()
+        bounds(self.files.iter().map(|file| &file.columns), &column.name, field.data_type(), end)
     }
 }
 
 impl PruningStatistics for FileStatistics<'_> {
     fn min_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, ColumnStatistics::lower_bound)
+        self.bounds(column, End::Lower)
     }
 
     fn max_values(&self, column: &Column) -> Option<ArrayRef> {
-        self.bounds(column, ColumnStatistics::upper_bound)
+        self.bounds(column, End::Upper)
     }
 
     fn num_containers(&self) -> usize {
@@ -44,7 +39,7 @@ impl PruningStatistics for FileStatistics<'_> {
     }
 
     fn null_counts(&self, column: &Column) -> Option<ArrayRef> {
-        let counts = self.files.iter().map(|file| file.columns.get(&column.name).and_then(|c| c.null_count));
+        let counts = self.files.iter().map(|file| file.columns.null_count(&column.name));
         Some(Arc::new(counts.collect::<UInt64Array>()))
     }
 
@@ -61,14 +56,14 @@ impl PruningStatistics for FileStatistics<'_> {
 ///
 /// # Errors
 /// A predicate that cannot be evaluated.
-pub fn prune(
-    files: &[DataFile],
+pub fn prune<'a>(
+    files: &'a [DataFile],
     schema: &SchemaRef,
     predicate: Option<&Arc<dyn PhysicalExpr>>,
-) -> Result<Vec<DataFile>> {
-    let Some(predicate) = predicate else { return Ok(files.to_vec()) };
+) -> Result<Vec<&'a DataFile>> {
+    let Some(predicate) = predicate else { return Ok(files.iter().collect()) };
     let pruning = PruningPredicateBuilder::new().with_file_schema(Arc::clone(schema)).build(Arc::clone(predicate));
-    let Some(pruning) = pruning else { return Ok(files.to_vec()) };
+    let Some(pruning) = pruning else { return Ok(files.iter().collect()) };
     let kept = pruning.prune(&FileStatistics { files, schema: Arc::clone(schema) })?;
-    Ok(files.iter().zip(kept).filter(|(_, kept)| *kept).map(|(file, _)| file.clone()).collect())
+    Ok(files.iter().zip(kept).filter(|(_, kept)| *kept).map(|(file, _)| file).collect())
 }

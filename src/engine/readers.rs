@@ -53,12 +53,16 @@ pub(super) struct KnownSchemas {
 }
 
 impl KnownSchemas {
-    /// Tells the schemas that are known to the files of a scan.
-    pub(super) fn told_to(&self, groups: &[FileGroup]) -> Vec<FileGroup> {
+    /// Tells the schemas that are known to the files of a scan, and what else `told` has of them.
+    pub(super) fn told_to(
+        &self,
+        groups: &[FileGroup],
+        told: impl Fn(PartitionedFile) -> PartitionedFile,
+    ) -> Vec<FileGroup> {
         let known = self.lock();
         let told = |file: &PartitionedFile| match known.get(file.path()) {
-            Some(schema) => file.clone().with_arrow_schema(Arc::clone(schema)),
-            None => file.clone(),
+            Some(schema) => told(file.clone()).with_arrow_schema(Arc::clone(schema)),
+            None => told(file.clone()),
         };
         groups.iter().map(|group| FileGroup::new(group.iter().map(told).collect())).collect()
     }

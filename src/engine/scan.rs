@@ -35,9 +35,10 @@ use futures::StreamExt;
 
 use super::json_sources::{FileSchemas, json_sources};
 use super::leaves::ShredAdapterFactory;
+use super::logged::LoggedFiles;
 use super::numbers::NumberAdapterFactory;
 use super::readers::{KnownSchemas, SessionReaders};
-use crate::lake::{Costs, Origin, SessionIndex, Version};
+use crate::lake::{Costs, DataFile, Origin, SessionIndex, Version};
 
 /// What a scan knows of its table.
 #[derive(Debug)]
@@ -55,13 +56,16 @@ pub(super) struct ScannedTable {
     pub(super) index: Option<Arc<SessionIndex>>,
     /// Where the files are, for other processes that read some of them.
     pub(super) origin: Option<Origin>,
+    /// The files, in the order of their paths, with what the log says of each. A scan that is sent elsewhere does without.
+    pub(super) files: Arc<Vec<DataFile>>,
 }
 
 impl ScannedTable {
     /// Makes a table whose scans are counted nowhere, look into no index, and are for this process.
     pub(super) fn new(name: &str, version: Version, store: ObjectStoreUrl, schema: SchemaRef, leaves: Leaves) -> Self {
         let (name, known) = (name.to_owned(), Arc::default());
-        Self { name, version, store, schema, leaves, known, costs: None, index: None, origin: None }
+        let files = Arc::default();
+        Self { name, version, store, schema, leaves, known, costs: None, index: None, origin: None, files }
     }
 }
 
@@ -81,7 +85,8 @@ pub(super) struct ScanParts {
     pub(super) table: Arc<ScannedTable>,
     /// Files of the version, before any were left out.
     pub(super) total_files: usize,
-    pub(super) groups: Vec<FileGroup>,
+    /// The files that are left, or slices of them; what the log says of them is put to them when the scan runs.
+    pub(super) groups: Arc<[FileGroup]>,
     pub(super) statistics: Statistics,
     /// What the scan puts out, as expressions over the table's columns.
     pub(super) projection: ProjectionExprs,
@@ -104,7 +109,7 @@ impl ScanParts {
         Self {
             table: Arc::new(ScannedTable::new(name, version, store, Arc::clone(schema), leaves)),
             total_files,
-            groups: Vec::new(),
+            groups: Arc::default(),
             statistics: Statistics::new_unknown(schema),
             projection: ProjectionExprs::new([]),
             predicate: None,
@@ -141,7 +146,7 @@ impl ScanParts {
         (!told.is_empty()).then_some(told)
     }
 
-    fn config(&self, source: ParquetSource) -> Result<FileScanConfig> {
+    fn config(&self, source: ParquetSource, groups: Vec<FileGroup>) -> Result<FileScanConfig> {
         use datafusion::datasource::physical_plan::FileSource;
         let source = match &self.predicate {
             Some(predicate) => source.with_predicate(Arc::clone(predicate)),
@@ -151,7 +156,7 @@ impl ScanParts {
             .try_pushdown_projection(&self.projection)?
             .ok_or_else(|| datafusion::common::internal_datafusion_err!("a projection the scan cannot take"))?;
         Ok(FileScanConfigBuilder::new(self.table.store.clone(), source)
-            .with_file_groups(self.groups.clone())
+            .with_file_groups(groups)
             .with_statistics(self.statistics.clone())
             .with_limit(self.limit)
             .with_expr_adapter(Some(self.adapters()))
@@ -170,19 +175,19 @@ impl ScanParts {
         ParquetSource::new(TableSchema::from(Arc::new(schema.with_metadata(metadata.into()))))
     }
 
-    /// Builds a source that answers the planner's questions but reads nothing.
+    /// Builds a source that answers the planner's questions but reads nothing. The answers do not depend on which files are read, of which
+    /// there may be many: it has as many partitions as the scan, of no file.
     fn planned(&self) -> Result<FileScanConfig> {
-        self.config(self.source())
+        self.config(self.source(), vec![FileGroup::default(); self.groups.len()])
     }
 
-    /// Takes the answer of a planning source back into plain data.
+    /// Takes the answer of a planning source back into plain data, but for the files.
     fn taken_from(&self, answer: &Arc<dyn DataSource>) -> Result<Self> {
         let config = answer
             .downcast_ref::<FileScanConfig>()
             .ok_or_else(|| datafusion::common::internal_datafusion_err!("a scan that reads no files"))?;
         let source = config.file_source();
         Ok(Self {
-            groups: config.file_groups.clone(),
             projection: source.projection().cloned().unwrap_or_else(|| self.projection.clone()),
             predicate: source.filter(),
             limit: config.limit,
@@ -246,7 +251,7 @@ impl SessionScanExec {
             .with_target_partitions(partitions * tasks)
             .with_repartition_file_min_size(0)
             .repartition_file_groups(&self.parts.groups)
-            .unwrap_or_else(|| self.parts.groups.clone());
+            .unwrap_or_else(|| self.parts.groups.to_vec());
         let mut dealt = vec![Vec::with_capacity(partitions); tasks];
         for (task, slice) in (0..tasks).cycle().zip(slices) {
             if let Some(groups) = dealt.get_mut(task) {
@@ -256,7 +261,7 @@ impl SessionScanExec {
         let scan = |mut groups: Vec<FileGroup>| -> Result<Arc<dyn ExecutionPlan>> {
             groups.resize_with(partitions.max(groups.len()), FileGroup::default);
             let statistics = Statistics::new_unknown(&self.parts.table.schema);
-            Ok(Arc::new(Self::new(ScanParts { groups, statistics, ..self.parts.clone() })?))
+            Ok(Arc::new(Self::new(ScanParts { groups: groups.into(), statistics, ..self.parts.clone() })?))
         };
         dealt.into_iter().map(scan).collect()
     }
@@ -281,8 +286,10 @@ impl SessionScanExec {
             .running_source()
             .with_table_parquet_options(options)
             .with_parquet_file_reader_factory(Arc::new(readers));
-        let parts = ScanParts { groups: table.known.told_to(&self.parts.groups), ..self.parts.clone() };
-        let scan = Arc::new(DataSourceExec::new(Arc::new(parts.config(source)?)));
+        let logged =
+            LoggedFiles::of((&table.files, &table.schema), &self.parts.projection, self.parts.predicate.as_ref());
+        let groups = table.known.told_to(&self.parts.groups, |file| logged.told_to(file));
+        let scan = Arc::new(DataSourceExec::new(Arc::new(self.parts.config(source, groups)?)));
         Ok(Arc::clone(self.running.get_or_init(|| scan)))
     }
 }
@@ -350,12 +357,16 @@ impl ExecutionPlan for SessionScanExec {
     }
 
     fn repartitioned(&self, partitions: usize, config: &ConfigOptions) -> Result<Option<Arc<dyn ExecutionPlan>>> {
-        let answer = self.parts.planned()?.repartitioned(
-            partitions,
-            config.optimizer.repartition_file_min_size,
-            self.properties.eq_properties.output_ordering(),
-        )?;
-        answer.map(|answer| self.with_answer(&answer)).transpose()
+        // What DataFusion's own scan of these files says, which has no order either.
+        let groups = FileGroupPartitioner::new()
+            .with_target_partitions(partitions)
+            .with_repartition_file_min_size(config.optimizer.repartition_file_min_size)
+            .repartition_file_groups(&self.parts.groups);
+        let scan = |groups: Vec<FileGroup>| Self::new(ScanParts { groups: groups.into(), ..self.parts.clone() });
+        Ok(match groups {
+            Some(groups) => Some(Arc::new(scan(groups)?) as Arc<dyn ExecutionPlan>),
+            None => None,
+        })
     }
 
     fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {

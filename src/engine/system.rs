@@ -173,7 +173,7 @@ fn file_columns(snapshot: &Snapshot) -> Vec<ArrayRef> {
             .collect();
         Arc::new(instants.with_timezone("UTC"))
     };
-    let running = files.iter().map(|file| file.columns.get("ended_at")?.null_count.map(|n| n as i64));
+    let running = files.iter().map(|file| file.columns.null_count("ended_at").map(|n| n as i64));
     vec![
         Arc::new(StringViewArray::from_iter_values(files.iter().map(|file| &file.path))),
         Arc::new(StringViewArray::from_iter_values(

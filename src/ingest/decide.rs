@@ -248,7 +248,10 @@ async fn stored_keys(table: &Table, snapshot: &Snapshot, sessions: Arc<Sessions>
         CONTENT_HASH,
     ])?;
     let indexed = match &sessions.hashes {
-        Some(hashes) => table.session_index().may_have_sessions(&snapshot.files, hashes).await,
+        Some(hashes) => {
+            let files: Vec<&DataFile> = snapshot.files.iter().collect();
+            table.session_index().may_have_sessions(&files, hashes).await
+        }
         None => vec![None; snapshot.files.len()],
     };
     let mut lookups = futures::stream::iter(snapshot.files.iter().cloned().enumerate().zip(indexed))

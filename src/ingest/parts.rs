@@ -34,7 +34,7 @@ pub(super) struct Rewritten {
 /// Says whether a file may hold sessions of this liveness, by what the log knows.
 pub(super) fn may_hold(file: &DataFile, liveness: Liveness) -> bool {
     match liveness {
-        Liveness::Active => file.columns.get("ended_at").and_then(|c| c.null_count) != Some(0),
+        Liveness::Active => file.columns.null_count("ended_at") != Some(0),
         Liveness::Ended => !file.is_active(),
     }
 }
@@ -135,8 +135,6 @@ fn settles(merged: &[&Rewritten], newest: i64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::lake::ColumnStatistics;
 
@@ -149,7 +147,7 @@ mod tests {
             ColumnStatistics { minimum: instant(first), maximum: instant(last), ..ColumnStatistics::default() };
         let nulls = if running { rows } else { 0 };
         let ended = ColumnStatistics { null_count: Some(nulls), ..ColumnStatistics::default() };
-        let columns = BTreeMap::from([("started_at".to_owned(), started), ("ended_at".to_owned(), ended)]);
+        let columns = [("started_at".to_owned(), started), ("ended_at".to_owned(), ended)].into_iter().collect();
         let path = format!("{rows}-{first}");
         Rewritten { file: DataFile { path, rows: Some(rows), columns, ..DataFile::default() }, without: vec![0] }
     }

@@ -7,15 +7,11 @@
 //! A line of the log that is damaged may say nothing at all: the log's readers pass over actions that they do not know. So each
 //! commit of ours says which files the table has after it ([`LiveFiles`]).
 
-use std::collections::BTreeMap;
-
-use datafusion::common::ScalarValue;
-use serde_json::Value;
 use xxhash_rust::xxh3::Xxh3;
 
 use super::history::commit_info;
-use super::snapshot::{ColumnStatistics, column_statistics};
-use super::table::{Table, delta_error};
+use super::said::{Bound, Said};
+use super::table::Table;
 use crate::error::{Error, Result};
 
 /// The key of the checksum among a file's tags in the log.
@@ -27,8 +23,8 @@ pub(super) struct Claims<'a> {
     /// The path from the table's folder.
     pub(super) path: &'a str,
     pub(super) size_bytes: u64,
-    /// The statistics in Delta's form.
-    pub(super) statistics: &'a Value,
+    /// What the statistics say.
+    pub(super) statistics: &'a Said<'a>,
     /// The tag that names the columns that have a NaN.
     pub(super) nan: Option<&'a str>,
     /// The tag that has the checksums of the bytes.
@@ -41,15 +37,14 @@ impl Claims<'_> {
         let mut sum = Xxh3::new();
         text(&mut sum, Some(self.path));
         sum.update(&self.size_bytes.to_le_bytes());
-        number(&mut sum, self.statistics.get("numRecords").and_then(Value::as_u64));
-        let columns: BTreeMap<String, ColumnStatistics> = column_statistics(self.statistics);
-        for (name, column) in &columns {
-            let ColumnStatistics { minimum, maximum, null_count, .. } = column;
-            if minimum.is_some() || maximum.is_some() || null_count.is_some() {
+        number(&mut sum, self.statistics.rows);
+        for (name, column) in &self.statistics.columns {
+            let (minimum, maximum) = (column.minimum.as_ref(), column.maximum.as_ref());
+            if minimum.is_some() || maximum.is_some() || column.null_count.is_some() {
                 text(&mut sum, Some(name));
-                bound(&mut sum, minimum.as_ref());
-                bound(&mut sum, maximum.as_ref());
-                number(&mut sum, *null_count);
+                bound(&mut sum, minimum);
+                bound(&mut sum, maximum);
+                number(&mut sum, column.null_count);
             }
         }
         text(&mut sum, self.nan);
@@ -78,6 +73,14 @@ impl LiveFiles {
         self.sum = self.sum.wrapping_add(sum.digest());
     }
 
+    /// Takes a file out.
+    pub(super) fn remove(&mut self, path: &str, size_bytes: u64) {
+        let mut one = Self::default();
+        one.add(path, size_bytes);
+        self.files = self.files.saturating_sub(1);
+        self.sum = self.sum.wrapping_sub(one.sum);
+    }
+
     /// Writes what a commit says.
     pub(super) fn to_text(self) -> String {
         format!("{}:{:016x}", self.files, self.sum)
@@ -91,16 +94,6 @@ impl LiveFiles {
 }
 
 impl Table {
-    /// Returns which files of the loaded version have a path that is wanted.
-    pub(super) fn live_files(&self, wanted: impl Fn(&str) -> bool) -> Result<LiveFiles> {
-        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
-        let mut live = LiveFiles::default();
-        for view in state.log_data().iter().filter(|view| wanted(&view.path())) {
-            live.add(&view.path(), u64::try_from(view.size()).unwrap_or_default());
-        }
-        Ok(live)
-    }
-
     /// Refuses a version that has other files than its commit says, where one of ours made it: a line of the log that is damaged may be one that
     /// its readers pass over.
     pub(super) async fn refuse_lost_actions(&self) -> Result<()> {
@@ -115,7 +108,7 @@ impl Table {
         let info = commit_info(&text).map_err(|e| Error::storage(format!("{}/{version:020}.json", place()), e))?;
         let said = info.and_then(|info| LiveFiles::from_text(info.get(LIVE_KEY)?.as_str()?));
         let Some(said) = said else { return Ok(()) };
-        let found = self.live_files(|_| true)?;
+        let found = self.files()?.live;
         if found == said {
             return Ok(());
         }
@@ -141,18 +134,18 @@ fn number(sum: &mut Xxh3, number: Option<u64>) {
     sum.update(&number.unwrap_or_default().to_le_bytes());
 }
 
-fn bound(sum: &mut Xxh3, value: Option<&ScalarValue>) {
+fn bound(sum: &mut Xxh3, value: Option<&Bound<'_>>) {
     match value {
-        Some(ScalarValue::Utf8View(Some(value))) => text(sum, Some(value)),
-        Some(ScalarValue::Float64(Some(value))) => number(sum, Some(value.to_bits())),
-        Some(ScalarValue::TimestampMicrosecond(Some(us), _)) => number(sum, Some(us.cast_unsigned())),
-        _ => number(sum, None),
+        Some(Bound::Text(value)) => text(sum, Some(value)),
+        Some(Bound::Number(value)) => number(sum, Some(value.to_bits())),
+        Some(Bound::Instant(us)) => number(sum, Some(us.cast_unsigned())),
+        None => number(sum, None),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
+    use serde_json::{Value, json};
 
     use super::*;
 
@@ -180,13 +173,15 @@ mod tests {
             "maxValues": { "started_at": "2026-11-20T11:00:00.000000Z", "session_id": "b", "time_in_workflow": 2.5 },
             "nullCount": { "started_at": 0, "data": 3 },
         });
+        let text = statistics.to_string();
+        let said = Said::of(&text);
         let claims =
-            Claims { path: "ended-1.parquet", size_bytes: 10, statistics: &statistics, nan: Some(""), seal: Some("1") };
+            Claims { path: "ended-1.parquet", size_bytes: 10, statistics: &said, nan: Some(""), seal: Some("1") };
         let check = claims.check();
         let changed = |pointer: &str, value: Value| {
             let mut changed = statistics.clone();
             *changed.pointer_mut(pointer).unwrap() = value;
-            Claims { statistics: &changed, ..claims }.check()
+            Claims { statistics: &Said::of(&changed.to_string()), ..claims }.check()
         };
         for (pointer, value) in [
             ("/numRecords", json!(6)),

@@ -10,8 +10,8 @@ use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableRefer
 use deltalake::kernel::{
     Action, Add, DeletionVectorDescriptor, EagerSnapshot, LogicalFileView, Metadata, Protocol, Remove, Transaction,
 };
-use deltalake::protocol::checkpoints::create_checkpoint;
 use deltalake::protocol::{DeltaOperation, SaveMode};
+use deltalake::table::state::DeltaTableState;
 use serde_json::Value;
 
 use super::claims::{CHECK_KEY, Claims, LIVE_KEY, LiveFiles};
@@ -20,6 +20,7 @@ use super::history::{LEDGER_KEY, TOKEN_KEY, UPKEEP_KEY};
 use super::ids::IDS_KEY;
 use super::layout::{self, Version};
 use super::revert::Returning;
+use super::said::Said;
 use super::seal::{SEAL_KEY, Seal};
 use super::snapshot::DataFile;
 use super::store::NotDurable;
@@ -103,10 +104,11 @@ fn nan(file: &WrittenFile) -> String {
 /// What the log says of a file of ours beside its statistics.
 fn tags(file: &WrittenFile) -> HashMap<String, Option<String>> {
     let (nan, seal) = (nan(file), file.seal.map(Seal::to_tag));
+    let statistics = file.statistics.to_string();
     let claims = Claims {
         path: &file.path,
         size_bytes: file.size_bytes,
-        statistics: &file.statistics,
+        statistics: &Said::of(&statistics),
         nan: Some(&nan),
         seal: seal.as_deref(),
     };
@@ -135,7 +137,7 @@ fn remove(path: &str, size_bytes: u64, modified_ms: i64) -> Remove {
 /// Names a column of other programs that a file has values in, or may have.
 fn lost_column<'a>(file: &DataFile, foreign: &'a [String]) -> Option<&'a String> {
     // Files of ours have no column that the log could count.
-    let has_none = |name: &&String| match file.columns.get(*name).and_then(|column| column.null_count) {
+    let has_none = |name: &&String| match file.columns.null_count(name) {
         Some(nulls) => file.rows == Some(nulls),
         None => file.is_ours,
     };
@@ -218,13 +220,13 @@ impl Table {
 
     /// Refuses to take out files whose names another writer escaped in another way than deltalake does: names are compared as they stand
     /// in the log, so that such a file would stay, and its rows would be there twice.
-    fn require_removable(&self, commit: &Commit) -> Result<()> {
+    fn require_removable(&self, commit: &Commit, state: &EagerSnapshot) -> Result<()> {
         self.require_nothing_lost(&commit.removed)?;
         let odd: Vec<_> = commit.removed.iter().filter(|(path, _)| !is_plain(path)).collect();
         if odd.is_empty() {
             return Ok(());
         }
-        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
+        let state = DeltaTableState::new(state.clone());
         let batches = state.add_actions_batches(false).map_err(|e| delta_error(&self.lake, e))?;
         let mut logged = HashSet::new();
         for column in batches.iter().filter_map(|batch| batch.column_by_name("path")) {
@@ -244,24 +246,27 @@ impl Table {
     }
 
     /// Finds the deletion vectors of files: in the log a file is known by its name and its vector together.
-    fn deletions(&self, removed: &[(String, u64)]) -> Result<HashMap<String, DeletionVectorDescriptor>> {
-        if removed.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
+    fn deletions(state: &EagerSnapshot, removed: &[(String, u64)]) -> HashMap<String, DeletionVectorDescriptor> {
         let removed: HashSet<&str> = removed.iter().map(|(path, _)| path.as_str()).collect();
         let of_file = |view: LogicalFileView| {
             let vector = view.deletion_vector_descriptor()?;
             let path = view.path();
             removed.contains(path.as_ref()).then(|| (path.into_owned(), vector))
         };
-        Ok(state.log_data().iter().filter_map(of_file).collect())
+        match removed.is_empty() {
+            true => HashMap::new(),
+            false => state.log_data().iter().filter_map(of_file).collect(),
+        }
     }
 
     /// Returns which files the table will have after a commit on top of the loaded version.
     fn live_files_after(&self, commit: &Commit) -> Result<LiveFiles> {
         let removed: HashSet<&str> = commit.removed.iter().map(|(path, _)| path.as_str()).collect();
-        let mut live = self.live_files(|path| !removed.contains(path))?;
+        let files = self.files()?;
+        let mut live = files.live;
+        for file in files.all.iter().filter(|file| removed.contains(file.path.as_str())) {
+            live.remove(&file.path, file.size_bytes);
+        }
         commit.added.iter().for_each(|file| live.add(&file.path, file.size_bytes));
         for Returning(add) in &commit.returning {
             live.add(&add.path, u64::try_from(add.size).unwrap_or_default());
@@ -278,7 +283,9 @@ impl Table {
     /// [`crate::Error::Conflict`] where another writer was faster; a table that we do not write ([`Table::require_writable`]); storage errors.
     pub async fn commit(&mut self, commit: Commit) -> Result<CommitOutcome> {
         self.require_writable()?;
-        self.require_removable(&commit)?;
+        // A commit has to be made on what deltalake holds of the log, for which it is read once more.
+        let state = self.eager().await?;
+        self.require_removable(&commit, &state)?;
         if let Some(remote) = &self.remote {
             remote.require_creates().await?;
         }
@@ -299,7 +306,7 @@ impl Table {
             }));
         }
         actions.extend(commit.returning.iter().map(|Returning(add)| Action::Add(add.clone())));
-        let deletions = self.deletions(&commit.removed)?;
+        let deletions = Self::deletions(&state, &commit.removed);
         for (path, size_bytes) in &commit.removed {
             let deletion_vector = deletions.get(path).cloned();
             let removed = remove(path, *size_bytes, commit.modified_ms);
@@ -341,7 +348,6 @@ impl Table {
             .with_cleanup_expired_logs(Some(false))
             .with_metadata(metadata);
         let context = self.lake.clone();
-        let state = self.delta.snapshot().map_err(|e| delta_error(&context, e))?.snapshot().clone();
         let plain = Plain::of(state)?;
         let outcome = CommitBuilder::from(properties)
             .with_actions(actions)
@@ -377,7 +383,11 @@ impl Table {
         if !is_due && !(version + 1).is_multiple_of(layout::CHECKPOINT_INTERVAL) && self.hidden.is_empty() {
             return;
         }
-        match create_checkpoint(&self.delta, None).await {
+        let written = match self.log() {
+            Ok(log) => log.write_checkpoint().await.map_err(|e| delta_error(&self.lake, e)),
+            Err(error) => Err(error),
+        };
+        match written {
             Ok(()) => self.thin_checkpoints(version).await,
             Err(error) => tracing::warn!(table = self.name, version, %error, "no checkpoint was written"),
         }

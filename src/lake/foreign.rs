@@ -17,7 +17,7 @@ use xxhash_rust::xxh3::Xxh3;
 use super::deletions::DeletionVector;
 use super::history::commit_version;
 use super::layout::Version;
-use super::table::{Lake, Table, delta_error};
+use super::table::{Lake, Table};
 use crate::error::{Error, Result};
 
 /// The folder of a Delta table's log.
@@ -230,7 +230,7 @@ async fn newest_protocol(table: &Table) -> object_store::Result<Option<Value>> {
 }
 
 async fn describe(table: &Table, folder: &Path, notes: Vec<String>) -> Result<LiveTable> {
-    let state = table.delta.snapshot().map_err(|e| delta_error(&table.lake, e))?;
+    let state = table.eager().await?;
     let json = |value: serde_json::Result<Value>| value.map_err(Error::internal);
     let protocol = json(serde_json::to_value(state.protocol()))?;
     if let Some(feature) = unread_feature(&protocol) {

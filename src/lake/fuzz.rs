@@ -9,12 +9,14 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use serde_json::Value;
 
 use super::claims::{Claims, LiveFiles};
+use super::columns::ColumnsBuilder;
 use super::history::commit_info;
 use super::ids::{IdsPlace, encode, has_any, short_hash};
+use super::layout::{self, table_schema};
 use super::ledger::Ledger;
 use super::properties::PROPERTIES;
+use super::said::Said;
 use super::seal::Seal;
-use super::snapshot::column_statistics;
 use super::{DataFile, Footer, read_footers};
 
 /// Reads lines as commits of a log, and what they have in it: statistics, tags, ledgers.
@@ -41,20 +43,26 @@ pub(crate) fn log(bytes: &[u8]) -> Result<(), String> {
 
 /// The bounds that prune are no narrower than those of the log.
 fn statistics(value: &Value) -> Result<(), String> {
-    for (name, column) in column_statistics(value) {
+    let text = value.to_string();
+    let said = Said::of(&text);
+    let mut builder = ColumnsBuilder::new(&table_schema(layout::SESSIONS));
+    let row = builder.push(&said, &|_| false, Vec::new());
+    let columns = Arc::new(builder.finish()).of_file(row);
+    for column in said.columns.iter().filter_map(|(name, _)| columns.get(name)) {
         let is_narrow = |bound: &Option<ScalarValue>, said: &Option<ScalarValue>, wrong: std::cmp::Ordering| {
             bound.as_ref().zip(said.as_ref()).and_then(|(bound, said)| bound.partial_cmp(said)) == Some(wrong)
         };
         if is_narrow(&column.lower_bound(), &column.minimum, std::cmp::Ordering::Greater)
             || is_narrow(&column.upper_bound(), &column.maximum, std::cmp::Ordering::Less)
         {
-            return Err(format!("{name}: the bounds of {column:?} are narrower than it"));
+            return Err(format!("the bounds of {column:?} are narrower than it"));
         }
     }
-    let claims = Claims { path: "a.parquet", size_bytes: 1, statistics: value, nan: None, seal: None };
-    let (check, text) = (claims.check(), value.to_string());
+    let claims = Claims { path: "a.parquet", size_bytes: 1, statistics: &said, nan: None, seal: None };
+    let check = claims.check();
     let again: Value = serde_json::from_str(&text).map_err(|error| error.to_string())?;
-    match (Claims { statistics: &again, ..claims }).check() == check {
+    let again = again.to_string();
+    match (Claims { statistics: &Said::of(&again), ..claims }).check() == check {
         true => Ok(()),
         false => Err(format!("{text} has another checksum when it is written again")),
     }

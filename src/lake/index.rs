@@ -256,7 +256,7 @@ struct Covered {
 impl SessionIndex {
     /// Says of each file whether it may have a session with one of these short hashes, which are sorted; `None` of files that the index does not
     /// cover, and of all where asking them one by one reads less.
-    pub async fn may_have_sessions(&self, files: &[DataFile], asked: &[u64]) -> Vec<Option<bool>> {
+    pub async fn may_have_sessions(&self, files: &[&DataFile], asked: &[u64]) -> Vec<Option<bool>> {
         let mut told = vec![None; files.len()];
         if files.len() < self.least_files {
             return told;

@@ -24,7 +24,7 @@ use super::history::{CONCURRENT_READS, commit_version};
 use super::index;
 use super::layout::{self, Version};
 use super::store;
-use super::table::{Table, delta_error};
+use super::table::Table;
 use super::travel::version_at;
 use super::writing::Lists;
 use crate::error::{Error, Result, io_error};
@@ -116,7 +116,7 @@ impl Table {
                 format!("commit {missing} is not there, so that nobody can tell which files versions since then have"),
             ));
         }
-        let live = self.paths()?;
+        let live = self.files()?.paths();
         let mut candidates: BTreeMap<String, Found> =
             found.into_iter().filter(|file| !live.contains(&file.path)).map(|file| (file.path.clone(), file)).collect();
         let named = self.named_in_log(&candidates).await?;
@@ -232,12 +232,6 @@ impl Table {
             }
         }
         Ok(removed)
-    }
-
-    /// Returns the paths of the loaded version's files.
-    pub(super) fn paths(&self) -> Result<HashSet<String>> {
-        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
-        Ok(state.log_data().iter().map(|view| view.path().into_owned()).collect())
     }
 
     /// Lists the files of the table's folder that may be data, and those that were being put into the log.

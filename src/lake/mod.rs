@@ -4,11 +4,13 @@
 //! one of them, a [`Snapshot`] lists its data files with their statistics, `write` makes new files. What is stored how, and
 //! why, stands in [`layout`].
 
+mod bounds;
 mod cache;
 mod checked;
 mod claims;
 pub(crate) mod cloud;
 pub(crate) mod cluster;
+mod columns;
 pub(crate) mod commit;
 mod compacted;
 mod costs;
@@ -31,12 +33,15 @@ pub mod layout;
 mod leaves;
 pub(crate) mod leavings;
 pub(crate) mod ledger;
+mod loaded;
+mod log;
 pub mod preview;
 pub mod properties;
 pub(crate) mod read;
 mod recent;
 mod remote;
 pub(crate) mod revert;
+mod said;
 mod scrub;
 mod seal;
 pub(crate) mod snapshot;
@@ -52,8 +57,10 @@ pub(crate) mod write;
 mod writing;
 
 pub use crate::shred::LeafLimits;
+pub use bounds::{End, bounds, range};
 pub use cache::Cache;
 pub use cloud::is_cloud;
+pub use columns::{ColumnStatistics, FileColumns};
 pub use commit::{Commit, CommitOutcome, Operation};
 pub use costs::{Clock, Costs, Spent};
 pub use folder::{FileState, StoreFolder};
@@ -67,7 +74,7 @@ pub use leaves::LeafPolicy;
 pub use leavings::{Leaving, Leavings, Why};
 pub use ledger::{Counts, FileLedger, Ledger, Upkeep, Warning, Warnings};
 pub use revert::{Returning, Reversal};
-pub use snapshot::{ColumnStatistics, DataFile, Snapshot};
+pub use snapshot::{DataFile, Snapshot};
 pub use store::NotDurable;
 pub use table::{Lake, Table};
 pub use told::{Origin, Told};

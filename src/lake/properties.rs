@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::layout::{INDEXED_FILES, LEAVES_EXCLUDE, LEAVES_INCLUDE, SHREDDED_COLUMNS};
 use super::leaves::LeafPolicy;
-use super::table::{Table, delta_error};
+use super::table::Table;
 use crate::error::{Error, Result};
 use crate::shred::PathRules;
 
@@ -206,8 +206,7 @@ impl Table {
 
     /// Makes the action of a commit that sets properties, or takes them away.
     pub(super) fn with_properties(&self, changes: &[(String, Option<String>)]) -> Result<Action> {
-        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
-        let mut metadata = serde_json::to_value(state.metadata()).map_err(Error::internal)?;
+        let mut metadata = serde_json::to_value(self.log()?.metadata()).map_err(Error::internal)?;
         let held = metadata.as_object_mut().ok_or_else(|| Error::internal("metadata that is no object"))?;
         let configuration = held.entry("configuration").or_insert_with(|| serde_json::json!({}));
         let configuration = configuration.as_object_mut().ok_or_else(|| Error::internal("no configuration"))?;

@@ -57,7 +57,7 @@ pub async fn read_rows(
     // Decoders panic on some damage that they do not look for.
     let stream = AssertUnwindSafe(stream).catch_unwind();
     let constants: BTreeMap<String, ScalarValue> =
-        file.columns.iter().filter_map(|(name, column)| Some((name.clone(), column.constant.clone()?))).collect();
+        file.columns.constants().map(|(name, value)| (name.to_owned(), value.clone())).collect();
     let mut leaves_out = LeavesOut { without: without.to_vec().into(), row: 0 };
     Ok(stream
         .map(move |batch| {

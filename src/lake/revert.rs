@@ -12,7 +12,7 @@ use serde::Deserialize;
 use super::history::CONCURRENT_READS;
 use super::layout::Version;
 use super::snapshot::DataFile;
-use super::table::{Table, delta_error};
+use super::table::Table;
 use super::travel::version_at;
 use crate::error::{Error, Result};
 
@@ -85,7 +85,7 @@ impl Table {
     pub async fn reversal_to(&self, version: Version) -> Result<Reversal> {
         let mut earlier = self.clone();
         earlier.travel_to_version(version).await?;
-        let (wanted, present) = (earlier.added()?, self.added()?);
+        let (wanted, present) = (earlier.added().await?, self.added().await?);
         let mut reversal = Reversal::default();
         for (path, add) in &wanted {
             if !present.get(path).is_some_and(|now| now.deletion_vector == add.deletion_vector) {
@@ -121,8 +121,8 @@ impl Table {
     }
 
     /// Returns what the log says of the loaded version's files.
-    fn added(&self) -> Result<HashMap<String, Add>> {
-        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
+    async fn added(&self) -> Result<HashMap<String, Add>> {
+        let state = self.eager().await?;
         #[expect(deprecated, reason = "nothing else has all that the log says of a file")]
         let added = |view: LogicalFileView| {
             let add = view.add_action();
@@ -175,14 +175,14 @@ impl Table {
     /// Refuses an earlier version, which is loaded, if a vacuum removed files of it. `newest` has the paths of the newest version.
     pub(super) async fn refuse_vacuumed(&self, kept_from: Version, newest: &HashSet<String>) -> Result<()> {
         let version = self.version();
-        let mut gone = self.paths()?;
+        let mut gone = self.files()?.paths();
         gone.retain(|path| !newest.contains(path));
         if gone.is_empty() {
             return Ok(());
         }
         let mut kept = self.clone();
-        if kept.delta.load_version(kept_from).await.is_ok() {
-            let kept = kept.paths()?;
+        if kept.load_at(Some(kept_from)).await.is_ok() {
+            let kept = kept.files()?.paths();
             gone.retain(|path| !kept.contains(path));
         }
         match gone.is_empty() {
@@ -206,7 +206,7 @@ impl Table {
         };
         let mut earlier = self.clone();
         // Some of its files may be gone, and of its part of the log what is not read here; the others tell as much as before.
-        let mut files: Vec<DataFile> = match earlier.delta.load_version(from).await {
+        let mut files: Vec<DataFile> = match earlier.load_at(Some(from)).await {
             Ok(()) => earlier.snapshot()?.files.to_vec(),
             Err(_) => Vec::new(),
         };
@@ -221,7 +221,7 @@ impl Table {
                 }
             }
         }
-        let present = self.paths()?;
+        let present = self.files()?.paths();
         files.retain(|file| !present.contains(&file.path));
         files.sort_by(|a, b| a.path.cmp(&b.path));
         files.dedup_by(|a, b| a.path == b.path);

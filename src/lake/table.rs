@@ -21,8 +21,9 @@ use super::damage;
 use super::features::Facts;
 use super::hiding::{Hidden, Hiding};
 use super::layout::{self, Version, table_schema};
+use super::log::Log;
 use super::remote::Remote;
-use super::snapshot::{DataFile, Reading, Snapshot};
+use super::snapshot::{DataFile, Files};
 use super::store::{DurableLocal, Layer, NotDurable, clear_staged, create_folder};
 use super::teller::Teller;
 use crate::error::{Error, Result, io_error};
@@ -145,6 +146,18 @@ impl Lake {
     /// # Errors
     /// Storage errors, and a log that cannot be read.
     pub async fn open(&self, table: &'static str) -> Result<Option<Table>> {
+        self.open_with(table, true).await
+    }
+
+    /// Opens a table at its newest version for what its log says of versions: its files are not read.
+    ///
+    /// # Errors
+    /// As [`Self::open`].
+    pub async fn open_log(&self, table: &'static str) -> Result<Option<Table>> {
+        self.open_with(table, false).await
+    }
+
+    async fn open_with(&self, table: &'static str, lists_files: bool) -> Result<Option<Table>> {
         if let Some(folder) = &self.local
             && !is_folder(&folder.join(table).join("_delta_log"))?
         {
@@ -152,8 +165,8 @@ impl Lake {
         }
         let hidden = Arc::<Hidden>::default();
         let delta = self.builder(table, &hidden)?.build().map_err(|e| delta_error(&self.name, e))?;
-        let mut table = self.table(table, delta, hidden)?;
-        match table.delta.load().await {
+        let mut table = Table { lists_files, ..self.table(table, delta, hidden)? };
+        match table.load_at(None).await {
             Ok(()) => {}
             Err(error) => {
                 // A log folder without a version: the process that made it was stopped before its first commit.
@@ -163,13 +176,15 @@ impl Lake {
                 }
                 match table.read_on(None, error).await {
                     // Its first version may have been committed since.
-                    Err(named) if nothing => table.delta.load().await.map_err(|_| named)?,
+                    Err(named) if nothing => table.load_at(None).await.map_err(|_| named)?,
                     read => read?,
                 }
             }
         }
         table.refuse_empty_commits().await?;
-        table.refuse_lost_actions().await?;
+        if lists_files {
+            table.refuse_lost_actions().await?;
+        }
         Ok(Some(table))
     }
 
@@ -215,7 +230,11 @@ impl Lake {
             .with_commit_properties(CommitProperties::default().with_max_retries(0))
             .await;
         match created {
-            Ok(delta) => self.table(table, delta, hidden),
+            Ok(delta) => {
+                let mut made = self.table(table, delta, hidden)?;
+                made.load_at(None).await.map_err(|e| delta_error(&self.name, e))?;
+                Ok(made)
+            }
             Err(error) if NotDurable::is_behind(&error) => Err(delta_error(&self.name, error)),
             // Another process made it first.
             Err(error) => match self.open(table).await? {
@@ -238,7 +257,9 @@ impl Lake {
         let (seals, remote, teller) = (Arc::default(), self.reached()?.remote, self.teller.clone());
         let costs = self.costs.clone();
         let uri = self.uri();
-        Ok(Table { lake: self.name.clone(), uri, name, delta, folder, hidden, seals, remote, costs, teller })
+        let lake = self.name.clone();
+        let (lists_files, log, files) = (true, None, None);
+        Ok(Table { lake, uri, name, delta, log, files, lists_files, folder, hidden, seals, remote, costs, teller })
     }
 
     fn builder(&self, table: &str, hidden: &Arc<Hidden>) -> Result<DeltaTableBuilder> {
@@ -348,7 +369,12 @@ pub struct Table {
     pub(super) uri: String,
     /// The table's name.
     pub name: &'static str,
+    /// Where the log is. What it says is read by [`Log`].
     pub(super) delta: DeltaTable,
+    pub(super) log: Option<Log>,
+    /// The files of the version, unless the table was opened without them.
+    pub(super) files: Option<Arc<Files>>,
+    pub(super) lists_files: bool,
     pub(super) folder: Option<PathBuf>,
     pub(super) hidden: Arc<Hidden>,
     pub(super) seals: Arc<Seals>,
@@ -361,7 +387,7 @@ pub struct Table {
 impl Table {
     /// The version that is loaded.
     pub fn version(&self) -> Version {
-        self.delta.version().unwrap_or_default()
+        self.log.as_ref().map(Log::version).unwrap_or_default()
     }
 
     /// What the table's scans are counted in, if they are.
@@ -406,7 +432,7 @@ impl Table {
 
     /// Reads the log of a table that was opened without it.
     pub(super) async fn load(&mut self) -> Result<()> {
-        if let Err(error) = self.delta.load().await {
+        if let Err(error) = self.load_at(None).await {
             self.read_on(None, error).await?;
         }
         self.refuse_empty_commits().await
@@ -416,11 +442,11 @@ impl Table {
     pub(super) async fn read_on(&mut self, up_to: Option<Version>, mut error: DeltaTableError) -> Result<()> {
         let place = format!("{}: {}/_delta_log", self.lake, self.name);
         if self.remote.as_ref().is_some_and(|remote| remote.forgets_hints()) {
-            let Err(again) = self.load_up_to(up_to).await else { return Ok(()) };
+            let Err(again) = self.load_at(up_to).await else { return Ok(()) };
             error = again;
         }
         if self.read_compacted().await? {
-            return self.load_up_to(up_to).await.map_err(|e| delta_error(&self.lake, e));
+            return self.load_at(up_to).await.map_err(|e| delta_error(&self.lake, e));
         }
         let found = damage::find(&self.store(), up_to).await.map_err(|e| Error::storage(place.clone(), e))?;
         let commit = found.commit.map(|commit| format!("{} {}", commit.name, commit.what));
@@ -433,7 +459,7 @@ impl Table {
         for name in &found.hide {
             self.hidden.hide(name);
         }
-        if let Err(error) = self.load_up_to(up_to).await {
+        if let Err(error) = self.load_at(up_to).await {
             let why = commit.unwrap_or_else(|| error.to_string());
             let what = format!("{} {}, and the log is not whole without it: {why}", first.name, first.what);
             return Err(Error::storage(place, what));
@@ -448,13 +474,6 @@ impl Table {
         Ok(())
     }
 
-    async fn load_up_to(&mut self, version: Option<Version>) -> std::result::Result<(), DeltaTableError> {
-        match version {
-            Some(version) => self.delta.load_version(version).await,
-            None => self.delta.load().await,
-        }
-    }
-
     /// Says whether the log has a version.
     async fn has_commits(&self) -> Result<bool> {
         let (store, folder) = (self.store(), object_store::path::Path::from("_delta_log"));
@@ -467,11 +486,11 @@ impl Table {
         Ok(false)
     }
 
-    fn facts(&self) -> Result<Facts> {
-        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
+    pub(super) fn facts(&self) -> Result<Facts> {
+        let log = self.log()?;
         let json = |value: serde_json::Result<serde_json::Value>| value.map_err(Error::internal);
-        let protocol = json(serde_json::to_value(state.protocol()))?;
-        Ok(Facts::of(&protocol, &json(serde_json::to_value(state.metadata()))?))
+        let protocol = json(serde_json::to_value(log.protocol()))?;
+        Ok(Facts::of(&protocol, &json(serde_json::to_value(log.metadata()))?))
     }
 
     /// Refuses to write where another program uses a feature of Delta that a commit of ours would break or lose.
@@ -539,57 +558,9 @@ impl Table {
         }
         drop(entries);
         if ends_in_compacted && self.read_compacted().await? {
-            self.delta.load().await.map_err(|e| delta_error(&self.lake, e))?;
+            self.load_at(None).await.map_err(|e| delta_error(&self.lake, e))?;
         }
         Ok(())
-    }
-
-    /// Moves to the newest version.
-    ///
-    /// # Errors
-    /// Storage errors.
-    pub async fn refresh(&mut self) -> Result<()> {
-        match self.delta.update_state().await {
-            Ok(()) => Ok(()),
-            Err(error) => self.read_on(None, error).await,
-        }
-    }
-
-    /// Lists the data files of the loaded version, with their statistics.
-    ///
-    /// # Errors
-    /// A log whose statistics cannot be read; a feature of Delta that is not read, by its name, with what undoes it.
-    pub fn snapshot(&self) -> Result<Snapshot> {
-        if let Some(words) = self.facts()?.unreadable() {
-            return Err(Error::storage(format!("{}: {}", self.lake, self.name), words));
-        }
-        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
-        let tell = |sentence| self.tell(sentence);
-        let reading = Reading { lake: &self.lake, table: self.name, seals: &self.seals, tell: &tell };
-        Snapshot::read(&reading, self.version(), state)
-    }
-
-    /// Returns the version that an application transaction of this name left, if it is in the log.
-    ///
-    /// # Errors
-    /// Storage errors.
-    pub async fn transaction_version(&self, name: &str) -> Result<Option<i64>> {
-        // Restoring an earlier version takes back what later ones took in, and the log keeps names for long.
-        Ok(self.logged_transaction(name).await?.filter(|version| *version >= 0))
-    }
-
-    /// Says whether restoring an earlier version took back what an application transaction of this name left.
-    ///
-    /// # Errors
-    /// Storage errors.
-    pub async fn is_taken_back(&self, name: &str) -> Result<bool> {
-        Ok(self.logged_transaction(name).await?.is_some_and(|version| version < 0))
-    }
-
-    async fn logged_transaction(&self, name: &str) -> Result<Option<i64>> {
-        let state = self.delta.snapshot().map_err(|e| delta_error(&self.lake, e))?;
-        let version = state.transaction_version(self.delta.log_store().as_ref(), name).await;
-        version.map_err(|e| delta_error(&self.lake, e))
     }
 
     pub(super) fn next_rewrite(&self) -> Transaction {

@@ -15,7 +15,8 @@ impl Table {
     /// # Errors
     /// A version that the log does not have; storage errors.
     pub async fn travel_to_version(&mut self, version: Version) -> Result<()> {
-        let newest = self.delta.get_latest_version().await.map_err(|e| delta_error(&self.lake, e))?;
+        let newest =
+            self.delta.log_store().get_latest_version(self.version()).await.map_err(|e| delta_error(&self.lake, e))?;
         if version > newest {
             return Err(Error::NotFound {
                 message: format!("{} has no version {version}", self.lake),
@@ -32,9 +33,9 @@ impl Table {
             });
         }
         let kept_from = self.kept_from().await?;
-        let newest_files = if version < kept_from { self.paths()? } else { HashSet::new() };
+        let newest_files = if version < kept_from { self.files()?.paths() } else { HashSet::new() };
         let newest = self.clone();
-        if let Err(error) = self.delta.load_version(version).await {
+        if let Err(error) = self.load_at(Some(version)).await {
             let first = newest.history().await?.first().map(|entry| entry.version);
             if let Some(first) = first.filter(|first| version < *first) {
                 return Err(Error::NotFound {

@@ -16,6 +16,7 @@
 //! - `ingest`: what becomes of records: order, repetition, quarantine, replay
 //! - `lake`: what is on disk: files, statistics, log, checkpoints, damage, kills
 //! - `lakes`: small states, exports and lakes that the others use
+//! - `log`: what is read of a log, and of files while a plan is made
 //! - `model`: sequences of commands, compared with a small model of the table
 //! - `pages`: the data model and the invariants on the pages are those of the code
 //! - `phones`: phone numbers of all countries, as libphonenumber reads them
@@ -53,6 +54,7 @@ mod ingest;
 mod interop;
 mod lake;
 mod lakes;
+mod log;
 mod model;
 mod pages;
 mod phones;

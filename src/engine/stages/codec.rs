@@ -185,7 +185,7 @@ impl PhysicalExtensionCodec for ScanCodec {
         let leaves = if wire.ignores_leaves { Leaves::Ignore } else { Leaves::Read };
         let parts = ScanParts::sent(url, (&wire.name, wire.version), &schema, leaves, number(wire.total_files)?);
         let limit = wire.limit.map(number).transpose()?;
-        Ok(Arc::new(SessionScanExec::new(ScanParts { groups, projection, predicate, limit, ..parts })?))
+        Ok(Arc::new(SessionScanExec::new(ScanParts { groups: groups.into(), projection, predicate, limit, ..parts })?))
     }
 
     fn try_encode(

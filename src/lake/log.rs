@@ -1,0 +1,240 @@
+//! The log of a table at one version, as deltalake's kernel reads it.
+//!
+//! What deltalake keeps of a log costs some ten kilobytes a file: each action's statistics as a text and as columns of their own. Here the kernel
+//! replays the log, and its batches of actions are handed on one at a time, with statistics as the texts that they are, and dropped. The protocol,
+//! the metadata and the history need no file.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use arrow::array::{Array, AsArray, Int32Array, Int64Array, MapArray, RecordBatch, StringArray, StructArray};
+use arrow::datatypes::{Int32Type, Int64Type};
+use delta_kernel::engine::arrow_data::ArrowEngineData;
+use delta_kernel::scan::StatsOptions;
+use delta_kernel::snapshot::SnapshotRef;
+use delta_kernel::{Engine, Snapshot};
+use deltalake::DeltaTableError;
+use deltalake::kernel::{Metadata, Protocol};
+use deltalake::logstore::LogStoreRef;
+use percent_encoding::percent_decode_str;
+use url::Url;
+
+use super::layout::Version;
+
+/// What reading a log gives, or what is wrong with it.
+type Read<T> = std::result::Result<T, DeltaTableError>;
+
+/// The log of a table at one version.
+#[derive(Debug, Clone)]
+pub(super) struct Log {
+    store: LogStoreRef,
+    read: SnapshotRef,
+}
+
+impl Log {
+    /// Reads protocol and metadata of a table at a version, or its newest.
+    pub(super) async fn read(store: &LogStoreRef, table: &Url, version: Option<Version>) -> Read<Self> {
+        let mut table = table.clone();
+        if !table.path().ends_with('/') {
+            table.set_path(&format!("{}/", table.path()));
+        }
+        let read = blocking(store, move |engine| {
+            let mut builder = Snapshot::builder_for(table);
+            if let Some(version) = version {
+                builder = builder.at_version(version);
+            }
+            builder.build(engine)
+        });
+        match read.await {
+            Ok(read) => Ok(Self { store: Arc::clone(store), read }),
+            Err(DeltaTableError::KernelError(error)) if error.to_string().contains("No files in log segment") => {
+                Err(DeltaTableError::NotATable(error.to_string()))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Looks for newer versions, and reads the newest.
+    pub(super) async fn newest(&self) -> Read<Self> {
+        let read = Arc::clone(&self.read);
+        let read = blocking(&self.store, move |engine| Snapshot::builder_from(read).build(engine)).await?;
+        Ok(Self { store: Arc::clone(&self.store), read })
+    }
+
+    /// The version.
+    pub(super) fn version(&self) -> Version {
+        self.read.version()
+    }
+
+    /// What a reader and a writer must know.
+    pub(super) fn protocol(&self) -> &Protocol {
+        self.read.table_configuration().protocol()
+    }
+
+    /// The columns and properties.
+    pub(super) fn metadata(&self) -> &Metadata {
+        self.read.table_configuration().metadata()
+    }
+
+    /// Returns the version that an application transaction of this name left.
+    pub(super) async fn transaction_version(&self, name: &str) -> Read<Option<i64>> {
+        let (read, name) = (Arc::clone(&self.read), name.to_owned());
+        blocking(&self.store, move |engine| read.get_app_id_version(&name, engine)).await
+    }
+
+    /// Writes a checkpoint of the version.
+    pub(super) async fn write_checkpoint(&self) -> Read<()> {
+        let read = Arc::clone(&self.read);
+        blocking(&self.store, move |engine| read.checkpoint(engine, None).map(drop)).await
+    }
+
+    /// Hands all that the log says of the version's files to what takes them, one batch of actions after the other.
+    pub(super) async fn files<T: Send + 'static>(
+        &self,
+        mut takes: T,
+        take: impl Fn(&mut T, &Added<'_>) + Send + 'static,
+    ) -> Read<T> {
+        let read = Arc::clone(&self.read);
+        blocking(&self.store, move |engine| {
+            // Statistics as texts, which are gone through once; columns that folders stand for are found in each action.
+            let scan = read.scan_builder().with_stats(StatsOptions::json_only()).without_row_transforms().build()?;
+            for part in scan.scan_metadata(engine)? {
+                let (data, selected) = part?.scan_files.into_parts();
+                let batch: RecordBatch = ArrowEngineData::try_from_engine_data(data)?.into();
+                let adds = Adds::of(&batch)?;
+                for row in 0..batch.num_rows() {
+                    // What is not told of is selected.
+                    if selected.get(row).copied().unwrap_or(true) {
+                        take(&mut takes, &Added { adds: &adds, row });
+                    }
+                }
+            }
+            Ok(takes)
+        })
+        .await
+    }
+}
+
+/// Runs what reads a log where it may wait.
+async fn blocking<T: Send + 'static>(
+    store: &LogStoreRef,
+    read: impl FnOnce(&dyn Engine) -> delta_kernel::DeltaResult<T> + Send + 'static,
+) -> Read<T> {
+    let engine = store.engine(None);
+    let span = tracing::Span::current();
+    let done = tokio::task::spawn_blocking(move || span.in_scope(|| read(engine.as_ref())));
+    // The kernel panics over some damage, which is then found by who looks for it.
+    Ok(done.await.map_err(|error| DeltaTableError::Generic(error.to_string()))??)
+}
+
+/// A batch of what the log says of files, by its columns.
+struct Adds<'a> {
+    paths: &'a StringArray,
+    sizes: &'a Int64Array,
+    statistics: Option<&'a StringArray>,
+    tags: Option<&'a MapArray>,
+    partitions: Option<&'a MapArray>,
+    deletions: Option<Deletions<'a>>,
+}
+
+struct Deletions<'a> {
+    all: &'a StructArray,
+    storages: &'a StringArray,
+    texts: &'a StringArray,
+    offsets: Option<&'a Int32Array>,
+    sizes: &'a Int32Array,
+    rows: &'a Int64Array,
+}
+
+impl<'a> Adds<'a> {
+    fn of(batch: &'a RecordBatch) -> delta_kernel::DeltaResult<Self> {
+        let missing = |name: &str| delta_kernel::Error::generic(format!("a batch of actions without {name}"));
+        let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+        let constants = batch.column_by_name("fileConstantValues").and_then(|column| column.as_struct_opt());
+        let map = |name: &str| constants.and_then(|all| all.column_by_name(name)).and_then(|map| map.as_map_opt());
+        let sizes = batch.column_by_name("size").and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let deletions = batch.column_by_name("deletionVector").and_then(|column| column.as_struct_opt());
+        Ok(Self {
+            paths: text("path").ok_or_else(|| missing("path"))?,
+            sizes: sizes.ok_or_else(|| missing("size"))?,
+            statistics: text("stats"),
+            tags: map("tags"),
+            partitions: map("partitionValues"),
+            deletions: match deletions.filter(|all| all.null_count() < all.len()) {
+                Some(all) => Some(Deletions::of(all).ok_or_else(|| missing("the parts of deletion vectors"))?),
+                None => None,
+            },
+        })
+    }
+}
+
+impl<'a> Deletions<'a> {
+    fn of(all: &'a StructArray) -> Option<Self> {
+        let text = |name: &str| all.column_by_name(name)?.as_string_opt::<i32>();
+        Some(Self {
+            all,
+            storages: text("storageType")?,
+            texts: text("pathOrInlineDv")?,
+            offsets: all.column_by_name("offset").and_then(|offsets| offsets.as_primitive_opt::<Int32Type>()),
+            sizes: all.column_by_name("sizeInBytes")?.as_primitive_opt::<Int32Type>()?,
+            rows: all.column_by_name("cardinality")?.as_primitive_opt::<Int64Type>()?,
+        })
+    }
+}
+
+/// What the log says of one file.
+pub(super) struct Added<'a> {
+    adds: &'a Adds<'a>,
+    row: usize,
+}
+
+impl<'a> Added<'a> {
+    /// The path from the table's folder, as people write it.
+    pub(super) fn path(&self) -> Cow<'a, str> {
+        percent_decode_str(self.adds.paths.value(self.row)).decode_utf8_lossy()
+    }
+
+    /// Size in bytes.
+    pub(super) fn size_bytes(&self) -> u64 {
+        u64::try_from(self.adds.sizes.value(self.row)).unwrap_or_default()
+    }
+
+    /// The statistics, as a text.
+    pub(super) fn statistics(&self) -> Option<&'a str> {
+        let all = self.adds.statistics.filter(|all| all.is_valid(self.row))?;
+        Some(all.value(self.row))
+    }
+
+    /// What writers put beside it.
+    pub(super) fn tags(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+        entries(self.adds.tags, self.row)
+    }
+
+    /// The values of the columns that folders stand for.
+    pub(super) fn partition_values(&self) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+        entries(self.adds.partitions, self.row)
+    }
+
+    /// What the log says of the file's deletion vector, if it has one: how it is stored, the text, the offset, the size and the number of rows.
+    pub(super) fn deletion_vector(&self) -> Option<(&'a str, &'a str, Option<i32>, (i32, i64))> {
+        let row = self.row;
+        let has = |all: &&Deletions<'_>| all.all.is_valid(row) && all.storages.is_valid(row);
+        let all = self.adds.deletions.as_ref().filter(has)?;
+        let offset = all.offsets.filter(|offsets| offsets.is_valid(row)).map(|offsets| offsets.value(row));
+        Some((all.storages.value(row), all.texts.value(row), offset, (all.sizes.value(row), all.rows.value(row))))
+    }
+}
+
+/// Lists the entries of a map of texts.
+fn entries<'a>(map: Option<&'a MapArray>, row: usize) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+    let map = map.filter(|map| map.is_valid(row));
+    let parts = map.and_then(|map| {
+        let (keys, values) = (map.keys().as_string_opt::<i32>()?, map.values().as_string_opt::<i32>()?);
+        let offsets = map.value_offsets();
+        let place = |at: usize| usize::try_from(*offsets.get(at)?).ok();
+        Some((keys, values, place(row)?..place(row + 1)?))
+    });
+    parts.into_iter().flat_map(|(keys, values, range)| {
+        range.map(move |at| (keys.value(at), values.is_valid(at).then(|| values.value(at))))
+    })
+}
