@@ -220,6 +220,11 @@ impl FileColumns {
         }
     }
 
+    /// Lists what is known of columns, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, ColumnStatistics)> {
+        self.names().into_iter().filter_map(|name| Some((name, self.get(name)?)))
+    }
+
     /// Says whether the log has values of columns in place of the file.
     pub fn has_constants(&self) -> bool {
         self.all().constants.contains_key(&self.row)
@@ -245,19 +250,14 @@ impl FileColumns {
 
 impl std::fmt::Debug for FileColumns {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let known = self.names().into_iter().filter_map(|name| Some((name, self.get(name)?)));
-        f.debug_map().entries(known).finish()
+        f.debug_map().entries(self.iter()).finish()
     }
 }
 
 impl PartialEq for FileColumns {
     fn eq(&self, other: &Self) -> bool {
         let is_same = std::ptr::eq(self.all(), other.all()) && self.row == other.row;
-        let known = |columns: &Self| -> Vec<(String, ColumnStatistics)> {
-            let of = |name: &str| Some((name.to_owned(), columns.get(name)?));
-            columns.names().into_iter().filter_map(of).collect()
-        };
-        is_same || known(self) == known(other)
+        is_same || self.iter().eq(other.iter())
     }
 }
 

@@ -3,7 +3,9 @@
 //! Versions come from the names of the log's files, never from counting: the oldest commits may have been cleaned up behind a
 //! checkpoint, and other engines may leave out `commitInfo`.
 
+use bytes::Bytes;
 use chrono::{DateTime, Utc};
+use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
@@ -106,8 +108,8 @@ impl Table {
         meta: ObjectMeta,
     ) -> Result<HistoryEntry> {
         let answer = store.get(&meta.location).await.map_err(|e| self.log_error(e))?;
-        let text = answer.bytes().await.map_err(|e| self.log_error(e))?;
-        let info = commit_info(&text)
+        let info = streamed_info(answer.into_stream()).await.map_err(|e| self.log_error(e))?;
+        let info = info
             .map_err(|e| Error::storage(format!("{}: version {version} of the log", self.lake), e))?
             .unwrap_or_default();
         let instant = |key: &str| info.get(key).and_then(Value::as_i64).and_then(DateTime::from_timestamp_millis);
@@ -146,6 +148,28 @@ pub(super) fn commit_version(location: &Path) -> Option<Version> {
     is_version.then(|| digits.parse().ok()).flatten()
 }
 
+/// Finds what a commit says of itself, of which no more is read than it takes where that is the first action, as deltalake writes it: a commit
+/// of many files is many megabytes.
+async fn streamed_info(
+    mut parts: BoxStream<'static, object_store::Result<Bytes>>,
+) -> object_store::Result<serde_json::Result<Option<Map<String, Value>>>> {
+    let (mut text, mut looked_at_first) = (Vec::new(), false);
+    while let Some(part) = parts.try_next().await? {
+        text.extend_from_slice(&part);
+        let first = match looked_at_first {
+            true => None,
+            false => memchr::memchr(b'\n', &text).and_then(|end| text.get(..end)),
+        };
+        if let Some(first) = first {
+            looked_at_first = true;
+            if let Ok(Some(info)) = commit_info(first) {
+                return Ok(Ok(Some(info)));
+            }
+        }
+    }
+    Ok(commit_info(&text))
+}
+
 /// Finds what a commit says of itself among its actions.
 pub(super) fn commit_info(text: &[u8]) -> serde_json::Result<Option<Map<String, Value>>> {
     for line in serde_json::Deserializer::from_slice(text).into_iter::<Line>() {
@@ -173,6 +197,20 @@ mod tests {
         assert_eq!(table.version_of_commit(&token, 0).await.unwrap(), Some(1));
         assert_eq!(table.version_of_commit(&token, 1).await.unwrap(), None);
         assert_eq!(table.version_of_commit("another", 0).await.unwrap(), None);
+    }
+
+    #[tokio::test]
+    async fn no_more_of_a_commit_is_read_than_what_it_says_of_itself() {
+        let info = "{\"commitInfo\":{\"operation\":\"WRITE\"}}\n";
+        let parts = |parts: &[&str]| {
+            let parts: Vec<_> = parts.iter().map(|part| Ok(Bytes::from((*part).to_owned()))).collect();
+            let ends = object_store::Error::NotFound { path: "the end".to_owned(), source: "read".into() };
+            futures::stream::iter(parts).chain(futures::stream::iter([Err(ends)])).boxed()
+        };
+        let (first, rest) = info.split_at(12);
+        let found = streamed_info(parts(&[first, rest, "{\"add\":"])).await.unwrap().unwrap().unwrap();
+        assert_eq!(found["operation"], "WRITE");
+        assert!(streamed_info(parts(&["{\"add\":{}}\n", info])).await.is_err(), "what stands behind is looked for");
     }
 
     #[test]

@@ -97,6 +97,9 @@ pub(super) struct Files {
     pub(super) told: Vec<String>,
 }
 
+/// Files whose columns are kept together: what arrays take to grow is at most as much as they hold.
+const FILES_TOGETHER: usize = 4_096;
+
 /// Reads the files of a version out of what its log says of each.
 pub(super) struct FilesReader {
     lake: String,
@@ -104,9 +107,11 @@ pub(super) struct FilesReader {
     schema: SchemaRef,
     /// Names of columns that may have a NaN.
     floating: Vec<String>,
+    /// The columns of the files that were read last, by the rows that `recent` names.
     columns: ColumnsBuilder,
-    /// What is read, whose columns are still in the builder, by their rows.
-    files: Vec<(DataFile, u32)>,
+    recent: Vec<(DataFile, u32)>,
+    /// The others.
+    all: Vec<DataFile>,
     live: LiveFiles,
     fault: Option<Fault>,
     seals: Vec<(Path, Seal, u64)>,
@@ -124,7 +129,8 @@ impl FilesReader {
             floating: floating.map(|field| field.name().clone()).collect(),
             columns: ColumnsBuilder::new(&schema),
             schema,
-            files: Vec::new(),
+            recent: Vec::new(),
+            all: Vec::new(),
             live: LiveFiles::default(),
             fault: None,
             seals: Vec::new(),
@@ -137,18 +143,28 @@ impl FilesReader {
         let path = added.path();
         self.live.add(&path, added.size_bytes());
         match self.described(added, path.into_owned()) {
-            Ok(file) => self.files.push(file),
+            Ok(file) => self.recent.push(file),
             Err(fault) => drop(self.fault.get_or_insert(fault)),
+        }
+        if self.recent.len() >= FILES_TOGETHER {
+            self.settle();
         }
     }
 
-    /// Ends.
-    pub(super) fn finish(self) -> Files {
-        let columns = Arc::new(self.columns.finish());
+    /// Gives the files that were read last their columns.
+    fn settle(&mut self) {
+        let columns = std::mem::replace(&mut self.columns, ColumnsBuilder::new(&self.schema));
+        let columns = Arc::new(columns.finish());
         let with_columns = |(file, row): (DataFile, u32)| DataFile { columns: columns.of_file(row), ..file };
-        let mut all: Vec<DataFile> = self.files.into_iter().map(with_columns).collect();
+        self.all.extend(self.recent.drain(..).map(with_columns));
+    }
+
+    /// Ends.
+    pub(super) fn finish(mut self) -> Files {
+        self.settle();
+        let Self { mut all, live, fault, seals, told, .. } = self;
+        all.shrink_to_fit();
         all.sort_by(|a, b| a.path.cmp(&b.path));
-        let Self { live, fault, seals, told, .. } = self;
         Files { all: Arc::new(all), live, fault, seals, told }
     }
 

@@ -151,20 +151,18 @@ async fn files_are_sorted_compressed_and_indexed_and_the_log_says_what_is_in_the
         }
         assert!(starts.is_sorted(), "{}", file.path);
         assert_eq!(file.rows, Some(rows));
-        for (name, column) in &file.columns {
+        for (name, column) in file.columns.iter() {
             assert_eq!(column.null_count, Some(nulls[name]), "nulls of {name} in {}", file.path);
         }
-        assert!(file.columns["data"].minimum.is_none(), "no bounds of JSON text");
-        assert_eq!(file.columns["started_at"].minimum.as_ref().unwrap().to_string(), starts[0].to_string());
-        assert_eq!(
-            file.columns["started_at"].maximum.as_ref().unwrap().to_string(),
-            starts.last().unwrap().to_string()
-        );
+        let of = |name: &str| file.columns.get(name).unwrap();
+        assert!(of("data").minimum.is_none(), "no bounds of JSON text");
+        assert_eq!(of("started_at").minimum.unwrap().to_string(), starts[0].to_string());
+        assert_eq!(of("started_at").maximum.unwrap().to_string(), starts.last().unwrap().to_string());
         let texts: Vec<&str> = vec!["session_id", "workflow_id", "communication_type"];
         for name in texts {
             let (least, most) = &bounds[name];
-            assert_eq!(&file.columns[name].minimum.as_ref().unwrap().to_string(), least, "{name}");
-            assert_eq!(&file.columns[name].maximum.as_ref().unwrap().to_string(), most, "{name}");
+            assert_eq!(&of(name).minimum.unwrap().to_string(), least, "{name}");
+            assert_eq!(&of(name).maximum.unwrap().to_string(), most, "{name}");
         }
     }
 }
@@ -178,7 +176,7 @@ async fn a_long_text_has_no_bounds_in_the_log() {
     fs::write(&path, format!("Session Id,Started At,Workflow Id\na,2026-11-01T00:00:00Z,{long}\n")).unwrap();
     take(&lake, &[source(&path, 1)]).await;
     let snapshot = lake.open(layout::SESSIONS).await.unwrap().unwrap().snapshot().unwrap();
-    let column = &snapshot.files[0].columns["workflow_id"];
+    let column = snapshot.files[0].columns.get("workflow_id").unwrap();
     assert_eq!((&column.minimum, &column.maximum, column.null_count), (&None, &None, Some(0)));
     let sql = format!("select count(*) from workflow_sessions where workflow_id = '{long}'");
     assert_eq!(query(&lake, &sql).await, ["1"]);
