@@ -1,18 +1,23 @@
 //! `sessionlake check`: plans SQL files and runs nothing.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::Args as ClapArgs;
-use sessionlake::engine::{At, Engine};
+use datafusion::common::ParamValues;
+use datafusion::logical_expr::{DdlStatement, LogicalPlan};
+use sessionlake::engine::{At, Distribution, Engine, RowsAs};
 use sessionlake::lake::layout;
 use sessionlake::report::located;
-use sessionlake::script::{self, Access, Script};
+use sessionlake::script::{self, Access, Script, Statement};
 use sessionlake::{Error, Result};
 
+use super::cluster::ClusterArgs;
 use super::exit;
 use super::printer::counted;
 use super::query::{ParameterArgs, clock, read_scripts, refused};
 use super::shared::{Settings, Shared};
+use super::workers::Workers;
 
 /// Plans SQL files and runs nothing.
 #[derive(Debug, ClapArgs)]
@@ -28,6 +33,8 @@ pub struct Args {
     /// Accepts statements that write
     #[arg(long)]
     write: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 /// Runs the command: prints every error, and fails if there was one.
@@ -50,6 +57,8 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         }
     }
     let given = script::share_out(&scripts, &args.parameters.values()?)?;
+    let computing = Workers::start(settings.engine.threads)?;
+    let spread = args.cluster.meet(&settings, &settings.lake()?, &computing.handle()?).await?;
     let mut statements = 0;
     for (script, given) in scripts.iter().zip(&given) {
         // A session each: a view that one file makes is not there for the next.
@@ -66,8 +75,10 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         }
         for statement in &script.statements {
             statements += 1;
-            if let Err(error) = plan(&engine, script, statement, values.clone(), args.write).await {
-                fail(&error);
+            match plan(&engine, script, statement, values.clone(), args.write).await {
+                Err(error) => fail(&error),
+                Ok(Some(plan)) => tell_place(&engine, spread.as_ref(), script, statement, &plan, shared.quiet).await,
+                Ok(None) => {}
             }
         }
     }
@@ -90,28 +101,46 @@ async fn open(settings: &Settings) -> Result<Engine> {
     Ok(engine)
 }
 
+/// Plans a statement, and returns its plan where it is a query.
 async fn plan(
     engine: &Engine,
     script: &Script,
-    statement: &script::Statement,
-    values: datafusion::common::ParamValues,
+    statement: &Statement,
+    values: ParamValues,
     write: bool,
-) -> Result<()> {
+) -> Result<Option<LogicalPlan>> {
     if let (Access::Writes(what), false) = (statement.access(), write) {
         return Err(refused(script, statement, &what));
     }
     let located = |error| located(error, script, statement);
     let plan = engine.plan(statement.parsed.clone(), &values).await.map_err(located)?;
-    if let datafusion::logical_expr::LogicalPlan::Ddl(datafusion::logical_expr::DdlStatement::CreateView(_)) = &plan {
+    if let LogicalPlan::Ddl(DdlStatement::CreateView(_)) = &plan {
         // Later statements may use the view; making it runs nothing.
         engine.context().execute_logical_plan(plan).await.map_err(located)?;
-        return Ok(());
+        return Ok(None);
     }
-    if !matches!(
-        plan,
-        datafusion::logical_expr::LogicalPlan::Ddl(_) | datafusion::logical_expr::LogicalPlan::Statement(_)
-    ) {
-        engine.context().state().create_physical_plan(&plan).await.map_err(located)?;
+    if matches!(plan, LogicalPlan::Ddl(_) | LogicalPlan::Statement(_)) {
+        return Ok(None);
     }
-    Ok(())
+    engine.context().state().create_physical_plan(&plan).await.map_err(located)?;
+    Ok(Some(plan))
+}
+
+/// Says of a query that would run in this process although there are workers why it would. A statement that is fine stays so whatever comes of it.
+async fn tell_place(
+    engine: &Engine,
+    spread: Option<&Arc<dyn Distribution>>,
+    script: &Script,
+    statement: &Statement,
+    plan: &LogicalPlan,
+    quiet: bool,
+) {
+    let (Some(spread), false) = (spread, quiet) else { return };
+    let Ok(optimized) = engine.context().state().optimize(plan) else { return };
+    let reason = match engine.there(spread, &optimized, RowsAs::Sql).await {
+        Ok(Ok(_)) => return,
+        Ok(Err(reason)) => reason,
+        Err(error) => error.strip_backtrace(),
+    };
+    exit::note(&format!("{}:{}: runs in this process: {reason}", script.file, statement.line));
 }

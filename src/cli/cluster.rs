@@ -1,10 +1,11 @@
 //! The flags by which plans run on workers, and how workers are told.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use sessionlake::cluster::{Cluster, ClusterOptions, Keys, TASK_BYTES, Workers};
-use sessionlake::engine::Engine;
+use sessionlake::engine::Distribution;
 use sessionlake::lake::Lake;
 use sessionlake::{Error, Result};
 use tokio::runtime::Handle;
@@ -92,13 +93,35 @@ fn read_token(path: &Path) -> Result<String> {
 }
 
 impl ClusterArgs {
-    /// Lets an engine run its plans on the workers that are named, if any are.
+    /// Finds the workers that are named, if any are. To be called among those who hear; `computing` is where workers of this process compute.
     ///
     /// # Errors
     /// Names that stand for no worker; workers that are not there, of another build, or of another lake.
-    pub async fn spread(&self, settings: &Settings, lake: &Lake, computing: &Handle, engine: Engine) -> Result<Engine> {
+    pub async fn meet(
+        &self,
+        settings: &Settings,
+        lake: &Lake,
+        computing: &Handle,
+    ) -> Result<Option<Arc<dyn Distribution>>> {
+        Ok(self.cluster(settings, lake, computing).await?.map(|cluster| cluster.spread()))
+    }
+
+    /// Finds the workers of a server.
+    ///
+    /// # Errors
+    /// As [`ClusterArgs::meet`].
+    pub async fn meet_for_long(
+        &self,
+        settings: &Settings,
+        lake: &Lake,
+        computing: &Handle,
+    ) -> Result<Option<Arc<dyn Distribution>>> {
+        Ok(self.cluster(settings, lake, computing).await?.map(|cluster| cluster.spread_for_long()))
+    }
+
+    async fn cluster(&self, settings: &Settings, lake: &Lake, computing: &Handle) -> Result<Option<Arc<Cluster>>> {
         let config = Config::load()?;
-        let Some(named) = self.workers.clone().or(config.workers) else { return Ok(engine) };
+        let Some(named) = self.workers.clone().or(config.workers) else { return Ok(None) };
         let task_bytes = match self.task_bytes.as_deref().or(config.task_bytes.as_deref()) {
             Some(text) => parse_size("--task-bytes", text)?,
             None => TASK_BYTES,
@@ -106,7 +129,6 @@ impl ClusterArgs {
         let workers = Workers::named(&named)?;
         let options = ClusterOptions { task_bytes, keys: self.keys.files()?.read()?, computing: computing.clone() };
         let tell = |sentence: &str| exit::note(&format!("warning: {sentence}"));
-        let cluster = Cluster::meet(&workers, &options, &settings.engine, lake, &tell).await?;
-        Ok(engine.spread_over(cluster.spread()))
+        Ok(Some(Cluster::meet(&workers, &options, &settings.engine, lake, &tell).await?))
     }
 }

@@ -150,7 +150,10 @@ async fn run_within(shared: &Shared, settings: &Settings, args: Args, temporary:
     let engine = if args.from.is_empty() {
         let lake = settings.lake()?;
         let engine = Engine::new(settings.engine.clone())?;
-        let engine = args.cluster.spread(settings, &lake, &workers.handle()?, engine).await?;
+        let engine = match args.cluster.meet(settings, &lake, &workers.handle()?).await? {
+            Some(spread) => engine.spread_over(spread),
+            None => engine,
+        };
         engine.attach(&lake, args.at.at(settings.engine.time_zone)?).await?;
         engine
     } else {

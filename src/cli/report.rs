@@ -7,7 +7,7 @@ use std::time::Instant;
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray};
 use chrono::NaiveDate;
 use clap::{Args as ClapArgs, Subcommand};
-use sessionlake::engine::LakeView;
+use sessionlake::engine::{Distribution, LakeView};
 use sessionlake::report::{
     self, Again, HTML_ROWS, Job, MANIFEST_FILE, Manifest, OnFailure, Outcome, Privacy, ReportRecord, ReportStatus,
     Request, Stopwatch, Unit, Window, Windows,
@@ -15,13 +15,14 @@ use sessionlake::report::{
 use sessionlake::script::Clock;
 use sessionlake::{Error, Result};
 
+use super::cluster::ClusterArgs;
 use super::exit;
 use super::printer::{OutputArgs, Printer, counted};
 use super::query::ParameterArgs;
 use super::report_progress::{Voice, failed_checks};
 use super::report_store::{Place, runs_in};
 use super::shared::{AtArgs, LogFormat, Settings, Shared};
-use super::workers::compute;
+use super::workers::{Workers, compute};
 
 /// Runs a folder of SQL files or a job, and writes a folder of reports that can be made again.
 #[derive(Debug, ClapArgs)]
@@ -82,6 +83,8 @@ struct RunArgs {
     /// Writes what succeeds when a report fails; the exit code is that of the first failure
     #[arg(long)]
     keep_going: bool,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -95,6 +98,8 @@ struct AgainArgs {
     folder: PathBuf,
     #[command(flatten)]
     parameters: ParameterArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -146,6 +151,8 @@ async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
         Windows::Each(windows) => windows.into_iter().map(|w| (Some(w), args.out.join(w.name()))).collect(),
     };
     let lake = settings.lake()?;
+    let computing = Workers::start(settings.engine.threads)?;
+    let spread = args.cluster.meet(&settings, &lake, &computing.handle()?).await?;
     let view = LakeView::open(&lake, args.at.at(clock.time_zone)?, None).await?;
     let on_failure = if args.keep_going { OnFailure::KeepGoing } else { OnFailure::Stop };
     let ((voice, _clearing), threads) = (Voice::of(shared), settings.engine.threads);
@@ -176,6 +183,7 @@ async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
             html_rows: args.html_rows.or(job.html_rows).unwrap_or(HTML_ROWS),
             on_failure,
             stopwatch: stopwatch(),
+            spread: spread.clone(),
         };
         let place = Place::open(&out, &settings).await?;
         let (folder, inner) = (place.folder.clone(), voice.clone());
@@ -286,12 +294,45 @@ fn runs_here(folder: &Path) -> Result<Vec<PathBuf>> {
     Ok(found)
 }
 
+/// The workers of runs that are made again: those of the lake of each.
+struct Spreading<'a> {
+    args: &'a ClusterArgs,
+    settings: &'a Settings,
+    computing: Workers,
+    met: Option<(String, Option<Arc<dyn Distribution>>)>,
+}
+
+impl<'a> Spreading<'a> {
+    fn of_command(args: &'a ClusterArgs, settings: &'a Settings) -> Result<Self> {
+        Ok(Self { args, settings, computing: Workers::start(settings.engine.threads)?, met: None })
+    }
+
+    /// Finds the workers of the lake of a run. What is wrong with its manifest is said by whoever reads it next.
+    async fn of(&mut self, again: &Again, folder: &Path) -> Result<Option<Arc<dyn Distribution>>> {
+        let name = match (&again.lake, Manifest::read(folder)) {
+            (Some(name), _) => name.clone(),
+            (None, Ok(manifest)) => manifest.lake.uri,
+            (None, Err(_)) => return Ok(None),
+        };
+        match &self.met {
+            Some((met, spread)) if *met == name => Ok(spread.clone()),
+            _ => {
+                let lake = self.settings.place(&name)?;
+                let spread = self.args.meet(self.settings, &lake, &self.computing.handle()?).await?;
+                self.met = Some((name, spread.clone()));
+                Ok(spread)
+            }
+        }
+    }
+}
+
 fn again(shared: &Shared, settings: &Settings, args: &AgainArgs) -> Result<Again> {
     Ok(Again {
         engine: settings.engine.clone(),
         lake: shared.named_lake().map(str::to_owned),
         given: args.parameters.values()?,
         stopwatch: stopwatch(),
+        spread: None,
     })
 }
 
@@ -306,9 +347,12 @@ async fn verify(shared: &Shared, args: &AgainArgs) -> Result<u8> {
     let mut code = exit::FINE;
     let runs = runs(&args.folder, &settings).await?;
     let count = runs.len();
+    let mut spreading = Spreading::of_command(&args.cluster, &settings)?;
     for (number, place) in (1..).zip(runs) {
         voice.begin(&last_part(&place.shown), number, count);
-        let (again, made, inner) = (again.clone(), place.folder.clone(), voice.clone());
+        let spread = spreading.of(&again, &place.folder).await?;
+        let again = Again { spread, ..again.clone() };
+        let (made, inner) = (place.folder.clone(), voice.clone());
         // A report that ends has made nothing yet: only the live line follows it.
         let work = async move { report::verify(&made, &again, &move |event| inner.follow(event)).await };
         let verdict = match voice.watching(compute(threads, work)).await? {
@@ -343,9 +387,12 @@ async fn resume(shared: &Shared, args: &AgainArgs) -> Result<u8> {
     let mut first = exit::FINE;
     let runs = runs(&args.folder, &settings).await?;
     let count = runs.len();
+    let mut spreading = Spreading::of_command(&args.cluster, &settings)?;
     for (number, place) in (1..).zip(runs) {
         voice.begin(&last_part(&place.shown), number, count);
-        let (again, out, inner) = (again.clone(), place.folder.clone(), voice.clone());
+        let spread = spreading.of(&again, &place.folder).await?;
+        let again = Again { spread, ..again.clone() };
+        let (out, inner) = (place.folder.clone(), voice.clone());
         let work = async move { report::resume(&out, &again, &move |event| inner.event(event)).await };
         let outcome = voice.watching(compute(threads, work)).await?;
         put_if_written(&place, &outcome).await?;

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::cluster::ClusterArgs;
 use super::exit;
 use super::query::parse_timeout;
 use super::shared::{Shared, parse_size};
@@ -51,6 +52,8 @@ pub struct Args {
     tls_key: Option<PathBuf>,
     #[command(flatten)]
     limits: LimitArgs,
+    #[command(flatten)]
+    cluster: ClusterArgs,
 }
 
 /// What clients may take.
@@ -136,8 +139,10 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let workers = Workers::start(computing)?;
     let started = Instant::now();
     let fixed = shared.names_instant().then_some(settings.engine.as_of);
+    let lake = settings.lake()?;
+    let spread = args.cluster.meet_for_long(&settings, &lake, &workers.handle()?).await?;
     let options = HubOptions {
-        lake: settings.lake()?,
+        lake,
         limits: args.limits.limits(settings.engine.threads)?,
         engine: settings.engine,
         users,
@@ -146,6 +151,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
             passed: Arc::new(move || started.elapsed()),
         },
         compute: workers.handle()?,
+        spread,
     };
     let hub = Hub::open(options).await?;
     let how = if files.is_some() { "over TLS" } else { "in plain text, on this machine" };

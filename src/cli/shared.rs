@@ -391,7 +391,7 @@ pub fn size(bytes: u64) -> String {
 pub fn start_log(shared: &Shared) {
     let wanted = std::env::var("SESSIONLAKE_LOG").or_else(|_| std::env::var("RUST_LOG"));
     let Ok(wanted) = wanted else { return };
-    let mut filter = tracing_subscriber::EnvFilter::builder().parse_lossy(wanted);
+    let mut filter = tracing_subscriber::EnvFilter::builder().parse_lossy(of_program(&wanted));
     // These log where requests go, and some of what is in them.
     for client in ["object_store", "reqwest", "hyper", "hyper_util", "h2", "rustls"] {
         if let Ok(directive) = format!("{client}=off").parse() {
@@ -403,6 +403,22 @@ pub fn start_log(shared: &Shared) {
         LogFormat::Text => builder.with_ansi(false).init(),
         LogFormat::Json => builder.json().init(),
     }
+}
+
+/// The targets of this program's own lines.
+const OWN_TARGETS: [&str; 3] = ["sessionlake", "serve", "worker"];
+
+/// Reads a level that stands alone as one of this program: libraries write plans and predicates down, with the values in them, and of those only warnings
+/// are logged unless they are named.
+fn of_program(wanted: &str) -> String {
+    let directives = wanted.split(',').map(|directive| match directive.trim().to_ascii_lowercase().as_str() {
+        level @ ("info" | "debug" | "trace" | "3" | "4" | "5") => {
+            let own = OWN_TARGETS.map(|target| format!("{target}={level}"));
+            format!("warn,{}", own.join(","))
+        }
+        _ => directive.to_owned(),
+    });
+    directives.collect::<Vec<_>>().join(",")
 }
 
 /// Returns the folder for what is kept between runs of the same user, and makes it if need be; `None` where there is no home.
@@ -426,6 +442,16 @@ mod tests {
         for wrong in ["", "GB", "-1", "2 parsecs", "0", "1e40"] {
             assert!(parse_size("--x", wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_level_alone_is_that_of_the_program() {
+        assert_eq!(of_program("debug"), "warn,sessionlake=debug,serve=debug,worker=debug");
+        assert_eq!(of_program("error"), "error");
+        assert_eq!(
+            of_program("datafusion=debug, INFO"),
+            "datafusion=debug,warn,sessionlake=info,serve=info,worker=info"
+        );
     }
 
     #[test]

@@ -91,7 +91,16 @@ impl ExecutionPlan for OnWorkersExec {
         let (session, first) = (self.session.clone(), self.cut.clone());
         builder.spawn(async move {
             let mut rows = Passed::None;
-            let Err(error) = run(&cluster, &first, partition, &sender, &mut rows).await else { return Ok(()) };
+            let costs = staged.costs();
+            let ended = async |cut: &Cut| {
+                if let Some(costs) = &costs {
+                    cluster.count(&cut.query, costs).await;
+                }
+                Ok(())
+            };
+            let Err(error) = run(&cluster, &first, partition, &sender, &mut rows).await else {
+                return ended(&first).await;
+            };
             let lost = cluster.lost().await;
             if lost.is_empty() {
                 return Err(error);
@@ -100,11 +109,13 @@ impl ExecutionPlan for OnWorkersExec {
                 Passed::None if !cluster.urls().is_empty() => cut(&cluster, &staged, &session).await?,
                 _ => None,
             };
-            let Some(again) = again else { return Err(of_lost(&lost, &error)) };
+            let Some(again) = again else { return Err(named(&lost, error)) };
             tracing::warn!(lost = lost.join(", "), "a worker is lost; the query runs once more on the others");
-            let Err(error) = run(&cluster, &again, partition, &sender, &mut rows).await else { return Ok(()) };
+            let Err(error) = run(&cluster, &again, partition, &sender, &mut rows).await else {
+                return ended(&again).await;
+            };
             let lost = cluster.lost().await;
-            if lost.is_empty() { Err(error) } else { Err(of_lost(&lost, &error)) }
+            if lost.is_empty() { Err(error) } else { Err(named(&lost, error)) }
         });
         Ok(builder.build())
     }
@@ -164,6 +175,14 @@ async fn gone(cluster: Arc<Cluster>) -> DataFusionError {
         if !missing.is_empty() {
             return of_lost(&missing, "it does not answer any more");
         }
+    }
+}
+
+/// Names the workers that were lost in an error, unless it is one that does.
+fn named(lost: &[String], error: DataFusionError) -> DataFusionError {
+    match &error {
+        DataFusionError::External(inner) if inner.is::<Error>() => error,
+        _ => of_lost(lost, &error),
     }
 }
 

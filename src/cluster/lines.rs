@@ -102,11 +102,16 @@ impl Lines {
         &self.hearing
     }
 
-    /// Returns a line to a worker. It is connected when it is first used, and again when it broke.
+    /// Returns a line to a worker, for tasks.
     pub fn worker(&self, url: &Url) -> EngineResult<Box<dyn WorkerChannel>> {
+        Ok(create_worker_client(self.channel(url)?))
+    }
+
+    /// Returns a line to a worker. It is connected when it is first used, and again when it broke.
+    pub fn channel(&self, url: &Url) -> EngineResult<BoxCloneSyncChannel> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(channel) = open.get(url) {
-            return Ok(create_worker_client(channel.clone()));
+            return Ok(channel.clone());
         }
         let endpoint = Endpoint::try_from(url.to_string())
             .map_err(|error| exec_datafusion_err!("not the address of a worker: {url}: {error}"))?
@@ -130,7 +135,7 @@ impl Lines {
         });
         let channel = BoxCloneSyncChannel::new(channel);
         open.insert(url.clone(), channel.clone());
-        Ok(create_worker_client(channel))
+        Ok(channel)
     }
 
     async fn connected(&self, url: &Url) -> io::Result<Box<dyn Wire>> {

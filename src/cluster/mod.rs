@@ -11,6 +11,8 @@ mod again;
 mod build;
 mod lines;
 mod plan;
+mod refusals;
+mod spending;
 mod spread;
 mod within;
 mod worker;
@@ -27,15 +29,18 @@ use url::Url;
 
 use crate::engine::{Distribution, EngineOptions};
 use crate::error::{Error, Result};
-use crate::lake::Lake;
+use crate::lake::{Costs, Lake};
 use lines::Lines;
 pub use lines::{Keys, port_of};
+use spread::{Spread, WhenAlone};
 pub use worker::{TASKS, WorkerOptions, work};
 
 pub use crate::net::tls::{mutual_tls_acceptor, tls_acceptor};
 
 /// How long a worker may take to say who it is.
 const ANSWER: Duration = Duration::from_secs(5);
+/// How often a server looks for workers that it does not know.
+const FIND: Duration = Duration::from_secs(10);
 /// Bytes of data files from which another task is worth its while, where nothing else is said.
 pub const TASK_BYTES: u64 = 8 << 20;
 /// Workers in one process at most.
@@ -86,6 +91,10 @@ pub struct ClusterOptions {
 /// The workers that are known, and how they are reached.
 pub struct Cluster {
     lines: Lines,
+    /// The lake that they read.
+    lake: Lake,
+    /// Where they are looked for.
+    addresses: Vec<String>,
     workers: RwLock<Vec<Known>>,
     task_bytes: u64,
     /// The workers of this process, which live as long as this.
@@ -121,16 +130,19 @@ impl Cluster {
                 (Lines::to(options.keys.clone(), Handle::current()), lines::found(addresses).await?, None)
             }
         };
-        let cluster =
-            Self { lines, workers: RwLock::default(), task_bytes: options.task_bytes.max(1), _within: within };
+        let addresses = match workers {
+            Workers::Local(_) => Vec::new(),
+            Workers::At(addresses) => addresses.clone(),
+        };
+        let (lake, task_bytes) = (lake.clone(), options.task_bytes.max(1));
+        let cluster = Self { lines, lake, addresses, workers: RwLock::default(), task_bytes, _within: within };
         let answers = join_all(urls.iter().map(|url| cluster.ask(url))).await;
         let mut known = Vec::new();
         let mut missing = Vec::new();
         for (url, answer) in urls.iter().zip(answers) {
             match answer {
-                Ok(told) => {
-                    known.push(Known { url: url.clone(), instance: build::require(&told, lake, &place_of(url))? })
-                }
+                Ok(told) => known
+                    .push(Known { url: url.clone(), instance: build::require(&told, &cluster.lake, &place_of(url))? }),
                 Err(error) => missing.push(format!("{}: {error}", place_of(url))),
             }
         }
@@ -144,9 +156,41 @@ impl Cluster {
         Ok(Arc::new(cluster))
     }
 
-    /// Spreads plans over the workers.
+    /// Spreads plans over the workers; without any that is left they fail.
     pub fn spread(self: &Arc<Self>) -> Arc<dyn Distribution> {
-        Arc::new(spread::Spread { cluster: Arc::clone(self) })
+        Arc::new(Spread { cluster: Arc::clone(self), when_alone: WhenAlone::Fail })
+    }
+
+    /// Spreads plans over the workers for as long as a server runs: workers that come, or come back, are found, and without any plans run in this
+    /// process.
+    pub fn spread_for_long(self: &Arc<Self>) -> Arc<dyn Distribution> {
+        let known = Arc::downgrade(self);
+        self.hearing().spawn(async move {
+            loop {
+                tokio::time::sleep(FIND).await;
+                let Some(cluster) = known.upgrade() else { return };
+                cluster.find().await;
+            }
+        });
+        Arc::new(Spread { cluster: Arc::clone(self), when_alone: WhenAlone::Run })
+    }
+
+    /// Looks for workers that are not known. One that is known under another process stays so until a query misses it: others may run on it.
+    async fn find(&self) {
+        let Ok(urls) = lines::found(&self.addresses).await else { return };
+        let known = self.urls();
+        let new: Vec<Url> = urls.into_iter().filter(|url| !known.contains(url)).collect();
+        let answers = join_all(new.iter().map(|url| self.ask(url))).await;
+        for (url, answer) in new.into_iter().zip(answers) {
+            let Ok(told) = answer else { continue };
+            match build::require(&told, &self.lake, &place_of(&url)) {
+                Ok(instance) => {
+                    tracing::info!(target: "worker", worker = place_of(&url), "a worker is there");
+                    self.workers.write().unwrap_or_else(PoisonError::into_inner).push(Known { url, instance });
+                }
+                Err(error) => tracing::warn!(target: "worker", "{error}"),
+            }
+        }
     }
 
     /// Asks a worker who it is.
@@ -162,6 +206,14 @@ impl Cluster {
     /// Names the workers that do not answer, or are others than before.
     async fn missing(&self) -> Vec<String> {
         self.looked_for().await.iter().map(|worker| place_of(&worker.url)).collect()
+    }
+
+    /// Adds what a query has cost on the workers to what it has cost here.
+    async fn count(&self, query: &str, costs: &Costs) {
+        let channels = self.urls().into_iter().filter_map(|url| self.lines.channel(&url).ok());
+        for spent in join_all(channels.map(|channel| spending::asked(channel, query))).await.into_iter().flatten() {
+            costs.add(&spent);
+        }
     }
 
     /// The threads that hear and send.

@@ -21,6 +21,7 @@ use url::Url;
 
 use super::Cluster;
 use super::build::build;
+use super::spending::QUERY;
 use crate::engine::{Node, ScanCodec, SessionScanExec, Staged, made_by, settled};
 
 /// The header with the build of whoever plans.
@@ -33,6 +34,8 @@ pub const SETTINGS: &str = "x-sessionlake-settings";
 pub struct Cut {
     pub plan: Node,
     pub session: SessionState,
+    /// The name under which workers count what it costs.
+    pub query: String,
 }
 
 /// Cuts a plan for the workers that are there; `None` where it stays whole.
@@ -50,6 +53,8 @@ pub async fn cut(cluster: &Cluster, staged: &Staged, session: &SessionState) -> 
     let value = |text: &str| HeaderValue::from_str(text).map_err(|error| exec_datafusion_err!("{error}"));
     headers.insert(BUILD, value(build())?);
     headers.insert(SETTINGS, value(&staged.settings.to_text())?);
+    let query = uuid::Uuid::new_v4().simple().to_string();
+    headers.insert(QUERY, value(&query)?);
     let task_bytes = cluster.task_bytes;
     let analyzes = staged.plan.is::<AnalyzeExec>();
     let mut config = session
@@ -73,7 +78,7 @@ pub async fn cut(cluster: &Cluster, staged: &Staged, session: &SessionState) -> 
     }
     // What stays in this process gets operators of ours too.
     let plan = settled(plan, made.session.config_options(), &|node| node.is_network_boundary())?;
-    Ok(Some(Cut { plan, session: made.session }))
+    Ok(Some(Cut { plan, session: made.session, query }))
 }
 
 /// Says how many tasks a node is worth: a scan one for so many bytes of files, what else is a leaf one.

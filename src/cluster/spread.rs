@@ -16,6 +16,16 @@ use crate::engine::{Distribution, Node, Staged};
 #[derive(Debug)]
 pub struct Spread {
     pub cluster: Arc<Cluster>,
+    pub when_alone: WhenAlone,
+}
+
+/// What becomes of statements when no worker is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenAlone {
+    /// They fail.
+    Fail,
+    /// They run in the process that asks.
+    Run,
 }
 
 #[async_trait]
@@ -23,6 +33,10 @@ impl Distribution for Spread {
     async fn in_stages(&self, plan: &Staged, session: &SessionState) -> Result<Option<Node>> {
         let Some(cut) = cut(&self.cluster, plan, session).await? else { return Ok(None) };
         Ok(Some(Arc::new(OnWorkersExec::of(Arc::clone(&self.cluster), plan.clone(), session.clone(), cut))))
+    }
+
+    fn is_alone(&self) -> bool {
+        self.when_alone == WhenAlone::Run && self.cluster.urls().is_empty()
     }
 
     fn shown(&self, plan: &Node) -> String {

@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use url::Url;
 
 use super::lines::{Dial, Lines};
+use super::refusals::Refusals;
 use super::worker::{Line, WorkerOptions, serve};
 use crate::engine::{EngineOptions, Resources};
 use crate::error::{Error, Result};
@@ -56,12 +57,15 @@ impl Within {
         });
         let lines = Lines::within(dial, Handle::current());
         for come in waiting {
-            let options = WorkerOptions::within(lake.clone(), engine.clone(), computing.clone());
+            // What they read is counted for the query, as on other machines, and not for the command beside it.
+            let lake = lake.clone().counting(&Arc::default());
+            let options = WorkerOptions::within(lake, engine.clone(), computing.clone());
             let incoming = unfold(come, async |mut come| {
                 let wire = come.recv().await?;
-                Some((Ok::<_, io::Error>(Line::of(wire)), come))
+                Some((Ok::<_, io::Error>(Line::of(wire, None)), come))
             });
-            let serving = serve(options, resources.clone(), lines.clone(), incoming, stopped.clone())?;
+            let serving =
+                serve(options, resources.clone(), lines.clone(), incoming, Refusals::default(), stopped.clone())?;
             tokio::spawn(serving);
         }
         Ok(Self { lines, urls, _stop: stop })

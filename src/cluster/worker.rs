@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -34,6 +35,8 @@ use tower::Service;
 use super::build::{build, told};
 use super::lines::{Keys, Lines, SILENCE};
 use super::plan::{BUILD, SETTINGS};
+use super::refusals::Refusals;
+use super::spending::{self, QUERY, Spending};
 use crate::engine::{EngineOptions, Resources, ScanCodec, ToldTables, settled};
 use crate::error::{Error, Result};
 use crate::lake::Lake;
@@ -83,9 +86,10 @@ pub async fn work(
     let resources = Resources::new(&options.engine)?;
     let lines = Lines::to(options.keys.clone(), Handle::current());
     let (sender, come) = mpsc::channel(WAITING);
-    tokio::spawn(take(listener, tls, sender, stop.clone()));
+    let refusals = Refusals::default();
+    tokio::spawn(take(listener, tls, sender, refusals.clone(), stop.clone()));
     let incoming = unfold(come, async |mut come| come.recv().await.map(|line| (Ok::<_, io::Error>(line), come)));
-    serve(options, resources, lines, incoming, stop)?.await
+    serve(options, resources, lines, incoming, refusals, stop)?.await
 }
 
 /// Makes the service of a worker over connections.
@@ -97,6 +101,7 @@ pub(super) fn serve(
     resources: Resources,
     lines: Lines,
     incoming: impl Stream<Item = io::Result<Line>> + Send + 'static,
+    refusals: Refusals,
     mut stop: watch::Receiver<bool>,
 ) -> Result<impl Future<Output = Result<()>> + Send + 'static> {
     let instance = uuid::Uuid::new_v4().simple().to_string();
@@ -105,14 +110,19 @@ pub(super) fn serve(
     let tables = Arc::new(ToldTables::of(options.lake.clone()));
     let tasks = Arc::new(Semaphore::new(options.tasks));
     let (runtime, engine) = (resources.runtime(), options.engine.clone());
+    let spending = Spending::default();
+    let counting = spending.clone();
     let builder = move |context: WorkerQueryContext| {
-        let session = session(context, &resources, &engine, &tables, &lines, &tasks);
+        let session = session(context, &resources, &engine, &tables, &lines, &tasks, &counting);
         async move { session }
     };
     let worker = Worker::from_session_builder(builder).with_runtime_env(runtime).with_version(version);
     let service = worker.into_worker_server().max_decoding_message_size(MESSAGE_BYTES);
-    let service = Apart { inner: service, computing: options.computing };
-    let service = InterceptedService::new(service, move |request: Request<()>| known(request, token.as_deref()));
+    let service = Apart { inner: service, computing: options.computing, spending };
+    let service = InterceptedService::new(service, move |request: Request<()>| {
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.0);
+        known(request, token.as_deref()).inspect_err(|_| refusals.note(peer, "a token that is not the worker's"))
+    });
     let (told, mut stopped) = watch::channel(false);
     let serving = Server::builder()
         .http2_keepalive_interval(Some(SILENCE))
@@ -139,6 +149,7 @@ pub(super) fn serve(
 struct Apart<S> {
     inner: S,
     computing: Handle,
+    spending: Spending,
 }
 
 impl<S: NamedService> NamedService for Apart<S> {
@@ -159,6 +170,9 @@ where
     }
 
     fn call(&mut self, request: HttpRequest<Body>) -> Self::Future {
+        if request.uri().path() == spending::PATH {
+            return Box::pin(std::future::ready(Ok(self.spending.answer(request.headers()))));
+        }
         let is_of_itself = request.uri().path().ends_with("/GetWorkerInfo");
         let answer = self.inner.call(request);
         if is_of_itself {
@@ -193,6 +207,7 @@ fn session(
     tables: &Arc<ToldTables>,
     lines: &Lines,
     tasks: &Arc<Semaphore>,
+    spending: &Spending,
 ) -> EngineResult<SessionState> {
     let header = |name: &str| context.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     if header(BUILD) != build() {
@@ -204,10 +219,10 @@ fn session(
             "the worker runs as many tasks as ⟨max-tasks⟩ lets it; try again later".to_owned(),
         )
     })?;
-    let settings = header(SETTINGS).to_owned();
+    let (settings, costs) = (header(SETTINGS).to_owned(), spending.of(header(QUERY)));
     let base = context.builder.config().take().ok_or_else(|| exec_datafusion_err!("a stage without a session"))?;
     let base = base
-        .with_distributed_user_codec(ScanCodec::of(Arc::clone(tables)))
+        .with_distributed_user_codec(ScanCodec::of(Arc::clone(tables), costs))
         .with_distributed_channel_resolver(lines.clone())
         .with_distributed_worker_plan_rewrite_handler(settle)
         // It goes with the session, which lives as long as the task.
@@ -226,14 +241,18 @@ async fn take(
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     sender: mpsc::Sender<Line>,
+    refusals: Refusals,
     stop: watch::Receiver<bool>,
 ) {
     each_connection(listener, stop, |stream| {
-        let (tls, sender) = (tls.clone(), sender.clone());
+        let (tls, sender, refusals) = (tls.clone(), sender.clone(), refusals.clone());
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
-            let Some(wire) = secured(stream, tls, HANDSHAKE).await else { return };
-            let _ = sender.send(Line::of(wire)).await;
+            let peer = stream.peer_addr().ok();
+            match secured(stream, tls, HANDSHAKE).await {
+                Some(wire) => drop(sender.send(Line::of(wire, peer)).await),
+                None => refusals.note(peer, "no handshake that the worker's TLS takes"),
+            }
         });
     })
     .await;
@@ -242,18 +261,25 @@ async fn take(
 /// A connection.
 pub(super) struct Line {
     wire: Box<dyn Wire>,
+    peer: Peer,
 }
 
+/// Who is at the other end; nobody is known of a line within this process.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Peer(Option<SocketAddr>);
+
 impl Line {
-    pub fn of(wire: Box<dyn Wire>) -> Self {
-        Self { wire }
+    pub fn of(wire: Box<dyn Wire>, peer: Option<SocketAddr>) -> Self {
+        Self { wire, peer: Peer(peer) }
     }
 }
 
 impl Connected for Line {
-    type ConnectInfo = ();
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) {}
+    fn connect_info(&self) -> Peer {
+        self.peer
+    }
 }
 
 impl AsyncRead for Line {

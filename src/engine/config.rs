@@ -18,8 +18,9 @@ use super::blank::{Blank, settings};
 use super::explain;
 use super::memory::PeakPool;
 use super::options::{EngineOptions, Execution};
+use super::own::Node;
 use super::rules::{with_postgres_syntax, with_read_intervals, with_zone_calls};
-use super::stages::{Distribution, StagePlanner};
+use super::stages::{Distribution, RowsAs, StagePlanner};
 use super::{series, spill, statement};
 use crate::error::{Error, Result};
 use crate::lake::Costs;
@@ -132,11 +133,27 @@ impl Engine {
     /// Runs what can be run there on other processes.
     #[must_use]
     pub fn spread_over(self, distribution: Arc<dyn Distribution>) -> Self {
-        let began = settings(SessionConfig::new(), &self.options, Execution::Parallel).options().as_ref().clone();
-        let state = SessionStateBuilder::new_from_existing(self.context.state())
-            .with_query_planner(Arc::new(StagePlanner { distribution, began }))
-            .build();
+        let planner = Arc::new(self.stages_over(distribution));
+        let state = SessionStateBuilder::new_from_existing(self.context.state()).with_query_planner(planner).build();
         Self { context: SessionContext::new_with_state(state), ..self }
+    }
+
+    fn stages_over(&self, distribution: Arc<dyn Distribution>) -> StagePlanner {
+        let began = settings(SessionConfig::new(), &self.options, Execution::Parallel).options().as_ref().clone();
+        StagePlanner { distribution, began }
+    }
+
+    /// Plans a statement that the session has optimized for other processes, or says why it stays in this one.
+    ///
+    /// # Errors
+    /// A defect, or other processes that are all gone.
+    pub async fn there(
+        &self,
+        distribution: &Arc<dyn Distribution>,
+        optimized: &LogicalPlan,
+        rows: RowsAs,
+    ) -> datafusion::error::Result<std::result::Result<Node, String>> {
+        self.stages_over(Arc::clone(distribution)).there(optimized, &self.context.state(), rows).await
     }
 
     /// The DataFusion session.

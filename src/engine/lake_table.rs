@@ -19,6 +19,7 @@ use datafusion::physical_plan::empty::EmptyExec;
 
 use super::bloom;
 use super::json_sources::FileSchemas;
+use super::options::AlreadyCounted;
 use super::prune::prune;
 use super::readers::partitioned;
 use super::scan::{Leaves, ScanParts, ScannedTable, SessionScanExec};
@@ -140,7 +141,9 @@ impl TableProvider for LakeTable {
         let left_by_log = files.len();
         let index = self.scanned.index.as_deref();
         let files = bloom::prune(files, predicate.as_ref(), &self.scanned.store, index, state).await?;
-        if let Some(costs) = &self.scanned.costs {
+        if let Some(costs) = &self.scanned.costs
+            && state.config().get_extension::<AlreadyCounted>().is_none()
+        {
             costs.scan(all.len(), left_by_log, files.len());
         }
         if files.is_empty() {

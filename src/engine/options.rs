@@ -27,6 +27,10 @@ pub struct EngineOptions {
     pub leaves: Leaves,
 }
 
+/// Says in the settings of a session that the files of a statement have been counted: it is planned once more.
+#[derive(Debug)]
+pub(super) struct AlreadyCounted;
+
 /// How the parts of a plan run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Execution {

@@ -38,7 +38,7 @@ use super::leaves::ShredAdapterFactory;
 use super::logged::LoggedFiles;
 use super::numbers::NumberAdapterFactory;
 use super::readers::{KnownSchemas, SessionReaders};
-use crate::lake::{Costs, DataFile, Origin, SessionIndex, Version};
+use crate::lake::{Costs, DataFile, Origin, SessionIndex, Version, counted};
 
 /// What a scan knows of its table.
 #[derive(Debug)]
@@ -58,14 +58,27 @@ pub(super) struct ScannedTable {
     pub(super) origin: Option<Origin>,
     /// The files, in the order of their paths, with what the log says of each. A scan that is sent elsewhere does without.
     pub(super) files: Arc<Vec<DataFile>>,
+    /// Whether requests are counted by the scan, and not by its store; and whether that store is beyond this machine.
+    counts_requests: Option<bool>,
 }
 
 impl ScannedTable {
     /// Makes a table whose scans are counted nowhere, look into no index, and are for this process.
     pub(super) fn new(name: &str, version: Version, store: ObjectStoreUrl, schema: SchemaRef, leaves: Leaves) -> Self {
         let (name, known) = (name.to_owned(), Arc::default());
-        let files = Arc::default();
-        Self { name, version, store, schema, leaves, known, costs: None, index: None, origin: None, files }
+        Self {
+            name,
+            version,
+            store,
+            schema,
+            leaves,
+            known,
+            costs: None,
+            index: None,
+            origin: None,
+            files: Arc::default(),
+            counts_requests: None,
+        }
     }
 }
 
@@ -116,6 +129,16 @@ impl ScanParts {
             limit: None,
             explained: None,
         }
+    }
+
+    /// Counts the requests of the scan and its rows: the store is that of other queries, too.
+    pub(super) fn counting_requests(mut self, costs: &Arc<Costs>, is_remote: bool) -> Self {
+        let known = &self.table;
+        let (version, store, schema) = (known.version, known.store.clone(), Arc::clone(&known.schema));
+        let mut table = ScannedTable::new(&known.name, version, store, schema, known.leaves);
+        (table.costs, table.counts_requests) = (Some(Arc::clone(costs)), Some(is_remote));
+        self.table = Arc::new(table);
+        self
     }
 
     /// Where the files are, if other processes may read them.
@@ -231,6 +254,11 @@ impl SessionScanExec {
         files
     }
 
+    /// What the scan is counted in, if it is.
+    pub fn costs(&self) -> Option<Arc<Costs>> {
+        self.parts.table.costs.clone()
+    }
+
     /// The plain data of the scan.
     pub(super) fn parts(&self) -> &ScanParts {
         &self.parts
@@ -276,6 +304,10 @@ impl SessionScanExec {
         }
         let (runtime, table) = (context.runtime_env(), &self.parts.table);
         let store = runtime.object_store(&table.store)?;
+        let store = match (&table.costs, table.counts_requests) {
+            (Some(costs), Some(is_remote)) => counted(store, costs, is_remote),
+            _ => store,
+        };
         let readers = SessionReaders::new(store, &runtime, Arc::clone(&table.schema), Arc::clone(&table.known));
         let options = TableParquetOptions {
             global: context.session_config().options().execution.parquet.clone(),

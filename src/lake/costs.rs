@@ -166,6 +166,22 @@ impl Costs {
         }
     }
 
+    /// Adds what was spent elsewhere.
+    pub fn add(&self, spent: &Spent) {
+        add(&self.gets, spent.gets);
+        add(&self.heads, spent.heads);
+        add(&self.puts, spent.puts);
+        add(&self.lists, spent.lists);
+        add(&self.deletes, spent.deletes);
+        add(&self.fetched, spent.bytes_fetched);
+        add(&self.sent, spent.bytes_sent);
+        add(&self.files, spent.files);
+        add(&self.left_out_by_log, spent.files_left_out_by_log);
+        add(&self.left_out_by_blooms, spent.files_left_out_by_blooms);
+        add(&self.rows, spent.rows_scanned);
+        add(&self.spilled, spent.bytes_spilled);
+    }
+
     /// Notes a scan of a table of so many files, of which the log's statistics left some, and bloom filters some of these.
     pub fn scan(&self, files: usize, left_by_log: usize, left_by_blooms: usize) {
         add(&self.files, files as u64);
@@ -182,6 +198,11 @@ impl Costs {
     pub fn spilled(&self, bytes: usize) {
         add(&self.spilled, bytes as u64);
     }
+}
+
+/// Counts the requests to a store. One that is not remote reads several ranges of a file at once.
+pub fn counted(inner: Arc<dyn ObjectStore>, costs: &Arc<Costs>, is_remote: bool) -> Arc<dyn ObjectStore> {
+    Arc::new(Counted { inner, costs: Arc::clone(costs), reads_ranges_at_once: !is_remote })
 }
 
 fn add(count: &AtomicU64, number: u64) {

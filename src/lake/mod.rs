@@ -62,6 +62,7 @@ pub use cache::Cache;
 pub use cloud::is_cloud;
 pub use columns::{ColumnStatistics, FileColumns};
 pub use commit::{Commit, CommitOutcome, Operation};
+pub(crate) use costs::counted;
 pub use costs::{Clock, Costs, Spent};
 pub use folder::{FileState, StoreFolder};
 pub use footer::{Footer, as_read, read_footers};

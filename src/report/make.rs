@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 
+use arrow::array::RecordBatch;
 use futures::StreamExt;
 
 use super::expect::{Check, Expectation, Tally};
@@ -10,8 +11,10 @@ use super::manifest::{ReportRecord, ReportStatus, hash_text};
 use super::outputs::{Outputs, Shown, WrittenOutputs, all_files};
 use super::prepare::Prepared;
 use super::request::Request;
+use super::rows::Recut;
 use super::spec::{Report, prefixed};
 use super::veil::{Veil, Veiled};
+use crate::engine::Node;
 use crate::error::{Error, Result, as_flags};
 use crate::format::FormatOptions;
 
@@ -71,6 +74,44 @@ fn failed(record: ReportRecord, error: &Error) -> ReportRecord {
     }
 }
 
+/// Where a report stopped.
+enum Stopped {
+    /// Where its rows are computed.
+    Running(Error),
+    /// Where they are looked at and written.
+    Writing(Error),
+}
+
+impl From<Error> for Stopped {
+    fn from(error: Error) -> Self {
+        Self::Writing(error)
+    }
+}
+
+/// A report on its way into its files.
+struct Writing<'a> {
+    prepared: &'a Prepared,
+    tallies: Vec<Tally>,
+    outputs: Outputs,
+    rows: u64,
+}
+
+impl Writing<'_> {
+    fn write(&mut self, batches: Vec<RecordBatch>) -> Result<()> {
+        for mut batch in batches {
+            if let Some(redaction) = self.prepared.veil.redaction() {
+                batch = redaction.batch(&batch)?;
+            }
+            self.rows += batch.num_rows() as u64;
+            for tally in &mut self.tallies {
+                tally.add(&batch)?;
+            }
+            self.outputs.write(&batch)?;
+        }
+        Ok(())
+    }
+}
+
 impl Surroundings {
     /// Runs a report, and removes what it wrote if it fails. The error is masked where the results are.
     pub async fn report(&self, prepared: Prepared) -> (Ended, Option<Error>) {
@@ -105,39 +146,60 @@ impl Surroundings {
             }
             Err(error) => {
                 let error = prepared.veil.error(prefixed(error, &prepared.report.script.file));
-                for file in all_files(&prepared.report) {
-                    let _ = fs::remove_file(self.folder.join(file));
-                }
+                self.remove(&prepared.report);
                 let record = failed(record, &error);
                 (Ended { record, report: prepared.report, shown: None }, Some(error))
             }
         }
     }
 
+    /// Runs a report on other processes where it may, and in this one where it may not or they fail: an error is then the one that this process meets.
     async fn make(&self, prepared: &Prepared) -> Result<(WrittenOutputs, Vec<Check>)> {
+        if let Some(plan) = prepared.there() {
+            match self.write(prepared, plan).await {
+                Ok(written) => return Ok(written),
+                Err(Stopped::Writing(error)) => return Err(error),
+                Err(Stopped::Running(error)) => {
+                    let error = prepared.veil.error(error).to_string();
+                    // Behind the first line is SQL, which logs do not hold.
+                    let why = error.lines().next().unwrap_or_default();
+                    let id = prepared.report.id();
+                    tracing::warn!(report = id, "the report fails on workers, and runs in this process: {why}");
+                    self.remove(&prepared.report);
+                }
+            }
+        }
+        self.write(prepared, prepared.plan()).await.map_err(|stopped| match stopped {
+            Stopped::Running(error) | Stopped::Writing(error) => error,
+        })
+    }
+
+    /// Removes what a report has written.
+    fn remove(&self, report: &Report) {
+        for file in all_files(report) {
+            let _ = fs::remove_file(self.folder.join(file));
+        }
+    }
+
+    async fn write(&self, prepared: &Prepared, plan: Node) -> Result<(WrittenOutputs, Vec<Check>), Stopped> {
         let report = &prepared.report;
         let options = FormatOptions {
             time_zone: self.request.engine.time_zone,
             about: self.about(prepared),
             ..FormatOptions::default()
         };
-        let mut tallies: Vec<_> = report.checks.iter().map(Expectation::start).collect();
-        let mut outputs = Outputs::create(&self.folder, report, &options, prepared.schema(), self.request.html_rows)?;
-        let located = |error| prepared.located(error);
+        let tallies = report.checks.iter().map(Expectation::start).collect();
+        let outputs = Outputs::create(&self.folder, report, &options, prepared.schema(), self.request.html_rows)?;
+        let mut writing = Writing { prepared, tallies, outputs, rows: 0 };
+        let running = |error| Stopped::Running(prepared.located(error));
         let context = prepared.engine.context().task_ctx();
-        let mut stream = datafusion::physical_plan::execute_stream(prepared.plan(), context).map_err(located)?;
-        let mut rows = 0;
+        let mut stream = datafusion::physical_plan::execute_stream(plan, context).map_err(running)?;
+        let mut recut = Recut::of(&prepared.schema());
         while let Some(batch) = stream.next().await {
-            let mut batch = batch.map_err(located)?;
-            if let Some(redaction) = prepared.veil.redaction() {
-                batch = redaction.batch(&batch)?;
-            }
-            rows += batch.num_rows() as u64;
-            for tally in &mut tallies {
-                tally.add(&batch)?;
-            }
-            outputs.write(&batch)?;
+            writing.write(recut.add(batch.map_err(running)?).map_err(Stopped::Running)?)?;
         }
+        writing.write(recut.finish()?)?;
+        let Writing { tallies, outputs, rows, .. } = writing;
         let written = outputs.finish(&self.folder, rows)?;
         Ok((written, tallies.iter().map(Tally::verdict).collect()))
     }

@@ -6,7 +6,8 @@
 //! result as SVG, `html` writes the results of a run as one self-contained page, `redact` hides phone numbers, e-mail
 //! addresses and names before anything is written.
 //!
-//! Limits: a target is a folder on this machine, though the lake need not be; a report is one query; it runs in one partition.
+//! Limits: a target is a folder on this machine, though the lake need not be; a report is one query; it runs in one partition, or on workers
+//! where its bytes are the same there.
 
 pub(crate) mod chart;
 mod expect;
@@ -23,6 +24,7 @@ mod prepare;
 mod progress;
 pub(crate) mod redact;
 mod request;
+mod rows;
 mod run;
 mod spec;
 mod veil;

@@ -13,6 +13,7 @@ use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::common::{Column, DFSchema};
 use datafusion::logical_expr::{Expr, Limit, LogicalPlan, Sort, SortExpr};
 
+use crate::engine::most_rows;
 use crate::error::{Error, Result};
 
 /// One column of a stated order: `sessions desc`.
@@ -128,7 +129,7 @@ fn total(plan: LogicalPlan) -> Result<Option<(LogicalPlan, Found)>> {
             Some((LogicalPlan::Projection(rebuilt), found))
         }
         // One row has but one order.
-        other if other.max_rows().is_some_and(|rows| rows <= 1) => Some((other, Found::Order)),
+        other if matches!(most_rows(&other), Ok(Some(0 | 1))) => Some((other, Found::Order)),
         other => Some((other, Found::Nothing)),
     })
 }

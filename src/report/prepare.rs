@@ -5,19 +5,20 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::ParamValues;
 use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
 use datafusion::logical_expr::{DdlStatement, LogicalPlan};
-use datafusion::physical_plan::ExecutionPlan;
 
 use super::job::Privacy;
 use super::manifest::hash_text;
 use super::order::{make_total, volatile_function};
+use super::rows::is_flat;
 use super::spec::{Report, prefixed};
 use super::veil::{Masked, Veil, Veiled};
 use crate::engine::{
-    Engine, EngineOptions, Execution, LakeView, SessionScanExec, TABLES, reads_clock, series_read_clock,
+    Distribution, Engine, EngineOptions, Execution, LakeView, Node, RowsAs, SessionScanExec, TABLES, reads_clock,
+    series_read_clock,
 };
 use crate::error::{Error, Result};
 use crate::script::{self, Access, Clock, Script, Statement};
@@ -36,6 +37,8 @@ pub struct Recipe {
     pub privacy: Privacy,
     /// Rows that the page shows of each report.
     pub html_rows: usize,
+    /// The other processes that reports run on where their bytes are the same there.
+    pub spread: Option<Arc<dyn Distribution>>,
 }
 
 /// A report, ready to run.
@@ -52,7 +55,8 @@ pub struct Prepared {
     pub bound: Vec<(String, String)>,
     /// SHA-256 of all that the result depends on; empty where some of it is hidden.
     pub fingerprint: String,
-    plan: Arc<dyn ExecutionPlan>,
+    plan: Node,
+    there: Option<Node>,
 }
 
 impl Prepared {
@@ -61,9 +65,19 @@ impl Prepared {
         self.plan.schema()
     }
 
-    /// The plan.
-    pub fn plan(&self) -> Arc<dyn ExecutionPlan> {
+    /// The plan of this process alone.
+    pub fn plan(&self) -> Node {
         Arc::clone(&self.plan)
+    }
+
+    /// The plan that runs on other processes, if the report may.
+    pub fn there(&self) -> Option<Node> {
+        self.there.clone()
+    }
+
+    /// The plan that runs first.
+    pub fn runs(&self) -> Node {
+        self.there().unwrap_or_else(|| self.plan())
     }
 
     /// Gives an error that the plan met while it ran its place in the SQL file.
@@ -147,7 +161,37 @@ pub async fn prepare(report: Report, recipe: &Recipe) -> Result<Prepared> {
         true => fingerprint(&report, recipe, versions, &bound, reads_the_clock, &optimized, &physical)?,
         false => String::new(),
     };
-    Ok(Prepared { report, engine, veil, veiled, bound, fingerprint, plan: physical })
+    let there = match &recipe.spread {
+        Some(spread) => there(&engine, spread, &optimized, &schema, report.id()).await,
+        None => None,
+    };
+    Ok(Prepared { report, engine, veil, veiled, bound, fingerprint, plan: physical, there })
+}
+
+/// Plans a report for other processes, where its bytes will be the same there; else says in the log why it stays.
+async fn there(
+    engine: &Engine,
+    spread: &Arc<dyn Distribution>,
+    optimized: &LogicalPlan,
+    schema: &SchemaRef,
+    id: &str,
+) -> Option<Node> {
+    let types = |schema: &SchemaRef| -> Vec<DataType> {
+        schema.fields().iter().map(|field| field.data_type().clone()).collect()
+    };
+    let nested = schema.fields().iter().find(|field| !is_flat(field.data_type()));
+    let reason = match (nested, engine.there(spread, optimized, RowsAs::Bytes).await) {
+        (Some(field), _) => format!("column {:?} has values of several parts", field.name()),
+        (None, Ok(Ok(plan))) if types(&plan.schema()) == types(schema) => return Some(plan),
+        (None, Ok(Ok(_))) => "its columns have other types there".to_owned(),
+        (None, Ok(Err(reason))) => reason,
+        (None, Err(error)) => {
+            tracing::warn!(report = id, "the report cannot be planned for workers: {}", error.strip_backtrace());
+            return None;
+        }
+    };
+    tracing::info!(report = id, "the report runs in this process: {reason}");
+    None
 }
 
 async fn plan(engine: &Engine, script: &Script, statement: &Statement, values: ParamValues) -> Result<LogicalPlan> {
@@ -172,7 +216,7 @@ fn fingerprint(
     bound: &[(String, String)],
     reads_the_clock: bool,
     logical: &LogicalPlan,
-    physical: &Arc<dyn ExecutionPlan>,
+    physical: &Node,
 ) -> Result<String> {
     let mut files = Vec::new();
     let mut scans = 0;

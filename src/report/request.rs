@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::job::Privacy;
 use super::spec::Report;
 use super::window::Window;
-use crate::engine::{EngineOptions, LakeView};
+use crate::engine::{Distribution, EngineOptions, LakeView};
 
 /// What becomes of a run when a report fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -49,4 +49,6 @@ pub struct Request {
     pub on_failure: OnFailure,
     /// The clock of the seconds in the manifest.
     pub stopwatch: Stopwatch,
+    /// The other processes that reports run on where their bytes are the same there.
+    pub spread: Option<Arc<dyn Distribution>>,
 }

@@ -1,7 +1,8 @@
 //! Runs the reports of a job over one version of a lake.
 //!
 //! Everything is planned before anything runs. Reports then run side by side, each in a session and a memory budget of its own
-//! and in one partition, so that what one does cannot change the bytes of another (docs/decisions/0004).
+//! and in one partition, so that what one does cannot change the bytes of another (docs/decisions/0004); those whose bytes are the same there,
+//! on workers if there are some.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -151,6 +152,7 @@ pub(super) async fn plan(mut request: Request, mut carried: BTreeMap<usize, Carr
                 engine: EngineOptions { memory_limit_bytes: memory, ..request.engine.clone() },
                 privacy: request.privacy,
                 html_rows: request.html_rows,
+                spread: request.spread.clone(),
             };
             let report = report.clone();
             let veil = Veil::of(&report, request.privacy);
@@ -281,7 +283,7 @@ impl PlannedRun {
             while running.len() < parallel.get()
                 && let Some((place, prepared)) = waiting.next()
             {
-                progress(&Event::Started { id: prepared.report.id(), reading: Reading::of(prepared.plan()) });
+                progress(&Event::Started { id: prepared.report.id(), reading: Reading::of(prepared.runs()) });
                 let job = Arc::clone(&job);
                 running.spawn(async move { (place, job.report(*prepared).await) });
             }

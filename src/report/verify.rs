@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use crate::zones::{self, Tz};
 use serde_json::Value;
@@ -13,7 +14,7 @@ use super::request::{OnFailure, Request, Stopwatch};
 use super::run::{Carried, Errors, Outcome, PlannedRun, plan};
 use super::spec::{Definition, Report};
 use super::veil::restored;
-use crate::engine::{At, EngineOptions, LakeView};
+use crate::engine::{At, Distribution, EngineOptions, LakeView};
 use crate::error::{Error, Result};
 
 /// Checks that the values given for hidden parameters can be those of the run: what is shown of them is the same.
@@ -52,6 +53,8 @@ pub struct Again {
     pub given: BTreeMap<String, Value>,
     /// The clock of the seconds in the manifest.
     pub stopwatch: Stopwatch,
+    /// The other processes that reports run on where their bytes are the same there.
+    pub spread: Option<Arc<dyn Distribution>>,
 }
 
 /// For which reports the memory of the manifest counts.
@@ -147,6 +150,7 @@ impl Again {
             html_rows: manifest.html_rows,
             on_failure: OnFailure::KeepGoing,
             stopwatch: self.stopwatch.clone(),
+            spread: self.spread.clone(),
         })
     }
 }

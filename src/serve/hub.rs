@@ -11,7 +11,7 @@ use super::allowed::require_reading;
 use super::limits::{Doors, Limits, Seat, too_long};
 use super::metrics::{Metrics, Protocol};
 use super::users::{Caller, Users};
-use crate::engine::{At, Engine, EngineOptions, Execution, LakeView, Outline, Resources};
+use crate::engine::{At, Distribution, Engine, EngineOptions, Execution, LakeView, Outline, Resources};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Version};
 use crate::report::located;
@@ -41,6 +41,8 @@ pub struct HubOptions {
     pub clocks: Clocks,
     /// The threads that compute answers.
     pub compute: Handle,
+    /// The workers that questions run on, of callers who see everything.
+    pub spread: Option<Arc<dyn Distribution>>,
 }
 
 /// What one session of a client has set.
@@ -204,9 +206,15 @@ impl Hub {
         let view = self.view(settings.at).await?;
         let as_of = settings.as_of.unwrap_or_else(|| (self.options.clocks.now)());
         let options = EngineOptions { as_of, time_zone: settings.time_zone, ..self.options.engine.clone() };
-        let engine = Engine::within(&self.resources, options, Execution::Parallel)?;
+        let mut engine = Engine::within(&self.resources, options, Execution::Parallel)?;
         match caller.guard.is_open() {
-            true => engine.attach_view(&view)?,
+            true => {
+                if let Some(spread) = &self.options.spread {
+                    engine = engine.spread_over(Arc::clone(spread));
+                }
+                engine.attach_view(&view)?;
+            }
+            // What masks has no form on the wire: rows as they are never leave this process for those who may not see them.
             false => engine.attach_guarded(&view, &caller.guard)?,
         }
         let clock = Clock { as_of, time_zone: settings.time_zone };

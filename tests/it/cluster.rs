@@ -1,6 +1,7 @@
 //! Workers as people meet them: the shipped queries give the same bytes, a lost worker costs nothing but time, and what does not fit is refused.
 
-use crate::support::{Desk, EXPORTED, Listener, repository};
+use crate::report::outputs;
+use crate::support::{Desk, EXPORTED, Listener, Ran, finish, repository};
 
 /// However little there is to read, it is cut.
 const CUT: [&str; 2] = ["--task-bytes", "1B"];
@@ -151,4 +152,226 @@ fn damage_and_limits_are_told_as_in_one_process() {
     damaged[sound.len() / 4] ^= 8;
     std::fs::write(&file, &damaged).unwrap();
     assert_eq!(ask("select count(distinct data), count(distinct source_details) from workflow_sessions", &[]), 4);
+}
+
+/// Runs a command that may be cut however little it reads, and says in its log what stays in the process.
+fn logged(desk: &Desk, arguments: &[&str], workers: &[&str]) -> Ran {
+    let cut: &[&str] = if workers.is_empty() { &[] } else { &CUT };
+    let mut command = desk.command(&[arguments, workers, cut].concat());
+    finish(command.env("SESSIONLAKE_LOG", "sessionlake=info"))
+}
+
+/// The reports that stayed in the process, as the log says it.
+fn stayed(ran: &Ran) -> Vec<String> {
+    let named =
+        |line: &str| Some(line.split_once("the report runs in this process")?.1.rsplit_once("report=\"")?.1.to_owned());
+    let mut stayed: Vec<String> = ran.err.lines().filter_map(named).collect();
+    stayed.iter_mut().for_each(|name| name.truncate(name.find('"').unwrap_or(0)));
+    stayed.sort();
+    stayed
+}
+
+#[test]
+fn the_daily_job_gives_the_same_bytes_on_workers() {
+    let desk = desk();
+    let job = repository("queries/jobs/daily.toml").display().to_string();
+    let run = |out: &str, threads: &str, workers: &[&str]| {
+        let arguments = ["report", "run", &job, "--out", out, "--as-of", "2026-11-21T00:00:00Z", "--threads", threads];
+        let ran = logged(&desk, &[&arguments[..], &["--param", "day=2026-11-20"]].concat(), workers);
+        assert!(matches!(ran.code, 0 | 3) && ran.out.is_empty(), "{ran:#?}");
+        (ran.code, outputs(&desk.path(out)), stayed(&ran))
+    };
+    let here = run("here", "2", &[]);
+    assert_eq!(here.2, [""; 0]);
+    for (threads, workers) in [("1", "local:1"), ("3", "local:2"), ("2", "local:3")] {
+        let there = run(workers, threads, &["--workers", workers]);
+        assert_eq!(there.0, here.0);
+        let differs = here.1.iter().zip(&there.1).find(|(here, there)| here != there).map(|(here, _)| &here.0);
+        assert!(here.1 == there.1, "{workers}: {differs:?}");
+        assert_eq!(there.2, [""; 0], "{workers}");
+        let manifest = desk.read(&format!("{workers}/run.json"));
+        assert!(!manifest.contains("local-1") && !manifest.contains("worker"), "{manifest}");
+    }
+}
+
+/// A job of reports that go, and of some that stay for what their names say.
+fn job_of_many_kinds(desk: &Desk) {
+    let all = "-- format: csv, parquet, arrow, xlsx\n";
+    for (name, sql) in [
+        (
+            "goes_sums",
+            "select workflow_id, sum(time_in_workflow * 0.1) as t, avg(time_in_workflow) as m, count(*) as n from workflow_sessions group by 1 order by n desc",
+        ),
+        (
+            "goes_rows",
+            "select session_id, started_at, ended_at, communication_type, source_details_phone_number, data from workflow_sessions",
+        ),
+        (
+            "goes_windows",
+            "select session_id, lag(started_at) over (partition by workflow_id order by started_at, session_id) as b, rank() over (order by started_at) as r from workflow_sessions",
+        ),
+        (
+            "goes_nulls",
+            "select session_id, time_in_workflow, ended_at is null as runs, case when ended_at is null then null else length(session_id) end as l from workflow_sessions",
+        ),
+        ("stays_digits", "select workflow_id, stddev(time_in_workflow) as s from workflow_sessions group by 1"),
+        ("stays_list", "select workflow_id, array_agg(session_id) as l from workflow_sessions group by 1"),
+        ("stays_ties", "select session_id, row_number() over (order by workflow_id) as n from workflow_sessions"),
+        (
+            "stays_limit",
+            "select count(session_id) as n, min(session_id) as l from (select session_id, workflow_id from workflow_sessions order by workflow_id limit 3)",
+        ),
+        ("stays_nothing_read", "select 1 as one"),
+    ] {
+        let formats = if name == "stays_list" { "-- format: csv, arrow\n" } else { all };
+        desk.write(&format!("kinds/{name}.sql"), &format!("{formats}{sql}\n"));
+    }
+}
+
+#[test]
+fn reports_of_every_kind_are_verified_with_workers_and_without() {
+    let desk = desk();
+    job_of_many_kinds(&desk);
+    let run = |out: &str, more: &[&str], workers: &[&str]| {
+        let arguments = ["report", "run", "kinds", "--out", out, "--as-of", "2026-11-21T00:00:00Z"];
+        let ran = logged(&desk, &[&arguments[..], more].concat(), workers);
+        assert_eq!(ran.code, 0, "{ran:#?}");
+        (outputs(&desk.path(out)), stayed(&ran))
+    };
+    let two = ["--workers", "local:2"];
+    let (here, there) = (run("here", &[], &[]), run("there", &[], &two));
+    assert!(here.0 == there.0, "the bytes differ");
+    assert_eq!(there.1, ["stays_digits", "stays_limit", "stays_list", "stays_nothing_read", "stays_ties"]);
+    // The other way round, each.
+    for (folder, workers) in [("here", &two[..]), ("there", &[][..])] {
+        let ran = logged(&desk, &["report", "verify", folder], workers);
+        assert!(ran.code == 0 && ran.err.contains("come out the same, byte for byte"), "{ran:#?}");
+    }
+    assert!(run("masked-here", &["--redact"], &[]).0 == run("masked-there", &["--redact"], &two).0, "the bytes differ");
+    // And nothing is run again for it.
+    let again = logged(&desk, &["report", "run", "kinds", "--out", "here", "--as-of", "2026-11-21T00:00:00Z"], &two);
+    assert!(again.err.contains("up to date"), "{again:#?}");
+}
+
+#[test]
+fn a_report_that_fails_says_on_workers_what_it_says_without() {
+    let desk = desk();
+    desk.write("jobs/a.sql", "select session_id, 1 / (length(session_id) * 0) as x from workflow_sessions");
+    desk.write("jobs/b.sql", "select count(*) as n from workflow_sessions");
+    let run = |out: &str, workers: &[&str]| {
+        let cut: &[&str] = if workers.is_empty() { &[] } else { &CUT };
+        let arguments = ["report", "run", "jobs", "--keep-going", "--out", out, "--as-of", "2026-11-21T00:00:00Z"];
+        let ran = desk.run(&[&arguments[..], workers, cut].concat());
+        let said = ran.err.lines().find_map(|line| Some(line.split_once("] a: failed: ")?.1.to_owned()));
+        (ran.code, said, outputs(&desk.path(out)))
+    };
+    let (here, there) = (run("here", &[]), run("there", &["--workers", "local:2"]));
+    assert_eq!((here.0, &here.1), (1, &there.1));
+    assert!(here.1.is_some() && here.2 == there.2, "{here:?}");
+}
+
+#[test]
+fn a_run_of_reports_goes_on_when_workers_are_lost() {
+    let desk = desk();
+    desk.write(
+        "jobs/long.sql",
+        "select a.communication_type, count(*) as n, sum(a.time_in_workflow::int) as t from workflow_sessions a \
+         join workflow_sessions b on a.communication_type = b.communication_type and a.started_at <= b.started_at group by 1",
+    );
+    desk.write("jobs/other.sql", "select workflow_id, avg(time_in_workflow) as t from workflow_sessions group by 1");
+    let arguments = |out: &'static str| ["report", "run", "jobs", "--out", out, "--as-of", "2026-11-21T00:00:00Z"];
+    assert_eq!(desk.run(&arguments("here")).code, 0);
+    let here = outputs(&desk.path("here"));
+    // One of two, and then the only one.
+    for (out, count) in [("one", 2), ("all", 1)] {
+        let mut workers: Vec<Listener> = (0..count).map(|_| worker(&desk, &[])).collect();
+        let places: Vec<&str> = workers.iter().map(|worker| worker.address.as_str()).collect();
+        let places = places.join(",");
+        let running = desk.process(&[&arguments(out)[..], &["--workers", &places], &CUT[..]].concat());
+        let ran = std::thread::scope(|scope| {
+            let mut running = running;
+            let running = scope.spawn(move || running.output().unwrap());
+            std::thread::sleep(std::time::Duration::from_millis(250));
+            workers[0].child.kill().unwrap();
+            running.join().unwrap()
+        });
+        let said = String::from_utf8_lossy(&ran.stderr).into_owned();
+        // A worker that is gone before it is met is the only thing that ends a run.
+        let met = !said.contains("no worker answers");
+        assert!(!met || (ran.status.code() == Some(0) && outputs(&desk.path(out)) == here), "{out}: {said}");
+        assert!(!said.contains(&places) || said.contains("is left out") || !met, "{said}");
+    }
+}
+
+#[test]
+fn checks_say_what_would_stay_in_the_process() {
+    let desk = desk();
+    desk.write(
+        "a.sql",
+        "select workflow_id, count(*) from workflow_sessions group by 1;\nselect 1;\nselect x from workflow_sessions",
+    );
+    let ran = desk.run(&[&["check", "a.sql", "--workers", "local:2"], &CUT[..]].concat());
+    assert_eq!(ran.code, 1, "{ran:#?}");
+    assert!(ran.err.contains("a.sql:2: runs in this process: it reads no data file of the lake"), "{ran:#?}");
+    assert!(!ran.err.contains("a.sql:1: runs in this process") && ran.err.contains("a.sql:3:8"), "{ran:#?}");
+    let there = worker(&desk, &[]);
+    let fine = desk.run(&["check", "--workers", &there.address, "-c", "select 2"]);
+    assert!(fine.code == 0 && fine.err.contains("fine: 1 statement"), "{fine:#?}");
+    // From the environment, too.
+    let mut none = desk.command(&["check", "-c", "select 1"]);
+    assert_eq!(finish(none.env("SESSIONLAKE_WORKERS", "127.0.0.1:1")).code, 4);
+    desk.write("sessionlake.toml", "workers = \"local:1\"\n");
+    assert!(desk.run(&["check", "-c", "select 1"]).err.contains("runs in this process"));
+}
+
+#[test]
+fn what_workers_read_is_counted_with_what_is_read_here() {
+    let desk = desk();
+    let one = worker(&desk, &[]);
+    let sql = "select workflow_id, count(*), max(data ->> 'step') from workflow_sessions group by 1 order by 1";
+    let figures = |workers: &[&str]| {
+        let ran = desk.run(&[&["query", "--stats", "--csv", "-c", sql], workers, &CUT[..]].concat());
+        assert_eq!(ran.code, 0, "{ran:#?}");
+        let line = |begin: &str| {
+            let line = ran.err.lines().find_map(|line| line.strip_prefix(begin).map(str::to_owned));
+            line.unwrap_or_else(|| panic!("{}", ran.err))
+        };
+        let gets = line("stats: requests ").split(' ').nth(1).unwrap().trim_start_matches('(').parse::<u64>().unwrap();
+        (gets, line("stats: files "))
+    };
+    let here = figures(&[]);
+    for workers in ["local:2", one.address.as_str()] {
+        let there = figures(&["--workers", workers]);
+        assert_eq!(there.1, here.1, "{workers}");
+        assert!(there.0 >= here.0, "{workers}: {there:?}, and {here:?}");
+    }
+}
+
+#[test]
+fn logs_tell_who_was_refused_and_no_value_of_a_query() {
+    let desk = desk();
+    desk.write("token", "0123456789abcdef0123456789abcdef\n");
+    let mut process = desk.process(&["worker", "--bind", "127.0.0.1:0", "--worker-token", "token"]);
+    let mut child = process.env("SESSIONLAKE_LOG", "warn").stderr(std::process::Stdio::piped()).spawn().unwrap();
+    let mut said = std::io::BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut said, &mut line).unwrap();
+    let address = line.split("a worker at ").nth(1).unwrap().split(' ').next().unwrap().to_owned();
+    for _ in 0..3 {
+        desk.run(&["query", "--workers", &address, "-c", "select 1"]).fails(4);
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let mut rest = String::new();
+    std::io::Read::read_to_string(&mut said, &mut rest).unwrap();
+    assert_eq!(rest.matches("refused: a token that is not the worker's").count(), 1, "{rest}");
+    assert!(rest.contains("127.0.0.1") && !rest.contains("0123456789abcdef"), "{rest}");
+
+    let number = "+4915112345678";
+    let sql = format!("select count(*) as n from workflow_sessions where source_details_phone_number = '{number}'");
+    for level in ["debug", "trace"] {
+        let arguments = [&["query", "--csv", "--workers", "local:2", "-c", &sql], &CUT[..]].concat();
+        let ran = finish(desk.command(&arguments).env("SESSIONLAKE_LOG", level));
+        assert!(ran.code == 0 && !ran.err.contains(number), "{ran:#?}");
+    }
 }

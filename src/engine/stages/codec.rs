@@ -28,7 +28,7 @@ use crate::engine::readers::partitioned;
 use crate::engine::scan::{Leaves, ScanParts, SessionScanExec};
 use crate::engine::stores::told_url;
 use crate::error::Error;
-use crate::lake::{DataFile, Lake, Told};
+use crate::lake::{Costs, DataFile, Lake, Told};
 use crate::schema;
 
 /// A scan on the wire.
@@ -141,12 +141,14 @@ impl fmt::Debug for ToldTables {
 #[derive(Debug, Clone, Default)]
 pub struct ScanCodec {
     tables: Option<Arc<ToldTables>>,
+    /// What scans that are read are counted in.
+    costs: Arc<Costs>,
 }
 
 impl ScanCodec {
-    /// Reads scans of these tables.
-    pub fn of(tables: Arc<ToldTables>) -> Self {
-        Self { tables: Some(tables) }
+    /// Reads scans of these tables, which count what they cost.
+    pub fn of(tables: Arc<ToldTables>, costs: Arc<Costs>) -> Self {
+        Self { tables: Some(tables), costs }
     }
 }
 
@@ -184,6 +186,7 @@ impl PhysicalExtensionCodec for ScanCodec {
         let number = |n: u64| usize::try_from(n).map_err(|_| odd("a number too large"));
         let leaves = if wire.ignores_leaves { Leaves::Ignore } else { Leaves::Read };
         let parts = ScanParts::sent(url, (&wire.name, wire.version), &schema, leaves, number(wire.total_files)?);
+        let parts = parts.counting_requests(&self.costs, tables.lake().is_remote());
         let limit = wire.limit.map(number).transpose()?;
         Ok(Arc::new(SessionScanExec::new(ScanParts { groups: groups.into(), projection, predicate, limit, ..parts })?))
     }

@@ -9,6 +9,7 @@
 
 mod codec;
 mod planner;
+mod row_order;
 mod sent;
 
 use std::fmt;
@@ -22,7 +23,7 @@ use super::operators::put_above;
 use super::own::Node;
 pub use codec::{ScanCodec, ToldTables};
 pub(super) use planner::StagePlanner;
-pub use planner::made_by;
+pub use planner::{RowsAs, made_by};
 pub use sent::SentSettings;
 pub(super) use sent::from_sent;
 
@@ -35,6 +36,11 @@ pub trait Distribution: fmt::Debug + Send + Sync {
     /// # Errors
     /// A defect, or other processes that are all gone.
     async fn in_stages(&self, plan: &Staged, session: &SessionState) -> Result<Option<Node>>;
+
+    /// Says whether there are no other processes left, and statements are to run in this one.
+    fn is_alone(&self) -> bool {
+        false
+    }
 
     /// Shows a plan with its stages, as EXPLAIN prints it.
     fn shown(&self, plan: &Node) -> String;

@@ -20,23 +20,26 @@ use datafusion::physical_expr::window::{
     PlainAggregateWindowExpr, SlidingAggregateWindowExpr, StandardWindowExpr, WindowExpr,
 };
 use datafusion::physical_expr::{PhysicalExpr, ScalarFunctionExpr};
-use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::analyze::AnalyzeExec;
 use datafusion::physical_plan::explain::ExplainExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec, WindowUDFExpr};
+use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
 use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::bytes::physical_plan_to_bytes_with_extension_codec;
 
+use super::row_order::tells_row_order;
 use super::{Distribution, ScanCodec, SentSettings, Staged};
 use crate::engine::in_order::InOrder;
 use crate::engine::operators::OwnOperators;
+use crate::engine::options::AlreadyCounted;
 use crate::engine::own::Node;
 use crate::engine::rules::most_rows;
 use crate::engine::scan::SessionScanExec;
 use crate::functions::by_type;
 use crate::functions::row_order::order_matters;
+use crate::lake::Costs;
 
 /// The planner of a session whose statements may run on other processes.
 #[derive(Debug)]
@@ -46,12 +49,23 @@ pub struct StagePlanner {
     pub began: ConfigOptions,
 }
 
+/// What of the answers of two ways to run a statement has to be the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RowsAs {
+    /// What SQL says of them.
+    Sql,
+    /// Every byte, and the order of the rows, too.
+    Bytes,
+}
+
 /// Where a statement runs.
 enum Place {
     /// In stages, on other processes; with the aggregates whose last digits depend on the order of rows.
     There(Node, Vec<String>),
     /// In this process, for this reason.
     Here(String),
+    /// The same, and its files are counted: it has been planned as if it would run there.
+    HereAfterAll(String),
 }
 
 #[async_trait]
@@ -68,16 +82,50 @@ impl QueryPlanner for StagePlanner {
         match self.place(logical, state).await? {
             Place::There(plan, _) => Ok(plan),
             Place::Here(_) => here.create_physical_plan(logical, session).await,
+            Place::HereAfterAll(_) => {
+                let mut state = state.clone();
+                state.config_mut().set_extension(Arc::new(AlreadyCounted));
+                here.create_physical_plan(logical, &state).await
+            }
         }
     }
 }
 
 impl StagePlanner {
+    /// Plans a statement that a session has optimized for other processes, or says why it stays here.
+    ///
+    /// # Errors
+    /// A defect, or other processes that are all gone.
+    pub async fn there(
+        &self,
+        logical: &LogicalPlan,
+        state: &SessionState,
+        rows: RowsAs,
+    ) -> Result<std::result::Result<Node, String>> {
+        if rows == RowsAs::Bytes
+            && let Some(reason) = tells_row_order(logical)?
+        {
+            return Ok(Err(reason));
+        }
+        Ok(match self.place(logical, state).await? {
+            Place::There(plan, _) if rows == RowsAs::Bytes && plan.output_partitioning().partition_count() > 1 => {
+                Err("its rows come in several parts".to_owned())
+            }
+            Place::There(plan, _) => Ok(plan),
+            Place::Here(reason) | Place::HereAfterAll(reason) => Err(reason),
+        })
+    }
+
     /// Finds out where a statement runs.
     async fn place(&self, logical: &LogicalPlan, state: &SessionState) -> Result<Place> {
         if let Some(what) = stays(logical) {
             return Ok(Place::Here(what.to_owned()));
         }
+        if self.distribution.is_alone() {
+            return Ok(Place::Here("no worker is there".to_owned()));
+        }
+        let parallel = in_parallel(state, &self.began);
+        let state = parallel.as_ref().unwrap_or(state);
         let staged = for_stages(state);
         let logical = match without_values(logical.clone(), &staged)? {
             Some(logical) => logical,
@@ -93,11 +141,11 @@ impl StagePlanner {
         let settings = SentSettings::of(state.config_options(), &self.began);
         let staged_plan = match Staged::of(plan, &staged, settings) {
             Ok(plan) => plan,
-            Err(reason) => return Ok(Place::Here(reason)),
+            Err(reason) => return Ok(Place::HereAfterAll(reason)),
         };
         Ok(match self.distribution.in_stages(&staged_plan, &staged).await? {
             Some(plan) => Place::There(plan, staged_plan.loose),
-            None => Place::Here("it reads too little, or is one task to its end".to_owned()),
+            None => Place::HereAfterAll("it reads too little, or is one task to its end".to_owned()),
         })
     }
 
@@ -118,7 +166,7 @@ impl StagePlanner {
                 }
                 StringifiedPlan::new(PlanType::FinalPhysicalPlan, text)
             }
-            Place::Here(reason) => {
+            Place::Here(reason) | Place::HereAfterAll(reason) => {
                 let text = format!("{}\n-- runs in this process: {reason}", plan.plan.trim_end());
                 StringifiedPlan::new(PlanType::FinalPhysicalPlan, text)
             }
@@ -205,10 +253,21 @@ fn without_values(logical: LogicalPlan, staged: &SessionState) -> Result<Option<
     Ok(if has_values(&joined)? { None } else { Some(joined) })
 }
 
+/// Gives a session that runs in one order, in which nothing is set and a statement is planned already, the settings of one that runs in parallel; `None` where it does already.
+fn in_parallel(state: &SessionState, began: &ConfigOptions) -> Option<SessionState> {
+    state.physical_optimizers().iter().find(|rule| rule.name() == InOrder::NAME)?;
+    let mut state = state.clone();
+    *state.config_mut().options_mut() = began.clone();
+    state.config_mut().set_extension(Arc::new(AlreadyCounted));
+    Some(state)
+}
+
 /// Makes the session that plans for stages: stock operators alone, and nothing that partitions of one process would share as they run.
 fn for_stages(state: &SessionState) -> SessionState {
     let mut config = state.config().clone();
     let options = config.options_mut();
+    // The catalogue is that of the session, and is not to be made anew.
+    options.catalog.create_default_catalog_and_schema = false;
     // Of one partition a plan says nowhere how rows come together.
     options.execution.target_partitions = options.execution.target_partitions.max(2);
     options.optimizer.repartition_file_min_size = 1;
@@ -320,6 +379,16 @@ impl Staged {
             error => of_encoding(&error.strip_backtrace()),
         })?;
         Ok(Self { plan, settings, loose })
+    }
+
+    /// What its scans are counted in, if they are.
+    pub fn costs(&self) -> Option<Arc<Costs>> {
+        let mut costs = None;
+        let found = self.plan.apply(|node| {
+            costs = node.downcast_ref::<SessionScanExec>().and_then(SessionScanExec::costs);
+            Ok(if costs.is_some() { TreeNodeRecursion::Stop } else { TreeNodeRecursion::Continue })
+        });
+        found.ok().and(costs)
     }
 }
 

@@ -4,11 +4,13 @@ mod guard;
 mod limits;
 mod pg;
 mod replay;
+mod workers;
 
 use std::path::Path;
 use std::sync::Arc;
 
 use chrono::DateTime;
+use sessionlake::engine::Distribution;
 use sessionlake::lake::Lake;
 use sessionlake::serve::{Caller, Clocks, Hub, HubOptions, Limits, Protocol, Role, User, Users, Verifier};
 
@@ -21,6 +23,16 @@ async fn hub(lake: &Lake, folder: &Path, workflow: &str) -> Arc<Hub> {
 }
 
 async fn hub_with(lake: &Lake, folder: &Path, workflow: &str, limits: Limits) -> Arc<Hub> {
+    hub_over(lake, folder, workflow, limits, None).await
+}
+
+async fn hub_over(
+    lake: &Lake,
+    folder: &Path,
+    workflow: &str,
+    limits: Limits,
+    spread: Option<Arc<dyn Distribution>>,
+) -> Arc<Hub> {
     let users = Users::to_be_at(&folder.join("users.toml")).unwrap();
     let user = |name: &str, role, workflows| User {
         name: name.to_owned(),
@@ -45,6 +57,7 @@ async fn hub_with(lake: &Lake, folder: &Path, workflow: &str, limits: Limits) ->
         users: Some(users),
         clocks: Clocks { now: Arc::new(move || now), passed: Arc::new(std::time::Duration::default) },
         compute: tokio::runtime::Handle::current(),
+        spread,
     };
     Hub::open(options).await.unwrap()
 }

@@ -57,6 +57,7 @@ async fn hub(folder: &Path) -> Arc<Hub> {
         users: None,
         clocks: Clocks { now: Arc::new(move || now), passed: Arc::new(Duration::default) },
         compute: tokio::runtime::Handle::current(),
+        spread: None,
     };
     Hub::open(options).await.unwrap()
 }
