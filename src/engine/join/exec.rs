@@ -8,6 +8,7 @@ use datafusion::common::{DataFusionError, JoinType, NullEquality, Result};
 use datafusion::execution::memory_pool::MemoryConsumer;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_plan::ExecutionPlanProperties;
+use datafusion::physical_plan::coop::make_cooperative;
 use datafusion::physical_plan::joins::{HashJoinExec, PartitionMode};
 use datafusion::physical_plan::metrics::{BaselineMetrics, MetricBuilder};
 use datafusion::physical_plan::stream::{EmptyRecordBatchStream, RecordBatchStreamAdapter};
@@ -194,7 +195,8 @@ impl Operator for IntervalJoin {
                 }
             }
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(place.stock.schema(), batches.try_flatten())))
+        // One batch of each side may make thousands: whoever takes them is to pause between, so that a query can be stopped.
+        Ok(make_cooperative(Box::pin(RecordBatchStreamAdapter::new(place.stock.schema(), batches.try_flatten()))))
     }
 }
 
