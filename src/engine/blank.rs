@@ -19,7 +19,7 @@ use super::operators::{OwnOperators, spill_apart};
 use super::options::{EngineOptions, Execution};
 use super::rules::{
     AbsentRows, AsOf, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows,
-    Membership, MixedTypes, Operators, Relations, Scalars, ZonedCasts, ZonedTypes, mended,
+    Membership, MixedTypes, Operators, Relations, Scalars, ZonedCasts, ZonedTypes, mended, sheltered,
 };
 use super::stages::from_sent;
 use crate::error::Result;
@@ -130,7 +130,7 @@ impl Blank {
         analyzer_rules.push(Arc::new(ZonedCasts));
         analyzer_rules.push(Arc::new(Intervals));
         analyzer_rules.push(Arc::new(Operators));
-        let optimizer_rules = Bounds::among(mended(state.optimizer().rules.clone())?);
+        let optimizer_rules = Bounds::among(sheltered(mended(state.optimizer().rules.clone())?)?);
         let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(optimizer_rules));
         optimizer_rules.push(Arc::new(Durations));
         state = SessionStateBuilder::new_from_existing(state)

@@ -59,7 +59,7 @@ pub(super) struct ScannedTable {
     /// The files, in the order of their paths, with what the log says of each. A scan that is sent elsewhere does without.
     pub(super) files: Arc<Vec<DataFile>>,
     /// Whether requests are counted by the scan, and not by its store; and whether that store is beyond this machine.
-    counts_requests: Option<bool>,
+    pub(super) counts_requests: Option<bool>,
 }
 
 impl ScannedTable {

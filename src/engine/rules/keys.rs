@@ -27,7 +27,8 @@ use datafusion::sql::sqlparser::ast::TableFactor;
 const READERS: [&str; 4] =
     ["replace_distinct_aggregate", "eliminate_join", "eliminate_duplicated_expr", "optimize_projections"];
 
-type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
+/// The rules of an optimizer, in their order.
+pub(super) type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
 
 /// Puts rules that read right dependencies in place of those that read them.
 ///
@@ -55,21 +56,23 @@ impl OptimizerRule for Mended {
 
     fn rewrite(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
         if !is_misled(&plan)? {
-            return self.run(plan, config);
+            return run(self.0.as_ref(), plan, config);
         }
-        let mut done = self.run(cut_off(plan)?, config)?;
+        let mut done = run(self.0.as_ref(), cut_off(plan)?, config)?;
         done.data = joined_again(done.data)?;
         Ok(done)
     }
 }
 
-impl Mended {
-    /// Runs the rule as the optimizer runs it, over the whole plan.
-    fn run(&self, plan: LogicalPlan, config: &dyn OptimizerConfig) -> Result<Transformed<LogicalPlan>> {
-        match self.0.apply_order() {
-            None => self.0.rewrite(plan, config),
-            Some(order) => plan.rewrite_with_subqueries(&mut Walk { rule: self.0.as_ref(), order, config }),
-        }
+/// Runs a rule as the optimizer runs it, over a whole plan.
+pub(super) fn run(
+    rule: &dyn OptimizerRule,
+    plan: LogicalPlan,
+    config: &dyn OptimizerConfig,
+) -> Result<Transformed<LogicalPlan>> {
+    match rule.apply_order() {
+        None => rule.rewrite(plan, config),
+        Some(order) => plan.rewrite_with_subqueries(&mut Walk { rule, order, config }),
     }
 }
 

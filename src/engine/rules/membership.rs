@@ -18,7 +18,7 @@ use std::sync::Arc;
 use datafusion::common::alias::AliasGenerator;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Column, DFSchema, ExprSchema, JoinType, Result, ScalarValue, Spans};
+use datafusion::common::{Column, DFSchema, ExprSchema, JoinType, Result, ScalarValue, Spans, plan_err};
 use datafusion::error::DataFusionError;
 use datafusion::functions_aggregate::expr_fn::count;
 use datafusion::logical_expr::expr::{Exists, InSubquery, SetComparison, SetQuantifier};
@@ -31,6 +31,7 @@ use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 
 use super::absent::has_a_row;
 use super::below::with_joins;
+use super::try_each_expression;
 
 /// The rule.
 #[derive(Debug, Default)]
@@ -42,14 +43,61 @@ impl AnalyzerRule for Membership {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
+        plan.apply_with_subqueries(|node| {
+            refuse_outer_having(node)?;
+            Ok(TreeNodeRecursion::Continue)
+        })?;
         let names = AliasGenerator::new();
         plan.transform_up_with_subqueries(|plan| of_node(plan, &names)).data()
     }
 }
 
+/// Refuses a condition on the outer query's row over an aggregate without groups. DataFusion makes it one of the join that stands for the subquery, and takes a row that
+/// it leaves out for one of no rows.
+fn refuse_outer_having(node: &LogicalPlan) -> Result<()> {
+    let LogicalPlan::Filter(filter) = node else { return Ok(()) };
+    if filter.predicate.contains_outer() && is_whole_aggregate(&filter.input) {
+        return plan_err!(
+            "a subquery's condition on an aggregate without GROUP BY names a column of the outer query; \
+             hint: write it around the subquery: case when the condition holds then (select …) end"
+        );
+    }
+    Ok(())
+}
+
+/// Says whether a plan is an aggregate without groups, which has one row whatever it reads.
+fn is_whole_aggregate(plan: &LogicalPlan) -> bool {
+    match plan {
+        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+        LogicalPlan::Projection(projection) => is_whole_aggregate(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => is_whole_aggregate(&alias.input),
+        _ => false,
+    }
+}
+
+/// Compares with the value of a subquery that has one row, whatever it reads, in the place of comparing with all of its rows or any.
+fn with_one_row(expr: Expr) -> Result<Transformed<Expr>> {
+    expr.transform_up(|expr| {
+        let (left, op, subquery) = match &expr {
+            Expr::InSubquery(InSubquery { expr: left, subquery, negated: false }) => (left, Operator::Eq, subquery),
+            Expr::InSubquery(InSubquery { expr: left, subquery, negated: true }) => (left, Operator::NotEq, subquery),
+            Expr::SetComparison(SetComparison { expr: left, subquery, op, .. }) => (left, *op, subquery),
+            _ => return Ok(Transformed::no(expr)),
+        };
+        if !is_whole_aggregate(&subquery.subquery) {
+            return Ok(Transformed::no(expr));
+        }
+        Ok(Transformed::yes(binary_expr(left.as_ref().clone(), op, Expr::ScalarSubquery(subquery.clone()))))
+    })
+}
+
 fn of_node(plan: LogicalPlan, names: &AliasGenerator) -> Result<Transformed<LogicalPlan>> {
     if !asks_for_rows(&plan)? {
         return Ok(Transformed::no(plan));
+    }
+    let plan = try_each_expression(plan, |expr, _| with_one_row(expr))?.data;
+    if !asks_for_rows(&plan)? {
+        return Ok(Transformed::yes(plan));
     }
     match plan {
         LogicalPlan::Filter(filter) => {

@@ -248,8 +248,9 @@ fn without_values(logical: LogicalPlan, staged: &SessionState) -> Result<Option<
     if !is_one_row {
         return Ok(None);
     }
-    let joined =
-        Optimizer::with_rules(vec![Arc::new(ScalarSubqueryToJoin::new())]).optimize(logical, staged, |_, _| {})?;
+    // Where it cannot, as where columns would have one name, the plan stays here.
+    let rules = Optimizer::with_rules(vec![Arc::new(ScalarSubqueryToJoin::new())]);
+    let Ok(joined) = rules.optimize(logical, staged, |_, _| {}) else { return Ok(None) };
     Ok(if has_values(&joined)? { None } else { Some(joined) })
 }
 
