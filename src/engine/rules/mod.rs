@@ -15,6 +15,7 @@ mod keys;
 mod meaning;
 mod membership;
 mod mixed;
+mod precedence;
 mod readers;
 mod rows_in;
 mod scalars;

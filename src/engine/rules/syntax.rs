@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::words::{any_character, call, is_named, number};
-use super::{aggregates, apart, arrays, functions, readers, rows_in, unnamed};
+use super::{aggregates, apart, arrays, functions, precedence, readers, rows_in, unnamed};
 use crate::functions::is_of_plans;
 
 /// Brings a statement into DataFusion's syntax.
@@ -95,6 +95,7 @@ impl VisitorMut for Syntax {
     }
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        precedence::read_again(expr);
         if let Expr::Function(function) = expr
             && let [ast::ObjectNamePart::Identifier(name)] = function.name.0.as_slice()
             && is_of_plans(&name.value)
