@@ -38,8 +38,9 @@ async fn explain_reads_the_footers_of_files_that_are_left_and_of_no_others() {
     let starts = query(&lake, "select distinct started_at from workflow_sessions order by 1").await;
     assert_eq!(starts.len(), 5, "{starts:?}");
     let (counted, read) = counting(&lake);
-    let engine = open(&counted, At::Newest).await.unwrap();
     let explain = async |from: &str| {
+        // Each for itself, for an engine remembers the ends of files that it has read.
+        let engine = open(&counted, At::Newest).await.unwrap();
         let sql = format!(
             "explain select data ->> 'step' as step from workflow_sessions where started_at >= timestamptz '{from}'"
         );

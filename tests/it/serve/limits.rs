@@ -51,8 +51,12 @@ async fn what_is_described_takes_no_longer_than_a_session_allows() {
     let mut settings = hub.settings();
     let described = hub.outline(&all, &settings, (&script, &script.statements[0]), vec![]).await;
     assert!(described.unwrap().columns.fields().len() > 10);
+    // One that takes longer to plan than a clock takes to tick.
+    let columns: Vec<String> = (0..500).map(|n| format!("upper(workflow_id || '{n}') as c{n}")).collect();
+    let long =
+        sessionlake::script::parse("q", &format!("select {} from workflow_sessions", columns.join(", "))).unwrap();
     settings.timeout = Some(Duration::from_nanos(1));
-    let stopped = hub.outline(&all, &settings, (&script, &script.statements[0]), vec![]).await;
+    let stopped = hub.outline(&all, &settings, (&long, &long.statements[0]), vec![]).await;
     assert!(matches!(stopped, Err(Error::Limit { .. })));
 }
 
