@@ -215,8 +215,8 @@ impl<'a> Added<'a> {
         entries(self.adds.partitions, self.row)
     }
 
-    /// What the log says of the file's deletion vector, if it has one: how it is stored, the text, the offset, the size and the number of rows.
-    pub(super) fn deletion_vector(&self) -> Option<(&'a str, &'a str, Option<i32>, (i32, i64))> {
+    /// What the log says of the file's deletion vector, if it has one.
+    pub(super) fn deletion_vector(&self) -> Option<LoggedVector<'a>> {
         let row = self.row;
         let has = |all: &&Deletions<'_>| all.all.is_valid(row) && all.storages.is_valid(row);
         let all = self.adds.deletions.as_ref().filter(has)?;
@@ -225,8 +225,11 @@ impl<'a> Added<'a> {
     }
 }
 
+/// How a deletion vector is stored, the text, the offset, and the size and the number of rows.
+pub(super) type LoggedVector<'a> = (&'a str, &'a str, Option<i32>, (i32, i64));
+
 /// Lists the entries of a map of texts.
-fn entries<'a>(map: Option<&'a MapArray>, row: usize) -> impl Iterator<Item = (&'a str, Option<&'a str>)> {
+fn entries(map: Option<&MapArray>, row: usize) -> impl Iterator<Item = (&str, Option<&str>)> {
     let map = map.filter(|map| map.is_valid(row));
     let parts = map.and_then(|map| {
         let (keys, values) = (map.keys().as_string_opt::<i32>()?, map.values().as_string_opt::<i32>()?);

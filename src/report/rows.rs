@@ -130,7 +130,7 @@ mod tests {
             .zip(&mask)
             .map(|(row, valid)| valid.then(|| format!("a text that is long enough: {row}")))
             .collect();
-        let flags = BooleanArray::new(BooleanBuffer::collect_bool(count, |row| (from + row) % 2 == 0), nulls);
+        let flags = BooleanArray::new(BooleanBuffer::collect_bool(count, |row| (from + row).is_multiple_of(2)), nulls);
         RecordBatch::try_new(schema(), vec![Arc::new(numbers), Arc::new(texts), Arc::new(flags)]).unwrap()
     }
 

@@ -11,7 +11,7 @@ use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, UnaryOperator, Value
 
 /// What an expression is made of.
 enum Word {
-    Operand(Expr),
+    Operand(Box<Expr>),
     Not,
     And,
     Or,
@@ -59,7 +59,7 @@ fn take_apart(expr: Expr, words: &mut Vec<Word>) {
             match *expr {
                 // No parser makes it without parentheses, but a rewrite may.
                 both @ Expr::BinaryOp { op: BinaryOperator::And | BinaryOperator::Or, .. } => {
-                    words.push(Word::Operand(both));
+                    words.push(Word::Operand(Box::new(both)));
                 }
                 inner => take_apart(inner, words),
             }
@@ -70,14 +70,14 @@ fn take_apart(expr: Expr, words: &mut Vec<Word>) {
         Expr::IsNotDistinctFrom(left, right) => {
             compared(*right, words, |right| Expr::IsNotDistinctFrom(left, Box::new(right)));
         }
-        operand => words.push(Word::Operand(operand)),
+        operand => words.push(Word::Operand(Box::new(operand))),
     }
 }
 
 fn side_of_and(side: Expr, words: &mut Vec<Word>) {
     match side {
         // As above.
-        either @ Expr::BinaryOp { op: BinaryOperator::Or, .. } => words.push(Word::Operand(either)),
+        either @ Expr::BinaryOp { op: BinaryOperator::Or, .. } => words.push(Word::Operand(Box::new(either))),
         side => take_apart(side, words),
     }
 }
@@ -88,7 +88,7 @@ fn compared(right: Expr, words: &mut Vec<Word>, with: impl FnOnce(Expr) -> Expr)
     take_apart(right, &mut of_right);
     let mut of_right = of_right.into_iter().peekable();
     let first = negated(&mut of_right);
-    words.push(Word::Operand(with(first)));
+    words.push(Word::Operand(Box::new(with(first))));
     words.extend(of_right);
 }
 
@@ -115,7 +115,7 @@ fn all_of(words: &mut Words) -> Expr {
 /// `not … a`
 fn negated(words: &mut Words) -> Expr {
     match words.next() {
-        Some(Word::Operand(operand)) => operand,
+        Some(Word::Operand(operand)) => *operand,
         Some(Word::Not) => Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(negated(words)) },
         // Operands and operators alternate, as they did where they come from.
         Some(Word::And | Word::Or) | None => Expr::value(Value::Null),

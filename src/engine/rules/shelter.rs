@@ -20,9 +20,11 @@ use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
 use super::keys::{Rules, run};
 
+/// Says whether a rule must not see a node.
+type Hides = fn(&LogicalPlan) -> bool;
+
 /// The rules, and what each must not see.
-const SHELTERS: [(&str, fn(&LogicalPlan) -> bool); 2] =
-    [("push_down_filter", has_a_row_of_none), ("eliminate_cross_join", finds_nulls)];
+const SHELTERS: [(&str, Hides); 2] = [("push_down_filter", has_a_row_of_none), ("eliminate_cross_join", finds_nulls)];
 
 /// Puts rules that do not see what they would take apart wrongly in place of those that do.
 ///
@@ -61,7 +63,7 @@ fn finds_nulls(node: &LogicalPlan) -> bool {
 #[derive(Debug)]
 struct Sheltered {
     rule: Arc<dyn OptimizerRule + Send + Sync>,
-    hides: fn(&LogicalPlan) -> bool,
+    hides: Hides,
 }
 
 impl OptimizerRule for Sheltered {
