@@ -16,6 +16,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -304,7 +305,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sessionlake", default=str(ROOT / "target/release/sessionlake"), help="the program")
     parser.add_argument("--sessions", type=int, nargs="+", default=[1_000_000, 10_000_000], help="sizes of the lakes")
-    parser.add_argument("--folder", default="/tmp/sessionlake-scale", help="where lakes are made and kept")
+    parser.add_argument("--folder", default=str(Path(tempfile.gettempdir()) / "sessionlake-scale"), help="where lakes are made and kept")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--moto", default="", help="a Python that has moto, and its flags")
     parser.add_argument("--parts", nargs="+", default=["scale", "workers", "store", "predict"], help="which tables to make")

@@ -15,39 +15,35 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
-use datafusion::common::tree_node::{Transformed, TreeNodeRecursion, TreeNodeRewriter};
+use datafusion::common::tree_node::{Transformed, TreeNodeRecursion};
 use datafusion::common::{DFSchema, DFSchemaRef, FunctionalDependencies, Result, plan_err};
 use datafusion::logical_expr::logical_plan::{Aggregate, Extension, Projection};
 use datafusion::logical_expr::planner::{PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
-use datafusion::optimizer::{ApplyOrder, OptimizerConfig, OptimizerRule};
+use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 use datafusion::sql::sqlparser::ast::TableFactor;
 
-/// The rules of DataFusion that read dependencies.
-const READERS: [&str; 4] =
-    ["replace_distinct_aggregate", "eliminate_join", "eliminate_duplicated_expr", "optimize_projections"];
+use super::around::{Rule, around, run};
 
-/// The rules of an optimizer, in their order.
-pub(super) type Rules = Vec<Arc<dyn OptimizerRule + Send + Sync>>;
+/// The rules of DataFusion that read dependencies.
+const READERS: [(&str, ()); 4] = [
+    ("replace_distinct_aggregate", ()),
+    ("eliminate_join", ()),
+    ("eliminate_duplicated_expr", ()),
+    ("optimize_projections", ()),
+];
 
 /// Puts rules that read right dependencies in place of those that read them.
 ///
 /// # Errors
-/// A rule is missing, which other versions of DataFusion may name otherwise.
-pub fn mended(rules: Rules) -> Result<Rules> {
-    if let Some(missing) = READERS.iter().find(|name| rules.iter().all(|rule| rule.name() != **name)) {
-        return plan_err!("the optimizer has no rule {missing}");
-    }
-    let mend = |rule: Arc<dyn OptimizerRule + Send + Sync>| match READERS.contains(&rule.name()) {
-        true => Arc::new(Mended(rule)) as _,
-        false => rule,
-    };
-    Ok(rules.into_iter().map(mend).collect())
+/// As [`around`].
+pub fn mended(rules: Vec<Rule>) -> Result<Vec<Rule>> {
+    around(rules, &READERS, |rule, ()| Arc::new(Mended(rule)))
 }
 
 /// A rule of DataFusion, run over a plan whose dependencies are right.
 #[derive(Debug)]
-struct Mended(Arc<dyn OptimizerRule + Send + Sync>);
+struct Mended(Rule);
 
 impl OptimizerRule for Mended {
     fn name(&self) -> &str {
@@ -61,46 +57,6 @@ impl OptimizerRule for Mended {
         let mut done = run(self.0.as_ref(), cut_off(plan)?, config)?;
         done.data = joined_again(done.data)?;
         Ok(done)
-    }
-}
-
-/// Runs a rule as the optimizer runs it, over a whole plan.
-pub(super) fn run(
-    rule: &dyn OptimizerRule,
-    plan: LogicalPlan,
-    config: &dyn OptimizerConfig,
-) -> Result<Transformed<LogicalPlan>> {
-    match rule.apply_order() {
-        None => rule.rewrite(plan, config),
-        Some(order) => plan.rewrite_with_subqueries(&mut Walk { rule, order, config }),
-    }
-}
-
-/// Runs a rule at every node of a plan.
-struct Walk<'a> {
-    rule: &'a dyn OptimizerRule,
-    order: ApplyOrder,
-    config: &'a dyn OptimizerConfig,
-}
-
-impl Walk<'_> {
-    fn at(&self, order: ApplyOrder, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-        match self.order == order {
-            true => self.rule.rewrite(node, self.config),
-            false => Ok(Transformed::no(node)),
-        }
-    }
-}
-
-impl TreeNodeRewriter for Walk<'_> {
-    type Node = LogicalPlan;
-
-    fn f_down(&mut self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-        self.at(ApplyOrder::TopDown, node)
-    }
-
-    fn f_up(&mut self, node: LogicalPlan) -> Result<Transformed<LogicalPlan>> {
-        self.at(ApplyOrder::BottomUp, node)
     }
 }
 
@@ -271,7 +227,7 @@ mod tests {
     #[test]
     fn each_rule_that_reads_dependencies_is_mended_in_its_place() {
         let stock = Optimizer::new().rules;
-        let names = |rules: &Rules| rules.iter().map(|rule| rule.name().to_owned()).collect::<Vec<_>>();
+        let names = |rules: &[Rule]| rules.iter().map(|rule| rule.name().to_owned()).collect::<Vec<_>>();
         let ours = mended(stock.clone()).unwrap();
         assert_eq!(names(&ours), names(&stock));
         let refused = mended(stock.into_iter().filter(|rule| rule.name() != "eliminate_join").collect()).unwrap_err();

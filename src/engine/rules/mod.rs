@@ -3,6 +3,7 @@
 mod absent;
 mod aggregates;
 mod apart;
+mod around;
 mod arrays;
 mod below;
 mod bounds;

@@ -12,13 +12,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{DFSchemaRef, JoinType, NullEquality, Result, plan_err};
+use datafusion::common::{DFSchemaRef, JoinType, NullEquality, Result};
 use datafusion::logical_expr::expr::GroupingSet;
 use datafusion::logical_expr::logical_plan::{Aggregate, Extension, Join};
 use datafusion::logical_expr::{Expr, LogicalPlan, UserDefinedLogicalNodeCore};
 use datafusion::optimizer::{OptimizerConfig, OptimizerRule};
 
-use super::keys::{Rules, run};
+use super::around::{Rule, around, run};
 
 /// Says whether a rule must not see a node.
 type Hides = fn(&LogicalPlan) -> bool;
@@ -29,17 +29,9 @@ const SHELTERS: [(&str, Hides); 2] = [("push_down_filter", has_a_row_of_none), (
 /// Puts rules that do not see what they would take apart wrongly in place of those that do.
 ///
 /// # Errors
-/// A rule is missing, which other versions of DataFusion may name otherwise.
-pub fn sheltered(rules: Rules) -> Result<Rules> {
-    if let Some((missing, _)) = SHELTERS.iter().find(|(name, _)| rules.iter().all(|rule| rule.name() != *name)) {
-        return plan_err!("the optimizer has no rule {missing}");
-    }
-    let shelter =
-        |rule: Arc<dyn OptimizerRule + Send + Sync>| match SHELTERS.iter().find(|(name, _)| *name == rule.name()) {
-            Some((_, hides)) => Arc::new(Sheltered { rule, hides: *hides }) as _,
-            None => rule,
-        };
-    Ok(rules.into_iter().map(shelter).collect())
+/// As [`around`].
+pub fn sheltered(rules: Vec<Rule>) -> Result<Vec<Rule>> {
+    around(rules, &SHELTERS, |rule, hides| Arc::new(Sheltered { rule, hides }))
 }
 
 /// Says whether a node is an aggregate that has a row where its input has none.
@@ -62,7 +54,7 @@ fn finds_nulls(node: &LogicalPlan) -> bool {
 /// A rule of DataFusion, from which some nodes are hidden.
 #[derive(Debug)]
 struct Sheltered {
-    rule: Arc<dyn OptimizerRule + Send + Sync>,
+    rule: Rule,
     hides: Hides,
 }
 
