@@ -21,7 +21,6 @@ use serde::{Deserialize, Serialize};
 use super::document::{Pooled, Walker};
 use super::leaf::is_index;
 use super::sparse::SparseTexts;
-use crate::error::{Error, Result};
 
 /// Bytes of a value from which on it stays in the text, and with it all of its path in the file.
 pub const MAX_POOLED_BYTES: usize = 2_048;
@@ -281,9 +280,9 @@ struct PoolBuilder {
 }
 
 impl PoolBuilders {
-    /// Makes builders for so many pools.
-    pub fn new(count: u8) -> Self {
-        let pool = |_| PoolBuilder { documents: SparseTexts::new(0), bytes: 0, document: String::new() };
+    /// Makes builders for so many pools, of about so many rows.
+    pub fn new(count: u8, rows: usize) -> Self {
+        let pool = |_| PoolBuilder { documents: SparseTexts::new(rows), bytes: 0, document: String::new() };
         Self { pools: (0..count).map(pool).collect(), text_bytes: 0 }
     }
 
@@ -311,10 +310,7 @@ impl PoolBuilders {
     }
 
     /// Returns the columns for so many rows. A pool that has become too large is left empty, and its bit is set in `lost`.
-    ///
-    /// # Errors
-    /// As [`SparseTexts::finish`].
-    pub fn finish(self, rows: usize, lost: &mut u32) -> Result<Vec<ArrayRef>> {
+    pub fn finish(self, rows: usize, lost: &mut u32) -> Vec<ArrayRef> {
         let most = LOST_BYTES.max(self.text_bytes / 100 * LOST_PERCENT);
         let mut columns = Vec::with_capacity(self.pools.len());
         for (number, pool) in self.pools.into_iter().enumerate() {
@@ -323,10 +319,9 @@ impl PoolBuilders {
                 columns.push(new_null_array(&DataType::Utf8View, rows));
                 continue;
             }
-            let documents = pool.documents.finish(rows);
-            columns.push(documents.map_err(|error| Error::internal(format!("pool {number}: {error}")))?);
+            columns.push(pool.documents.finish(rows));
         }
-        Ok(columns)
+        columns
     }
 }
 
@@ -445,14 +440,14 @@ mod tests {
     #[test]
     fn a_pool_that_becomes_too_large_is_left_empty() {
         let value = |pool, value| Pooled { node: 1, pool: Some(pool), key: "/k", value };
-        let mut builders = PoolBuilders::new(2);
+        let mut builders = PoolBuilders::new(2, 300);
         let long = format!("\"{}\"", "x".repeat(MAX_POOLED_BYTES - 2));
         for row in 0..100 {
             let values = [value(0, "1"), value(1, long.as_str())];
             builders.append(row * 2, 3_000, values.into_iter().filter(|value| value.pool == Some(1) || row == 3));
         }
         let mut lost = 0;
-        let columns = builders.finish(300, &mut lost).unwrap();
+        let columns = builders.finish(300, &mut lost);
         assert_eq!(lost, 0b10);
         let counts: Vec<_> = columns.iter().map(|column| (column.len(), column.len() - column.null_count())).collect();
         assert_eq!(counts, [(300, 1), (300, 0)]);

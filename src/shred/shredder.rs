@@ -72,9 +72,9 @@ impl LeafBuilder {
         }
     }
 
-    fn finish(self, rows: usize) -> Result<ArrayRef> {
-        Ok(match self {
-            Self::Text(builder) => builder.finish(rows).map_err(|error| Error::internal(format!("texts: {error}")))?,
+    fn finish(self, rows: usize) -> ArrayRef {
+        match self {
+            Self::Text(builder) => builder.finish(rows),
             Self::Integer(mut builder) => {
                 pad!(builder, rows);
                 Arc::new(builder.finish())
@@ -87,7 +87,7 @@ impl LeafBuilder {
                 pad!(builder, rows);
                 Arc::new(builder.finish())
             }
-        })
+        }
     }
 }
 
@@ -185,7 +185,7 @@ impl FileShredder {
         // By the name of the JSON column, as the columns of pools are ordered.
         let mut pooled: BTreeMap<&str, Vec<ArrayRef>> = BTreeMap::new();
         for ((name, walker), lost) in self.columns.iter().zip(walkers).zip(lost_pools) {
-            let mut pools = PoolBuilders::new(self.leaves.pools.get(*name).map_or(0, |pools| pools.count));
+            let mut pools = PoolBuilders::new(self.leaves.pools.get(*name).map_or(0, |pools| pools.count), rows);
             let column = batch.column_by_name(name).ok_or_else(|| Error::internal(format!("no column {name}")))?;
             let texts = column
                 .as_string_view_opt()
@@ -205,7 +205,7 @@ impl FileShredder {
                 });
             }
             walker.arrays.finish(row_lists, rows, &mut lists, missed);
-            pooled.insert(name, pools.finish(rows, lost)?);
+            pooled.insert(name, pools.finish(rows, lost));
         }
         let mut arrays: Vec<ArrayRef> = Vec::new();
         // The texts of leaves, which others may copy, and of which more is computed.
@@ -218,8 +218,8 @@ impl FileShredder {
                 // Raw numbers are texts too, but no copies.
                 let is_text = kind == Kind::Text;
                 let array = match lists {
-                    Some(lists) => lists.of(builder.finish(lists.items())?)?,
-                    None => builder.finish(rows)?,
+                    Some(lists) => lists.of(builder.finish(lists.items()))?,
+                    None => builder.finish(rows),
                 };
                 if is_text && leaf.inside.is_none() {
                     texts.insert((&leaf.column, &leaf.path), Arc::clone(&array));

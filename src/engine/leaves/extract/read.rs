@@ -153,7 +153,7 @@ impl Column {
                 let elements = StringViewArray::try_new(ScalarBuffer::from(views), buffers, None)?;
                 lists.finish(documents.len()).of(Arc::new(elements)).map_err(DataFusionError::from)?
             }
-            Values::Text(texts) => texts.finish(documents.len())?,
+            Values::Text(texts) => texts.finish(documents.len()),
             Values::Integer(mut builder) => Arc::new(builder.finish()),
             Values::Float(mut builder) => Arc::new(builder.finish()),
             Values::Boolean(mut builder) => Arc::new(builder.finish()),
