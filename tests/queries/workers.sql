@@ -76,6 +76,13 @@ select workflow_id, count(*) as n, sum(time_in_workflow) as t from workflow_sess
 set sessionlake.own_sort = false;
 select session_id, started_at from stored_sessions order by started_at desc, session_id;
 
+-- Conditions on lengths and single elements of arrays, which files have as lists.
+select session_id from workflow_sessions where json_length(data, 'events') > 2 order by 1;
+select count(*) as n from workflow_sessions where data->'events'->0->>'type' = 'menu' or json_length(data, 'events') = 1;
+-- Aggregates of several orders, joins on computed keys, and the merged column of a full join.
+select communication_type, string_agg(session_id, ',' order by session_id) as up, string_agg(distinct session_id, ',' order by session_id desc) as down from workflow_sessions group by 1 order by 1;
+select count(*) as n from workflow_sessions a join workflow_sessions b on json_length(a.data, 'events') + 1 = json_length(b.data, 'events') * 2;
+select n, count(*) as c from (select json_length(data, 'events') as n from workflow_sessions) s full join (values (1), (99)) v(n) using (n) group by n order by n;
 -- Other tables, alone and beside the sessions.
 select count(*) as n, min(line) as first from quarantine;
 select f.files, s.n from (select count(*) as files from lake_files) f cross join (select count(*) as n from workflow_sessions) s;

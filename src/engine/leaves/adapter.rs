@@ -23,6 +23,7 @@ use super::derive::{Derive, SHREDDED_COPY, SHREDDED_EXCEPTIONS, call_of, put_tog
 use super::element_calls::ElementsCall;
 use super::extract::{Either, Extract, Extractions, Reading, Step};
 use super::indexed_calls::{of_length, of_one_element};
+use super::row_filter::filterable;
 use crate::functions::{Asked, Form, JsonCall, json_call, plain_path};
 use crate::json::Path;
 use crate::shred::computed::computed_name;
@@ -82,7 +83,7 @@ impl PhysicalExprAdapter for ShredAdapter {
                 })
             })
             .data()?;
-        self.inner.rewrite(rewritten)
+        filterable(self.inner.rewrite(rewritten)?, &self.physical)
     }
 }
 

@@ -11,6 +11,7 @@ pub mod derive;
 pub mod element_calls;
 pub mod extract;
 mod indexed_calls;
+mod row_filter;
 #[cfg(test)]
 mod tests;
 

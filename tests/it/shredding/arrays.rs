@@ -153,6 +153,28 @@ fn condition(random: &mut Random, element: &str) -> String {
     }
 }
 
+/// Draws a condition on single elements and lengths of arrays, which a scan may be asked to filter by.
+fn condition_of_rows(random: &mut Random, path: &str) -> String {
+    let key = random.pick(&["t", "n", "m", "b", "nowhere"]);
+    let index = random.pick(&["0", "1", "3", "-1", "'0'"]);
+    let one = match random.below(8) {
+        0 | 1 => format!("json_length(data, {path}) = {}", random.below(4)),
+        2 => format!("json_length(data, {path}) + 1 between 2 and 3"),
+        3 => format!("json_get_int(data, {path}, {index}, 'n') > 1"),
+        4 => format!("json_get_str(data, {path}, {index}, 't') = 'menu'"),
+        5 => format!("data->'v'->'ev'->0->>'{key}' <> 'queue'"),
+        6 => format!("json_value(data, '$.v.ev[1].{key}') is {}null", random.pick(&["", "not "])),
+        _ => format!("case when json_length(data, {path}) > 1 then json_get_bool(data, {path}, 0, 'b') end"),
+    };
+    match random.below(5) {
+        0 => format!("{one} and session_id > '00050'"),
+        1 => format!("({one} or session_id < '00030')"),
+        2 => format!("not ({one})"),
+        3 => format!("{one} and json_get_str(data, 'v', 'y') = 'p'"),
+        _ => one,
+    }
+}
+
 fn question(random: &mut Random) -> String {
     let path =
         random.pick(&["'ev'", "'v', 'ev'", "'v', 'ev'", "'v', 'y'", "'v'", "'nowhere'", "'ev', 0", "'v', 'ev', '1'"]);
@@ -170,6 +192,22 @@ fn question(random: &mut Random) -> String {
     let (first, second, third) = (call(random, "e"), call(random, "e"), call(random, "e"));
     let wanted = condition(random, "e");
     // Of single elements, and of how many there are.
+    match random.below(15) {
+        0 => return format!("select session_id from t where {} order by 1", condition_of_rows(random, path)),
+        1 => {
+            let (first, second) = (condition_of_rows(random, path), condition_of_rows(random, path));
+            return format!(
+                "select count(*), count(*) filter (where {second}) from t where {first} and ({second} or {first})"
+            );
+        }
+        2 => {
+            let wanted = condition_of_rows(random, path);
+            return format!(
+                "select json_length(data, {path}) as n, count(*) from (select * from t where {wanted}) group by 1 order by 1"
+            );
+        }
+        _ => {}
+    }
     if random.below(5) == 0 {
         let index = random.pick(&["0", "1", "1", "3", "-1", "'0'"]);
         let one = call(random, &format!("data, {path}, {index}"));
