@@ -18,8 +18,8 @@ use super::in_order::InOrder;
 use super::operators::{OwnOperators, spill_apart};
 use super::options::{EngineOptions, Execution};
 use super::rules::{
-    AbsentRows, AsOf, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, LeavesOfElements, LeavesOfWindows,
-    Membership, MixedTypes, Operators, Relations, Scalars, ZonedCasts, ZonedTypes, mended, sheltered,
+    AbsentRows, AsOf, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, JoinKeys, LeavesOfElements,
+    LeavesOfWindows, Membership, MixedTypes, Operators, Relations, Scalars, ZonedCasts, ZonedTypes, mended, sheltered,
 };
 use super::stages::from_sent;
 use crate::error::Result;
@@ -133,6 +133,7 @@ impl Blank {
         let optimizer_rules = Bounds::among(sheltered(mended(state.optimizer().rules.clone())?)?);
         let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(optimizer_rules));
         optimizer_rules.push(Arc::new(Durations));
+        optimizer_rules.push(Arc::new(JoinKeys));
         state = SessionStateBuilder::new_from_existing(state)
             .with_analyzer_rules(analyzer_rules)
             .with_optimizer_rules(optimizer_rules)

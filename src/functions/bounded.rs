@@ -71,7 +71,10 @@ impl Instead for Bounded {
         &self.stock
     }
 
-    fn invoke(&self, args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+    fn invoke(&self, mut args: ScalarFunctionArgs) -> Result<ColumnarValue> {
+        if let (Length::Padded, Some(length)) = (self.length, args.args.get_mut(1)) {
+            *length = at_least_zero(length)?;
+        }
         let bytes = self.bytes(&args.args, args.number_rows)?;
         if bytes > MOST_BYTES {
             return exec_err!(
@@ -83,6 +86,20 @@ impl Instead for Bounded {
         }
         self.stock.invoke_with_args(args)
     }
+}
+
+/// Makes 0 of lengths below it, as PostgreSQL does. DataFusion's functions make a length beyond all memory of them.
+fn at_least_zero(length: &ColumnarValue) -> Result<ColumnarValue> {
+    Ok(match length {
+        ColumnarValue::Scalar(ScalarValue::Int64(value)) => {
+            ColumnarValue::Scalar(ScalarValue::Int64(value.map(|value| value.max(0))))
+        }
+        ColumnarValue::Array(array) if *array.data_type() == DataType::Int64 => {
+            let lengths = array.as_primitive::<Int64Type>();
+            ColumnarValue::Array(Arc::new(lengths.unary::<_, Int64Type>(|value| value.max(0))))
+        }
+        other => other.clone(),
+    })
 }
 
 /// The numbers of an argument.

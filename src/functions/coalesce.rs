@@ -4,15 +4,18 @@
 //! scan. Here a call with a literal to fall back on stays one: both can be computed without harm, since a literal does not fail. All
 //! else is DataFusion's.
 
+use std::sync::Arc;
+
 use arrow::array::Array;
 use arrow::compute::is_not_null;
 use arrow::compute::kernels::zip::zip;
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::Result;
 use datafusion::functions::core::coalesce::CoalesceFunc;
+use datafusion::logical_expr::expr::ScalarFunction;
 use datafusion::logical_expr::simplify::{ExprSimplifyResult, SimplifyContext};
 use datafusion::logical_expr::{
-    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDFImpl, Signature,
+    ColumnarValue, Documentation, Expr, ReturnFieldArgs, ScalarFunctionArgs, ScalarUDF, ScalarUDFImpl, Signature, lit,
 };
 
 use super::stand_ins::stands_in;
@@ -21,6 +24,12 @@ use super::stand_ins::stands_in;
 #[derive(Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Coalesce {
     inner: CoalesceFunc,
+}
+
+/// Returns a truth value, or this one where there is none.
+pub(crate) fn known(value: Expr, otherwise: bool) -> Expr {
+    let func = Arc::new(ScalarUDF::new_from_impl(Coalesce::default()));
+    Expr::ScalarFunction(ScalarFunction { func, args: vec![value, lit(otherwise)] })
 }
 
 impl ScalarUDFImpl for Coalesce {
@@ -86,10 +95,7 @@ impl ScalarUDFImpl for Coalesce {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use arrow::util::pretty::pretty_format_batches;
-    use datafusion::logical_expr::ScalarUDF;
     use datafusion::physical_plan::displayable;
     use datafusion::prelude::SessionContext;
 

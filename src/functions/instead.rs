@@ -170,6 +170,11 @@ impl<F: InsteadOfAggregate> AggregateUDFImpl for Framed<F> {
         self.0.order_sensitivity()
     }
 
+    /// None of ours gains by rows that come in order.
+    fn with_beneficial_ordering(self: Arc<Self>, _is_ordered: bool) -> Result<Option<Arc<dyn AggregateUDFImpl>>> {
+        Ok(Some(self))
+    }
+
     fn reverse_expr(&self) -> ReversedUDAF {
         self.0.reversed()
     }

@@ -1,4 +1,4 @@
-//! `array_agg` that says what it holds of texts.
+//! `array_agg` that says what it holds of texts, and `string_agg` that asks for no order.
 //!
 //! DataFusion 55.2 keeps the batches that it is given, and counts of a column of texts only where each text lies, which are 16 bytes a value: a
 //! list of a gigabyte of documents passed under a limit of 64 MB. Here the bytes that the texts lie in are counted, each block once. What an
@@ -11,11 +11,14 @@ use arrow::array::{Array, ArrayData, ArrayRef, BooleanArray};
 use arrow::datatypes::{DataType, FieldRef};
 use datafusion::common::{Result, ScalarValue};
 use datafusion::functions_aggregate::array_agg::array_agg_udaf;
+use datafusion::functions_aggregate::string_agg::string_agg_udaf;
 use datafusion::logical_expr::function::{AccumulatorArgs, StateFieldsArgs};
 use datafusion::logical_expr::utils::AggregateOrderSensitivity;
 use datafusion::logical_expr::{
     Accumulator, AggregateUDF, AggregateUDFImpl, Documentation, EmitTo, GroupsAccumulator, ReversedUDAF, Signature,
 };
+
+use super::instead::{InsteadOfAggregate, aggregate};
 
 /// Bytes that a batch takes that is kept, besides its values.
 const BATCH_BYTES: usize = 200;
@@ -30,7 +33,29 @@ struct CountedLists {
 pub fn aggregates() -> Vec<Arc<AggregateUDF>> {
     static LISTS: LazyLock<Arc<AggregateUDF>> =
         LazyLock::new(|| Arc::new(AggregateUDF::new_from_impl(CountedLists { stock: array_agg_udaf() })));
-    vec![Arc::clone(&LISTS)]
+    static TEXTS: LazyLock<Arc<AggregateUDF>> = LazyLock::new(|| aggregate(JoinedTexts { stock: string_agg_udaf() }));
+    vec![Arc::clone(&LISTS), Arc::clone(&TEXTS)]
+}
+
+/// `string_agg`, which sorts what it holds by itself: it asks for no order of its rows, so that several of one query may have different orders, and
+/// is never turned round, as lists are not.
+#[derive(Debug, PartialEq, Eq, Hash)]
+struct JoinedTexts {
+    stock: Arc<AggregateUDF>,
+}
+
+impl InsteadOfAggregate for JoinedTexts {
+    fn stock(&self) -> &Arc<AggregateUDF> {
+        &self.stock
+    }
+
+    fn order_sensitivity(&self) -> AggregateOrderSensitivity {
+        AggregateOrderSensitivity::SoftRequirement
+    }
+
+    fn reversed(&self) -> ReversedUDAF {
+        ReversedUDAF::NotSupported
+    }
 }
 
 impl AggregateUDFImpl for CountedLists {
@@ -81,8 +106,9 @@ impl AggregateUDFImpl for CountedLists {
         Ok(Box::new(Counted { inner, held: Held::default() }))
     }
 
+    /// DataFusion turns the order of one aggregate round to have the rows once in the order of another, and of distinct values forgets that it did.
     fn reverse_expr(&self) -> ReversedUDAF {
-        self.stock.inner().reverse_expr()
+        ReversedUDAF::NotSupported
     }
 
     fn supports_null_handling_clause(&self) -> bool {

@@ -32,6 +32,7 @@ mod time;
 pub(crate) mod zoned;
 
 pub(crate) use arguments::scalar_text;
+pub(crate) use coalesce::known;
 pub use duration::parse_duration;
 pub use interval::Part as IntervalPart;
 pub use json::Asked;
@@ -47,6 +48,7 @@ use std::collections::HashSet;
 use std::sync::{Arc, LazyLock};
 
 use datafusion::execution::FunctionRegistry;
+use datafusion::functions_aggregate::all_default_aggregate_functions;
 use datafusion::logical_expr::ScalarUDF;
 
 use crate::error::Result;
@@ -97,6 +99,24 @@ pub(crate) fn is_of_plans(name: &str) -> bool {
     static NAMES: LazyLock<HashSet<String>> = LazyLock::new(|| {
         let parts = interval::parts().chain(zoned::parts()).chain(postgres::parts());
         parts.map(|part| part.name().to_owned()).collect()
+    });
+    NAMES.contains(&name.to_lowercase())
+}
+
+/// Says whether a name is that of a function of single values: no aggregate, and none over a window.
+pub(crate) fn is_of_values(name: &str) -> bool {
+    static NAMES: LazyLock<HashSet<String>> = LazyLock::new(|| {
+        let stock = datafusion::functions::all_default_functions().into_iter();
+        let nested = datafusion::functions_nested::all_default_nested_functions();
+        let functions: Vec<Arc<ScalarUDF>> = stock.chain(nested).chain(all()).collect();
+        let named = functions.iter().flat_map(|it| std::iter::once(it.name().to_owned()).chain(it.aliases().to_vec()));
+        let mut names: HashSet<String> = named.collect();
+        let aggregates = all_default_aggregate_functions().into_iter().chain(postgres::aggregates());
+        for aggregate in aggregates {
+            names.remove(aggregate.name());
+            names.retain(|name| !aggregate.aliases().contains(name));
+        }
+        names
     });
     NAMES.contains(&name.to_lowercase())
 }

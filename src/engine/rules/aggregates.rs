@@ -1,16 +1,17 @@
-//! What PostgreSQL means by parts of calls that DataFusion leaves out: names of windows inside a window, the order of distinct values, and
-//! patterns whose `.` is any character.
+//! What PostgreSQL means by parts of calls that DataFusion leaves out: names of windows inside a window, the order of distinct values, patterns whose
+//! `.` is any character, and what is said of rows to a function that has none.
 
 use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
     DuplicateTreatment, Expr, Function, FunctionArg, FunctionArgExpr, FunctionArgumentClause, FunctionArguments, Ident,
-    NamedWindowExpr, ObjectName, OrderByExpr, OrderByOptions, Select, Value, VisitMut, VisitorMut, WindowSpec,
-    WindowType,
+    NamedWindowExpr, ObjectName, ObjectNamePart, OrderByExpr, OrderByOptions, Select, Value, VisitMut, VisitorMut,
+    WindowSpec, WindowType,
 };
 
 use super::words::{any_character, is_named};
+use crate::functions::is_of_values;
 
 /// Puts what a window is made of in the place of its name, inside of other windows too: `over (w order by x)`.
 pub(super) fn name_windows(select: &mut Select) -> ControlFlow<String> {
@@ -70,6 +71,37 @@ impl VisitorMut for Windows {
 
 fn folded(ident: &Ident) -> String {
     if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
+}
+
+/// Refuses what is said of rows behind the call of a function that has none: DataFusion leaves it out without a word.
+pub(super) fn refuse_clauses(function: &Function) -> ControlFlow<String> {
+    let [ObjectNamePart::Identifier(name)] = function.name.0.as_slice() else { return ControlFlow::Continue(()) };
+    let list = match &function.args {
+        FunctionArguments::List(list) => Some(list),
+        _ => None,
+    };
+    let has = |wanted: fn(&FunctionArgumentClause) -> bool| list.is_some_and(|list| list.clauses.iter().any(wanted));
+    let ignores = |clause: &FunctionArgumentClause| matches!(clause, FunctionArgumentClause::IgnoreOrRespectNulls(_));
+    let clause = if function.over.is_some() {
+        "OVER"
+    } else if function.filter.is_some() {
+        "FILTER"
+    } else if !function.within_group.is_empty() {
+        "WITHIN GROUP"
+    } else if list.is_some_and(|list| list.duplicate_treatment == Some(DuplicateTreatment::Distinct)) {
+        "DISTINCT"
+    } else if has(|clause| matches!(clause, FunctionArgumentClause::OrderBy(_))) {
+        "ORDER BY"
+    } else if function.null_treatment.is_some() || has(ignores) {
+        "IGNORE NULLS"
+    } else {
+        return ControlFlow::Continue(());
+    };
+    if !is_of_values(&name.value) {
+        return ControlFlow::Continue(());
+    }
+    let kind = if clause == "OVER" { "a window function nor an aggregate function" } else { "an aggregate function" };
+    ControlFlow::Break(format!("{clause} specified, but {} is not {kind}", name.value.to_lowercase()))
 }
 
 /// Functions that are of every equal element in PostgreSQL, and of the first here; with their names here.

@@ -2,7 +2,8 @@
 //!
 //! [`Casts`] runs before types are coerced, since casts that the coercion adds round nothing: a cast to an integer rounds, halves of
 //! numbers with a point away from zero and those of floats to the even number, and so does one to fewer digits of a second; DataFusion cuts. [`Operators`] runs after it: `+`, `-`
-//! and `*` of integers fail where they would wrap, and the pattern of `similar to` becomes an anchored regular expression.
+//! and `*` of integers fail where they would wrap, `a # a` is null where `a` is, `x is true` is a value that is never null, and the pattern of `similar to`
+//! becomes an anchored regular expression.
 //!
 //! A number with a point is numeric in PostgreSQL and a float here; of an expression of such literals alone the cast rounds as that of a
 //! numeric does.
@@ -17,7 +18,8 @@ use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPla
 use datafusion::optimizer::AnalyzerRule;
 
 use super::each_expression;
-use crate::functions::postgres::{Checked, pattern, to_digits, to_nearest};
+use crate::functions::known;
+use crate::functions::postgres::{Checked, pattern, to_digits, to_nearest, xor};
 
 /// Rounds what is cast to an integer.
 #[derive(Debug, Default)]
@@ -43,7 +45,14 @@ impl AnalyzerRule for Operators {
     }
 
     fn analyze(&self, plan: LogicalPlan, _config: &ConfigOptions) -> Result<LogicalPlan> {
-        rewrite(plan, checked)
+        let plan = plan.transform_up_with_subqueries(|plan| {
+            // A condition is no column that is grouped by, and is left as the optimizer knows it.
+            let is_condition =
+                matches!(plan, LogicalPlan::Filter(_) | LogicalPlan::Join(_) | LogicalPlan::TableScan(_));
+            let plan = each_expression(plan, checked)?;
+            if is_condition { Ok(plan) } else { plan.transform_data(|plan| each_expression(plan, told)) }
+        });
+        plan.data()
     }
 }
 
@@ -121,6 +130,11 @@ fn is_numeric(expr: &Expr) -> bool {
 fn checked(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let is_integer = |expr: &Expr| expr.get_type(schema).is_ok_and(|data_type| data_type.is_integer());
     match expr {
+        Expr::BinaryExpr(BinaryExpr { left, op: Operator::BitwiseXor, right })
+            if is_integer(&left) && left.get_type(schema).ok() == right.get_type(schema).ok() =>
+        {
+            Transformed::yes(xor(*left, *right))
+        }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match Checked::of(op) {
             Some(operator) if is_integer(&left) && left.get_type(schema).ok() == right.get_type(schema).ok() => {
                 Transformed::yes(operator.call(vec![*left, *right]))
@@ -143,6 +157,23 @@ fn checked(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
             let right = Box::new(pattern(*text, escape_char));
             Transformed::yes(Expr::BinaryExpr(BinaryExpr { left: expr, op, right }))
         }
+        other => Transformed::no(other),
+    }
+}
+
+/// Writes `x is true` and its like as calls that have a value for every row by their type. DataFusion's node says so in the logical plan and not in the
+/// physical one, and refuses to group by it over a subquery.
+fn told(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
+    let may_be_null = |expr: &Expr| {
+        expr.nullable(schema).unwrap_or(false) && expr.get_type(schema).is_ok_and(|of| of == DataType::Boolean)
+    };
+    match expr {
+        Expr::IsTrue(value) if may_be_null(&value) => Transformed::yes(known(*value, false)),
+        Expr::IsNotTrue(value) if may_be_null(&value) => Transformed::yes(!known(*value, false)),
+        Expr::IsFalse(value) if may_be_null(&value) => Transformed::yes(!known(*value, true)),
+        Expr::IsNotFalse(value) if may_be_null(&value) => Transformed::yes(known(*value, true)),
+        Expr::IsUnknown(value) => Transformed::yes(Expr::IsNull(value)),
+        Expr::IsNotUnknown(value) => Transformed::yes(Expr::IsNotNull(value)),
         other => Transformed::no(other),
     }
 }

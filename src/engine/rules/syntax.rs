@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::words::{any_character, call, is_named, number};
-use super::{aggregates, apart, arrays, functions, precedence, readers, rows_in, unnamed};
+use super::{aggregates, apart, arrays, functions, merged, precedence, readers, rows_in, unnamed};
 use crate::functions::is_of_plans;
 
 /// Brings a statement into DataFusion's syntax.
@@ -54,6 +54,7 @@ impl VisitorMut for Syntax {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
         refuse_all(&query.body)?;
+        merged::of_query(query)?;
         functions::name_columns(query);
         let Some(fetch) = &query.fetch else { return ControlFlow::Continue(()) };
         if fetch.with_ties || fetch.percent {
@@ -77,6 +78,7 @@ impl VisitorMut for Syntax {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
+        merged::of_select(select)?;
         unnamed::name(select);
         aggregates::name_windows(select)?;
         apart::tell(select);
@@ -96,6 +98,9 @@ impl VisitorMut for Syntax {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
         precedence::read_again(expr);
+        if let Expr::Function(function) = expr {
+            aggregates::refuse_clauses(function)?;
+        }
         if let Expr::Function(function) = expr
             && let [ast::ObjectNamePart::Identifier(name)] = function.name.0.as_slice()
             && is_of_plans(&name.value)

@@ -11,6 +11,7 @@ mod regexp_match;
 mod rounding;
 mod similar;
 mod sum;
+mod xor;
 
 pub use frames::of_frames;
 pub use integers::Checked;
@@ -19,6 +20,7 @@ pub(super) use regexp_match::function as regexp_match;
 pub use rounding::{to_digits, to_nearest};
 pub use similar::pattern;
 pub use sum::checked_sum;
+pub use xor::xor;
 
 use std::sync::Arc;
 
@@ -36,7 +38,7 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
 
 /// Lists those that plans are rewritten with.
 pub(super) fn parts() -> Vec<Arc<ScalarUDF>> {
-    let others = [&rounding::ROUND_HALF_EVEN, &rounding::ROUND_INSTANT, &similar::SIMILAR_TO_REGEX];
+    let others = [&rounding::ROUND_HALF_EVEN, &rounding::ROUND_INSTANT, &similar::SIMILAR_TO_REGEX, &xor::INTEGER_XOR];
     Checked::ALL.map(Checked::function).into_iter().chain(others.map(frame::Function::udf)).collect()
 }
 
