@@ -19,6 +19,7 @@ use super::explain;
 use super::memory::PeakPool;
 use super::options::{EngineOptions, Execution};
 use super::own::Node;
+use super::parameter_types::{Declared, with_types};
 use super::rules::{with_postgres_syntax, with_read_intervals, with_zone_calls};
 use super::stages::{Distribution, RowsAs, StagePlanner};
 use super::{series, spill, statement};
@@ -189,6 +190,7 @@ impl Engine {
     /// What DataFusion says of the statement; `script` gives it a place.
     pub async fn plan(&self, statement: Statement, values: &ParamValues) -> datafusion::error::Result<LogicalPlan> {
         let statement = series::with_values(self, with_postgres_syntax(statement)?, values).await?;
+        let statement = with_types(statement, values);
         let plan = self.context.state().statement_to_plan(with_zone_calls(with_read_intervals(statement))).await?;
         statement::ready(explain::with_footers(plan)?, values, self.options.time_zone)
     }
@@ -204,6 +206,7 @@ impl Engine {
         types: &[Option<DataType>],
     ) -> datafusion::error::Result<Outline> {
         let statement = series::with_values(self, with_postgres_syntax(statement)?, values).await?;
+        let statement = with_types(statement, &Declared { named: values, numbered: types });
         let state = self.context.state();
         let plan = state.statement_to_plan(with_zone_calls(with_read_intervals(statement))).await?;
         let found = plan.get_parameter_types()?;

@@ -33,6 +33,7 @@ mod numbers;
 mod operators;
 mod options;
 mod own;
+mod parameter_types;
 mod passing;
 mod prune;
 mod quarantine;

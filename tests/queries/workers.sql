@@ -62,6 +62,12 @@ select workflow_id from ended_sessions except select workflow_id from active_ses
 select workflow_id from ended_sessions intersect select workflow_id from active_sessions order by 1;
 select 'active' as kind, count(*) as n from active_sessions union all select 'ended', count(*) from ended_sessions order by 1;
 
+-- Windows whose keys are the same in all rows or twice, and groups by the value of a subquery.
+select workflow_id, sum(time_in_workflow) over (partition by workflow_id order by started_at, session_id) as s from workflow_sessions where workflow_id = (select min(workflow_id) from workflow_sessions) order by 1, 2;
+select k, ntile(3) over (partition by k order by s desc) as n from (select 'x' as k, session_id as s from workflow_sessions) q order by 2;
+select a, sum(f) over (partition by a, b order by a, s rows between 1 preceding and unbounded following) as n from (select workflow_id as a, workflow_id as b, session_id as s, time_in_workflow as f from workflow_sessions) q order by 1, 2;
+select k, min(e) as first from (select (select count(*) from workflow_sessions) as k, ended_at as e from workflow_sessions) g group by k;
+
 -- JSON, lists, zones.
 select data->>'step' as step, count(*) as n from workflow_sessions group by 1 order by 1 nulls first;
 select session_id, json_valid(data) as is_valid, data->'variables' as variables from workflow_sessions order by 1;

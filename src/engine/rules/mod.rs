@@ -18,6 +18,7 @@ mod meaning;
 mod membership;
 mod merged;
 mod mixed;
+mod ordered;
 mod precedence;
 mod readers;
 mod rows_in;

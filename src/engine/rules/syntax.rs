@@ -17,7 +17,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::words::{any_character, call, is_named, number};
-use super::{aggregates, apart, arrays, functions, merged, precedence, readers, rows_in, unnamed};
+use super::{aggregates, apart, arrays, functions, merged, ordered, precedence, readers, rows_in, unnamed};
 use crate::functions::is_of_plans;
 
 /// Brings a statement into DataFusion's syntax.
@@ -55,6 +55,7 @@ impl VisitorMut for Syntax {
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<String> {
         refuse_all(&query.body)?;
         merged::of_query(query)?;
+        ordered::see_inputs(query);
         functions::name_columns(query);
         let Some(fetch) = &query.fetch else { return ControlFlow::Continue(()) };
         if fetch.with_ties || fetch.percent {

@@ -137,7 +137,10 @@ impl StagePlanner {
         if let Some(what) = lost_on_the_wire(&logical)? {
             return Ok(Place::Here(what));
         }
-        let plan = DefaultPhysicalPlanner::default().create_physical_plan(&logical, &staged).await?;
+        // What is wrong with the statement itself is said of its own plan.
+        let Ok(plan) = DefaultPhysicalPlanner::default().create_physical_plan(&logical, &staged).await else {
+            return Ok(Place::HereAfterAll("it has no plan without subqueries inside of expressions".to_owned()));
+        };
         let settings = SentSettings::of(state.config_options(), &self.began);
         let staged_plan = match Staged::of(plan, &staged, settings) {
             Ok(plan) => plan,
@@ -414,6 +417,11 @@ fn strange(node: &Node, state: &SessionState) -> Result<Option<String>> {
             found.get_or_insert(format!("{} in the opposite order has no form on the wire", call.fun().name()));
         }
     }
+    if let ([first, ..], [input]) = (windows_of(node), node.children().as_slice())
+        && !is_ordered_by(input, first.partition_by())
+    {
+        found.get_or_insert("a window has a key that is the same in all rows, or twice".to_owned());
+    }
     for window in windows_of(node) {
         let Some(standard) = window.as_any().downcast_ref::<StandardWindowExpr>() else { continue };
         let function = standard.get_standard_func_expr().as_any().downcast_ref::<WindowUDFExpr>();
@@ -424,6 +432,17 @@ fn strange(node: &Node, state: &SessionState) -> Result<Option<String>> {
         }
     }
     Ok(found)
+}
+
+/// Says whether rows come in an order that begins with these keys. What is known of a constant, or of two columns that are equal, has no form on the
+/// wire: the other side would not find the keys of a window in the order of its rows.
+fn is_ordered_by(input: &Node, keys: &[Arc<dyn PhysicalExpr>]) -> bool {
+    let mut keys: Vec<&Arc<dyn PhysicalExpr>> = keys.iter().collect();
+    let order = input.output_ordering().map(|order| order.iter().map(|sort| &sort.expr).collect::<Vec<_>>());
+    let order = order.unwrap_or_default();
+    let before = keys.len();
+    keys.retain(|key| order.iter().take(before).any(|sorted| sorted == key));
+    keys.len() == before && order.len() >= before
 }
 
 /// The window functions that a node computes.

@@ -82,6 +82,27 @@ fn parameters_are_typed_and_counted_from_the_as_of_instant() {
 }
 
 #[test]
+fn a_parameter_is_of_its_type_in_every_place() {
+    let desk = Desk::with_lake();
+    let document = r#"(values ('{"a": 5}')) t(data)"#;
+    for (sql, given, answer) in [
+        (format!("select data->>$key as v from {document}"), "key=a", "v\n5\n"),
+        (format!("select json_get_int(data, $key) + 1 as v from {document}"), "key=a", "v\n6\n"),
+        (format!("select data ? $key as v, data #>> array[$key] as w from {document}"), "key=a", "v,w\ntrue,5\n"),
+        (format!("select data->$key as v, upper($key) as w from {document}"), "key=a", "v,w\n5,A\n"),
+        (
+            "-- param: at int\nselect json_get_str(data, $at) as v from (values ('[\"p\", \"q\"]')) t(data)".to_owned(),
+            "at=1",
+            "v\nq\n",
+        ),
+        ("-- param: list text[]\nselect unnest($list) as v".to_owned(), "list=x,y", "v\nx\ny\n"),
+    ] {
+        desk.write("typed.sql", &sql);
+        assert_eq!(desk.run(&["query", "typed.sql", "--csv", "--param", given]).fine(), answer, "{sql}");
+    }
+}
+
+#[test]
 fn the_text_of_a_parameter_is_a_value_and_nothing_else() {
     let desk = Desk::with_lake();
     for text in
