@@ -22,6 +22,7 @@ use super::rules::{
     LeavesOfWindows, Membership, MixedTypes, Operators, Relations, Scalars, ZonedCasts, ZonedTypes, mended, sheltered,
 };
 use super::stages::from_sent;
+use super::veil::veiled;
 use crate::error::Result;
 use crate::functions::interval::{self, IntervalPlanner};
 use crate::functions::{self, StandIns, by_type, extremes, lists, postgres};
@@ -134,9 +135,11 @@ impl Blank {
         let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(optimizer_rules));
         optimizer_rules.push(Arc::new(Durations));
         optimizer_rules.push(Arc::new(JoinKeys));
+        let physical_rules = veiled(state.physical_optimizers())?;
         state = SessionStateBuilder::new_from_existing(state)
             .with_analyzer_rules(analyzer_rules)
             .with_optimizer_rules(optimizer_rules)
+            .with_physical_optimizer_rules(physical_rules)
             .with_relation_planners(vec![Arc::new(Relations)])
             .build();
         functions::register_all(&mut state)?;

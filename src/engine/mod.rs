@@ -48,6 +48,7 @@ mod statement;
 mod stores;
 mod system;
 mod unspilled;
+mod veil;
 mod window;
 
 pub use crate::lake::Spent;

@@ -541,7 +541,7 @@ impl Walker {
             leaf: this.leaf.is_some(),
             missed: this.leaf.and_then(|leaf| missed.get(leaf).copied()).unwrap_or_default(),
             has_exceptions: this.exceptions & this.kinds != 0,
-            has_objects: this.has_objects && this.pool.is_some(),
+            has_objects: this.has_objects && (this.pool.is_some() || this.has_arrays),
             pool: this.pool,
             pool_code: this.pool.and(this.pool_code.as_ref()).map(|(code, _)| *code),
             unpooled: this.unpooled,

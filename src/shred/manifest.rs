@@ -10,10 +10,13 @@ use super::pools::{InText, Pools};
 /// The key of the manifest among the footer's key/value pairs.
 pub const MANIFEST_KEY: &str = "sessionlake.shred";
 /// What manifests mean changes with this number; one of a higher number is not read.
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// The first version whose files were written from documents in which U+FFFD is read for half a surrogate pair. Before, such documents
 /// counted as broken.
 const READS_LONE_SURROGATES: u32 = 3;
+
+/// The first version that notes of every path with arrays whether it has objects too, which have a length as arrays have.
+const NOTES_OBJECTS_BESIDE_ARRAYS: u32 = 4;
 
 /// The paths of a file's JSON columns.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -49,7 +52,7 @@ pub struct PathNode {
     /// Whether the values of those kinds are in the pool of exceptions, under the path's name.
     #[serde(rename = "z", default, skip_serializing_if = "is_false")]
     pub has_exceptions: bool,
-    /// Whether objects are among the containers met at the path; noted in files with pools.
+    /// Whether objects are among the containers met at the path; noted of paths with a pool or with arrays.
     #[serde(rename = "o", default, skip_serializing_if = "is_false")]
     pub has_objects: bool,
     /// The pool that holds what is neither an object nor in a leaf.
@@ -115,11 +118,15 @@ impl Manifest {
         serde_json::from_str(text).ok().filter(|manifest: &Self| manifest.version <= VERSION)
     }
 
-    /// Leaves out the columns of an older file whose documents may be read in another way today, so that their text is parsed.
+    /// Leaves out the columns of an older file whose documents may be read in another way today, so that their text is parsed, and supposes what it does
+    /// not note.
     #[must_use]
     pub fn without_misread(mut self) -> Self {
         if self.version < READS_LONE_SURROGATES {
             self.columns.retain(|_, root| root.kinds & BROKEN == 0);
+        }
+        if self.version < NOTES_OBJECTS_BESIDE_ARRAYS {
+            self.columns.values_mut().for_each(PathNode::may_have_objects);
         }
         self
     }
@@ -178,6 +185,12 @@ impl Manifest {
 }
 
 impl PathNode {
+    /// Supposes objects where none are noted of arrays, here and below.
+    fn may_have_objects(&mut self) {
+        self.has_objects |= self.has_arrays;
+        self.children.values_mut().for_each(Self::may_have_objects);
+    }
+
     /// Says whether some document may have an array at the path. A file that does not count its documents does not note arrays.
     pub fn may_have_arrays(&self) -> bool {
         self.kinds & CONTAINER != 0 && (self.has_arrays || self.documents == 0)

@@ -90,8 +90,6 @@ pub(super) fn of_length(
     if known.asked != Asked::Container || *call.return_type() != DataType::UInt64 {
         return None;
     }
-    // Files with pools note where objects are, which have a length too.
-    file.index_of(&pool_name(column, Pools::UNFORESEEN)).ok()?;
     if manifest.columns.get(column)?.kinds & BROKEN != 0 {
         return None;
     }

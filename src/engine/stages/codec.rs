@@ -27,9 +27,14 @@ use crate::engine::own::Node;
 use crate::engine::readers::partitioned;
 use crate::engine::scan::{Leaves, ScanParts, SessionScanExec};
 use crate::engine::stores::told_url;
+use crate::engine::veil::{Hides, VeilExec};
 use crate::error::Error;
 use crate::lake::{Costs, DataFile, Lake, Told};
 use crate::schema;
+
+/// A veil on the wire is one byte, which no scan is.
+const VEILED_CONSTANTS: u8 = 1;
+const VEILED_ORDER: u8 = 2;
 
 /// A scan on the wire.
 #[derive(Clone, PartialEq, Message)]
@@ -162,6 +167,10 @@ impl PhysicalExtensionCodec for ScanCodec {
     ) -> Result<Node> {
         let Some(tables) = &self.tables else { return not_impl_err!("a scan for a process that runs no stages") };
         let odd = |what: &str| exec_datafusion_err!("a scan that is none: {what}");
+        if let ([hides], [input]) = (bytes, inputs) {
+            let hides = if *hides == VEILED_ORDER { Hides::Order } else { Hides::Constants };
+            return Ok(VeilExec::node(Arc::clone(input), hides));
+        }
         let wire = WireScan::decode(bytes).map_err(|error| odd(&error.to_string()))?;
         if !inputs.is_empty() {
             return Err(odd("it has inputs"));
@@ -197,6 +206,10 @@ impl PhysicalExtensionCodec for ScanCodec {
         bytes: &mut Vec<u8>,
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
+        if let Some(veil) = node.downcast_ref::<VeilExec>() {
+            bytes.push(if veil.hides() == Hides::Order { VEILED_ORDER } else { VEILED_CONSTANTS });
+            return Ok(());
+        }
         let Some(scan) = node.downcast_ref::<SessionScanExec>() else {
             return not_impl_err!("{} has no form on the wire", node.name());
         };

@@ -45,6 +45,12 @@ const ODD_ARRAYS: &[&str] = &[
     r#"[{"a[b":"bracket","":"empty","0":"zero"},{"a[b":"x"}]"#,
 ];
 
+/// The same in documents that are sound, so that leaves answer in spite of them.
+const SOUND_ODD: &[&str] = &["null", "1", "\"ev\"", "{}", r#"{"t":"object"}"#, r#"{"x":0,"t":[1]}"#, "[]"];
+
+/// The part of arrays that are odd in files whose documents are sound.
+const SOUND: usize = 1;
+
 /// Values of keys that are of another kind than usual.
 const ODD_VALUES: &[&str] = &[
     "null",
@@ -63,7 +69,10 @@ const ODD_VALUES: &[&str] = &[
 
 /// Draws an array; of a hundred arrays and values about so many are odd.
 fn array(random: &mut Random, odd: usize) -> String {
-    if random.below(100) < odd {
+    if odd == SOUND && random.below(20) == 0 {
+        return random.pick(SOUND_ODD).to_owned();
+    }
+    if random.below(100) < odd && odd != SOUND {
         return random.pick(ODD_ARRAYS).to_owned();
     }
     let elements: Vec<String> = (0..random.below(5)).map(|_| element(random, odd)).collect();
@@ -103,7 +112,7 @@ fn documents(random: &mut Random, odd: usize) -> Vec<Option<String>> {
         })
         .collect();
     documents.push(None);
-    if odd > 0 {
+    if odd > SOUND {
         let many = |count: usize| vec![r#"{"t":"many","n":7}"#; count].join(",");
         documents.push(Some(format!(r#"{{"ev":[{}]}}"#, many(300))));
         documents.extend(ODD_ARRAYS.iter().map(|array| Some(format!(r#"{{"ev":{array},"v":{{"ev":{array}}}}}"#))));
@@ -258,7 +267,7 @@ fn question(random: &mut Random) -> String {
 }
 
 async fn compare(seed: u64, questions: usize) -> (usize, Vec<String>) {
-    let odd = [0, 2, 30][seed as usize % 3];
+    let odd = [0, 2, 30, SOUND][seed as usize % 4];
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
     let limits = match seed % 2 {
         0 => FileLimits { file_rows: 100_000, row_group_rows: 100_000 },
@@ -285,7 +294,7 @@ async fn compare(seed: u64, questions: usize) -> (usize, Vec<String>) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_asked_of_elements_is_the_same_with_leaves_and_without() {
     let questions = if wanted_seeds().is_some() { 300 } else { 60 };
-    let seeds: Vec<u64> = seeds(6).collect();
+    let seeds: Vec<u64> = seeds(8).collect();
     let (mut errors, mut differences) = (0, Vec::new());
     for pair in seeds.chunks(2) {
         let tasks: Vec<_> = pair.iter().map(|seed| tokio::spawn(compare(*seed, questions))).collect();
