@@ -16,7 +16,7 @@ const CHOSEN: &str = "--target=";
 /// Bytes that an input has at most; what minimises a find sets them itself.
 const LENGTH: &str = "-max_len=8192";
 /// Seconds and megabytes that one input may take. The defaults of libFuzzer would let an unbounded loop of memory take the machine.
-const LIMITS: &[&str] = &["-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"];
+const LIMITS: &[&str] = &["-timeout=60", "-rss_limit_mb=2048", "-print_final_stats=1"];
 
 /// The words that each target is given.
 const WORDS: &[(&str, &[&str])] = &[
