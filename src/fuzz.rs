@@ -16,6 +16,7 @@ pub use crate::serve::pg::fuzz::{framed, talk};
 
 /// All targets, in the order of their names.
 pub const TARGETS: &[Target] = &[
+    Target { name: "archives", check: crate::ingest::fuzz::archives },
     Target { name: "columnar", check: crate::ingest::fuzz::columnar },
     Target { name: "delimited", check: crate::ingest::fuzz::delimited },
     Target { name: "footers", check: crate::engine::fuzz::footers },
@@ -29,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "packed", check: crate::ingest::fuzz::packed },
     Target { name: "parameters", check: crate::script::fuzz::parameters },
     Target { name: "pg_messages", check: crate::serve::pg::fuzz::messages },
+    Target { name: "pg_values", check: crate::serve::pg::fuzz::values },
     Target { name: "redaction", check: crate::report::fuzz::redaction },
     Target { name: "run_json", check: crate::report::fuzz::run_json },
     Target { name: "sheets", check: crate::ingest::fuzz::sheets },

@@ -1,10 +1,13 @@
 //! What is asked of any bytes that are read as an export: records balance, what is put aside is read again, and no error is ours. The fuzz targets
 //! call it (`crate::fuzz`).
 //!
-//! The first three bytes of an input choose the format, the dialect or character set, and the longest record; the rest is the export.
+//! The first three bytes of most inputs choose the format, the dialect or character set, and the longest record; the rest is the export.
 
-use std::io::Cursor;
+use std::io::{Cursor, Write};
 
+use tempfile::NamedTempFile;
+
+use super::archive::members;
 use super::packed::ByteStream;
 use super::{
     DateFormat, Declared, Encoding, Escape, InputFormat, PRESETS, ReadOptions, Reader, RecordsPath, SourceFile, replay,
@@ -14,6 +17,8 @@ use crate::zones::Tz;
 
 /// Records that are put aside of which each is read again.
 const REPLAYED: usize = 50;
+/// Files inside of an archive of which each is read.
+const MEMBERS: usize = 20;
 /// Records after which an input is left: a small one that unpacks to millions shows no more.
 const RECORDS: usize = 20_000;
 
@@ -118,8 +123,35 @@ pub(crate) fn packed(bytes: &[u8]) -> Result<(), String> {
     read(bytes, options())
 }
 
+/// Reads bytes as a file that may be an archive, and what is inside of it: what is listed can be opened or is refused by its name, and names can be shown.
+pub(crate) fn archives(bytes: &[u8]) -> Result<(), String> {
+    let no_file = |error: std::io::Error| format!("no temporary file: {error}");
+    let mut stored = NamedTempFile::new().map_err(no_file)?;
+    stored.write_all(bytes).map_err(no_file)?;
+    let archive = SourceFile { path: Some(stored.path().to_owned()), ..source() };
+    let inside = match members(&archive, stored.path()) {
+        Ok(inside) => inside.unwrap_or_default(),
+        Err(error) => return judged(Err(error)),
+    };
+    for file in inside.iter().take(MEMBERS) {
+        if !file.name.starts_with("fuzz") || file.name.chars().any(char::is_control) {
+            return Err(format!("{:?} is the name of a member", file.name));
+        }
+        let options = options();
+        judged(Reader::open(file, &options).and_then(|reader| records(reader, &options)))?;
+    }
+    Ok(())
+}
+
 fn read(bytes: &[u8], options: ReadOptions) -> Result<(), String> {
-    match records(bytes, &options) {
+    let stream = ByteStream::new(Box::new(Cursor::new(bytes.to_vec())), "fuzz");
+    let reader = stream.and_then(|stream| Reader::from_stream(stream, &source(), &options));
+    judged(reader.and_then(|reader| records(reader, &options)))
+}
+
+/// Errors say what the user does about it; an internal one is a mistake of ours.
+fn judged(told: crate::error::Result<Result<(), String>>) -> Result<(), String> {
+    match told {
         Ok(told) => told,
         Err(Error::Internal(what)) => Err(format!("an internal error: {what}")),
         Err(error) if error.to_string().is_empty() => Err("an error without words".to_owned()),
@@ -127,17 +159,11 @@ fn read(bytes: &[u8], options: ReadOptions) -> Result<(), String> {
     }
 }
 
-fn records(bytes: &[u8], options: &ReadOptions) -> crate::error::Result<Result<(), String>> {
-    let file = SourceFile {
-        name: "fuzz".to_owned(),
-        path: None,
-        size_bytes: None,
-        modified_us: None,
-        member: None,
-        delta: None,
-    };
-    let stream = ByteStream::new(Box::new(Cursor::new(bytes.to_vec())), "fuzz")?;
-    let mut reader = Reader::from_stream(stream, &file, options)?;
+fn source() -> SourceFile {
+    SourceFile { name: "fuzz".to_owned(), path: None, size_bytes: None, modified_us: None, member: None, delta: None }
+}
+
+fn records(mut reader: Reader, options: &ReadOptions) -> crate::error::Result<Result<(), String>> {
     let converter = reader.converter();
     let (mut read, mut replayed) = (0, 0);
     while let Some(block) = reader.next_block()? {

@@ -11,8 +11,13 @@ use super::*;
 /// Levels up to which both parsers go: serde_json ends at 128, jiter at 200.
 const DEPTH: usize = 100;
 
+/// Digits of a whole number up to which both parsers go: jiter ends at 4,300.
+const DIGITS: usize = 4_000;
+
+/// Says whether one of the parsers may give a text up for its depth or the length of a number in it.
 fn is_deep(text: &str) -> bool {
     text.bytes().filter(|byte| matches!(byte, b'[' | b'{')).count() > DEPTH
+        || text.split(|c: char| !c.is_ascii_digit()).any(|digits| digits.len() > DIGITS)
 }
 
 /// Takes the first line for a path, and what is behind it for a document.

@@ -21,6 +21,9 @@ use crate::error::{Result, SqlError};
 /// How deep parentheses, subqueries and the like may nest; DataFusion's own default.
 const NESTING_LIMIT: usize = 50;
 
+/// How many brackets may be open. What the parser goes into, it counts itself, up to [`NESTING_LIMIT`]; it tries some brackets for several things.
+const BRACKET_LIMIT: usize = 4 * NESTING_LIMIT;
+
 /// How many operators one expression may chain without a comma or parenthesis between them. `1 + 1 + …` parses to a tree as
 /// deep as the chain is long, and dropping that tree takes stack for every level: tens of thousands would end the process.
 const CHAIN_LIMIT: usize = 2_000;
@@ -81,6 +84,7 @@ pub(super) fn split(file: &str, text: &Arc<str>) -> Result<Vec<Statement>> {
     let words: Vec<TokenWithSpan> =
         tokens.iter().filter(|token| !matches!(token.token, Token::Whitespace(_))).cloned().collect();
     check_chains(file, text, &words)?;
+    check_nesting(file, text, &words)?;
 
     dialect.allow(words.len());
     let failed = |error: &DataFusionError, at: &TokenWithSpan| -> SqlError {
@@ -131,6 +135,41 @@ pub(super) fn split(file: &str, text: &Arc<str>) -> Result<Vec<Statement>> {
             tokens,
         });
     }
+}
+
+/// Refuses what the parser would go into without counting its levels, each of which takes stack, so that thousands would end the process: brackets
+/// anywhere, types inside of types, and words that may stand behind themselves, such as EXPLAIN and INTERVAL.
+fn check_nesting(file: &str, text: &str, tokens: &[TokenWithSpan]) -> Result<()> {
+    let (mut brackets, mut types, mut repeated, mut explained) = (0_usize, 0_usize, 0, 0);
+    let mut before: Option<&Token> = None;
+    for token in tokens {
+        match &token.token {
+            Token::LParen | Token::LBracket | Token::LBrace => brackets += 1,
+            Token::RParen | Token::RBracket | Token::RBrace => brackets = brackets.saturating_sub(1),
+            Token::Lt if matches!(before, Some(Token::Word(word)) if is_of_types(word.keyword)) => types += 1,
+            Token::Gt => types = types.saturating_sub(1),
+            Token::ShiftRight => types = types.saturating_sub(2),
+            Token::SemiColon => (brackets, types, explained) = (0, 0, 0),
+            Token::Word(word) => {
+                let is_same =
+                    matches!(before, Some(Token::Word(other)) if other.value.eq_ignore_ascii_case(&word.value));
+                repeated = if is_same { repeated + 1 } else { 0 };
+                explained += usize::from(word.keyword == Keyword::EXPLAIN);
+            }
+            _ => {}
+        }
+        // Elsewhere the parser counts, and says so with its own limit; a type's angles may be comparisons.
+        if brackets > BRACKET_LIMIT || [types, repeated, explained].into_iter().any(|count| count > NESTING_LIMIT) {
+            return Err(syntax::too_deep(file, text, Spot::of_token(token), NESTING_LIMIT).into());
+        }
+        before = Some(&token.token);
+    }
+    Ok(())
+}
+
+/// Returns whether types stand in angles behind a word.
+fn is_of_types(word: Keyword) -> bool {
+    matches!(word, Keyword::ARRAY | Keyword::STRUCT | Keyword::MAP)
 }
 
 /// Refuses expressions whose tree would be too deep to drop.

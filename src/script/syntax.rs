@@ -58,6 +58,12 @@ pub(super) fn tokenizer_error(file: &str, text: &str, error: &TokenizerError) ->
     sql_error(file, text, spot, sentence(&error.message), hint.map(str::to_owned))
 }
 
+/// Says that a statement nests too deep.
+pub(super) fn too_deep(file: &str, text: &str, spot: Option<Spot>, limit: usize) -> SqlError {
+    let hint = Some("name the inner parts with WITH".to_owned());
+    sql_error(file, text, spot, format!("the statement nests deeper than {limit} levels"), hint)
+}
+
 /// Turns an error of the parser into ours. `at` is the token where it stopped, for errors that name no place.
 pub(super) fn parser_error(
     file: &str,
@@ -70,9 +76,7 @@ pub(super) fn parser_error(
     let message = match error.find_root() {
         DataFusionError::SQL(error, _) => match error.as_ref() {
             ParserError::RecursionLimitExceeded => {
-                let message = format!("the statement nests deeper than {nesting_limit} levels");
-                let hint = Some("name the inner parts with WITH".to_owned());
-                return sql_error(file, text, spot_of(tokens, at), message, hint);
+                return too_deep(file, text, spot_of(tokens, at), nesting_limit);
             }
             ParserError::ParserError(message) | ParserError::TokenizerError(message) => message.clone(),
         },

@@ -74,6 +74,21 @@ fn deep_nesting_and_long_chains_are_refused_without_harm() {
     assert!(
         error(format!("select {}1{}", "(".repeat(5_000), ")".repeat(5_000))).contains("nests deeper than 50 levels")
     );
+    // These the parser does not count.
+    for unending in [
+        "interval ",
+        "explain ",
+        "explain analyze verbose ",
+        "explain (analyze) ",
+        "1::array<array<",
+        "1::array(array(",
+    ] {
+        for begin in ["", "select ", "select * from "] {
+            let error = error(format!("{begin}{}1", unending.repeat(100_000)));
+            assert!(error.contains("q.sql:1:"), "{error}");
+        }
+    }
+    assert!(error(format!("select {} '1 day'", "interval ".repeat(60))).contains("nests deeper than 50 levels"));
     // The parser takes the innermost NOT for a name when it may go no deeper.
     assert!(error(format!("select {} 1", "not ".repeat(1_900))).contains("q.sql:1:"));
     assert!(error(format!("select 1{}", " + 1".repeat(200_000))).contains("chains more than 2000 operators"));

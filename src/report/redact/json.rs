@@ -55,10 +55,12 @@ pub(super) fn walk<'a>(json: &'a str, key: Key, visit: &mut dyn FnMut(Piece<'_>)
                 let decoded = decoded(raw);
                 let after = bytes.get(next..).unwrap_or_default().iter().find(|byte| !byte.is_ascii_whitespace());
                 if after == Some(&b':') {
-                    if let Some(frame) = frames.last_mut() {
-                        frame.current = frame.key.inside(&decoded);
-                    }
                     shown = visit(Piece::Name(&decoded));
+                    // What is shown of the key tells, so that it tells the same when it is looked at again: what stands under somebody's
+                    // address is hidden with it.
+                    if let Some(frame) = frames.last_mut() {
+                        frame.current = frame.key.inside(shown.as_deref().unwrap_or(&decoded));
+                    }
                 } else {
                     shown = visit(Piece::Text(&decoded, current));
                 }

@@ -117,14 +117,24 @@ fn text<'a>(text: &'a str, key: Key, names: &[String], depth: usize) -> Cow<'a, 
         if serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok() {
             return json::redact(text, key, names, depth);
         }
-        // Broken JSON: its strings by their keys as far as they can be told, then all of it as text.
-        let strings = json::redact(text, key, names, depth);
-        return match plain(&strings, key, names) {
-            Cow::Borrowed(_) => strings,
-            Cow::Owned(changed) => Cow::Owned(changed),
-        };
+        return broken(text, key, names, depth);
     }
     plain(text, key, names)
+}
+
+/// Hides in broken JSON: in its strings by their keys as far as they can be told, then in all of it as text. Where escapes were decoded to see
+/// more, other strings may begin, so it is looked at again.
+fn broken<'a>(text: &'a str, key: Key, names: &[String], depth: usize) -> Cow<'a, str> {
+    let mut shown = Cow::Borrowed(text);
+    for _ in 0..LOOKS {
+        let strings = json::redact(&shown, key, names, depth);
+        let next = plain(&strings, key, names);
+        if next == shown {
+            break;
+        }
+        shown = Cow::Owned(next.into_owned());
+    }
+    shown
 }
 
 /// Returns whether a text is gone through as JSON, broken or not. What was hidden begins with a bracket, and is none.

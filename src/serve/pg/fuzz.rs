@@ -1,18 +1,26 @@
-//! What is checked of any bytes that a client of PostgreSQL's protocol sends (`crate::fuzz`).
+//! What is checked of any bytes that a client of PostgreSQL's protocol sends, as messages and as values (`crate::fuzz`).
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll};
 
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema};
+use chrono::DateTime;
+use datafusion::common::ScalarValue;
 use futures::executor::block_on;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream, ReadBuf, duplex};
 use tokio::sync::{Semaphore, watch};
 
+use super::encode::{Cells, Form};
+use super::types::PgType;
 use super::wire::{First, Reader, sized};
-use super::{MOST_BESIDE, Shared, login};
+use super::{MOST_BESIDE, Shared, login, params};
 use crate::error::Error;
+use crate::script::Clock;
 use crate::serve::Hub;
+use crate::zones::Tz;
 
 /// Bytes of a message at most.
 const MOST_BYTES: usize = 10_000;
@@ -73,6 +81,66 @@ pub(crate) fn messages(bytes: &[u8]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// The last number of a type that is looked at.
+const LAST_TYPE: u32 = 5_000;
+
+/// The types of parameters, with those of their values.
+static TYPES: LazyLock<Vec<(PgType, DataType)>> = LazyLock::new(|| {
+    let known = (0..LAST_TYPE).filter_map(PgType::known);
+    known.filter_map(|pg_type| pg_type.values().map(|data_type| (pg_type, data_type))).collect()
+});
+
+/// Reads bytes as the value of a parameter, whose type and form the first byte chooses: the value is of the type, and what is written of it is read
+/// as the same, or, where a text says what no parameter says, refused.
+pub(crate) fn values(bytes: &[u8]) -> Result<(), String> {
+    let (chosen, bytes) = bytes.split_first().unwrap_or((&0, &[]));
+    let types = &*TYPES;
+    let (index, form) = (usize::from(chosen >> 1), if chosen % 2 == 0 { Form::Text } else { Form::Binary });
+    let Some((pg_type, data_type)) = types.get(index % types.len().max(1)) else { return Ok(()) };
+    let clock = Clock {
+        as_of: DateTime::from_timestamp_micros(1_795_219_200_000_000).unwrap_or_default(),
+        time_zone: "Europe/Berlin".parse().unwrap_or(Tz::UTC),
+    };
+    let read = |bytes: &[u8], form, pg_type| params::value(Some(bytes), form, pg_type, data_type, &clock);
+    let value = match read(bytes, form, *pg_type) {
+        Ok(value) => value,
+        Err(Error::Internal(what)) => return Err(format!("an internal error: {what}")),
+        Err(_) => return Ok(()),
+    };
+    if value.data_type() != *data_type {
+        return Err(format!("{value:?} is of type {}, and not {data_type}", value.data_type()));
+    }
+    // What answers with such values are sent as, which have no names of objects.
+    let column = Field::new("a", data_type.clone(), true);
+    let sent_type = PgType::of(&column);
+    for form in [Form::Binary, Form::Text] {
+        let sent = written(&value, &column, form, clock.time_zone).map_err(|error| error.to_string())?;
+        let Some(sent) = sent else { continue };
+        let again = match read(&sent, form, sent_type) {
+            Err(Error::Usage { .. }) if form == Form::Text => continue,
+            Err(error) => return Err(format!("{value:?} is written as b\"{}\": {error}", sent.escape_ascii())),
+            Ok(again) => again,
+        };
+        // There are numbers that are none of many kinds, and intervals of less than a microsecond, which are not written.
+        if again != value && written(&again, &column, form, clock.time_zone).ok().flatten().as_ref() != Some(&sent) {
+            return Err(format!("{value:?} is written as b\"{}\", and read as {again:?}", sent.escape_ascii()));
+        }
+    }
+    Ok(())
+}
+
+/// Writes a value as an answer has it; `None` for one that is null.
+fn written(value: &ScalarValue, column: &Field, form: Form, zone: Tz) -> crate::error::Result<Option<Vec<u8>>> {
+    let schema = Arc::new(Schema::new(vec![column.clone()]));
+    let batch = RecordBatch::try_new(schema, vec![value.to_array()?]).map_err(Error::internal)?;
+    let mut cells = Cells::of(&batch, &[form], zone)?;
+    let mut out = Vec::new();
+    Ok(cells.pop().filter(|cells| !cells.is_null(0)).map(|cells| {
+        cells.put(0, &mut out);
+        out
+    }))
 }
 
 /// Serves a client that sends these bytes, takes what is answered, and ends; returns the kinds of the messages that came back.

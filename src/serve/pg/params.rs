@@ -8,8 +8,8 @@ use datafusion::common::ScalarValue;
 
 use super::encode::Form;
 use super::types::{
-    BOOL, CHAR, DATE, DAYS_TO_2000, FLOAT4, FLOAT8, INT2, INT4, INT8, INTERVAL_TYPE, NUMERIC, OID, PgType, REGCLASS,
-    REGPROC, REGTYPE, TIME, TIMESTAMP, TIMESTAMPTZ, US_TO_2000,
+    BOOL, DATE, DAYS_TO_2000, FLOAT4, FLOAT8, INT2, INT4, INT8, INTERVAL_TYPE, NUMERIC, OID, PgType, REGCLASS, REGPROC,
+    REGTYPE, TIME, TIMESTAMP, TIMESTAMPTZ, US_TO_2000,
 };
 use super::wire::Body;
 use crate::error::{Error, Result};
@@ -52,6 +52,11 @@ fn of_text(text: &str, data_type: &DataType, clock: &Clock) -> Result<ScalarValu
             let found = parse(text).ok_or_else(|| wrong("write an interval, for example 1 day 02:03:04".to_owned()))?;
             Ok(ScalarValue::IntervalMonthDayNano(Some(found)))
         }
+        DataType::Binary | DataType::LargeBinary | DataType::BinaryView => {
+            let bytes = octets(text)
+                .ok_or_else(|| wrong("write bytes as \\x and two hexadecimal digits for each".to_owned()))?;
+            Ok(ScalarValue::Binary(Some(bytes)).cast_to(data_type)?)
+        }
         DataType::List(item) => {
             let elements = elements(text).ok_or_else(|| wrong("write an array as {a,b,NULL}".to_owned()))?;
             let values = elements.iter().map(|element| match element {
@@ -68,6 +73,42 @@ fn of_text(text: &str, data_type: &DataType, clock: &Clock) -> Result<ScalarValu
                     Ok(read) if !read.is_null() => Ok(read),
                     _ => Err(wrong("the value does not fit its type".to_owned())),
                 },
+            }
+        }
+    }
+}
+
+/// Reads the text of bytes, in hexadecimal digits or with octal escapes; `None` where it is neither.
+fn octets(text: &str) -> Option<Vec<u8>> {
+    if let Some(digits) = text.strip_prefix("\\x") {
+        let digits: Vec<u32> = digits
+            .chars()
+            .filter(|c| !c.is_ascii_whitespace())
+            .map(|digit| digit.to_digit(16))
+            .collect::<Option<_>>()?;
+        let pairs = digits.chunks(2).map(|pair| match pair {
+            [high, low] => u8::try_from(high * 16 + low).ok(),
+            _ => None,
+        });
+        return pairs.collect();
+    }
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    loop {
+        match rest {
+            [] => return Some(bytes),
+            [b'\\', b'\\', behind @ ..] => {
+                bytes.push(b'\\');
+                rest = behind;
+            }
+            [b'\\', high @ b'0'..=b'3', middle @ b'0'..=b'7', low @ b'0'..=b'7', behind @ ..] => {
+                bytes.push((high - b'0') * 64 + (middle - b'0') * 8 + (low - b'0'));
+                rest = behind;
+            }
+            [b'\\', ..] => return None,
+            [byte, behind @ ..] => {
+                bytes.push(*byte);
+                rest = behind;
             }
         }
     }
@@ -175,7 +216,7 @@ fn of_binary(bytes: &[u8], pg_type: PgType, data_type: &DataType) -> Result<Scal
             }
         },
     };
-    Ok(if value.data_type() == *data_type || pg_type == CHAR { value } else { value.cast_to(data_type)? })
+    if value.data_type() == *data_type { Ok(value) } else { value.cast_to(data_type).map_err(|_| wrong()) }
 }
 
 /// The microseconds, days and months of an interval.
@@ -232,7 +273,13 @@ fn of_binary_array(bytes: &[u8], data_type: &DataType) -> Result<ScalarValue> {
     if dimensions != 1 {
         return Err(Error::usage("an array of more than one dimension").with_hint("send one of one dimension"));
     }
-    let element = PgType::known(oid).ok_or_else(|| Error::usage(format!("elements of the unknown type {oid}")))?;
+    // As PostgreSQL has it: those of another type are not brought to the array's.
+    let fits = |element: &PgType| {
+        *element == PgType::of_values(item.data_type()) || element.values().as_ref() == Some(item.data_type())
+    };
+    let element = PgType::known(oid)
+        .filter(fits)
+        .ok_or_else(|| Error::usage(format!("elements of type {oid} in an array of {}", item.data_type())))?;
     let (count, _) = (body.i32()?, body.i32()?);
     let mut values = Vec::new();
     for _ in 0..count {
@@ -256,7 +303,7 @@ pub fn stored(data_type: &DataType) -> DataType {
 
 #[cfg(test)]
 mod tests {
-    use super::super::types::{self, TEXT};
+    use super::super::types::{self, BYTEA, TEXT};
     use super::*;
     use crate::zones::Tz;
 
@@ -278,7 +325,14 @@ mod tests {
         assert_eq!(instant, ScalarValue::TimestampMicrosecond(Some(1_782_900_000_000_000), Some("UTC".into())));
         assert_eq!(text("2026-07-01T10:00:00Z", TIMESTAMPTZ).unwrap(), instant);
         assert_eq!(text("12.5", NUMERIC).unwrap(), ScalarValue::Decimal128(Some(125_000_000_000), 38, 10));
+        let bytes = |bytes: &[u8]| ScalarValue::Binary(Some(bytes.to_vec()));
+        assert_eq!(text("\\x00 fFx", BYTEA).ok(), None);
+        assert_eq!(text("\\x00 fF", BYTEA).unwrap(), bytes(b"\x00\xff"));
+        assert_eq!(text("a\\\\\\377 x", BYTEA).unwrap(), bytes(b"a\\\xff x"));
         for (wrong, pg_type) in [
+            ("\\x0", BYTEA),
+            ("\\400", BYTEA),
+            ("\\", BYTEA),
             ("x", INT8),
             ("maybe", BOOL),
             ("99999", INT2),
@@ -330,6 +384,9 @@ mod tests {
         list.extend(b"a");
         list.extend((-1_i32).to_be_bytes());
         assert!(read(&list, texts).unwrap().to_string().starts_with("[a,"));
+        // Elements of another type than the array's, which DataFusion would panic over.
+        let numbers = types::PgType::known(1016).unwrap();
+        assert!(read(&list, numbers).unwrap_err().to_string().contains("elements of type 25"));
         for pg_type in [
             BOOL,
             INT2,
