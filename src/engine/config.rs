@@ -39,6 +39,7 @@ pub struct Resources {
     runtime: Arc<RuntimeEnv>,
     pool: Arc<PeakPool>,
     spills: spill::Counted,
+    disk: spill::Limited,
     /// What sessions are made from, once the first was asked for: in parallel, and in order.
     blanks: Arc<[OnceLock<Arc<Blank>>; 2]>,
 }
@@ -51,14 +52,14 @@ impl Resources {
     /// A temporary folder that cannot be used.
     pub fn new(options: &EngineOptions) -> Result<Self> {
         let spills = spill::Counted::default();
-        let disk = spill::disk(options.temporary_folder.as_ref(), options.spill_limit_bytes, &spills)?;
+        let disk = spill::Limited::within(options.temporary_folder.as_ref(), options.spill_limit_bytes, &spills)?;
         let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_limit_bytes), NAMED_CONSUMERS);
         let pool = Arc::new(PeakPool::new(Arc::new(pool)));
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::clone(&pool) as Arc<dyn MemoryPool>)
-            .with_disk_manager_builder(disk)
+            .with_disk_manager_builder(disk.builder())
             .build_arc()?;
-        Ok(Self { runtime, pool, spills, blanks: Arc::default() })
+        Ok(Self { runtime, pool, spills, disk, blanks: Arc::default() })
     }
 
     /// What sessions that run so are made from.
@@ -82,8 +83,17 @@ impl Resources {
     ///
     /// # Errors
     /// Settings that are none.
-    pub fn stage_session(&self, options: &EngineOptions, base: SessionConfig, sent: &str) -> Result<SessionState> {
-        self.blank(options, Execution::Parallel)?.stage(options, base, sent)
+    pub fn stage_session(
+        &self,
+        options: &EngineOptions,
+        base: SessionConfig,
+        sent: &str,
+        costs: &Arc<Costs>,
+    ) -> Result<SessionState> {
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
+            .with_disk_manager_builder(self.disk.counting(costs).builder())
+            .build_arc()?;
+        self.blank(options, Execution::Parallel)?.stage(options, base, sent, runtime)
     }
 
     /// Bytes that operators hold now.
