@@ -90,7 +90,7 @@ struct LimitArgs {
 /// compute.
 const QUERIES_A_THREAD: usize = 4;
 
-/// Threads that compute, for each that a question runs on. A join without keys may compute for long without a pause: with as many threads as
+/// Threads that compute, for each that a question runs on. A sort of what is in memory may compute for long without a pause: with as many threads as
 /// there are cores, the questions of others would wait for it, where the system gives each thread its time.
 const COMPUTING_A_THREAD: usize = 4;
 

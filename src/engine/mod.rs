@@ -35,6 +35,7 @@ mod options;
 mod own;
 mod parameter_types;
 mod passing;
+mod pausing;
 mod prune;
 mod quarantine;
 mod readers;
