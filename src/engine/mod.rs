@@ -54,7 +54,7 @@ mod window;
 pub use crate::lake::Spent;
 pub(crate) use crate::shred::leaf::element_keys;
 pub use answers::{Answer, Answers};
-pub use catalog::{At, LakeView, TABLES, TableNote};
+pub use catalog::{At, GUARDED_TABLES, LakeView, TABLES, TableNote};
 pub use config::{Engine, Outline, Resources};
 pub use guard::{Guard, Veil};
 pub use lake_table::LakeTable;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use datafusion::error::DataFusionError;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
@@ -11,7 +12,7 @@ use super::allowed::require_reading;
 use super::limits::{Doors, Limits, Seat, too_long};
 use super::metrics::{Metrics, Protocol};
 use super::users::{Caller, Users};
-use crate::engine::{At, Distribution, Engine, EngineOptions, Execution, LakeView, Outline, Resources};
+use crate::engine::{At, Distribution, Engine, EngineOptions, Execution, GUARDED_TABLES, LakeView, Outline, Resources};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Version};
 use crate::report::located;
@@ -254,7 +255,7 @@ impl Hub {
                 engine.outline(parsed, &values, &types).await
             });
             let outline = Stopping(planning).outcome().await?;
-            outline.map_err(|error| located(error, script, statement))
+            outline.map_err(|error| located_for(caller, error, script, statement))
         };
         tokio::time::timeout(limit, outlined).await.unwrap_or_else(|_| Err(too_long(limit)))
     }
@@ -266,6 +267,14 @@ pub(super) struct Stopping<T>(pub tokio::task::JoinHandle<T>);
 impl<T> Stopping<T> {
     pub async fn outcome(mut self) -> Result<T> {
         (&mut self.0).await.map_err(Error::internal)
+    }
+}
+
+/// Gives an error its place, and hints that name nothing which the caller may not see.
+pub(super) fn located_for(caller: &Caller, error: DataFusionError, script: &Script, statement: &Statement) -> Error {
+    match caller.guard.is_open() {
+        true => located(error, script, statement),
+        false => script::locate_among(error, script, Some(statement), &GUARDED_TABLES),
     }
 }
 
