@@ -20,6 +20,7 @@ mod wire;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpListener;
@@ -49,11 +50,20 @@ pub(super) struct Shared {
 
 /// Which connection a cancel request means: by its number, if the secret is the one that was given to it.
 #[derive(Default)]
-pub(super) struct Cancels(Mutex<HashMap<i32, (i32, Arc<Notify>)>>);
+pub(super) struct Cancels(Mutex<HashMap<i32, Known>>);
+
+/// A connection, as others may mean it.
+struct Known {
+    secret: i32,
+    user: String,
+    cancel: Arc<Notify>,
+    leave: Arc<Notify>,
+    is_active: Arc<AtomicBool>,
+}
 
 impl Cancels {
-    /// Gives a connection a number that no other has now, for as long as the guard lives.
-    fn register(self: &Arc<Self>) -> Result<Registered> {
+    /// Gives a connection of a user a number that no other has now, for as long as the guard lives.
+    fn register(self: &Arc<Self>, user: &str) -> Result<Registered> {
         let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let mut bytes = [0; 8];
@@ -61,9 +71,18 @@ impl Cancels {
             let [a, b, c, d, e, f, g, h] = bytes;
             let (process, secret) = (i32::from_be_bytes([a & 0x7f, b, c, d]), i32::from_be_bytes([e, f, g, h]));
             if let Entry::Vacant(free) = numbers.entry(process) {
-                let cancel = Arc::new(Notify::new());
-                free.insert((secret, Arc::clone(&cancel)));
-                return Ok(Registered { cancels: Arc::clone(self), process, secret, cancel });
+                let [cancel, leave] = [(); 2].map(|()| Arc::new(Notify::new()));
+                let (user, is_active) = (user.to_owned(), Arc::<AtomicBool>::default());
+                let registered = Registered {
+                    cancels: Arc::clone(self),
+                    process,
+                    secret,
+                    cancel: Arc::clone(&cancel),
+                    leave: Arc::clone(&leave),
+                    is_active: Arc::clone(&is_active),
+                };
+                free.insert(Known { secret, user, cancel, leave, is_active });
+                return Ok(registered);
             }
         }
     }
@@ -71,10 +90,37 @@ impl Cancels {
     /// Stops what a connection does.
     fn cancel(&self, process: i32, secret: i32) {
         let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, cancel)) = numbers.get(&process).filter(|(known, _)| *known == secret) {
+        if let Some(known) = numbers.get(&process).filter(|known| known.secret == secret) {
             // Only what runs now is stopped: nobody waits in between.
-            cancel.notify_waiters();
+            known.cancel.notify_waiters();
         }
+    }
+
+    /// The sessions of a user.
+    pub fn sessions(&self, user: &str) -> Vec<Present> {
+        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let present = |(process, known): (&i32, &Known)| {
+            let is_active = known.is_active.load(Ordering::Relaxed);
+            (known.user == user).then_some(Present { process: *process, is_active })
+        };
+        let mut sessions: Vec<Present> = numbers.iter().filter_map(present).collect();
+        sessions.sort_by_key(|session| session.process);
+        sessions
+    }
+
+    /// Does what a session of a user asks of another; says whether that is there, and `None` where it is somebody else's.
+    pub fn signal(&self, process: i32, user: &str, signal: Signal) -> Option<bool> {
+        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = numbers.get(&process) else { return Some(false) };
+        if known.user != user {
+            return None;
+        }
+        match signal {
+            Signal::Cancel => known.cancel.notify_waiters(),
+            // It ends also where it waits for nothing just now.
+            Signal::Terminate => known.leave.notify_one(),
+        }
+        Some(true)
     }
 }
 
@@ -84,6 +130,10 @@ pub(super) struct Registered {
     pub process: i32,
     pub secret: i32,
     pub cancel: Arc<Notify>,
+    /// Tells that the connection is to end.
+    pub leave: Arc<Notify>,
+    /// Whether it does something now.
+    pub is_active: Arc<AtomicBool>,
 }
 
 impl Drop for Registered {
@@ -109,8 +159,6 @@ pub async fn listen(
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                // Who has not said anything yet is no connection that is counted, and takes a file descriptor all the same.
-                Ok(_) if connections.len() >= most => {}
                 Ok((stream, _)) => {
                     // Small answers are sent at once.
                     let _ = stream.set_nodelay(true);

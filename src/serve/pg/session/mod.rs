@@ -8,6 +8,7 @@ mod running;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -43,6 +44,11 @@ enum Transaction {
     Open,
     Failed,
 }
+/// The end of a connection that another session of the user has asked for.
+fn terminated<T>() -> Outcome<T> {
+    coded(code::STOPPING, "terminating connection due to administrator command")
+}
+
 
 /// A connection after its log-in.
 pub(super) struct Session {
@@ -64,7 +70,7 @@ pub(super) struct Session {
 
 impl Session {
     pub fn of(shared: Arc<Shared>, caller: Caller, database: String) -> Result<Self> {
-        let registered = shared.cancels.register()?;
+        let registered = shared.cancels.register(&caller.name)?;
         let settings = SessionSettings::of(shared.hub.settings(), &caller.name);
         Ok(Self {
             shared,
@@ -123,6 +129,7 @@ impl Session {
     ) -> Outcome<()> {
         let limits = self.shared.hub.limits().clone();
         let mut stop = self.shared.stop.clone();
+        let (cancel, leave) = (Arc::clone(&self.registered.cancel), Arc::clone(&self.registered.leave));
         // After an error of the extended protocol, what comes up to the next Sync is left out.
         let mut is_skipping = false;
         loop {
@@ -135,6 +142,7 @@ impl Session {
             }
             let message = tokio::select! {
                 message = inbox.recv() => message,
+                () = leave.notified() => return terminated(),
                 () = tokio::time::sleep(limits.idle) => return coded(code::IDLE, "the connection did nothing for too long"),
                 () = stopping(&mut stop) => return coded(code::STOPPING, "the server is stopping"),
             };
@@ -146,10 +154,12 @@ impl Session {
                 continue;
             }
             let is_extended = !matches!(message, Front::Query(_) | Front::Call);
-            let cancel = Arc::clone(&self.registered.cancel);
+            self.registered.is_active.store(true, Ordering::Relaxed);
             let handled = tokio::select! {
                 handled = self.handle(message, writer) => handled,
+                () = leave.notified() => return terminated(),
                 () = cancel.notified() => coded(code::CANCELLED, "canceling statement due to user request"),
+            self.registered.is_active.store(false, Ordering::Relaxed);
                 () = gone.notified() => return Err(Fault::Closed),
             };
             match handled {
@@ -386,7 +396,8 @@ impl Session {
 
     fn talk(&self) -> Talk {
         let (settings, clock) = (self.settings.clone(), self.clock(&self.settings));
-        Talk { process: self.registered.process, clock, settings, told: Vec::new() }
+        let (user, cancels) = (self.caller.name.clone(), Arc::clone(&self.shared.cancels));
+        Talk { process: self.registered.process, user, cancels, clock, settings, told: Vec::new() }
     }
 
     /// Writes what a question of the lake asks of the session into it.
