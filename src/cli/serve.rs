@@ -107,6 +107,7 @@ impl LimitArgs {
             waiting: self.max_waiting.unwrap_or(usual.waiting),
             statement: time(&self.timeout, usual.statement)?,
             idle: time(&self.idle, usual.idle)?,
+            login: usual.login,
             handshake: usual.handshake,
             rows: self.max_rows.unwrap_or(usual.rows),
             bytes: size("--max-bytes", &self.max_bytes, usual.bytes)?,

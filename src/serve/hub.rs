@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use super::allowed::require_reading;
+use super::guests::Guests;
 use super::limits::{Doors, Limits, Seat, too_long};
 use super::metrics::{Metrics, Protocol};
 use super::users::{Caller, Users};
@@ -64,6 +65,7 @@ pub struct Hub {
     options: HubOptions,
     resources: Resources,
     doors: Doors,
+    guests: Arc<Guests>,
     metrics: Metrics,
     /// The newest version that was seen.
     newest: Mutex<Option<LakeView>>,
@@ -84,8 +86,10 @@ impl Hub {
     pub async fn open(options: HubOptions) -> Result<Arc<Self>> {
         let resources = Resources::new(&options.engine)?;
         let newest = LakeView::open(&options.lake, At::Newest, None).await?;
-        let doors = Doors::new(options.limits.clone());
-        Ok(Arc::new(Self { options, resources, doors, metrics: Metrics::default(), newest: Mutex::new(Some(newest)) }))
+        let (doors, guests) =
+            (Doors::new(options.limits.clone()), Arc::new(Guests::beside(options.limits.connections)));
+        let (metrics, newest) = (Metrics::default(), Mutex::new(Some(newest)));
+        Ok(Arc::new(Self { options, resources, doors, guests, metrics, newest }))
     }
 
     /// The settings that a session begins with.
@@ -160,6 +164,11 @@ impl Hub {
         let seat = self.doors.seat()?;
         self.metrics.connected(protocol);
         Ok(seat)
+    }
+
+    /// The connections that have not said yet who it is.
+    pub(super) fn guests(&self) -> &Arc<Guests> {
+        &self.guests
     }
 
     /// Waits for the turn of a question.
@@ -261,20 +270,20 @@ impl Hub {
     }
 }
 
+/// Gives an error its place, and hints that name nothing which the caller may not see.
+pub(super) fn located_for(caller: &Caller, error: DataFusionError, script: &Script, statement: &Statement) -> Error {
+    match caller.guard.is_open() {
+        true => located(error, script, statement),
+        false => script::locate_among(error, script, Some(statement), &GUARDED_TABLES),
+    }
+}
+
 /// Work on other threads that is stopped when nobody waits for it any more.
 pub(super) struct Stopping<T>(pub tokio::task::JoinHandle<T>);
 
 impl<T> Stopping<T> {
     pub async fn outcome(mut self) -> Result<T> {
         (&mut self.0).await.map_err(Error::internal)
-    }
-}
-
-/// Gives an error its place, and hints that name nothing which the caller may not see.
-pub(super) fn located_for(caller: &Caller, error: DataFusionError, script: &Script, statement: &Statement) -> Error {
-    match caller.guard.is_open() {
-        true => located(error, script, statement),
-        false => script::locate_among(error, script, Some(statement), &GUARDED_TABLES),
     }
 }
 

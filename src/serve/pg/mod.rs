@@ -28,6 +28,8 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::catalog::{Present, Signal};
+use super::guests::Entry as Guest;
 use super::hub::Hub;
 use super::metrics::Protocol;
 use crate::error::Result;
@@ -35,8 +37,6 @@ use crate::net::listening::{ENDING, PAUSE, stopping};
 
 /// How many questions about the catalog are computed at once: they are short, and each may hold some hundred megabytes.
 const MOST_BESIDE: usize = 2;
-/// Connections that have not logged in yet, beside as many as may log in: cancel requests come over such.
-const UNHEARD: usize = 64;
 
 /// What the connections of a listener share.
 pub(super) struct Shared {
@@ -48,7 +48,7 @@ pub(super) struct Shared {
     pub stop: watch::Receiver<bool>,
 }
 
-/// Which connection a cancel request means: by its number, if the secret is the one that was given to it.
+/// Which connection a cancel request means: by its number, if the secret is the one that was given to it. A session of the same user needs no secret.
 #[derive(Default)]
 pub(super) struct Cancels(Mutex<HashMap<i32, Known>>);
 
@@ -154,7 +154,6 @@ pub async fn listen(
 ) -> Result<()> {
     let beside = Arc::new(Semaphore::new(MOST_BESIDE));
     let shared = Arc::new(Shared { hub, tls, cancels: Arc::default(), beside, stop: stop.clone() });
-    let most = shared.hub.limits().connections.saturating_mul(2).saturating_add(UNHEARD);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -162,7 +161,9 @@ pub async fn listen(
                 Ok((stream, _)) => {
                     // Small answers are sent at once.
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(login::serve(Arc::clone(&shared), Box::new(stream)));
+                    // Who has not said anything yet is no connection that is counted, and takes a file descriptor all the same.
+                    let entry = Arc::new(Guest::of_guest(shared.hub.guests()));
+                    connections.spawn(login::serve(Arc::clone(&shared), Box::new(stream), entry));
                 }
                 Err(error) => {
                     tracing::warn!(target: "serve", %error, "a connection could not be accepted");

@@ -21,7 +21,6 @@ use crate::net::listening::stopping;
 use crate::script::{self, Clock, Piece};
 use crate::serve::Caller;
 use crate::serve::catalog::Catalog;
-use crate::serve::limits::Seat;
 use crate::serve::pg::beside::{self, Beside, Talk};
 use crate::serve::pg::commands::Command;
 use crate::serve::pg::encode::Form;
@@ -44,11 +43,11 @@ enum Transaction {
     Open,
     Failed,
 }
+
 /// The end of a connection that another session of the user has asked for.
 fn terminated<T>() -> Outcome<T> {
     coded(code::STOPPING, "terminating connection due to administrator command")
 }
-
 
 /// A connection after its log-in.
 pub(super) struct Session {
@@ -103,7 +102,7 @@ impl Session {
     }
 
     /// Serves the connection to its end.
-    pub async fn run(mut self, reader: Reader, mut writer: Writer, seat: Option<Seat>) {
+    pub async fn run(mut self, reader: Reader, mut writer: Writer) {
         let (gone, most) = (Arc::new(Notify::new()), self.shared.hub.limits().message_bytes);
         let (sender, inbox) = mpsc::channel(1);
         let reading = Reading(tokio::spawn(read_ahead(reader, most, sender, Arc::clone(&gone))));
@@ -117,7 +116,6 @@ impl Session {
             writer.message(b'E', |out| put_fault(out, "FATAL", &fault, Place::default()));
             let _ = tokio::time::timeout(handshake, writer.flush()).await;
         }
-        drop(seat);
         tracing::info!(target: "serve", protocol = PROTOCOL.name(), "disconnected");
     }
 
@@ -129,9 +127,9 @@ impl Session {
     ) -> Outcome<()> {
         let limits = self.shared.hub.limits().clone();
         let mut stop = self.shared.stop.clone();
-        let (cancel, leave) = (Arc::clone(&self.registered.cancel), Arc::clone(&self.registered.leave));
         // After an error of the extended protocol, what comes up to the next Sync is left out.
         let mut is_skipping = false;
+        let (cancel, leave) = (Arc::clone(&self.registered.cancel), Arc::clone(&self.registered.leave));
         loop {
             if inbox.is_empty() {
                 self.rest();
@@ -142,9 +140,9 @@ impl Session {
             }
             let message = tokio::select! {
                 message = inbox.recv() => message,
-                () = leave.notified() => return terminated(),
                 () = tokio::time::sleep(limits.idle) => return coded(code::IDLE, "the connection did nothing for too long"),
                 () = stopping(&mut stop) => return coded(code::STOPPING, "the server is stopping"),
+                () = leave.notified() => return terminated(),
             };
             let message = match message {
                 None | Some(Ok(Front::Terminate)) => return Ok(()),
@@ -157,11 +155,11 @@ impl Session {
             self.registered.is_active.store(true, Ordering::Relaxed);
             let handled = tokio::select! {
                 handled = self.handle(message, writer) => handled,
-                () = leave.notified() => return terminated(),
                 () = cancel.notified() => coded(code::CANCELLED, "canceling statement due to user request"),
-            self.registered.is_active.store(false, Ordering::Relaxed);
                 () = gone.notified() => return Err(Fault::Closed),
+                () = leave.notified() => return terminated(),
             };
+            self.registered.is_active.store(false, Ordering::Relaxed);
             match handled {
                 Ok(()) => is_skipping = false,
                 Err(Fault::Closed) => return Err(Fault::Closed),
