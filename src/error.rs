@@ -212,13 +212,16 @@ fn is_option(name: &str) -> bool {
 pub struct SpillLimit;
 
 impl SpillLimit {
-    /// Tells whether an error, or any that it came from, is this one.
+    /// Tells whether an error, or any that it came from, is this one. On its way from another process it keeps no more than its text.
     pub fn is_behind(error: &(dyn std::error::Error + 'static)) -> bool {
         let mut next = Some(error);
         while let Some(error) = next {
+            let of_system = error.downcast_ref::<std::io::Error>();
             // An I/O error shows the source of what it carries, and not that itself.
-            let carried = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
-            if error.is::<Self>() || carried.is_some_and(|carried| carried.is::<Self>()) {
+            let carried = of_system.and_then(std::io::Error::get_ref);
+            let is_carried =
+                carried.is_some_and(|carried| carried.is::<Self>() || carried.to_string() == Self.to_string());
+            if error.is::<Self>() || is_carried {
                 return true;
             }
             next = error.source();
@@ -337,9 +340,8 @@ impl From<datafusion::error::DataFusionError> for Error {
             }
             E::ObjectStore(error) => ("object store", error.to_string()),
             E::IoError(error) => ("input/output", error.to_string()),
-            // So come those of temporary files: a disk that is full is nothing that SQL could do better.
-            E::ArrowError(error, _) if matches!(error.as_ref(), arrow::error::ArrowError::IoError(..)) => {
-                ("temporary files", error.to_string())
+            E::ArrowError(error, _) if of_temporary_files(error).is_some() => {
+                ("temporary files", of_temporary_files(error).unwrap_or_default())
             }
             E::Internal(message) => return Self::Internal(message.clone()),
             // An error of ours that went through the engine, such as storage met while a table was read.
@@ -352,6 +354,19 @@ impl From<datafusion::error::DataFusionError> for Error {
         };
         Self::Storage { context: context.to_owned(), message, source: Some(Box::new(error)) }
     }
+}
+
+/// Says what is wrong with temporary files, where an error is of them: their errors come so, and a disk that is full is nothing that SQL could do better.
+fn of_temporary_files(error: &arrow::error::ArrowError) -> Option<String> {
+    let arrow::error::ArrowError::IoError(_, error) = error else { return None };
+    // The kind is lost in the engine's errors that stand around it, and on the way from another process.
+    let text = error.to_string();
+    let text = text.strip_prefix("IO error: ").unwrap_or(&text);
+    let is_full = error.kind() == std::io::ErrorKind::StorageFull || text.contains("No space left on device");
+    Some(match is_full {
+        true => format!("{text}; make room, or name another folder with ⟨temp-dir⟩"),
+        false => text.to_owned(),
+    })
 }
 
 impl From<arrow::error::ArrowError> for Error {
@@ -426,6 +441,7 @@ mod tests {
         let error = Error::from(datafusion::error::DataFusionError::from(spilled));
         assert!(matches!(error, Error::Storage { .. }), "{error:?}");
         assert!(error.to_string().starts_with("temporary files: "), "{error}");
+        assert!(error.to_string().ends_with("name another folder with ⟨temp-dir⟩"), "{error}");
     }
 
     #[test]
@@ -461,6 +477,8 @@ mod tests {
         for error in [
             DataFusionError::IoError(io()),
             DataFusionError::ArrowError(Box::new(arrow()), None),
+            // As it comes from another process.
+            DataFusionError::IoError(std::io::Error::other(SpillLimit.to_string())),
             DataFusionError::Shared(Arc::new(DataFusionError::External(Box::new(arrow())))),
         ] {
             let error = Error::from(error);

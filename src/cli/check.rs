@@ -15,7 +15,7 @@ use sessionlake::{Error, Result};
 use super::cluster::ClusterArgs;
 use super::exit;
 use super::printer::counted;
-use super::query::{ParameterArgs, clock, read_scripts, refused};
+use super::query::{ParameterArgs, clock, read_scripts, refused, stopped_after};
 use super::shared::{Settings, Shared};
 use super::workers::Workers;
 
@@ -33,6 +33,9 @@ pub struct Args {
     /// Accepts statements that write
     #[arg(long)]
     write: bool,
+    /// Stops after this long, such as 30s, 5m or 1h30m
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
@@ -42,6 +45,11 @@ pub struct Args {
 /// # Errors
 /// Files that cannot be read; SQL errors are printed and counted.
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
+    let timeout = args.timeout.clone();
+    stopped_after(timeout.as_deref(), check(shared, args)).await
+}
+
+async fn check(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
     let texts = read_scripts(args.files, args.commands).await?;
     let mut worst = exit::FINE;
@@ -75,7 +83,11 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         }
         for statement in &script.statements {
             statements += 1;
-            match plan(&engine, script, statement, values.clone(), args.write).await {
+            // A long statement may take seconds to plan: a signal or the timeout must be heard meanwhile.
+            let (engine_too, script_too, statement_too, values) =
+                (engine.clone(), script.clone(), statement.clone(), values.clone());
+            let planning = async move { plan(&engine_too, &script_too, &statement_too, values, args.write).await };
+            match computing.handle()?.spawn(planning).await.map_err(Error::internal)? {
                 Err(error) => fail(&error),
                 Ok(Some(plan)) => tell_place(&engine, spread.as_ref(), script, statement, &plan, shared.quiet).await,
                 Ok(None) => {}

@@ -96,39 +96,43 @@ impl ClusterArgs {
     /// Finds the workers that are named, if any are. To be called among those who hear; `computing` is where workers of this process compute.
     ///
     /// # Errors
-    /// Names that stand for no worker; workers that are not there, of another build, or of another lake.
+    /// Workers of which none is there; those of another build, or of another lake.
     pub async fn meet(
         &self,
         settings: &Settings,
         lake: &Lake,
         computing: &Handle,
     ) -> Result<Option<Arc<dyn Distribution>>> {
-        Ok(self.cluster(settings, lake, computing).await?.map(|cluster| cluster.spread()))
+        let Some((workers, options)) = self.named(computing)? else { return Ok(None) };
+        Ok(Some(Cluster::meet(&workers, &options, &settings.engine, lake, &warn).await?.spread()))
     }
 
-    /// Finds the workers of a server.
+    /// Finds the workers of a server, which may come later.
     ///
     /// # Errors
-    /// As [`ClusterArgs::meet`].
+    /// Workers of another build, or of another lake.
     pub async fn meet_for_long(
         &self,
         settings: &Settings,
         lake: &Lake,
         computing: &Handle,
     ) -> Result<Option<Arc<dyn Distribution>>> {
-        Ok(self.cluster(settings, lake, computing).await?.map(|cluster| cluster.spread_for_long()))
+        let Some((workers, options)) = self.named(computing)? else { return Ok(None) };
+        Ok(Some(Cluster::meet_for_long(&workers, &options, &settings.engine, lake, &warn).await?.spread_for_long()))
     }
 
-    async fn cluster(&self, settings: &Settings, lake: &Lake, computing: &Handle) -> Result<Option<Arc<Cluster>>> {
+    fn named(&self, computing: &Handle) -> Result<Option<(Workers, ClusterOptions)>> {
         let config = Config::load()?;
         let Some(named) = self.workers.clone().or(config.workers) else { return Ok(None) };
         let task_bytes = match self.task_bytes.as_deref().or(config.task_bytes.as_deref()) {
             Some(text) => parse_size("--task-bytes", text)?,
             None => TASK_BYTES,
         };
-        let workers = Workers::named(&named)?;
         let options = ClusterOptions { task_bytes, keys: self.keys.files()?.read()?, computing: computing.clone() };
-        let tell = |sentence: &str| exit::note(&format!("warning: {sentence}"));
-        Ok(Some(Cluster::meet(&workers, &options, &settings.engine, lake, &tell).await?))
+        Ok(Some((Workers::named(&named)?, options)))
     }
+}
+
+fn warn(sentence: &str) {
+    exit::note(&format!("warning: {sentence}"));
 }

@@ -122,15 +122,20 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     // removed, when the command ends however it ends.
     let temporary = TemporaryFolder::make(&settings)?;
     settings.engine.temporary_folder = Some(temporary.path().to_owned());
-    let timeout = args.timeout.as_deref().map(parse_timeout).transpose()?;
-    let work = run_within(shared, &settings, args, temporary.path());
-    match timeout {
-        None => work.await,
-        Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
-            let message = format!("stopped after --timeout {}", humantime(limit));
-            Err(Error::Limit { message, hint: Some("give it longer, or let the query read less".to_owned()) })
-        }),
-    }
+    let timeout = args.timeout.clone();
+    stopped_after(timeout.as_deref(), run_within(shared, &settings, args, temporary.path())).await
+}
+
+/// Stops a command after as long as `--timeout` says.
+///
+/// # Errors
+/// A text that is no time; that the time is over; what the command returns.
+pub async fn stopped_after(timeout: Option<&str>, work: impl Future<Output = Result<u8>>) -> Result<u8> {
+    let Some(limit) = timeout.map(parse_timeout).transpose()? else { return work.await };
+    tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
+        let message = format!("stopped after --timeout {}", humantime(limit));
+        Err(Error::Limit { message, hint: Some("give it longer, or let it read less".to_owned()) })
+    })
 }
 
 async fn run_within(shared: &Shared, settings: &Settings, args: Args, temporary: &Path) -> Result<u8> {
@@ -244,7 +249,10 @@ impl Run<'_> {
         let located = |error| located(error, script, statement);
         let costs = &self.shared.spending.costs;
         costs.enter("planning");
-        let plan = self.engine.plan(statement.parsed.clone(), &values).await.map_err(located)?;
+        // A long statement may take seconds to plan: a signal or the timeout must be heard meanwhile.
+        let (engine, parsed) = (self.engine.clone(), statement.parsed.clone());
+        let planning = self.workers.handle()?.spawn(async move { engine.plan(parsed, &values).await });
+        let plan = planning.await.map_err(Error::internal)?.map_err(located)?;
         // SET may have changed it.
         printer.set_time_zone(self.engine.time_zone());
         let by_line = matches!(plan, LogicalPlan::Explain(_) | LogicalPlan::Analyze(_))

@@ -2,15 +2,15 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use arrow::array::{ArrayRef, Float64Array, Int64Array, RecordBatch, StringViewArray};
 use chrono::NaiveDate;
 use clap::{Args as ClapArgs, Subcommand};
 use sessionlake::engine::{Distribution, LakeView};
 use sessionlake::report::{
-    self, Again, HTML_ROWS, Job, MANIFEST_FILE, Manifest, OnFailure, Outcome, Privacy, ReportRecord, ReportStatus,
-    Request, Stopwatch, Unit, Window, Windows,
+    self, Again, Deadline, HTML_ROWS, Job, MANIFEST_FILE, Manifest, OnFailure, Outcome, Privacy, ReportRecord,
+    ReportStatus, Request, Stopwatch, Unit, Window, Windows,
 };
 use sessionlake::script::Clock;
 use sessionlake::{Error, Result};
@@ -18,7 +18,7 @@ use sessionlake::{Error, Result};
 use super::cluster::ClusterArgs;
 use super::exit;
 use super::printer::{OutputArgs, Printer, counted};
-use super::query::ParameterArgs;
+use super::query::{ParameterArgs, parse_timeout, stopped_after};
 use super::report_progress::{Voice, failed_checks};
 use super::report_store::{Place, runs_in};
 use super::shared::{AtArgs, LogFormat, Settings, Shared};
@@ -83,6 +83,9 @@ struct RunArgs {
     /// Writes what succeeds when a report fails; the exit code is that of the first failure
     #[arg(long)]
     keep_going: bool,
+    /// Stops after this long, such as 30s, 5m or 1h30m; with --keep-going what is done by then is written
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
@@ -98,6 +101,9 @@ struct AgainArgs {
     folder: PathBuf,
     #[command(flatten)]
     parameters: ParameterArgs,
+    /// Stops after this long, such as 30s, 5m or 1h30m; what a resumed run has done by then is written
+    #[arg(long, value_name = "TIME")]
+    timeout: Option<String>,
     #[command(flatten)]
     cluster: ClusterArgs,
 }
@@ -129,15 +135,37 @@ struct ShowArgs {
 /// What ends a run; a check that fails is an exit code.
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     match args.command {
-        Command::Run(args) => run_job(shared, *args).await,
-        Command::Verify(args) => verify(shared, &args).await,
-        Command::Resume(args) => resume(shared, &args).await,
+        Command::Run(args) => {
+            let deadline = deadline(args.timeout.as_deref())?;
+            in_time(deadline, run_job(shared, *args, deadline)).await
+        }
+        Command::Verify(args) => stopped_after(args.timeout.as_deref(), verify(shared, &args)).await,
+        Command::Resume(args) => {
+            let deadline = deadline(args.timeout.as_deref())?;
+            in_time(deadline, resume(shared, &args, deadline)).await
+        }
         Command::List(args) => list(shared, &args).await,
         Command::Show(args) => show(shared, &args).await,
     }
 }
 
-async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
+/// How long after its deadline a run may take to write what it has. Beyond it the run ends as a whole: a report that computes without a pause keeps
+/// it from being written.
+const WRITING: Duration = Duration::from_secs(10);
+
+/// The instant by which reports must have ended.
+fn deadline(timeout: Option<&str>) -> Result<Option<Deadline>> {
+    let limit = timeout.map(parse_timeout).transpose()?;
+    Ok(limit.map(|limit| Deadline { at: (Instant::now() + limit).into(), limit }))
+}
+
+/// Gives a command whose reports end by a deadline the time to write them.
+async fn in_time(deadline: Option<Deadline>, work: impl Future<Output = Result<u8>>) -> Result<u8> {
+    let Some(deadline) = deadline else { return work.await };
+    tokio::time::timeout_at(deadline.at + WRITING, work).await.unwrap_or_else(|_| Err(deadline.error()))
+}
+
+async fn run_job(shared: &Shared, args: RunArgs, deadline: Option<Deadline>) -> Result<u8> {
     let mut job = Job::load(&args.job)?;
     if let Some(formats) = &args.format {
         job.set_formats(formats);
@@ -184,6 +212,7 @@ async fn run_job(shared: &Shared, args: RunArgs) -> Result<u8> {
             on_failure,
             stopwatch: stopwatch(),
             spread: spread.clone(),
+            deadline,
         };
         let place = Place::open(&out, &settings).await?;
         let (folder, inner) = (place.folder.clone(), voice.clone());
@@ -333,6 +362,7 @@ fn again(shared: &Shared, settings: &Settings, args: &AgainArgs) -> Result<Again
         given: args.parameters.values()?,
         stopwatch: stopwatch(),
         spread: None,
+        deadline: None,
     })
 }
 
@@ -380,9 +410,9 @@ async fn verify(shared: &Shared, args: &AgainArgs) -> Result<u8> {
     Ok(code)
 }
 
-async fn resume(shared: &Shared, args: &AgainArgs) -> Result<u8> {
+async fn resume(shared: &Shared, args: &AgainArgs, deadline: Option<Deadline>) -> Result<u8> {
     let settings = shared.settings()?;
-    let again = again(shared, &settings, args)?;
+    let again = Again { deadline, ..again(shared, &settings, args)? };
     let ((voice, _clearing), threads) = (Voice::of(shared), again.engine.threads);
     let mut first = exit::FINE;
     let runs = runs(&args.folder, &settings).await?;

@@ -90,7 +90,7 @@ struct LimitArgs {
 /// compute.
 const QUERIES_A_THREAD: usize = 4;
 
-/// Threads that compute, for each that a question runs on. A join without keys may compute for long without a pause: with as many threads as
+/// Threads that compute, for each that a question runs on. A sort of what is in memory may compute for long without a pause: with as many threads as
 /// there are cores, the questions of others would wait for it, where the system gives each thread its time.
 const COMPUTING_A_THREAD: usize = 4;
 
@@ -107,6 +107,7 @@ impl LimitArgs {
             waiting: self.max_waiting.unwrap_or(usual.waiting),
             statement: time(&self.timeout, usual.statement)?,
             idle: time(&self.idle, usual.idle)?,
+            login: usual.login,
             handshake: usual.handshake,
             rows: self.max_rows.unwrap_or(usual.rows),
             bytes: size("--max-bytes", &self.max_bytes, usual.bytes)?,

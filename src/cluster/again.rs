@@ -1,4 +1,4 @@
-//! Runs a plan on workers, and once more on those that are left where one of them is lost.
+//! Runs a plan on workers, and once more on those that are left where one of them is lost; for a server that has none left, in this process.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,18 +10,27 @@ use datafusion::execution::{SendableRecordBatchStream, SessionState, TaskContext
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::metrics::MetricsSet;
 use datafusion::physical_plan::stream::RecordBatchReceiverStreamBuilder;
-use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
+use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties};
 use futures::StreamExt;
 use tokio::sync::mpsc::Sender;
 use tokio::task::JoinHandle;
 
 use super::Cluster;
 use super::plan::{Cut, cut};
-use crate::engine::{Node, Staged};
+use crate::engine::{Node, Staged, settled};
 use crate::error::Error;
 
 /// How often the workers are asked whether they are there while a plan runs.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// What becomes of statements when no worker is left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WhenAlone {
+    /// They fail.
+    Fail,
+    /// They run in the process that asks.
+    Run,
+}
 
 /// Runs a plan that is cut into stages.
 pub struct OnWorkersExec {
@@ -29,12 +38,13 @@ pub struct OnWorkersExec {
     staged: Staged,
     session: SessionState,
     cut: Cut,
+    when_alone: WhenAlone,
 }
 
 impl OnWorkersExec {
     /// Makes the node. `session` is the one that the plan was made in.
-    pub fn of(cluster: Arc<Cluster>, staged: Staged, session: SessionState, cut: Cut) -> Self {
-        Self { cluster, staged, session, cut }
+    pub fn of(cluster: Arc<Cluster>, staged: Staged, session: SessionState, cut: Cut, when_alone: WhenAlone) -> Self {
+        Self { cluster, staged, session, cut, when_alone }
     }
 
     /// The plan in its stages.
@@ -88,37 +98,45 @@ impl ExecutionPlan for OnWorkersExec {
         let mut builder = RecordBatchReceiverStreamBuilder::new(self.schema(), 1);
         let sender = builder.tx();
         let (cluster, staged) = (Arc::clone(&self.cluster), self.staged.clone());
-        let (session, first) = (self.session.clone(), self.cut.clone());
+        let (session, first, when_alone) = (self.session.clone(), self.cut.clone(), self.when_alone);
         builder.spawn(async move {
             let mut rows = Passed::None;
             let costs = staged.costs();
-            let ended = async |cut: &Cut| {
+            let mut ran = async |cut: &Cut| {
+                let ended = run(&cluster, cut, partition, &sender, &mut rows).await;
                 if let Some(costs) = &costs {
                     cluster.count(&cut.query, costs).await;
                 }
-                Ok(())
+                (ended, rows)
             };
-            let Err(error) = run(&cluster, &first, partition, &sender, &mut rows).await else {
-                return ended(&first).await;
-            };
+            let (Err(error), passed) = ran(&first).await else { return Ok(()) };
             let lost = cluster.lost().await;
             if lost.is_empty() {
                 return Err(error);
             }
-            let again = match rows {
-                Passed::None if !cluster.urls().is_empty() => cut(&cluster, &staged, &session).await?,
+            let is_alone = cluster.urls().is_empty();
+            let again = match (passed, is_alone, when_alone) {
+                (Passed::None, false, _) => cut(&cluster, &staged, &session).await?,
+                (Passed::None, true, WhenAlone::Run) => alone(&staged, &session, &first.plan)?,
                 _ => None,
             };
             let Some(again) = again else { return Err(named(&lost, error)) };
-            tracing::warn!(lost = lost.join(", "), "a worker is lost; the query runs once more on the others");
-            let Err(error) = run(&cluster, &again, partition, &sender, &mut rows).await else {
-                return ended(&again).await;
-            };
+            let others = if is_alone { "in this process" } else { "on the others" };
+            tracing::warn!(lost = lost.join(", "), "a worker is lost; the query runs once more {others}");
+            let (Err(error), _) = ran(&again).await else { return Ok(()) };
             let lost = cluster.lost().await;
             if lost.is_empty() { Err(error) } else { Err(named(&lost, error)) }
         });
         Ok(builder.build())
     }
+}
+
+/// Makes a plan of stages one that this process runs whole; `None` where its rows would come in other parts than those of the stages.
+fn alone(staged: &Staged, session: &SessionState, cut: &Node) -> Result<Option<Cut>> {
+    let plan = settled(Arc::clone(&staged.plan), session.config_options(), &|_| false)?;
+    let parts = [&plan, cut].map(|plan| plan.output_partitioning().partition_count());
+    let query = String::new();
+    Ok((parts[0] == parts[1]).then(|| Cut { plan, session: session.clone(), query }))
 }
 
 /// Whether rows went to whoever asked; what was given cannot be taken back.

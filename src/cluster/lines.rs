@@ -172,21 +172,27 @@ pub fn port_of(address: &str) -> Option<u16> {
 
 /// Finds the workers behind addresses. A name that stands for several addresses, as that of a service does, is a worker at each.
 ///
-/// With TLS a worker is known by the name in its certificate, so that a name of one address stays a name.
+/// With TLS a worker is known by the name in its certificate, so that a name of one address stays a name. Beside the workers it returns what is wrong with
+/// names that stand for none now.
 ///
 /// # Errors
-/// A name that is not known.
-pub async fn found(addresses: &[String]) -> Result<Vec<Url>> {
-    let mut urls = Vec::new();
+/// More workers than there may be.
+pub async fn found(addresses: &[String]) -> Result<(Vec<Url>, Vec<String>)> {
+    let (mut urls, mut unknown) = (Vec::new(), Vec::new());
     for address in addresses {
-        let looked_up = tokio::net::lookup_host(address).await;
-        let mut places: Vec<SocketAddr> = looked_up.map_err(|error| Error::storage(address.clone(), error))?.collect();
+        let mut places: Vec<SocketAddr> = match tokio::net::lookup_host(address).await {
+            Ok(places) => places.collect(),
+            Err(error) => {
+                unknown.push(format!("{address}: {error}"));
+                continue;
+            }
+        };
         places.sort_unstable();
         places.dedup();
         // One machine may have an address of each family.
         let (four, six): (Vec<SocketAddr>, Vec<SocketAddr>) = places.into_iter().partition(SocketAddr::is_ipv4);
         match (four.len(), six.len()) {
-            (0, 0) => return Err(Error::storage(address.clone(), "the name stands for no address")),
+            (0, 0) => unknown.push(format!("{address}: the name stands for no address")),
             (0 | 1, 0 | 1) => urls.push(format!("http://{address}")),
             (0, _) => urls.extend(six.iter().map(|place| format!("http://{place}"))),
             _ => urls.extend(four.iter().map(|place| format!("http://{place}"))),
@@ -203,7 +209,7 @@ pub async fn found(addresses: &[String]) -> Result<Vec<Url>> {
     if parsed.len() > MOST_FOUND {
         return Err(Error::usage(format!("{} workers are more than {MOST_FOUND}", parsed.len())));
     }
-    Ok(parsed)
+    Ok((parsed, unknown))
 }
 
 /// Says what an error comes down to, without what libraries put around it.

@@ -30,9 +30,10 @@ use url::Url;
 use crate::engine::{Distribution, EngineOptions};
 use crate::error::{Error, Result};
 use crate::lake::{Costs, Lake};
+use again::WhenAlone;
 use lines::Lines;
 pub use lines::{Keys, port_of};
-use spread::{Spread, WhenAlone};
+use spread::Spread;
 pub use worker::{TASKS, WorkerOptions, work};
 
 pub use crate::net::tls::{mutual_tls_acceptor, tls_acceptor};
@@ -121,24 +122,58 @@ impl Cluster {
         lake: &Lake,
         tell: &(dyn Fn(&str) + Sync),
     ) -> Result<Arc<Self>> {
-        let (lines, urls, within) = match workers {
+        let (cluster, missing) = Self::met(workers, options, engine, lake).await?;
+        if cluster.urls().is_empty() {
+            return Err(Error::storage("no worker answers", missing.join("; ")));
+        }
+        for worker in &missing {
+            tell(&format!("a worker does not answer and is left out: {worker}"));
+        }
+        Ok(Arc::new(cluster))
+    }
+
+    /// Finds the workers of a server, which begins without any, too: it looks for them for as long as it runs ([`Cluster::spread_for_long`]).
+    ///
+    /// # Errors
+    /// A worker of another build, or of another lake.
+    pub async fn meet_for_long(
+        workers: &Workers,
+        options: &ClusterOptions,
+        engine: &EngineOptions,
+        lake: &Lake,
+        tell: &(dyn Fn(&str) + Sync),
+    ) -> Result<Arc<Self>> {
+        let (cluster, missing) = Self::met(workers, options, engine, lake).await?;
+        for worker in &missing {
+            tell(&format!("a worker does not answer yet: {worker}"));
+        }
+        if cluster.urls().is_empty() {
+            tell("no worker answers; questions run in this process until one does");
+        }
+        Ok(Arc::new(cluster))
+    }
+
+    /// Asks all workers who they are, and says which do not answer.
+    async fn met(
+        workers: &Workers,
+        options: &ClusterOptions,
+        engine: &EngineOptions,
+        lake: &Lake,
+    ) -> Result<(Self, Vec<String>)> {
+        let (lines, (urls, mut missing), addresses, within) = match workers {
             Workers::Local(count) => {
                 let within = within::Within::start(*count, engine, lake, &options.computing)?;
-                (within.lines(), within.urls(), Some(within))
+                (within.lines(), (within.urls(), Vec::new()), Vec::new(), Some(within))
             }
             Workers::At(addresses) => {
-                (Lines::to(options.keys.clone(), Handle::current()), lines::found(addresses).await?, None)
+                let lines = Lines::to(options.keys.clone(), Handle::current());
+                (lines, lines::found(addresses).await?, addresses.clone(), None)
             }
-        };
-        let addresses = match workers {
-            Workers::Local(_) => Vec::new(),
-            Workers::At(addresses) => addresses.clone(),
         };
         let (lake, task_bytes) = (lake.clone(), options.task_bytes.max(1));
         let cluster = Self { lines, lake, addresses, workers: RwLock::default(), task_bytes, _within: within };
         let answers = join_all(urls.iter().map(|url| cluster.ask(url))).await;
         let mut known = Vec::new();
-        let mut missing = Vec::new();
         for (url, answer) in urls.iter().zip(answers) {
             match answer {
                 Ok(told) => known
@@ -146,14 +181,8 @@ impl Cluster {
                 Err(error) => missing.push(format!("{}: {error}", place_of(url))),
             }
         }
-        if known.is_empty() {
-            return Err(Error::storage("no worker answers", missing.join("; ")));
-        }
-        for worker in &missing {
-            tell(&format!("a worker does not answer and is left out: {worker}"));
-        }
         *cluster.workers.write().unwrap_or_else(PoisonError::into_inner) = known;
-        Ok(Arc::new(cluster))
+        Ok((cluster, missing))
     }
 
     /// Spreads plans over the workers; without any that is left they fail.
@@ -175,9 +204,9 @@ impl Cluster {
         Arc::new(Spread { cluster: Arc::clone(self), when_alone: WhenAlone::Run })
     }
 
-    /// Looks for workers that are not known. One that is known under another process stays so until a query misses it: others may run on it.
-    async fn find(&self) {
-        let Ok(urls) = lines::found(&self.addresses).await else { return };
+    /// Looks for workers that are not known, as a server does from time to time. One that is known under another process stays so until a query misses it: others may run on it.
+    pub async fn find(&self) {
+        let Ok((urls, _)) = lines::found(&self.addresses).await else { return };
         let known = self.urls();
         let new: Vec<Url> = urls.into_iter().filter(|url| !known.contains(url)).collect();
         let answers = join_all(new.iter().map(|url| self.ask(url))).await;

@@ -8,7 +8,7 @@ use datafusion::execution::SessionState;
 use datafusion_distributed::display_plan_ascii;
 
 use super::Cluster;
-use super::again::OnWorkersExec;
+use super::again::{OnWorkersExec, WhenAlone};
 use super::plan::cut;
 use crate::engine::{Distribution, Node, Staged};
 
@@ -19,20 +19,17 @@ pub struct Spread {
     pub when_alone: WhenAlone,
 }
 
-/// What becomes of statements when no worker is left.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum WhenAlone {
-    /// They fail.
-    Fail,
-    /// They run in the process that asks.
-    Run,
-}
-
 #[async_trait]
 impl Distribution for Spread {
     async fn in_stages(&self, plan: &Staged, session: &SessionState) -> Result<Option<Node>> {
         let Some(cut) = cut(&self.cluster, plan, session).await? else { return Ok(None) };
-        Ok(Some(Arc::new(OnWorkersExec::of(Arc::clone(&self.cluster), plan.clone(), session.clone(), cut))))
+        Ok(Some(Arc::new(OnWorkersExec::of(
+            Arc::clone(&self.cluster),
+            plan.clone(),
+            session.clone(),
+            cut,
+            self.when_alone,
+        ))))
     }
 
     fn is_alone(&self) -> bool {

@@ -222,12 +222,12 @@ fn session(
     let (settings, costs) = (header(SETTINGS).to_owned(), spending.of(header(QUERY)));
     let base = context.builder.config().take().ok_or_else(|| exec_datafusion_err!("a stage without a session"))?;
     let base = base
-        .with_distributed_user_codec(ScanCodec::of(Arc::clone(tables), costs))
+        .with_distributed_user_codec(ScanCodec::of(Arc::clone(tables), Arc::clone(&costs)))
         .with_distributed_channel_resolver(lines.clone())
         .with_distributed_worker_plan_rewrite_handler(settle)
         // It goes with the session, which lives as long as the task.
         .with_extension(Arc::new(seat));
-    Ok(resources.stage_session(engine, base, &settings)?)
+    Ok(resources.stage_session(engine, base, &settings, &costs)?)
 }
 
 /// Puts operators of ours into a stage.

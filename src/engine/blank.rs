@@ -187,11 +187,20 @@ impl Blank {
     ///
     /// # Errors
     /// Settings that are none.
-    pub fn stage(&self, options: &EngineOptions, base: SessionConfig, sent: &str) -> Result<SessionState> {
+    pub fn stage(
+        &self,
+        options: &EngineOptions,
+        base: SessionConfig,
+        sent: &str,
+        runtime: Arc<RuntimeEnv>,
+    ) -> Result<SessionState> {
         let mut config = settings(base, options, Execution::Parallel).with_create_default_catalog_and_schema(false);
         from_sent(sent, config.options_mut())?;
         config.options_mut().execution.enable_file_stream_work_stealing = false;
-        let mut state = SessionStateBuilder::new_from_existing(self.state.clone()).with_config(config).build();
+        let mut state = SessionStateBuilder::new_from_existing(self.state.clone())
+            .with_config(config)
+            .with_runtime_env(runtime)
+            .build();
         self.renew(&mut state)?;
         for aggregate in by_type::aggregates() {
             state.register_udaf(aggregate)?;

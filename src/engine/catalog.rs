@@ -170,6 +170,9 @@ pub const TABLES: [TableNote; 9] = [
     },
 ];
 
+/// The tables of a session that sees some rows, or masked values: no others are named to it.
+pub const GUARDED_TABLES: [&str; 4] = ["workflow_sessions", "Workflow Sessions", "active_sessions", "ended_sessions"];
+
 impl Engine {
     /// Registers the tables of a lake at a version, and returns that version.
     ///

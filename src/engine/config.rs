@@ -20,7 +20,7 @@ use super::memory::PeakPool;
 use super::options::{EngineOptions, Execution};
 use super::own::Node;
 use super::parameter_types::{Declared, with_types};
-use super::rules::{with_postgres_syntax, with_read_intervals, with_zone_calls};
+use super::rules::{Given, Places, with_places, with_postgres_syntax, with_read_intervals, with_zone_calls};
 use super::stages::{Distribution, RowsAs, StagePlanner};
 use super::{series, spill, statement};
 use crate::error::{Error, Result};
@@ -39,6 +39,7 @@ pub struct Resources {
     runtime: Arc<RuntimeEnv>,
     pool: Arc<PeakPool>,
     spills: spill::Counted,
+    disk: spill::Limited,
     /// What sessions are made from, once the first was asked for: in parallel, and in order.
     blanks: Arc<[OnceLock<Arc<Blank>>; 2]>,
 }
@@ -51,14 +52,14 @@ impl Resources {
     /// A temporary folder that cannot be used.
     pub fn new(options: &EngineOptions) -> Result<Self> {
         let spills = spill::Counted::default();
-        let disk = spill::disk(options.temporary_folder.as_ref(), options.spill_limit_bytes, &spills)?;
+        let disk = spill::Limited::within(options.temporary_folder.as_ref(), options.spill_limit_bytes, &spills)?;
         let pool = TrackConsumersPool::new(FairSpillPool::new(options.memory_limit_bytes), NAMED_CONSUMERS);
         let pool = Arc::new(PeakPool::new(Arc::new(pool)));
         let runtime = RuntimeEnvBuilder::new()
             .with_memory_pool(Arc::clone(&pool) as Arc<dyn MemoryPool>)
-            .with_disk_manager_builder(disk)
+            .with_disk_manager_builder(disk.builder())
             .build_arc()?;
-        Ok(Self { runtime, pool, spills, blanks: Arc::default() })
+        Ok(Self { runtime, pool, spills, disk, blanks: Arc::default() })
     }
 
     /// What sessions that run so are made from.
@@ -78,12 +79,22 @@ impl Resources {
         Arc::clone(&self.runtime)
     }
 
-    /// Builds the session in which a stage runs that another process planned, with the settings that came with it. Nothing is planned in it.
+    /// Builds the session in which a stage runs that another process planned, with the settings that came with it. Nothing is planned in it; what it
+    /// spills is counted in `costs`.
     ///
     /// # Errors
     /// Settings that are none.
-    pub fn stage_session(&self, options: &EngineOptions, base: SessionConfig, sent: &str) -> Result<SessionState> {
-        self.blank(options, Execution::Parallel)?.stage(options, base, sent)
+    pub fn stage_session(
+        &self,
+        options: &EngineOptions,
+        base: SessionConfig,
+        sent: &str,
+        costs: &Arc<Costs>,
+    ) -> Result<SessionState> {
+        let runtime = RuntimeEnvBuilder::from_runtime_env(&self.runtime)
+            .with_disk_manager_builder(self.disk.counting(costs).builder())
+            .build_arc()?;
+        self.blank(options, Execution::Parallel)?.stage(options, base, sent, runtime)
     }
 
     /// Bytes that operators hold now.
@@ -189,6 +200,7 @@ impl Engine {
     /// # Errors
     /// What DataFusion says of the statement; `script` gives it a place.
     pub async fn plan(&self, statement: Statement, values: &ParamValues) -> datafusion::error::Result<LogicalPlan> {
+        let statement = with_places(statement, |number| given(values, number));
         let statement = series::with_values(self, with_postgres_syntax(statement)?, values).await?;
         let statement = with_types(statement, values);
         let plan = self.context.state().statement_to_plan(with_zone_calls(with_read_intervals(statement))).await?;
@@ -205,26 +217,45 @@ impl Engine {
         values: &ParamValues,
         types: &[Option<DataType>],
     ) -> datafusion::error::Result<Outline> {
-        let statement = series::with_values(self, with_postgres_syntax(statement)?, values).await?;
-        let statement = with_types(statement, &Declared { named: values, numbered: types });
+        let places = Places::of(&statement);
+        let known = |number: usize| {
+            let given = number.checked_sub(1).and_then(|index| types.get(index).cloned().flatten());
+            given.or_else(|| places.types.get(&number).cloned())
+        };
+        let statement = with_places(statement, |number| match known(number) {
+            Some(known) if known.is_integer() => Given::Integer(1),
+            Some(DataType::Interval(_)) => Given::Interval,
+            _ => Given::Other,
+        });
+        // Series are made before anything is planned: of values that nothing is known of as yet.
+        let mut beside = named(values);
+        for number in 1..=places.count.min(MOST_PARAMETERS) {
+            let null = known(number).map_or(Ok(ScalarValue::Int64(None)), |known| ScalarValue::try_from(&known))?;
+            beside.insert(number.to_string(), ScalarAndMetadata::from(null));
+        }
+        let statement = series::with_values(self, with_postgres_syntax(statement)?, &ParamValues::Map(beside)).await?;
+        let numbered: Vec<Option<DataType>> = (1..=places.count.min(MOST_PARAMETERS)).map(known).collect();
+        let statement = with_types(statement, &Declared { named: values, numbered: &numbered });
         let state = self.context.state();
         let plan = state.statement_to_plan(with_zone_calls(with_read_intervals(statement))).await?;
         let found = plan.get_parameter_types()?;
-        let count = found.keys().filter_map(|name| number_of(name)).max().unwrap_or(0);
+        let count = found.keys().filter_map(|name| number_of(name)).max().unwrap_or(0).max(places.count);
+        let count = count.min(MOST_PARAMETERS);
         let parameters: Vec<Option<DataType>> = (1..=count)
-            .map(|number| {
-                types.get(number - 1).cloned().flatten().or_else(|| found.get(&format!("${number}")).cloned().flatten())
-            })
+            .map(|number| known(number).or_else(|| found.get(&format!("${number}")).cloned().flatten()))
             .collect();
         // Nulls of these types stand for the values: what the answer's columns are depends on types alone.
         let nulls = parameters.iter().enumerate().map(|(index, kind)| {
-            let null = kind.as_ref().map_or(Ok(ScalarValue::Utf8(None)), ScalarValue::try_from)?;
+            let null = match kind {
+                // Where a text is wanted by its place, functions of JSON take no null for one.
+                Some(DataType::Utf8 | DataType::Utf8View) if places.types.contains_key(&(index + 1)) => {
+                    ScalarValue::from("")
+                }
+                kind => kind.as_ref().map_or(Ok(ScalarValue::Utf8(None)), ScalarValue::try_from)?,
+            };
             Ok(((index + 1).to_string(), ScalarAndMetadata::from(null)))
         });
-        let mut all = match values {
-            ParamValues::Map(named) => named.clone(),
-            ParamValues::List(_) => HashMap::new(),
-        };
+        let mut all = named(values);
         all.extend(nulls.collect::<datafusion::error::Result<Vec<_>>>()?);
         let plan = statement::ready(plan, &ParamValues::Map(all), self.options.time_zone)?;
         let plan = state.optimize(&plan)?;
@@ -239,6 +270,30 @@ pub struct Outline {
     pub columns: SchemaRef,
     /// The types of the numbered parameters `$1`, `$2` …, as far as their places tell.
     pub parameters: Vec<Option<DataType>>,
+}
+
+/// The values that have names.
+fn named(values: &ParamValues) -> HashMap<String, ScalarAndMetadata> {
+    match values {
+        ParamValues::Map(named) => named.clone(),
+        ParamValues::List(_) => HashMap::new(),
+    }
+}
+
+/// What is known of a numbered parameter that has a value.
+fn given(values: &ParamValues, number: usize) -> Given {
+    let value = match values {
+        ParamValues::Map(named) => named.get(&number.to_string()),
+        ParamValues::List(list) => number.checked_sub(1).and_then(|index| list.get(index)),
+    };
+    match value.map(|given| &given.value) {
+        Some(value) if value.data_type().is_integer() => match value.cast_to(&DataType::Int64) {
+            Ok(ScalarValue::Int64(Some(rows))) => Given::Integer(rows),
+            _ => Given::Other,
+        },
+        Some(value) if matches!(value.data_type(), DataType::Interval(_)) => Given::Interval,
+        _ => Given::Other,
+    }
 }
 
 /// Reads the number of a parameter such as `$2`.

@@ -16,6 +16,7 @@ use super::gathered::gathered;
 use super::groups::FewGroupsExec;
 use super::join::IntervalJoinExec;
 use super::own::Node;
+use super::pausing::{PausingCrossExec, PausingHashExec};
 use super::sort::PrefixSortExec;
 use super::unspilled::UnspilledJoinExec;
 use super::window::ShiftWindowExec;
@@ -90,13 +91,17 @@ fn own(node: &Node, config: &ConfigOptions) -> Result<Option<Node>> {
     let groups = || if on(|s| s.own_groups) { FewGroupsExec::in_place_of(node).map(boxed) } else { Ok(None) };
     let flatten = || if on(|s| s.own_flatten) { FlattenExec::in_place_of(node).map(boxed) } else { Ok(None) };
     let unspilled = || UnspilledJoinExec::in_place_of(node).map(boxed);
+    let hash = || PausingHashExec::in_place_of(node).map(boxed);
+    let cross = || PausingCrossExec::in_place_of(node).map(boxed);
     let whole_window = || WholeWindowExec::in_place_of(node).map(boxed);
     let bounded_window = || BoundedWindowExec::in_place_of(node).map(boxed);
     let small = || gathered(node);
     let exchange = || if spills_apart(config) { Ok(None) } else { fed_by_one(node) };
-    let all: [&dyn Fn() -> Result<Option<Node>>; 10] =
-        [&window, &sort, &join, &groups, &flatten, &unspilled, &whole_window, &bounded_window, &small, &exchange];
-    all.iter().find_map(|made| made().transpose()).transpose()
+    let joins: [&dyn Fn() -> Result<Option<Node>>; 4] = [&join, &unspilled, &hash, &cross];
+    let others: [&dyn Fn() -> Result<Option<Node>>; 8] =
+        [&window, &sort, &groups, &flatten, &whole_window, &bounded_window, &small, &exchange];
+    let mut all = joins.iter().chain(&others);
+    all.find_map(|made| made().transpose()).transpose()
 }
 
 /// Says whether each batch that an exchange spills has a file of its own ([`spill_apart`]).

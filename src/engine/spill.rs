@@ -20,26 +20,38 @@ use crate::lake::Costs;
 /// What spilling is counted in, once that is known.
 pub(super) type Counted = Arc<OnceLock<Arc<Costs>>>;
 
-/// Returns the builder of a manager whose files take `limit` bytes of disk together at most.
-///
-/// # Errors
-/// A folder that cannot be made.
-pub(super) fn disk(folder: Option<&PathBuf>, limit: u64, counted: &Counted) -> Result<DiskManagerBuilder> {
-    let mut files = DiskManagerBuilder::default().with_max_temp_directory_size(u64::MAX);
-    if let Some(folder) = folder {
-        files = files.with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
-    }
-    let limited = Limited { files: Arc::new(files.build()?), limit, counted: Arc::clone(counted) };
-    // The outer one shows the limit as a setting.
-    Ok(DiskManagerBuilder::default().with_max_temp_directory_size(limit).with_temp_file_factory(Arc::new(limited)))
-}
-
 /// Files of a manager without a limit, and the limit.
 #[derive(Clone)]
-struct Limited {
+pub(super) struct Limited {
     files: Arc<DiskManager>,
     limit: u64,
     counted: Counted,
+}
+
+impl Limited {
+    /// Makes files that take `limit` bytes of disk together at most.
+    ///
+    /// # Errors
+    /// A folder that cannot be made.
+    pub fn within(folder: Option<&PathBuf>, limit: u64, counted: &Counted) -> Result<Self> {
+        let mut files = DiskManagerBuilder::default().with_max_temp_directory_size(u64::MAX);
+        if let Some(folder) = folder {
+            files = files.with_mode(DiskManagerMode::Directories(vec![folder.clone()]));
+        }
+        Ok(Self { files: Arc::new(files.build()?), limit, counted: Arc::clone(counted) })
+    }
+
+    /// The same files under the same limit, counted for somebody else.
+    pub fn counting(&self, costs: &Arc<Costs>) -> Self {
+        Self { counted: Arc::new(OnceLock::from(Arc::clone(costs))), ..self.clone() }
+    }
+
+    /// The builder of a manager that makes such files.
+    pub fn builder(&self) -> DiskManagerBuilder {
+        let files = Arc::new(self.clone());
+        // The manager shows the limit as a setting.
+        DiskManagerBuilder::default().with_max_temp_directory_size(self.limit).with_temp_file_factory(files)
+    }
 }
 
 impl TempFileFactory for Limited {
@@ -109,13 +121,21 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let (counted, costs) = (Counted::default(), Arc::<Costs>::default());
         counted.set(Arc::clone(&costs)).unwrap();
-        let manager = Arc::new(disk(Some(&folder.path().to_owned()), 10, &counted).unwrap().build().unwrap());
+        let limited = Limited::within(Some(&folder.path().to_owned()), 10, &counted).unwrap();
+        let manager = Arc::new(limited.builder().build().unwrap());
         let (first, second) = (manager.create_tmp_file("a").unwrap(), manager.create_tmp_file("b").unwrap());
         first.open_writer().unwrap().write_all(b"123456").unwrap();
         let refused = second.open_writer().unwrap().write_all(b"12345").unwrap_err();
         assert!(SpillLimit::is_behind(&refused), "{refused}");
         second.open_writer().unwrap().write_all(b"1234").unwrap();
+        // Whoever they are counted for, the limit is that of all.
+        let others = Arc::<Costs>::default();
+        let of_others = Arc::new(limited.counting(&others).builder().build().unwrap()).create_tmp_file("c").unwrap();
+        assert!(of_others.open_writer().unwrap().write_all(b"1").is_err());
         drop(first);
+        of_others.open_writer().unwrap().write_all(b"1").unwrap();
+        assert_eq!(others.spent().bytes_spilled, 1);
+        drop(of_others);
         second.open_writer().unwrap().write_all(b"123456").unwrap();
         assert_eq!((second.size(), manager.max_temp_directory_size()), (Some(10), 10));
         assert_eq!(costs.spent().bytes_spilled, 6 + 4 + 6);

@@ -1,4 +1,4 @@
-//! Keeps joins without keys from spilling where their spilled answers are wrong.
+//! Keeps joins without keys from spilling where their spilled answers are wrong, and lets them pause.
 //!
 //! When memory runs out, [`NestedLoopJoinExec`] of DataFusion 55.2 reads its build side a second time, from disk, and joins it piece
 //! by piece. Rows are then doubled where several partitions look for rows without a match (apache/datafusion #22641), lost where the
@@ -7,7 +7,7 @@
 //! ends with the error that names the limit.
 //!
 //! The join decides by its context whether it may spill. [`Unspilled`] gives it one without a disk, and its inputs, which may spill,
-//! get theirs back from [`ResumedExec`].
+//! get theirs back from [`ResumedExec`]. Why it must pause, and where it does, is in `pausing.rs`.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +20,7 @@ use datafusion::execution::runtime_env::RuntimeEnvBuilder;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion::physical_plan::coop::make_cooperative;
 use datafusion::physical_plan::execution_plan::ChildrenPropertiesMode;
 use datafusion::physical_plan::filter::FilterExec;
 use datafusion::physical_plan::joins::NestedLoopJoinExec;
@@ -30,16 +31,25 @@ use datafusion::physical_plan::{
 };
 
 use super::own::{Node, Operator, OwnExec, Place};
+use super::pausing;
 use super::scan::SessionScanExec;
 
 /// The operator's node.
 pub type UnspilledJoinExec = OwnExec<Unspilled>;
 
-/// Runs a nested loop join in memory, or not at all.
+/// Runs a nested loop join, in memory or not at all where what it spills would be wrong.
 #[derive(Debug)]
 pub struct Unspilled {
-    /// The stock join, over inputs that get their own context back.
+    /// The stock join, over inputs in pieces, which get their own context back where it has another.
     join: Node,
+    spills: Spills,
+}
+
+/// Whether a join may spill.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Spills {
+    Never,
+    WhereMemoryIsShort,
 }
 
 impl Operator for Unspilled {
@@ -47,23 +57,28 @@ impl Operator for Unspilled {
 
     fn of(stock: &Node) -> Result<Option<Self>> {
         let Some(join) = stock.downcast_ref::<NestedLoopJoinExec>() else { return Ok(None) };
-        if *join.join_type() == JoinType::Inner && starts_anew(join.left()) {
-            return Ok(None);
-        }
-        let inputs = [join.left(), join.right()].map(|input| Arc::new(ResumedExec(Arc::clone(input))) as Node);
-        Ok(Some(Self { join: Arc::clone(stock).replace_children(inputs.to_vec(), anew())? }))
+        let spills = match *join.join_type() == JoinType::Inner && starts_anew(join.left()) {
+            true => Spills::WhereMemoryIsShort,
+            false => Spills::Never,
+        };
+        let resumed = |input: &Node| match spills {
+            Spills::Never => Arc::new(ResumedExec(Arc::clone(input))) as Node,
+            Spills::WhereMemoryIsShort => Arc::clone(input),
+        };
+        let inputs = pausing::sides(resumed(join.left()), resumed(join.right()));
+        Ok(Some(Self { join: Arc::clone(stock).replace_children(inputs.to_vec(), anew())?, spills }))
     }
 
     fn describe(&self, place: &Place, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some(join) = place.stock.downcast_ref::<NestedLoopJoinExec>() else { return Ok(()) };
-        // The stock node's own words, but for its name.
-        let words = Words(join).to_string();
-        f.write_str(words.strip_prefix(Self::NAME).unwrap_or(&words))
+        pausing::in_own_words::<NestedLoopJoinExec>(place, Self::NAME, f)
     }
 
     fn execute(&self, place: &Place, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         if partition == 0 {
             place.taken_over.add(&self.join);
+        }
+        if self.spills == Spills::WhereMemoryIsShort {
+            return Ok(make_cooperative(self.join.execute(partition, context)?));
         }
         let disk = DiskManagerBuilder::default().with_mode(DiskManagerMode::Disabled);
         let runtime = RuntimeEnvBuilder::from_runtime_env(&context.runtime_env());
@@ -79,21 +94,12 @@ impl Operator for Unspilled {
             context.window_functions().clone(),
             runtime,
         );
-        self.join.execute(partition, Arc::new(within))
+        Ok(make_cooperative(self.join.execute(partition, Arc::new(within))?))
     }
 }
 
 fn anew() -> ReplaceChildrenOptions {
     ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute)
-}
-
-/// Writes a node as a line of a plan.
-struct Words<'n>(&'n NestedLoopJoinExec);
-
-impl fmt::Display for Words<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt_as(DisplayFormatType::Default, f)
-    }
 }
 
 /// Says whether a node and all below it give the same rows each time they are started. Others keep what they have read, or where

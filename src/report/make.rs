@@ -10,7 +10,7 @@ use super::expect::{Check, Expectation, Tally};
 use super::manifest::{ReportRecord, ReportStatus, hash_text};
 use super::outputs::{Outputs, Shown, WrittenOutputs, all_files};
 use super::prepare::Prepared;
-use super::request::Request;
+use super::request::{Request, in_time};
 use super::rows::Recut;
 use super::spec::{Report, prefixed};
 use super::veil::{Veil, Veiled};
@@ -117,7 +117,7 @@ impl Surroundings {
     pub async fn report(&self, prepared: Prepared) -> (Ended, Option<Error>) {
         let stopwatch = &self.request.stopwatch;
         let begun = stopwatch();
-        let made = self.make(&prepared).await;
+        let made = in_time(self.request.deadline, self.make(&prepared)).await.and_then(|made| made);
         let record = ReportRecord {
             seconds: stopwatch() - begun,
             memory_limit_bytes: prepared.engine.options().memory_limit_bytes,

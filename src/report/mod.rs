@@ -37,7 +37,7 @@ pub use manifest::{FILE as MANIFEST_FILE, LakeRecord, Manifest, Output, ReportRe
 pub use prepare::located;
 pub use progress::{Event, Progress, Reading};
 pub(crate) use redact::Redaction;
-pub use request::{OnFailure, Request, Stopwatch};
+pub use request::{Deadline, OnFailure, Request, Stopwatch};
 pub use run::{Errors, HTML_ROWS, Outcome, resolve, run};
 pub use spec::{Definition, Report};
 pub use veil::Masked;

@@ -22,7 +22,7 @@ use super::place::Target;
 use super::prepare::{Prepared, Recipe, prepare};
 use super::progress::{Event, Progress, Reading};
 use super::redact::Redaction;
-use super::request::{OnFailure, Request};
+use super::request::{OnFailure, Request, in_time};
 use super::spec::Report;
 use super::veil::Veil;
 use super::window::{self, Window};
@@ -192,8 +192,8 @@ pub(super) async fn plan(mut request: Request, mut carried: BTreeMap<usize, Carr
 /// # Errors
 /// Everything that planning found, or the error that ended the run. What was there before is then still there.
 pub async fn run(request: Request, out: &Path, progress: Progress<'_>) -> Result<Outcome, Errors> {
-    let planned = plan(request, BTreeMap::new()).await?;
     let one = |error| vec![error];
+    let planned = in_time(request.deadline, plan(request, BTreeMap::new())).await.map_err(one)??;
     let target = Target::lock(out).map_err(one)?;
     if let Some(earlier) = target.earlier().map_err(one)?
         && planned.is_same_as(&earlier)

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::manifest::{Manifest, ReportRecord, ReportStatus};
 use super::place::Target;
 use super::progress::Progress;
-use super::request::{OnFailure, Request, Stopwatch};
+use super::request::{Deadline, OnFailure, Request, Stopwatch, in_time};
 use super::run::{Carried, Errors, Outcome, PlannedRun, plan};
 use super::spec::{Definition, Report};
 use super::veil::restored;
@@ -55,6 +55,8 @@ pub struct Again {
     pub stopwatch: Stopwatch,
     /// The other processes that reports run on where their bytes are the same there.
     pub spread: Option<Arc<dyn Distribution>>,
+    /// When the reports must have ended.
+    pub deadline: Option<Deadline>,
 }
 
 /// For which reports the memory of the manifest counts.
@@ -151,6 +153,7 @@ impl Again {
             on_failure: OnFailure::KeepGoing,
             stopwatch: self.stopwatch.clone(),
             spread: self.spread.clone(),
+            deadline: self.deadline,
         })
     }
 }
@@ -233,7 +236,7 @@ pub async fn resume(folder: &Path, again: &Again, progress: Progress<'_>) -> Res
             carried.insert(place, Carried { record: record.clone(), report: report.clone(), folder });
         }
     }
-    let planned = plan(request, carried).await?;
+    let planned = in_time(request.deadline, plan(request, carried)).await.map_err(one)??;
     check_given(&planned, &manifest).map_err(one)?;
     let staged = target.stage().map_err(one)?;
     let (manifest, failure) = planned.execute(staged.path(), progress).await.map_err(one)?;

@@ -68,6 +68,9 @@ pub fn locate_among(error: DataFusionError, script: &Script, statement: Option<&
         | DataFusionError::ObjectStore(_)
         | DataFusionError::IoError(_)
         | DataFusionError::ExecutionJoin(_) => return placed(Error::from(error), script, statement),
+        DataFusionError::ArrowError(inner, _) if matches!(inner.as_ref(), ArrowError::IoError(..)) => {
+            return placed(Error::from(error), script, statement);
+        }
         DataFusionError::ParquetError(error) => {
             return placed(Error::storage("parquet", error.to_string()), script, statement);
         }

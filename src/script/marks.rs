@@ -32,12 +32,13 @@ pub fn with_numbers<'t>(name: &str, text: &'t str) -> Result<Cow<'t, str>> {
     }
     let (mut out, mut copied, mut count, mut has_numbers) = (String::new(), 0, 0, false);
     for piece in pieces(name, text)? {
-        let mut expects = true;
+        let (mut expects, mut fetches) = (true, false);
         for word in &piece.words {
             let written = text.get(word.start..word.end).unwrap_or_default();
             has_numbers |= matches!(&word.token, Token::Placeholder(name) if name.starts_with('$'));
             if written.is_empty() || !written.chars().all(is_of_operators) {
-                expects = expects_operand_after(word);
+                expects = expects_operand_after(word) || fetches && is_any(word, &["FIRST", "NEXT"]);
+                fetches = is_any(word, &["FETCH"]);
                 continue;
             }
             for (at, is_mark) in marks(written, &mut expects) {
@@ -66,11 +67,15 @@ fn is_of_operators(sign: char) -> bool {
     "+-*/<>=~!@#%^&|`?".contains(sign)
 }
 
+/// Says whether a word is one of these, without quotes.
+fn is_any(word: &Word, known: &[&str]) -> bool {
+    let Token::Word(word) = &word.token else { return false };
+    word.quote_style.is_none() && known.iter().any(|known| word.value.eq_ignore_ascii_case(known))
+}
+
 fn expects_operand_after(word: &Word) -> bool {
     match &word.token {
-        Token::Word(word) => {
-            word.quote_style.is_none() && BEFORE_OPERANDS.iter().any(|known| word.value.eq_ignore_ascii_case(known))
-        }
+        Token::Word(_) => is_any(word, &BEFORE_OPERANDS),
         Token::LParen | Token::LBracket | Token::Comma | Token::SemiColon => true,
         _ => false,
     }
@@ -124,6 +129,7 @@ mod tests {
             ),
             ("select data->? from t where data ? ?", "select data->$1 from t where data ? $2"),
             ("select f(?, a => ?)", "select f($1, a => $2)"),
+            ("select x from t fetch first ? rows only", "select x from t fetch first $1 rows only"),
         ] {
             let numbered = with_numbers("t", text).unwrap();
             let plain = |text: &str| text.split_whitespace().collect::<Vec<_>>().concat();

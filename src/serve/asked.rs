@@ -13,7 +13,7 @@ use serde_json::Value;
 use tokio::time::Sleep;
 
 use super::allowed::{require_reading, require_reading_plan};
-use super::hub::{Hub, Settings, Stopping};
+use super::hub::{Hub, Settings, Stopping, located_for};
 use super::limits::{Turn, too_long};
 use super::metrics::{Ending, Protocol};
 use super::users::Caller;
@@ -265,7 +265,7 @@ impl Hub {
             let turn = self.turn().await?;
             let opened = self.open_for(caller, settings).await?;
             let values = bind(&opened.clock)?;
-            let located = |error| located(error, script, statement);
+            let located = |error| located_for(caller, error, script, statement);
             let (engine, parsed) = (opened.engine.clone(), statement.parsed.clone());
             // Planning may compute for a while: it, too, is work of the threads that compute, and it keeps its turns when nobody waits for it.
             let planning = self.compute().spawn(async move {

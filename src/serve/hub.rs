@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
+use datafusion::error::DataFusionError;
 use tokio::runtime::Handle;
 use tokio::sync::Mutex;
 
 use super::allowed::require_reading;
+use super::guests::Guests;
 use super::limits::{Doors, Limits, Seat, too_long};
 use super::metrics::{Metrics, Protocol};
 use super::users::{Caller, Users};
-use crate::engine::{At, Distribution, Engine, EngineOptions, Execution, LakeView, Outline, Resources};
+use crate::engine::{At, Distribution, Engine, EngineOptions, Execution, GUARDED_TABLES, LakeView, Outline, Resources};
 use crate::error::{Error, Result};
 use crate::lake::{Lake, Version};
 use crate::report::located;
@@ -63,6 +65,7 @@ pub struct Hub {
     options: HubOptions,
     resources: Resources,
     doors: Doors,
+    guests: Arc<Guests>,
     metrics: Metrics,
     /// The newest version that was seen.
     newest: Mutex<Option<LakeView>>,
@@ -83,8 +86,10 @@ impl Hub {
     pub async fn open(options: HubOptions) -> Result<Arc<Self>> {
         let resources = Resources::new(&options.engine)?;
         let newest = LakeView::open(&options.lake, At::Newest, None).await?;
-        let doors = Doors::new(options.limits.clone());
-        Ok(Arc::new(Self { options, resources, doors, metrics: Metrics::default(), newest: Mutex::new(Some(newest)) }))
+        let (doors, guests) =
+            (Doors::new(options.limits.clone()), Arc::new(Guests::beside(options.limits.connections)));
+        let (metrics, newest) = (Metrics::default(), Mutex::new(Some(newest)));
+        Ok(Arc::new(Self { options, resources, doors, guests, metrics, newest }))
     }
 
     /// The settings that a session begins with.
@@ -159,6 +164,11 @@ impl Hub {
         let seat = self.doors.seat()?;
         self.metrics.connected(protocol);
         Ok(seat)
+    }
+
+    /// The connections that have not said yet who it is.
+    pub(super) fn guests(&self) -> &Arc<Guests> {
+        &self.guests
     }
 
     /// Waits for the turn of a question.
@@ -254,9 +264,17 @@ impl Hub {
                 engine.outline(parsed, &values, &types).await
             });
             let outline = Stopping(planning).outcome().await?;
-            outline.map_err(|error| located(error, script, statement))
+            outline.map_err(|error| located_for(caller, error, script, statement))
         };
         tokio::time::timeout(limit, outlined).await.unwrap_or_else(|_| Err(too_long(limit)))
+    }
+}
+
+/// Gives an error its place, and hints that name nothing which the caller may not see.
+pub(super) fn located_for(caller: &Caller, error: DataFusionError, script: &Script, statement: &Statement) -> Error {
+    match caller.guard.is_open() {
+        true => located(error, script, statement),
+        false => script::locate_among(error, script, Some(statement), &GUARDED_TABLES),
     }
 }
 

@@ -21,7 +21,9 @@ pub struct Limits {
     pub statement: Duration,
     /// The longest that a connection may do nothing.
     pub idle: Duration,
-    /// The longest that a client may take to send who it is, and the longest that it may leave an answer unread.
+    /// The longest that a client may take to say who it is.
+    pub login: Duration,
+    /// The longest that a client may take to send a request that has begun, and the longest that it may leave an answer unread.
     pub handshake: Duration,
     /// Rows of an answer at most.
     pub rows: u64,
@@ -39,6 +41,7 @@ impl Default for Limits {
             waiting: 1_000,
             statement: Duration::from_secs(5 * 60),
             idle: Duration::from_secs(60 * 60),
+            login: Duration::from_secs(10),
             handshake: Duration::from_secs(30),
             rows: 100_000_000,
             bytes: 10 << 30,

@@ -16,7 +16,9 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
-use super::limits::Seat;
+use super::guests::Entry;
+use super::limits::{Limits, Seat};
+use crate::error::Result;
 use crate::net::listening::Wire;
 
 /// How requests come over a connection.
@@ -64,6 +66,8 @@ impl Drop for Answering {
 #[derive(Debug, Clone)]
 pub struct Way {
     pub activity: Arc<Activity>,
+    /// How the connection is there.
+    pub entry: Option<Arc<Entry>>,
     /// Whether it ends on an address of this machine alone.
     pub is_loopback: bool,
     pub is_encrypted: bool,
@@ -71,7 +75,36 @@ pub struct Way {
 
 impl Way {
     pub fn of(is_loopback: bool, is_encrypted: bool) -> Self {
-        Self { activity: Arc::default(), is_loopback, is_encrypted }
+        Self { activity: Arc::default(), entry: None, is_loopback, is_encrypted }
+    }
+
+    /// Notes that somebody has logged in.
+    ///
+    /// # Errors
+    /// As many connections as there may be.
+    pub fn sign_in(&self, admit: impl FnOnce() -> Result<Seat>) -> Result<()> {
+        self.entry.as_ref().map_or(Ok(()), |entry| entry.sign_in(admit))
+    }
+
+    fn is_of_guest(&self) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.is_guest())
+    }
+}
+
+/// How long things may take.
+#[derive(Debug, Clone, Copy)]
+pub struct LineClocks {
+    /// All that a guest does.
+    pub login: Duration,
+    /// A request that has begun, and bytes that are not taken.
+    pub handshake: Duration,
+    /// The time between requests.
+    pub idle: Duration,
+}
+
+impl LineClocks {
+    pub fn of(limits: &Limits) -> Self {
+        Self { login: limits.login, handshake: limits.handshake, idle: limits.idle }
     }
 }
 
@@ -79,8 +112,9 @@ impl Way {
 pub struct Line {
     inner: Box<dyn Wire>,
     way: Way,
-    handshake: Duration,
-    idle: Duration,
+    clocks: LineClocks,
+    /// Waits until the place of a guest is for another.
+    leaving: Option<Pin<Box<dyn Future<Output = ()> + Send>>>,
     /// Requests that were answered when the clock of reading was set.
     answered: u64,
     /// Whether a request has begun to come.
@@ -90,24 +124,36 @@ pub struct Line {
     other: Option<usize>,
     reading: Option<Pin<Box<Sleep>>>,
     writing: Option<Pin<Box<Sleep>>>,
-    _seat: Option<Seat>,
 }
 
 impl Line {
-    /// Takes a connection, whose clocks are those of a handshake and of being idle.
-    pub fn new(
-        inner: Box<dyn Wire>,
-        way: Way,
-        seat: impl Into<Option<Seat>>,
-        (handshake, idle): (Duration, Duration),
-        requests: Requests,
-    ) -> Self {
-        // The first request is expected at once.
-        let reading = Some(Box::pin(tokio::time::sleep(handshake)));
+    /// Takes a connection.
+    pub fn new(inner: Box<dyn Wire>, way: Way, clocks: LineClocks, requests: Requests) -> Self {
+        let leaving =
+            way.entry.clone().map(|entry| Box::pin(entry.sent_away()) as Pin<Box<dyn Future<Output = ()> + Send>>);
         let (has_begun, writing) = (true, None);
         let other = (requests == Requests::OneByOne).then_some(0);
-        let _seat = seat.into();
-        Self { inner, way, handshake, idle, answered: 0, has_begun, requests, other, reading, writing, _seat }
+        let mut line =
+            Self { inner, way, clocks, leaving, answered: 0, has_begun, requests, other, reading: None, writing };
+        // The first request is expected at once.
+        line.reading = Some(Box::pin(tokio::time::sleep(line.limit())));
+        line
+    }
+
+    /// How long it may take until more comes.
+    fn limit(&self) -> Duration {
+        let limit = if self.has_begun { self.clocks.handshake } else { self.clocks.idle };
+        if self.way.is_of_guest() { limit.min(self.clocks.login) } else { limit }
+    }
+
+    /// Ends the connection of a guest whose place is for another.
+    fn goes(&mut self, context: &mut Context<'_>) -> io::Result<()> {
+        let is_to_go = self.leaving.as_mut().is_some_and(|leaving| leaving.as_mut().poll(context).is_ready());
+        if is_to_go {
+            self.leaving = None;
+            return Err(io::ErrorKind::ConnectionAborted.into());
+        }
+        Ok(())
     }
 
     pub fn way(&self) -> &Way {
@@ -124,12 +170,12 @@ impl Line {
         }
         if is_answering {
             // Nothing is expected. It is looked at again, since nothing says when the answer is over.
-            while over(&mut self.reading, self.handshake, context).is_ready() {
+            while over(&mut self.reading, self.clocks.handshake, context).is_ready() {
                 self.reading = None;
             }
             return Poll::Pending;
         }
-        let limit = if self.has_begun { self.handshake } else { self.idle };
+        let limit = self.limit();
         over(&mut self.reading, limit, context)
     }
 
@@ -140,7 +186,7 @@ impl Line {
             // The clock of a request runs from its first byte: later ones do not set it anew.
             Requests::OneByOne if !self.has_begun || answered != self.answered => {
                 (self.answered, self.has_begun) = (answered, true);
-                self.reading = Some(Box::pin(tokio::time::sleep(self.handshake)));
+                self.reading = Some(Box::pin(tokio::time::sleep(self.limit())));
             }
             Requests::ManyAtOnce if answered > 0 => {
                 (self.answered, self.has_begun, self.reading) = (answered, false, None);
@@ -175,6 +221,7 @@ impl AsyncRead for Line {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        self.goes(context)?;
         let before = buffer.filled().len();
         match Pin::new(&mut self.inner).poll_read(context, buffer) {
             Poll::Pending => self.waits_to_read(context),
@@ -194,7 +241,7 @@ impl Line {
         write: impl FnOnce(Pin<&mut Box<dyn Wire>>, &mut Context<'_>) -> Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         match write(Pin::new(&mut self.inner), context) {
-            Poll::Pending => over(&mut self.writing, self.handshake, context).map(|over| match over {
+            Poll::Pending => over(&mut self.writing, self.clocks.handshake, context).map(|over| match over {
                 Err(error) => Err(error),
                 Ok(()) => Err(io::ErrorKind::TimedOut.into()),
             }),
@@ -241,7 +288,8 @@ mod tests {
     fn line_of(handshake: u64, idle: u64, requests: Requests) -> (Line, tokio::io::DuplexStream) {
         let (near, far) = tokio::io::duplex(64);
         let millis = Duration::from_millis;
-        (Line::new(Box::new(near), Way::of(true, false), None, (millis(handshake), millis(idle)), requests), far)
+        let clocks = LineClocks { login: millis(0), handshake: millis(handshake), idle: millis(idle) };
+        (Line::new(Box::new(near), Way::of(true, false), clocks, requests), far)
     }
 
     fn line(handshake: u64, idle: u64) -> (Line, tokio::io::DuplexStream) {

@@ -13,6 +13,7 @@ mod allowed;
 mod asked;
 mod catalog;
 pub mod flight;
+mod guests;
 pub mod http;
 mod hub;
 mod limits;

@@ -293,7 +293,18 @@ mod tests {
             assert_eq!(older.find("data", &["a".into()]), PathState::Unknown);
             assert_eq!(older.find("source_details", &["a".into()]), PathState::Absent);
         }
-        assert!(matches!(read("\"v\":3,").find("data", &["a".into()]), PathState::Present(_)));
+        assert!(matches!(read("\"v\":4,").find("data", &["a".into()]), PathState::Present(_)));
+    }
+
+    #[test]
+    fn an_older_file_may_have_objects_wherever_it_has_arrays() {
+        let columns = r#""columns":{"data":{"n":0,"p":{"a":{"n":1,"k":32,"a":true},"b":{"n":1,"k":1}}}}"#;
+        for (version, has_objects) in [(3, true), (4, false)] {
+            let read = Manifest::parse(&format!(r#"{{"v":{version},{columns}}}"#)).unwrap().without_misread();
+            let PathState::Present(array) = read.find("data", &["a".into()]) else { panic!("{version}") };
+            let PathState::Present(text) = read.find("data", &["b".into()]) else { panic!("{version}") };
+            assert_eq!((array.has_objects, text.has_objects), (has_objects, false));
+        }
     }
 
     #[test]

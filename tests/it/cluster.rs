@@ -134,24 +134,94 @@ fn what_does_not_fit_is_refused() {
 }
 
 #[test]
-fn damage_and_limits_are_told_as_in_one_process() {
+fn errors_of_values_are_told_as_in_one_process() {
     let desk = desk();
+    // One row alone fails, whatever comes first.
+    let one = "case when session_id = 's30' then 1 else 0 end";
+    let statements = [
+        "select 1 / (length(session_id) * 0) from workflow_sessions".to_owned(),
+        "select (select session_id from workflow_sessions) as x".to_owned(),
+        "select ('x' || length(session_id) * 0)::bigint from workflow_sessions".to_owned(),
+        format!(
+            "select started_at,\n  (case when {one} = 1 then 'yesterday' else '1' end)::int from workflow_sessions"
+        ),
+        format!("select count(*) from workflow_sessions where 1 / (1 - {one}) > 0"),
+        format!(
+            "select session_id from workflow_sessions order by (case when {one} = 1 then 'x' else '1' end)::double"
+        ),
+        format!("select workflow_id, sum((case when {one} = 1 then 'y' end)::int) from workflow_sessions group by 1"),
+        "select (case when session_id = 's30' then session_id else '2026-01-01' end)::date from workflow_sessions"
+            .to_owned(),
+        "select regexp_like(session_id, '(') from workflow_sessions".to_owned(),
+        "select date_trunc(left(workflow_id, 0), started_at) from workflow_sessions".to_owned(),
+        "select 9223372036854775807 + length(session_id) from workflow_sessions".to_owned(),
+        "select (length(session_id) * 100000)::smallint from workflow_sessions where session_id = 's30'".to_owned(),
+        "select repeat(session_id, 2000000000) from workflow_sessions where session_id = 's30'".to_owned(),
+        "select make_date(2026, 45, length(session_id)) from workflow_sessions".to_owned(),
+        "select decode(session_id, 'hex') from workflow_sessions where session_id = 's30'".to_owned(),
+        format!(
+            "select a.session_id from workflow_sessions a join workflow_sessions b on a.session_id = b.session_id and 1 / (1 - (case when a.session_id || b.session_id = 's30s30' then 1 else 0 end)) > 0"
+        ),
+        "select nosuch from workflow_sessions".to_owned(),
+        "select * from nosuch".to_owned(),
+    ];
+    let mut arguments = vec!["query", "--csv", "--keep-going", "--quiet"];
+    statements.iter().for_each(|sql| arguments.extend(["-c", sql]));
+    let here = desk.run(&arguments);
+    let there = desk.run(&[&arguments[..], &["--workers", "local:2"], &CUT[..]].concat());
+    assert_eq!((here.code, there.code), (1, 1));
+    assert_eq!(there.err, here.err);
+    for number in 1..=statements.len() {
+        assert!(here.err.contains(&format!("error: -c[{number}]:")), "{number}: {}", here.err);
+    }
+}
+
+#[test]
+fn damage_and_limits_are_told_as_in_one_process() {
+    let desk = Desk::new();
+    desk.run(&["generate", "--sessions", "4000", "--out", "made"]).fine();
+    assert_eq!(desk.run(&["ingest", "--quiet", "made/workflow_sessions.csv"]).code, 0);
     let files = std::fs::read_dir(desk.path("lake/workflow_sessions")).unwrap().map(|entry| entry.unwrap().path());
-    let file = files.into_iter().find(|path| path.extension().is_some_and(|ending| ending == "parquet")).unwrap();
+    let file = files.into_iter().find(|path| path.display().to_string().contains("/ended-")).unwrap();
     let sound = std::fs::read(&file).unwrap();
-    let ask = |sql: &str, more: &[&str]| {
-        let there = desk.run(&[&["query", "--workers", "local:2", "-c", sql], &CUT[..], more].concat());
-        let here = desk.run(&[&["query", "-c", sql], more].concat());
+    let ask = |sql: &str, more: &[&str], wrap: &str| {
+        let run = |workers: &[&str]| {
+            let plain = desk.process(&[&["query", "--csv", "-c", sql], more, workers].concat());
+            let mut shell = std::process::Command::new("sh");
+            shell.args(["-c", &format!("{wrap} exec \"$@\""), "sh"]).arg(plain.get_program()).args(plain.get_args());
+            shell.current_dir(desk.path("")).env_clear();
+            shell.envs(plain.get_envs().filter_map(|(name, value)| Some((name, value?))));
+            finish(&mut assert_cmd::Command::from_std(shell))
+        };
+        let (here, there) = (run(&[]), run(&[&["--workers", "local:2"], &CUT[..]].concat()));
         assert_eq!((there.code, &there.err), (here.code, &here.err), "{sql}");
-        there.code
+        (here.code, here.err)
     };
-    assert_eq!(ask("select 1 / (length(session_id) * 0) from workflow_sessions", &[]), 1);
-    assert_eq!(ask("select (select session_id from workflow_sessions) as x", &[]), 1);
-    assert_eq!(ask("select ('x' || length(session_id) * 0)::bigint from workflow_sessions", &[]), 1);
+    let spilling = "select session_id, max(data) from workflow_sessions group by 1";
+    let little = ["--memory-limit", "2MB", "--threads", "1"];
+    let (code, said) = ask(spilling, &[&little[..], &["--spill-limit", "100KB"]].concat(), "");
+    assert!(code == 6 && said.contains("hint: raise --spill-limit"), "{said}");
+    // A file may not grow over a few blocks: to the writer the same as a full disk, and the same error for all users.
+    let (code, said) = ask(spilling, &little, "ulimit -f 8; trap '' XFSZ;");
+    assert!(code == 4 && said.contains("temporary files: File too large"), "{said}");
+    let (code, said) = ask("select session_id from workflow_sessions", &["--max-rows", "5"], "");
+    assert!(code == 6 && said.contains("--max-rows 5"), "{said}");
+    let all = "select count(distinct data), count(distinct source_details) from workflow_sessions";
     let mut damaged = sound.clone();
     damaged[sound.len() / 4] ^= 8;
-    std::fs::write(&file, &damaged).unwrap();
-    assert_eq!(ask("select count(distinct data), count(distinct source_details) from workflow_sessions", &[]), 4);
+    for (bytes, words) in [
+        (Some(damaged), "the file is damaged"),
+        (Some(sound[..sound.len() / 2].to_vec()), "ended-"),
+        (Some(vec![b'x'; sound.len()]), "the file is damaged"),
+        (None, "not found"),
+    ] {
+        match bytes {
+            Some(bytes) => std::fs::write(&file, bytes).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        let (code, said) = ask(all, &[], "");
+        assert!(code == 4 && said.contains(words), "{said}");
+    }
 }
 
 /// Runs a command that may be cut however little it reads, and says in its log what stays in the process.
@@ -345,6 +415,31 @@ fn what_workers_read_is_counted_with_what_is_read_here() {
         assert_eq!(there.1, here.1, "{workers}");
         assert!(there.0 >= here.0, "{workers}: {there:?}, and {here:?}");
     }
+}
+
+#[test]
+fn what_workers_spill_is_counted_for_the_query_that_they_work_for() {
+    let desk = Desk::new();
+    desk.run(&["generate", "--sessions", "4000", "--out", "made"]).fine();
+    assert_eq!(desk.run(&["ingest", "--quiet", "made/workflow_sessions.csv"]).code, 0);
+    let one = worker(&desk, &["--memory-limit", "2MB", "--threads", "1"]);
+    let spilled = |sql: &str, workers: &[&str]| {
+        let ran = desk.run(&[&["query", "--stats", "--csv", "-c", sql], workers, &CUT[..]].concat());
+        // So little memory may also be too little: what was spilled until then is told all the same.
+        assert!(matches!(ran.code, 0 | 6), "{ran:#?}");
+        let line = ran.err.lines().find_map(|line| line.strip_prefix("stats: files ").map(str::to_owned)).unwrap();
+        line.rsplit("; ").next().unwrap().to_owned()
+    };
+    let there = ["--workers", one.address.as_str()];
+    let sql = "select workflow_id, max(length(d)) from (select session_id, max(workflow_id) as workflow_id, max(data) as d from workflow_sessions group by 1) group by 1";
+    assert_ne!(spilled(sql, &there), "0 bytes spilled");
+    assert_eq!(spilled("select count(*) from workflow_sessions", &there), "0 bytes spilled");
+    desk.write("jobs/a.sql", &format!("{sql} order by 1"));
+    let arguments = ["report", "run", "jobs", "--out", "out", "--as-of", "2026-11-21T00:00:00Z"];
+    let ran = desk.run(&[&arguments[..], &there, &CUT[..]].concat());
+    assert_eq!(ran.code, 0, "{ran:#?}");
+    let manifest: serde_json::Value = serde_json::from_str(&desk.read("out/run.json")).unwrap();
+    assert!(manifest["spent"]["bytes_spilled"].as_u64().unwrap() > 0, "{manifest}");
 }
 
 #[test]

@@ -392,6 +392,7 @@ async fn every_call_of_a_run_of_reports_that_fails_leaves_the_run_before_it_or_m
             on_failure: OnFailure::Stop,
             stopwatch: Arc::new(|| 0.0),
             spread: None,
+            deadline: None,
         };
         report::run(request, &out, &|_| ()).await
     };

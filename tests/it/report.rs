@@ -293,6 +293,33 @@ fn a_report_that_fails_between_two_that_do_not() {
 }
 
 #[test]
+fn a_run_whose_time_is_over_leaves_the_earlier_one_or_writes_what_is_done() {
+    let desk = Desk::with_lake();
+    desk.write("jobs/a.sql", "select count(*) as n from workflow_sessions");
+    desk.write("jobs/b.sql", "select count(*) as n from workflow_sessions");
+    ended(&report(&desk, &["run", "jobs", "--out", "out"]), 0);
+    let before = outputs(&desk.path("out"));
+    let long = "from generate_series(1, 200000) a join generate_series(1, 200000) b on a.value + b.value < 0";
+    desk.write("jobs/b.sql", &format!("select count(*) as n {long}"));
+    let ran = report(&desk, &["run", "jobs", "--out", "out", "--timeout", "3s"]);
+    assert!(ended(&ran, 6).contains("stopped after --timeout 3 s"), "{ran:#?}");
+    assert!(outputs(&desk.path("out")) == before, "the earlier run is as it was");
+    let ran = report(&desk, &["run", "jobs", "--out", "out", "--timeout", "3s", "--keep-going"]);
+    assert!(ended(&ran, 6).contains("1 failed"), "{ran:#?}");
+    let manifest = manifest(&desk, "out");
+    assert!(manifest["reports"][1]["error"].as_str().unwrap().contains("stopped after --timeout 3 s"));
+    assert!(desk.path("out/a.csv").exists() && !desk.path("out/b.csv").exists());
+    assert_eq!(ended(&report(&desk, &["resume", "out", "--timeout", "1s"]), 6).matches("stopped after").count(), 1);
+    // What has no time at all is not begun.
+    for command in [&["report", "run", "jobs", "--out", "out"][..], &["report", "verify", "out"], &["check", "jobs"]] {
+        let ran = desk.run(&[command, &["--timeout", "0.000001s"]].concat());
+        assert!(ran.fails(6).contains("stopped after --timeout"), "{command:?}");
+        assert_eq!(desk.run(&[command, &["--timeout", "soon"]].concat()).code, 2);
+    }
+    assert_eq!(hidden(&desk), Vec::<String>::new());
+}
+
+#[test]
 fn resume_runs_only_what_failed() {
     let desk = lake_of_two_days();
     desk.write(

@@ -446,3 +446,36 @@ fn callers_log_in_and_masked_ones_see_masked_values() {
     write_users(&users, &[("max", Role::Masked, "three")]);
     served.request("GET", "/v1/server", &format!("Authorization: Bearer {masked}\r\n"), "").fails(401);
 }
+
+#[test]
+fn who_has_not_logged_in_takes_no_place_of_users() {
+    let desk = Desk::with_lake();
+    write_users(&desk.path("users.toml"), &[("ada", Role::Reader, "one")]);
+    let served = Served::start(&desk, &["--users", "users.toml", "--max-connections", "2"]);
+    // YWRhOm9uZQ== is ada:one.
+    let ask = || {
+        let headers = "Authorization: Basic YWRhOm9uZQ==\r\n";
+        served.request("POST", "/v1/sql?format=csv", headers, &json!({ "sql": "select 1 as n" }).to_string())
+    };
+    // More than there are places for those of whom nothing is known: the first have to go.
+    let mut silent: Vec<TcpStream> = (0..300).map(|_| TcpStream::connect(&served.0.address).unwrap()).collect();
+    assert_eq!(ask().fine().text(), "n\n1\n");
+    let first = &mut silent[0];
+    first.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
+    assert!(matches!(first.read(&mut [0; 1]), Ok(0)), "it is closed");
+    // Users have as many places as are said, and no more.
+    let stay = || {
+        let mut stream = TcpStream::connect(&served.0.address).unwrap();
+        let host = &served.0.address;
+        let head = format!("GET /v1/server HTTP/1.1\r\nHost: {host}\r\nAuthorization: Basic YWRhOm9uZQ==\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).unwrap();
+        (stream, String::from_utf8(answer.to_vec()).unwrap())
+    };
+    let kept = [stay(), stay()];
+    assert!(kept.iter().all(|(_, answer)| answer == "HTTP/1.1 200"), "{kept:?}");
+    assert_eq!(ask().fails(503)["code"], "busy");
+    served.get("/healthz").fine();
+    drop(kept);
+}

@@ -19,9 +19,8 @@ use super::element_calls::lists_of;
 use super::extract::Step;
 use crate::functions::frame::{Call, Function};
 use crate::functions::{Asked, Form, JsonCall};
-use crate::shred::leaf::{BROKEN, KINDS, element_leaf_name, is_index, pool_name};
+use crate::shred::leaf::{BROKEN, KINDS, element_leaf_name, is_index};
 use crate::shred::manifest::{Manifest, PathNode, PathState};
-use crate::shred::pools::Pools;
 
 /// A call on a value inside one element of an array: the keys to the array, the element's number and the keys inside it.
 struct IndexedCall {

@@ -19,7 +19,7 @@ use crate::shred::leaf::{KINDS, element_leaf_name, leaf_name, list_type};
 
 /// Under `leaf` there is a value of every kind, and a leaf of each; under `text` a string or an object, and no leaf; under `array`
 /// arrays of objects with such a `leaf`. Nothing is under `absent`.
-const MANIFEST: &str = r#"{"v":3,"columns":{"data":{"n":9,"p":{
+const MANIFEST: &str = r#"{"v":4,"columns":{"data":{"n":9,"p":{
     "leaf":{"n":9,"k":31,"l":true},
     "text":{"n":9,"k":33},
     "array":{"n":9,"k":32,"a":true,"e":{"n":9,"p":{"leaf":{"n":9,"k":31,"l":true}}}}

@@ -36,9 +36,9 @@ use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast;
 
 pub use fault::Fault;
-pub use run::Session;
+pub use run::{Session, Signal};
 pub use statement::{asks, concerns, with_values};
-pub use store::Catalog;
+pub use store::{Catalog, Present};
 
 use crate::engine::Engine;
 use crate::error::Result;

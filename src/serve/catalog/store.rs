@@ -177,6 +177,14 @@ fn numbers<T>(from: u32, all: Vec<T>, name: impl Fn(&T) -> String) -> Numbered<T
     all.into_iter().map(number).collect()
 }
 
+/// A session that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Present {
+    pub process: i32,
+    /// Whether it does something now.
+    pub is_active: bool,
+}
+
 impl Catalog {
     /// Makes a catalog.
     pub fn new(mut facts: Facts) -> Self {
@@ -228,6 +236,28 @@ impl Catalog {
             (Some(rows), Some(relation)) => rows.get_or_init(|| rows::rows(self, relation)),
             _ => &[],
         }
+    }
+
+    /// The rows of `pg_stat_activity`: what a user may know of sessions, and nothing of what they ask.
+    pub fn activity(&self, number: usize, sessions: &[Present]) -> Vec<Row> {
+        let Some(relation) = RELATIONS.get(number) else { return Vec::new() };
+        let row = |session: &Present| {
+            let state = if session.is_active { "active" } else { "idle" };
+            rows::row(
+                relation,
+                [
+                    ("datid", Value::from(DATABASE)),
+                    ("datname", Value::text(&self.facts.database)),
+                    ("pid", Value::Int(session.process.into())),
+                    ("usesysid", Value::from(CALLER)),
+                    ("usename", Value::text(&self.facts.user)),
+                    ("state", Value::text(state)),
+                    ("query", Value::text("")),
+                    ("backend_type", Value::text("client backend")),
+                ],
+            )
+        };
+        sessions.iter().map(row).collect()
     }
 
     /// The rows of a table by the values of a column; made for columns that are oids, since those are looked up.

@@ -9,7 +9,7 @@ use datafusion::sql::sqlparser::parser::Parser;
 use super::store::{Facts, FunctionFact, PUBLIC, TableFact};
 use super::types::Type;
 use super::value::{self, Value};
-use super::{Catalog, Fault, Session, bind, concerns, run, with_values};
+use super::{Catalog, Fault, Present, Session, Signal, bind, concerns, run, with_values};
 
 #[derive(Default)]
 struct Talk(BTreeMap<String, String>);
@@ -30,6 +30,18 @@ impl Session for Talk {
     fn set(&mut self, name: &str, value: &str) -> Result<(), Fault> {
         self.0.insert(name.to_lowercase(), value.to_owned());
         Ok(())
+    }
+
+    fn signal(&self, process: i64, signal: Signal) -> Result<bool, Fault> {
+        match process {
+            42 => Ok(signal == Signal::Cancel),
+            7 => Err(Fault::new("42501", "not yours")),
+            _ => Ok(false),
+        }
+    }
+
+    fn sessions(&self) -> Vec<Present> {
+        vec![Present { process: 9, is_active: false }, Present { process: 42, is_active: true }]
     }
 }
 
@@ -143,6 +155,13 @@ fn sessions_say_who_and_where() {
         ("select current_database(), current_schema(), current_user, session_user", "sessionlake|public|ana|ana"),
         ("select current_schemas(false), current_schemas(true)", "{public}|{pg_catalog,public}"),
         ("select pg_backend_pid(), pg_is_in_recovery()", "42|f"),
+        ("select pg_cancel_backend(pg_backend_pid()), pg_terminate_backend(42, 100), pg_cancel_backend(1)", "t|f|f"),
+        ("select pg_terminate_backend(null)", "~"),
+        (
+            "select pid, usename = current_user, state, query, backend_type from pg_stat_activity where datid = (select oid from pg_database) order by pid desc limit 1",
+            "42|t|active||client backend",
+        ),
+        ("select count(*), pg_terminate_backend(min(pid)) from pg_stat_activity where pid = '9'", "1|f"),
         ("select version()", "PostgreSQL 15.0 on sessionlake 0, which only reads"),
         ("select current_setting('max_index_keys')::int + 1, current_setting('none.such', true)", "33|~"),
         ("select set_config('application_name', 'x', false), current_setting('application_name')", "x|x"),

@@ -22,8 +22,9 @@ use tokio_rustls::TlsAcceptor;
 use tonic::transport::Server;
 use tonic::transport::server::Connected;
 
+use super::guests::Entry;
 use super::hub::Hub;
-use super::lines::{Line, Requests, Way};
+use super::lines::{Line, LineClocks, Requests, Way};
 use super::metrics::Protocol;
 use crate::error::{Error, Result};
 use crate::net::listening::{ENDING, each_connection, secured, stopping};
@@ -76,16 +77,23 @@ async fn take(
     stop: watch::Receiver<bool>,
 ) {
     each_connection(listener, stop, |stream| {
-        // A connection more than there may be is closed: there is no message for that before HTTP/2 begins.
-        let Ok(seat) = hub.admit(Protocol::Flight) else { return };
-        let (tls, sender) = (tls.clone(), sender.clone());
-        let (handshake, idle) = (hub.limits().handshake, hub.limits().idle);
+        let entry = Arc::new(Entry::of_guest(hub.guests()));
+        // Where nobody logs in, all are users at once. A connection more than there may be is closed: there is no message for that before HTTP/2
+        // begins.
+        if !hub.has_users() && entry.sign_in(|| hub.admit(Protocol::Flight)).is_err() {
+            return;
+        }
+        let (tls, sender, clocks) = (tls.clone(), sender.clone(), LineClocks::of(hub.limits()));
         tokio::spawn(async move {
             let _ = stream.set_nodelay(true);
             let is_loopback = stream.local_addr().is_ok_and(|local| local.ip().is_loopback());
-            let way = Way::of(is_loopback, tls.is_some());
-            let Some(wire) = secured(stream, tls, handshake).await else { return };
-            let _ = sender.send(Line::new(wire, way, seat, (handshake, idle), Requests::ManyAtOnce)).await;
+            let way = Way { entry: Some(Arc::clone(&entry)), ..Way::of(is_loopback, tls.is_some()) };
+            let wire = tokio::select! {
+                wire = secured(stream, tls, clocks.login) => wire,
+                () = entry.sent_away() => None,
+            };
+            let Some(wire) = wire else { return };
+            let _ = sender.send(Line::new(wire, way, clocks, Requests::ManyAtOnce)).await;
         });
     })
     .await;

@@ -71,8 +71,17 @@ impl Service {
     /// Finds who asks: by the token of a log-in, or by a password. The connection is then one that was asked something.
     async fn caller<T>(&self, request: &Request<T>) -> Result<Caller, Status> {
         let caller = self.caller_of(request.metadata()).await?;
-        heard(request);
+        self.heard(request)?;
         Ok(caller)
+    }
+
+    /// Counts a request of a connection over which somebody has logged in.
+    fn heard<T>(&self, request: &Request<T>) -> Result<(), Status> {
+        if let Some(way) = request.extensions().get::<Way>() {
+            way.sign_in(|| self.hub.admit(Protocol::Flight)).map_err(|error| status(&error))?;
+            way.activity.heard();
+        }
+        Ok(())
     }
 
     async fn caller_of(&self, headers: &MetadataMap) -> Result<Caller, Status> {
@@ -170,13 +179,6 @@ impl Service {
     }
 }
 
-/// Counts a request of a connection.
-fn heard<T>(request: &Request<T>) {
-    if let Some(way) = request.extensions().get::<Way>() {
-        way.activity.heard();
-    }
-}
-
 fn several() -> Error {
     Error::usage("there is more than one statement").with_hint("ask one statement at a time")
 }
@@ -225,7 +227,7 @@ impl FlightSqlService for Service {
                 let (user, password) = password(sent.unwrap_or_default())?;
                 let made = self.tokens.log_in(&self.hub, &user, &password).await;
                 let token = made.map_err(|error| refused(&error))?.1;
-                heard(&request);
+                self.heard(&request)?;
                 token
             }
         };

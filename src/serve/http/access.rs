@@ -11,10 +11,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use super::connections::Way;
-use super::problem::Problem;
+use super::problem::{Problem, named};
 use crate::error::{Error, Result};
 use crate::serve::tokens::Tokens;
-use crate::serve::{Caller, Hub};
+use crate::serve::{Caller, Hub, Protocol};
 
 /// The cookie that opens the runs of reports, which are pages of their own, and nothing else.
 pub(super) const COOKIE: &str = "sessionlake_reports";
@@ -42,8 +42,28 @@ impl Access {
         self.0.caller(hub, token)?.ok_or_else(Problem::login)
     }
 
-    /// Finds who asks. `takes_cookie` is for pages that a browser opens by itself.
-    pub async fn caller(&self, hub: &Arc<Hub>, headers: &HeaderMap, takes_cookie: bool) -> Result<Caller, Problem> {
+    /// Finds who asks; the connection has a seat from then on. `takes_cookie` is for pages that a browser opens by itself.
+    pub async fn caller(
+        &self,
+        hub: &Arc<Hub>,
+        way: &Way,
+        headers: &HeaderMap,
+        takes_cookie: bool,
+    ) -> Result<Caller, Problem> {
+        let caller = self.known(hub, headers, takes_cookie).await?;
+        way.sign_in(|| hub.admit(Protocol::Http)).map_err(|error| {
+            let hint = error.hint().unwrap_or_default().to_owned();
+            Problem::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "busy",
+                "there are as many connections as may be",
+                &named(&hint),
+            )
+        })?;
+        Ok(caller)
+    }
+
+    async fn known(&self, hub: &Arc<Hub>, headers: &HeaderMap, takes_cookie: bool) -> Result<Caller, Problem> {
         if let Some(caller) = hub.caller_without_login() {
             return Ok(caller);
         }

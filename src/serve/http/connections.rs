@@ -12,8 +12,9 @@ use tokio::sync::{mpsc, watch};
 use tokio_rustls::TlsAcceptor;
 
 use crate::net::listening::{PAUSE, secured, stopping};
+use crate::serve::guests::Entry;
 pub(super) use crate::serve::lines::{Answering, Way};
-use crate::serve::lines::{Line, Requests};
+use crate::serve::lines::{Line, LineClocks, Requests};
 use crate::serve::{Hub, Protocol};
 
 /// Connections that are encrypted already and wait to be taken.
@@ -81,22 +82,27 @@ async fn take(
             tokio::time::sleep(PAUSE).await;
             continue;
         };
-        let Ok(seat) = hub.admit(Protocol::Http) else {
+        let entry = Arc::new(Entry::of_guest(hub.guests()));
+        // Where nobody logs in, all are users at once.
+        if !hub.has_users() && entry.sign_in(|| hub.admit(Protocol::Http)).is_err() {
             if tls.is_none() {
                 // As much as goes at once: nobody waits for a client that there is no place for.
                 let _ = stream.try_write(FULL);
             }
             continue;
-        };
-        let (tls, sender) = (tls.clone(), sender.clone());
-        let (handshake, idle) = (hub.limits().handshake, hub.limits().idle);
+        }
+        let (tls, sender, clocks) = (tls.clone(), sender.clone(), LineClocks::of(hub.limits()));
         tokio::spawn(async move {
             // Answers are written in pieces that are whole.
             let _ = stream.set_nodelay(true);
             let is_loopback = stream.local_addr().is_ok_and(|local| local.ip().is_loopback());
-            let way = Way::of(is_loopback, tls.is_some());
-            let Some(inner) = secured(stream, tls, handshake).await else { return };
-            let _ = sender.send((Line::new(inner, way, seat, (handshake, idle), Requests::OneByOne), peer)).await;
+            let way = Way { entry: Some(Arc::clone(&entry)), ..Way::of(is_loopback, tls.is_some()) };
+            let inner = tokio::select! {
+                inner = secured(stream, tls, clocks.login) => inner,
+                () = entry.sent_away() => None,
+            };
+            let Some(inner) = inner else { return };
+            let _ = sender.send((Line::new(inner, way, clocks, Requests::OneByOne), peer)).await;
         });
     }
 }

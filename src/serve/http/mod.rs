@@ -238,13 +238,19 @@ impl IntoResponse for Json {
 
 async fn sql(State(server): Shared, request: Request) -> Result<Response, Problem> {
     let (parts, sent) = request.into_parts();
-    let caller = server.access.caller(&server.hub, &parts.headers, false).await?;
+    let caller = server.access.caller(&server.hub, &way_of(&parts)?, &parts.headers, false).await?;
     let form = ask::form(parts.uri.query(), &parts.headers)?;
     let (bytes, _room) = body(&server, &parts.headers, sent, server.hub.limits().message_bytes).await?;
     let question = ask::Question::read(&bytes)?;
     drop(bytes);
-    let ConnectInfo(way) = parts.extensions.get::<ConnectInfo<Way>>().cloned().ok_or_else(Problem::not_found)?;
+    let way = way_of(&parts)?;
     ask::ask(&server.hub, &caller, question, form, way.activity.begin()).await
+}
+
+/// The connection that a request came over.
+fn way_of(parts: &axum::http::request::Parts) -> Result<Way, Problem> {
+    let way = parts.extensions.get::<ConnectInfo<Way>>().cloned();
+    way.map(|ConnectInfo(way)| way).ok_or_else(Problem::not_found)
 }
 
 #[derive(Deserialize)]
@@ -288,36 +294,52 @@ fn cookie(token: &str, seconds: u64, way: &Way) -> Result<HeaderValue> {
     HeaderValue::from_str(&text).map_err(Error::internal)
 }
 
-async fn about(State(server): Shared, headers: HeaderMap) -> Result<Json, Problem> {
-    let caller = server.access.caller(&server.hub, &headers, false).await?;
+async fn about(State(server): Shared, ConnectInfo(way): ConnectInfo<Way>, headers: HeaderMap) -> Result<Json, Problem> {
+    let caller = server.access.caller(&server.hub, &way, &headers, false).await?;
     let hub = &server.hub;
     let user = hub.has_users().then_some(caller.name);
     let zone = hub.settings().time_zone.name();
     Ok(Json(json!({ "version": env!("CARGO_PKG_VERSION"), "user": user, "time_zone": zone })))
 }
 
-async fn tables(State(server): Shared, headers: HeaderMap) -> Result<Json, Problem> {
-    let caller = server.access.caller(&server.hub, &headers, false).await?;
+async fn tables(
+    State(server): Shared,
+    ConnectInfo(way): ConnectInfo<Way>,
+    headers: HeaderMap,
+) -> Result<Json, Problem> {
+    let caller = server.access.caller(&server.hub, &way, &headers, false).await?;
     Ok(Json(catalog::tables(&server.hub, &caller).await?))
 }
 
-async fn functions(State(server): Shared, headers: HeaderMap) -> Result<Json, Problem> {
-    server.access.caller(&server.hub, &headers, false).await?;
+async fn functions(
+    State(server): Shared,
+    ConnectInfo(way): ConnectInfo<Way>,
+    headers: HeaderMap,
+) -> Result<Json, Problem> {
+    server.access.caller(&server.hub, &way, &headers, false).await?;
     Ok(Json(catalog::functions()))
 }
 
-async fn queries(State(server): Shared, headers: HeaderMap) -> Result<Json, Problem> {
-    server.access.caller(&server.hub, &headers, false).await?;
+async fn queries(
+    State(server): Shared,
+    ConnectInfo(way): ConnectInfo<Way>,
+    headers: HeaderMap,
+) -> Result<Json, Problem> {
+    server.access.caller(&server.hub, &way, &headers, false).await?;
     Ok(Json(queries::list()?))
 }
 
-async fn paths(State(server): Shared, headers: HeaderMap) -> Result<Json, Problem> {
-    let caller = server.access.caller(&server.hub, &headers, false).await?;
+async fn paths(State(server): Shared, ConnectInfo(way): ConnectInfo<Way>, headers: HeaderMap) -> Result<Json, Problem> {
+    let caller = server.access.caller(&server.hub, &way, &headers, false).await?;
     Ok(Json(catalog::paths(&server.hub, &caller).await?))
 }
 
-async fn reports(State(server): Shared, headers: HeaderMap) -> Result<Json, Problem> {
-    let caller = server.access.caller(&server.hub, &headers, false).await?;
+async fn reports(
+    State(server): Shared,
+    ConnectInfo(way): ConnectInfo<Way>,
+    headers: HeaderMap,
+) -> Result<Json, Problem> {
+    let caller = server.access.caller(&server.hub, &way, &headers, false).await?;
     let Some(folder) = server.options.reports.clone() else {
         return Ok(Json(json!({ "offered": false, "runs": [] })));
     };
@@ -327,15 +349,20 @@ async fn reports(State(server): Shared, headers: HeaderMap) -> Result<Json, Prob
 
 async fn report(State(server): Shared, Path(path): Path<String>, request: Request) -> Result<Response, Problem> {
     let is_reading = matches!(*request.method(), Method::GET | Method::HEAD);
-    let caller = server.access.caller(&server.hub, request.headers(), is_reading).await?;
+    let way = request.extensions().get::<ConnectInfo<Way>>().cloned().ok_or_else(Problem::not_found)?.0;
+    let caller = server.access.caller(&server.hub, &way, request.headers(), is_reading).await?;
     let folder = server.options.reports.clone().ok_or_else(Problem::not_found)?;
     let opened = tokio::task::spawn_blocking(move || runs::open(&folder, &caller, &path)).await;
     let (file, length, content_type) = opened.map_err(Error::internal)??;
     Ok(runs::send(file, length, content_type))
 }
 
-async fn metrics(State(server): Shared, headers: HeaderMap) -> Result<Response, Problem> {
-    server.access.caller(&server.hub, &headers, false).await?;
+async fn metrics(
+    State(server): Shared,
+    ConnectInfo(way): ConnectInfo<Way>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    server.access.caller(&server.hub, &way, &headers, false).await?;
     const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     Ok(([(header::CONTENT_TYPE, TYPE)], server.hub.metrics_text()).into_response())
 }

@@ -63,7 +63,7 @@ impl From<Error> for Problem {
 }
 
 /// Writes options as clients know them: members of the question, or flags of the server.
-fn named(text: &str) -> String {
+pub(super) fn named(text: &str) -> String {
     let spell = |name: &str| match name {
         "param" => "params".to_owned(),
         "time-zone" | "as-of" | "at-time" => name.replace('-', "_"),

@@ -7,13 +7,13 @@ use datafusion::sql::parser::Statement as Parsed;
 use datafusion::sql::sqlparser::ast::{Expr, Query, Statement as Ast, Value, visit_expressions};
 use tokio::sync::OnceCell;
 
-use super::Shared;
-use super::errors::{Fault, Outcome};
+use super::errors::{Fault, Outcome, code};
 use super::settings::SessionSettings;
+use super::{Cancels, Shared};
 use crate::error::{Error, Result};
 use crate::script::{Clock, Statement};
 use crate::serve::Caller;
-use crate::serve::catalog::{self, Catalog};
+use crate::serve::catalog::{self, Catalog, Signal};
 
 /// The catalog of a connection, made when it is first asked.
 #[derive(Default)]
@@ -24,6 +24,8 @@ pub struct Beside {
 /// What a question may ask of its connection, and what it set there.
 pub struct Talk {
     pub process: i32,
+    pub user: String,
+    pub cancels: Arc<Cancels>,
     pub clock: Clock,
     pub settings: SessionSettings,
     pub told: Vec<(&'static str, String)>,
@@ -48,6 +50,21 @@ impl catalog::Session for Talk {
             Err(error) => return Err(catalog::Fault::new("22023", error.to_string())),
         }
         Ok(())
+    }
+
+    fn sessions(&self) -> Vec<catalog::Present> {
+        self.cancels.sessions(&self.user)
+    }
+
+    fn signal(&self, process: i64, signal: Signal) -> Result<bool, catalog::Fault> {
+        let Ok(process) = i32::try_from(process) else { return Ok(false) };
+        self.cancels.signal(process, &self.user, signal).ok_or_else(|| {
+            let what = match signal {
+                Signal::Cancel => "role whose query is being canceled",
+                Signal::Terminate => "role whose process is being terminated",
+            };
+            catalog::Fault::new(code::PRIVILEGE, format!("must be a member of the {what}"))
+        })
     }
 }
 

@@ -47,6 +47,7 @@ pub mod code {
     pub const PASSWORD: &str = "28P01";
     pub const AUTHORIZATION: &str = "28000";
     pub const CURSOR: &str = "34000";
+    pub const PRIVILEGE: &str = "42501";
     pub const SYNTAX: &str = "42601";
     pub const TABLE: &str = "42P01";
     pub const COLUMN: &str = "42703";

@@ -20,6 +20,7 @@ use super::{MOST_BESIDE, Shared, login, params};
 use crate::error::Error;
 use crate::script::Clock;
 use crate::serve::Hub;
+use crate::serve::guests::Entry as Guest;
 use crate::zones::Tz;
 
 /// Bytes of a message at most.
@@ -152,7 +153,8 @@ pub async fn talk(hub: &Arc<Hub>, bytes: &[u8]) -> Result<Vec<u8>, String> {
     let beside = Arc::new(Semaphore::new(MOST_BESIDE));
     let shared = Shared { hub: Arc::clone(hub), tls: None, cancels: Arc::default(), beside, stop: stopped };
     let (near, far) = duplex(4 << 10);
-    let serving = tokio::spawn(login::serve(Arc::new(shared), Box::new(near)));
+    let entry = Arc::new(Guest::of_guest(shared.hub.guests()));
+    let serving = tokio::spawn(login::serve(Arc::new(shared), Box::new(near), entry));
     let (mut from, mut to) = tokio::io::split::<DuplexStream>(far);
     let send = async {
         // A server may have closed before all was sent.

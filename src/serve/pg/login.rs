@@ -8,7 +8,7 @@ use super::settings::SessionSettings;
 use super::wire::{Both, First, From, Front, MOST_LOGIN_BYTES, Reader, To, Writer, broken, put_text};
 use super::{PROTOCOL, Shared};
 use crate::error::Error;
-use crate::serve::limits::Seat;
+use crate::serve::guests::Entry;
 use crate::serve::scram::Exchange;
 use crate::serve::{Caller, Verifier};
 
@@ -17,19 +17,39 @@ const MECHANISM: &str = "SCRAM-SHA-256";
 const MINOR: u16 = 0;
 
 /// Serves a connection to its end.
-pub(super) async fn serve(shared: Arc<Shared>, stream: Both) {
-    let handshake = shared.hub.limits().handshake;
-    let begun = tokio::time::timeout(handshake, begin(&shared, stream)).await;
-    let Ok(Some(mut begun)) = begun else { return };
-    let logged_in = tokio::time::timeout(handshake, log_in(&shared, &mut begun)).await;
+pub(super) async fn serve(shared: Arc<Shared>, stream: Both, entry: Arc<Entry>) {
+    let come = tokio::select! {
+        biased;
+        come = come_in(&shared, stream, &entry) => come,
+        // Others want the place.
+        () = Arc::clone(&entry).sent_away() => None,
+    };
+    if let Some((session, reader, writer)) = come {
+        session.run(reader, writer).await;
+    }
+}
+
+/// Takes a connection as far as somebody has logged in over it; `None` is one that ended before, and was told why.
+async fn come_in(shared: &Arc<Shared>, stream: Both, entry: &Entry) -> Option<(Session, From, To)> {
+    let limits = shared.hub.limits();
+    let mut over = std::pin::pin!(tokio::time::sleep(limits.login));
+    let mut begun = tokio::select! {
+        begun = begin(shared, stream) => begun?,
+        () = over.as_mut() => return None,
+    };
+    let logged_in = tokio::select! {
+        logged_in = log_in(shared, &mut begun, entry) => Some(logged_in),
+        () = over => None,
+    };
     let fault = match logged_in {
-        Ok(Ok(session)) => return session.run(begun.reader, begun.writer, begun.seat).await,
-        Ok(Err(Fault::Closed)) => return,
-        Ok(Err(fault)) => fault,
-        Err(_) => Fault::Coded(code::AUTHORIZATION, "it took too long to log in".to_owned()),
+        Some(Ok(session)) => return Some((session, begun.reader, begun.writer)),
+        Some(Err(Fault::Closed)) => return None,
+        Some(Err(fault)) => fault,
+        None => Fault::Coded(code::AUTHORIZATION, "it took too long to log in".to_owned()),
     };
     begun.writer.message(b'E', |out| put_fault(out, "FATAL", &fault, Place::default()));
-    let _ = tokio::time::timeout(handshake, begun.writer.flush()).await;
+    let _ = tokio::time::timeout(limits.login, begun.writer.flush()).await;
+    None
 }
 
 /// A connection that has said what it wants.
@@ -38,7 +58,6 @@ struct Begun {
     writer: To,
     settings: Vec<(String, String)>,
     minor: u16,
-    seat: Option<Seat>,
 }
 
 /// Reads first messages until one says who it is; `None` is a connection that wanted something else, or ended.
@@ -79,10 +98,7 @@ async fn begin(shared: &Shared, mut stream: Both) -> Option<Begun> {
                     );
                     return refuse(writer, &fault).await;
                 }
-                return match shared.hub.admit(PROTOCOL) {
-                    Ok(seat) => Some(Begun { reader, writer, settings, minor, seat: Some(seat) }),
-                    Err(error) => refuse(writer, &Fault::Error(error)).await,
-                };
+                return Some(Begun { reader, writer, settings, minor });
             }
             Ok(None) => return None,
             Ok(Some(_)) => return None,
@@ -99,7 +115,7 @@ async fn refuse(mut writer: To, fault: &Fault) -> Option<Begun> {
 }
 
 /// Finds out who it is, tells what a client must know, and makes the session.
-async fn log_in(shared: &Arc<Shared>, begun: &mut Begun) -> Outcome<Session> {
+async fn log_in(shared: &Arc<Shared>, begun: &mut Begun, entry: &Entry) -> Outcome<Session> {
     let setting = |name: &str| begun.settings.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let Some(user) = setting("user").filter(|user| !user.is_empty()) else {
         return coded(code::AUTHORIZATION, "no user name was sent");
@@ -113,6 +129,7 @@ async fn log_in(shared: &Arc<Shared>, begun: &mut Begun) -> Outcome<Session> {
         Some(_) => Caller::everything(&user),
         None => prove(shared, begun, &user).await?,
     };
+    entry.sign_in(|| shared.hub.admit(PROTOCOL))?;
     let writer = &mut begun.writer;
     if begun.minor > MINOR || begun.settings.iter().any(|(name, _)| name.starts_with("_pq_.")) {
         let unknown: Vec<&String> =

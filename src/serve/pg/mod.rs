@@ -20,6 +20,7 @@ mod wire;
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::net::TcpListener;
@@ -27,6 +28,8 @@ use tokio::sync::{Notify, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use super::catalog::{Present, Signal};
+use super::guests::Entry as Guest;
 use super::hub::Hub;
 use super::metrics::Protocol;
 use crate::error::Result;
@@ -34,8 +37,6 @@ use crate::net::listening::{ENDING, PAUSE, stopping};
 
 /// How many questions about the catalog are computed at once: they are short, and each may hold some hundred megabytes.
 const MOST_BESIDE: usize = 2;
-/// Connections that have not logged in yet, beside as many as may log in: cancel requests come over such.
-const UNHEARD: usize = 64;
 
 /// What the connections of a listener share.
 pub(super) struct Shared {
@@ -47,13 +48,22 @@ pub(super) struct Shared {
     pub stop: watch::Receiver<bool>,
 }
 
-/// Which connection a cancel request means: by its number, if the secret is the one that was given to it.
+/// Which connection a cancel request means: by its number, if the secret is the one that was given to it. A session of the same user needs no secret.
 #[derive(Default)]
-pub(super) struct Cancels(Mutex<HashMap<i32, (i32, Arc<Notify>)>>);
+pub(super) struct Cancels(Mutex<HashMap<i32, Known>>);
+
+/// A connection, as others may mean it.
+struct Known {
+    secret: i32,
+    user: String,
+    cancel: Arc<Notify>,
+    leave: Arc<Notify>,
+    is_active: Arc<AtomicBool>,
+}
 
 impl Cancels {
-    /// Gives a connection a number that no other has now, for as long as the guard lives.
-    fn register(self: &Arc<Self>) -> Result<Registered> {
+    /// Gives a connection of a user a number that no other has now, for as long as the guard lives.
+    fn register(self: &Arc<Self>, user: &str) -> Result<Registered> {
         let mut numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let mut bytes = [0; 8];
@@ -61,9 +71,18 @@ impl Cancels {
             let [a, b, c, d, e, f, g, h] = bytes;
             let (process, secret) = (i32::from_be_bytes([a & 0x7f, b, c, d]), i32::from_be_bytes([e, f, g, h]));
             if let Entry::Vacant(free) = numbers.entry(process) {
-                let cancel = Arc::new(Notify::new());
-                free.insert((secret, Arc::clone(&cancel)));
-                return Ok(Registered { cancels: Arc::clone(self), process, secret, cancel });
+                let [cancel, leave] = [(); 2].map(|()| Arc::new(Notify::new()));
+                let (user, is_active) = (user.to_owned(), Arc::<AtomicBool>::default());
+                let registered = Registered {
+                    cancels: Arc::clone(self),
+                    process,
+                    secret,
+                    cancel: Arc::clone(&cancel),
+                    leave: Arc::clone(&leave),
+                    is_active: Arc::clone(&is_active),
+                };
+                free.insert(Known { secret, user, cancel, leave, is_active });
+                return Ok(registered);
             }
         }
     }
@@ -71,10 +90,37 @@ impl Cancels {
     /// Stops what a connection does.
     fn cancel(&self, process: i32, secret: i32) {
         let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, cancel)) = numbers.get(&process).filter(|(known, _)| *known == secret) {
+        if let Some(known) = numbers.get(&process).filter(|known| known.secret == secret) {
             // Only what runs now is stopped: nobody waits in between.
-            cancel.notify_waiters();
+            known.cancel.notify_waiters();
         }
+    }
+
+    /// The sessions of a user.
+    pub fn sessions(&self, user: &str) -> Vec<Present> {
+        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let present = |(process, known): (&i32, &Known)| {
+            let is_active = known.is_active.load(Ordering::Relaxed);
+            (known.user == user).then_some(Present { process: *process, is_active })
+        };
+        let mut sessions: Vec<Present> = numbers.iter().filter_map(present).collect();
+        sessions.sort_by_key(|session| session.process);
+        sessions
+    }
+
+    /// Does what a session of a user asks of another; says whether that is there, and `None` where it is somebody else's.
+    pub fn signal(&self, process: i32, user: &str, signal: Signal) -> Option<bool> {
+        let numbers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(known) = numbers.get(&process) else { return Some(false) };
+        if known.user != user {
+            return None;
+        }
+        match signal {
+            Signal::Cancel => known.cancel.notify_waiters(),
+            // It ends also where it waits for nothing just now.
+            Signal::Terminate => known.leave.notify_one(),
+        }
+        Some(true)
     }
 }
 
@@ -84,6 +130,10 @@ pub(super) struct Registered {
     pub process: i32,
     pub secret: i32,
     pub cancel: Arc<Notify>,
+    /// Tells that the connection is to end.
+    pub leave: Arc<Notify>,
+    /// Whether it does something now.
+    pub is_active: Arc<AtomicBool>,
 }
 
 impl Drop for Registered {
@@ -104,17 +154,16 @@ pub async fn listen(
 ) -> Result<()> {
     let beside = Arc::new(Semaphore::new(MOST_BESIDE));
     let shared = Arc::new(Shared { hub, tls, cancels: Arc::default(), beside, stop: stop.clone() });
-    let most = shared.hub.limits().connections.saturating_mul(2).saturating_add(UNHEARD);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                // Who has not said anything yet is no connection that is counted, and takes a file descriptor all the same.
-                Ok(_) if connections.len() >= most => {}
                 Ok((stream, _)) => {
                     // Small answers are sent at once.
                     let _ = stream.set_nodelay(true);
-                    connections.spawn(login::serve(Arc::clone(&shared), Box::new(stream)));
+                    // Who has not said anything yet is no connection that is counted, and takes a file descriptor all the same.
+                    let entry = Arc::new(Guest::of_guest(shared.hub.guests()));
+                    connections.spawn(login::serve(Arc::clone(&shared), Box::new(stream), entry));
                 }
                 Err(error) => {
                     tracing::warn!(target: "serve", %error, "a connection could not be accepted");

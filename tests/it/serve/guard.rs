@@ -77,6 +77,18 @@ const REFUSED: [&str; 14] = [
     "select * from 'lake/sessions/x.parquet'",
 ];
 
+/// Questions with names that are none, of which hints name what is there for the caller.
+const MISSPELT: [&str; 8] = [
+    "select * from quarantin",
+    "select * from lakefiles",
+    "select * from stored_session",
+    "select * from nosuch",
+    "select * from sessionlake.public.lake_history2",
+    "select nosuch from workflow_sessions",
+    "select _extr, sourc from workflow_sessions",
+    "select s.exported_at from workflow_sessions s join active_sessions a on a.conten = s.session_id",
+];
+
 /// The number of one caller.
 const ONE: &str =
     "select max(source_details_phone_number) from workflow_sessions where source_details_phone_number <> 'anonymous'";
@@ -182,6 +194,12 @@ async fn masked_users_learn_what_masked_rows_tell_and_nothing_else() {
     let columns = ["source_details_phone_number", "data", "source_details"];
     let asked = compare(&hub, &masked, &only, &columns, &values).await;
     assert!(asked > 150, "{asked}");
+    for sql in MISSPELT {
+        let error = ask(&hub, &masked, sql).await.unwrap_err();
+        let hidden = ["quarantine", "stored_", "lake_", "session_changes", "_source", "_content_hash"];
+        let named = hidden.iter().find(|name| error.contains(*name) && !sql.contains(*name));
+        assert!(named.is_none(), "{sql}: {error}");
+    }
     for sql in REFUSED {
         let error = ask(&hub, &masked, &sql.replace("{v}", &known)).await.unwrap_err();
         for secret in &secrets {

@@ -37,8 +37,12 @@ impl Server {
     }
 
     fn log_in(&self) -> (Client, Vec<Message>) {
+        self.log_in_as("ana")
+    }
+
+    fn log_in_as(&self, user: &str) -> (Client, Vec<Message>) {
         let mut client = self.connect();
-        client.send(None, b"\0\x03\0\0user\0ana\0database\0lake\0\0");
+        client.send(None, format!("\0\x03\0\0user\0{user}\0database\0lake\0\0").as_bytes());
         let messages = client.until_ready();
         (client, messages)
     }
@@ -322,6 +326,75 @@ fn cancels_and_signals_stop_statements() {
         assert!(error(&client.until_ready()).contains("C57P01"));
         assert_eq!(server.child.wait().unwrap().code(), Some(143));
     }
+}
+
+#[test]
+fn sessions_of_a_user_stop_each_other_and_no_others() {
+    let folder = tempfile::tempdir().unwrap();
+    lake_in(folder.path());
+    let server = Server::start(folder.path(), &[]);
+    let [(mut first, _), (mut second, _)] = [(); 2].map(|()| server.log_in());
+    let (mut other, _) = server.log_in_as("bob");
+    let process = texts(&second.query("select pg_backend_pid()")).remove(0);
+    let known = first.query("select pid, usename, state, query from pg_stat_activity");
+    assert_eq!(rows(&known).len(), 2, "{}", kinds(&known));
+    let slow =
+        "select count(*) from generate_series(1, 100000) a, generate_series(1, 100000) b where a.value + b.value = 1";
+    for (call, code) in [("pg_cancel_backend", "C57014"), ("pg_terminate_backend", "C57P01")] {
+        second.send(Some(b'Q'), format!("{slow}\0").as_bytes());
+        let state = format!("select state from pg_stat_activity where pid = {process}");
+        while texts(&first.query(&state)) != ["active"] {}
+        let refused = other.query(&format!("select {call}({process})"));
+        assert!(error(&refused).contains("C42501"), "{}", error(&refused));
+        // Where the statement is about to begin, nothing is there to be stopped yet.
+        let stopping = format!("select {call}(pid) from pg_stat_activity where pid = '{process}'");
+        let asked = std::thread::spawn(move || {
+            let answered = second.until_ready();
+            (second, answered)
+        });
+        while !asked.is_finished() {
+            first.query(&stopping);
+        }
+        let (back, answered) = asked.join().unwrap();
+        assert!(error(&answered).contains(code), "{call}: {}", error(&answered));
+        second = back;
+    }
+    assert_eq!(second.next(), None);
+    assert_eq!(texts(&first.query(&format!("select pg_terminate_backend({process})"))), ["f"]);
+    assert_eq!(texts(&other.query("select count(*) from pg_stat_activity")), ["1"]);
+}
+
+#[test]
+fn parameters_without_a_type_have_that_of_their_place() {
+    let folder = tempfile::tempdir().unwrap();
+    lake_in(folder.path());
+    let server = Server::start(folder.path(), &[]);
+    let (mut client, _) = server.log_in();
+    let three = "select x from (values (1), (2), (3)) v(x)";
+    for (sql, values, answer) in [
+        (format!("{three} order by x limit $1"), &["2"][..], &["1", "2"][..]),
+        (format!("{three} order by x offset $1"), &["1"], &["2", "3"]),
+        (format!("{three} order by x limit $2 offset $1"), &["1", "1"], &["2"]),
+        (format!("{three} order by x fetch first $1 rows only"), &["1"], &["1"]),
+        (format!("{three} where x in ($1, $2) order by 1"), &["1", "3"], &["1", "3"]),
+        (format!("{three} where x between $1 and $2 order by 1"), &["2", "3"], &["2", "3"]),
+        ("select sum(x) over (order by x rows between $1 preceding and current row) from (values (1), (2), (3)) v(x) order by 1".to_owned(), &["1"], &["1", "3", "5"]),
+        ("select lag(x, $1) over (order by x) from (values (1), (2)) v(x) where x > 0 order by x desc limit 1".to_owned(), &["1"], &["1"]),
+        ("select value from generate_series(2, $1)".to_owned(), &["3"], &["2", "3"]),
+        ("select '{\"a\": \"b\"}'::json ->> $1".to_owned(), &["a"], &["b"]),
+        ("select ('{\"a\": 1}'::jsonb) ? $1".to_owned(), &["a"], &["t"]),
+        ("select (array['a', 'b'])[$1]".to_owned(), &["2"], &["b"]),
+        ("select timestamp '2026-01-01' + $1::interval".to_owned(), &["2 days"], &["2026-01-03 00:00:00"]),
+        ("values ($1)".to_owned(), &["a"], &["a"]),
+        ("select cast($1 as date)".to_owned(), &["2026-01-02"], &["2026-01-02"]),
+        ("select $1 is null".to_owned(), &["a"], &["f"]),
+    ] {
+        let answered = client.extended(&sql, values, 0, false);
+        assert_eq!(kinds(&answered).matches('E').count(), 0, "{sql}: {}", error(&answered));
+        assert_eq!(texts(&answered), answer, "{sql}");
+    }
+    let wrong = client.extended(&format!("{three} limit $1"), &["two"], 0, false);
+    assert!(error(&wrong).contains("$1"), "{}", error(&wrong));
 }
 
 #[test]

@@ -1,16 +1,18 @@
 //! Servers that ask workers: for whom they do, and that nobody sees more for it.
 
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use datafusion::execution::SessionState;
-use sessionlake::cluster::{Cluster, ClusterOptions, Keys, Workers};
+use sessionlake::cluster::{Cluster, ClusterOptions, Keys, TASKS, WorkerOptions, Workers, work};
 use sessionlake::engine::{Distribution, Node, Staged};
 use sessionlake::generate::GenerateFormat;
 use sessionlake::serve::Limits;
+use tokio::net::TcpListener;
 use tokio::runtime::Handle;
+use tokio::sync::watch;
 
 use super::{ask, hub, hub_over};
 use crate::lakes::{generated, lake_in, source, take};
@@ -68,4 +70,51 @@ async fn a_server_asks_workers_for_those_who_see_everything() {
     let all = there.log_in("all", "all").await.unwrap();
     let told = ask(&there, &all, &format!("explain {}", questions[0])).await.unwrap().join("\n");
     assert!(told.contains("runs on 2 workers"), "{told}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_server_begins_without_workers_and_takes_them_as_they_come_and_go() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    take(&lake, &[source(&generated(folder.path(), 60, GenerateFormat::Csv), 0)]).await;
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let named = Workers::At(vec![free.to_string(), "no-such-worker.invalid:1".to_owned()]);
+    let options = ClusterOptions { task_bytes: 1, keys: Keys::default(), computing: Handle::current() };
+    let said = Mutex::new(Vec::new());
+    let tell = |sentence: &str| said.lock().unwrap().push(sentence.to_owned());
+    let cluster = Cluster::meet_for_long(&named, &options, &engine(), &lake, &tell).await.unwrap();
+    let said = said.into_inner().unwrap();
+    assert!(said.iter().any(|said| said.contains(&free.to_string())), "{said:?}");
+    assert!(said.iter().any(|said| said.contains("no-such-worker.invalid")), "{said:?}");
+    assert!(said.last().unwrap().contains("run in this process until one does"), "{said:?}");
+
+    let hub = hub_over(&lake, folder.path(), "none", Limits::default(), Some(cluster.spread_for_long())).await;
+    let all = hub.log_in("all", "all").await.unwrap();
+    let sql = "select workflow_id, count(*), sum(time_in_workflow) from workflow_sessions group by 1 order by 1";
+    let explained = format!("explain {sql}");
+    let here = ask(&hub, &all, sql).await.unwrap();
+    let told = ask(&hub, &all, &explained).await.unwrap().join("\n");
+    assert!(told.contains("no worker is there"), "{told}");
+    for _ in 0..2 {
+        let (stop, stopped) = watch::channel(false);
+        let worker = WorkerOptions {
+            lake: lake.clone(),
+            engine: engine(),
+            tasks: TASKS,
+            keys: Keys::default(),
+            computing: Handle::current(),
+        };
+        let listener = TcpListener::bind(free).await.unwrap();
+        let working = tokio::spawn(work(worker, listener, None, stopped));
+        cluster.find().await;
+        let told = ask(&hub, &all, &explained).await.unwrap().join("\n");
+        assert!(told.contains("runs on 1 workers"), "{told}");
+        assert_eq!(ask(&hub, &all, sql).await.unwrap(), here);
+        // The only worker goes: what is asked then runs here, once it is missed.
+        stop.send(true).unwrap();
+        working.await.unwrap().unwrap();
+        assert_eq!(ask(&hub, &all, sql).await.unwrap(), here);
+        let told = ask(&hub, &all, &explained).await.unwrap().join("\n");
+        assert!(told.contains("no worker is there"), "{told}");
+    }
 }

@@ -117,7 +117,7 @@ fn rewritten(
 /// Writes a file anew: as a program wrote it to which a text with half a surrogate pair was as broken as one with the escape `\q`, under a
 /// manifest of that number.
 fn as_written_before(folder: &Path, file: &DataFile, number: u32) -> DataFile {
-    let manifest = |text: &str| text.replacen("\"v\":3", &format!("\"v\":{number}"), 1);
+    let manifest = |text: &str| text.replacen("\"v\":4", &format!("\"v\":{number}"), 1);
     rewritten(folder, file, &number.to_string(), manifest, |name, column| {
         if !["data", "action_data"].contains(&name) {
             return (name.to_owned(), Arc::clone(column));

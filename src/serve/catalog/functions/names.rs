@@ -2,7 +2,7 @@
 
 use super::super::fault::{Fault, NOT_SUPPORTED, Result};
 use super::super::rows;
-use super::super::run::Run;
+use super::super::run::{Run, Signal};
 use super::super::settings;
 use super::super::store::{CALLER, INFORMATION_SCHEMA, quoted};
 use super::super::types::Type as T;
@@ -96,6 +96,11 @@ fn set_setting(run: &Run<'_>, args: &[Value]) -> Result<Value> {
     }
     run.set(name, value)?;
     Ok(Value::from(run.setting(name).unwrap_or_else(|| value.to_owned())))
+}
+
+fn signal(run: &Run<'_>, args: &[Value], signal: Signal) -> Result<Value> {
+    let process = args.first().and_then(Value::as_int).unwrap_or_default();
+    Ok(Value::Bool(run.signal(process, signal)?))
 }
 
 fn description(run: &Run<'_>, object: u32, class: u32, part: i64) -> Value {
@@ -218,8 +223,9 @@ pub(super) const ROUTINES: &[Routine] = &[
     r("pg_advisory_lock", &[ANY, ANY], T::TEXT, empty).from(1),
     r("pg_advisory_unlock", &[ANY, ANY], T::BOOL, yes).from(1),
     r("pg_try_advisory_lock", &[ANY, ANY], T::BOOL, yes).from(1),
-    r("pg_cancel_backend", &[T::INT4], T::BOOL, refused),
-    r("pg_terminate_backend", &[T::INT4], T::BOOL, refused),
+    r("pg_cancel_backend", &[T::INT4], T::BOOL, |run, args| signal(run, args, Signal::Cancel)),
+    // How long it may wait for the end is not heard: it does not wait.
+    r("pg_terminate_backend", &[T::INT4, T::INT8], T::BOOL, |run, args| signal(run, args, Signal::Terminate)).from(1),
     r("pg_sleep", &[T::FLOAT8], T::TEXT, refused),
     r("nextval", &[ANY], T::INT8, refused),
     r("currval", &[ANY], T::INT8, refused),

@@ -69,7 +69,7 @@ impl Run<'_> {
     /// Joins tables of which none keeps rows without a partner: each time the one that has the fewest rows for each row up to then.
     fn in_any_order(&self, steps: &[Step], rows: Vec<Cells>, outer: Option<&Frame<'_>>) -> Result<Vec<Cells>> {
         let size = |step: &Step| match &step.source {
-            Source::Table(number) => self.catalog.rows(*number).len(),
+            Source::Table(number) => self.rows_of_table(*number).len(),
             Source::Cte(id) => self.by_name(*id).len(),
             _ => 100,
         };
@@ -239,9 +239,9 @@ impl Run<'_> {
     ) -> Result<Rows<'_>> {
         Ok(match &step.source {
             Source::Table(number) => {
-                let all = self.catalog.rows(*number);
+                let all = self.rows_of_table(*number);
                 let looked_up = alone.iter().find_map(|condition| {
-                    let [(a, a_uses), (b, b_uses)] = condition.equal.as_ref()?;
+                    let [(a, a_uses), (b, b_uses)] = condition.equal.as_ref().filter(|_| !self.is_activity(*number))?;
                     let (slot, other) = match (a, b) {
                         (Node::Slot { up: 0, at }, other) if b_uses.is_empty() => (*at, other),
                         (other, Node::Slot { up: 0, at }) if a_uses.is_empty() => (*at, other),

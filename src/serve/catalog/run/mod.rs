@@ -9,7 +9,7 @@ mod group;
 mod join;
 mod operators;
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, OnceCell, RefCell};
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use regex::{Regex, RegexBuilder};
 use super::fault::{Fault, LIMIT, NO_PATTERN, Result, fitting_text};
 use super::plan::{Body, Cte, How, Key, Node, Order, Query, Select};
 use super::settings;
-use super::store::Catalog;
+use super::store::{Catalog, Present, Row};
 use super::value::Value;
 
 /// How many rows and expressions a statement may look at.
@@ -49,6 +49,22 @@ pub trait Session {
     /// # Errors
     /// What is wrong with the value.
     fn set(&mut self, name: &str, value: &str) -> Result<()>;
+    /// Asks another session of the same user to stop what it does, or to end; says whether there is a session with that number.
+    ///
+    /// # Errors
+    /// A session of somebody else.
+    fn signal(&self, process: i64, signal: Signal) -> Result<bool>;
+    /// The sessions of the same user, in the order of their numbers.
+    fn sessions(&self) -> Vec<Present>;
+}
+
+/// What one session may ask of another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Signal {
+    /// To stop its statement.
+    Cancel,
+    /// To end.
+    Terminate,
 }
 
 /// The values of a column, and whether null is one of them.
@@ -69,6 +85,8 @@ pub struct Run<'a> {
     /// Rows of queries with names.
     named: RefCell<HashMap<usize, Arc<Vec<Cells>>>>,
     patterns: RefCell<HashMap<(String, bool), Regex>>,
+    /// The rows of `pg_stat_activity`, once they were asked for.
+    activity: OnceCell<Vec<Row>>,
 }
 
 /// A row that expressions look at, and those of the selects around.
@@ -111,6 +129,7 @@ impl<'a> Run<'a> {
             sets: RefCell::default(),
             named: RefCell::default(),
             patterns: RefCell::default(),
+            activity: OnceCell::new(),
         }
     }
 
@@ -133,6 +152,24 @@ impl<'a> Run<'a> {
     /// Makes a setting.
     pub(super) fn set(&self, name: &str, value: &str) -> Result<()> {
         self.session.borrow_mut().set(name, value)
+    }
+
+    /// The rows of a table.
+    pub(super) fn rows_of_table(&self, number: usize) -> &[Row] {
+        match self.is_activity(number) {
+            true => self.activity.get_or_init(|| self.catalog.activity(number, &self.session.borrow().sessions())),
+            false => self.catalog.rows(number),
+        }
+    }
+
+    /// Says whether a table is that of the sessions, whose rows are those of now.
+    pub(super) fn is_activity(&self, number: usize) -> bool {
+        self.catalog.table("pg_catalog", "pg_stat_activity").is_some_and(|(known, _)| known == number)
+    }
+
+    /// Asks another session to stop.
+    pub(super) fn signal(&self, process: i64, signal: Signal) -> Result<bool> {
+        self.session.borrow().signal(process, signal)
     }
 
     /// Counts a step.

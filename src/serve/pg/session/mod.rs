@@ -8,6 +8,7 @@ mod running;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
@@ -20,7 +21,6 @@ use crate::net::listening::stopping;
 use crate::script::{self, Clock, Piece};
 use crate::serve::Caller;
 use crate::serve::catalog::Catalog;
-use crate::serve::limits::Seat;
 use crate::serve::pg::beside::{self, Beside, Talk};
 use crate::serve::pg::commands::Command;
 use crate::serve::pg::encode::Form;
@@ -44,6 +44,11 @@ enum Transaction {
     Failed,
 }
 
+/// The end of a connection that another session of the user has asked for.
+fn terminated<T>() -> Outcome<T> {
+    coded(code::STOPPING, "terminating connection due to administrator command")
+}
+
 /// A connection after its log-in.
 pub(super) struct Session {
     shared: Arc<Shared>,
@@ -64,7 +69,7 @@ pub(super) struct Session {
 
 impl Session {
     pub fn of(shared: Arc<Shared>, caller: Caller, database: String) -> Result<Self> {
-        let registered = shared.cancels.register()?;
+        let registered = shared.cancels.register(&caller.name)?;
         let settings = SessionSettings::of(shared.hub.settings(), &caller.name);
         Ok(Self {
             shared,
@@ -97,7 +102,7 @@ impl Session {
     }
 
     /// Serves the connection to its end.
-    pub async fn run(mut self, reader: Reader, mut writer: Writer, seat: Option<Seat>) {
+    pub async fn run(mut self, reader: Reader, mut writer: Writer) {
         let (gone, most) = (Arc::new(Notify::new()), self.shared.hub.limits().message_bytes);
         let (sender, inbox) = mpsc::channel(1);
         let reading = Reading(tokio::spawn(read_ahead(reader, most, sender, Arc::clone(&gone))));
@@ -111,7 +116,6 @@ impl Session {
             writer.message(b'E', |out| put_fault(out, "FATAL", &fault, Place::default()));
             let _ = tokio::time::timeout(handshake, writer.flush()).await;
         }
-        drop(seat);
         tracing::info!(target: "serve", protocol = PROTOCOL.name(), "disconnected");
     }
 
@@ -125,6 +129,7 @@ impl Session {
         let mut stop = self.shared.stop.clone();
         // After an error of the extended protocol, what comes up to the next Sync is left out.
         let mut is_skipping = false;
+        let (cancel, leave) = (Arc::clone(&self.registered.cancel), Arc::clone(&self.registered.leave));
         loop {
             if inbox.is_empty() {
                 self.rest();
@@ -137,6 +142,7 @@ impl Session {
                 message = inbox.recv() => message,
                 () = tokio::time::sleep(limits.idle) => return coded(code::IDLE, "the connection did nothing for too long"),
                 () = stopping(&mut stop) => return coded(code::STOPPING, "the server is stopping"),
+                () = leave.notified() => return terminated(),
             };
             let message = match message {
                 None | Some(Ok(Front::Terminate)) => return Ok(()),
@@ -146,12 +152,14 @@ impl Session {
                 continue;
             }
             let is_extended = !matches!(message, Front::Query(_) | Front::Call);
-            let cancel = Arc::clone(&self.registered.cancel);
+            self.registered.is_active.store(true, Ordering::Relaxed);
             let handled = tokio::select! {
                 handled = self.handle(message, writer) => handled,
                 () = cancel.notified() => coded(code::CANCELLED, "canceling statement due to user request"),
                 () = gone.notified() => return Err(Fault::Closed),
+                () = leave.notified() => return terminated(),
             };
+            self.registered.is_active.store(false, Ordering::Relaxed);
             match handled {
                 Ok(()) => is_skipping = false,
                 Err(Fault::Closed) => return Err(Fault::Closed),
@@ -386,7 +394,8 @@ impl Session {
 
     fn talk(&self) -> Talk {
         let (settings, clock) = (self.settings.clone(), self.clock(&self.settings));
-        Talk { process: self.registered.process, clock, settings, told: Vec::new() }
+        let (user, cancels) = (self.caller.name.clone(), Arc::clone(&self.shared.cancels));
+        Talk { process: self.registered.process, user, cancels, clock, settings, told: Vec::new() }
     }
 
     /// Writes what a question of the lake asks of the session into it.
