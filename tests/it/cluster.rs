@@ -159,9 +159,8 @@ fn errors_of_values_are_told_as_in_one_process() {
         "select repeat(session_id, 2000000000) from workflow_sessions where session_id = 's30'".to_owned(),
         "select make_date(2026, 45, length(session_id)) from workflow_sessions".to_owned(),
         "select decode(session_id, 'hex') from workflow_sessions where session_id = 's30'".to_owned(),
-        format!(
-            "select a.session_id from workflow_sessions a join workflow_sessions b on a.session_id = b.session_id and 1 / (1 - (case when a.session_id || b.session_id = 's30s30' then 1 else 0 end)) > 0"
-        ),
+        "select a.session_id from workflow_sessions a join workflow_sessions b on a.session_id = b.session_id and 1 / (1 - (case when a.session_id || b.session_id = 's30s30' then 1 else 0 end)) > 0"
+            .to_owned(),
         "select nosuch from workflow_sessions".to_owned(),
         "select * from nosuch".to_owned(),
     ];

@@ -162,3 +162,23 @@ fn purging_leaves_no_file_that_holds_what_was_erased() {
     desk.run(&["ingest", "b.csv", "--exported-at", "2026-11-22T00:00:00Z"]);
     assert_eq!(ids(&desk), ["s1", "s2", "s3", "s5", "s6"]);
 }
+
+#[test]
+fn a_condition_on_an_array_is_met_by_those_that_meet_it() {
+    let desk = Desk::new();
+    desk.write(
+        "arrays.csv",
+        "session_id,started_at,ended_at,data\n\
+         a,2026-11-01T00:00:00Z,2026-11-01T00:01:00Z,\"{\"\"f\"\":[{\"\"v\"\":1},{\"\"v\"\":2}]}\"\n\
+         b,2026-11-01T00:00:00Z,2026-11-01T00:01:00Z,\"{\"\"f\"\":[{\"\"v\"\":1}]}\"\n\
+         c,2026-11-01T00:00:00Z,2026-11-01T00:01:00Z,\"{\"\"f\"\":[]}\"\n\
+         d,2026-11-01T00:00:00Z,2026-11-01T00:01:00Z,\"{\"\"g\"\":1}\"\n",
+    );
+    desk.run(&["ingest", "arrays.csv", "--exported-at", "2026-11-25T00:00:00Z"]).fine();
+    let erased = |condition: &str| erase(&desk, &["--where", condition])["sessions"].clone();
+    assert_eq!(erased("json_length(data, 'f') = 2"), 1);
+    assert_eq!(erased("data->'f'->0->>'v' = '1'"), 2);
+    assert_eq!(erased("json_length(data, 'f') = 7"), 0);
+    desk.run(&["erase", "--where", "json_length(data, 'f') = 2", "--yes"]).fine();
+    assert_eq!(desk.value("select string_agg(session_id, '' order by session_id) from workflow_sessions", &[]), "bcd");
+}
