@@ -1,4 +1,5 @@
 //! Changes what is behind checksums, lengths and compression, and puts those right again: blind changes of such bytes show no more than that they are noticed.
+//! And repeats pieces, thousands of times.
 //!
 //! A part is taken out of the input (a file inside a workbook, the text inside gzip, a footer, the body of a message), libFuzzer changes it, and it is put
 //! back. Half of the changes are of the bytes as they are, so that false checksums and lengths are tried too.
@@ -17,6 +18,13 @@ const MOST_UNPACKED: u64 = 64 << 10;
 /// Bytes that choose, before the file, in the inputs of `sheets` and `columnar`.
 const CHOICE: usize = 3;
 
+/// One in so many changes repeats a piece.
+const REPEATED: usize = 64;
+/// Bytes that it fills.
+const MOST_REPEATED: usize = 8_000;
+/// Bytes of a piece at most.
+const PIECE: usize = 16;
+
 /// What changes bytes: libFuzzer.
 pub type Change<'c> = &'c mut dyn FnMut(Vec<u8>) -> Vec<u8>;
 
@@ -26,6 +34,9 @@ pub fn inside(target: &str, bytes: &[u8], seed: u32, change: Change<'_>) -> Opti
         return None;
     }
     let draw = (seed / 2) as usize;
+    if draw.is_multiple_of(REPEATED) {
+        return repeated(bytes, draw / REPEATED);
+    }
     match target {
         "sheets" => {
             let (choice, file) = bytes.split_at_checked(CHOICE)?;
@@ -41,6 +52,15 @@ pub fn inside(target: &str, bytes: &[u8], seed: u32, change: Change<'_>) -> Opti
         "pg_messages" => message(bytes, draw, change),
         _ => None,
     }
+}
+
+/// Repeats a piece where it stands as often as there is room: what nests without end, and what takes the square of a length.
+fn repeated(bytes: &[u8], draw: usize) -> Option<Vec<u8>> {
+    let from = draw.checked_rem(bytes.len())?;
+    let length = 1 + draw / 1_000 % PIECE;
+    let piece = bytes.get(from..from + length).or_else(|| bytes.get(from..))?;
+    let times = MOST_REPEATED.checked_sub(bytes.len())? / piece.len();
+    Some([bytes.get(..from)?, &piece.repeat(times), bytes.get(from..)?].concat())
 }
 
 /// Changes a file of a zip.

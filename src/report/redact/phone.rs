@@ -12,6 +12,8 @@ use super::key::Key;
 pub(super) const FEWEST_DIGITS: usize = 7;
 /// Digits of the longest number that there can be.
 const MOST_DIGITS: usize = 15;
+/// Digits of the longest number behind a plus: an exit code or a trunk 0 may stand there that does not belong.
+const LONGEST_DIGITS: usize = MOST_DIGITS + 2;
 /// The smallest number of a numeric column that is hidden.
 pub(super) const SMALLEST_NUMBER: f64 = 1e6;
 /// Characters between two groups.
@@ -174,7 +176,9 @@ fn numbers(text: &[char], groups: &[Group], key: Key) -> Vec<(usize, usize)> {
     }
     let mut first = 0;
     while first < groups.len() {
-        let number = (first + 1..=groups.len()).rev().find(|&last| {
+        // Each group has a digit, so that longer ones are none: all groups of a long run would take the third power of their count.
+        let most = groups.len().min(first + LONGEST_DIGITS);
+        let number = (first + 1..=most).rev().find(|&last| {
             let Some(slice) = groups.get(first..last) else { return false };
             is_cut_well(groups, first, last) && is_free(text, slice) && is_number(slice, key)
         });
@@ -271,7 +275,7 @@ fn is_number(groups: &[Group], key: Key) -> bool {
     let is_decimal = lengths.len() == 2 && only('.');
     if first.before.contains('+') {
         let amount = is_decimal && lengths.get(1).is_some_and(|length| *length <= 2);
-        return (FEWEST_DIGITS..=MOST_DIGITS + 2).contains(&count) && !amount;
+        return (FEWEST_DIGITS..=LONGEST_DIGITS).contains(&count) && !amount;
     }
     if key.keeps_digits() || !(FEWEST_DIGITS..=MOST_DIGITS).contains(&count) {
         return false;
