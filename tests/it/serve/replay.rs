@@ -146,8 +146,10 @@ async fn whatever_messages_come_a_server_answers_or_closes_and_goes_on() {
     };
     for (name, messages) in &all {
         let kinds = talked(name, &messages.concat()).await;
-        // What comes behind a wish for encryption, before it is answered, may be of somebody else: the connection ends.
-        if !["cancel", "encryption_and_more_at_once"].contains(&name.as_str()) {
+        // What comes behind a wish for encryption, before it is answered, may be of somebody else: the connection ends. What the engine of fuzzing kept is
+        // named by its hash, and may be anything.
+        let is_kept = name.len() == 12 && name.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_kept && !["cancel", "encryption_and_more_at_once"].contains(&name.as_str()) {
             assert!(kinds.contains(&b'Z'), "{name}: {:?}", kinds.escape_ascii().to_string());
         }
     }
