@@ -109,8 +109,8 @@ mod tests {
             long in proptest::collection::vec((0..150_usize, 1..300_000_usize), 0..3),
             expected_rows in 0..150_usize,
         ) {
-            for (row, characters) in long.into_iter().filter(|(row, _)| *row < texts.len()) {
-                texts[row] = Some("é".repeat(characters));
+            for (row, characters) in long {
+                texts.get_mut(row).into_iter().for_each(|text| *text = Some("é".repeat(characters)));
             }
             let mut sparse = SparseTexts::new(expected_rows);
             for (row, text) in texts.iter().enumerate() {
