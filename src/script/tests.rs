@@ -84,7 +84,7 @@ fn deep_nesting_and_long_chains_are_refused_without_harm() {
         "1::array(array(",
     ] {
         for begin in ["", "select ", "select * from "] {
-            let error = error(format!("{begin}{}1", unending.repeat(20_000)));
+            let error = error(format!("{begin}{}1", unending.repeat(300)));
             assert!(error.contains("q.sql:1:"), "{error}");
         }
     }
