@@ -10,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
     WindowSpec, WindowType,
 };
 
-use super::words::{any_character, is_named};
+use super::words::{any_character, folded, is_named};
 use crate::functions::is_of_values;
 
 /// Puts what a window is made of in the place of its name, inside of other windows too: `over (w order by x)`.
@@ -67,10 +67,6 @@ impl VisitorMut for Windows {
         }
         ControlFlow::Continue(())
     }
-}
-
-fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 /// Refuses what is said of rows behind the call of a function that has none: DataFusion leaves it out without a word.

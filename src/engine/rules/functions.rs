@@ -7,8 +7,10 @@ use std::collections::HashSet;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Ident, Query, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, visit_expressions,
+    Expr, Query, SetExpr, TableAlias, TableAliasColumnDef, TableFactor, visit_expressions,
 };
+
+use super::words::folded;
 
 /// DataFusion's name of the column of a series.
 const STOCK: &str = "value";
@@ -81,8 +83,4 @@ fn alias_of(factor: &mut TableFactor) -> Option<&mut TableAlias> {
         _ => None,
     };
     alias.filter(|alias| alias.columns.is_empty())
-}
-
-fn folded(name: &Ident) -> String {
-    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
 }

@@ -13,7 +13,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 
 use super::unnamed;
-use super::words::call;
+use super::words::{binary, call, folded};
 
 /// Merges the columns of the joins of a query that is one SELECT, in its ORDER BY too.
 ///
@@ -299,16 +299,11 @@ fn is_called(item: &SelectItem, name: &Ident) -> bool {
 }
 
 fn is_same(one: &Ident, other: &Ident) -> bool {
-    let folded = |name: &Ident| if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() };
     folded(one) == folded(other)
 }
 
 fn qualified(table: &Ident, column: &Ident) -> Expr {
     Expr::CompoundIdentifier(vec![table.clone(), column.clone()])
-}
-
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
-    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
 }
 
 /// Puts the values of merged columns where they are named, but for subqueries, whose own tables may have such a column.

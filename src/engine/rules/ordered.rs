@@ -14,6 +14,8 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::GenericDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::words::folded;
+
 /// What the columns are called that a query is sorted by, with a number behind.
 const HIDDEN: &str = "__sorted_by_";
 
@@ -138,8 +140,4 @@ fn output(item: &SelectItem) -> Option<String> {
         SelectItem::UnnamedExpr(Expr::CompoundIdentifier(parts)) => parts.last().map(folded),
         _ => None,
     }
-}
-
-fn folded(name: &Ident) -> String {
-    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
 }

@@ -16,7 +16,7 @@ use datafusion::sql::sqlparser::ast::{
     Select, SelectItem, SetExpr, SetOperator, SetQuantifier, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-use super::words::{any_character, call, is_named, number};
+use super::words::{any_character, binary, call, is_named, number};
 use super::{aggregates, apart, arrays, functions, merged, ordered, precedence, readers, rows_in, unnamed};
 use crate::functions::is_of_plans;
 
@@ -427,10 +427,6 @@ fn is_short_text(data_type: &DataType) -> bool {
             | DataType::Character(_)
             | DataType::Char(_)
     )
-}
-
-fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
-    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
 }
 
 fn nested(expr: Expr) -> Expr {

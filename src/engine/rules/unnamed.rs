@@ -13,6 +13,8 @@ use datafusion::sql::sqlparser::ast::{
     DataType, Expr, Ident, Query, Select, SelectItem, SetExpr, TimezoneInfo, TrimWhereField, Value, Visit, Visitor,
 };
 
+use super::words::folded;
+
 /// The bytes that an identifier of PostgreSQL has at most.
 const LONGEST_BYTES: usize = 63;
 
@@ -51,10 +53,6 @@ fn given(item: &SelectItem) -> Option<String> {
         SelectItem::UnnamedExpr(expr) if is_column(expr) => figured(expr).map(|found| found.name),
         _ => None,
     }
-}
-
-fn folded(ident: &Ident) -> String {
-    if ident.quote_style.is_some() { ident.value.clone() } else { ident.value.to_lowercase() }
 }
 
 fn is_column(expr: &Expr) -> bool {

@@ -1,7 +1,7 @@
 //! Words of SQL, as trees of the parser: what the rewriting of syntax puts together.
 
 use datafusion::sql::sqlparser::ast::{
-    self, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Value,
+    self, BinaryOperator, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Value,
 };
 
 /// Lets `.` of a pattern be a newline too.
@@ -21,6 +21,16 @@ pub(super) fn number(text: &str) -> Expr {
 
 pub(super) fn is_named(function: &ast::Function, name: &str) -> bool {
     matches!(function.name.0.as_slice(), [part] if part.as_ident().is_some_and(|ident| ident.value.eq_ignore_ascii_case(name)))
+}
+
+/// An identifier as PostgreSQL reads it: in lower case, unless it stands in quotes.
+pub(super) fn folded(name: &Ident) -> String {
+    if name.quote_style.is_some() { name.value.clone() } else { name.value.to_lowercase() }
+}
+
+/// Puts an operator between two values.
+pub(super) fn binary(left: Expr, op: BinaryOperator, right: Expr) -> Expr {
+    Expr::BinaryOp { left: Box::new(left), op, right: Box::new(right) }
 }
 
 /// Calls a function.
