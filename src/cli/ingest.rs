@@ -238,7 +238,7 @@ impl ReadArgs {
 /// Inputs that are not there, storage errors, conflicts; faults inside inputs are in the ledger and in the exit code.
 pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
-    let lake = settings.lake()?;
+    let lake = settings.lake()?.keeping_tables();
     let Inputs { files: inputs, copies: _copies } = Inputs::find(&args.inputs, &settings).await?;
     let options = IngestOptions {
         read: args.read.options(&settings)?,

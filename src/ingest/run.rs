@@ -38,7 +38,7 @@ use crate::schema;
 /// the inputs are in the ledger.
 pub async fn ingest(lake: &Lake, inputs: &[SourceFile], options: IngestOptions) -> Result<Ledger> {
     let profile = options.read.profile.clone();
-    let ledger = ingest_all(lake, inputs, options).await?;
+    let ledger = ingest_all(&lake.keeping_tables(), inputs, options).await?;
     Ok(Ledger { profile, ..ledger })
 }
 

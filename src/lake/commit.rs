@@ -1,15 +1,14 @@
 //! Commits new and removed files as one version of the log.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use arrow::array::AsArray;
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
-use delta_kernel::table_properties::TableProperties;
-use deltalake::kernel::transaction::{CommitBuilder, CommitProperties, TableReference};
-use deltalake::kernel::{
-    Action, Add, DeletionVectorDescriptor, EagerSnapshot, LogicalFileView, Metadata, Protocol, Remove, Transaction,
-};
+use deltalake::DeltaTableError;
+use deltalake::kernel::transaction::{CommitBuilder, CommitProperties};
+use deltalake::kernel::{Action, Add, DeletionVectorDescriptor, EagerSnapshot, LogicalFileView, Remove, Transaction};
 use deltalake::protocol::{DeltaOperation, SaveMode};
 use deltalake::table::state::DeltaTableState;
 use serde_json::Value;
@@ -149,39 +148,6 @@ fn is_plain(path: &str) -> bool {
     path.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.' | '/'))
 }
 
-/// A table as deltalake is shown it when it commits: without features. It refuses whatever the protocol lists or its version allows, whether
-/// or not it is in use, so that a table could never be written again after another program added a constraint and dropped it. What is
-/// in use is for [`Table::require_writable`] to refuse.
-struct Plain {
-    snapshot: EagerSnapshot,
-    protocol: Protocol,
-}
-
-impl Plain {
-    fn of(snapshot: EagerSnapshot) -> Result<Self> {
-        let protocol = serde_json::json!({ "minReaderVersion": 1, "minWriterVersion": 2 });
-        Ok(Self { snapshot, protocol: serde_json::from_value(protocol).map_err(Error::internal)? })
-    }
-}
-
-impl TableReference for Plain {
-    fn config(&self) -> &TableProperties {
-        TableReference::config(&self.snapshot)
-    }
-
-    fn protocol(&self) -> &Protocol {
-        &self.protocol
-    }
-
-    fn metadata(&self) -> &Metadata {
-        TableReference::metadata(&self.snapshot)
-    }
-
-    fn eager_snapshot(&self) -> &EagerSnapshot {
-        &self.snapshot
-    }
-}
-
 impl Table {
     /// Refuses to take out files with values in columns of other programs: what is written of their rows has the columns of ours only.
     ///
@@ -221,7 +187,6 @@ impl Table {
     /// Refuses to take out files whose names another writer escaped in another way than deltalake does: names are compared as they stand
     /// in the log, so that such a file would stay, and its rows would be there twice.
     fn require_removable(&self, commit: &Commit, state: &EagerSnapshot) -> Result<()> {
-        self.require_nothing_lost(&commit.removed)?;
         let odd: Vec<_> = commit.removed.iter().filter(|(path, _)| !is_plain(path)).collect();
         if odd.is_empty() {
             return Ok(());
@@ -245,18 +210,25 @@ impl Table {
         Ok(())
     }
 
-    /// Finds the deletion vectors of files: in the log a file is known by its name and its vector together.
-    fn deletions(state: &EagerSnapshot, removed: &[(String, u64)]) -> HashMap<String, DeletionVectorDescriptor> {
-        let removed: HashSet<&str> = removed.iter().map(|(path, _)| path.as_str()).collect();
+    /// Finds the deletion vectors of the files that a commit takes out, of which other programs have written some: in the log a file is known by its name
+    /// and its vector together. What the log says of both is read once more, as deltalake has it; of files of ours all is known.
+    ///
+    /// # Errors
+    /// As [`Self::require_removable`]; storage errors.
+    async fn deletions(&self, commit: &Commit) -> Result<HashMap<String, DeletionVectorDescriptor>> {
+        let removed: HashSet<&str> = commit.removed.iter().map(|(path, _)| path.as_str()).collect();
+        let is_known = |file: &DataFile| file.deletion.is_none() && is_plain(&file.path);
+        if self.files()?.all.iter().filter(|file| removed.contains(file.path.as_str())).all(is_known) {
+            return Ok(HashMap::new());
+        }
+        let state = self.eager().await?;
+        self.require_removable(commit, &state)?;
         let of_file = |view: LogicalFileView| {
             let vector = view.deletion_vector_descriptor()?;
             let path = view.path();
             removed.contains(path.as_ref()).then(|| (path.into_owned(), vector))
         };
-        match removed.is_empty() {
-            true => HashMap::new(),
-            false => state.log_data().iter().filter_map(of_file).collect(),
-        }
+        Ok(state.log_data().iter().filter_map(of_file).collect())
     }
 
     /// Returns which files the table will have after a commit on top of the loaded version.
@@ -283,9 +255,8 @@ impl Table {
     /// [`crate::Error::Conflict`] where another writer was faster; a table that we do not write ([`Table::require_writable`]); storage errors.
     pub async fn commit(&mut self, commit: Commit) -> Result<CommitOutcome> {
         self.require_writable()?;
-        // A commit has to be made on what deltalake holds of the log, for which it is read once more.
-        let state = self.eager().await?;
-        self.require_removable(&commit, &state)?;
+        self.require_nothing_lost(&commit.removed)?;
+        let deletions = self.deletions(&commit).await?;
         if let Some(remote) = &self.remote {
             remote.require_creates().await?;
         }
@@ -306,7 +277,6 @@ impl Table {
             }));
         }
         actions.extend(commit.returning.iter().map(|Returning(add)| Action::Add(add.clone())));
-        let deletions = Self::deletions(&state, &commit.removed);
         for (path, size_bytes) in &commit.removed {
             let deletion_vector = deletions.get(path).cloned();
             let removed = remove(path, *size_bytes, commit.modified_ms);
@@ -340,21 +310,11 @@ impl Table {
         };
         metadata.extend(commit.ledger.map(|ledger| (LEDGER_KEY.to_owned(), ledger)));
         metadata.extend(commit.upkeep.map(|upkeep| (UPKEEP_KEY.to_owned(), upkeep)));
-        let properties = CommitProperties::default()
-            .with_application_transactions(transactions)
-            .with_max_retries(0)
-            // Not in the commit's own hook, where a failure would be told as one of the commit.
-            .with_create_checkpoint(false)
-            .with_cleanup_expired_logs(Some(false))
-            .with_metadata(metadata);
-        let context = self.lake.clone();
-        let plain = Plain::of(state)?;
-        let outcome = CommitBuilder::from(properties)
-            .with_actions(actions)
-            .build(Some(&plain), self.delta.log_store(), operation)
-            .await;
-        let version = match outcome {
-            Ok(finalized) => finalized.version(),
+        let properties =
+            CommitProperties::default().with_application_transactions(transactions).with_metadata(metadata);
+        let version = base + 1;
+        let version = match self.write_entry(version, properties, actions, operation).await {
+            Ok(()) => version,
             // An answer may be lost after the deed, and a store that tries again by itself then meets its own file.
             Err(error) => match self.version_of_commit(&token, base).await? {
                 Some(version) if NotDurable::is_behind(&error) => {
@@ -365,7 +325,7 @@ impl Table {
                     return Err(Error::storage(format!("{}: {}", self.lake, self.name), words));
                 }
                 Some(version) => version,
-                None => return Err(delta_error(&context, error)),
+                None => return Err(delta_error(&self.lake, error)),
             },
         };
         commit.added.iter().filter_map(|file| file.writing.as_ref()).for_each(|writing| writing.settle());
@@ -375,6 +335,31 @@ impl Table {
             Err(error) => tracing::warn!(table = self.name, version, %error, "the new version could not be read back"),
         }
         Ok(CommitOutcome { version })
+    }
+
+    fn next_rewrite(&self) -> Transaction {
+        // One name for all commits of ours that may remove files: a second one from the same snapshot is then a conflict
+        // that deltalake sees, although it overlooks two compactions of the same files.
+        Transaction::new("sessionlake:rewrite", self.version() as i64 + 1)
+    }
+
+    /// Writes a version's entry of the log, where there is none.
+    ///
+    /// deltalake makes its text and names its place. What else its commits do is left out: they hold all of the log for it, look for conflicts that could be
+    /// solved, and refuse whatever features the protocol lists, in use or not, so that a table could never be written again after another program
+    /// added a constraint and dropped it. A commit of ours was computed from the version below, and what is in use is for
+    /// [`Self::require_writable`] to refuse.
+    async fn write_entry(
+        &self,
+        version: Version,
+        properties: CommitProperties,
+        actions: Vec<Action>,
+        operation: DeltaOperation,
+    ) -> std::result::Result<(), DeltaTableError> {
+        let (log, id) = (self.delta.log_store(), uuid::Uuid::new_v4());
+        let entry = CommitBuilder::from(properties).with_actions(actions).with_operation_id(id);
+        let entry = entry.build(None, Arc::clone(&log), operation).into_prepared_commit_future().await?;
+        Ok(log.write_commit_entry(version, entry.commit_or_bytes().clone(), id).await?)
     }
 
     /// Writes a checkpoint where the interval says so. One that fails is missed by nobody: the log is whole without it.

@@ -1,6 +1,6 @@
-//! What a table holds of its log: a version, and the files of it.
+//! What a table holds of its log: a version, and the files of it. A run that opens a table again reads on where it was.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use deltalake::DeltaTableError;
 use deltalake::kernel::EagerSnapshot;
@@ -8,25 +8,86 @@ use deltalake::kernel::EagerSnapshot;
 use super::layout::Version;
 use super::log::Log;
 use super::snapshot::{Files, FilesReader, Snapshot};
-use super::table::{Table, delta_error};
+use super::table::{Lake, Table, delta_error};
 use crate::error::{Error, Result};
 
+impl Lake {
+    /// Returns the newest version of a table that the run opened before, if it did and the log can be read on.
+    pub(super) async fn read_on_kept(&self, table: &'static str) -> Result<Option<Table>> {
+        let kept = self.kept.as_ref();
+        let kept = kept.and_then(|all| all.lock().unwrap_or_else(PoisonError::into_inner).get(table).cloned());
+        let Some(kept) = kept else { return Ok(None) };
+        let before = kept.version();
+        let mut table = Table { kept: self.kept.clone(), ..kept };
+        // The log may be another one by now.
+        if table.refresh().await.is_err() || table.version() < before {
+            return Ok(None);
+        }
+        if table.version() > before {
+            table.refuse_empty_commits().await?;
+            table.refuse_lost_actions().await?;
+        }
+        Ok(Some(table))
+    }
+}
+
 impl Table {
+    /// Keeps what is loaded for the next opening of the run. Where a damaged checkpoint is hidden, or files are not listed, it is read anew.
+    fn keep(&self) {
+        if let Some(all) = self.kept.as_ref().filter(|_| self.lists_files && self.hidden.is_empty()) {
+            // Without what it is kept in, which would else never be freed.
+            let table = Self { kept: None, ..self.clone() };
+            all.lock().unwrap_or_else(PoisonError::into_inner).insert(self.name, table);
+        }
+    }
+
     /// Reads the log of a version, or of the newest.
     pub(super) async fn load_at(&mut self, version: Option<Version>) -> std::result::Result<(), DeltaTableError> {
         let log = Log::read(&self.delta.log_store(), self.delta.table_url(), version).await?;
-        self.take(log).await
+        let files = if self.lists_files { Some(self.all_files(&log).await?) } else { None };
+        self.take(log, files);
+        Ok(())
     }
 
-    async fn take(&mut self, log: Log) -> std::result::Result<(), DeltaTableError> {
-        if self.lists_files {
-            let mut files = log.files(FilesReader::new(&self.lake, self.name), FilesReader::take).await?.finish();
+    /// Moves on to a later version of the log that is loaded.
+    async fn move_to(&mut self, log: Log) -> std::result::Result<(), DeltaTableError> {
+        let files = match self.lists_files {
+            true => match self.files_since(&log).await? {
+                Some(files) => Some(files),
+                None => Some(self.all_files(&log).await?),
+            },
+            false => None,
+        };
+        self.take(log, files);
+        Ok(())
+    }
+
+    fn reader(&self) -> FilesReader {
+        FilesReader::new(&self.lake, self.name)
+    }
+
+    async fn all_files(&self, log: &Log) -> std::result::Result<Files, DeltaTableError> {
+        Ok(log.files(self.reader(), FilesReader::take).await?.finish())
+    }
+
+    /// Returns the files of a later version by what came and went since the loaded one, if these are known and sound.
+    async fn files_since(&self, log: &Log) -> std::result::Result<Option<Files>, DeltaTableError> {
+        let known = self.files.as_ref().filter(|files| files.fault.is_none()).zip(self.log.as_ref());
+        let Some((files, before)) = known.filter(|(_, before)| before.version() < log.version()) else {
+            return Ok(None);
+        };
+        let changes = log.files_since(before.version(), self.reader(), FilesReader::take).await?;
+        Ok(changes.map(|(came, gone)| files.changed(came.finish(), &gone)))
+    }
+
+    fn take(&mut self, log: Log, files: Option<Files>) {
+        if let Some(mut files) = files {
             files.teach(&self.seals);
             files.told.drain(..).for_each(|sentence| self.tell(sentence));
             self.files = Some(Arc::new(files));
         }
         self.log = Some(log);
-        Ok(())
+        self.keep();
     }
 
     /// What the log says.
@@ -53,7 +114,7 @@ impl Table {
         let newest = self.log()?.newest().await;
         let read = match newest {
             Ok(log) if log.version() == self.version() => Ok(()),
-            Ok(log) => self.take(log).await,
+            Ok(log) => self.move_to(log).await,
             Err(error) => Err(error),
         };
         match read {

@@ -2,13 +2,16 @@
 //!
 //! What deltalake keeps of a log costs some ten kilobytes a file: each action's statistics as a text and as columns of their own. Here the kernel
 //! replays the log, and its batches of actions are handed on one at a time, with statistics as the texts that they are, and dropped. The protocol,
-//! the metadata and the history need no file.
+//! the metadata and the history need no file. A log that was read before is read on: of the files, what came and what went since; and the names
+//! of application transactions are read once for all that ask for one.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::array::{Array, AsArray, Int32Array, Int64Array, MapArray, RecordBatch, StringArray, StructArray};
+use arrow::array::{Array, ArrayRef, AsArray, Int32Array, Int64Array, MapArray, RecordBatch, StringArray, StructArray};
 use arrow::datatypes::{Int32Type, Int64Type};
+use delta_kernel::actions::LOG_TXN_SCHEMA;
 use delta_kernel::engine::arrow_data::ArrowEngineData;
 use delta_kernel::scan::StatsOptions;
 use delta_kernel::snapshot::SnapshotRef;
@@ -17,6 +20,7 @@ use deltalake::DeltaTableError;
 use deltalake::kernel::{Metadata, Protocol};
 use deltalake::logstore::LogStoreRef;
 use percent_encoding::percent_decode_str;
+use tokio::sync::OnceCell;
 use url::Url;
 
 use super::layout::Version;
@@ -29,6 +33,8 @@ type Read<T> = std::result::Result<T, DeltaTableError>;
 pub(super) struct Log {
     store: LogStoreRef,
     read: SnapshotRef,
+    /// The versions that application transactions left, by their names, once one was asked for.
+    transactions: Arc<OnceCell<HashMap<String, i64>>>,
 }
 
 impl Log {
@@ -46,7 +52,7 @@ impl Log {
             builder.build(engine)
         });
         match read.await {
-            Ok(read) => Ok(Self { store: Arc::clone(store), read }),
+            Ok(read) => Ok(Self::of(store, read)),
             Err(DeltaTableError::KernelError(error)) if error.to_string().contains("No files in log segment") => {
                 Err(DeltaTableError::NotATable(error.to_string()))
             }
@@ -54,11 +60,15 @@ impl Log {
         }
     }
 
+    fn of(store: &LogStoreRef, read: SnapshotRef) -> Self {
+        Self { store: Arc::clone(store), read, transactions: Arc::default() }
+    }
+
     /// Looks for newer versions, and reads the newest.
     pub(super) async fn newest(&self) -> Read<Self> {
         let read = Arc::clone(&self.read);
         let read = blocking(&self.store, move |engine| Snapshot::builder_from(read).build(engine)).await?;
-        Ok(Self { store: Arc::clone(&self.store), read })
+        Ok(Self::of(&self.store, read))
     }
 
     /// The version.
@@ -76,10 +86,25 @@ impl Log {
         self.read.table_configuration().metadata()
     }
 
-    /// Returns the version that an application transaction of this name left.
+    /// Returns the version that an application transaction of this name left. The first call reads the names of all, which takes as long as reading
+    /// one. A name that the log may forget by now counts for as long as it is there.
     pub(super) async fn transaction_version(&self, name: &str) -> Read<Option<i64>> {
-        let (read, name) = (Arc::clone(&self.read), name.to_owned());
-        blocking(&self.store, move |engine| read.get_app_id_version(&name, engine)).await
+        let read = || async {
+            let read = Arc::clone(&self.read);
+            blocking(&self.store, move |engine| {
+                let mut versions = HashMap::new();
+                // The newest first, which counts.
+                for part in read.log_segment().read_actions(engine, LOG_TXN_SCHEMA.clone())? {
+                    let batch: RecordBatch = ArrowEngineData::try_from_engine_data(part?.actions)?.into();
+                    for (name, version) in transactions(&batch)? {
+                        versions.entry(name.to_owned()).or_insert(version);
+                    }
+                }
+                Ok(versions)
+            })
+            .await
+        };
+        Ok(self.transactions.get_or_try_init(read).await?.get(name).copied())
     }
 
     /// Writes a checkpoint of the version.
@@ -101,18 +126,68 @@ impl Log {
             for part in scan.scan_metadata(engine)? {
                 let (data, selected) = part?.scan_files.into_parts();
                 let batch: RecordBatch = ArrowEngineData::try_from_engine_data(data)?.into();
-                let adds = Adds::of(&batch)?;
-                for row in 0..batch.num_rows() {
-                    // What is not told of is selected.
-                    if selected.get(row).copied().unwrap_or(true) {
-                        take(&mut takes, &Added { adds: &adds, row });
-                    }
-                }
+                take_selected(&Adds::of_scan(&batch)?, batch.num_rows(), &selected, &mut takes, &take);
             }
             Ok(takes)
         })
         .await
     }
+
+    /// Hands what came after an earlier version and is there now to what takes it, and lists the paths of what went. `None` where the log does not have
+    /// all commits since.
+    pub(super) async fn files_since<T: Send + 'static>(
+        &self,
+        version: Version,
+        mut takes: T,
+        take: impl Fn(&mut T, &Added<'_>) + Send + 'static,
+    ) -> Read<Option<(T, Vec<String>)>> {
+        let read = Arc::clone(&self.read);
+        blocking(&self.store, move |engine| {
+            let Some(mut changes) = read.incremental_scan_builder(version).build(engine)? else { return Ok(None) };
+            for part in changes.by_ref() {
+                let (data, selected) = part?.into_parts();
+                let batch: RecordBatch = ArrowEngineData::try_from_engine_data(data)?.into();
+                take_selected(&Adds::of_commits(&batch)?, batch.num_rows(), &selected, &mut takes, &take);
+            }
+            let gone = changes.into_summary()?.removes;
+            Ok(Some((takes, gone.iter().map(|key| as_people_write(key.path()).into_owned()).collect())))
+        })
+        .await
+    }
+}
+
+/// Returns a path of the log as people write it.
+fn as_people_write(path: &str) -> Cow<'_, str> {
+    percent_decode_str(path).decode_utf8_lossy()
+}
+
+fn take_selected<T>(
+    adds: &Adds<'_>,
+    rows: usize,
+    selected: &[bool],
+    takes: &mut T,
+    take: &impl Fn(&mut T, &Added<'_>),
+) {
+    for row in 0..rows {
+        // What is not told of is selected.
+        if selected.get(row).copied().unwrap_or(true) {
+            take(takes, &Added { adds, row });
+        }
+    }
+}
+
+fn missing(name: &str) -> delta_kernel::Error {
+    delta_kernel::Error::generic(format!("a batch of actions without {name}"))
+}
+
+/// Lists the names and versions of application transactions in a batch of actions.
+fn transactions(batch: &RecordBatch) -> delta_kernel::DeltaResult<impl Iterator<Item = (&str, i64)>> {
+    let all = batch.column_by_name("txn").and_then(|all| all.as_struct_opt()).ok_or_else(|| missing("txn"))?;
+    let names = all.column_by_name("appId").and_then(|names| names.as_string_opt::<i32>());
+    let versions = all.column_by_name("version").and_then(|versions| versions.as_primitive_opt::<Int64Type>());
+    let (names, versions) = names.zip(versions).ok_or_else(|| missing("the parts of transactions"))?;
+    let is_one = |row: &usize| all.is_valid(*row) && names.is_valid(*row) && versions.is_valid(*row);
+    Ok((0..batch.num_rows()).filter(is_one).map(|row| (names.value(row), versions.value(row))))
 }
 
 /// Runs what reads a log where it may wait.
@@ -147,13 +222,27 @@ struct Deletions<'a> {
 }
 
 impl<'a> Adds<'a> {
-    fn of(batch: &'a RecordBatch) -> delta_kernel::DeltaResult<Self> {
-        let missing = |name: &str| delta_kernel::Error::generic(format!("a batch of actions without {name}"));
-        let text = |name: &str| batch.column_by_name(name).and_then(|column| column.as_string_opt::<i32>());
+    /// Of a scan's batch, which has a row for each file.
+    fn of_scan(batch: &'a RecordBatch) -> delta_kernel::DeltaResult<Self> {
         let constants = batch.column_by_name("fileConstantValues").and_then(|column| column.as_struct_opt());
-        let map = |name: &str| constants.and_then(|all| all.column_by_name(name)).and_then(|map| map.as_map_opt());
-        let sizes = batch.column_by_name("size").and_then(|column| column.as_primitive_opt::<Int64Type>());
-        let deletions = batch.column_by_name("deletionVector").and_then(|column| column.as_struct_opt());
+        Self::of(|name| batch.column_by_name(name), |name| constants.and_then(|all| all.column_by_name(name)))
+    }
+
+    /// Of a batch of commits' actions, which has what is added in a column.
+    fn of_commits(batch: &'a RecordBatch) -> delta_kernel::DeltaResult<Self> {
+        let all =
+            batch.column_by_name("add").and_then(|column| column.as_struct_opt()).ok_or_else(|| missing("add"))?;
+        Self::of(|name| all.column_by_name(name), |name| all.column_by_name(name))
+    }
+
+    fn of(
+        column: impl Fn(&str) -> Option<&'a ArrayRef>,
+        constant: impl Fn(&str) -> Option<&'a ArrayRef>,
+    ) -> delta_kernel::DeltaResult<Self> {
+        let text = |name: &str| column(name).and_then(|column| column.as_string_opt::<i32>());
+        let map = |name: &str| constant(name).and_then(|map| map.as_map_opt());
+        let sizes = column("size").and_then(|column| column.as_primitive_opt::<Int64Type>());
+        let deletions = column("deletionVector").and_then(|column| column.as_struct_opt());
         Ok(Self {
             paths: text("path").ok_or_else(|| missing("path"))?,
             sizes: sizes.ok_or_else(|| missing("size"))?,
@@ -191,7 +280,7 @@ pub(super) struct Added<'a> {
 impl<'a> Added<'a> {
     /// The path from the table's folder, as people write it.
     pub(super) fn path(&self) -> Cow<'a, str> {
-        percent_decode_str(self.adds.paths.value(self.row)).decode_utf8_lossy()
+        as_people_write(self.adds.paths.value(self.row))
     }
 
     /// Size in bytes.

@@ -300,6 +300,26 @@ impl Files {
         }
     }
 
+    /// Returns the files of a later version: these without the ones that went, and those that came, of which one may have the path of one of these.
+    pub(super) fn changed(&self, came: Self, gone: &[String]) -> Self {
+        let goes: HashSet<&str> =
+            gone.iter().map(String::as_str).chain(came.all.iter().map(|file| file.path.as_str())).collect();
+        let mut live = self.live;
+        let mut all = Vec::with_capacity(self.all.len() + came.all.len());
+        for file in self.all.iter() {
+            match goes.contains(file.path.as_str()) {
+                true => live.remove(&file.path, file.size_bytes),
+                false => all.push(file.clone()),
+            }
+        }
+        for file in came.all.iter() {
+            live.add(&file.path, file.size_bytes);
+            all.push(file.clone());
+        }
+        all.sort_by(|a, b| a.path.cmp(&b.path));
+        Self { all: Arc::new(all), live, ..came }
+    }
+
     /// Returns the paths of the files.
     pub(super) fn paths(&self) -> HashSet<String> {
         self.all.iter().map(|file| file.path.clone()).collect()

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{
@@ -106,11 +107,12 @@ pub(super) fn is_staged(name: &str) -> bool {
 /// Removes the temporary files that processes left in a folder of the log when they were killed.
 pub(super) fn clear_staged(folder: &FsPath) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        let name = entry.file_name();
-        let is_staged = name.to_str().is_some_and(is_staged);
+        // The log of years has many files, of which none is asked for more than its name.
+        if !entry.file_name().to_str().is_some_and(is_staged) {
+            continue;
+        }
         let modified = entry.metadata().and_then(|metadata| metadata.modified());
-        let is_old = modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STAGED_TIME));
-        if is_staged && is_old {
+        if modified.is_ok_and(|at| at.elapsed().is_ok_and(|age| age > STAGED_TIME)) {
             let _ = fs::remove_file(entry.path());
         }
     }
@@ -183,6 +185,51 @@ fn put_durably(target: &FsPath, payload: &PutPayload, mode: &PutMode) -> Result<
     sync_folder(folder).map_err(NotPut::NotDurable)
 }
 
+/// Lists the files in a folder, and in those inside of it, whose paths from `prefix` are behind `rest`. `below` is the folder's own path from there, with
+/// a slash at its end. object_store's listing makes a URL of each file's path, and asks the system twice for it, before it knows whether that is
+/// behind: of a log of years nearly none is.
+fn list_behind(
+    folder: &FsPath,
+    prefix: &Path,
+    below: &str,
+    rest: &str,
+    found: &mut Vec<ObjectMeta>,
+) -> std::io::Result<()> {
+    let is_gone = |error: &std::io::Error| error.kind() == std::io::ErrorKind::NotFound;
+    let entries = match fs::read_dir(folder) {
+        Err(error) if is_gone(&error) => return Ok(()),
+        entries => entries?,
+    };
+    for entry in entries {
+        let entry = entry?;
+        let name = entry.file_name();
+        let Some(name) = name.to_str() else { continue };
+        // A folder that comes before `rest` has nothing that comes after, unless `rest` is inside of it.
+        let path = format!("{below}{name}");
+        if (path.as_str() <= rest && !rest.starts_with(&path)) || is_numbered(name) {
+            continue;
+        }
+        let metadata = match fs::metadata(entry.path()) {
+            Err(error) if is_gone(&error) => continue,
+            metadata => metadata?,
+        };
+        if metadata.is_dir() {
+            list_behind(&entry.path(), prefix, &format!("{path}/"), rest, found)?;
+        } else if metadata.is_file() && path.as_str() > rest {
+            let Ok(location) = Path::parse(format!("{prefix}/{path}")) else { continue };
+            let last_modified = metadata.modified()?.into();
+            found.push(ObjectMeta { location, last_modified, size: metadata.len(), e_tag: None, version: None });
+        }
+    }
+    Ok(())
+}
+
+/// Says whether a name is one that object_store's listings leave out, since its own uploads are under such: digits behind a `#`.
+fn is_numbered(name: &str) -> bool {
+    let digits = name.split_once('#').map(|(_, digits)| digits);
+    digits.is_some_and(|digits| !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit()))
+}
+
 #[async_trait]
 impl ObjectStore for DurableLocal {
     async fn put_opts(&self, location: &Path, payload: PutPayload, opts: PutOptions) -> Result<PutResult> {
@@ -225,7 +272,21 @@ impl ObjectStore for DurableLocal {
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
-        self.inner.list_with_offset(prefix, offset)
+        let within = prefix.and_then(|prefix| {
+            let rest = offset.as_ref().strip_prefix(prefix.as_ref())?.strip_prefix('/')?;
+            Some((prefix.clone(), rest.to_owned()))
+        });
+        let Some((prefix, rest)) = within else { return self.inner.list_with_offset(prefix, offset) };
+        let folder = self.inner.path_to_filesystem(&prefix);
+        let listed = async move {
+            let folder = folder?;
+            let listed = tokio::task::spawn_blocking(move || {
+                let mut found = Vec::new();
+                list_behind(&folder, &prefix, "", &rest, &mut found).map(|()| found).map_err(generic)
+            });
+            Ok::<_, StoreError>(futures::stream::iter(listed.await??.into_iter().map(Ok)))
+        };
+        futures::stream::once(listed).try_flatten().boxed()
     }
 
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
@@ -300,6 +361,55 @@ mod tests {
         let mut others = others.map(std::ffi::OsString::from);
         others.sort();
         assert_eq!(left, others);
+    }
+
+    #[tokio::test]
+    async fn what_is_behind_a_path_is_listed_as_the_library_lists_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path().join("log of%20years");
+        fs::create_dir_all(root.join("_sidecars").join("deep")).unwrap();
+        fs::create_dir_all(root.join("0001")).unwrap();
+        let names = [
+            "0000.json",
+            "0001.json",
+            "0002.checkpoint.parquet",
+            "0002.json",
+            "0002.json#12",
+            "0002.json#x",
+            "0002.json#",
+            "a b%é.json",
+            "0001/0003.json",
+            "_last_checkpoint",
+            "_sidecars/one.parquet",
+            "_sidecars/deep/two.parquet",
+        ];
+        names.iter().for_each(|name| fs::write(root.join(name), name).unwrap());
+        #[cfg(unix)]
+        {
+            std::os::unix::fs::symlink(root.join("0002.json"), root.join("0004.json")).unwrap();
+            std::os::unix::fs::symlink(root.join("gone"), root.join("0005.json")).unwrap();
+        }
+        let store = DurableLocal::new();
+        let prefix = Path::from_filesystem_path(&root).unwrap();
+        let listed = async |store: &dyn ObjectStore, offset: &Path| {
+            let all = store.list_with_offset(Some(&prefix), offset);
+            let mut all: Vec<_> =
+                all.map_ok(|meta| (meta.location, meta.size, meta.last_modified)).try_collect().await.unwrap();
+            all.sort();
+            all
+        };
+        let mut counts = Vec::new();
+        for behind in
+            ["0000", "0000.json", "0001/0003", "0001/0003.json", "0002.json", "0003", "_last", "_sidecars/m", "b"]
+        {
+            let offset = Path::parse(format!("{prefix}/{behind}")).unwrap();
+            let found = listed(&store, &offset).await;
+            assert_eq!(found, listed(&LocalFileSystem::new(), &offset).await, "behind {behind}");
+            counts.push(found.len());
+        }
+        assert_eq!((counts.first(), counts.last()), (Some(&12), Some(&0)), "{counts:?}");
+        let nowhere = prefix.clone().join("nowhere");
+        assert!(store.list_with_offset(Some(&nowhere), &nowhere.clone().join("0")).next().await.is_none());
     }
 
     #[tokio::test]

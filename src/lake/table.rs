@@ -1,12 +1,13 @@
 //! Opens and creates the tables of a lake.
 
+use std::collections::HashMap;
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arrow::datatypes::{DataType, SchemaRef};
 use deltalake::kernel::transaction::{CommitProperties, TransactionError};
-use deltalake::kernel::{DataType as DeltaType, PrimitiveType, StructField, Transaction};
+use deltalake::kernel::{DataType as DeltaType, PrimitiveType, StructField};
 use deltalake::{DeltaTable, DeltaTableBuilder, DeltaTableError, TableProperty};
 use futures::TryStreamExt;
 use object_store::ObjectStore;
@@ -39,9 +40,13 @@ pub struct Lake {
     layer: Option<Layer>,
     costs: Option<Arc<Costs>>,
     cache: Option<Arc<Cache>>,
+    pub(super) kept: Option<KeptTables>,
     /// Once the lake was asked for something.
     reached: Arc<OnceLock<Reached>>,
 }
+
+/// The tables that a run opened, each as it was read last.
+pub(super) type KeptTables = Arc<Mutex<HashMap<&'static str, Table>>>;
 
 /// The store of a lake, which all its tables share, and the connections with it.
 #[derive(Debug, Clone)]
@@ -94,6 +99,13 @@ impl Lake {
         self
     }
 
+    /// Returns the lake for a run that opens a table more than once: what was read of its log is kept, and read on at the next opening. Not for
+    /// what runs for days, during which a table may be put in the place of another.
+    #[must_use]
+    pub fn keeping_tables(&self) -> Self {
+        Self { kept: Some(self.kept.clone().unwrap_or_default()), ..self.clone() }
+    }
+
     /// Finds a lake by a folder or a URL (`file://`, `s3://`, `gs://`, `az://`). Nothing is read or made.
     ///
     /// # Errors
@@ -125,7 +137,7 @@ impl Lake {
 
     fn new(name: &str, url: Url, local: Option<PathBuf>) -> Self {
         let (teller, reached) = (Teller::default(), Arc::default());
-        Self { name: name.to_owned(), url, local, teller, layer: None, costs: None, cache: None, reached }
+        Self { name: name.to_owned(), url, local, teller, layer: None, costs: None, cache: None, kept: None, reached }
     }
 
     /// Names the lake so that any working folder finds it: an absolute path, or the URL, in which there is nothing secret.
@@ -146,7 +158,10 @@ impl Lake {
     /// # Errors
     /// Storage errors, and a log that cannot be read.
     pub async fn open(&self, table: &'static str) -> Result<Option<Table>> {
-        self.open_with(table, true).await
+        match self.read_on_kept(table).await? {
+            Some(kept) => Ok(Some(kept)),
+            None => self.open_with(table, true).await,
+        }
     }
 
     /// Opens a table at its newest version for what its log says of versions: its files are not read.
@@ -193,6 +208,9 @@ impl Lake {
     /// # Errors
     /// Storage errors, and a log that cannot be read.
     pub async fn open_or_create(&self, table: &'static str) -> Result<Table> {
+        if let Some(kept) = self.read_on_kept(table).await? {
+            return Ok(kept);
+        }
         if let Some(found) = self.open(table).await? {
             if let Some(folder) = &found.folder {
                 clear_staged(&folder.join("_delta_log"));
@@ -255,11 +273,26 @@ impl Lake {
     fn table(&self, name: &'static str, delta: DeltaTable, hidden: Arc<Hidden>) -> Result<Table> {
         let folder = self.local.as_ref().map(|local| local.join(name));
         let (seals, remote, teller) = (Arc::default(), self.reached()?.remote, self.teller.clone());
-        let costs = self.costs.clone();
+        let (costs, kept) = (self.costs.clone(), self.kept.clone());
         let uri = self.uri();
         let lake = self.name.clone();
         let (lists_files, log, files) = (true, None, None);
-        Ok(Table { lake, uri, name, delta, log, files, lists_files, folder, hidden, seals, remote, costs, teller })
+        Ok(Table {
+            lake,
+            uri,
+            name,
+            delta,
+            log,
+            files,
+            lists_files,
+            folder,
+            hidden,
+            seals,
+            remote,
+            costs,
+            teller,
+            kept,
+        })
     }
 
     fn builder(&self, table: &str, hidden: &Arc<Hidden>) -> Result<DeltaTableBuilder> {
@@ -351,7 +384,8 @@ fn delta_columns(schema: &SchemaRef) -> Result<Vec<StructField>> {
 /// Maps an error of the log to who must act.
 pub(super) fn delta_error(context: &str, error: DeltaTableError) -> Error {
     match error {
-        DeltaTableError::Transaction {
+        DeltaTableError::VersionAlreadyExists(_)
+        | DeltaTableError::Transaction {
             source:
                 TransactionError::MaxCommitAttempts(_)
                 | TransactionError::CommitConflict(_)
@@ -380,8 +414,10 @@ pub struct Table {
     pub(super) seals: Arc<Seals>,
     /// The store, of a table that is not on this machine.
     pub(super) remote: Option<Arc<Remote>>,
-    costs: Option<Arc<Costs>>,
-    teller: Teller,
+    pub(super) costs: Option<Arc<Costs>>,
+    pub(super) teller: Teller,
+    /// Where the run keeps what is read, if it does.
+    pub(super) kept: Option<KeptTables>,
 }
 
 impl Table {
@@ -530,7 +566,7 @@ impl Table {
 
     /// Refuses a log with a commit without content, which reads as a version that changed nothing: a disk that lost a write
     /// leaves such files.
-    async fn refuse_empty_commits(&mut self) -> Result<()> {
+    pub(super) async fn refuse_empty_commits(&mut self) -> Result<()> {
         // Where a checkpoint is hidden, all commits were read.
         let first = match self.hidden.is_empty() {
             true => self.version().saturating_sub(layout::CHECKPOINT_INTERVAL),
@@ -561,11 +597,5 @@ impl Table {
             self.load_at(None).await.map_err(|e| delta_error(&self.lake, e))?;
         }
         Ok(())
-    }
-
-    pub(super) fn next_rewrite(&self) -> Transaction {
-        // One name for all commits of ours that may remove files: a second one from the same snapshot is then a conflict
-        // that deltalake sees, although it overlooks two compactions of the same files.
-        Transaction::new("sessionlake:rewrite", self.version() as i64 + 1)
     }
 }

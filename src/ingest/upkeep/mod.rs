@@ -119,6 +119,7 @@ pub async fn planned(lake: &Lake) -> Result<Vec<Upkeep>> {
 /// A lake that is not there; storage errors, temporary space that runs out, another writer that is always faster, or a run stopped from
 /// outside.
 pub async fn optimize(lake: &Lake, options: &UpkeepOptions) -> Result<Vec<Upkeep>> {
+    let lake = &lake.keeping_tables();
     lake.enter("opening");
     opened(lake).await?;
     let mut table = lake.open_or_create(layout::SESSIONS).await?;
