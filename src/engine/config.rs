@@ -19,8 +19,7 @@ use super::explain;
 use super::memory::PeakPool;
 use super::options::{EngineOptions, Execution};
 use super::own::Node;
-use super::parameter_types::{Declared, with_types};
-use super::rules::{Given, Places, with_places, with_postgres_syntax, with_read_intervals, with_zone_calls};
+use super::rules::{Places, with_parameters, with_postgres_syntax, with_read_intervals, with_zone_calls};
 use super::stages::{Distribution, RowsAs, StagePlanner};
 use super::{series, spill, statement};
 use crate::error::{Error, Result};
@@ -200,11 +199,15 @@ impl Engine {
     /// # Errors
     /// What DataFusion says of the statement; `script` gives it a place.
     pub async fn plan(&self, statement: Statement, values: &ParamValues) -> datafusion::error::Result<LogicalPlan> {
-        let statement = with_places(statement, |number| given(values, number));
-        let statement = series::with_values(self, with_postgres_syntax(statement)?, values).await?;
-        let statement = with_types(statement, values);
-        let plan = self.context.state().statement_to_plan(with_zone_calls(with_read_intervals(statement))).await?;
+        let plan = self.as_written(statement, values).await?;
         statement::ready(explain::with_footers(plan)?, values, self.options.time_zone)
+    }
+
+    /// Plans a statement without the values of its parameters, which say of what types these are.
+    async fn as_written(&self, statement: Statement, values: &ParamValues) -> datafusion::error::Result<LogicalPlan> {
+        let statement = with_parameters(with_postgres_syntax(statement)?, values);
+        let statement = series::with_values(self, statement, values).await?;
+        self.context.state().statement_to_plan(with_zone_calls(with_read_intervals(statement))).await
     }
 
     /// Plans a statement whose numbered parameters have no values yet. `types` are those that are known beforehand.
@@ -222,22 +225,16 @@ impl Engine {
             let given = number.checked_sub(1).and_then(|index| types.get(index).cloned().flatten());
             given.or_else(|| places.types.get(&number).cloned())
         };
-        let statement = with_places(statement, |number| match known(number) {
-            Some(known) if known.is_integer() => Given::Integer(1),
-            Some(DataType::Interval(_)) => Given::Interval,
-            _ => Given::Other,
-        });
-        // Series are made before anything is planned: of values that nothing is known of as yet.
         let mut beside = named(values);
         for number in 1..=places.count.min(MOST_PARAMETERS) {
-            let null = known(number).map_or(Ok(ScalarValue::Int64(None)), |known| ScalarValue::try_from(&known))?;
-            beside.insert(number.to_string(), ScalarAndMetadata::from(null));
+            let stand_in = match known(number) {
+                // The frame of a window wants a number.
+                Some(integer) if integer.is_integer() => ScalarValue::new_one(&integer)?,
+                known => ScalarValue::try_from(&known.unwrap_or(DataType::Null))?,
+            };
+            beside.insert(number.to_string(), ScalarAndMetadata::from(stand_in));
         }
-        let statement = series::with_values(self, with_postgres_syntax(statement)?, &ParamValues::Map(beside)).await?;
-        let numbered: Vec<Option<DataType>> = (1..=places.count.min(MOST_PARAMETERS)).map(known).collect();
-        let statement = with_types(statement, &Declared { named: values, numbered: &numbered });
-        let state = self.context.state();
-        let plan = state.statement_to_plan(with_zone_calls(with_read_intervals(statement))).await?;
+        let plan = self.as_written(statement, &ParamValues::Map(beside)).await?;
         let found = plan.get_parameter_types()?;
         let count = found.keys().filter_map(|name| number_of(name)).max().unwrap_or(0).max(places.count);
         let count = count.min(MOST_PARAMETERS);
@@ -258,7 +255,7 @@ impl Engine {
         let mut all = named(values);
         all.extend(nulls.collect::<datafusion::error::Result<Vec<_>>>()?);
         let plan = statement::ready(plan, &ParamValues::Map(all), self.options.time_zone)?;
-        let plan = state.optimize(&plan)?;
+        let plan = self.context.state().optimize(&plan)?;
         Ok(Outline { columns: Arc::clone(plan.schema().inner()), parameters })
     }
 }
@@ -277,22 +274,6 @@ fn named(values: &ParamValues) -> HashMap<String, ScalarAndMetadata> {
     match values {
         ParamValues::Map(named) => named.clone(),
         ParamValues::List(_) => HashMap::new(),
-    }
-}
-
-/// What is known of a numbered parameter that has a value.
-fn given(values: &ParamValues, number: usize) -> Given {
-    let value = match values {
-        ParamValues::Map(named) => named.get(&number.to_string()),
-        ParamValues::List(list) => number.checked_sub(1).and_then(|index| list.get(index)),
-    };
-    match value.map(|given| &given.value) {
-        Some(value) if value.data_type().is_integer() => match value.cast_to(&DataType::Int64) {
-            Ok(ScalarValue::Int64(Some(rows))) => Given::Integer(rows),
-            _ => Given::Other,
-        },
-        Some(value) if matches!(value.data_type(), DataType::Interval(_)) => Given::Interval,
-        _ => Given::Other,
     }
 }
 

@@ -23,7 +23,7 @@ use futures::StreamExt;
 
 use super::held::{copied_bytes, overhead_bytes};
 use super::own::{Node, Operator, OwnExec, Place};
-use super::passing::PassingExec;
+use super::passing::flowing;
 
 /// The node of windows that need all rows.
 pub type WholeWindowExec = OwnExec<Counted<false>>;
@@ -57,7 +57,7 @@ impl<const IS_BOUNDED: bool> Operator for Counted<IS_BOUNDED> {
         let added = place.stock.schema().fields().len().saturating_sub(input.schema().fields().len());
         let held = Arc::new(Held { reservation, added, count: Mutex::default() });
         let taking = Arc::clone(&held);
-        let counted = PassingExec::node("CountedExec", input, move |rows, _| {
+        let counted = flowing("CountedExec", input, move |rows, _| {
             let (schema, taking) = (rows.schema(), Arc::clone(&taking));
             let rows = rows.map(move |batch| {
                 let batch = batch?;

@@ -15,7 +15,7 @@ use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
 use futures::{StreamExt, stream};
 
 use super::own::Node;
-use super::passing::PassingExec;
+use super::passing::flowing;
 
 /// Rows from which on a batch is left as it is.
 const LEAST_ROWS: usize = 64;
@@ -25,7 +25,7 @@ pub(super) fn gathered(node: &Node) -> Result<Option<Node>> {
     // Without columns a batch is a number of rows.
     let is_meant = !node.schema().fields().is_empty() && (node.is::<RecursiveQueryExec>() || has_small_batches(node));
     Ok(is_meant.then(|| {
-        PassingExec::node("GatheredExec", node.clone(), |rows, context| {
+        flowing("GatheredExec", node.clone(), |rows, context| {
             gather(rows, context.session_config().batch_size().max(LEAST_ROWS))
         })
     }))

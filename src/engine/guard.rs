@@ -16,22 +16,18 @@ use async_trait::async_trait;
 use datafusion::arrow::array::RecordBatch;
 use datafusion::arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::{Session, TableProvider};
-use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DFSchema, Result, ScalarValue, Statistics, internal_datafusion_err, project_schema};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::{BinaryExpr, Expr, Operator, TableProviderFilterPushDown, TableType, col, lit};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
-use datafusion::physical_plan::execution_plan::{ChildrenPropertiesMode, EmissionType};
+use datafusion::physical_expr::EquivalenceProperties;
+use datafusion::physical_plan::execution_plan::EmissionType;
 use datafusion::physical_plan::filter::FilterExec;
-use datafusion::physical_plan::statistics::ChildStats;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties, ReplaceChildrenOptions,
-    StatisticsArgs,
-};
+use datafusion::physical_plan::{ExecutionPlanProperties, Partitioning, PlanProperties};
 use futures::StreamExt;
 
 use super::own::Node;
+use super::passing::{Passing, PassingExec};
 
 /// The column that rows are chosen by.
 const CHOSEN_BY: &str = "workflow_id";
@@ -176,97 +172,49 @@ impl TableProvider for Guarded {
         });
         let places = places.collect::<Result<Vec<_>>>()?;
         let veil = self.guard.veil.clone().filter(|_| is_veiled);
-        Ok(Arc::new(GuardExec::new(node, veil, places, project_schema(&schema, Some(&asked))?)))
+        Ok(PassingExec::node(Shown { veil, places, schema: project_schema(&schema, Some(&asked))? }, node))
     }
 }
 
 /// Puts out what a guard lets through. Filters of those above are not for those below.
-#[derive(Debug)]
-struct GuardExec {
-    input: Node,
+struct Shown {
     veil: Option<Arc<dyn Veil>>,
     /// The columns that are put out, as places among those of the input.
     places: Vec<usize>,
-    properties: Arc<PlanProperties>,
+    schema: SchemaRef,
 }
 
-impl GuardExec {
-    fn new(input: Node, veil: Option<Arc<dyn Veil>>, places: Vec<usize>, schema: SchemaRef) -> Self {
-        let properties = PlanProperties::new(
-            EquivalenceProperties::new(schema),
-            datafusion::physical_plan::Partitioning::UnknownPartitioning(input.output_partitioning().partition_count()),
-            EmissionType::Incremental,
-            input.boundedness(),
-        );
-        Self { input, veil, places, properties: Arc::new(properties) }
-    }
-}
-
-impl DisplayAs for GuardExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.name())
-    }
-}
-
-impl ExecutionPlan for GuardExec {
+impl Passing for Shown {
     fn name(&self) -> &'static str {
         "GuardExec"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
+    fn properties(&self, input: &Node) -> Arc<PlanProperties> {
+        let known = EquivalenceProperties::new(Arc::clone(&self.schema));
+        let partitioning = Partitioning::UnknownPartitioning(input.output_partitioning().partition_count());
+        Arc::new(PlanProperties::new(known, partitioning, EmissionType::Incremental, input.boundedness()))
     }
 
-    fn children(&self) -> Vec<&Node> {
-        vec![&self.input]
-    }
-
-    fn maintains_input_order(&self) -> Vec<bool> {
+    fn keeps_order(&self) -> bool {
         // Sorts stay above: masked values are in another order than those below.
-        vec![false]
+        false
     }
 
-    fn replace_children(self: Arc<Self>, children: Vec<Node>, _: ReplaceChildrenOptions) -> Result<Node> {
-        let input = children.into_iter().next();
-        let input = input.ok_or_else(|| internal_datafusion_err!("{} without an input", self.name()))?;
-        Ok(Arc::new(Self::new(input, self.veil.clone(), self.places.clone(), self.schema())))
-    }
-
-    fn with_new_children(self: Arc<Self>, children: Vec<Node>) -> Result<Node> {
-        self.replace_children(children, ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute))
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        let rows = self.input.execute(partition, context)?;
-        let (veil, places, schema) = (self.veil.clone(), self.places.clone(), self.schema());
-        let of_rows = Arc::clone(&schema);
+    fn execute(&self, input: &Node, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        let rows = input.execute(partition, context)?;
+        let (veil, places, schema) = (self.veil.clone(), self.places.clone(), Arc::clone(&self.schema));
         let shown = rows.map(move |batch| {
             let mut batch = batch?;
             if let Some(veil) = &veil {
                 batch = veil.masked(&batch)?;
             }
-            Ok(batch.project(&places)?.with_schema(Arc::clone(&of_rows))?)
+            Ok(batch.project(&places)?.with_schema(Arc::clone(&schema))?)
         });
-        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, shown)))
+        Ok(Box::pin(RecordBatchStreamAdapter::new(Arc::clone(&self.schema), shown)))
     }
 
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
-    }
-
-    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
+    fn statistics(&self, input: &Arc<Statistics>) -> Arc<Statistics> {
         // How many rows there are is no secret behind the condition; what their columns hold is.
-        let mut statistics = Statistics::new_unknown(&self.schema());
-        if let Some(input) = inputs.first() {
-            statistics.num_rows = input.num_rows;
-        }
-        Ok(Arc::new(statistics))
+        Arc::new(Statistics { num_rows: input.num_rows, ..Statistics::new_unknown(&self.schema) })
     }
 }

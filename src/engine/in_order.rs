@@ -9,6 +9,7 @@ use std::sync::Arc;
 use datafusion::common::Result;
 use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::physical_expr::Partitioning;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coalesce_partitions::CoalescePartitionsExec;
@@ -19,7 +20,7 @@ use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties, PlanProp
 use futures::{StreamExt, TryStreamExt};
 
 use super::own::Node;
-use super::passing::PassingExec;
+use super::passing::{Passing, PassingExec};
 
 /// Puts `InOrderExec` wherever partitions come together; to run after all other rules.
 #[derive(Debug)]
@@ -66,24 +67,44 @@ fn in_order(input: Node) -> Node {
     if input.output_partitioning().partition_count() == 1 {
         return input;
     }
-    PassingExec::of_all("InOrderExec", input, one_after_the_other, |input, context| {
+    PassingExec::node(OneAfterTheOther, input)
+}
+
+/// Brings partitions together.
+struct OneAfterTheOther;
+
+impl Passing for OneAfterTheOther {
+    fn name(&self) -> &'static str {
+        "InOrderExec"
+    }
+
+    fn properties(&self, input: &Node) -> Arc<PlanProperties> {
+        let mut equivalences = input.equivalence_properties().clone();
+        // Each partition may be sorted; one after the other they are not.
+        equivalences.clear_orderings();
+        equivalences.clear_per_partition_constants();
+        let partitioning = Partitioning::UnknownPartitioning(1);
+        let (behavior, boundedness) = (input.pipeline_behavior(), input.boundedness());
+        Arc::new(PlanProperties::new(equivalences, partitioning, behavior, boundedness))
+    }
+
+    fn keeps_order(&self) -> bool {
+        false
+    }
+
+    fn keeps_partitions(&self) -> bool {
+        false
+    }
+
+    fn execute(&self, input: &Node, _: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
         let (input, schema) = (Arc::clone(input), input.schema());
         let partitions = input.output_partitioning().partition_count();
         // Each is started when its turn comes, so that only one holds memory.
         let batches = futures::stream::iter(0..partitions)
             .map(move |partition| input.execute(partition, Arc::clone(&context)))
             .try_flatten();
-        Box::pin(RecordBatchStreamAdapter::new(schema, batches))
-    })
-}
-
-fn one_after_the_other(input: &Node) -> PlanProperties {
-    let mut equivalences = input.equivalence_properties().clone();
-    // Each partition may be sorted; one after the other they are not.
-    equivalences.clear_orderings();
-    equivalences.clear_per_partition_constants();
-    let partitioning = Partitioning::UnknownPartitioning(1);
-    PlanProperties::new(equivalences, partitioning, input.pipeline_behavior(), input.boundedness())
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, batches)))
+    }
 }
 
 #[cfg(test)]

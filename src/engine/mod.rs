@@ -33,7 +33,6 @@ mod numbers;
 mod operators;
 mod options;
 mod own;
-mod parameter_types;
 mod passing;
 mod pausing;
 mod prune;

@@ -24,7 +24,7 @@ use datafusion::physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, Rep
 use futures::{StreamExt, ready, stream};
 
 use super::own::{Node, Operator, OwnExec, Place};
-use super::passing::PassingExec;
+use super::passing::flowing;
 
 /// Pairs of rows that a join makes between two pauses, about: some hundredths of a second.
 const PAIRS: usize = 1 << 18;
@@ -120,7 +120,7 @@ impl Operator for PausingCross {
 pub fn sides(left: Node, right: Node) -> [Node; 2] {
     let (counting, counted) = (Arc::<AtomicUsize>::default(), Arc::<AtomicUsize>::default());
     let reading = Arc::clone(&counted);
-    let left = PassingExec::node("CountedExec", left, move |rows, _| {
+    let left = flowing("CountedExec", left, move |rows, _| {
         // It may be read again, where memory is short.
         counting.store(0, Ordering::Relaxed);
         let (schema, counting, counted) = (rows.schema(), Arc::clone(&counting), Arc::clone(&counted));
@@ -146,7 +146,7 @@ enum Piece {
 /// pause.
 fn in_pieces(input: Node, most: impl Fn(Piece) -> usize + Send + Sync + 'static) -> Node {
     let most = Arc::new(most);
-    PassingExec::node("PiecesExec", input, move |mut rows, _| {
+    flowing("PiecesExec", input, move |mut rows, _| {
         let (schema, most) = (rows.schema(), Arc::clone(&most));
         let mut rest: Option<RecordBatch> = None;
         let (mut is_to_pause, mut piece) = (false, Piece::First);

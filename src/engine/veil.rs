@@ -8,29 +8,23 @@
 //! has run, on other processes too; [`veiled`] puts it at the third while filters are moved.
 
 use std::collections::{HashMap, HashSet};
-use std::fmt;
 use std::sync::Arc;
 
+use datafusion::arrow::datatypes::FieldRef;
 use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
-use datafusion::common::{JoinType, Result, Statistics, internal_datafusion_err};
+use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
+use datafusion::common::{JoinType, Result, internal_datafusion_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
-use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_expr::EquivalenceProperties;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::aggregates::AggregateExec;
 use datafusion::physical_plan::execution_plan::ChildrenPropertiesMode;
-use datafusion::physical_plan::filter_pushdown::{
-    ChildFilterDescription, ChildPushdownResult, FilterDescription, FilterPushdownPhase, FilterPushdownPropagation,
-};
 use datafusion::physical_plan::joins::{HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
-use datafusion::physical_plan::statistics::ChildStats;
 use datafusion::physical_plan::union::UnionExec;
-use datafusion::physical_plan::{
-    DisplayAs, DisplayFormatType, ExecutionPlan, ExecutionPlanProperties, PlanProperties, ReplaceChildrenOptions,
-    StatisticsArgs,
-};
+use datafusion::physical_plan::{ExecutionPlanProperties, PlanProperties, ReplaceChildrenOptions};
 
 use super::own::Node;
+use super::passing::{Passing, PassingExec};
 
 /// What is kept from the nodes above.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,125 +38,52 @@ pub(super) enum Hides {
 }
 
 /// The node. It gives the rows of its input as they come.
-#[derive(Debug)]
-pub(super) struct VeilExec {
-    input: Node,
-    hides: Hides,
-    properties: Arc<PlanProperties>,
-}
+pub(super) type VeilExec = PassingExec<Hides>;
 
-impl VeilExec {
-    /// Makes the node.
-    pub(super) fn node(input: Node, hides: Hides) -> Node {
-        let properties = match hides {
-            Hides::Names => Arc::clone(input.properties()),
-            Hides::Constants => {
-                let orders = input.equivalence_properties().oeq_class().iter().cloned();
-                shown(&input, EquivalenceProperties::new_with_orderings(input.schema(), orders))
-            }
-            Hides::Order => shown(&input, EquivalenceProperties::new(input.schema())),
-        };
-        Arc::new(Self { input, hides, properties })
-    }
-
-    /// What is hidden.
-    pub(super) fn hides(&self) -> Hides {
-        self.hides
-    }
-}
-
-/// The properties of a node are those of its new inputs.
-fn anew() -> ReplaceChildrenOptions {
-    ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute)
-}
-
-fn shown(input: &Node, known: EquivalenceProperties) -> Arc<PlanProperties> {
-    Arc::new(input.properties().as_ref().clone().with_eq_properties(known))
-}
-
-impl DisplayAs for VeilExec {
-    fn fmt_as(&self, _: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.hides {
-            Hides::Constants => "VeilExec: constants",
-            Hides::Order => "VeilExec: order",
-            Hides::Names => "VeilExec: names",
-        })
-    }
-}
-
-impl ExecutionPlan for VeilExec {
+impl Passing for Hides {
     fn name(&self) -> &'static str {
         "VeilExec"
     }
 
-    fn properties(&self) -> &Arc<PlanProperties> {
-        &self.properties
+    fn describe(&self) -> &'static str {
+        match self {
+            Self::Constants => ": constants",
+            Self::Order => ": order",
+            Self::Names => ": names",
+        }
     }
 
-    fn children(&self) -> Vec<&Node> {
-        vec![&self.input]
+    fn properties(&self, input: &Node) -> Arc<PlanProperties> {
+        let known = match self {
+            Self::Names => return Arc::clone(input.properties()),
+            Self::Constants => {
+                let orders = input.equivalence_properties().oeq_class().iter().cloned();
+                EquivalenceProperties::new_with_orderings(input.schema(), orders)
+            }
+            Self::Order => EquivalenceProperties::new(input.schema()),
+        };
+        Arc::new(input.properties().as_ref().clone().with_eq_properties(known))
     }
 
     /// Rows come as they do. But a sort that is pushed below would leave out the keys that are constant there, and the nodes above would miss them.
-    fn maintains_input_order(&self) -> Vec<bool> {
-        vec![self.hides == Hides::Names]
+    fn keeps_order(&self) -> bool {
+        *self == Self::Names
     }
 
-    fn replace_children(self: Arc<Self>, children: Vec<Node>, _: ReplaceChildrenOptions) -> Result<Node> {
-        let input = children.into_iter().next();
-        Ok(Self::node(input.ok_or_else(|| internal_datafusion_err!("a veil without an input"))?, self.hides))
+    fn filtered_by(&self, input: &Node) -> Option<HashSet<usize>> {
+        let schema = input.schema();
+        let hidden = if *self == Self::Names { doubled(input) } else { HashSet::new() };
+        let is_told = |(_, field): &(usize, &FieldRef)| !hidden.contains(field.name());
+        Some(schema.fields().iter().enumerate().filter(is_told).map(|(place, _)| place).collect())
     }
 
-    fn with_new_children(self: Arc<Self>, children: Vec<Node>) -> Result<Node> {
-        self.replace_children(children, anew())
-    }
-
-    fn apply_expressions(
-        &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion>,
-    ) -> Result<TreeNodeRecursion> {
-        Ok(TreeNodeRecursion::Continue)
-    }
-
-    fn execute(&self, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
-        self.input.execute(partition, context)
-    }
-
-    fn child_stats_requests(&self, partition: Option<usize>) -> Vec<ChildStats> {
-        vec![ChildStats::At(partition)]
-    }
-
-    fn statistics_from_inputs(&self, inputs: &[Arc<Statistics>], _: &StatisticsArgs) -> Result<Arc<Statistics>> {
-        let input = inputs.first().map(Arc::clone);
-        input.ok_or_else(|| internal_datafusion_err!("a veil without an input"))
-    }
-
-    fn gather_filters_for_pushdown(
-        &self,
-        _phase: FilterPushdownPhase,
-        parent_filters: Vec<Arc<dyn PhysicalExpr>>,
-        _config: &ConfigOptions,
-    ) -> Result<FilterDescription> {
-        let schema = self.input.schema();
-        let doubled = doubled(self);
-        let is_told = |place: &usize| self.hides != Hides::Names || !doubled.contains(schema.field(*place).name());
-        let told: HashSet<usize> = (0..schema.fields().len()).filter(is_told).collect();
-        let child = ChildFilterDescription::from_child_with_allowed_indices(&parent_filters, told, &self.input)?;
-        Ok(FilterDescription::new().with_child(child))
-    }
-
-    fn handle_child_pushdown_result(
-        &self,
-        _phase: FilterPushdownPhase,
-        result: ChildPushdownResult,
-        _config: &ConfigOptions,
-    ) -> Result<FilterPushdownPropagation<Node>> {
-        Ok(FilterPushdownPropagation::if_all(result))
+    fn execute(&self, input: &Node, partition: usize, context: Arc<TaskContext>) -> Result<SendableRecordBatchStream> {
+        input.execute(partition, context)
     }
 }
 
 /// The names that several columns of a node have.
-fn doubled(node: &impl ExecutionPlan) -> HashSet<String> {
+fn doubled(node: &Node) -> HashSet<String> {
     let mut counts: HashMap<String, usize> = HashMap::new();
     for field in node.schema().fields() {
         *counts.entry(field.name().clone()).or_default() += 1;
@@ -198,11 +119,12 @@ impl PhysicalOptimizerRule for Veils {
             if hidden.iter().all(Option::is_none) {
                 return Ok(Transformed::no(node));
             }
+            let anew = ReplaceChildrenOptions::new(ChildrenPropertiesMode::Recompute);
             let children = children.into_iter().zip(hidden).map(|(input, hides)| match hides {
-                Some(hides) => VeilExec::node(input, hides),
+                Some(hides) => VeilExec::node(hides, input),
                 None => input,
             });
-            Ok(Transformed::yes(node.replace_children(children.collect(), anew())?))
+            Ok(Transformed::yes(node.replace_children(children.collect(), anew)?))
         })
         .data()
     }
@@ -230,15 +152,15 @@ struct Filters(Arc<dyn PhysicalOptimizerRule + Send + Sync>);
 impl PhysicalOptimizerRule for Filters {
     fn optimize(&self, plan: Node, config: &ConfigOptions) -> Result<Node> {
         let veiled = plan.transform_up(|node| {
-            Ok(match node.downcast_ref::<HashJoinExec>().is_some_and(|join| !doubled(join).is_empty()) {
-                true => Transformed::yes(VeilExec::node(node, Hides::Names)),
+            Ok(match node.is::<HashJoinExec>() && !doubled(&node).is_empty() {
+                true => Transformed::yes(VeilExec::node(Hides::Names, node)),
                 false => Transformed::no(node),
             })
         });
         let moved = self.0.optimize(veiled.data()?, config)?;
         let bare = moved.transform_up(|node| {
-            Ok(match node.downcast_ref::<VeilExec>().filter(|veil| veil.hides == Hides::Names) {
-                Some(veil) => Transformed::yes(Arc::clone(&veil.input)),
+            Ok(match node.downcast_ref::<VeilExec>().filter(|veil| *veil.passing() == Hides::Names) {
+                Some(veil) => Transformed::yes(Arc::clone(veil.input())),
                 None => Transformed::no(node),
             })
         });

@@ -50,7 +50,7 @@ impl<'a> Said<'a> {
     /// Reads a text; one that is no JSON says nothing.
     pub(super) fn of(text: &'a str) -> Self {
         let mut reader = serde_json::Deserializer::from_str(text);
-        let read = Top.deserialize(&mut reader).and_then(|read| reader.end().map(|()| read));
+        let read = Any(Top).deserialize(&mut reader).and_then(|read| reader.end().map(|()| read));
         read.map(Read::said).unwrap_or_default()
     }
 }
@@ -128,16 +128,19 @@ fn in_order<'a>(mut leaves: Leaves<'a>) -> Leaves<'a> {
     leaves
 }
 
-/// Reads the whole text.
-struct Top;
+/// Reads a value of whatever kind.
+struct Any<V>(V);
 
-impl<'de> DeserializeSeed<'de> for Top {
-    type Value = Read<'de>;
+impl<'de, V: Visitor<'de>> DeserializeSeed<'de> for Any<V> {
+    type Value = V::Value;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Read<'de>, D::Error> {
-        deserializer.deserialize_any(self)
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<V::Value, D::Error> {
+        deserializer.deserialize_any(self.0)
     }
 }
+
+/// Reads the whole text.
+struct Top;
 
 /// What a visitor does with values that say nothing: it passes over them.
 macro_rules! passes_over {
@@ -172,13 +175,13 @@ impl<'de> Visitor<'de> for Top {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Read<'de>, A::Error> {
         let mut read = Read::default();
-        while let Some(Name(key)) = map.next_key_seed(Named)? {
+        while let Some(key) = map.next_key_seed(Any(Named))? {
             match key.as_ref() {
-                "numRecords" => read.rows = count(&map.next_value_seed(One)?),
-                "minValues" => read.minimums = map.next_value_seed(Side)?,
-                "maxValues" => read.maximums = map.next_value_seed(Side)?,
-                "nullCount" => read.nulls = map.next_value_seed(Side)?,
-                "tightBounds" => read.is_loose = map.next_value_seed(IsFalse)?,
+                "numRecords" => read.rows = count(&map.next_value_seed(Any(One))?),
+                "minValues" => read.minimums = map.next_value_seed(Any(Side))?,
+                "maxValues" => read.maximums = map.next_value_seed(Any(Side))?,
+                "nullCount" => read.nulls = map.next_value_seed(Any(Side))?,
+                "tightBounds" => read.is_loose = map.next_value::<serde_json::Value>()? == false,
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
@@ -196,14 +199,6 @@ fn count(leaf: &Leaf<'_>) -> Option<u64> {
 /// Reads the values of columns.
 struct Side;
 
-impl<'de> DeserializeSeed<'de> for Side {
-    type Value = Leaves<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Leaves<'de>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
 impl<'de> Visitor<'de> for Side {
     type Value = Leaves<'de>;
 
@@ -211,8 +206,8 @@ impl<'de> Visitor<'de> for Side {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Leaves<'de>, A::Error> {
         let mut leaves = Leaves::with_capacity(20);
-        while let Some(Name(name)) = map.next_key_seed(Named)? {
-            leaves.push((name, map.next_value_seed(One)?));
+        while let Some(name) = map.next_key_seed(Any(Named))? {
+            leaves.push((name, map.next_value_seed(Any(One))?));
         }
         Ok(leaves)
     }
@@ -220,14 +215,6 @@ impl<'de> Visitor<'de> for Side {
 
 /// Reads one value.
 struct One;
-
-impl<'de> DeserializeSeed<'de> for One {
-    type Value = Leaf<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Leaf<'de>, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
 
 impl<'de> Visitor<'de> for One {
     type Value = Leaf<'de>;
@@ -260,44 +247,22 @@ impl<'de> Visitor<'de> for One {
     }
 }
 
-/// Says whether a value is `false`.
-struct IsFalse;
-
-impl<'de> DeserializeSeed<'de> for IsFalse {
-    type Value = bool;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
-        serde::Deserialize::deserialize(deserializer).map(|value: serde_json::Value| value == false)
-    }
-}
-
-/// A name of a column or of a part of the text.
-struct Name<'a>(Cow<'a, str>);
-
-/// Reads a name.
+/// Reads a name of a column or of a part of the text.
 struct Named;
 
-impl<'de> DeserializeSeed<'de> for Named {
-    type Value = Name<'de>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Name<'de>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
 impl<'de> Visitor<'de> for Named {
-    type Value = Name<'de>;
+    type Value = Cow<'de, str>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a name")
     }
 
-    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Name<'de>, E> {
-        Ok(Name(Cow::Borrowed(name)))
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Borrowed(name))
     }
 
-    fn visit_str<E>(self, name: &str) -> Result<Name<'de>, E> {
-        Ok(Name(Cow::Owned(name.to_owned())))
+    fn visit_str<E>(self, name: &str) -> Result<Cow<'de, str>, E> {
+        Ok(Cow::Owned(name.to_owned()))
     }
 }
 

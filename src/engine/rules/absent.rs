@@ -56,14 +56,25 @@ pub fn nullable_columns(plan: &Arc<LogicalPlan>) -> Result<LogicalPlan> {
 
 /// Says whether a plan gives a row whatever it reads: an aggregate without groups does.
 pub(super) fn has_a_row(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Projection(projection) => has_a_row(&projection.input),
-        LogicalPlan::SubqueryAlias(alias) => has_a_row(&alias.input),
-        LogicalPlan::Sort(sort) => has_a_row(&sort.input),
-        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
+    match rows_of(plan) {
         LogicalPlan::EmptyRelation(empty) => empty.produce_one_row,
         LogicalPlan::Values(values) => !values.values.is_empty(),
-        _ => false,
+        source => is_whole_aggregate(source),
+    }
+}
+
+/// Says whether a plan is an aggregate without groups, which has one row whatever it reads.
+pub(super) fn is_whole_aggregate(plan: &LogicalPlan) -> bool {
+    matches!(rows_of(plan), LogicalPlan::Aggregate(aggregate) if aggregate.group_expr.is_empty())
+}
+
+/// What a plan's rows come from, one by one.
+fn rows_of(plan: &LogicalPlan) -> &LogicalPlan {
+    match plan {
+        LogicalPlan::Projection(projection) => rows_of(&projection.input),
+        LogicalPlan::SubqueryAlias(alias) => rows_of(&alias.input),
+        LogicalPlan::Sort(sort) if sort.fetch.is_none() => rows_of(&sort.input),
+        source => source,
     }
 }
 

@@ -29,7 +29,7 @@ use datafusion::logical_expr::{
 use datafusion::optimizer::AnalyzerRule;
 use datafusion::optimizer::decorrelate::PullUpCorrelatedExpr;
 
-use super::absent::has_a_row;
+use super::absent::{has_a_row, is_whole_aggregate};
 use super::below::with_joins;
 use super::try_each_expression;
 
@@ -63,16 +63,6 @@ fn refuse_outer_having(node: &LogicalPlan) -> Result<()> {
         );
     }
     Ok(())
-}
-
-/// Says whether a plan is an aggregate without groups, which has one row whatever it reads.
-fn is_whole_aggregate(plan: &LogicalPlan) -> bool {
-    match plan {
-        LogicalPlan::Aggregate(aggregate) => aggregate.group_expr.is_empty(),
-        LogicalPlan::Projection(projection) => is_whole_aggregate(&projection.input),
-        LogicalPlan::SubqueryAlias(alias) => is_whole_aggregate(&alias.input),
-        _ => false,
-    }
 }
 
 /// Compares with the value of a subquery that has one row, whatever it reads, in the place of comparing with all of its rows or any.

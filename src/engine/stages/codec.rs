@@ -169,7 +169,7 @@ impl PhysicalExtensionCodec for ScanCodec {
         let odd = |what: &str| exec_datafusion_err!("a scan that is none: {what}");
         if let ([hides], [input]) = (bytes, inputs) {
             let hides = if *hides == VEILED_ORDER { Hides::Order } else { Hides::Constants };
-            return Ok(VeilExec::node(Arc::clone(input), hides));
+            return Ok(VeilExec::node(hides, Arc::clone(input)));
         }
         let wire = WireScan::decode(bytes).map_err(|error| odd(&error.to_string()))?;
         if !inputs.is_empty() {
@@ -207,7 +207,7 @@ impl PhysicalExtensionCodec for ScanCodec {
         converter: &dyn PhysicalProtoConverterExtension,
     ) -> Result<()> {
         if let Some(veil) = node.downcast_ref::<VeilExec>() {
-            bytes.push(if veil.hides() == Hides::Order { VEILED_ORDER } else { VEILED_CONSTANTS });
+            bytes.push(if *veil.passing() == Hides::Order { VEILED_ORDER } else { VEILED_CONSTANTS });
             return Ok(());
         }
         let Some(scan) = node.downcast_ref::<SessionScanExec>() else {

@@ -1,13 +1,17 @@
-//! Numbered parameters in places that say more of their type than DataFusion finds there.
+//! Parameters, whose types DataFusion finds in fewer places than PostgreSQL.
 //!
-//! Clients send most values without a type. PostgreSQL finds one by the place: an integer behind LIMIT, a text behind `->>`. DataFusion finds none in
-//! these places, takes what stands in for the value for a text, and refuses it. It also wants a number, and no parameter, in the frame of a window, and takes what is
-//! added to an instant for an instant.
+//! Clients send most values without a type. PostgreSQL finds one by the place: an integer behind LIMIT, a text behind `->>`. Where DataFusion finds none, or
+//! takes what stands in for the value for a text and refuses it, [`Places`] says it.
+//!
+//! DataFusion puts values into a plan that is made, and takes a parameter whose type no operator tells for null while it makes it: `data->>$key` and `unnest($list)`
+//! in a select list were errors about null. It takes what is added to an instant for an instant, and wants a number in the frame of a window. So
+//! [`with_parameters`] makes such a parameter a cast of itself to the type of its value, and writes the number into the frame.
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use datafusion::arrow::datatypes::DataType;
+use datafusion::common::{ParamValues, ScalarValue};
 use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, AccessExpr, BinaryOperator, CastKind, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, LimitClause,
@@ -58,26 +62,47 @@ impl Places {
 
     fn note_arguments(&mut self, name: &ast::ObjectName, arguments: &[FunctionArg]) {
         let [ast::ObjectNamePart::Identifier(name)] = name.0.as_slice() else { return };
-        for (known, place) in INTEGERS {
-            if !name.value.eq_ignore_ascii_case(known) {
-                continue;
-            }
-            for (index, argument) in arguments.iter().enumerate() {
-                if let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument
-                    && (place == index || place == usize::MAX)
-                {
-                    self.note(argument, DataType::Int64);
-                }
+        let integer =
+            INTEGERS.iter().find(|(known, _)| name.value.eq_ignore_ascii_case(known)).map(|(_, place)| *place);
+        let is_json = is_of_json(&name.value);
+        for (index, argument) in arguments.iter().enumerate() {
+            let FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) = argument else { continue };
+            if integer.is_some_and(|place| place == index || place == usize::MAX) {
+                self.note(argument, DataType::Int64);
+            } else if is_json {
+                self.note(argument, DataType::Utf8);
             }
         }
     }
 }
 
-/// Reads the number of a parameter such as `$2`.
-fn numbered(expr: &Expr) -> Option<usize> {
+/// The name of a parameter, without its `$`.
+fn parameter(expr: &Expr) -> Option<&str> {
     let Expr::Value(value) = expr else { return None };
     let Value::Placeholder(name) = &value.value else { return None };
-    name.strip_prefix('$')?.parse().ok().filter(|number| *number > 0)
+    name.strip_prefix('$')
+}
+
+/// The number of a parameter such as `$2`.
+fn numbered(expr: &Expr) -> Option<usize> {
+    parameter(expr)?.parse().ok().filter(|number| *number > 0)
+}
+
+/// Says whether what stands to the right of an operator is a key or a path of JSON.
+fn takes_key(op: &BinaryOperator) -> bool {
+    matches!(
+        op,
+        BinaryOperator::Arrow
+            | BinaryOperator::LongArrow
+            | BinaryOperator::HashArrow
+            | BinaryOperator::HashLongArrow
+            | BinaryOperator::Question
+    )
+}
+
+/// Says whether a function reads JSON, by its name: its other arguments are paths.
+fn is_of_json(function: &str) -> bool {
+    function.to_ascii_lowercase().starts_with("json_")
 }
 
 impl VisitorMut for Places {
@@ -109,11 +134,7 @@ impl VisitorMut for Places {
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         self.count = self.count.max(numbered(expr).unwrap_or_default());
         match expr {
-            Expr::BinaryOp {
-                op: BinaryOperator::LongArrow | BinaryOperator::Arrow | BinaryOperator::Question,
-                right,
-                ..
-            } => self.note(right, DataType::Utf8),
+            Expr::BinaryOp { op, right, .. } if takes_key(op) => self.note(right, DataType::Utf8),
             Expr::CompoundFieldAccess { access_chain, .. } => {
                 for access in access_chain {
                     if let AccessExpr::Subscript(Subscript::Index { index }) = access {
@@ -146,44 +167,55 @@ fn frame_bounds(function: &mut ast::Function) -> impl Iterator<Item = &mut Expr>
     })
 }
 
-/// What is known of a parameter where a statement is planned.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Given {
-    /// A number.
-    Integer(i64),
-    /// A length of time, whatever its value.
-    Interval,
-    /// Something else.
-    Other,
-}
-
-/// Writes numbers into frames of windows in the place of parameters, and says of intervals that are added or subtracted that they are some.
-pub fn with_places(mut statement: Statement, given: impl Fn(usize) -> Given) -> Statement {
-    visit(&mut statement, &mut Writing(given));
+/// Says the types of parameters by their values, where DataFusion would not find them.
+pub fn with_parameters(mut statement: Statement, values: &ParamValues) -> Statement {
+    visit(&mut statement, &mut Saying(values));
     statement
 }
 
-struct Writing<F>(F);
+struct Saying<'v>(&'v ParamValues);
 
-impl<F: Fn(usize) -> Given> VisitorMut for Writing<F> {
+impl Saying<'_> {
+    fn value_of(&self, expr: &Expr) -> Option<&ScalarValue> {
+        let name = parameter(expr)?;
+        let given = match self.0 {
+            ParamValues::Map(named) => named.get(name),
+            ParamValues::List(list) => list.get(name.parse::<usize>().ok()?.checked_sub(1)?),
+        };
+        given.map(|given| &given.value)
+    }
+
+    fn say(&self, expr: &mut Expr) {
+        let Some(data_type) = self.value_of(expr).and_then(|value| named(&value.data_type())) else { return };
+        let inner = Box::new(expr.clone());
+        *expr = Expr::Cast { kind: CastKind::Cast, expr: inner, data_type, array: false, format: None };
+    }
+}
+
+impl VisitorMut for Saying<'_> {
     type Break = ();
 
-    fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
         match expr {
-            Expr::Function(function) => {
-                for bound in frame_bounds(function) {
-                    if let Some(Given::Integer(rows)) = numbered(bound).map(&self.0) {
-                        *bound = number(&rows.to_string());
+            Expr::BinaryOp { op, right, .. } if takes_key(op) => self.say(right),
+            Expr::BinaryOp { op: BinaryOperator::Plus | BinaryOperator::Minus, left, right } => {
+                for side in [left, right] {
+                    if self.value_of(side).is_some_and(|value| matches!(value.data_type(), DataType::Interval(_))) {
+                        self.say(side);
                     }
                 }
             }
-            Expr::BinaryOp { op: BinaryOperator::Plus | BinaryOperator::Minus, left, right } => {
-                for side in [left, right] {
-                    if numbered(side).map(&self.0) == Some(Given::Interval) {
-                        let data_type = ast::DataType::Interval { fields: None, precision: None };
-                        let expr = side.clone();
-                        **side =
-                            Expr::Cast { kind: CastKind::DoubleColon, expr, data_type, array: false, format: None };
+            Expr::Function(function) => {
+                for bound in frame_bounds(function) {
+                    let rows = self.value_of(bound).filter(|value| value.data_type().is_integer());
+                    if let Some(rows) = rows.filter(|rows| !rows.is_null()).map(ToString::to_string) {
+                        *bound = number(&rows);
+                    }
+                }
+                let FunctionArguments::List(list) = &mut function.args else { return ControlFlow::Continue(()) };
+                for arg in &mut list.args {
+                    if let FunctionArg::Unnamed(FunctionArgExpr::Expr(arg)) = arg {
+                        self.say(arg);
                     }
                 }
             }
@@ -193,8 +225,26 @@ impl<F: Fn(usize) -> Given> VisitorMut for Writing<F> {
     }
 }
 
+/// The name of a type in SQL, of those that need one; others are told by their values alone.
+fn named(data_type: &DataType) -> Option<ast::DataType> {
+    Some(match data_type {
+        DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => ast::DataType::Text,
+        DataType::Int64 => ast::DataType::BigInt(None),
+        DataType::Float64 => ast::DataType::Double(ast::ExactNumberInfo::None),
+        DataType::Boolean => ast::DataType::Boolean,
+        DataType::Interval(_) => ast::DataType::Interval { fields: None, precision: None },
+        DataType::List(item) => {
+            let item = named(item.data_type()).filter(|_| !item.data_type().is_nested())?;
+            ast::DataType::Array(ast::ArrayElemTypeDef::SquareBracket(Box::new(item), None))
+        }
+        _ => return None,
+    })
+}
+
 #[cfg(test)]
 mod tests {
+    use datafusion::common::metadata::ScalarAndMetadata;
+
     use super::*;
 
     fn parsed(sql: &str) -> Statement {
@@ -221,6 +271,7 @@ mod tests {
                 4,
                 vec![(1, DataType::Int64), (2, DataType::Int64)],
             ),
+            ("select json_value(a, $1), a #> $2 from t", 2, vec![(1, DataType::Utf8), (2, DataType::Utf8)]),
             ("select x from t where x in ($1, $2) and y between $3 and $4", 4, vec![]),
             ("select 1", 0, vec![]),
         ] {
@@ -230,13 +281,15 @@ mod tests {
     }
 
     #[test]
-    fn numbers_stand_in_frames_and_intervals_are_said_to_be_some() {
-        let given = |number: usize| [Given::Other, Given::Integer(7), Given::Interval][number.min(2)];
-        let written =
-            with_places(parsed("select sum(x) over (order by x rows $1 preceding), t + $2, $1 from t"), given);
+    fn parameters_are_said_to_be_what_their_values_are() {
+        let value = |value: ScalarValue| ScalarAndMetadata::from(value);
+        let interval = ScalarValue::IntervalMonthDayNano(None);
+        let values = ParamValues::List(vec![value(7_i64.into()), value(interval), value("k".into())]);
+        let sql = "select sum(x) over (order by x rows $1 preceding), t + $2, $1, abs($1), data ->> $3 from t";
         assert_eq!(
-            written.to_string(),
-            "SELECT sum(x) OVER (ORDER BY x ROWS 7 PRECEDING), t + $2::INTERVAL, $1 FROM t"
+            with_parameters(parsed(sql), &values).to_string(),
+            "SELECT sum(x) OVER (ORDER BY x ROWS 7 PRECEDING), t + CAST($2 AS INTERVAL), $1, \
+             abs(CAST($1 AS BIGINT)), data ->> CAST($3 AS TEXT) FROM t"
         );
     }
 }
