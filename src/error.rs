@@ -113,6 +113,18 @@ impl Error {
         Self::Storage { context: context.into(), message: cause.to_string(), source: Some(cause) }
     }
 
+    /// Says whether the storage error came of a file that is not there.
+    pub fn is_of_missing_file(&self) -> bool {
+        let mut next: Option<&(dyn std::error::Error + 'static)> = Some(self);
+        while let Some(error) = next {
+            if matches!(error.downcast_ref(), Some(object_store::Error::NotFound { .. })) {
+                return true;
+            }
+            next = error.source();
+        }
+        false
+    }
+
     /// Makes an internal error: a state that should not be.
     pub fn internal(error: impl fmt::Display) -> Self {
         Self::Internal(error.to_string())
@@ -340,6 +352,7 @@ impl From<datafusion::error::DataFusionError> for Error {
             }
             E::ObjectStore(error) => ("object store", error.to_string()),
             E::IoError(error) => ("input/output", error.to_string()),
+            E::ParquetError(error) => ("reading the lake", error.to_string()),
             E::ArrowError(error, _) if of_temporary_files(error).is_some() => {
                 ("temporary files", of_temporary_files(error).unwrap_or_default())
             }

@@ -32,6 +32,7 @@ use parquet::arrow::parquet_to_arrow_schema;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{PageIndexPolicy, ParquetMetaData};
 
+use crate::error::{Cause, Error};
 use crate::lake::DataFile;
 use crate::lake::footer::{as_read, unless_it_panics};
 
@@ -158,10 +159,13 @@ impl AsyncFileReader for SessionReader {
                 let footer = DFParquetMetadata::new(&self.store, &self.meta)
                     .with_metadata_size_hint(self.footer_hint)
                     .with_page_index_policy(options.map(ArrowReaderOptions::column_index_policy));
-                let failed =
-                    |what: String| ParquetError::General(format!("the footer of {}: {what}", self.meta.location));
-                let read = unless_it_panics(footer.fetch_metadata()).await.map_err(|e| failed(e.to_string()))?;
-                Ok(self.keep(read.map_err(|e| failed(e.to_string()))?))
+                // With its cause: a file that is not there is another matter than one that is damaged.
+                let failed = |cause: Cause| {
+                    let place = format!("the footer of {}", self.meta.location);
+                    ParquetError::External(Box::new(Error::storage(place, cause)))
+                };
+                let read = unless_it_panics(footer.fetch_metadata()).await.map_err(|e| failed(e.into()))?;
+                Ok(self.keep(read.map_err(|e| failed(e.into()))?))
             });
         }
         let options = options.cloned().unwrap_or_default().with_page_index_policy(PageIndexPolicy::Optional);

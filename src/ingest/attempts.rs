@@ -3,6 +3,9 @@
 //! A change is computed from the version that a table is loaded at, and the commit succeeds on that version only. After a conflict the
 //! table is at the newest version, and the caller computes its change anew. Files that were written for a change that no version has are
 //! removed; after any other error than a conflict they stay, for the commit may stand although the answer is an error.
+//!
+//! A writer that removes files of earlier versions meanwhile, as an erasure does that purges, takes them away from whoever computes a change: that too is
+//! no more than another writer that was faster.
 
 use super::stage::Limits;
 use crate::error::{Error, Result};
@@ -74,6 +77,19 @@ impl<'a> Attempts<'a> {
     }
 }
 
+/// Goes on after an error that came of another writer: a file of the loaded version is not there any more, and the table has a newer one, at which it
+/// is then.
+///
+/// # Errors
+/// The error, where it has another reason.
+pub(crate) async fn go_on_after(table: &mut Table, error: Error) -> Result<()> {
+    let before = table.version();
+    match error.is_of_missing_file() && table.refresh().await.is_ok() && table.version() > before {
+        true => Ok(()),
+        false => Err(error),
+    }
+}
+
 /// Removes files that no version has.
 ///
 /// # Errors
@@ -141,5 +157,33 @@ mod tests {
             attempts.begin().unwrap();
         }
         assert!(matches!(attempts.begin().unwrap_err(), Error::Conflict { .. }));
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_file_that_another_writer_took_away_is_no_error_of_ours_and_one_that_is_lost_is() {
+        let folder = tempfile::tempdir().unwrap();
+        let lake = Lake::at(folder.path().to_str().unwrap()).unwrap();
+        let mut table = lake.open_or_create(layout::SIGHTINGS).await.unwrap();
+        let path = format!("sightings-{:032x}.parquet", 1);
+        let file = WrittenFile { path: path.clone(), size_bytes: 700, ..WrittenFile::default() };
+        table.commit(Commit { added: vec![file], ..Commit::default() }).await.unwrap();
+        let read = async |table: &Table| {
+            let file = table.snapshot().unwrap().files[0].clone();
+            let schema = crate::schema::sightings_schema();
+            crate::lake::read::read_rows(table.store(), &file, schema, &[]).await.err().unwrap()
+        };
+        let error = read(&table).await;
+        assert!(error.is_of_missing_file(), "{error:?}");
+        assert!(
+            matches!(go_on_after(&mut table, error).await, Err(Error::Storage { .. })),
+            "the version is the newest"
+        );
+        let mut other = table.clone();
+        other.commit(Commit { removed: vec![(path, 700)], ..Commit::default() }).await.unwrap();
+        let error = read(&table).await;
+        go_on_after(&mut table, error).await.unwrap();
+        assert!(table.version() == other.version() && table.snapshot().unwrap().files.is_empty());
+        let damaged = Error::storage("a file", "is damaged");
+        assert!(go_on_after(&mut table, damaged).await.is_err());
     }
 }

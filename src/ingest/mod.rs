@@ -118,7 +118,7 @@ mod parquet_types_tests;
 #[cfg(test)]
 mod wrapped_tests;
 
-pub(crate) use attempts::Attempts;
+pub(crate) use attempts::{Attempts, go_on_after};
 pub(crate) use erased::Erased;
 pub(crate) use fingerprint::KeyColumns;
 pub(crate) use keys::{KeyStore, PARTITIONS};

@@ -11,7 +11,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::attempts::{Attempts, blocking};
+use super::attempts::{Attempts, blocking, go_on_after};
 use super::decide::decide;
 use super::delta::opened_tables;
 use super::folders::folder_hash;
@@ -25,7 +25,7 @@ use super::upkeep::taken::{self, FILE_PREFIX};
 use super::upkeep::{self, Beside};
 use crate::error::{Error, Result, as_flags};
 use crate::lake::ledger::{FileLedger, Ledger};
-use crate::lake::{Commit, FileWriter, Lake, Output, Table, layout};
+use crate::lake::{Commit, FileWriter, Lake, Output, Table, Version, layout};
 use crate::schema;
 
 /// Ingests files into a lake, which is made if it is not there.
@@ -137,6 +137,25 @@ pub(super) async fn commit_staged(
     Run::new(staged, options).commit_sessions(lake, sessions, &[]).await
 }
 
+/// How an attempt of a run ended.
+enum Attempt {
+    /// There is nothing to commit.
+    Ends(Ledger),
+    Committed(Ledger),
+    /// Another writer was faster.
+    Again,
+}
+
+/// What the attempts of a run know of those before.
+#[derive(Default)]
+struct Known {
+    /// The version in which it was looked for the run's files last.
+    looked_up: Version,
+    /// Sightings that are committed.
+    recorded: HashSet<(i64, i64)>,
+    beside: Beside,
+}
+
 struct Run {
     staged: Arc<Mutex<Staged>>,
     options: IngestOptions,
@@ -226,69 +245,84 @@ impl Run {
 
     /// Decides, writes and commits, again and again until no other writer comes between.
     async fn commit_sessions(&self, lake: &Lake, table: &mut Table, names: &[String]) -> Result<Ledger> {
-        let limits = &self.options.limits;
-        let modified_ms = self.options.now_us / 1_000;
-        let mut recorded = HashSet::new();
-        let mut looked_up = table.version();
-        let mut beside = Beside::default();
-        let mut attempts = Attempts::new(limits);
+        let mut known = Known { looked_up: table.version(), ..Known::default() };
+        let mut attempts = Attempts::new(&self.options.limits);
         loop {
             attempts.begin()?;
-            if table.version() != looked_up {
-                // Another run may have taken in some of the same files since.
-                self.leave_out_known(table, names, |_| true).await?;
-                looked_up = table.version();
+            match self.attempt(lake, table, names, &attempts, &mut known).await {
+                Ok(Attempt::Ends(ledger)) => return Ok(ledger),
+                Ok(Attempt::Committed(ledger)) => return Ok(self.keep_up(lake, table, known.beside, ledger).await),
+                Ok(Attempt::Again) => {}
+                Err(error) => go_on_after(table, error).await?,
             }
-            let files = self.files();
-            if !files.iter().any(FileLedger::is_taken) {
-                return Ok(Ledger::of(files));
-            }
-            let transactions: BTreeSet<String> =
-                names.iter().zip(&files).filter(|(_, file)| file.is_taken()).map(|(name, _)| name.clone()).collect();
-            lake.enter("comparing");
-            let snapshot = table.snapshot()?;
-            let mut decision = decide(lake, table, &snapshot, &self.staged, self.options.with_erased, limits).await?;
-            let profile = self.options.read.profile.clone();
-            let mut ledger = Ledger { profile, ..Ledger::of(decision.files.clone()) };
-            if self.options.stops(&decision.files) {
-                return Ok(Ledger { stopped: true, ..ledger });
-            }
-            let removed: Vec<(String, u64)> = decision
-                .removed
-                .keys()
-                .map(|index| &snapshot.files[*index as usize])
-                .map(|file| (file.path.clone(), file.size_bytes))
-                .collect();
-            table.require_nothing_lost(&removed)?;
-            let same_id = std::mem::take(&mut decision.same_id);
-            same_id::keep(lake, table, &snapshot, same_id, &self.staged, &self.options).await?;
-            let mut sightings = std::mem::take(&mut decision.sightings);
-            // The first attempt has recorded nearly all that a second one finds.
-            sightings.retain(|sighting| !recorded.contains(sighting));
-            sightings.sort_unstable();
-            let sightings = Arc::new(sightings);
-            let sighted = sightings::record(lake, &sightings, modified_ms, limits).await?;
-            beside.sightings = sighted.or(beside.sightings);
-            lake.enter("writing");
-            let temporary = tempfile::tempdir().map_err(|e| Error::storage("temporary folder", e))?;
-            let output = Output::of(table, temporary.path().to_owned());
-            let added = rewrite::write(table, &snapshot, decision, &self.staged, &self.options, output.clone()).await?;
-            ledger.version = Some(snapshot.version + 1);
-            let commit = Commit {
-                added,
-                removed,
-                transactions: transactions.into_iter().collect(),
-                forgets: self.options.upkeep,
-                ledger: Some(serde_json::to_value(&ledger).map_err(Error::internal)?),
-                modified_ms,
-                ..Commit::default()
-            };
-            if let Some(version) = attempts.commit(table, &output, commit).await? {
-                ledger.version = Some(version);
-                return Ok(self.keep_up(lake, table, beside, ledger).await);
-            }
-            recorded.extend(sightings.iter().copied());
         }
+    }
+
+    /// Decides, writes and commits on the loaded version.
+    async fn attempt(
+        &self,
+        lake: &Lake,
+        table: &mut Table,
+        names: &[String],
+        attempts: &Attempts<'_>,
+        known: &mut Known,
+    ) -> Result<Attempt> {
+        let limits = &self.options.limits;
+        let modified_ms = self.options.now_us / 1_000;
+        if table.version() != known.looked_up {
+            // Another run may have taken in some of the same files since.
+            self.leave_out_known(table, names, |_| true).await?;
+            known.looked_up = table.version();
+        }
+        let files = self.files();
+        if !files.iter().any(FileLedger::is_taken) {
+            return Ok(Attempt::Ends(Ledger::of(files)));
+        }
+        let transactions: BTreeSet<String> =
+            names.iter().zip(&files).filter(|(_, file)| file.is_taken()).map(|(name, _)| name.clone()).collect();
+        lake.enter("comparing");
+        let snapshot = table.snapshot()?;
+        let mut decision = decide(lake, table, &snapshot, &self.staged, self.options.with_erased, limits).await?;
+        let profile = self.options.read.profile.clone();
+        let mut ledger = Ledger { profile, ..Ledger::of(decision.files.clone()) };
+        if self.options.stops(&decision.files) {
+            return Ok(Attempt::Ends(Ledger { stopped: true, ..ledger }));
+        }
+        let removed: Vec<(String, u64)> = decision
+            .removed
+            .keys()
+            .map(|index| &snapshot.files[*index as usize])
+            .map(|file| (file.path.clone(), file.size_bytes))
+            .collect();
+        table.require_nothing_lost(&removed)?;
+        let same_id = std::mem::take(&mut decision.same_id);
+        same_id::keep(lake, table, &snapshot, same_id, &self.staged, &self.options).await?;
+        let mut sightings = std::mem::take(&mut decision.sightings);
+        // An attempt before has recorded nearly all that this one finds.
+        sightings.retain(|sighting| !known.recorded.contains(sighting));
+        sightings.sort_unstable();
+        let sightings = Arc::new(sightings);
+        let sighted = sightings::record(lake, &sightings, modified_ms, limits).await?;
+        known.beside.sightings = sighted.or(known.beside.sightings.take());
+        known.recorded.extend(sightings.iter().copied());
+        lake.enter("writing");
+        let temporary = tempfile::tempdir().map_err(|e| Error::storage("temporary folder", e))?;
+        let output = Output::of(table, temporary.path().to_owned());
+        let added = rewrite::write(table, &snapshot, decision, &self.staged, &self.options, output.clone()).await?;
+        ledger.version = Some(snapshot.version + 1);
+        let commit = Commit {
+            added,
+            removed,
+            transactions: transactions.into_iter().collect(),
+            forgets: self.options.upkeep,
+            ledger: Some(serde_json::to_value(&ledger).map_err(Error::internal)?),
+            modified_ms,
+            ..Commit::default()
+        };
+        Ok(match attempts.commit(table, &output, commit).await? {
+            Some(version) => Attempt::Committed(Ledger { version: Some(version), ..ledger }),
+            None => Attempt::Again,
+        })
     }
 
     /// Merges small files where there are too many by now. The ingest stands, whatever becomes of that.

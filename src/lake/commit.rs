@@ -325,7 +325,7 @@ impl Table {
                     return Err(Error::storage(format!("{}: {}", self.lake, self.name), words));
                 }
                 Some(version) => version,
-                None => return Err(delta_error(&self.lake, error)),
+                None => return Err(self.not_committed(version, error)),
             },
         };
         commit.added.iter().filter_map(|file| file.writing.as_ref()).for_each(|writing| writing.settle());
@@ -335,6 +335,17 @@ impl Table {
             Err(error) => tracing::warn!(table = self.name, version, %error, "the new version could not be read back"),
         }
         Ok(CommitOutcome { version })
+    }
+
+    /// Says why a version was not committed.
+    fn not_committed(&self, version: Version, error: DeltaTableError) -> Error {
+        match error {
+            DeltaTableError::ObjectStore { source } => {
+                let entry = format!("{}: {}/_delta_log/{version:020}.json", self.lake, self.name);
+                Error::storage(format!("{entry} cannot be written"), source)
+            }
+            error => delta_error(&self.lake, error),
+        }
     }
 
     fn next_rewrite(&self) -> Transaction {

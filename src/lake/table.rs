@@ -274,8 +274,7 @@ impl Lake {
         let folder = self.local.as_ref().map(|local| local.join(name));
         let (seals, remote, teller) = (Arc::default(), self.reached()?.remote, self.teller.clone());
         let (costs, kept) = (self.costs.clone(), self.kept.clone());
-        let uri = self.uri();
-        let lake = self.name.clone();
+        let (uri, lake) = (self.uri(), self.name.clone());
         let (lists_files, log, files) = (true, None, None);
         Ok(Table {
             lake,

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 use super::vacuum::{VacuumOptions, vacuum};
 use crate::engine::EngineOptions;
 use crate::error::{Error, Result};
-use crate::ingest::{Attempts, Erased, Limits, without_rows};
+use crate::ingest::{Attempts, Erased, Limits, go_on_after, without_rows};
 use crate::lake::{Commit, DataFile, Lake, Operation, Output, Table, Version, layout};
 
 pub use select::Selection;
@@ -98,58 +98,14 @@ pub async fn erase(lake: &Lake, options: &EraseOptions, limits: &Limits) -> Resu
         by: options.selection.counts(),
         ..EraseReceipt::default()
     };
-    let now_us = options.now.timestamp_micros();
     let mut attempts = Attempts::new(limits);
     loop {
         attempts.begin()?;
-        table.require_writable()?;
-        lake.enter("finding");
-        let chosen = Arc::new(select::choose(lake, &table, options).await?);
-        let held = rows_of(&table, &chosen, limits).await?;
-        receipt.sessions = held.values().map(|(_, rows)| rows.len() as u64).sum();
-        receipt.files = held.len() as u64;
-        receipt.bytes = held.values().map(|(file, _)| file.size_bytes).sum();
-        if options.erases && options.remembers {
-            let sessions: Vec<u128> = chosen.sessions.iter().copied().collect();
-            if let Some((version, new)) = Erased::record(lake, &sessions, now_us, limits).await? {
-                receipt.versions.insert(layout::ERASED.to_owned(), version);
-                receipt.fingerprints += new;
-            }
-        }
-        for name in [layout::QUARANTINE, layout::SIGHTINGS] {
-            let Some(mut table) = lake.open(name).await? else { continue };
-            let (rows, version) = records::take_out(&mut table, &chosen, options, limits).await?;
-            match name {
-                layout::QUARANTINE => receipt.quarantined += rows,
-                _ => receipt.sightings += rows,
-            }
-            receipt.versions.extend(version.map(|version| (name.to_owned(), version)));
-        }
-        if !options.erases {
-            return Ok(receipt);
-        }
-        if held.is_empty() && !options.purge {
-            return Ok(receipt);
-        }
-        let removed: Vec<(String, u64)> = held.values().map(|(file, _)| (file.path.clone(), file.size_bytes)).collect();
-        table.require_nothing_lost(&removed)?;
-        let temporary = tempfile::tempdir().map_err(|e| Error::storage("temporary folder", e))?;
-        let output = Output::of(&table, temporary.path().to_owned());
-        let rewritten = held.into_values().collect();
-        lake.enter("writing");
-        let added = without_rows(&table, rewritten, limits, options.leaf_budget, output.clone()).await?;
-        let commit = Commit {
-            added,
-            removed,
-            marks: vec![table.erasing()],
-            operation: Operation::Delete,
-            writes_checkpoint: options.purge,
-            modified_ms: options.now.timestamp_millis(),
-            ..Commit::default()
-        };
-        if let Some(version) = attempts.commit(&mut table, &output, commit).await? {
-            receipt.versions.insert(layout::SESSIONS.to_owned(), version);
-            break;
+        match attempt(lake, &mut table, options, limits, &attempts, &mut receipt).await {
+            Ok(Attempt::Ends) => return Ok(receipt),
+            Ok(Attempt::Committed) => break,
+            Ok(Attempt::Again) => {}
+            Err(error) => go_on_after(&mut table, error).await?,
         }
     }
     if options.purge {
@@ -162,6 +118,76 @@ pub async fn erase(lake: &Lake, options: &EraseOptions, limits: &Limits) -> Resu
         receipt.purged = true;
     }
     Ok(receipt)
+}
+
+/// How an attempt ended.
+enum Attempt {
+    /// Nothing goes from the sessions.
+    Ends,
+    Committed,
+    /// Another writer was faster.
+    Again,
+}
+
+/// Finds what is erased in the loaded version, and erases it.
+async fn attempt(
+    lake: &Lake,
+    table: &mut Table,
+    options: &EraseOptions,
+    limits: &Limits,
+    attempts: &Attempts<'_>,
+    receipt: &mut EraseReceipt,
+) -> Result<Attempt> {
+    let now_us = options.now.timestamp_micros();
+    table.require_writable()?;
+    lake.enter("finding");
+    let chosen = Arc::new(select::choose(lake, table, options).await?);
+    let held = rows_of(table, &chosen, limits).await?;
+    receipt.sessions = held.values().map(|(_, rows)| rows.len() as u64).sum();
+    receipt.files = held.len() as u64;
+    receipt.bytes = held.values().map(|(file, _)| file.size_bytes).sum();
+    if options.erases && options.remembers {
+        let sessions: Vec<u128> = chosen.sessions.iter().copied().collect();
+        if let Some((version, new)) = Erased::record(lake, &sessions, now_us, limits).await? {
+            receipt.versions.insert(layout::ERASED.to_owned(), version);
+            receipt.fingerprints += new;
+        }
+    }
+    for name in [layout::QUARANTINE, layout::SIGHTINGS] {
+        let Some(mut beside) = lake.open(name).await? else { continue };
+        let (rows, version) = records::take_out(&mut beside, &chosen, options, limits).await?;
+        match name {
+            layout::QUARANTINE => receipt.quarantined += rows,
+            _ => receipt.sightings += rows,
+        }
+        receipt.versions.extend(version.map(|version| (name.to_owned(), version)));
+    }
+    if !options.erases || (held.is_empty() && !options.purge) {
+        return Ok(Attempt::Ends);
+    }
+    let removed: Vec<(String, u64)> = held.values().map(|(file, _)| (file.path.clone(), file.size_bytes)).collect();
+    table.require_nothing_lost(&removed)?;
+    let temporary = tempfile::tempdir().map_err(|e| Error::storage("temporary folder", e))?;
+    let output = Output::of(table, temporary.path().to_owned());
+    let rewritten = held.into_values().collect();
+    lake.enter("writing");
+    let added = without_rows(table, rewritten, limits, options.leaf_budget, output.clone()).await?;
+    let commit = Commit {
+        added,
+        removed,
+        marks: vec![table.erasing()],
+        operation: Operation::Delete,
+        writes_checkpoint: options.purge,
+        modified_ms: options.now.timestamp_millis(),
+        ..Commit::default()
+    };
+    Ok(match attempts.commit(table, &output, commit).await? {
+        Some(version) => {
+            receipt.versions.insert(layout::SESSIONS.to_owned(), version);
+            Attempt::Committed
+        }
+        None => Attempt::Again,
+    })
 }
 
 /// Finds the rows of chosen sessions, by their files.

@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 pub(crate) use kept::keep_sightings;
 
-use super::attempts::{Attempts, remove_files};
+use super::attempts::{Attempts, go_on_after, remove_files};
 use super::options::IngestOptions;
 use super::stage::{Limits, Progress};
 use crate::error::{Error, Result};
@@ -283,7 +283,11 @@ async fn rewritten(
     let temporary = tempfile::tempdir().map_err(|e| Error::storage("temporary folder", e))?;
     let output = Output::of(table, temporary.path().to_owned());
     let added =
-        rearrange::rearrange(table, files, Arc::clone(sightings), options, told.of(files), output.clone()).await?;
+        rearrange::rearrange(table, files, Arc::clone(sightings), options, told.of(files), output.clone()).await;
+    let added = match added {
+        Ok(added) => added,
+        Err(error) => return go_on_after(table, error).await.map(|()| None),
+    };
     committed(table, files, added, &output, true, options, attempts).await
 }
 
