@@ -15,7 +15,7 @@
 -- param: channels text[] = Phone,Messaging,Email,Video
 --   the communication types that count as inbound; schedules start Task sessions
 -- param: exclude_under duration = 0
---   leaves out ended sessions that were shorter than this, such as misdials
+--   leaves out ended sessions that were shorter than this, such as misdials; with 0 none is left out
 -- param: workflow text = null
 --   only this workflow
 
@@ -24,7 +24,7 @@ with ended as (
     from ended_sessions
     where started_at >= $since and started_at < $until
       and communication_type = any($channels)
-      and session_duration(started_at, ended_at) >= $exclude_under
+      and ($exclude_under <= 0 or session_duration(started_at, ended_at) >= $exclude_under)
       and ($workflow is null or workflow_id = $workflow)
 ),
 counted as (

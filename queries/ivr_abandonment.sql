@@ -14,7 +14,7 @@
 -- param: channels text[] = Phone
 --   the communication types to look at
 -- param: exclude_under duration = 0
---   leaves out ended sessions that were shorter than this, such as misdials
+--   leaves out ended sessions that were shorter than this, such as misdials; with 0 none is left out
 -- param: workflow text = null
 --   only this workflow
 
@@ -28,7 +28,7 @@ with started as (
     from workflow_sessions
     where started_at >= $since and started_at < $until
       and communication_type = any($channels)
-      and (ended_at is null or session_duration(started_at, ended_at) >= $exclude_under)
+      and (ended_at is null or $exclude_under <= 0 or session_duration(started_at, ended_at) >= $exclude_under)
       and ($workflow is null or workflow_id = $workflow)
 ),
 counted as (

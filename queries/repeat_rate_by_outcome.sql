@@ -40,7 +40,10 @@ numbered as (
 followed as (
     select
         *,
-        lead(started_at) over (partition by caller order by started_at, session_id) as next_started_at,
+        -- The next instant: sessions that start at the same one come back to neither.
+        first_value(started_at) over (
+            partition by caller order by started_at groups between 1 following and 1 following
+        ) as next_started_at,
         -- Zero where there is no number. A condition on the number itself would move into the scan and read it twice.
         count(caller) over (partition by caller order by started_at, session_id) as numbered_sessions
     from numbered

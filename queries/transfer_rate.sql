@@ -14,7 +14,7 @@
 -- param: interval text = 1 day
 --   the width of an interval, a minute or more, such as 15 minutes, 1 day or 1 week
 -- param: exclude_under duration = 0
---   leaves out ended sessions that were shorter than this, such as misdials
+--   leaves out ended sessions that were shorter than this, such as misdials; with 0 none is left out
 -- param: workflow text = null
 --   only this workflow
 -- param: channel text = null
@@ -50,7 +50,7 @@ counted as (
         ) as median_seconds
     from ended_sessions
     where started_at >= $since and started_at < $until
-      and session_duration(started_at, ended_at) >= $exclude_under
+      and ($exclude_under <= 0 or session_duration(started_at, ended_at) >= $exclude_under)
       and ($workflow is null or workflow_id = $workflow)
       and ($channel is null or communication_type = $channel)
     group by 1

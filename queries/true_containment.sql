@@ -37,7 +37,10 @@ with numbered as (
 followed as (
     select
         *,
-        lead(started_at) over (partition by caller order by started_at, session_id) as next_started_at
+        -- The next instant: sessions that start at the same one come back to neither.
+        first_value(started_at) over (
+            partition by caller order by started_at groups between 1 following and 1 following
+        ) as next_started_at
     from numbered
 ),
 decided as (

@@ -26,10 +26,14 @@ with busiest as (
     order by count(*) desc, workflow_id
     limit 1
 ),
+compared as (
+    select coalesce($workflow, max(workflow_id)) as workflow_id
+    from busiest
+),
 recent as (
     select version_id, row_number() over (order by min(started_at) desc, version_id desc) as recency
     from workflow_sessions
-    where workflow_id = coalesce($workflow, (select workflow_id from busiest))
+    where workflow_id = (select workflow_id from compared)
       and version_id is not null
       and started_at < $until
     group by version_id
@@ -53,7 +57,11 @@ measured as (
         case when ended_at >= started_at then session_duration(started_at, ended_at) end as seconds
     from workflow_sessions
     where started_at >= $since and started_at < $until
-      and ($workflow is null or workflow_id = $workflow)
+      -- Two versions that are both named may be of any workflow: their names may be those of several.
+      and (
+          workflow_id = (select workflow_id from compared)
+          or ($workflow is null and $baseline is not null and $candidate is not null)
+      )
 ),
 figures as (
     select

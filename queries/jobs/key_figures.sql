@@ -10,6 +10,8 @@
 --   the window ends before this instant
 -- param: channels text[] = Phone,Messaging,Email,Video
 --   the communication types that count as inbound
+-- param: region text = US
+--   the country whose national numbers are meant where a number has no country code
 
 with periods as (
     select 'now' as period
@@ -23,7 +25,7 @@ sessions as (
         session_duration(started_at, ended_at) as seconds,
         action_name(action_data) as last_action,
         communication_type = any($channels) as inbound,
-        source_details_phone_number as caller
+        phone_e164(source_details_phone_number, $region) as caller
     from workflow_sessions
     where started_at >= $since and started_at < $until
     union all
@@ -33,7 +35,7 @@ sessions as (
         session_duration(started_at, ended_at),
         action_name(action_data),
         communication_type = any($channels),
-        source_details_phone_number
+        phone_e164(source_details_phone_number, $region)
     from workflow_sessions
     where started_at >= $since - interval '7 days' and started_at < $until - interval '7 days'
 ),

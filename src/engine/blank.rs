@@ -19,7 +19,8 @@ use super::operators::{OwnOperators, spill_apart};
 use super::options::{EngineOptions, Execution};
 use super::rules::{
     AbsentRows, AsOf, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, JoinKeys, LeavesOfElements,
-    LeavesOfWindows, Membership, MixedTypes, Operators, Relations, Scalars, ZonedCasts, ZonedTypes, mended, sheltered,
+    LeavesOfWindows, Membership, MixedTypes, Operators, Relations, Scalars, ZonedCasts, ZonedTypes, lists_apart,
+    mended, sheltered,
 };
 use super::stages::from_sent;
 use super::veil::veiled;
@@ -131,7 +132,8 @@ impl Blank {
         analyzer_rules.push(Arc::new(ZonedCasts));
         analyzer_rules.push(Arc::new(Intervals));
         analyzer_rules.push(Arc::new(Operators));
-        let optimizer_rules = Bounds::among(sheltered(mended(state.optimizer().rules.clone())?)?);
+        let optimizer_rules = lists_apart(sheltered(mended(state.optimizer().rules.clone())?)?)?;
+        let optimizer_rules = Bounds::among(optimizer_rules);
         let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(optimizer_rules));
         optimizer_rules.push(Arc::new(Durations));
         optimizer_rules.push(Arc::new(JoinKeys));

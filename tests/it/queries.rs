@@ -323,3 +323,64 @@ fn every_query_answers_over_the_sample_alike_on_any_number_of_threads() {
         }
     });
 }
+
+/// Small exports, each at one border of a definition: a query, its parameters, and what its answer has.
+const BORDERS: [(&str, &str, &str, &[&str]); 8] = [
+    // A session that ended before it started is a session that ended.
+    (ENDED_BEFORE, "containment_rate", "{}", &["(all),2,0,1,1,0,2,1.0,0.5"]),
+    (ENDED_BEFORE, "containment_rate", r#"{"exclude_under": "1 second"}"#, &["(all),1,0,1,0,0,1,1.0,1.0"]),
+    (ENDED_BEFORE, "ivr_abandonment", "{}", &["2,1,"]),
+    (ENDED_BEFORE, "transfer_rate", "{}", &[",2,0,"]),
+    // One number, spelt twice, and two that are withheld.
+    (
+        "session_id,communication_type,started_at,ended_at,source_details_phone_number\n\
+         a,Phone,2026-11-20T10:00:00Z,2026-11-20T10:05:00Z,+12025550145\n\
+         b,Phone,2026-11-20T12:00:00Z,2026-11-20T12:05:00Z,(202) 555-0145\n\
+         c,Phone,2026-11-20T13:00:00Z,2026-11-20T13:05:00Z,anonymous\n\
+         d,Phone,2026-11-20T14:00:00Z,2026-11-20T14:05:00Z,anonymous\n",
+        "jobs/key_figures",
+        "{}",
+        &["\"callers who came more than once, %\",100.0,"],
+    ),
+    // Sessions of one instant come back to neither.
+    (AT_ONCE, "true_containment", r#"{"within": "1 hour"}"#, &["(all),2,2,0,1.0,1.0,0"]),
+    (AT_ONCE, "repeat_rate_by_outcome", r#"{"within": "1 hour"}"#, &["completed,2,0,0.0,\n"]),
+    // Versions of two workflows that have the same names.
+    (
+        "session_id,workflow_id,version_id,started_at,ended_at,action_data\n\
+         a,A,1,2026-11-20T10:00:00Z,2026-11-20T10:05:00Z,end\n\
+         b,A,2,2026-11-20T11:00:00Z,2026-11-20T11:05:00Z,end\n\
+         c,A,2,2026-11-20T12:00:00Z,2026-11-20T12:05:00Z,end\n\
+         d,B,1,2026-11-20T10:00:00Z,2026-11-20T10:05:00Z,createInteraction\n\
+         e,B,2,2026-11-20T11:00:00Z,2026-11-20T11:05:00Z,createInteraction\n",
+        "version_comparison",
+        "{}",
+        &["sessions,1.0,2.0,1.0,1.0,1,2", "containment_rate,1.0,1.0,0.0,0.0,1,2"],
+    ),
+];
+
+const ENDED_BEFORE: &str = "session_id,workflow_id,communication_type,started_at,ended_at,action_data\n\
+                            a,w,Phone,2026-11-20T11:00:00Z,2026-11-20T10:55:00Z,say\n\
+                            b,w,Phone,2026-11-20T11:00:00Z,2026-11-20T11:05:00Z,end\n";
+const AT_ONCE: &str = "session_id,workflow_id,communication_type,started_at,ended_at,action_data,source_details_phone_number\n\
+                       a,w,Phone,2026-11-20T10:00:00Z,2026-11-20T10:05:00Z,end,+12025550143\n\
+                       b,v,Phone,2026-11-20T10:00:00Z,2026-11-20T10:06:00Z,end,+12025550143\n";
+
+#[test]
+fn figures_are_right_at_the_borders_of_their_definitions() {
+    run(async {
+        let folder = tempfile::tempdir().unwrap();
+        for (number, (export, name, given, wanted)) in BORDERS.into_iter().enumerate() {
+            let path = folder.path().join(format!("{number}.csv"));
+            std::fs::write(&path, export).unwrap();
+            let lake = TestLake::of(path.to_str().unwrap()).await;
+            let mut given: Value = serde_json::from_str(given).unwrap();
+            given["since"] = json!("2026-11-20");
+            given["until"] = json!("2026-11-21");
+            let answer = answer(&lake.engine(Tz::UTC, 2).await, &query(name), &given).await.unwrap();
+            for line in wanted {
+                assert!(answer.contains(line), "{name} {given}: {line:?} is not in\n{answer}");
+            }
+        }
+    });
+}

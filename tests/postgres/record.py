@@ -25,7 +25,10 @@ def ask(sql, zone="set timezone = 'UTC'"):
 def main():
     here = pathlib.Path(__file__).parent
     files = [pathlib.Path(name) for name in sys.argv[1:]] or sorted(here.glob("*.tsv"))
-    version = ask("show server_version").split()[0]
+    version = ask("show server_version")
+    if version.startswith("error"):
+        sys.exit(f"no server, nothing is written: {version}")
+    version = version.split()[0]
     for path in files:
         lines, zone = [], "set timezone = 'UTC'"
         for line in path.read_text(encoding="utf-8").splitlines():

@@ -259,7 +259,7 @@ pub(super) fn begins_with_token(text: &str) -> bool {
 }
 
 /// Returns whether a text is an id of the platform, or a UUID.
-fn is_platform_id(text: &str) -> bool {
+pub(super) fn is_platform_id(text: &str) -> bool {
     let hex = |text: &str| text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let is_own = (20..=40).contains(&text.len()) && hex(text) && text.get(3..6) == Some("d01");
     let is_uuid = text.len() == 36 && text.split('-').map(str::len).eq([8, 4, 4, 4, 12]) && text.split('-').all(hex);

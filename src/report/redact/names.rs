@@ -4,11 +4,13 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::DataType;
 
-use super::key::{Key, is_name_like, is_none, is_token};
+use super::key::{Key, is_name_like, is_none, is_platform_id, is_token};
 use super::{DEPTH, json, looks_like_json};
 
 /// Letters of a word that is hidden on its own.
 const FEWEST_LETTERS: usize = 3;
+/// Words of one name; more would be a sentence.
+const MOST_WORDS: usize = 12;
 /// Names that one row gives; more would be a list and no person.
 const MOST_NAMES: usize = 40;
 
@@ -76,10 +78,22 @@ fn find(text: &str, key: Key, depth: usize, names: &mut Vec<String>) {
         return;
     }
     let trimmed = text.trim();
-    if !matches!(key, Key::PersonName | Key::Person) || is_none(trimmed) || !is_name_like(trimmed) {
+    // Under a key of names all of the text is hidden, however it is written, so its words are; an id and an address are hidden, or shown, as such.
+    let is_name = match key {
+        Key::PersonName => !is_platform_id(trimmed) && !is_token(trimmed) && !trimmed.contains('@'),
+        Key::Person => is_name_like(trimmed),
+        _ => false,
+    };
+    if !is_name || is_none(trimmed) {
         return;
     }
-    let words: Vec<String> = words(trimmed).map(|(_, word)| word.to_lowercase()).collect();
+    let is_word = |word: &&str| !word.is_empty() && !word.chars().any(char::is_numeric);
+    let words: Vec<String> = words(trimmed)
+        .flat_map(|(_, word)| word.split('_'))
+        .filter(is_word)
+        .map(str::to_lowercase)
+        .take(MOST_WORDS)
+        .collect();
     if words.len() > 1 {
         names.push(words.join(" "));
     }
@@ -140,4 +154,35 @@ pub(super) fn hide(text: &str, names: &[String]) -> Option<String> {
     }
     out.push_str(text.get(copied..).unwrap_or_default());
     Some(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_is_hidden_in_other_texts_however_its_key_has_it() {
+        for (name, said, hidden) in [
+            ("Sam \"Ace\"", "i am Sam Ace", "i am [name]"),
+            ("Mary & John Whitfield", "mary whitfield here", "[name] [name] here"),
+            ("Sam (Ace)", "Ace speaking", "[name] speaking"),
+            ("Kim/Lee", "it is Lee", "it is [name]"),
+            ("Anna Müller 2", "Anna Müller, 2 bags", "[name], 2 bags"),
+            ("Sam “Ace” Li", "Ace", "[name]"),
+            ("Sam_Ace", "sam ace", "[name]"),
+            ("Maria da Luz de la Cruz", "Senhora Luz Cruz", "Senhora [name] [name]"),
+        ] {
+            let mut names = Vec::new();
+            add(name, Key::PersonName, &mut names);
+            assert_eq!(hide(said, &names).as_deref(), Some(hidden), "{name}");
+        }
+        for none in ["028d010111ff749ca25026f753", "sam@example.com", "[name]", "12 34"] {
+            let mut names = Vec::new();
+            add(none, Key::PersonName, &mut names);
+            assert_eq!(names, Vec::<String>::new(), "{none}");
+        }
+        let mut names = Vec::new();
+        add("a caller who has 3 cars", Key::Person, &mut names);
+        assert_eq!(names, Vec::<String>::new(), "what is said of a person is no name");
+    }
 }
