@@ -14,13 +14,14 @@ use datafusion::execution::runtime_env::RuntimeEnv;
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 
+use super::estimates::Planner;
 use super::in_order::InOrder;
 use super::operators::{OwnOperators, spill_apart};
 use super::options::{EngineOptions, Execution};
 use super::rules::{
-    AbsentRows, AsOf, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, JoinKeys, LeavesOfElements,
-    LeavesOfWindows, Membership, MixedTypes, Operators, Relations, Scalars, ZonedCasts, ZonedTypes, lists_apart,
-    mended, sheltered,
+    AbsentRows, AsOf, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, JoinKeys, Laterals,
+    LeavesOfElements, LeavesOfWindows, Membership, MixedTypes, Operators, Relations, Scalars, ZonedCasts, ZonedTypes,
+    lists_apart, mended, sheltered,
 };
 use super::stages::from_sent;
 use super::veil::veiled;
@@ -112,6 +113,7 @@ impl Blank {
             .with_config(config)
             .with_runtime_env(runtime)
             .with_default_features()
+            .with_query_planner(Arc::new(Planner))
             .with_physical_optimizer_rule(Arc::new(OwnOperators));
         if execution == Execution::InOrder {
             builder = builder.with_physical_optimizer_rule(Arc::new(InOrder));
@@ -127,6 +129,7 @@ impl Blank {
         analyzer_rules.insert(4, Arc::new(Casts));
         analyzer_rules.insert(5, Arc::new(AbsentRows));
         // Last: where types meet, they have been coerced.
+        analyzer_rules.push(Arc::new(Laterals));
         analyzer_rules.push(Arc::new(Membership));
         analyzer_rules.push(Arc::new(Scalars));
         analyzer_rules.push(Arc::new(ZonedCasts));

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::metadata::ScalarAndMetadata;
-use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::common::{DataFusionError, ParamValues, ScalarValue, SchemaError};
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -19,7 +19,7 @@ use super::explain;
 use super::memory::PeakPool;
 use super::options::{EngineOptions, Execution};
 use super::own::Node;
-use super::rules::{Places, with_parameters, with_postgres_syntax, with_read_intervals, with_zone_calls};
+use super::rules::{Places, name_table, with_parameters, with_postgres_syntax, with_read_intervals, with_zone_calls};
 use super::stages::{Distribution, RowsAs, StagePlanner};
 use super::{series, spill, statement};
 use crate::error::{Error, Result};
@@ -204,10 +204,19 @@ impl Engine {
     }
 
     /// Plans a statement without the values of its parameters, which say of what types these are.
-    async fn as_written(&self, statement: Statement, values: &ParamValues) -> datafusion::error::Result<LogicalPlan> {
-        let statement = with_parameters(with_postgres_syntax(statement)?, values);
-        let statement = series::with_values(self, statement, values).await?;
-        self.context.state().statement_to_plan(with_zone_calls(with_read_intervals(statement))).await
+    async fn as_written(
+        &self,
+        mut statement: Statement,
+        values: &ParamValues,
+    ) -> datafusion::error::Result<LogicalPlan> {
+        loop {
+            let given = with_parameters(with_postgres_syntax(statement.clone())?, values);
+            let given = series::with_values(self, given, values).await?;
+            match self.context.state().statement_to_plan(with_zone_calls(with_read_intervals(given))).await {
+                Err(error) if unknown_name(&error).is_some_and(|place| name_table(&mut statement, place)) => {}
+                planned => return planned,
+            }
+        }
     }
 
     /// Plans a statement whose numbered parameters have no values yet. `types` are those that are known beforehand.
@@ -275,6 +284,14 @@ fn named(values: &ParamValues) -> HashMap<String, ScalarAndMetadata> {
         ParamValues::Map(named) => named.clone(),
         ParamValues::List(_) => HashMap::new(),
     }
+}
+
+/// Where a column without a table is named that DataFusion does not find: line and column.
+fn unknown_name(error: &DataFusionError) -> Option<(u64, u64)> {
+    let DataFusionError::SchemaError(error, _) = error.find_root() else { return None };
+    let SchemaError::FieldNotFound { field, .. } = error.as_ref() else { return None };
+    let span = field.spans.first().filter(|_| field.relation.is_none())?;
+    Some((span.start.line, span.start.column))
 }
 
 /// Reads the number of a parameter such as `$2`.

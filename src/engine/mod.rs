@@ -10,6 +10,7 @@ mod catalog;
 mod changes;
 mod config;
 mod counted;
+mod estimates;
 #[cfg(test)]
 mod exact_tests;
 mod explain;

@@ -1,7 +1,7 @@
 //! The aggregates of a stage, which are found by their names.
 //!
 //! Where a statement is planned, a name such as `sum` becomes one of several aggregates by the type of its argument: of integers one that is checked,
-//! of doubles one that is exact. A plan that goes to another process names them all `sum`. There one aggregate of
+//! of doubles one that is exact, of decimals a mean that is rounded. A plan that goes to another process names them all `sum`. There one aggregate of
 //! that name chooses again, by the same types.
 
 use std::sync::Arc;
@@ -18,6 +18,7 @@ use datafusion::logical_expr::{Accumulator, AggregateUDF, GroupsAccumulator};
 
 use super::exact::exact;
 use super::instead::{InsteadOfAggregate, aggregate};
+use super::means::rounded;
 use super::postgres::{checked_sum, of_frames};
 
 /// Returns the aggregates that the session of a stage has in the place of those that statements are planned with.
@@ -48,7 +49,7 @@ pub fn is_found_by_name(call: &AggregateUDF, known: Option<&AggregateUDF>, argum
 /// Returns the aggregate that a plan has for a type.
 fn chosen(stock: &Arc<AggregateUDF>, argument: &DataType) -> Arc<AggregateUDF> {
     let checked = if stock.name() == "sum" { checked_sum(argument) } else { None };
-    checked.or_else(|| exact(stock, argument)).unwrap_or_else(|| Arc::clone(stock))
+    checked.or_else(|| exact(stock, argument)).or_else(|| rounded(stock, argument)).unwrap_or_else(|| Arc::clone(stock))
 }
 
 /// The aggregate.

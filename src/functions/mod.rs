@@ -22,6 +22,7 @@ pub(crate) mod interval;
 mod json;
 pub(crate) mod lists;
 mod mask_email;
+pub(crate) mod means;
 mod nested;
 mod phone;
 pub(crate) mod postgres;
@@ -88,8 +89,8 @@ fn replaced() -> Vec<Arc<ScalarUDF>> {
         Arc::new(ScalarUDF::new_from_impl(zoned::ToChar::default())),
         Arc::new(ScalarUDF::new_from_impl(coalesce::Coalesce::default())),
         Arc::new(ScalarUDF::new_from_impl(interval::DatePart::default())),
-        postgres::regexp_match(),
     ];
+    replaced.extend(postgres::replaced());
     replaced.extend(bounded::all());
     replaced
 }

@@ -13,7 +13,8 @@ use datafusion::common::diagnostic::DiagnosticKind;
 use datafusion::error::DataFusionError;
 use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
 
-use super::explain::{Target, explain};
+use super::explain::explain;
+use super::explanation::Target;
 use super::scanned::error_of_value;
 use super::source::{Spot, sql_error};
 use super::{Script, Statement};
@@ -84,9 +85,15 @@ pub fn locate_among(error: DataFusionError, script: &Script, statement: Option<&
 
 /// Says whether an error that the engine calls internal is about what types a query puts together.
 fn is_about_types(message: &str) -> bool {
-    ["coerce", "failed to match any signature", "Cannot run range queries on", "Min/Max accumulator not implemented"]
-        .iter()
-        .any(|words| message.contains(words))
+    [
+        "coerce",
+        "failed to match any signature",
+        "failed to convert size",
+        "Cannot run range queries on",
+        "Min/Max accumulator not implemented",
+    ]
+    .iter()
+    .any(|words| message.contains(words))
 }
 
 /// Says of an error that is not about the SQL in which statement it was met: file and line.
@@ -118,12 +125,16 @@ fn describe(
     let mut known: Vec<&str> = tables.to_vec();
     known.extend(statement.into_iter().flat_map(common_tables));
     let explanation = explain(root, diagnostic, &known);
-    let spot = explanation.targets.iter().find_map(|target| match target {
-        Target::Spot(spot) => Some(*spot),
-        target => statement.and_then(|statement| spot_of(statement, target)),
+    let found = explanation.targets.iter().find_map(|target| match target {
+        Target::Spot(spot) => Some((target, *spot)),
+        target => Some((target, statement.and_then(|statement| spot_of(statement, target))?)),
     });
-    let spot = spot.or_else(|| statement.and_then(first));
-    sql_error(&script.file, &script.text, spot, explanation.message, explanation.hint)
+    let hint = match found {
+        Some((Target::Star, _)) => Some("name the columns in the place of *, each once".to_owned()),
+        _ => explanation.hint.clone(),
+    };
+    let spot = found.map(|(_, spot)| spot).or_else(|| statement.and_then(first));
+    sql_error(&script.file, &script.text, spot, explanation.message, hint)
 }
 
 /// An error of the engine, or one of ours that it carried.
@@ -230,6 +241,10 @@ fn spot_of(statement: &Statement, target: &Target) -> Option<Spot> {
             [word, paren] if paren.token == Token::LParen && is_name(&word.token, name) => Some(word),
             _ => None,
         }),
+        Target::Star => tokens.windows(2).find_map(|pair| match pair {
+            [before, star] if star.token == Token::Mul && begins_item(&before.token) => Some(star),
+            _ => None,
+        }),
         Target::Literal(value) => tokens.iter().find(|token| literal(&token.token) == Some(value)),
         Target::LiteralAfter(keyword, value) => tokens
             .iter()
@@ -319,6 +334,12 @@ fn aggregate_after<'a>(tokens: &'a [TokenWithSpan], keyword: &str) -> Option<&'a
         }
         _ => None,
     })
+}
+
+/// Says whether an item of a select list begins behind a token, or behind the name of its table.
+fn begins_item(token: &Token) -> bool {
+    matches!(token, Token::Comma | Token::Period)
+        || ["SELECT", "DISTINCT", "ALL"].iter().any(|word| is_word(token, word))
 }
 
 fn is_word(token: &Token, keyword: &str) -> bool {

@@ -83,6 +83,83 @@ fn every_kind_of_error_has_a_place_and_a_clean_message() {
     }
 }
 
+#[test]
+fn what_the_engine_says_of_its_insides_is_put_into_words_of_sql() {
+    let frame = "over (order by started_at rows between 1 preceding and current row) from workflow_sessions";
+    let outer = "from workflow_sessions v where v.workflow_id = w.workflow_id";
+    for (sql, words) in [
+        ("select 1 from workflow_sessions where row_number() over () = 1", "a window function is not allowed here"),
+        (&format!("select string_agg(session_id, ',') {frame}"), "string_agg is not supported over a frame"),
+        (&format!("select bool_and(true) {frame}"), "bool_and is not supported over a frame"),
+        (
+            &format!("select (select v.session_id {outer}) from workflow_sessions w"),
+            "the subquery may have several rows",
+        ),
+        (
+            &format!("select 1 from workflow_sessions w order by (select max(v.session_id) {outer})"),
+            "a subquery that names columns of the outer query is not supported in ORDER BY",
+        ),
+        (
+            &format!("select * from workflow_sessions w, lateral (select 1 {outer} order by 1 limit 1) l"),
+            "this subquery in FROM cannot be computed for each w.workflow_id",
+        ),
+        ("select 1 in (select true)", "cannot compare integer with boolean"),
+        ("select lower(*) from workflow_sessions", "* stands for the columns of a select list"),
+        ("select sum(unnest(array[1, 2]))", "unnest() is not supported inside of aggregates"),
+        ("select unnest(1)", "unnest() takes a list"),
+        ("select * from generate_series(1, (select 3))", "a series in FROM is the same for all rows"),
+        (
+            "select * from generate_series('a', 'b')",
+            "argument 1 of a series is an integer, a date or a timestamp, not text",
+        ),
+        ("select session_id['a'] from workflow_sessions", "text has no fields"),
+        ("select * from (values (1, 2)) t(a)", "1 name for 2 columns"),
+        ("select 1 || 2", "cannot join integer and integer"),
+        ("select 1 and 2", "AND takes two conditions, not integer and integer"),
+        ("select started_at + started_at from workflow_sessions", "cannot apply + to timestamp and timestamp"),
+        ("select started_at + 1 from workflow_sessions", "cannot apply + to timestamp and integer"),
+        ("select - started_at from workflow_sessions", "- cannot be used with timestamp"),
+        ("select 5::interval", "cannot cast integer to interval"),
+        ("select 3000000000::int", "3000000000 is out of range of integer"),
+        ("select abs((-9223372036854775807) - 1)", "abs(-9223372036854775808) is out of range of its type"),
+        ("select factorial(50)", "factorial(50) is out of range of its type"),
+        ("select sum(*) from workflow_sessions", "sum takes numbers and lengths of time"),
+        (
+            "select count(*) from workflow_sessions group by 3",
+            "GROUP BY position 3 is out of range, the query has 1 column",
+        ),
+        ("select grouping(workflow_id) from workflow_sessions", "grouping() takes what GROUP BY names"),
+        ("select count(distinct session_id, workflow_id) from workflow_sessions", "count(distinct …) takes one value"),
+        ("select top 5 * from workflow_sessions", "TOP is not known here"),
+        ("select * from workflow_sessions pivot (count(*) for workflow_id in ('a'))", "PIVOT is not known here"),
+        ("select date 5", "the value of such a literal is a text"),
+        ("select w.* from workflow_sessions", "no table \"w\" in this query"),
+        ("select count(*) over w from workflow_sessions", "no window \"w\" in this query"),
+        ("select array[1] union select 1", "the column 1 is list on one side of UNION and integer on the other"),
+        ("select array_resize(array[1], -1)", "array_resize takes a size of 0 or more"),
+        (
+            "select * from workflow_sessions a join workflow_sessions b on a.session_id",
+            "the join condition is text, not boolean",
+        ),
+        (
+            "select lag(session_id, 'x') over (order by session_id) from workflow_sessions",
+            "the number of rows of this window",
+        ),
+    ] {
+        let shown = rendered(sql);
+        assert!(shown.contains(&format!(": {words}")), "{sql}\n{shown}");
+    }
+}
+
+#[test]
+fn a_star_that_has_a_name_twice_is_shown() {
+    let shown = brief("select workflow_id, * from workflow_sessions");
+    assert_eq!(
+        shown,
+        "1:21+1 two columns are both named \"workflow_id\" / name the columns in the place of *, each once"
+    );
+}
+
 /// SQL, and what [`brief`] makes of its error.
 const CASES: &[(&str, &str)] = &[
     (
@@ -200,7 +277,7 @@ const CASES: &[(&str, &str)] = &[
     ),
     (
         "select started_at + session_id from workflow_sessions",
-        "1:8+23 cannot apply + to timestamp and text / cast one side, for example cast(… as timestamp)",
+        "1:8+23 cannot apply + to timestamp and text / what is added to a time is an interval, as in + interval '1 day'",
     ),
     (
         "select unnest(struct(1, 2)) + 1",
@@ -338,7 +415,7 @@ const CASES: &[(&str, &str)] = &[
 fn carets_stand_under_what_is_wrong() {
     assert_eq!(
         rendered("select\n    started_at + session_id\nfrom workflow_sessions"),
-        "q.sql:2:5: cannot apply + to timestamp and text\n  |\n2 |     started_at + session_id\n  |     ^^^^^^^^^^^^^^^^^^^^^^^\nhint: cast one side, for example cast(… as timestamp)"
+        "q.sql:2:5: cannot apply + to timestamp and text\n  |\n2 |     started_at + session_id\n  |     ^^^^^^^^^^^^^^^^^^^^^^^\nhint: what is added to a time is an interval, as in + interval '1 day'"
     );
     assert_eq!(
         rendered("-- abs\nselect 'abs(', abs('é', 1)"),

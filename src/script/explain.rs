@@ -3,71 +3,19 @@
 //! The engine gives structure for a few errors and a sentence for the rest, so most of this page reads sentences. A sentence
 //! that is not known stays as it is, cleaned; the tests of [`super::diagnostics`] notice when a new engine words it anew.
 
+use std::collections::HashSet;
+
 use arrow::error::ArrowError;
 use datafusion::common::{Column, Diagnostic, SchemaError};
 use datafusion::error::DataFusionError;
 
+use super::explanation::{Explanation, Target, between, last_name};
 use super::instead::instead;
 use super::names;
+use super::plainly::unknown;
 use super::source::Spot;
 use super::syntax::sentence;
-use super::types::{plain, written};
-
-/// What to look for in the tokens of a statement.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Target {
-    /// A place that the engine knew.
-    Spot(Spot),
-    /// A name, with the name before its dot where it has one.
-    Name(Option<String>, String),
-    /// The second mention of a name.
-    SecondName(String),
-    /// The name of a function, before its parenthesis.
-    Call(String),
-    /// A literal or a name whose text the message mentions.
-    Mentioned(String),
-    /// A text or number literal.
-    Literal(String),
-    /// A text or number literal somewhere after a word of SQL.
-    LiteralAfter(&'static str, String),
-    /// A parameter, with its `$`.
-    Placeholder(String),
-    /// An operator that stands only once in the statement.
-    OnlyOperator(String),
-    /// The first mention of a word of SQL.
-    Keyword(&'static str),
-    /// The second mention of a word of SQL.
-    SecondKeyword(&'static str),
-    /// What follows a word of SQL.
-    After(&'static str),
-    /// The first aggregate after a word of SQL.
-    AggregateAfter(&'static str),
-}
-
-/// An error in our words.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Explanation {
-    pub(super) message: String,
-    pub(super) hint: Option<String>,
-    /// What it is about, the most exact first.
-    pub(super) targets: Vec<Target>,
-}
-
-impl Explanation {
-    fn new(message: impl Into<String>, targets: impl IntoIterator<Item = Target>) -> Self {
-        Self { message: message.into(), hint: None, targets: targets.into_iter().collect() }
-    }
-
-    fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
-        self
-    }
-
-    fn maybe(mut self, hint: Option<String>) -> Self {
-        self.hint = hint;
-        self
-    }
-}
+use super::types::{moved, plain, written};
 
 /// Names that the engine calls window functions, which it denies to know without OVER.
 const WINDOW_FUNCTIONS: [&str; 11] = [
@@ -144,6 +92,11 @@ fn field_not_found(field: &Column, valid: &[Column]) -> Explanation {
         return explanation.maybe(column_hint(&field.name, valid.iter().filter(inside)));
     }
     let mut known: Vec<String> = valid.iter().filter_map(|c| c.relation.as_ref().map(ToString::to_string)).collect();
+    if known.iter().any(|table| table.starts_with("__")) {
+        // The engine has made a join of a subquery, below which the table is gone.
+        let message = format!("a subquery cannot name {field} behind this GROUP BY");
+        return Explanation::new(message, targets).hint("group by it, or ask in an inner query and join its answer");
+    }
     known.sort();
     known.dedup();
     let known: Vec<&str> = known.iter().map(String::as_str).collect();
@@ -165,8 +118,11 @@ fn column_hint<'a>(name: &str, columns: impl Iterator<Item = &'a Column>) -> Opt
 }
 
 fn twice(name: &str) -> Explanation {
-    Explanation::new(format!("two columns are both named {name:?}"), [Target::SecondName(name.to_owned())])
-        .hint("give one of them another name with AS")
+    Explanation::new(
+        format!("two columns are both named {name:?}"),
+        [Target::Star, Target::SecondName(name.to_owned())],
+    )
+    .hint("give one of them another name with AS; in the place of * name the columns")
 }
 
 fn arrow(error: &ArrowError) -> Explanation {
@@ -242,22 +198,10 @@ fn other_type(left: &str, right: &str, to: &str) -> String {
     if [left, right].contains(&"struct") {
         return "take a field out of the struct, for example (x)['c0']".to_owned();
     }
+    if [left, right].contains(&"list") {
+        return "take a value out of the list, for example (x)[1], or ask all of them with any(x)".to_owned();
+    }
     format!("cast one side, for example cast(… as {})", castable(to))
-}
-
-/// Returns what stands between two pieces of a message.
-fn between<'a>(message: &'a str, before: &str, after: &str) -> Option<&'a str> {
-    let (_, rest) = message.split_once(before)?;
-    rest.split_once(after).map(|(inside, _)| inside)
-}
-
-/// The last name of a printed column, without its quotes: `t."a b"` is `a b`.
-fn last_name(expression: &str) -> String {
-    let name = match expression.strip_suffix('"').and_then(|rest| rest.rsplit_once('"')) {
-        Some((_, quoted)) => quoted,
-        None => expression.rsplit('.').next().unwrap_or(expression),
-    };
-    name.to_owned()
 }
 
 fn planned(message: &str, diagnostic: Option<&Diagnostic>, tables: &[&str]) -> Explanation {
@@ -348,7 +292,8 @@ fn calls_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanatio
             .map(|(_, list)| list.lines().map(str::trim).filter(|line| !line.is_empty()).map(lowered).collect())
             .unwrap_or_default();
         candidates.retain(|candidate| !rules.iter().any(|rule| candidate.contains(&rule.to_lowercase())));
-        candidates.dedup();
+        let mut seen = HashSet::new();
+        candidates.retain(|candidate| seen.insert(candidate.clone()));
         candidates.truncate(4);
         let count = between(message, " expects ", " arguments but received ").and_then(|n| n.parse::<usize>().ok());
         let hint = match (candidates.is_empty(), count) {
@@ -400,7 +345,17 @@ fn calls_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanatio
 
 /// Lower-cases the types of a candidate such as `round(Decimal, Int32)`.
 fn lowered(candidate: &str) -> String {
-    plain(candidate).to_lowercase()
+    let candidate = plain(candidate).to_lowercase();
+    // Types of one name in SQL stand as alternatives: `ntile(integer/integer)`.
+    let mut written = String::with_capacity(candidate.len());
+    for part in candidate.split_inclusive(['(', ',', ')']) {
+        let (types, end) = part.split_at(part.len() - usize::from(part.ends_with(['(', ',', ')'])));
+        let mut types: Vec<&str> = types.split('/').collect();
+        types.dedup();
+        written.push_str(&types.join("/"));
+        written.push_str(end);
+    }
+    written
 }
 
 /// Errors about types that do not go together.
@@ -424,6 +379,8 @@ fn types_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanatio
         let (left, operator, right) = infix(&pair)?;
         let hint = if left == "text" && right == "text" && operator == "+" {
             "texts are joined with ||".to_owned()
+        } else if let Some(hint) = moved(left, right) {
+            hint.to_owned()
         } else {
             other_type(left, right, if left == "text" { right } else { left })
         };
@@ -559,39 +516,4 @@ fn clauses_in(message: &str, diagnostic: Option<&Diagnostic>) -> Option<Explanat
         ));
     }
     None
-}
-
-/// Any other error: its first line, cleaned, about whatever literal or name of the statement it mentions.
-fn unknown(message: &str) -> Explanation {
-    let mut text = message.trim();
-    for prefix in [
-        "Error during planning: ",
-        "Execution error: ",
-        "Internal error: ",
-        "Parser error: ",
-        "Cast error: ",
-        "Compute error: ",
-        "Invalid argument error: ",
-        "Schema error: ",
-        "External error: ",
-        "Arrow error: ",
-        "This feature is not implemented: ",
-        "Optimizer rule 'simplify_expressions' failed\ncaused by\n",
-    ] {
-        text = text.strip_prefix(prefix).unwrap_or(text);
-    }
-    // An error of the regular expression crate shows the pattern first and then says what is wrong; some frame both with lines of tildes.
-    if let Some((_, shown)) = text.split_once("regex parse error:") {
-        let reason = shown.lines().find_map(|line| line.trim().strip_prefix("error: ")).unwrap_or("it cannot be read");
-        let pattern = shown.lines().nth(1).unwrap_or_default().trim();
-        return Explanation::new(
-            format!("invalid regular expression {pattern:?}: {reason}"),
-            [Target::Literal(pattern.to_owned())],
-        );
-    }
-    let (text, hint) = match text.split_once("; hint: ") {
-        Some((text, hint)) => (text, Some(hint.to_owned())),
-        None => (text, None),
-    };
-    Explanation::new(plain(&sentence(text)), [Target::Mentioned(text.to_owned())]).maybe(hint)
 }

@@ -1,6 +1,6 @@
-//! What to write in place of functions that PostgreSQL has and we have not.
+//! What to write in place of functions that PostgreSQL or another database has and we have not.
 //!
-//! A name that is not known is mostly misspelt; these are known to people who come from PostgreSQL, and a name that looks like them would
+//! A name that is not known is mostly misspelt; these are known to people who come from elsewhere, and a name that looks like them would
 //! lead astray.
 
 /// The functions, by name, with what to write. `…` are their arguments.
@@ -13,16 +13,34 @@ const INSTEAD: &[(&str, &str)] = &[
     ("asind", "write degrees(asin(x))"),
     ("atan2d", "write degrees(atan2(y, x))"),
     ("atand", "write degrees(atan(x))"),
+    ("charindex", "write strpos(text, part)"),
     ("clock_timestamp", "write now(), which is the same instant in the whole run"),
     ("cosd", "write cos(radians(x))"),
     ("cotd", "write cot(radians(x))"),
+    ("count_if", "write count(*) filter (where condition)"),
+    ("countif", "write count(*) filter (where condition)"),
     ("cume_dist", "write cume_dist() over (order by …)"),
+    ("date", "write x::date"),
+    ("date_add", "write t + interval '1 day'"),
+    ("date_diff", "write b::date - a::date for days, or extract(epoch from b - a) for seconds"),
+    ("date_sub", "write t - interval '1 day'"),
+    ("dateadd", "write t + interval '1 day'"),
+    ("datediff", "write b::date - a::date for days, or extract(epoch from b - a) for seconds"),
+    ("day", "write extract(day from t)"),
+    ("dayofweek", "write extract(isodow from t), which is 1 on Mondays"),
     ("div", "write trunc(a / b), or a / b of integers"),
+    ("eomonth", "write date_trunc('month', t) + interval '1 month' - interval '1 day'"),
     ("every", "write bool_and(condition)"),
     ("format", "put texts together with || or concat(…)"),
     ("generate_subscripts", "write generate_series(1, array_length(list))"),
     ("get_byte", "write encode(bytes, 'hex') and take two digits with substr"),
+    ("getdate", "write now()"),
+    ("group_concat", "write string_agg(text, ',')"),
+    ("hour", "write extract(hour from t)"),
+    ("if", "write case when condition then a else b end"),
+    ("iif", "write case when condition then a else b end"),
     ("isfinite", "every date and instant is finite here"),
+    ("isnull", "write coalesce(a, b), or a is null"),
     ("json_agg", "write array_agg(x); ⟨format⟩ json writes lists as JSON"),
     ("json_array_elements", "write unnest(json_get_array(data, 'key'))"),
     (
@@ -34,6 +52,7 @@ const INSTEAD: &[(&str, &str)] = &[
     ("json_build_object", "write named_struct('key', value, …); ⟨format⟩ json writes structs as JSON"),
     ("json_each", "write unnest(json_object_keys(data)), and take the values with json_as_text(data, key)"),
     ("json_each_text", "write unnest(json_object_keys(data)), and take the values with json_as_text(data, key)"),
+    ("json_extract", "write data->>'key', or json_value(data, '$.a.b')"),
     ("json_extract_path", "write data #> '{a,b}', or json_get_json(data, 'a', 'b')"),
     ("json_extract_path_text", "write data #>> '{a,b}', or json_as_text(data, 'a', 'b')"),
     ("json_object", "write named_struct('key', value, …); ⟨format⟩ json writes structs as JSON"),
@@ -45,16 +64,21 @@ const INSTEAD: &[(&str, &str)] = &[
     ("jsonb_path_exists", "write json_exists(data, path), with a path of RFC 9535"),
     ("jsonb_path_query", "write json_query(data, path), with a path of RFC 9535"),
     ("jsonb_path_query_first", "write json_value(data, path), with a path of RFC 9535"),
+    ("last_day", "write date_trunc('month', t) + interval '1 month' - interval '1 day'"),
+    ("len", "write length(text)"),
     ("localtime", "write current_time"),
     ("localtimestamp", "write now()::timestamp"),
     ("make_interval", "write interval '1 day', or n * interval '1 day'"),
     ("make_timestamp", "write make_date(year, month, day) + make_time(hour, minute, second)"),
     ("make_timestamptz", "write (make_date(year, month, day) + make_time(hour, minute, second))::timestamptz"),
     ("min_scale", "decimals have the scale of their type"),
+    ("minute", "write extract(minute from t)"),
+    ("month", "write extract(month from t)"),
     ("num_nonnulls", "write (a is not null)::int + (b is not null)::int"),
     ("num_nulls", "write (a is null)::int + (b is null)::int"),
     ("parse_ident", "write string_to_array(name, '.')"),
     ("pg_typeof", "write arrow_typeof(x)"),
+    ("quarter", "write extract(quarter from t)"),
     ("quote_ident", "write '\"' || replace(x, '\"', '\"\"') || '\"'"),
     ("quote_literal", "write '''' || replace(x, '''', '''''') || ''''"),
     ("quote_nullable", "write '''' || replace(x, '''', '''''') || ''''"),
@@ -67,15 +91,19 @@ const INSTEAD: &[(&str, &str)] = &[
     ("regexp_substr", "write regexp_match(text, pattern)[1]"),
     ("row_to_json", "write named_struct('key', value, …); ⟨format⟩ json writes structs as JSON"),
     ("scale", "decimals have the scale of their type"),
+    ("second", "write extract(second from t)"),
     (
         "setseed",
         "random() cannot be made the same again; md5(session_id) < '8' takes half of the sessions, always the same",
     ),
     ("sind", "write sin(radians(x))"),
     ("statement_timestamp", "write now(), which is the same instant in the whole run"),
+    ("strftime", "write to_char(t, 'YYYY-MM-DD')"),
     ("string_to_table", "write unnest(string_to_array(text, separator))"),
+    ("sysdate", "write now()"),
     ("tand", "write tan(radians(x))"),
     ("timeofday", "write now()::text"),
+    ("timestampdiff", "write b::date - a::date for days, or extract(epoch from b - a) for seconds"),
     ("to_ascii", "write regexp_replace(text, '[^\\x00-\\x7f]', '', 'g')"),
     ("to_json", "⟨format⟩ json writes lists and structs as JSON"),
     ("to_number", "write regexp_replace(text, '[^0-9.-]', '', 'g')::double precision"),
@@ -83,10 +111,14 @@ const INSTEAD: &[(&str, &str)] = &[
     ("trim_array", "write array_slice(list, 1, -3) to leave out the last two"),
     ("trim_scale", "decimals have the scale of their type"),
     ("unistr", "write E'\\u00e4', or chr(code)"),
+    ("unix_timestamp", "write extract(epoch from t)"),
+    ("week", "write extract(week from t)"),
+    ("weekday", "write extract(isodow from t), which is 1 on Mondays"),
     ("width_bucket", "write floor((x - low) / (high - low) * count)::int + 1 within the bounds"),
+    ("year", "write extract(year from t)"),
 ];
 
-/// Returns what to write in place of a function of PostgreSQL's; `None` for any other name.
+/// Returns what to write in place of a function of others; `None` for any other name.
 pub(super) fn instead(name: &str) -> Option<&'static str> {
     let name = name.to_lowercase();
     let found = |name: &str| INSTEAD.iter().find(|(known, _)| *known == name).map(|(_, hint)| *hint);

@@ -104,8 +104,19 @@ pub(super) fn written(left: &str, right: &str) -> Option<&'static str> {
         "timestamp" => Some(
             "instants are written '2026-11-20T09:00:00Z', in quotes; to_timestamp(x) is that of x seconds after 1970",
         ),
+        "duration" | "interval" => Some(
+            "lengths of time are written interval '5 minutes'; extract(epoch from x) is one in seconds, as a number",
+        ),
         _ => None,
     }
+}
+
+/// Says what is added to a time and taken from it; `None` where neither side is one, or the other is a time too.
+pub(super) fn moved(left: &str, right: &str) -> Option<&'static str> {
+    let is_time = |kind: &str| matches!(kind, "timestamp" | "date" | "time");
+    let is_amount = |kind: &str| matches!(kind, "integer" | "float" | "decimal" | "text");
+    ((is_time(left) && is_amount(right)) || (is_amount(left) && is_time(right)))
+        .then_some("what is added to a time is an interval, as in + interval '1 day'")
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! [`Casts`] runs before types are coerced, since casts that the coercion adds round nothing: a cast to an integer rounds, halves of
 //! numbers with a point away from zero and those of floats to the even number, and so does one to fewer digits of a second; DataFusion cuts. [`Operators`] runs after it: `+`, `-`
-//! and `*` of integers fail where they would wrap, `a # a` is null where `a` is, `x is true` is a value that is never null, and the pattern of `similar to`
+//! and `*` of integers fail where they would wrap, `to_timestamp` where no instant is, lists are compared with their nulls last, `a # a` is null where `a` is, `x is true` is a value that is never null, and the pattern of `similar to`
 //! becomes an anchored regular expression.
 //!
 //! A number with a point is numeric in PostgreSQL and a float here; of an expression of such literals alone the cast rounds as that of a
@@ -13,13 +13,13 @@ use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TransformedResult, TreeNode};
 use datafusion::common::{DFSchema, Result, ScalarValue};
 use datafusion::functions::math::expr_fn::round;
-use datafusion::logical_expr::expr::{Case, Like};
-use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast};
+use datafusion::logical_expr::expr::{Case, Like, ScalarFunction};
+use datafusion::logical_expr::{BinaryExpr, Cast, Expr, ExprSchemable, LogicalPlan, Operator, TryCast, lit};
 use datafusion::optimizer::AnalyzerRule;
 
 use super::each_expression;
 use crate::functions::known;
-use crate::functions::postgres::{Checked, pattern, to_digits, to_nearest, xor};
+use crate::functions::postgres::{Checked, list_order, pattern, seconds_of_instant, to_digits, to_nearest, xor};
 
 /// Rounds what is cast to an integer.
 #[derive(Debug, Default)]
@@ -129,11 +129,21 @@ fn is_numeric(expr: &Expr) -> bool {
 
 fn checked(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
     let is_integer = |expr: &Expr| expr.get_type(schema).is_ok_and(|data_type| data_type.is_integer());
+    let is_list = |expr: &Expr| expr.get_type(schema).is_ok_and(|data_type| data_type.is_list());
+    let is_float = |expr: &Expr| expr.get_type(schema).is_ok_and(|data_type| data_type.is_floating());
     match expr {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::BitwiseXor, right })
             if is_integer(&left) && left.get_type(schema).ok() == right.get_type(schema).ok() =>
         {
             Transformed::yes(xor(*left, *right))
+        }
+        Expr::BinaryExpr(BinaryExpr {
+            left,
+            op: op @ (Operator::Lt | Operator::LtEq | Operator::Gt | Operator::GtEq),
+            right,
+        }) if is_list(&left) && left.get_type(schema).ok() == right.get_type(schema).ok() => {
+            let (left, right) = (Box::new(list_order(*left, *right)), Box::new(lit(0_i8)));
+            Transformed::yes(Expr::BinaryExpr(BinaryExpr { left, op, right }))
         }
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match Checked::of(op) {
             Some(operator) if is_integer(&left) && left.get_type(schema).ok() == right.get_type(schema).ok() => {
@@ -151,6 +161,12 @@ fn checked(expr: Expr, schema: &DFSchema) -> Transformed<Expr> {
                 else_expr: case.else_expr.map(number),
             };
             Transformed::yes(Expr::Cast(Cast::new(Box::new(Expr::Case(case)), DataType::Boolean)))
+        }
+        Expr::ScalarFunction(ScalarFunction { func, args })
+            if func.name() == "to_timestamp" && args.len() == 1 && args.iter().all(is_float) =>
+        {
+            let args = args.into_iter().map(seconds_of_instant).collect();
+            Transformed::yes(Expr::ScalarFunction(ScalarFunction { func, args }))
         }
         Expr::SimilarTo(Like { negated, expr, pattern: text, escape_char, case_insensitive: _ }) => {
             let op = if negated { Operator::RegexNotMatch } else { Operator::RegexMatch };

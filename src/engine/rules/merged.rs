@@ -3,17 +3,21 @@
 //! In SQL it is the value of whichever side has one, and stands once and first in `*`. DataFusion 55.2 takes the left side's, which is null in the rows
 //! that the right side alone has. Such a join is written with ON here, and the merged column, wherever the query names it without a table, as
 //! `coalesce(left.x, right.x)`. What that cannot be said of without knowing the tables' columns is refused.
+//!
+//! In a subquery such a name may be that of a column of the subquery's own tables. DataFusion finds those, and of the outer query's merged columns it says that they are not
+//! there, since two are: such a name gets a table ([`name_table`]), and the statement is planned anew.
 
 use std::ops::{ControlFlow, Range};
 
+use datafusion::sql::parser::Statement;
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, ExceptSelectItem, Expr, Ident, JoinConstraint, JoinOperator, ObjectName, OrderByKind, Query,
     Select, SelectItem, SelectItemQualifiedWildcardKind, SetExpr, TableFactor, TableWithJoins, VisitMut, VisitorMut,
     WildcardAdditionalOptions,
 };
 
-use super::unnamed;
 use super::words::{binary, call, folded};
+use super::{unnamed, visit};
 
 /// Merges the columns of the joins of a query that is one SELECT, in its ORDER BY too.
 ///
@@ -159,11 +163,7 @@ impl Merged {
                             None => equal,
                         });
                         right.merged.push(column.clone());
-                        let value = match side {
-                            Side::Left => of_left,
-                            Side::Right => of_right,
-                            Side::Either => call("coalesce", vec![of_left, of_right]),
-                        };
+                        let value = side.value(of_left, of_right);
                         match known {
                             Some(place) => self.columns[before + place].value = value,
                             None => self.columns.push(Column { name: column.clone(), value }),
@@ -222,6 +222,61 @@ impl Merged {
     }
 }
 
+/// Gives the name at a place of a statement, line and column, the table of a merged column of an outer query. Returns whether there is one.
+pub fn name_table(statement: &mut Statement, place: (u64, u64)) -> bool {
+    let mut naming = Naming { place, merged: Vec::new(), is_named: false };
+    visit(statement, &mut naming);
+    naming.is_named
+}
+
+/// The merged columns of the queries around a place, the innermost last.
+struct Naming {
+    place: (u64, u64),
+    merged: Vec<Vec<Column>>,
+    is_named: bool,
+}
+
+impl VisitorMut for Naming {
+    type Break = ();
+
+    fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<()> {
+        let mut merged = Vec::new();
+        for table in &mut select.from {
+            let left = table_name(&table.relation);
+            for join in &mut table.joins {
+                let (side, right) = (Side::of(&join.join_operator), table_name(&join.relation));
+                let Some(JoinConstraint::Using(columns)) = constraint(&mut join.join_operator) else { continue };
+                let (Some(left), Some(right)) = (&left, &right) else { continue };
+                for column in columns.iter() {
+                    let [ast::ObjectNamePart::Identifier(name)] = column.0.as_slice() else { continue };
+                    let (left, right) = (qualified(left, name), qualified(right, name));
+                    merged.push(Column { name: name.clone(), value: side.value(left, right) });
+                }
+            }
+        }
+        self.merged.push(merged);
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_select(&mut self, _: &mut Select) -> ControlFlow<()> {
+        self.merged.pop();
+        ControlFlow::Continue(())
+    }
+
+    fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<()> {
+        if let Expr::Identifier(name) = expr
+            && (name.span.start.line, name.span.start.column) == self.place
+            && let Some((_, outer)) = self.merged.split_last()
+            && let Some(column) = outer.iter().rev().flatten().find(|column| is_same(&column.name, name))
+        {
+            *expr = column.value.clone();
+            self.is_named = true;
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
 /// Which side's value the merged column has.
 #[derive(Clone, Copy)]
 enum Side {
@@ -236,6 +291,14 @@ impl Side {
             JoinOperator::Right(_) | JoinOperator::RightOuter(_) => Self::Right,
             JoinOperator::FullOuter(_) => Self::Either,
             _ => Self::Left,
+        }
+    }
+
+    fn value(self, left: Expr, right: Expr) -> Expr {
+        match self {
+            Self::Left => left,
+            Self::Right => right,
+            Self::Either => call("coalesce", vec![left, right]),
         }
     }
 }

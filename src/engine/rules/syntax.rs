@@ -10,14 +10,13 @@ use std::ops::ControlFlow;
 use datafusion::common::plan_err;
 use datafusion::error::Result;
 use datafusion::sql::parser::{CopyToSource, Statement};
-use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, CaseWhen, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, LimitClause, Query,
-    Select, SelectItem, SetExpr, SetOperator, SetQuantifier, UnaryOperator, Value, VisitMut, VisitorMut,
+    self, BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, LimitClause, Query, Select,
+    SelectItem, SetExpr, SetOperator, SetQuantifier, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-use super::words::{any_character, binary, call, is_named, number};
-use super::{aggregates, apart, arrays, functions, merged, ordered, precedence, readers, rows_in, unnamed};
+use super::words::{any_character, binary, call, is_named, number, when};
+use super::{aggregates, apart, arrays, frames, functions, merged, ordered, precedence, readers, rows_in, unnamed};
 use crate::functions::is_of_plans;
 
 /// Brings a statement into DataFusion's syntax.
@@ -101,6 +100,7 @@ impl VisitorMut for Syntax {
         precedence::read_again(expr);
         if let Expr::Function(function) = expr {
             aggregates::refuse_clauses(function)?;
+            frames::of_call(function)?;
         }
         if let Expr::Function(function) = expr
             && let [ast::ObjectNamePart::Identifier(name)] = function.name.0.as_slice()
@@ -162,7 +162,11 @@ impl VisitorMut for Syntax {
                 }
             }
             Expr::BinaryOp { left, op, right } => match op {
-                BinaryOperator::PGOverlap => *expr = call("array_has_any", vec![(**left).clone(), (**right).clone()]),
+                BinaryOperator::PGOverlap => {
+                    // A null is equal to nothing, and to DataFusion equal to another.
+                    let values = call("list_without_nulls", vec![(**right).clone()]);
+                    *expr = call("array_has_any", vec![(**left).clone(), values]);
+                }
                 BinaryOperator::PGStartsWith => *expr = call("starts_with", vec![(**left).clone(), (**right).clone()]),
                 BinaryOperator::PGRegexMatch
                 | BinaryOperator::PGRegexIMatch
@@ -186,9 +190,13 @@ impl VisitorMut for Syntax {
                     }
                 }
                 BinaryOperator::AtArrow | BinaryOperator::ArrowAt if is_short(left) && is_short(right) => {
-                    // Without a list there is no answer; DataFusion takes it for an empty one.
+                    // Without a list there is no answer; DataFusion takes it for an empty one. A null in it is found nowhere.
                     let known = binary(is_not_null(left), BinaryOperator::And, is_not_null(right));
-                    *expr = when(known, std::mem::replace(expr, Expr::value(Value::Null)));
+                    let values = if *op == BinaryOperator::AtArrow { right } else { left };
+                    let nulls = call("list_nulls", vec![(**values).clone()]);
+                    let is_whole = binary(nulls, BinaryOperator::Eq, number("0"));
+                    let found = nested(std::mem::replace(expr, Expr::value(Value::Null)));
+                    *expr = when(known, binary(is_whole, BinaryOperator::And, found), None);
                 }
                 _ => {}
             },
@@ -238,7 +246,12 @@ impl VisitorMut for Syntax {
             }
             Expr::Function(function) => match readers::value(function) {
                 Some(read) => *expr = read,
-                None => aggregates::function(function),
+                None => {
+                    aggregates::function(function);
+                    if is_named(function, "regr_r2") {
+                        *expr = determination(function);
+                    }
+                }
             },
             Expr::CompoundFieldAccess { access_chain, .. } => {
                 for access in access_chain {
@@ -402,19 +415,19 @@ fn is_short(expr: &Expr) -> bool {
     expr.to_string().len() <= SHORT_BYTES
 }
 
-fn is_not_null(expr: &Expr) -> Expr {
-    Expr::IsNotNull(Box::new(nested(expr.clone())))
+/// `regr_r2`, which is 1 where all y are the same and not all x; DataFusion has null.
+fn determination(function: &ast::Function) -> Expr {
+    let of = |name: &str| {
+        let name = ast::ObjectName::from(vec![ast::Ident::new(name)]);
+        Expr::Function(ast::Function { name, ..function.clone() })
+    };
+    let varies = binary(of("regr_sxx"), BinaryOperator::Gt, number("0"));
+    let is_level = binary(of("regr_syy"), BinaryOperator::Eq, number("0"));
+    when(binary(varies, BinaryOperator::And, is_level), number("1.0"), Some(of("regr_r2")))
 }
 
-/// The value under a condition, and null without it.
-fn when(condition: Expr, value: Expr) -> Expr {
-    Expr::Case {
-        case_token: AttachedToken::empty(),
-        end_token: AttachedToken::empty(),
-        operand: None,
-        conditions: vec![CaseWhen { condition, result: value }],
-        else_result: None,
-    }
+fn is_not_null(expr: &Expr) -> Expr {
+    Expr::IsNotNull(Box::new(nested(expr.clone())))
 }
 
 /// Says whether a type is a text of some greatest length.

@@ -25,12 +25,12 @@ use datafusion::physical_plan::analyze::AnalyzeExec;
 use datafusion::physical_plan::explain::ExplainExec;
 use datafusion::physical_plan::windows::{BoundedWindowAggExec, WindowAggExec, WindowUDFExpr};
 use datafusion::physical_plan::{ExecutionPlan, ExecutionPlanProperties};
-use datafusion::physical_planner::{DefaultPhysicalPlanner, PhysicalPlanner};
 use datafusion::prelude::SessionConfig;
 use datafusion_proto::bytes::physical_plan_to_bytes_with_extension_codec;
 
 use super::row_order::tells_row_order;
 use super::{Distribution, ScanCodec, SentSettings, Staged};
+use crate::engine::estimates::Planner;
 use crate::engine::in_order::InOrder;
 use crate::engine::operators::OwnOperators;
 use crate::engine::options::AlreadyCounted;
@@ -71,7 +71,7 @@ enum Place {
 #[async_trait]
 impl QueryPlanner for StagePlanner {
     async fn create_physical_plan(&self, logical: &LogicalPlan, session: &dyn Session) -> Result<Node> {
-        let here = DefaultPhysicalPlanner::default();
+        let here = Planner;
         let Some(state) = session.as_any().downcast_ref::<SessionState>() else {
             return here.create_physical_plan(logical, session).await;
         };
@@ -138,7 +138,7 @@ impl StagePlanner {
             return Ok(Place::Here(what));
         }
         // What is wrong with the statement itself is said of its own plan.
-        let Ok(plan) = DefaultPhysicalPlanner::default().create_physical_plan(&logical, &staged).await else {
+        let Ok(plan) = Planner.create_physical_plan(&logical, &staged).await else {
             return Ok(Place::HereAfterAll("it has no plan without subqueries inside of expressions".to_owned()));
         };
         let settings = SentSettings::of(state.config_options(), &self.began);
@@ -288,7 +288,7 @@ fn for_stages(state: &SessionState) -> SessionState {
     SessionStateBuilder::new_from_existing(state.clone())
         .with_config(config)
         .with_physical_optimizer_rules(rules)
-        .with_query_planner(Arc::new(OfSession))
+        .with_query_planner(Arc::new(Planner))
         .build()
 }
 
@@ -333,17 +333,6 @@ struct Already(Node);
 impl QueryPlanner for Already {
     async fn create_physical_plan(&self, _: &LogicalPlan, _: &dyn Session) -> Result<Node> {
         Ok(Arc::clone(&self.0))
-    }
-}
-
-/// DataFusion's planner, in the place of ours.
-#[derive(Debug)]
-struct OfSession;
-
-#[async_trait]
-impl QueryPlanner for OfSession {
-    async fn create_physical_plan(&self, logical: &LogicalPlan, session: &dyn Session) -> Result<Node> {
-        DefaultPhysicalPlanner::default().create_physical_plan(logical, session).await
     }
 }
 

@@ -3,8 +3,10 @@
 //! They are no part of the reference: `engine/rules/meaning.rs` puts most of them into plans, and the others (`mod`, `mode`,
 //! `percentile_cont`, `percentile_disc`) are PostgreSQL's.
 
+mod digits;
 mod frames;
 mod integers;
+mod lists;
 mod modulo;
 mod percentiles;
 mod regexp_match;
@@ -13,10 +15,11 @@ mod similar;
 mod sum;
 mod xor;
 
+pub use digits::seconds_of_instant;
 pub use frames::of_frames;
 pub use integers::Checked;
+pub use lists::list_order;
 use percentiles::ordered_sets;
-pub(super) use regexp_match::function as regexp_match;
 pub use rounding::{to_digits, to_nearest};
 pub use similar::pattern;
 pub use sum::checked_sum;
@@ -38,8 +41,22 @@ pub(super) fn all() -> Vec<Arc<ScalarUDF>> {
 
 /// Lists those that plans are rewritten with.
 pub(super) fn parts() -> Vec<Arc<ScalarUDF>> {
-    let others = [&rounding::ROUND_HALF_EVEN, &rounding::ROUND_INSTANT, &similar::SIMILAR_TO_REGEX, &xor::INTEGER_XOR];
+    let others = [
+        &digits::SECONDS,
+        &lists::NULLS,
+        &lists::ORDER,
+        &lists::WITHOUT_NULLS,
+        &rounding::ROUND_HALF_EVEN,
+        &rounding::ROUND_INSTANT,
+        &similar::SIMILAR_TO_REGEX,
+        &xor::INTEGER_XOR,
+    ];
     Checked::ALL.map(Checked::function).into_iter().chain(others.map(frame::Function::udf)).collect()
+}
+
+/// Lists those that stand in for DataFusion's of the same name.
+pub(super) fn replaced() -> Vec<Arc<ScalarUDF>> {
+    digits::to_digits().into_iter().chain([lists::array_remove(), regexp_match::function()]).collect()
 }
 
 /// Lists functions of DataFusion that have a name of PostgreSQL's too, which no other function has.

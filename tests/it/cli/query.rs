@@ -29,6 +29,27 @@ fn an_error_of_a_value_in_a_filter_of_the_scan_has_its_place_and_hint() {
 }
 
 #[test]
+fn a_condition_on_the_day_is_one_whenever_the_data_begin() {
+    let desk = Desk::new();
+    desk.write(
+        "s.csv",
+        "session_id,started_at\na,2026-10-01T12:20:00Z\nb,2026-10-02T12:00:00Z\nc,2026-10-03T03:55:00Z\n",
+    );
+    desk.run(&["ingest", "--exported-at", EXPORTED, "s.csv"]).fine();
+    for (condition, count) in [
+        ("started_at::date > date '2026-10-01'", "2"),
+        ("started_at::date < date '2026-10-03'", "2"),
+        ("started_at::date::timestamp > timestamp '2026-10-01'", "2"),
+        ("started_at::date - date '2026-10-01' > 0", "2"),
+        ("started_at::date > (select min(started_at)::date from workflow_sessions)", "2"),
+    ] {
+        assert_eq!(desk.value(&format!("select count(*) from workflow_sessions where {condition}"), &[]), count);
+        let joined = "select count(*) from workflow_sessions a join workflow_sessions using (session_id) where a.";
+        assert_eq!(desk.value(&format!("{joined}{condition}"), &[]), count, "{condition}");
+    }
+}
+
+#[test]
 fn a_sign_may_stand_behind_an_operator_without_a_blank() {
     let desk = Desk::new();
     desk.write("s.csv", "session_id,started_at\na,2026-11-20T10:00:00Z\n");

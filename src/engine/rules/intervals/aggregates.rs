@@ -22,6 +22,7 @@ use datafusion::logical_expr::{AggregateUDF, Cast, Expr, ExprSchemable, LogicalP
 use super::{INTERVAL, Part, holds_intervals, length};
 use crate::functions::exact::exact;
 use crate::functions::interval::{is_interval, is_length, stock};
+use crate::functions::means::rounded;
 use crate::functions::postgres::{checked_sum, of_frames};
 
 /// Refuses lists and structs with intervals in them where they would be compared field by field.
@@ -236,6 +237,9 @@ fn split(
         }
         "sum" | "avg" if is_exact && let Some(exact) = own.as_ref().and_then(|stock| exact(stock, data_type)) => {
             Split::Same(call(exact, args.to_vec(), distinct))
+        }
+        "avg" if let Some(rounded) = own.as_ref().and_then(|stock| rounded(stock, data_type)) => {
+            Split::Same(call(rounded, args.to_vec(), distinct))
         }
         "min" if is_interval(data_type) => {
             Split::Rank(call(min_udaf(), vec![Part::Rank.call(vec![arg.clone()])], false))
