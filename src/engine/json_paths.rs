@@ -2,7 +2,7 @@
 //!
 //! All of it stands in the footers of the data files, which are read when the table is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringViewArray};
@@ -28,6 +28,8 @@ struct PathSum {
     pool_files: u64,
     /// Files whose scalars only the text has, by the reason.
     text_files: BTreeMap<&'static str, u64>,
+    /// Why what asks for more than scalars reads the text.
+    beside_scalars: BTreeSet<&'static str>,
 }
 
 /// The paths of some files.
@@ -77,8 +79,11 @@ impl<'a> Paths<'a> {
                 sum.leaf_files += u64::from(child.leaf);
                 sum.leaf_bytes += bytes;
                 sum.pool_files += u64::from(place.has_pool_of(child));
-                if let (Some(reason), None) = (child.reason(place.lost_pools), place.array) {
-                    *sum.text_files.entry(reason).or_default() += 1;
+                if place.array.is_none() {
+                    match child.reason(place.lost_pools) {
+                        Some(reason) => *sum.text_files.entry(reason).or_default() += 1,
+                        None => sum.beside_scalars.extend(child.reason_beside_scalars(place.lost_pools, CONTAINER)),
+                    }
                 }
             }
             self.add_below(place, path, child);
@@ -121,11 +126,12 @@ impl Place<'_> {
 }
 
 impl PathSum {
-    /// Says why scalars are read from the text, the most frequent reason first.
+    /// Says why scalars are read from the text, the most frequent reason first, and then what keeps other questions from the columns.
     fn text_reason(&self) -> Option<String> {
         let mut reasons: Vec<(&str, u64)> = self.text_files.iter().map(|(reason, files)| (*reason, *files)).collect();
         reasons.sort_by_key(|(_, files)| std::cmp::Reverse(*files));
-        let reasons = reasons.into_iter().map(|(reason, _)| reason).collect::<Vec<_>>().join("; ");
+        let reasons = reasons.into_iter().map(|(reason, _)| reason).chain(self.beside_scalars.iter().copied());
+        let reasons = reasons.collect::<Vec<_>>().join("; ");
         Some(reasons).filter(|reasons| !reasons.is_empty())
     }
 

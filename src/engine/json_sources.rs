@@ -83,7 +83,9 @@ pub(super) fn json_sources<'a>(
             let manifest = || parsed(file.metadata().get(MANIFEST_KEY)?);
             if reads_text && let Some(manifest) = manifest() {
                 let places = calls.iter().filter_map(place_of);
-                sources.reasons.extend(places.filter_map(|(column, path)| manifest.reason(&column, &path)));
+                sources
+                    .reasons
+                    .extend(places.filter_map(|(column, path, kinds)| manifest.reason(&column, &path, kinds)));
             }
         }
     }
@@ -97,10 +99,15 @@ pub(super) fn json_sources<'a>(
     Ok(told.collect::<Vec<_>>().join("; "))
 }
 
-/// Returns the column of a call and the path that it looks up there, where that is of literal keys.
-fn place_of(expression: &Arc<dyn PhysicalExpr>) -> Option<(String, Vec<String>)> {
+/// Returns the column of a call and the path that it looks up there, where that is of literal keys, and what its answer depends on beside
+/// the kinds of leaves.
+fn place_of(expression: &Arc<dyn PhysicalExpr>) -> Option<(String, Vec<String>, u8)> {
     let call = expression.downcast_ref::<ScalarFunctionExpr>()?;
-    keys(json_call(call.fun().name())?, call)
+    let known = json_call(call.fun().name())?;
+    let (column, path) = keys(known, call)?;
+    // What is never of leaves has no reason in the values.
+    let kinds = if known.asked.is_of_leaves() { known.asked.text_only(true) } else { 0 };
+    Some((column, path, kinds))
 }
 
 /// Names the path of a call of a JSON function on a column: `data $.variables.tier`, or the call itself where the path is not of

@@ -35,6 +35,7 @@ pub(crate) mod leavings;
 pub(crate) mod ledger;
 mod loaded;
 mod log;
+mod looks;
 pub mod preview;
 pub mod properties;
 pub(crate) mod read;

@@ -12,9 +12,8 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, UInt32Array};
-use arrow::compute::take_record_batch;
-use arrow::datatypes::{DataType, Float64Type, Int64Type, Schema, SchemaRef};
+use arrow::array::AsArray;
+use arrow::datatypes::{Float64Type, Schema, SchemaRef};
 use arrow::record_batch::RecordBatch;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_writer::{ArrowColumnChunk, ArrowRowGroupWriterFactory, ArrowWriterOptions};
@@ -22,7 +21,6 @@ use parquet::arrow::{ArrowWriter, encode_arrow_schema};
 use parquet::file::metadata::{KeyValue, ParquetMetaData};
 use parquet::file::writer::SerializedFileWriter;
 use serde_json::Value;
-use xxhash_rust::xxh3::xxh3_64;
 
 use super::cluster::cluster_page;
 use super::encode::{Encoders, RowGroup};
@@ -30,6 +28,7 @@ use super::footer::{NAN_KEY, TYPES_KEY};
 use super::ids::{self, IdsPlace};
 use super::layout;
 pub use super::layout::FileLimits;
+use super::looks;
 use super::preview::Preview;
 use super::seal::{SEAL_KEY, Seal, SealingWriter};
 use super::statistics::log_statistics;
@@ -39,8 +38,7 @@ use super::upload::upload;
 use super::writing::Writing;
 use crate::error::{Error, Result, io_error};
 use crate::schema;
-use crate::shred::choice::{choose, count_distinct};
-use crate::shred::leaf::LEAF_PREFIX;
+use crate::shred::choice::choose;
 use crate::shred::{FileShredder, LeafLimits, MANIFEST_KEY};
 
 /// Where data files go.
@@ -377,7 +375,7 @@ impl FileWriter {
             schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
             shredder = Some(FileShredder::new(layout::SHREDDED_COLUMNS.to_vec(), leaves));
         }
-        let mut looks = looks_of_columns(&schema, &sample, shredder.as_ref())?;
+        let mut looks = looks::of_columns(&schema, &sample, shredder.as_ref())?;
         looks.rows = is_whole.then_some(rows);
         looks.harder = is_whole && (self.harder || rows as u64 <= layout::LEAFLESS_ROWS);
         let properties = layout::writer_properties(&schema, &looks);
@@ -519,38 +517,6 @@ pub fn discard(output: &Output, files: &[WrittenFile]) {
     }
 }
 
-/// Looks at a part of the sample, to tell how columns are best encoded.
-fn looks_of_columns(schema: &Schema, sample: &[RecordBatch], shredder: Option<&FileShredder>) -> Result<layout::Looks> {
-    let rows: usize = sample.iter().map(RecordBatch::num_rows).sum();
-    let step = rows.div_ceil(layout::VARIETY_ROWS).max(1);
-    let mut values: Vec<(usize, Vec<u64>)> = schema.fields().iter().map(|_| Default::default()).collect();
-    let mut picked_rows = 0;
-    for batch in sample {
-        let picked = UInt32Array::from_iter_values((0..batch.num_rows() as u32).step_by(step));
-        picked_rows += picked.len();
-        let batch = take_record_batch(batch, &picked)?;
-        let leaves = shredder.map(|shredder| shredder.try_out(&batch)).transpose()?.unwrap_or_default();
-        for (array, (count, hashes)) in batch.columns().iter().chain(&leaves).zip(&mut values) {
-            *count += array.len() - array.null_count();
-            add_hashes(array, hashes);
-        }
-    }
-    let mut looks = layout::Looks::default();
-    for (field, (count, hashes)) in schema.fields().iter().zip(values) {
-        // Truth values are not hashed.
-        let distinct = if *field.data_type() == DataType::Boolean { 2 } else { count_distinct(hashes) };
-        if distinct * 4 > count * 3 {
-            looks.varied.insert(field.name().clone());
-        } else if distinct > 0
-            && field.name().starts_with(LEAF_PREFIX)
-            && layout::is_small(picked_rows, count, distinct)
-        {
-            looks.small.insert(field.name().clone());
-        }
-    }
-    Ok(looks)
-}
-
 /// Adds the names of the columns of numbers that have a NaN.
 fn note_nan(rows: &RecordBatch, nan: &mut BTreeSet<String>) {
     for (field, column) in rows.schema_ref().fields().iter().zip(rows.columns()) {
@@ -562,22 +528,6 @@ fn note_nan(rows: &RecordBatch, nan: &mut BTreeSet<String>) {
         {
             nan.insert(field.name().clone());
         }
-    }
-}
-
-/// Adds the hashes of an array's values, of the types that dictionaries are made of.
-fn add_hashes(array: &ArrayRef, hashes: &mut Vec<u64>) {
-    match array.data_type() {
-        DataType::Utf8View => {
-            hashes.extend(array.as_string_view().iter().flatten().map(|text| xxh3_64(text.as_bytes())));
-        }
-        DataType::Float64 => {
-            hashes.extend(array.as_primitive::<Float64Type>().iter().flatten().map(f64::to_bits));
-        }
-        DataType::Int64 => {
-            hashes.extend(array.as_primitive::<Int64Type>().iter().flatten().map(|number| number as u64));
-        }
-        _ => {}
     }
 }
 

@@ -11,6 +11,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::schema::sightings_schema;
+use crate::shred::PathRules;
 
 fn batch(from: i64, rows: usize) -> RecordBatch {
     let content = Int64Array::from_iter_values(from..from + rows as i64);
@@ -99,7 +100,8 @@ fn json_rows(from: usize, rows: usize) -> RecordBatch {
         // Text of which the leaves are a small part.
         let noise: String =
             (1..6).map(|k| format!("{:016x}", (n * 8 + k).wrapping_mul(0x9E37_79B9_7F4A_7C15))).collect();
-        Some(format!(r#"{{"n":{n},"word":"w{}","noise":"{noise}"}}"#, n % 3))
+        let list: Vec<String> = (0..n % 9).map(|k| format!(r#"{{"k":"{}"}}"#, (n + k) % 5)).collect();
+        Some(format!(r#"{{"n":{n},"word":"w{}","noise":"{noise}","list":[{}]}}"#, n % 3, list.join(",")))
     });
     let none: ArrayRef = Arc::new(StringViewArray::from(vec![None::<&str>; rows]));
     let columns: Vec<ArrayRef> = vec![Arc::clone(&none), Arc::new(data.collect::<StringViewArray>()), none];
@@ -110,17 +112,18 @@ fn json_rows(from: usize, rows: usize) -> RecordBatch {
 fn leaves_stand_in_the_rows_of_their_documents_whatever_thread_took_them() {
     let folder = tempfile::tempdir().unwrap();
     let threads = NonZeroUsize::new(4).unwrap();
+    let rules = PathRules::parse("data.list[*].k", "", &["data"]).unwrap();
     let limits = FileLimits { file_rows: 7_000, row_group_rows: 3_000 };
     let mut writer = FileWriter::new(json_schema(), Output::Folder(folder.path().to_owned()), threads, "test")
         .with_limits(limits)
-        .with_leaves(LeafLimits::of_columns(10));
+        .with_leaves(LeafLimits { rules: Arc::new(rules), ..LeafLimits::of_columns(10) });
     let mut next = 0;
-    // Batches of many sizes: a small one is shredded before a large one that came earlier.
+    // Batches of many sizes: a small one is shredded before a large one that came earlier, and the lists of a large one come in pieces.
     for rows in [900, 3, 2_000, 1, 1, 5_000, 40, 2, 3_000, 7, 8_000] {
         writer.write(&json_rows(next, rows)).unwrap();
         next += rows;
     }
-    let mut row = 0;
+    let mut row = 0_usize;
     let files = writer.finish().unwrap();
     assert_eq!(files.len(), next.div_ceil(7_000));
     for file in files {
@@ -130,7 +133,12 @@ fn leaves_stand_in_the_rows_of_their_documents_whatever_thread_took_them() {
             let numbers = batch.column_by_name("~shred/data/n#i").unwrap().as_primitive::<Int64Type>();
             let words = batch.column_by_name("~shred/data/word#s").unwrap().as_string::<i32>();
             let texts = batch.column_by_name("data").unwrap().as_string::<i32>();
+            let lists = batch.column_by_name("~shred/data/list[]/k#s").unwrap().as_list::<i32>();
             for index in 0..batch.num_rows() {
+                let list = lists.value(index);
+                let list: Vec<Option<String>> = list.as_string::<i32>().iter().map(|k| k.map(str::to_owned)).collect();
+                let expected: Vec<Option<String>> = (0..row % 9).map(|k| Some(((row + k) % 5).to_string())).collect();
+                assert_eq!(list, expected);
                 assert_eq!(numbers.value(index), row as i64);
                 assert_eq!(words.value(index), format!("w{}", row % 3));
                 assert!(texts.value(index).starts_with(&format!(r#"{{"n":{row},"#)));
@@ -139,46 +147,4 @@ fn leaves_stand_in_the_rows_of_their_documents_whatever_thread_took_them() {
         }
     }
     assert_eq!(row, next);
-}
-
-#[test]
-fn a_dictionary_is_made_where_values_repeat_and_for_nothing_else() {
-    let schema = Schema::new(vec![
-        Field::new("same", DataType::Utf8View, true),
-        Field::new("unlike", DataType::Utf8View, true),
-        Field::new("missing", DataType::Utf8View, true),
-    ]);
-    let unlike = (0..20_000).map(|n| Some(format!("value {n}"))).collect::<StringViewArray>();
-    let columns: Vec<ArrayRef> = vec![
-        Arc::new(StringViewArray::from(vec![Some("x"); 20_000])),
-        Arc::new(unlike),
-        Arc::new(StringViewArray::from(vec![None::<&str>; 20_000])),
-    ];
-    let sample = RecordBatch::try_new(Arc::new(schema.clone()), columns).unwrap();
-    let looks = looks_of_columns(&schema, &[sample.slice(0, 7_000), sample.slice(7_000, 13_000)], None).unwrap();
-    assert_eq!(looks.varied.into_iter().collect::<Vec<_>>(), ["unlike"]);
-    assert!(looks.small.is_empty(), "columns of the table are compressed: {:?}", looks.small);
-}
-
-#[test]
-fn leaf_columns_of_few_bits_are_not_compressed() {
-    let rows = 20_000;
-    let column = |distinct: usize, one_in: usize| -> ArrayRef {
-        let text = |row: usize| row.is_multiple_of(one_in).then(|| format!("value {}", row / one_in % distinct));
-        Arc::new((0..rows).map(text).collect::<StringViewArray>())
-    };
-    let columns = [("a", column(4, 1)), ("b", column(2, 1)), ("c", column(100, 21)), ("d", column(300, 1))];
-    let fields =
-        columns.iter().map(|(name, _)| Field::new(format!("{LEAF_PREFIX}data/{name}#s"), DataType::Utf8View, true));
-    let schema = Schema::new(fields.collect::<Vec<_>>());
-    let columns = columns.into_iter().map(|(_, column)| column).collect();
-    let sample = RecordBatch::try_new(Arc::new(schema.clone()), columns).unwrap();
-    let looks = looks_of_columns(&schema, &[sample], None).unwrap();
-    // Two bits and a part of one for each row are more than 32 KiB of a row group.
-    let small: Vec<&str> = looks.small.iter().map(|name| &name[LEAF_PREFIX.len()..]).collect();
-    assert_eq!(small, ["data/b#s", "data/c#s"]);
-    let properties = layout::writer_properties(&Arc::new(schema), &looks);
-    let compression = |name: &str| properties.compression(&format!("{LEAF_PREFIX}data/{name}#s").as_str().into());
-    assert_eq!(compression("b"), parquet::basic::Compression::UNCOMPRESSED);
-    assert!(matches!(compression("a"), parquet::basic::Compression::ZSTD(_)));
 }

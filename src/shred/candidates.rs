@@ -6,7 +6,7 @@ use super::leaf::{Kind, LEAF_PREFIX, Leaf};
 
 /// Compressed bits a value from which on a second copy of a column is not worth it. Names and codes take 1 to 12 bits, phone
 /// numbers 39, e-mail addresses 48.
-const COSTLY_BITS: usize = 24;
+pub(super) const COSTLY_BITS: usize = 24;
 /// Of a hundred values, those that must be the same for two columns to count as copies: odd rows are allowed for.
 const SAME_PERCENT: usize = 98;
 

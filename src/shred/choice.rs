@@ -13,10 +13,9 @@
 //! What a function gives of most of a path's strings, and repeats, gets a column too ([`super::computed`]), which is paid for before
 //! all leaves.
 //!
-//! Inside the elements of arrays only texts that repeat become leaves. Paths by index have none: `events[3]` is another thing in every
-//! session.
+//! Inside the elements of arrays only what repeats, and small numbers, become leaves. Paths by index have none: `events[3]` is another thing in every
+//! session. What the sample says of values is in `values`.
 
-use std::cell::OnceCell;
 use std::collections::BTreeMap;
 
 use arrow::array::{AsArray, RecordBatch, StringViewArray};
@@ -27,25 +26,16 @@ use super::candidates::{
     Candidate, compressed_bytes, counted_bytes, leave_out_copies, leave_out_costliest, leave_out_orphans, place,
 };
 use super::computed::{Computed, OF_STRINGS, of_column};
-use super::document::{Seen, Walker};
-use super::leaf::{Kind, Leaf, LeafSet, is_index};
+use super::document::Walker;
+use super::leaf::{Leaf, LeafSet, is_index};
 use super::limits::LeafLimits;
 use super::pools::{PoolLimits, RarePaths};
-use crate::texts::TextFunction;
+use super::values::{RAREST, Values};
 
 /// Rows of the sample at most, spread evenly.
 const SAMPLE_ROWS: usize = 4_096;
 /// One sampled document of so many is compressed, to tell what the text takes.
 const COMPRESSED_TEXTS: usize = 4;
-/// A path of fewer values than one in this many rows is not worth a column of its own.
-const RAREST: usize = 100;
-/// Strings longer than this on average are notes and payloads: as large as the text they come from.
-const LONG_TEXT_BYTES: usize = 64;
-/// Long strings that repeat so often have a leaf all the same, up to this length on average.
-const LONG_REPEATS: usize = 8;
-const LONGEST_TEXT_BYTES: usize = 1_024;
-/// Rows of a row group for each that is sampled, or less.
-const DICTIONARY_SHARE: usize = 16;
 /// Bytes of all leaves at most, as a percentage of what the JSON text compresses to, which is three quarters of a usual lake. At 18 %
 /// customer numbers gave way, 5 MB of a lake of 198 MB: they are in every session, and to count them by number took 1.38 CPU seconds
 /// in place of 0.05 on a million.
@@ -60,121 +50,6 @@ const FREE_COLUMNS: usize = 64;
 /// What a column of a row group takes beside its values: its part of the footer and of the page indexes, and the dictionary's page. Of 100,000
 /// documents with 500 paths a footer grew by 340 bytes a column, and each of some thirty paths of truth values took 500 bytes more than these.
 const COLUMN_BYTES: usize = 800;
-
-/// The values of one path.
-#[derive(Debug, Default)]
-struct Values {
-    rows: usize,
-    kinds: u8,
-    text_rows: usize,
-    text_bytes: usize,
-    /// The values one after another, as they would stand in a column.
-    bytes: Vec<u8>,
-    /// How many values have each length in characters or digits; the last is for all that are longer.
-    lengths: [usize; 32],
-    /// Sampled row and hash of each text.
-    hashes: Vec<(usize, u64)>,
-    /// How many of the texts are different, once that was asked for; then no more are added.
-    distinct: OnceCell<usize>,
-    /// What a function gives of the texts.
-    computed: Option<Box<Values>>,
-}
-
-impl Values {
-    fn add(&mut self, row: usize, seen: Seen<'_>) {
-        self.rows += 1;
-        self.kinds |= seen.kind.bit();
-        match seen.kind {
-            Kind::Text => {
-                self.add_text(row, seen.text);
-                self.compute(OF_STRINGS, row, seen.text);
-            }
-            Kind::RawNumber => self.add_text(row, seen.text),
-            Kind::Integer => {
-                self.lengths[seen.bits.checked_ilog10().unwrap_or_default() as usize + 1] += 1;
-                // Small numbers are packed into few bits.
-                let width = 8 - seen.bits.leading_zeros() as usize / 8;
-                self.bytes.extend_from_slice(&seen.bits.to_le_bytes()[..width.max(1)]);
-            }
-            Kind::Float => self.bytes.extend_from_slice(&seen.bits.to_le_bytes()),
-            Kind::Boolean => {}
-        }
-    }
-
-    /// Adds what a function gives of a text to what is computed.
-    fn compute(&mut self, function: &TextFunction, row: usize, text: &str) {
-        if let Some(value) = function.value(text) {
-            let computed = self.computed.get_or_insert_default();
-            computed.rows += 1;
-            computed.add_text(row, &value);
-        }
-    }
-
-    fn add_text(&mut self, row: usize, text: &str) {
-        self.text_rows += 1;
-        self.text_bytes += text.len();
-        self.bytes.extend_from_slice(text.as_bytes());
-        self.bytes.push(0);
-        self.lengths[text.len().min(31)] += 1;
-        self.hashes.push((row, xxh3_64(text.as_bytes())));
-    }
-
-    /// Counts the different texts.
-    fn distinct(&self) -> usize {
-        *self.distinct.get_or_init(|| count_distinct(self.hashes.iter().map(|(_, hash)| *hash).collect()))
-    }
-
-    /// Returns what the values compress to.
-    fn cost(&self) -> usize {
-        compressed_bytes(&self.bytes).min(self.dictionary_bytes())
-    }
-
-    /// Returns what a column of the computed values takes; `None` where it is not worth it, for few texts have one, or few repeat.
-    fn cost_of_computed(&self) -> Option<usize> {
-        let computed = self.computed.as_ref()?;
-        (computed.rows * 2 > self.text_rows && computed.repeats()).then(|| computed.cost())
-    }
-
-    /// Says whether texts stand in several rows. Inside arrays only such are worth a column: of the things in a list one counts
-    /// the types and states, while their ids and instants would cost several values a row.
-    fn repeats(&self) -> bool {
-        self.distinct() * 2 <= self.text_rows
-    }
-
-    /// Says whether the values are worth a column, where nobody asks for it.
-    fn is_worth_it(&self, sampled: usize) -> bool {
-        let is_long = self.text_bytes > LONG_TEXT_BYTES * self.text_rows;
-        self.rows * RAREST >= sampled && (!is_long || self.is_long_and_repeats())
-    }
-
-    /// Says whether long texts are so few that a dictionary holds them all: addresses of pages, sentences of prompts.
-    fn is_long_and_repeats(&self) -> bool {
-        self.distinct() * LONG_REPEATS <= self.text_rows && self.text_bytes <= LONGEST_TEXT_BYTES * self.text_rows
-    }
-
-    /// Estimates the bytes of texts with a dictionary; its own share is small, for it serves a whole row group.
-    fn dictionary_bytes(&self) -> usize {
-        let distinct = self.distinct();
-        if self.text_rows < self.rows || distinct * 2 > self.rows {
-            return usize::MAX;
-        }
-        let bits = usize::BITS - distinct.leading_zeros();
-        self.rows * bits as usize / 8 + self.text_bytes / self.rows.max(1) * distinct / DICTIONARY_SHARE
-    }
-
-    /// Says whether most values are of one length. Floats have none that tells anything.
-    fn is_of_one_length(&self) -> bool {
-        let most = self.lengths.iter().max().copied().unwrap_or_default();
-        self.kinds & (Kind::Float.bit() | Kind::RawNumber.bit()) == 0 && most * 2 > self.rows
-    }
-}
-
-/// Counts the different ones of some hashes; sorted, since a table of the standard library would hash each of them again.
-pub(crate) fn count_distinct(mut hashes: Vec<u64>) -> usize {
-    hashes.sort_unstable();
-    hashes.dedup();
-    hashes.len()
-}
 
 /// Chooses leaf columns for row groups of so many rows like these.
 pub fn choose(batches: &[RecordBatch], columns: &[&'static str], limits: &LeafLimits, group_rows: usize) -> LeafSet {
@@ -209,9 +84,9 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], limits: &LeafLi
                     values.entry((seen.node, None)).or_default().add(sampled, seen);
                 }
                 walker.pooled(text).for_each(|value| rare.add(&value));
-                walker.arrays.sample(text, |array, element, walker| {
+                walker.arrays.sample(text, |array, number, element, walker| {
                     for seen in walker.values(element) {
-                        values.entry((array, Some(seen.node))).or_default().add(sampled, seen);
+                        values.entry((array, Some(seen.node))).or_default().add_element(sampled, number, seen);
                     }
                 });
             }
@@ -227,12 +102,17 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], limits: &LeafLi
             for (inside_node, inside) in std::iter::once((None, None)).chain(inside) {
                 let mut keys = path.iter().chain(inside.iter().flatten());
                 let is_wanted = rules.includes(name, &path, inside.as_deref());
+                let arrays = inside.as_ref().and_then(|_| walker.arrays.sampled(node));
                 if let Some(values) = values.remove(&(node, inside_node))
-                    && (is_wanted || values.is_worth_it(sampled) && (inside.is_none() || values.repeats()))
+                    && (is_wanted
+                        || values.is_worth_it(sampled) && arrays.is_none_or(|arrays| values.is_worth_lists(arrays)))
                     && !rules.excludes(name, &path, inside.as_deref())
                     && !keys.any(|key| is_index(key))
                 {
-                    let bytes = values.cost();
+                    let (rows, bytes) = match arrays {
+                        Some(arrays) => (arrays.scaled(values.rows), values.cost_in(arrays)),
+                        None => (values.rows, values.cost()),
+                    };
                     let computed = values.cost_of_computed().filter(|_| inside.is_none());
                     let leaf = Leaf {
                         column: (*name).to_owned(),
@@ -243,7 +123,6 @@ pub fn choose(batches: &[RecordBatch], columns: &[&'static str], limits: &LeafLi
                     };
                     let is_of_one_length = values.is_of_one_length();
                     let hashes = values.hashes;
-                    let rows = values.rows;
                     candidates.push(Candidate {
                         leaf,
                         rows,
@@ -398,5 +277,29 @@ mod tests {
         // Not what is long, rare, or may be an index.
         assert_eq!(chosen(10), ["mail", "phone of phone", "tier of tier"]);
         assert_eq!(chosen(0), Vec::<String>::new());
+    }
+
+    #[test]
+    fn rare_keys_of_elements_and_what_hardly_repeats_have_no_lists() {
+        let element = |n: usize| {
+            format!(
+                r#"{{"ty":"t{}","t":{},"took":{},"id":"{:08x}","v{:03}":1}}"#,
+                n % 5,
+                scattered(n) * 977,
+                scattered(n) % 50,
+                scattered(n),
+                n % 300
+            )
+        };
+        let document = |row: usize| {
+            let elements: Vec<String> = (0..40).map(|n| element(row * 40 + n)).collect();
+            Some(format!(r#"{{"trace":[{}]}}"#, elements.join(",")))
+        };
+        let data: ArrayRef = Arc::new((0..300).map(document).collect::<StringViewArray>());
+        let schema = Arc::new(Schema::new(vec![Field::new("data", DataType::Utf8View, true)]));
+        let batch = RecordBatch::try_new(schema, vec![data]).unwrap();
+        let set = choose(&[batch], &["data"], &LeafLimits::of_columns(512), 300);
+        let names: Vec<String> = set.columns().map(|(leaf, kind)| leaf.name(kind)).collect();
+        assert_eq!(names, ["~shred/data/trace[]/took#i", "~shred/data/trace[]/ty#s"]);
     }
 }

@@ -11,26 +11,30 @@
 //! comparison, and answers taken from another document.
 
 pub(crate) mod fuzz;
+mod parsed;
 mod plain;
 
 use std::collections::HashMap;
 use std::ops::Range;
-
-use jiter::{JiterResult, Peek};
 
 use super::elements::Arrays;
 use super::leaf::{ALL_KINDS, BROKEN, CONTAINER, Kind, Leaf, NULL, below, coded_pool_key, is_index};
 use super::manifest::PathNode;
 use super::pools::{Home, InText, MAX_POOLED_BYTES, Pools};
 use crate::json::numbers::{Told, told};
-use crate::json::{Reader, place_in, quoted, without_lone_surrogates};
+use crate::json::{quoted, without_lone_surrogates};
 
 /// Objects deeper than this are skipped: their paths are unknown to the manifest, and have no leaves.
 pub const MAX_DEPTH: usize = 8;
 /// Paths of a column that a file notes at most.
 pub const MAX_PATHS: usize = 2_000;
-/// Brackets in a document from which on it may nest deeper than jiter skips (200 levels).
-const MANY_BRACKETS: usize = 150;
+/// Levels of a text from which on it counts as deeper than jiter skips (200 levels).
+const DEEP: usize = 150;
+
+/// Bytes of objects and arrays at the paths of scalars that pools take in any case.
+const CONTAINER_ROOM: usize = 32 << 10;
+/// Of so many bytes of text, one that they may take beyond that. With the other exceptions they must stay below what a pool may take in a batch.
+const CONTAINER_SHARE: usize = 32;
 
 /// A path met so far; the tree grows while documents are walked.
 #[derive(Debug, Default)]
@@ -70,6 +74,10 @@ struct Node {
     pool_code: Option<(u32, Box<str>)>,
     /// Whether some value is missing in the pool, since it was too long or too deep.
     unpooled: bool,
+    /// Whether the texts of objects, and those of arrays where there is a leaf, go to a pool too: as long as scalars are expected here.
+    notes_containers: bool,
+    /// What they take.
+    container_bytes: usize,
     /// The number of the last document that has the path. A path that is met again in the same document has a repeated key, of which
     /// the first value counts.
     met_in: u64,
@@ -133,6 +141,10 @@ pub(super) struct Walker {
     /// Path and range of what goes to pools.
     pooled: Vec<(usize, usize, usize)>,
     scratch: String,
+    /// Bytes of all documents so far.
+    text_bytes: usize,
+    /// Bytes that objects and arrays at the paths of scalars may still take in pools.
+    container_room: usize,
     /// Whether values are taken at every path, to learn from, or only where there are leaves.
     takes_all: bool,
     /// The arrays whose elements are looked into.
@@ -173,6 +185,8 @@ impl Walker {
             taken: Vec::new(),
             pooled: Vec::new(),
             scratch: String::new(),
+            text_bytes: 0,
+            container_room: CONTAINER_ROOM,
             takes_all: false,
             arrays: Arrays::default(),
         };
@@ -192,6 +206,7 @@ impl Walker {
                     }
                     Home::Text(reason) => (node.pool, node.in_text) = (None, Some(*reason)),
                 }
+                node.notes_containers = node.pool.is_some();
             }
         }
         for (number, leaf) in leaves {
@@ -202,18 +217,20 @@ impl Walker {
                 }
                 None => {
                     let is_kept = pools.is_some_and(|pools| pools.count > Pools::EXCEPTIONS);
-                    walker.add_leaf(&leaf.path, number, if is_kept { ALL_KINDS & !leaf.kinds } else { 0 });
+                    let node = walker.add_leaf(&leaf.path, number, if is_kept { ALL_KINDS & !leaf.kinds } else { 0 });
+                    walker.nodes[node].notes_containers = is_kept;
                 }
             }
         }
         walker
     }
 
-    /// Takes the values at a path for a leaf from now on, but for those of kinds that are exceptions.
-    pub fn add_leaf(&mut self, path: &[String], leaf: usize, exceptions: u8) {
-        let node = self.reach(path);
-        let node = &mut self.nodes[node];
+    /// Takes the values at a path for a leaf from now on, but for those of kinds that are exceptions; returns the path's number.
+    pub fn add_leaf(&mut self, path: &[String], leaf: usize, exceptions: u8) -> usize {
+        let number = self.reach(path);
+        let node = &mut self.nodes[number];
         (node.leaf, node.exceptions, node.pool) = (Some(leaf), exceptions, None);
+        number
     }
 
     fn reach(&mut self, path: &[String]) -> usize {
@@ -231,9 +248,16 @@ impl Walker {
         let escaped = quoted.strip_prefix('"').and_then(|key| key.strip_suffix('"')).unwrap_or_default();
         let pool_key = below(&self.nodes[parent].pool_key, escaped).into();
         let quoted = quoted.into();
-        let node =
-            Node { key: key.into(), quoted, is_complete: true, pool, pool_below: pool, pool_key, ..Node::default() };
-        self.nodes.push(node);
+        self.nodes.push(Node {
+            key: key.into(),
+            quoted,
+            is_complete: true,
+            pool,
+            pool_below: pool,
+            pool_key,
+            notes_containers: pool.is_some(),
+            ..Node::default()
+        });
         self.nodes[parent].children.insert(key.into(), child);
         child
     }
@@ -290,20 +314,23 @@ impl Walker {
     /// Walks one document; [`Walker::values`] then has what was taken.
     pub fn walk(&mut self, text: &str) {
         self.begin();
-        let may_be_deep = brackets(text.as_bytes()) >= MANY_BRACKETS;
-        if !may_be_deep && self.plain(text).is_some() {
+        self.text_bytes += text.len();
+        self.container_room = CONTAINER_ROOM.min(self.container_room + text.len() / CONTAINER_SHARE);
+        // The quick walk goes through nothing deep.
+        if self.plain(text).is_some() {
             return;
         }
         self.begin_again();
         // The mended document has every byte in its place but the escapes that were mended, and those are never taken by their place.
         let mended = without_lone_surrogates(text);
-        if let Some(mended) = mended.as_deref().filter(|_| !may_be_deep) {
+        if let Some(mended) = mended.as_deref() {
             if self.plain(mended).is_some() {
                 return;
             }
             self.begin_again();
         }
         let text = mended.as_deref().unwrap_or(text);
+        let may_be_deep = is_deep(text);
         if !self.parsed(text, may_be_deep) || may_be_deep {
             self.nodes[0].kinds |= BROKEN;
         }
@@ -327,104 +354,6 @@ impl Walker {
         self.begin();
     }
 
-    /// Walks a document by the parser, as the functions look keys up; says whether it is sound.
-    ///
-    /// A look-up of a value reads the value itself, and one of a younger sibling skips over it. Where the value is sound, reading and
-    /// skipping end at the same byte and the walk goes on from there. Where it is not, skipping may pass what reading refuses
-    /// (a control character in a string), so that the walk goes back to the value's start and skips over it. In a document that may
-    /// nest deeper than the parser skips, the depth counts from where a look-up begins: there the walk always goes back.
-    fn parsed(&mut self, text: &str, may_be_deep: bool) -> bool {
-        let mut reader = Reader::new(text);
-        match reader.parser.peek() {
-            Ok(Peek::Object) => self.object(&mut reader, 0, 0, may_be_deep),
-            // No key looks into anything else, and an index is never a leaf.
-            Ok(peek) => reader.parser.known_skip(peek).is_ok(),
-            Err(_) => false,
-        }
-    }
-
-    /// Walks the object that the parser stands before; says whether it is sound. Behind one that is not, the parser may be anywhere.
-    fn object(&mut self, reader: &mut Reader<'_>, node: usize, depth: usize, may_be_deep: bool) -> bool {
-        let (mut is_sound, mut before) = (true, None);
-        let mut key = reader.parser.known_object();
-        loop {
-            let Ok(name) = key else { return false };
-            let Some(name) = name else { return is_sound };
-            let child = self.child(node, before, name);
-            before = child.or(before);
-            let Ok(peek) = reader.parser.peek() else { return false };
-            let start = reader.index();
-            let mut must_skip = true;
-            if let Some(child) = child.filter(|child| self.meet(*child)) {
-                let is_read = if matches!(peek, Peek::Object) && depth + 1 < MAX_DEPTH {
-                    self.nodes[child].kinds |= CONTAINER;
-                    self.nodes[child].has_objects = true;
-                    self.object(reader, child, depth + 1, may_be_deep)
-                } else {
-                    let scratch = self.scratch.len();
-                    let is_read = self.value(reader, child, peek).is_ok();
-                    if !is_read {
-                        self.scratch.truncate(scratch);
-                        self.nodes[child].kinds |= BROKEN;
-                    }
-                    is_read
-                };
-                is_sound &= is_read;
-                must_skip = !is_read || may_be_deep;
-                if must_skip {
-                    reader.go_to(start);
-                }
-            }
-            if must_skip && reader.parser.known_skip(peek).is_err() {
-                return false;
-            }
-            key = reader.parser.next_key();
-        }
-    }
-
-    /// Takes a value that is not an object to go into, and moves behind it.
-    fn value(&mut self, reader: &mut Reader<'_>, node: usize, peek: Peek) -> JiterResult<()> {
-        let (text, start) = (reader.text, reader.index());
-        let (kind, taken) = match peek {
-            Peek::String if self.is_wanted(node) => {
-                let decoded = reader.parser.known_str()?;
-                let taken = match place_in(text, decoded) {
-                    Some(place) => Taken::Text(place.start, place.end),
-                    None => self.unescaped(decoded),
-                };
-                (Kind::Text.bit(), Some(taken))
-            }
-            Peek::String => {
-                reader.parser.known_skip(peek)?;
-                (Kind::Text.bit(), None)
-            }
-            Peek::Object => {
-                self.skip_deep(node);
-                return reader.parser.known_skip(peek);
-            }
-            Peek::Array => {
-                self.meet_array(node, start);
-                reader.parser.known_skip(peek)?;
-                (CONTAINER, None)
-            }
-            Peek::Null => {
-                reader.parser.known_skip(peek)?;
-                (NULL, None)
-            }
-            Peek::True | Peek::False => {
-                reader.parser.known_skip(peek)?;
-                (Kind::Boolean.bit(), Some(Taken::Boolean(matches!(peek, Peek::True))))
-            }
-            _ => {
-                reader.parser.known_skip(peek)?;
-                let taken = number(text, start..reader.index());
-                (taken.kind().bit(), Some(taken))
-            }
-        };
-        self.note(text, node, kind, taken, start..reader.index());
-        Ok(())
-    }
-
     fn is_wanted(&self, node: usize) -> bool {
         self.takes_all || self.nodes[node].leaf.is_some()
     }
@@ -435,11 +364,38 @@ impl Walker {
         Taken::Unescaped(start, self.scratch.len())
     }
 
+    fn meet_object(&mut self, node: usize) {
+        let node = &mut self.nodes[node];
+        let expects_scalars = node.leaf.is_some() || node.pool_code.is_some() || node.kinds & ALL_KINDS != 0;
+        node.notes_containers &= expects_scalars;
+        node.kinds |= CONTAINER;
+        node.has_objects = true;
+    }
+
     /// Notes an object that the walk does not go into: what is inside is unknown.
     fn skip_deep(&mut self, node: usize) {
-        let node = &mut self.nodes[node];
-        node.kinds |= CONTAINER;
-        (node.has_objects, node.is_complete) = (true, false);
+        self.meet_object(node);
+        self.nodes[node].is_complete = false;
+    }
+
+    /// Notes the text of an object, or of an array at the path of a leaf, where scalars are expected. Where a path has many of them, or
+    /// long ones, its pool would be for them, and they stay in the text from then on.
+    fn note_container(&mut self, text: &str, node: usize, value: Range<usize>) {
+        let this = &mut self.nodes[node];
+        if !this.notes_containers {
+            return;
+        }
+        let bytes = value.len() + this.pool_key.len();
+        this.container_bytes += bytes;
+        if bytes <= self.container_room.min(MAX_POOLED_BYTES)
+            && this.container_bytes <= CONTAINER_ROOM / 2 + self.text_bytes / CONTAINER_SHARE / 2
+            && !is_deep(text.get(value.clone()).unwrap_or_default())
+        {
+            self.container_room -= bytes;
+            self.pooled.push((node, value.start, value.end));
+        } else {
+            this.notes_containers = false;
+        }
     }
 
     fn meet_array(&mut self, node: usize, start: usize) {
@@ -456,10 +412,10 @@ impl Walker {
         if let Some(taken) = taken.filter(|_| takes_all || this.leaf.is_some()) {
             self.taken.push((node, taken));
         }
-        if takes_all || this.pool.is_some() || this.exceptions & kind != 0 {
-            let is_deep = || {
-                kind == CONTAINER && brackets(text.as_bytes().get(value.clone()).unwrap_or_default()) >= MANY_BRACKETS
-            };
+        if kind == CONTAINER && this.leaf.is_some() {
+            self.note_container(text, node, value);
+        } else if takes_all || this.pool.is_some() || this.exceptions & kind != 0 {
+            let is_deep = || kind == CONTAINER && is_deep(text.get(value.clone()).unwrap_or_default());
             if takes_all || value.len() <= MAX_POOLED_BYTES && !is_deep() {
                 self.pooled.push((node, value.start, value.end));
             } else {
@@ -542,6 +498,7 @@ impl Walker {
             missed: this.leaf.and_then(|leaf| missed.get(leaf).copied()).unwrap_or_default(),
             has_exceptions: this.exceptions & this.kinds != 0,
             has_objects: this.has_objects && (this.pool.is_some() || this.has_arrays),
+            has_containers: this.kinds & CONTAINER != 0 && this.notes_containers,
             pool: this.pool,
             pool_code: this.pool.and(this.pool_code.as_ref()).map(|(code, _)| *code),
             unpooled: this.unpooled,
@@ -552,6 +509,25 @@ impl Walker {
             children: this.children.iter().map(|(key, child)| (key.to_string(), self.tree(*child, missed))).collect(),
         }
     }
+}
+
+/// Says whether a text nests deep, as far as a parser goes that reads it from its beginning: what stands in strings is no level.
+fn is_deep(text: &str) -> bool {
+    let mut bytes = text.bytes();
+    let (mut depth, mut is_string) = (0_usize, false);
+    brackets(text.as_bytes()) >= DEEP
+        && std::iter::from_fn(|| {
+            match bytes.next()? {
+                b'"' => is_string = !is_string,
+                // What is escaped is no quote.
+                b'\\' if is_string => drop(bytes.next()),
+                b'{' | b'[' if !is_string => depth += 1,
+                b'}' | b']' if !is_string => depth = depth.saturating_sub(1),
+                _ => {}
+            }
+            Some(depth)
+        })
+        .any(|depth| depth >= DEEP)
 }
 
 /// Counts opening brackets: in pieces of so few bytes that a count fits a byte, which is what the compiler makes vectors of.

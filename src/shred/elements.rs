@@ -10,6 +10,7 @@
 //!
 //! Limits: arrays of arrays are not looked into; an array of more than [`MAX_ELEMENTS`] elements makes its file parse the text.
 
+use std::cell::OnceCell;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use crate::json::elements::cut;
 
 /// Elements of an array at most: so few that the numbers of all elements of a row group fit into the offsets of a list.
 pub const MAX_ELEMENTS: usize = 10_000;
-/// Elements of one array that the sampling looks at.
+/// Elements of one array that the sampling looks at, spread over it.
 const SAMPLED_ELEMENTS: usize = 16;
 
 /// The arrays of documents, as far as their elements are looked into.
@@ -50,6 +51,42 @@ struct Elements {
     leaves: Vec<usize>,
     /// Whether some array was too long for its elements to be taken.
     has_too_long: bool,
+    /// What the sampling has seen.
+    sampled: SampledArrays,
+}
+
+/// How many elements the arrays at a path have in a sample.
+#[derive(Debug, Default)]
+pub(super) struct SampledArrays {
+    /// Elements that were looked at.
+    pub sampled: usize,
+    /// All elements of the same arrays.
+    all: usize,
+    /// A bit for each of them: whether it is the first of its array.
+    starts: Vec<u8>,
+    list_bytes: OnceCell<usize>,
+}
+
+impl SampledArrays {
+    /// Adds an array of so many elements.
+    fn begin(&mut self, elements: usize) {
+        let first = self.all;
+        self.all += elements;
+        self.starts.resize(self.all.div_ceil(8), 0);
+        if elements > 0 {
+            self.starts[first / 8] |= 1 << (first % 8);
+        }
+    }
+
+    /// Returns what all elements have of what so much is of those that were looked at.
+    pub fn scaled(&self, of_sampled: usize) -> usize {
+        (of_sampled as u64 * self.all as u64).div_ceil(self.sampled.max(1) as u64) as usize
+    }
+
+    /// Returns what it takes to say where each list begins.
+    pub fn list_bytes(&self, compressed: impl Fn(&[u8]) -> usize) -> usize {
+        *self.list_bytes.get_or_init(|| compressed(&self.starts))
+    }
 }
 
 impl Arrays {
@@ -71,7 +108,13 @@ impl Arrays {
 
     fn add(&mut self, node: usize, walker: Walker) -> usize {
         let number = self.elements.len();
-        self.elements.push(Elements { node, walker, leaves: Vec::new(), has_too_long: false });
+        self.elements.push(Elements {
+            node,
+            walker,
+            leaves: Vec::new(),
+            has_too_long: false,
+            sampled: SampledArrays::default(),
+        });
         if self.by_node.len() <= node {
             self.by_node.resize(node + 1, None);
         }
@@ -99,18 +142,25 @@ impl Arrays {
     }
 
     /// Walks the elements of the last document's arrays as far as the sampling looks; `see` gets the path of each array, and of each
-    /// element its text and the walker after it.
-    pub fn sample(&mut self, document: &str, mut see: impl FnMut(usize, &str, &Walker)) {
+    /// element its number among all that were looked at there, its text, and the walker after it.
+    pub fn sample(&mut self, document: &str, mut see: impl FnMut(usize, usize, &str, &Walker)) {
         for (number, start) in &self.met {
             let elements = &mut self.elements[*number];
             let Some(array) = document.get(*start..) else { continue };
             if cut(array, &mut self.ranges).is_err() {
                 continue;
             }
-            for range in self.ranges.iter().take(SAMPLED_ELEMENTS) {
+            let all = self.ranges.len();
+            // What is too long has no leaves.
+            if all > MAX_ELEMENTS {
+                continue;
+            }
+            elements.sampled.begin(all);
+            for range in self.ranges.iter().step_by(all.div_ceil(SAMPLED_ELEMENTS).max(1)) {
                 let element = &array[range.clone()];
                 elements.walker.walk(element);
-                see(elements.node, element, &elements.walker);
+                see(elements.node, elements.sampled.sampled, element, &elements.walker);
+                elements.sampled.sampled += 1;
             }
         }
     }
@@ -118,6 +168,16 @@ impl Arrays {
     /// Lists the paths inside the elements of the arrays at a path, by number.
     pub fn paths(&self, node: usize) -> Vec<(usize, Vec<String>)> {
         self.at(node).map(|number| self.elements[number].walker.paths()).unwrap_or_default()
+    }
+
+    /// Returns what the sampling has seen of the arrays at a path.
+    pub fn sampled(&self, node: usize) -> Option<&SampledArrays> {
+        self.at(node).map(|number| &self.elements[number].sampled)
+    }
+
+    /// Counts the entries of all leaves in these lists.
+    pub fn entries(&self, lists: &[ListsBuilder]) -> usize {
+        self.elements.iter().zip(lists).map(|(elements, lists)| elements.leaves.len() * lists.items).sum()
     }
 
     /// Makes the lists of some rows, one for each path of arrays.
@@ -275,7 +335,7 @@ mod tests {
         let leaves = vec![leaf(&["n"], Kind::Integer), leaf(&["o", "k"], Kind::Text)];
         let leaves = LeafSet { leaves, ..LeafSet::default() };
         let shredder = FileShredder::new(vec!["data"], leaves);
-        let arrays = shredder.shred(&batch).unwrap();
+        let arrays = shredder.shred(&batch).unwrap().arrays;
         let numbers = arrays[0].as_list::<i32>();
         let shown = |row: usize| {
             let items = numbers.is_valid(row).then(|| numbers.value(row));

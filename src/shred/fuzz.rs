@@ -30,7 +30,7 @@ pub(crate) fn leaves(bytes: &[u8]) -> Result<(), String> {
     let columns: Vec<(Leaf, Kind)> = set.columns().map(|(leaf, kind)| (leaf.clone(), kind)).collect();
     let names: Vec<String> = set.fields().iter().map(|field| field.name().clone()).collect();
     let shredder = FileShredder::new(vec![COLUMN], set);
-    let arrays = shredder.shred(&batch).map_err(|error| error.to_string())?;
+    let arrays = shredder.shred(&batch).map_err(|error| error.to_string())?.arrays;
     if arrays.len() != names.len() {
         return Err(format!("{} columns for {names:?}", arrays.len()));
     }
@@ -130,7 +130,7 @@ pub(crate) fn manifest(bytes: &[u8]) -> Result<(), String> {
         for key in root.children.keys() {
             let path = [key.clone()];
             let _ = (manifest.find(column, &path), manifest.pool(column, &path, true));
-            let _ = (manifest.exceptions(column, &path), manifest.reason(column, &path));
+            let _ = (manifest.exceptions(column, &path, u8::MAX), manifest.reason(column, &path, u8::MAX));
         }
     }
     let written = manifest.to_json();

@@ -55,7 +55,11 @@ pub struct PathNode {
     /// Whether objects are among the containers met at the path; noted of paths with a pool or with arrays.
     #[serde(rename = "o", default, skip_serializing_if = "is_false")]
     pub has_objects: bool,
-    /// The pool that holds what is neither an object nor in a leaf.
+    /// Whether the texts of all objects and arrays at the path are where its other values are: in its pool, or in that of exceptions where it has a
+    /// leaf. Earlier programs did not write them, and do not ask.
+    #[serde(rename = "t", default, skip_serializing_if = "is_false")]
+    pub has_containers: bool,
+    /// The pool that holds what is neither an object nor in a leaf; objects where `has_containers` says so.
     #[serde(rename = "q", default, skip_serializing_if = "Option::is_none")]
     pub pool: Option<u8>,
     /// The number that stands for the path in the pool's documents; a path without one stands there by its name.
@@ -148,24 +152,29 @@ impl Manifest {
         let root = self.columns.get(column)?;
         let PathState::Present(node) = root.find(path) else { return None };
         let pool = node.pool.filter(|pool| root.lost_pools >> pool & 1 == 0)?;
-        let is_whole = !node.unpooled && !(of_objects && (node.has_objects || node.kinds & BROKEN != 0));
+        let lacks_objects = node.has_objects && !node.has_containers;
+        let is_whole = !node.unpooled && !(of_objects && (lacks_objects || node.kinds & BROKEN != 0));
         is_whole.then(|| (pool, node.pool_code.map_or_else(|| pool_key(path), coded_pool_key)))
     }
 
-    /// Returns the pool that has all values at the path of a leaf for which the leaf has no column, and the path's key in its documents.
-    pub fn exceptions(&self, column: &str, path: &[String]) -> Option<(u8, String)> {
+    /// Returns the pool that has all values at the path of a leaf which the leaf has no column for, of these kinds: missed scalars, or
+    /// objects and arrays, or both; and the path's key in its documents.
+    pub fn exceptions(&self, column: &str, path: &[String], kinds: u8) -> Option<(u8, String)> {
         let root = self.columns.get(column)?;
         let PathState::Present(node) = root.find(path) else { return None };
-        let is_whole =
-            node.leaf && node.has_exceptions && !node.unpooled && root.lost_pools >> Pools::EXCEPTIONS & 1 == 0;
+        let has_scalars = kinds & !CONTAINER == 0 || node.has_exceptions && !node.unpooled;
+        let has_containers = kinds & CONTAINER == 0 || node.has_containers;
+        let is_whole = node.leaf && has_scalars && has_containers && root.lost_pools >> Pools::EXCEPTIONS & 1 == 0;
         is_whole.then(|| (Pools::EXCEPTIONS, pool_key(path)))
     }
 
-    /// Says why scalars at a path are read from the text; `None` where they are not, or where the manifest does not know the path.
-    pub fn reason(&self, column: &str, path: &[String]) -> Option<&'static str> {
+    /// Says why values at a path are read from the text by what depends on these kinds beside those of leaves; `None` where nothing tells it.
+    pub fn reason(&self, column: &str, path: &[String], kinds: u8) -> Option<&'static str> {
         let root = self.columns.get(column)?;
         match root.find(path) {
-            PathState::Present(node) => node.reason(root.lost_pools),
+            PathState::Present(node) => {
+                node.reason(root.lost_pools).or_else(|| node.reason_beside_scalars(root.lost_pools, kinds))
+            }
             PathState::Absent | PathState::Unknown => None,
         }
     }
@@ -218,6 +227,22 @@ impl PathNode {
         }
     }
 
+    /// Says why what depends on these kinds, which are no scalars, is read from the text, though the scalars at the path are not.
+    pub fn reason_beside_scalars(&self, lost_pools: u32, kinds: u8) -> Option<&'static str> {
+        let there = self.kinds & kinds;
+        let has_scalars = self.kinds & !(CONTAINER | NULL | BROKEN) != 0;
+        let is_lost = || self.leaf && lost_pools >> Pools::EXCEPTIONS & 1 == 1;
+        match self.leaf || self.has_objects && self.pool.is_some() {
+            _ if !has_scalars => None,
+            true if there & CONTAINER != 0 && (!self.has_containers || is_lost()) => {
+                Some("objects or arrays are among the values")
+            }
+            _ if there & BROKEN != 0 => Some("broken values are among them"),
+            _ if self.leaf && there & NULL != 0 => Some("null is among the values"),
+            _ => None,
+        }
+    }
+
     /// Looks up a path below this one.
     pub fn find(&self, path: &[String]) -> PathState<'_> {
         let mut node = self;
@@ -233,6 +258,11 @@ impl PathNode {
 
     fn merge(&mut self, other: Self) {
         self.documents += other.documents;
+        // Where only one has objects or arrays, the other has none to lack.
+        self.has_containers = match [self.kinds, other.kinds].map(|kinds| kinds & CONTAINER != 0) {
+            [true, true] => self.has_containers && other.has_containers,
+            _ => self.has_containers || other.has_containers,
+        };
         self.kinds |= other.kinds;
         self.has_arrays |= other.has_arrays;
         self.leaf |= other.leaf;

@@ -21,10 +21,11 @@ pub(crate) mod manifest;
 pub(crate) mod pools;
 pub(crate) mod shredder;
 pub(crate) mod sparse;
+mod values;
 
 pub use elements::MAX_ELEMENTS;
 pub(crate) use leaf::Kind;
 pub use limits::{LeafLimits, PathRules};
 pub use manifest::MANIFEST_KEY;
 pub(crate) use manifest::Manifest;
-pub(crate) use shredder::FileShredder;
+pub(crate) use shredder::{FileShredder, Piece};

@@ -2,24 +2,45 @@
 //!
 //! A `Walker` takes the values out of each document, a builder for each path and kind of value makes a column of them.
 //! Batches may be shredded on several threads at once; each learns which paths it met, and the file's manifest is the sum.
+//!
+//! A leaf inside of arrays has an entry for each element, so that the leaves of a batch may take many times what its text takes: those of 8,192 traces
+//! of a hundred elements with 400 keys took 5 GB. A batch is therefore shredded up to the row where its lists are
+//! large, and the rest of it apart.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{
     Array, ArrayBuilder, ArrayRef, AsArray, BooleanArray, BooleanBuilder, Float64Builder, Int64Builder, RecordBatch,
+    StringViewArray,
 };
 use arrow::buffer::NullBuffer;
 use arrow::compute::kernels::cmp::distinct;
 use arrow::compute::{not, nullif};
 
 use super::document::{Taken, Walker};
-use super::elements::Lists;
+use super::elements::{Lists, ListsBuilder};
 use super::leaf::{KINDS, Kind, LeafSet};
 use super::manifest::{Manifest, PathNode};
 use super::pools::PoolBuilders;
 use super::sparse::SparseTexts;
 use crate::error::{Error, Result};
+
+/// Entries of all leaves inside of arrays from which on a piece has no more rows: 16 MB of texts, of which each thread has a few pieces. Tests have
+/// small arrays.
+const PIECE_ENTRIES: usize = if cfg!(test) { 1 << 12 } else { 1 << 20 };
+/// Bytes of text of the rows after which that is looked at. The rows of so much text go through one column after the other.
+const STRETCH_BYTES: usize = if cfg!(test) { 4 << 10 } else { 256 << 10 };
+
+/// The leaves of the first rows of a batch.
+#[derive(Debug)]
+pub struct Piece {
+    /// One array for each of [`LeafSet::columns`].
+    pub arrays: Vec<ArrayRef>,
+    /// How many rows; at least one, of a batch that has rows.
+    pub rows: usize,
+}
 
 /// Builds one leaf column; rows without a value are filled in when the next one comes.
 #[derive(Debug)]
@@ -117,23 +138,23 @@ impl FileShredder {
         Self { leaves: Arc::new(leaves), columns: columns.into(), idle: Arc::default() }
     }
 
-    /// Takes the leaves out of a batch: one array for each of [`LeafSet::columns`], and notes which paths it has.
+    /// Takes the leaves out of a batch, or of as many of its first rows as make one piece, and notes which paths they have.
     ///
     /// # Errors
     /// A batch without one of the JSON columns, or with another type than Utf8View.
-    pub fn shred(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+    pub fn shred(&self, batch: &RecordBatch) -> Result<Piece> {
         let idle = self.idle().pop();
         let mut learnt = idle.unwrap_or_else(|| self.nothing_learnt());
-        let arrays = self.take_leaves(batch, &mut learnt);
+        let piece = self.take_leaves(batch, &mut learnt);
         self.idle().push(learnt);
-        arrays
+        piece
     }
 
-    /// Takes the leaves out of a batch that is not of the file, or will be shredded again.
+    /// Takes the leaves out of rows that are not of the file, or will be shredded again.
     ///
     /// # Errors
     /// As [`FileShredder::shred`].
-    pub fn try_out(&self, batch: &RecordBatch) -> Result<Vec<ArrayRef>> {
+    pub fn try_out(&self, batch: &RecordBatch) -> Result<Piece> {
         self.take_leaves(batch, &mut self.nothing_learnt())
     }
 
@@ -169,7 +190,7 @@ impl FileShredder {
         }
     }
 
-    fn take_leaves(&self, batch: &RecordBatch, learnt: &mut Learnt) -> Result<Vec<ArrayRef>> {
+    fn take_leaves(&self, batch: &RecordBatch, learnt: &mut Learnt) -> Result<Piece> {
         let rows = batch.num_rows();
         // Builders by leaf and kind.
         let mut builders: Vec<[Option<LeafBuilder>; 5]> =
@@ -182,30 +203,30 @@ impl FileShredder {
         // Of leaves inside arrays, the lists that the values are the items of.
         let mut lists: Vec<Option<Lists>> = self.leaves.leaves.iter().map(|_| None).collect();
         let Learnt { walkers, missed, lost_pools } = learnt;
+        let columns = self.columns.iter().zip(walkers).map(|(name, walker)| -> Result<Shredding<'_>> {
+            let column = batch.column_by_name(name).ok_or_else(|| Error::internal(format!("no column {name}")))?;
+            let texts = column.as_string_view_opt();
+            let texts = texts.ok_or_else(|| Error::internal(format!("column {name} is {}", column.data_type())))?;
+            let pools = PoolBuilders::new(self.leaves.pools.get(*name).map_or(0, |pools| pools.count), rows);
+            let lists = walker.arrays.lists();
+            Ok(Shredding { name, texts, walker, pools, lists })
+        });
+        let mut columns = columns.collect::<Result<Vec<_>>>()?;
+        let mut done = 0;
+        let entries = |columns: &[Shredding<'_>]| columns.iter().map(Shredding::entries).sum::<usize>();
+        while done < rows && entries(&columns) < PIECE_ENTRIES {
+            let end = stretch(&columns, done, rows);
+            for column in &mut columns {
+                column.take(done..end, &mut builders, missed);
+            }
+            done = end;
+        }
+        let (rows, batch) = (done, batch.slice(0, done));
         // By the name of the JSON column, as the columns of pools are ordered.
         let mut pooled: BTreeMap<&str, Vec<ArrayRef>> = BTreeMap::new();
-        for ((name, walker), lost) in self.columns.iter().zip(walkers).zip(lost_pools) {
-            let mut pools = PoolBuilders::new(self.leaves.pools.get(*name).map_or(0, |pools| pools.count), rows);
-            let column = batch.column_by_name(name).ok_or_else(|| Error::internal(format!("no column {name}")))?;
-            let texts = column
-                .as_string_view_opt()
-                .ok_or_else(|| Error::internal(format!("column {name} is {}", column.data_type())))?;
-            let mut row_lists = walker.arrays.lists();
-            for row in 0..rows {
-                if texts.is_null(row) {
-                    walker.note_null();
-                    continue;
-                }
-                let document = texts.value(row);
-                walker.walk(document);
-                append_taken(walker, row, document, &mut builders, missed);
-                pools.append(row, document.len(), walker.pooled(document));
-                walker.arrays.walk(document, row, &mut row_lists, |number, element, walker| {
-                    append_taken(walker, number, element, &mut builders, missed);
-                });
-            }
-            walker.arrays.finish(row_lists, rows, &mut lists, missed);
-            pooled.insert(name, pools.finish(rows, lost));
+        for (column, lost) in columns.into_iter().zip(lost_pools) {
+            column.walker.arrays.finish(column.lists, rows, &mut lists, missed);
+            pooled.insert(column.name, column.pools.finish(rows, lost));
         }
         let mut arrays: Vec<ArrayRef> = Vec::new();
         // The texts of leaves, which others may copy, and of which more is computed.
@@ -246,8 +267,53 @@ impl FileShredder {
                 path => texts.get(&(computed.column.as_str(), path)),
             })?);
         }
-        Ok(arrays)
+        Ok(Piece { arrays, rows })
     }
+}
+
+/// A JSON column while the leaves of a piece are taken.
+struct Shredding<'a> {
+    name: &'a str,
+    texts: &'a StringViewArray,
+    walker: &'a mut Walker,
+    pools: PoolBuilders,
+    lists: Vec<ListsBuilder>,
+}
+
+impl Shredding<'_> {
+    /// Counts the entries of all lists so far.
+    fn entries(&self) -> usize {
+        self.walker.arrays.entries(&self.lists)
+    }
+
+    /// Takes the leaves of some rows.
+    fn take(&mut self, rows: Range<usize>, builders: &mut [[Option<LeafBuilder>; 5]], missed: &mut [u8]) {
+        let Self { texts, walker, pools, lists, .. } = self;
+        for row in rows {
+            if texts.is_null(row) {
+                walker.note_null();
+                continue;
+            }
+            let document = texts.value(row);
+            walker.walk(document);
+            append_taken(walker, row, document, builders, missed);
+            pools.append(row, document.len(), walker.pooled(document));
+            walker.arrays.walk(document, row, lists, |number, element, walker| {
+                append_taken(walker, number, element, builders, missed);
+            });
+        }
+    }
+}
+
+/// Returns the row before which the next rows have enough text.
+fn stretch(columns: &[Shredding<'_>], first: usize, rows: usize) -> usize {
+    let mut bytes = 0;
+    let bytes_of = |row: usize| columns.iter().map(|column| column.texts.views()[row] as u32 as usize).sum::<usize>();
+    let behind = (first..rows).find(|row| {
+        bytes += bytes_of(*row);
+        bytes >= STRETCH_BYTES
+    });
+    behind.map_or(rows, |row| row + 1)
 }
 
 /// Keeps of a leaf's texts those that differ from the column that it copies; returns them, and in which rows they do.

@@ -27,7 +27,7 @@ use super::row_filter::filterable;
 use crate::functions::{Asked, Form, JsonCall, json_call, plain_path};
 use crate::json::Path;
 use crate::shred::computed::computed_name;
-use crate::shred::leaf::{KINDS, Kind, differs_name, is_index, leaf_name, pool_name};
+use crate::shred::leaf::{CONTAINER, KINDS, Kind, differs_name, is_index, leaf_name, pool_name};
 use crate::shred::manifest::{MANIFEST_KEY, Manifest, PathNode, PathState};
 
 /// Manifests that are kept parsed.
@@ -153,6 +153,9 @@ impl ShredAdapter {
         let Some(exceptions) = replaced.exceptions else { return Ok(Some(replaced.expression)) };
         let Some(wanted) = Wanted::by(call) else { return Ok(None) };
         let Some(excepted) = self.look_up(expr, call, wanted.reading, exceptions, true)? else { return Ok(None) };
+        if replaced.expression.downcast_ref::<Literal>().is_some() {
+            return Ok(Some(excepted));
+        }
         // A row has one value at the path: the columns of the leaf have it, or the pool, and the other has none.
         Ok(Some(match replaced.asked {
             Asked::Presence => Arc::new(BinaryExpr::new(replaced.expression, Operator::Or, excepted)),
@@ -177,11 +180,18 @@ impl ShredAdapter {
             PathState::Unknown => return None,
             PathState::Absent => (Derived::Nothing, None),
             PathState::Present(node) => {
-                let has_exceptions = node.leaf && node.missed & known.asked.reads() != 0;
-                let exceptions = match has_exceptions {
-                    true => Some(self.source(&column, manifest.exceptions(&column, &path)?)?),
-                    false => None,
+                let text_only = node.kinds & known.asked.text_only(node.may_have_arrays());
+                let excepted = match node.leaf {
+                    true => node.missed & known.asked.reads() | text_only & CONTAINER,
+                    false => 0,
                 };
+                let exceptions = match excepted {
+                    0 => None,
+                    kinds => Some(self.source(&column, manifest.exceptions(&column, &path, kinds)?)?),
+                };
+                if text_only & !excepted != 0 {
+                    return None;
+                }
                 (self.derive(known.asked, manifest, &column, &path, node)?, exceptions)
             }
         };
@@ -312,9 +322,6 @@ impl ShredAdapter {
         path: &[String],
         node: &PathNode,
     ) -> Option<Derived> {
-        if node.kinds & asked.text_only(node.may_have_arrays()) != 0 {
-            return None;
-        }
         let there = node.kinds & asked.reads() & !node.missed;
         if there == 0 && (node.leaf || node.kinds & asked.reads() == 0) {
             return Some(Derived::Nothing);

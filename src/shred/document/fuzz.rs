@@ -19,7 +19,7 @@ pub(crate) fn walk(bytes: &[u8]) -> Result<(), String> {
     let mut whole = Walker::for_sample();
     for document in text.lines().take(DOCUMENTS) {
         whole.walk(document);
-        whole.arrays.sample(document, |_, _, _| ());
+        whole.arrays.sample(document, |_, _, _, _| ());
         quick.begin();
         parser.begin();
         if quick.plain(document).is_none() {

@@ -40,9 +40,10 @@ impl Walker {
             at = match child {
                 Some(child) if self.meet(child) => {
                     if *bytes.get(at)? == b'{' && depth + 1 < MAX_DEPTH {
-                        self.nodes[child].kinds |= CONTAINER;
-                        self.nodes[child].has_objects = true;
-                        self.plain_object(text, at, child, depth + 1)?
+                        self.meet_object(child);
+                        let end = self.plain_object(text, at, child, depth + 1)?;
+                        self.note_container(text, child, at..end);
+                        end
                     } else {
                         self.plain_value(text, at, child)?
                     }
@@ -107,7 +108,9 @@ impl Walker {
             }
             b'{' => {
                 self.skip_deep(node);
-                return skip_value(bytes, start);
+                let end = skip_value(bytes, start)?;
+                self.note_container(text, node, start..end);
+                return Some(end);
             }
             b'[' => {
                 self.meet_array(node, start);
@@ -160,6 +163,22 @@ mod tests {
             walker.begin();
             assert!(walker.plain(text).is_none(), "{text}");
         }
+    }
+
+    #[test]
+    fn depth_is_not_the_number_of_brackets() {
+        let of = |nested: &str| format!(r#"{{"ev":[{nested}{{"t":"x"}}],"k":"[[{{\\\"[["}}"#);
+        let is_broken = |text: &str| {
+            let mut walker = Walker::for_sample();
+            walker.walk(text);
+            walker.tree(0, &[]).kinds & super::super::BROKEN != 0
+        };
+        // Long numbers are left to the parser.
+        for many in [r#"{"t":[{}]},"#, r#"{"t":1e400},"#, r#""[{\\\"[{","#] {
+            assert!(!is_broken(&of(&many.repeat(400))), "{many}");
+        }
+        let nested = |levels: usize| of(&format!("{}{},", "[".repeat(levels), "]".repeat(levels)));
+        assert!(!is_broken(&nested(100)) && is_broken(&nested(150)) && is_broken(&nested(250)));
     }
 
     proptest! {

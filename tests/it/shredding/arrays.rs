@@ -330,7 +330,9 @@ async fn plan_of(engine: &Engine, question: &str) -> String {
 #[tokio::test]
 async fn what_is_asked_of_elements_is_read_from_leaves() {
     let folder = tempfile::tempdir().unwrap();
-    let files = write(folder.path(), &tidy(&[]), 200, ONE_FILE);
+    // A document of many brackets is not deep for that.
+    let many = format!(r#"{{"v":{{"ev":[{}]}}}}"#, vec![r#"{"t":"menu","o":{"k":"x"}}"#; 300].join(","));
+    let files = write(folder.path(), &tidy(&[many]), 200, ONE_FILE);
     let (with, without) = (engine(folder.path(), &files, Leaves::Read), engine(folder.path(), &files, Leaves::Ignore));
     let unnested = "(select session_id, unnest(json_get_array(data, 'v', 'ev')) as e from t)";
     for question in [

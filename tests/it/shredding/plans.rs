@@ -93,8 +93,10 @@ async fn rare_paths_are_read_from_pools() {
     for (is_pooled, expression) in [
         (true, "json_get_str(data, 'late')"),
         (true, "json_get_float(data, 'late')"),
-        // Where an object stands, its text is asked for too.
-        (false, "data->>'late'"),
+        // Where an object stands among scalars, the pool has its text.
+        (true, "data->>'late'"),
+        (true, "data ? 'late'"),
+        (true, "json_length(data, 'late')"),
         (true, "data->>'often'"),
         (true, "data ? 'once'"),
         (true, "json_get_int(data, 'once')"),
@@ -139,9 +141,16 @@ async fn kinds_that_the_sample_did_not_have_are_read_from_a_pool() {
         };
         let text = if row == 1_000 { "5".to_owned() } else { format!("\"t{}\"", row % 7) };
         let copy = if row == 4_003 { "18".to_owned() } else { format!("\"{COPIED}{}\"", row % 40) };
-        let both = if row == 7_000 { r#"{"deep":1}"# } else { "\"b\"" };
+        let both = match row {
+            7_000 => r#"{"deep":[1,{"er":"x\ud83d"}]}"#,
+            7_001 => r#" [ 1 , "b" ] "#,
+            _ => "\"b\"",
+        };
+        // As PHP writes an object without members.
+        let none = if row % 10 == 0 { "[]" } else { "7" };
+        let large = if row == 4_000 { format!("[{long}]") } else { "true".to_owned() };
         format!(
-            r#"{{"flag":{},"whole":{whole},"text":{text},"copy":{copy},"both":{both},"note":"{}"}}"#,
+            r#"{{"flag":{},"whole":{whole},"text":{text},"copy":{copy},"both":{both},"none":{none},"large":{large},"note":"{}"}}"#,
             flag(row),
             words(row)
         )
@@ -166,9 +175,18 @@ async fn kinds_that_the_sample_did_not_have_are_read_from_a_pool() {
         (true, "data->>'copy'"),
         (true, "json_get_int(data, 'copy')"),
         (true, "json_get_float(data, 'flag') > 2 or json_get_bool(data, 'flag')"),
-        // An object is no exception: what asks for its text reads the document.
-        (false, "data->>'both'"),
+        (true, "data->>'both'"),
+        (true, "json_as_text(data, 'both')"),
+        (true, "data #>> '{both}'"),
+        (true, "json_get_json(data, 'none')"),
+        (true, "data ? 'both'"),
+        (true, "json_length(data, 'both')"),
         (true, "json_get_str(data, 'both')"),
+        (true, "data->>'none'"),
+        (true, "json_length(data, 'none')"),
+        // What asks for the text of one that no pool holds reads the document.
+        (false, "data->>'large'"),
+        (true, "json_get_bool(data, 'large')"),
         // A value that no pool holds.
         (false, "length(json_get_str(data, 'whole'))"),
         (true, "json_get_int(data, 'flag', 'below')"),
