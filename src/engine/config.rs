@@ -288,9 +288,10 @@ fn named(values: &ParamValues) -> HashMap<String, ScalarAndMetadata> {
 
 /// Where a column without a table is named that DataFusion does not find: line and column.
 fn unknown_name(error: &DataFusionError) -> Option<(u64, u64)> {
-    let DataFusionError::SchemaError(error, _) = error.find_root() else { return None };
-    let SchemaError::FieldNotFound { field, .. } = error.as_ref() else { return None };
-    let span = field.spans.first().filter(|_| field.relation.is_none())?;
+    let DataFusionError::SchemaError(inner, _) = error.find_root() else { return None };
+    let SchemaError::FieldNotFound { field, .. } = inner.as_ref() else { return None };
+    let known = error.diagnostic().and_then(|diagnostic| diagnostic.span);
+    let span = known.or_else(|| field.spans.first()).filter(|_| field.relation.is_none())?;
     Some((span.start.line, span.start.column))
 }
 
