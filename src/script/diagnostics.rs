@@ -130,7 +130,7 @@ fn describe(
         target => Some((target, statement.and_then(|statement| spot_of(statement, target))?)),
     });
     let hint = match found {
-        Some((Target::Star, _)) => Some("name the columns in the place of *, each once".to_owned()),
+        Some((Target::Star(_), _)) => Some("name the columns in the place of *, each once".to_owned()),
         _ => explanation.hint.clone(),
     };
     let spot = found.map(|(_, spot)| spot).or_else(|| statement.and_then(first));
@@ -241,7 +241,8 @@ fn spot_of(statement: &Statement, target: &Target) -> Option<Spot> {
             [word, paren] if paren.token == Token::LParen && is_name(&word.token, name) => Some(word),
             _ => None,
         }),
-        Target::Star => tokens.windows(2).find_map(|pair| match pair {
+        Target::Star(name) if is_given_twice(tokens, name) => None,
+        Target::Star(_) => tokens.windows(2).find_map(|pair| match pair {
             [before, star] if star.token == Token::Mul && begins_item(&before.token) => Some(star),
             _ => None,
         }),
@@ -334,6 +335,15 @@ fn aggregate_after<'a>(tokens: &'a [TokenWithSpan], keyword: &str) -> Option<&'a
         }
         _ => None,
     })
+}
+
+/// Says whether a statement gives a name with AS more than once.
+fn is_given_twice(tokens: &[TokenWithSpan], name: &str) -> bool {
+    let given = tokens.windows(2).filter(|pair| match pair {
+        [before, word] => is_word(&before.token, "AS") && is_name(&word.token, name),
+        _ => false,
+    });
+    given.count() > 1
 }
 
 /// Says whether an item of a select list begins behind a token, or behind the name of its table.

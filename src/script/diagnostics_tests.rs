@@ -153,6 +153,8 @@ fn what_the_engine_says_of_its_insides_is_put_into_words_of_sql() {
 
 #[test]
 fn a_star_that_has_a_name_twice_is_shown() {
+    let given = brief("select * from (select 1 as a, 2 as a) as t");
+    assert_eq!(given, "1:36+1 two columns are both named \"a\" / give one of them another name with AS");
     let shown = brief("select workflow_id, * from workflow_sessions");
     assert_eq!(
         shown,

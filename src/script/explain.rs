@@ -120,9 +120,9 @@ fn column_hint<'a>(name: &str, columns: impl Iterator<Item = &'a Column>) -> Opt
 fn twice(name: &str) -> Explanation {
     Explanation::new(
         format!("two columns are both named {name:?}"),
-        [Target::Star, Target::SecondName(name.to_owned())],
+        [Target::Star(name.to_owned()), Target::SecondName(name.to_owned())],
     )
-    .hint("give one of them another name with AS; in the place of * name the columns")
+    .hint("give one of them another name with AS")
 }
 
 fn arrow(error: &ArrowError) -> Explanation {

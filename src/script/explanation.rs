@@ -13,8 +13,8 @@ pub(super) enum Target {
     SecondName(String),
     /// The name of a function, before its parenthesis.
     Call(String),
-    /// The `*` of a select list.
-    Star,
+    /// The `*` of a select list that has a column of this name, where the statement gives it to no two columns itself.
+    Star(String),
     /// A literal or a name whose text the message mentions.
     Mentioned(String),
     /// A text or number literal.

@@ -289,7 +289,7 @@ fn of_types(text: &str) -> Option<Explanation> {
     {
         let operators = ["->>", "->"].map(|operator| Target::OnlyOperator(operator.to_owned()));
         return Some(Explanation::new(
-            format!("a key of JSON is a text or an integer, not {}", plain(kind)),
+            format!("a key of JSON is a text or an integer, not {}", plain(kind.trim_end_matches('.'))),
             operators,
         ));
     }
