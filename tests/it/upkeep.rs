@@ -485,3 +485,40 @@ async fn a_file_that_the_log_has_forgotten_is_known_all_the_same() {
     assert!(again.files.iter().all(|file| file.already_in_version.is_some()), "{again:#?}");
     assert_eq!(table(&lake).await, rows);
 }
+
+/// Takes files in, and says how many requests that took, and listings among them.
+async fn asked(lake: &Lake, files: &[SourceFile]) -> (u64, u64) {
+    let costs = std::sync::Arc::new(sessionlake::lake::Costs::default());
+    take_and_tend(&lake.clone().counting(&costs), files).await;
+    (costs.spent().requests(), costs.spent().lists)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_reads_each_log_once_and_reads_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    merge_soon(&lake).await;
+    let files: Vec<SourceFile> = (0..17)
+        .map(|number| export(folder.path(), &format!("{number}.csv"), i64::from(number), &hour(number)))
+        .collect();
+    // Opened before all commits, and read on from there.
+    let kept = lake.keeping_tables();
+    for file in &files {
+        take_and_tend(&lake, std::slice::from_ref(file)).await;
+        for name in [layout::SESSIONS, layout::SIGHTINGS] {
+            let (anew, on) = (lake.open(name).await.unwrap(), kept.open(name).await.unwrap());
+            let [anew, on] =
+                [anew, on].map(|table| table.map(|table| (table.version(), table.snapshot().unwrap().files)));
+            assert_eq!(anew, on, "{name}");
+        }
+    }
+    // The log of sessions has some twenty commits since its checkpoint, which are read for the newest version's columns and files, and for the names of
+    // files that were taken in.
+    let (one, lists) = asked(&lake, &files[..1]).await;
+    assert!(one < 150 && lists <= 6, "{one} requests, {lists} listings");
+    let (all, _) = asked(&lake, &files).await;
+    assert_eq!(all, one, "files that are known are looked for at once");
+    let next = export(folder.path(), "next.csv", 17, &hour(17));
+    let (new, lists) = asked(&lake, &[next]).await;
+    assert!(new < 300 && lists <= 20, "{new} requests, {lists} listings");
+}
