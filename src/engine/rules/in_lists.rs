@@ -164,7 +164,7 @@ fn without_null(side: &Expr) -> Expr {
     match side {
         Expr::Not(inner) => !without_null(inner),
         Expr::InList(InList { expr, list, negated }) => {
-            let (nulls, list): (Vec<Expr>, Vec<Expr>) = list.iter().cloned().partition(|item| is_null(item));
+            let (nulls, list): (Vec<Expr>, Vec<Expr>) = list.iter().cloned().partition(is_null);
             let nothing = lit(ScalarValue::Boolean(None));
             let found = match list.is_empty() {
                 true => return nothing,

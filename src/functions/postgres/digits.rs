@@ -84,7 +84,7 @@ pub(super) static SECONDS: Function = Function {
                 .as_primitive::<Float64Type>()
                 .iter()
                 .flatten()
-                .find(|seconds| !(seconds.abs() <= MOST_SECONDS))
+                .find(|seconds| seconds.is_nan() || seconds.abs() > MOST_SECONDS)
             {
                 Some(seconds) if seconds.is_nan() => exec_err!("timestamp cannot be NaN"),
                 Some(seconds) => exec_err!(

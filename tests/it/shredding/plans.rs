@@ -147,7 +147,7 @@ async fn kinds_that_the_sample_did_not_have_are_read_from_a_pool() {
             _ => "\"b\"",
         };
         // As PHP writes an object without members.
-        let none = if row % 10 == 0 { "[]" } else { "7" };
+        let none = if row.is_multiple_of(10) { "[]" } else { "7" };
         let large = if row == 4_000 { format!("[{long}]") } else { "true".to_owned() };
         format!(
             r#"{{"flag":{},"whole":{whole},"text":{text},"copy":{copy},"both":{both},"none":{none},"large":{large},"note":"{}"}}"#,
