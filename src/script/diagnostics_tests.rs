@@ -410,7 +410,10 @@ const CASES: &[(&str, &str)] = &[
     ),
     ("create table workflow_sessions as select 1", "1:14+17 table 'workflow_sessions' already exists / -"),
     ("select array[1, 'a']", "1:17+3 cannot read \"a\" as integer / use try_cast(… as bigint) to get null instead"),
-    ("select unnest(5)", "1:1+6 unnest() can only be applied to array, struct and null / -"),
+    (
+        "select unnest(5)",
+        "1:8+6 unnest() takes a list / string_to_array(text, ',') makes one of a text, and json_get_array(data, 'key') one of JSON",
+    ),
 ];
 
 #[test]
