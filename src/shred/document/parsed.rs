@@ -33,25 +33,18 @@ impl Walker {
             before = child.or(before);
             let Ok(peek) = reader.parser.peek() else { return false };
             let start = reader.index();
-            let mut must_skip = true;
+            let (mut must_skip, mut object) = (true, None);
             if let Some(child) = child.filter(|child| self.meet(*child)) {
                 let is_read = if matches!(peek, Peek::Object) && depth + 1 < MAX_DEPTH {
                     self.meet_object(child);
-                    let is_read = self.object(reader, child, depth + 1, may_be_deep);
-                    if is_read {
-                        self.note_container(reader.text, child, start..reader.index());
-                    } else {
-                        // A look-up may skip over it all the same, and has its text.
-                        self.nodes[child].notes_containers = false;
-                    }
-                    is_read
+                    object = Some(child);
+                    self.object(reader, child, depth + 1, may_be_deep)
                 } else {
                     let scratch = self.scratch.len();
                     let is_read = self.value(reader, child, peek).is_ok();
                     if !is_read {
                         self.scratch.truncate(scratch);
                         self.nodes[child].kinds |= BROKEN;
-                        self.nodes[child].notes_containers = false;
                     }
                     is_read
                 };
@@ -63,6 +56,10 @@ impl Walker {
             }
             if must_skip && reader.parser.known_skip(peek).is_err() {
                 return false;
+            }
+            if let Some(object) = object {
+                // A look-up that skips over what cannot be read has its text all the same.
+                self.note_container(reader.text, object, start..reader.index());
             }
             key = reader.parser.next_key();
         }
