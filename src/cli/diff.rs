@@ -47,7 +47,7 @@ fn at(text: &str, settings: &Settings) -> Result<At> {
     }
 }
 
-/// Compares the rows of both versions, column by column where their content is not the same.
+/// Compares the rows of both versions column by column: the hash of their content may be that of before, where another program changed a row.
 fn sql() -> String {
     let names = COLUMNS.iter().map(|column| column.name).chain([EXTRA]);
     let changed: Vec<String> =
@@ -59,9 +59,7 @@ fn sql() -> String {
                   case when e.session_id is not null and l.session_id is not null then concat_ws(', ', {}) end as columns,
                   coalesce(l.started_at, e.started_at) as started_at, coalesce(l.ended_at, e.ended_at) as ended_at,
                   coalesce(l.current_workflow_item_id, e.current_workflow_item_id) as current_workflow_item_id
-           from earlier e full join later l on e.session_id = l.session_id
-           where e.session_id is null or l.session_id is null or e._content_hash is null
-              or e._content_hash is distinct from l._content_hash)
+           from earlier e full join later l on e.session_id = l.session_id)
          select * from compared where columns is null or columns <> '' order by started_at, session_id",
         changed.join(", ")
     )

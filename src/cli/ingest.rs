@@ -264,7 +264,7 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     };
     // What the lake keeps no longer goes with the upkeep. The ingest stands, whatever becomes of it.
     let retained = match options.upkeep && ledger.version.is_some() {
-        true => retain(&lake, options.leaf_budget, Utc::now(), &settings.engine, &options.limits).await,
+        true => retain(&lake, true, options.leaf_budget, Utc::now(), &settings.engine, &options.limits).await,
         false => Ok(None),
     };
     let mut retention_failed = None;
@@ -415,15 +415,16 @@ pub fn progress_bar(total: Option<u64>) -> ProgressBar {
     bar.with_style(style)
 }
 
-/// Writes the ledger for people.
-/// Says what was erased because the lake keeps it no longer.
+/// Says what was erased, or would be, because the lake keeps it no longer.
 pub fn kept_no_longer(receipt: &EraseReceipt) -> String {
     let sessions = counted(receipt.sessions, "session", "sessions");
     let records = counted(receipt.quarantined, "record of the quarantine", "records of the quarantine");
     let version = receipt.versions.get(layout::SESSIONS).map(|version| format!(": version {version}"));
-    format!("{sessions} and {records} that are kept no longer were erased{}\n", version.unwrap_or_default())
+    let were = if receipt.erased { "were" } else { "would be" };
+    format!("{sessions} and {records} that are kept no longer {were} erased{}\n", version.unwrap_or_default())
 }
 
+/// Writes the ledger for people.
 fn describe(ledger: &Ledger) -> String {
     let mut text = String::new();
     for file in &ledger.files {

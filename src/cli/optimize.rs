@@ -41,12 +41,10 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
     let settings = shared.settings()?;
     let lake = settings.lake()?;
     let mut printer = Printer::new(&args.output, shared, &settings).await?;
-    if !args.dry_run {
-        let limits = limits(&settings);
-        let retained = exit::or_signal(retain(&lake, args.leaf_budget, Utc::now(), &settings.engine, &limits)).await?;
-        if let Some(receipt) = retained.filter(|_| !shared.quiet) {
-            exit::note(kept_no_longer(&receipt).trim_end());
-        }
+    let within = limits(&settings);
+    let retained = retain(&lake, !args.dry_run, args.leaf_budget, Utc::now(), &settings.engine, &within);
+    if let Some(receipt) = exit::or_signal(retained).await?.filter(|_| !shared.quiet) {
+        exit::note(kept_no_longer(&receipt).trim_end());
     }
     let planned = exit::or_signal(ingest::planned(&lake)).await?;
     let done = if args.dry_run {

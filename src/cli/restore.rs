@@ -14,7 +14,7 @@ use super::shared::Shared;
 /// Makes an earlier version of the sessions the newest again; the versions in between stay readable.
 #[derive(Debug, ClapArgs)]
 #[command(
-    after_help = "Exports that were taken in after that version may be taken in again. Quarantine and sightings stay as they are.\n\n\
+    after_help = "Exports that were taken in after that version may be taken in again, and records that a replay took out of the quarantine since are in it again.\n\n\
                         Examples:\n  sessionlake restore --to 12\n  sessionlake restore --at-time 2026-11-20T00:00:00Z"
 )]
 pub struct Args {
@@ -61,8 +61,12 @@ fn describe(report: &RestoreReport) -> String {
         0 => String::new(),
         count => format!("; {} taken in again", counted(count, "export may be", "exports may be")),
     };
+    let records = match report.records_back {
+        0 => String::new(),
+        count => format!("; {} in quarantine again", counted(count, "record is", "records are")),
+    };
     format!(
-        "the lake is at version {version}, which is as version {to} was{sessions}: {} back, {} gone{exports}\n\
+        "the lake is at version {version}, which is as version {to} was{sessions}: {} back, {} gone{exports}{records}\n\
          sessionlake restore --to {from} undoes it\n",
         counted(report.files_back, "file came", "files came"),
         counted(report.files_gone, "file is", "files are"),

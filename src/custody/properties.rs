@@ -61,7 +61,7 @@ pub async fn properties(lake: &Lake) -> Result<Vec<(&'static str, Option<String>
     PROPERTIES.iter().map(|property| Ok((property.name, table.property(property.name)?))).collect()
 }
 
-/// Erases the sessions that the lake keeps no longer, if it says how long it keeps them, and if some are older than that by a day.
+/// Erases the sessions that the lake keeps no longer, or counts them, if it says how long it keeps them, and if some are older than that by a day.
 ///
 /// No fingerprints are kept of them: an export that still has them brings them back until the next time.
 ///
@@ -69,6 +69,7 @@ pub async fn properties(lake: &Lake) -> Result<Vec<(&'static str, Option<String>
 /// As [`erase`].
 pub async fn retain(
     lake: &Lake,
+    erases: bool,
     leaf_budget: usize,
     now: DateTime<Utc>,
     engine: &EngineOptions,
@@ -84,7 +85,7 @@ pub async fn retain(
     }
     let options = EraseOptions {
         selection: Selection { before: Some(before), ..Selection::default() },
-        erases: true,
+        erases,
         purge: false,
         remembers: false,
         leaf_budget,

@@ -6,7 +6,7 @@ use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::ingest::{Attempts, Limits, keep_sightings};
+use crate::ingest::{Attempts, Limits, keep_sightings, put_back};
 use crate::lake::{Commit, DataFile, Lake, Operation, Version, layout};
 
 /// Which version comes back.
@@ -44,12 +44,14 @@ pub struct RestoreReport {
     pub files_gone: u64,
     /// Exports that are not taken in any more, and may be again.
     pub exports_undone: u64,
+    /// Records that are in quarantine again, because replays took them in after that version.
+    pub records_back: u64,
     /// Sessions in the version, if the log knows.
     pub sessions: Option<u64>,
 }
 
-/// Makes an earlier version of the sessions the newest again. Versions in between stay as they are, and so does quarantine. What sightings said of the
-/// rows that come back, and upkeep wrote into rows since, is recorded anew.
+/// Makes an earlier version of the sessions the newest again. Versions in between stay as they are. What sightings said of the rows
+/// that come back, and upkeep wrote into rows since, is recorded anew; records that replays took out of the quarantine since are in it again.
 ///
 /// # Errors
 /// No lake there; a version that the log does not have, or of which files are gone; one before an erasure, unless told; storage errors; another
@@ -84,6 +86,7 @@ pub async fn restore(lake: &Lake, options: RestoreOptions, limits: &Limits) -> R
             files_back: reversal.returning.len() as u64,
             files_gone: reversal.removed.len() as u64,
             exports_undone: reversal.marks.len() as u64,
+            records_back: 0,
             sessions: None,
         };
         if reversal.is_empty() {
@@ -99,6 +102,8 @@ pub async fn restore(lake: &Lake, options: RestoreOptions, limits: &Limits) -> R
         back.retain(|file| returning.contains(file.path.as_str()));
         let keep = async || keep_sightings(lake, &earlier, &back, since, modified_ms, limits).await;
         keep().await?;
+        // A killed restore leaves records in quarantine that sessions have as well: the next replay finds the sessions unchanged.
+        report.records_back = put_back(lake, since, modified_ms, limits).await?;
         let commit = Commit {
             returning: reversal.returning,
             removed: reversal.removed,
@@ -108,8 +113,9 @@ pub async fn restore(lake: &Lake, options: RestoreOptions, limits: &Limits) -> R
             ..Commit::default()
         };
         if let Some(version) = attempts.commit_kept(&mut table, commit).await? {
-            // An upkeep may have forgotten them before the rows were back.
+            // An upkeep may have forgotten them before the rows were back, and a replay may have taken records out since.
             keep().await?;
+            report.records_back += put_back(lake, since, modified_ms, limits).await?;
             report.version = Some(version);
             report.sessions = table.snapshot()?.rows();
             return Ok(report);

@@ -68,11 +68,12 @@ pub async fn vacuum(lake: &Lake, options: VacuumOptions, limits: &Limits) -> Res
         let Some(mut table) = lake.open(name).await? else { continue };
         let leavings = match options.removes {
             true => {
-                let mut leavings = decided(&mut table, kept_since, &options, limits).await?;
+                let mut removed = Removed::default();
+                let mut leavings = decided(lake, &mut table, kept_since, &options, limits, &mut removed).await?;
                 lake.enter("removing");
-                let (removed, error) = table.remove_leavings(&leavings.files).await;
-                leavings.files = removed;
-                failed = failed.or(error);
+                removed.remove(&table, &leavings.files).await;
+                leavings.files = removed.files;
+                failed = failed.or(removed.failed);
                 leavings
             }
             false => table.leavings(kept_since, options.now).await?,
@@ -94,22 +95,44 @@ pub async fn vacuum(lake: &Lake, options: VacuumOptions, limits: &Limits) -> Res
     }
 }
 
-/// Decides which files go and says so in the log, where they are of earlier versions.
+/// Files of a table that were removed, and the first error of a removal.
+#[derive(Default)]
+struct Removed {
+    files: Vec<Leaving>,
+    failed: Option<Error>,
+}
+
+impl Removed {
+    async fn remove(&mut self, table: &Table, files: &[Leaving]) {
+        let (removed, error) = table.remove_leavings(files).await;
+        self.files.extend(removed);
+        self.failed = self.failed.take().or(error);
+    }
+}
+
+/// Decides which files go and says so in the log, where they are of earlier versions. Those that no version had are removed before: a full disk
+/// may have no room for the commit.
 async fn decided(
+    lake: &Lake,
     table: &mut Table,
     kept_since: DateTime<Utc>,
     options: &VacuumOptions,
     limits: &Limits,
+    removed: &mut Removed,
 ) -> Result<Leavings> {
     let mut attempts = Attempts::new(limits);
     loop {
         attempts.begin()?;
-        let leavings = table.leavings(kept_since, options.now).await?;
+        let mut leavings = table.leavings(kept_since, options.now).await?;
         let is_of_versions = leavings.files.iter().any(|file| file.why == Why::OldVersions);
         if !is_of_versions || table.kept_from().await? >= leavings.kept_from {
             return Ok(leavings);
         }
         table.require_writable()?;
+        lake.enter("removing");
+        let (of_versions, others) = leavings.files.into_iter().partition(|file| file.why == Why::OldVersions);
+        leavings.files = of_versions;
+        removed.remove(table, &others).await;
         let commit = Commit {
             marks: vec![Table::keeping_from(leavings.kept_from)],
             operation: Operation::Vacuum(options.retention.num_milliseconds().max(0)),

@@ -12,7 +12,7 @@ use datafusion::arrow::array::{
     new_null_array,
 };
 use datafusion::arrow::compute::take;
-use datafusion::arrow::datatypes::{DataType, Field, Int64Type, Schema, SchemaRef};
+use datafusion::arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
 use datafusion::common::{DataFusionError, Result, plan_err};
@@ -24,9 +24,10 @@ use futures::{StreamExt, stream};
 use xxhash_rust::xxh3::xxh3_128;
 
 use crate::error::{self, Error};
+use crate::lake::contents::content_hashes;
 use crate::lake::read::read_rows;
 use crate::lake::{DataFile, HistoryEntry, Table, Version};
-use crate::schema::{self, COLUMNS, CONTENT_HASH, timestamp_type};
+use crate::schema::{self, COLUMNS, timestamp_type};
 
 /// The name of the function.
 pub(super) const SESSION_CHANGES: &str = "session_changes";
@@ -84,6 +85,7 @@ impl PartitionStream for Changes {
             files: Vec::new(),
             contents: HashMap::new(),
             batches: VecDeque::new(),
+            new: New::default(),
         };
         let batches = stream::try_unfold(walk, |mut walk| async move {
             let batch = walk.next().await.map_err(|error| DataFusionError::External(Box::new(error)))?;
@@ -105,6 +107,15 @@ struct Walk {
     /// The content of each session in the version before, by the hash of its id.
     contents: HashMap<u128, i64>,
     batches: VecDeque<RecordBatch>,
+    /// What the files say that the version has and the one before has not.
+    new: New,
+}
+
+/// What new files of a version say. It counts when all of them were read: one that is gone tells nothing of the version.
+#[derive(Default)]
+struct New {
+    contents: HashMap<u128, i64>,
+    batches: Vec<RecordBatch>,
 }
 
 /// A version, as its rows have it.
@@ -139,27 +150,30 @@ impl Walk {
         let files: Vec<DataFile> = table.snapshot()?.files.to_vec();
         let committed_us = entry.committed_at.map(|instant| instant.timestamp_micros());
         let at = At { version: entry.version, committed_us };
-        let mut present = HashSet::new();
-        let new: Vec<DataFile> = files.iter().filter(|file| !self.files.contains(file)).cloned().collect();
+        let known: HashSet<&str> = self.files.iter().map(|file| file.path.as_str()).collect();
+        let is_known = |file: &DataFile| known.contains(file.path.as_str()) && self.files.contains(file);
+        let new: Vec<DataFile> = files.iter().filter(|file| !is_known(file)).cloned().collect();
+        self.new = New::default();
         for file in &new {
-            self.take_file(&table, file, &at, &mut present).await?;
+            match self.take_file(&table, file, &at).await {
+                // Another program's vacuum says in no commit which versions it takes files from.
+                Err(error) if error.is_of_missing_file() && entry.version < sessions.version() => return Ok(()),
+                taken => taken?,
+            }
         }
+        let New { contents, batches } = std::mem::take(&mut self.new);
+        self.batches.extend(batches);
         let gone: Vec<DataFile> = self.files.iter().filter(|file| !files.contains(file)).cloned().collect();
         for file in &gone {
-            self.take_gone(&table, file, &at, &present).await?;
+            self.take_gone(&table, file, &at, &contents).await?;
         }
+        self.contents.extend(contents);
         self.files = files;
         Ok(())
     }
 
     /// Takes the rows of a file that the version before did not have.
-    async fn take_file(
-        &mut self,
-        table: &Table,
-        file: &DataFile,
-        at: &At,
-        present: &mut HashSet<u128>,
-    ) -> error::Result<()> {
+    async fn take_file(&mut self, table: &Table, file: &DataFile, at: &At) -> error::Result<()> {
         if self.only.is_some() && !self.has_only(table, file).await? {
             return Ok(());
         }
@@ -168,15 +182,13 @@ impl Walk {
             let batch = batch?;
             let column =
                 |name: &str| batch.column_by_name(name).ok_or_else(|| Error::internal(format!("no column {name}")));
-            let (ids, hashes) =
-                (column("session_id")?.as_string_view(), column(CONTENT_HASH)?.as_primitive::<Int64Type>());
+            let (ids, hashes) = (column("session_id")?.as_string_view(), content_hashes(&batch)?);
             let (mut picked, mut changes) = (Vec::new(), Vec::new());
             for (row, id) in ids.iter().enumerate() {
                 let Some(id) = id.filter(|id| self.only.as_ref().is_none_or(|only| only == id)) else { continue };
-                let (session, content) =
-                    (xxh3_128(id.as_bytes()), if hashes.is_null(row) { 0 } else { hashes.value(row) });
-                present.insert(session);
-                match self.contents.insert(session, content) {
+                let (session, content) = (xxh3_128(id.as_bytes()), hashes.value(row));
+                let known = self.new.contents.insert(session, content);
+                match known.or_else(|| self.contents.get(&session).copied()) {
                     Some(known) if known == content => continue,
                     Some(_) => changes.push("changed"),
                     None => changes.push("came"),
@@ -189,7 +201,8 @@ impl Walk {
             let picked = UInt32Array::from(picked);
             let documented = COLUMNS.iter().map(|known| Ok(take(column(known.name)?, &picked, None)?));
             let documented = documented.collect::<error::Result<Vec<ArrayRef>>>()?;
-            self.put(at, StringViewArray::from_iter_values(changes), documented)?;
+            let batch = self.rows(at, StringViewArray::from_iter_values(changes), documented)?;
+            self.new.batches.push(batch);
         }
         Ok(())
     }
@@ -200,7 +213,7 @@ impl Walk {
         table: &Table,
         file: &DataFile,
         at: &At,
-        present: &HashSet<u128>,
+        present: &HashMap<u128, i64>,
     ) -> error::Result<()> {
         let mut rows = read_rows(table.store(), file, ids_schema()?, &[]).await?;
         let mut ids = Vec::new();
@@ -208,7 +221,7 @@ impl Walk {
             for id in batch?.column(0).as_string_view().iter().flatten() {
                 let is_asked = self.only.as_ref().is_none_or(|only| only == id);
                 let session = xxh3_128(id.as_bytes());
-                if is_asked && !present.contains(&session) && self.contents.remove(&session).is_some() {
+                if is_asked && !present.contains_key(&session) && self.contents.remove(&session).is_some() {
                     ids.push(id.to_owned());
                 }
             }
@@ -222,7 +235,9 @@ impl Walk {
             "session_id" => Arc::clone(&ids),
             _ => new_null_array(&known.kind.arrow_type(), count),
         });
-        self.put(at, StringViewArray::from_iter_values(vec!["went"; count]), documented.collect())
+        let batch = self.rows(at, StringViewArray::from_iter_values(vec!["went"; count]), documented.collect())?;
+        self.batches.push_back(batch);
+        Ok(())
     }
 
     /// Says whether a file has the session that is asked for.
@@ -236,7 +251,7 @@ impl Walk {
         Ok(false)
     }
 
-    fn put(&mut self, at: &At, changes: StringViewArray, documented: Vec<ArrayRef>) -> error::Result<()> {
+    fn rows(&self, at: &At, changes: StringViewArray, documented: Vec<ArrayRef>) -> error::Result<RecordBatch> {
         let rows = changes.len();
         let version = i64::try_from(at.version).unwrap_or(i64::MAX);
         let instants: TimestampMicrosecondArray = vec![at.committed_us; rows].into();
@@ -246,8 +261,7 @@ impl Walk {
             Arc::new(changes),
         ];
         let columns = ours.into_iter().chain(documented).collect();
-        self.batches.push_back(RecordBatch::try_new(Arc::clone(&self.schema), columns)?);
-        Ok(())
+        Ok(RecordBatch::try_new(Arc::clone(&self.schema), columns)?)
     }
 }
 

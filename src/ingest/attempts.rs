@@ -35,6 +35,11 @@ impl<'a> Attempts<'a> {
         Self { begun: 0, most, limits }
     }
 
+    /// Returns what the run may use, and what stops it.
+    pub(crate) fn limits(&self) -> &'a Limits {
+        self.limits
+    }
+
     /// Begins the next attempt.
     ///
     /// # Errors

@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
+use chrono::DateTime;
 use futures::StreamExt;
 
 use super::attempts::{Attempts, blocking};
 use super::options::IngestOptions;
+use super::put_back::put_back;
 use super::replay::replay;
 use super::run::commit_staged;
 use super::stage::{Staged, push_read};
@@ -55,8 +57,14 @@ pub async fn replay_quarantine(lake: &Lake, options: IngestOptions) -> Result<Le
         return Ok(Ledger { stopped, profile: options.read.profile.clone(), ..Ledger::of(files) });
     }
     let mut sessions = lake.open_or_create(layout::SESSIONS).await?;
+    let (before, since) = (sessions.version(), quarantine.committed_at().await?.unwrap_or(DateTime::UNIX_EPOCH));
     let ledger = commit_staged(lake, &mut sessions, staged, &options).await?;
     remove(&mut quarantine, stored, &options).await?;
+    // A restore in between looked for records that were taken out before they were.
+    sessions.refresh().await?;
+    if sessions.was_restored_since(before).await? {
+        put_back(lake, since, options.now_us / 1_000, &options.limits).await?;
+    }
     Ok(ledger)
 }
 

@@ -20,6 +20,7 @@ use super::runs::{Batches, Liveness, Merge, Source, compact, compact_if_sparse, 
 use super::stage::{Limits, ORDINAL, Staged};
 use crate::error::Result;
 use crate::lake::cluster::by_time;
+use crate::lake::contents::with_content_hashes;
 use crate::lake::preview::Preview;
 use crate::lake::read::read_rows;
 use crate::lake::{
@@ -180,7 +181,7 @@ pub(super) fn write_sorted(
     writer.compress_harder(manner.thorough);
     for batch in rows {
         manner.limits.check()?;
-        writer.write(&batch?)?;
+        writer.write(&with_content_hashes(batch?)?)?;
     }
     writer.finish()
 }

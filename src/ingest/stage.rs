@@ -21,7 +21,7 @@ use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use super::Warning;
 use super::batch::{Block, FileSummary, ReadBatch, Reject};
 use super::converter::Converter;
-use super::fingerprint::{KeyColumns, content_hashes};
+use super::fingerprint::KeyColumns;
 use super::keys::{KeyStore, RowPlace};
 use super::quarantine;
 use super::reader::Reader;
@@ -30,6 +30,7 @@ use super::signs::{Signs, refusal};
 use super::source::{ReadOptions, SourceFile};
 use super::survey::Survey;
 use crate::error::{Error, Result, as_flags};
+use crate::lake::contents::content_hashes;
 use crate::lake::ledger::{FileLedger, add_warnings};
 use crate::schema::{self, COLUMNS};
 

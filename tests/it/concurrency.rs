@@ -1,16 +1,27 @@
 //! Several writers and readers at once: no update is lost, no session is there twice, a reader sees one version.
 
+use std::collections::BTreeSet;
+use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
+use async_trait::async_trait;
+use futures::stream::BoxStream;
+use object_store::path::Path as StorePath;
+use object_store::{
+    CopyOptions, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore, PutMultipartOptions,
+    PutOptions, PutPayload, PutResult,
+};
 use sessionlake::Error;
+use sessionlake::custody::{EraseOptions, Selection, erase};
 use sessionlake::engine::At;
 use sessionlake::ingest::{Ledger, SourceFile, ingest};
 use sessionlake::lake::{Commit, Lake, layout};
 
 use crate::lakes::{
-    State, assert_balanced, binary, ended, export, lake_in, open, options, query, rows_of, run, running, table, take,
+    State, assert_balanced, binary, ended, export, files_in, lake_in, open, options, query, rows_of, run, running,
+    table, take,
 };
 
 /// Ingests groups of files at once, each in a task of its own, and returns the ledgers.
@@ -282,4 +293,124 @@ async fn commands_that_are_killed_at_any_time_lose_nothing() {
     }
     assert_eq!(command(&["vacuum", "--retention", "0", "--yes"]).wait().unwrap().code(), Some(0));
     assert_eq!(command(&["verify", "--deep"]).wait().unwrap().code(), Some(0));
+}
+
+/// A store in which an ingest of another process commits just before each of the first commits of ours.
+#[derive(Debug)]
+struct Busy {
+    inner: Arc<dyn ObjectStore>,
+    folder: PathBuf,
+    /// The data files that were there at each commit and are of no version.
+    waiting: Arc<Mutex<Vec<BTreeSet<PathBuf>>>>,
+}
+
+impl fmt::Display for Busy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Busy")
+    }
+}
+
+const OTHERS: usize = 5;
+
+impl Busy {
+    fn meets_others(&self, location: &StorePath) {
+        let version = location.filename().and_then(|name| name.strip_suffix(".json")?.parse::<u64>().ok());
+        // The tables beside the sessions have few versions.
+        if version.is_none_or(|version| version < 4) || self.waiting.lock().unwrap().len() >= OTHERS {
+            return;
+        }
+        let lake = lake_in(&self.folder);
+        let known = sessions_files(&lake);
+        let there = files_in(&self.folder.join("lake/workflow_sessions"), ".parquet");
+        let number = {
+            let mut waiting = self.waiting.lock().unwrap();
+            waiting.push(
+                there.into_iter().filter(|path| !known.contains(path.file_name().unwrap().to_str().unwrap())).collect(),
+            );
+            waiting.len() as u32
+        };
+        let other = export(&self.folder, &format!("other-{number}.csv"), 9, &[ended(500 + number, 1)]);
+        block_in_place(take(&lake, &[other]));
+    }
+}
+
+fn block_in_place<T>(work: impl Future<Output = T>) -> T {
+    tokio::task::block_in_place(|| tokio::runtime::Handle::current().block_on(work))
+}
+
+fn sessions_files(lake: &Lake) -> BTreeSet<String> {
+    let table = block_in_place(lake.open(layout::SESSIONS)).unwrap().unwrap();
+    table.snapshot().unwrap().files.iter().map(|file| file.path.clone()).collect()
+}
+
+#[async_trait]
+impl ObjectStore for Busy {
+    async fn put_opts(
+        &self,
+        location: &StorePath,
+        payload: PutPayload,
+        opts: PutOptions,
+    ) -> object_store::Result<PutResult> {
+        self.meets_others(location);
+        self.inner.put_opts(location, payload, opts).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &StorePath,
+        opts: PutMultipartOptions,
+    ) -> object_store::Result<Box<dyn MultipartUpload>> {
+        self.inner.put_multipart_opts(location, opts).await
+    }
+
+    async fn get_opts(&self, location: &StorePath, options: GetOptions) -> object_store::Result<GetResult> {
+        self.inner.get_opts(location, options).await
+    }
+
+    fn delete_stream(
+        &self,
+        locations: BoxStream<'static, object_store::Result<StorePath>>,
+    ) -> BoxStream<'static, object_store::Result<StorePath>> {
+        self.inner.delete_stream(locations)
+    }
+
+    fn list(&self, prefix: Option<&StorePath>) -> BoxStream<'static, object_store::Result<ObjectMeta>> {
+        self.inner.list(prefix)
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&StorePath>) -> object_store::Result<ListResult> {
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &StorePath, to: &StorePath, options: CopyOptions) -> object_store::Result<()> {
+        self.inner.copy_opts(from, to, options).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_erasure_has_written_serves_until_it_gets_through_beside_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let lake = lake_in(folder.path());
+    for number in 1..=3 {
+        let states = [ended(number, 1), ended(number + 10, 1)];
+        take(&lake, &[export(folder.path(), &format!("{number}.csv"), i64::from(number), &states)]).await;
+    }
+    let waiting: Arc<Mutex<Vec<BTreeSet<PathBuf>>>> = Arc::default();
+    let (seen, place) = (Arc::clone(&waiting), folder.path().to_owned());
+    let busy =
+        lake.clone().layered(move |inner| Arc::new(Busy { inner, folder: place.clone(), waiting: Arc::clone(&seen) }));
+    let selection =
+        Selection { session_ids: vec!["session-1".to_owned(), "session-12".to_owned()], ..Selection::default() };
+    let (now, engine) = (chrono::Utc::now(), crate::model::engine());
+    let how = EraseOptions { selection, erases: true, purge: false, remembers: true, leaf_budget: 32, now, engine };
+    let receipt = erase(&busy, &how, &options().limits).await.unwrap();
+    assert_eq!((receipt.sessions, receipt.files), (2, 2));
+    let waiting = waiting.lock().unwrap().clone();
+    assert_eq!(waiting.len(), OTHERS);
+    assert!(waiting[0].len() == 2 && waiting.iter().all(|files| *files == waiting[0]), "{waiting:?}");
+    let ids = query(&lake, "select session_id from workflow_sessions order by session_id").await;
+    let left = ["11", "13", "2", "3", "501", "502", "503", "504", "505"].map(|id| format!("session-{id}"));
+    assert_eq!(ids, left);
+    let known = sessions_files(&lake);
+    assert!(waiting[0].iter().all(|path| known.contains(path.file_name().unwrap().to_str().unwrap())));
 }

@@ -48,6 +48,7 @@ mod damaged_logs;
 mod faults;
 mod foreign_files;
 mod foreign_logs;
+mod foreign_rows;
 mod fuzzing;
 mod imports;
 mod ingest;

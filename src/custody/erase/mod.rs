@@ -5,6 +5,7 @@
 //! killed in between leaves the sessions, so that the same run finds all of it again. Earlier versions keep what was erased until their files go, which
 //! `purge` does at once.
 
+mod kept;
 mod records;
 mod select;
 
@@ -17,8 +18,10 @@ use serde::{Deserialize, Serialize};
 use super::vacuum::{VacuumOptions, vacuum};
 use crate::engine::EngineOptions;
 use crate::error::{Error, Result};
-use crate::ingest::{Attempts, Erased, Limits, go_on_after, without_rows};
-use crate::lake::{Commit, DataFile, Lake, Operation, Output, Table, Version, layout};
+use crate::ingest::{Attempts, Erased, Limits, go_on_after};
+use crate::lake::{Commit, DataFile, Lake, Operation, Table, Version, layout};
+
+use kept::Kept;
 
 pub use select::Selection;
 
@@ -98,15 +101,13 @@ pub async fn erase(lake: &Lake, options: &EraseOptions, limits: &Limits) -> Resu
         by: options.selection.counts(),
         ..EraseReceipt::default()
     };
-    let mut attempts = Attempts::new(limits);
-    loop {
-        attempts.begin()?;
-        match attempt(lake, &mut table, options, limits, &attempts, &mut receipt).await {
-            Ok(Attempt::Ends) => return Ok(receipt),
-            Ok(Attempt::Committed) => break,
-            Ok(Attempt::Again) => {}
-            Err(error) => go_on_after(&mut table, error).await?,
-        }
+    let mut kept = Kept::default();
+    let erased = through(lake, &mut table, options, limits, &mut kept, &mut receipt).await;
+    if !matches!(erased, Ok(true)) {
+        kept.discard().await?;
+    }
+    if !erased? {
+        return Ok(receipt);
     }
     if options.purge {
         // Of all versions the newest alone is kept, however late it was committed.
@@ -118,6 +119,27 @@ pub async fn erase(lake: &Lake, options: &EraseOptions, limits: &Limits) -> Resu
         receipt.purged = true;
     }
     Ok(receipt)
+}
+
+/// Tries until no other writer comes between; returns whether rows went from the sessions.
+async fn through(
+    lake: &Lake,
+    table: &mut Table,
+    options: &EraseOptions,
+    limits: &Limits,
+    kept: &mut Kept,
+    receipt: &mut EraseReceipt,
+) -> Result<bool> {
+    let mut attempts = Attempts::new(limits);
+    loop {
+        attempts.begin()?;
+        match attempt(lake, table, options, &attempts, kept, receipt).await {
+            Ok(Attempt::Ends) => return Ok(false),
+            Ok(Attempt::Committed) => return Ok(true),
+            Ok(Attempt::Again) => {}
+            Err(error) => go_on_after(table, error).await?,
+        }
+    }
 }
 
 /// How an attempt ended.
@@ -134,10 +156,11 @@ async fn attempt(
     lake: &Lake,
     table: &mut Table,
     options: &EraseOptions,
-    limits: &Limits,
     attempts: &Attempts<'_>,
+    kept: &mut Kept,
     receipt: &mut EraseReceipt,
 ) -> Result<Attempt> {
+    let limits = attempts.limits();
     let now_us = options.now.timestamp_micros();
     table.require_writable()?;
     lake.enter("finding");
@@ -167,11 +190,8 @@ async fn attempt(
     }
     let removed: Vec<(String, u64)> = held.values().map(|(file, _)| (file.path.clone(), file.size_bytes)).collect();
     table.require_nothing_lost(&removed)?;
-    let temporary = tempfile::tempdir().map_err(|e| Error::storage("temporary folder", e))?;
-    let output = Output::of(table, temporary.path().to_owned());
-    let rewritten = held.into_values().collect();
     lake.enter("writing");
-    let added = without_rows(table, rewritten, limits, options.leaf_budget, output.clone()).await?;
+    let added = kept.write(table, &held, limits, options.leaf_budget).await?;
     let commit = Commit {
         added,
         removed,
@@ -181,7 +201,10 @@ async fn attempt(
         modified_ms: options.now.timestamp_millis(),
         ..Commit::default()
     };
-    Ok(match attempts.commit(table, &output, commit).await? {
+    kept.may_stand(true);
+    let version = attempts.commit_kept(table, commit).await?;
+    kept.may_stand(version.is_some());
+    Ok(match version {
         Some(version) => {
             receipt.versions.insert(layout::SESSIONS.to_owned(), version);
             Attempt::Committed

@@ -198,6 +198,45 @@ fn an_earlier_version_comes_back_and_its_exports_may_be_taken_in_again() {
 }
 
 #[test]
+fn records_that_a_replay_took_in_are_in_quarantine_again_when_it_is_undone() {
+    let desk = Desk::new();
+    let rows =
+        "s1,2026-11-20T00:00:00Z,60\ns2,2026-11-20T01:00:00Z,\"1,5\"\ns3,2026-11-20T02:00:00Z,\"2,5\"\ns4,soon,1\n";
+    desk.write("a.csv", &format!("Session Id,Started At,Time in Workflow\n{rows}"));
+    assert_eq!(desk.run(&["ingest", "a.csv", "--exported-at", "2026-11-21T00:00:00Z"]).code, 3);
+    let (sessions, records) = (
+        "select session_id, time_in_workflow from workflow_sessions order by 1",
+        "select raw from quarantine order by raw",
+    );
+    let all = |sql: &str| desk.query(sql, &["--csv"]).fine().lines().skip(1).map(str::to_owned).collect::<Vec<_>>();
+    let before = (all(sessions), all(records));
+    assert_eq!((before.0.len(), before.1.len()), (1, 3), "{before:?}");
+    let replays = ["ingest", "--replay-quarantine", "--decimal-mark", ","];
+    assert_eq!(desk.run(&replays).code, 3, "one record stays");
+    let after = (all(sessions), all(records));
+    assert_eq!((after.0.len(), after.1.len()), (3, 1), "{after:?}");
+    let told = desk.run(&["restore", "--to", "1"]).fine();
+    assert!(told.contains("2 records are in quarantine again"), "{told}");
+    assert_eq!((all(sessions), all(records)), before);
+    // Once more the same: nothing is there twice.
+    assert_eq!(desk.run(&replays).code, 3);
+    assert_eq!((all(sessions), all(records)), after);
+    let report = json(&desk.run(&["restore", "--to", "1", "--format", "json"]).fine());
+    assert_eq!(report["records_back"], 2, "{report}");
+    assert_eq!((all(sessions), all(records)), before);
+    // A restore that undoes the restore has the sessions, and the records wait for a replay that finds them known.
+    desk.run(&["restore", "--to", "2"]).fine();
+    assert_eq!(all(sessions), after.0);
+    assert_eq!(desk.run(&replays).code, 3);
+    assert_eq!((all(sessions), all(records)), after);
+    // Where a vacuum took the records, there is no way back behind the replay, and an error says so.
+    desk.run(&["vacuum", "--retention", "0", "--yes"]).fine();
+    let error = desk.run(&["restore", "--to", "1"]).fails(2);
+    assert!(error.contains("version 1 of ./lake is gone") || error.contains("records that were taken in"), "{error}");
+    assert_eq!((all(sessions), all(records)), after);
+}
+
+#[test]
 fn a_version_of_which_files_are_gone_does_not_come_back() {
     let desk = three_versions();
     desk.run(&["vacuum", "--retention", "0", "--yes"]).fine();

@@ -84,6 +84,10 @@ fn what_a_lake_keeps_no_longer_is_erased_by_ingests_and_optimize() {
     let told = take(&desk, "older", 90, &["--no-upkeep"]);
     assert!(!told.contains("kept no longer"), "{told}");
     assert_eq!(ids(&desk), "new+newer+older+young");
+    let ran = desk.run(&["optimize", "--dry-run"]);
+    let words = "1 session and 0 records of the quarantine that are kept no longer would be erased";
+    assert!(ran.code == 0 && ran.err.contains(words), "{ran:#?}");
+    assert_eq!(ids(&desk), "new+newer+older+young");
     let ran = desk.run(&["optimize"]);
     assert!(ran.code == 0 && ran.err.contains("1 session and"), "{ran:#?}");
     assert_eq!(ids(&desk), "new+newer+young");
