@@ -73,7 +73,13 @@ impl Operator for PausingHash {
         if partition == 0 {
             place.taken_over.add(&self.join);
         }
-        Ok(make_cooperative(self.join.execute(partition, context)?))
+        let rows = self.join.execute(partition, context)?;
+        // What is executed does not hold the plan, and the plan is dropped behind it: the pieces are as large as the join measured.
+        let (schema, join) = (rows.schema(), Arc::clone(&self.join));
+        let rows = rows.inspect(move |_| {
+            let _kept = &join;
+        });
+        Ok(make_cooperative(Box::pin(RecordBatchStreamAdapter::new(schema, rows))))
     }
 }
 
@@ -230,7 +236,8 @@ mod tests {
             let plan = engine.context().sql(sql).await.unwrap().create_physical_plan().await.unwrap();
             let mut rows = execute_stream(plan, engine.context().task_ctx()).unwrap();
             let task = tokio::spawn(async move { rows.next().await.map(|batch| batch.map(|batch| batch.num_rows())) });
-            tokio::time::sleep(Duration::from_millis(100)).await;
+            // Long enough for more than the first pieces, which are small in any case.
+            tokio::time::sleep(Duration::from_secs(1)).await;
             assert!(!task.is_finished(), "{sql}");
             task.abort();
             // Much less than it would compute for; without a pause it would never be over.
