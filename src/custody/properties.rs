@@ -1,14 +1,21 @@
 //! What a lake says of how it is kept: setting that, and erasing what it keeps no longer.
 
+use std::sync::Arc;
+
+use arrow::array::AsArray;
+use arrow::datatypes::{Schema, TimestampMicrosecondType};
 use chrono::{DateTime, TimeDelta, Utc};
 use datafusion::common::ScalarValue;
+use futures::StreamExt;
 
 use super::erase::{EraseOptions, EraseReceipt, Selection, erase};
 use crate::engine::EngineOptions;
 use crate::error::{Error, Result};
 use crate::ingest::{Attempts, Limits};
 use crate::lake::properties::PROPERTIES;
+use crate::lake::read::read_rows;
 use crate::lake::{Commit, DataFile, Lake, Version, layout};
+use crate::schema;
 
 /// How long sessions stay at most after their time: a file of the oldest sessions is written anew once for each such time.
 fn slack() -> TimeDelta {
@@ -80,7 +87,7 @@ pub async fn retain(
         return Ok(None);
     };
     let due = before.checked_sub_signed(slack()).unwrap_or(before);
-    if !table.snapshot()?.files.iter().any(|file| may_be_older(file, due)) {
+    if !table.snapshot()?.files.iter().any(|file| may_be_older(file, due)) && !has_older_records(lake, due).await? {
         return Ok(None);
     }
     let options = EraseOptions {
@@ -94,6 +101,23 @@ pub async fn retain(
     };
     let receipt = erase(lake, &options, limits).await?;
     Ok((receipt.sessions + receipt.quarantined > 0).then_some(receipt))
+}
+
+/// Says whether a record of the quarantine was exported before an instant, of which the log says nothing.
+async fn has_older_records(lake: &Lake, instant: DateTime<Utc>) -> Result<bool> {
+    let Some(table) = lake.open(layout::QUARANTINE).await? else { return Ok(false) };
+    let column = schema::quarantine_schema().field_with_name("exported_at")?.clone();
+    let columns = Arc::new(Schema::new(vec![column]));
+    for file in table.snapshot()?.files.iter() {
+        let mut batches = read_rows(table.store(), file, Arc::clone(&columns), &[]).await?;
+        while let Some(batch) = batches.next().await.transpose()? {
+            let exported = batch.column(0).as_primitive::<TimestampMicrosecondType>();
+            if exported.iter().flatten().any(|us| us < instant.timestamp_micros()) {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Says whether a session of a file may have started before an instant.

@@ -103,7 +103,7 @@ pub async fn restore(lake: &Lake, options: RestoreOptions, limits: &Limits) -> R
         let keep = async || keep_sightings(lake, &earlier, &back, since, modified_ms, limits).await;
         keep().await?;
         // A killed restore leaves records in quarantine that sessions have as well: the next replay finds the sessions unchanged.
-        report.records_back = put_back(lake, since, modified_ms, limits).await?;
+        report.records_back = put_back(lake, &table, to, modified_ms, limits).await?;
         let commit = Commit {
             returning: reversal.returning,
             removed: reversal.removed,
@@ -115,7 +115,7 @@ pub async fn restore(lake: &Lake, options: RestoreOptions, limits: &Limits) -> R
         if let Some(version) = attempts.commit_kept(&mut table, commit).await? {
             // An upkeep may have forgotten them before the rows were back, and a replay may have taken records out since.
             keep().await?;
-            report.records_back += put_back(lake, since, modified_ms, limits).await?;
+            report.records_back += put_back(lake, &table, version, modified_ms, limits).await?;
             report.version = Some(version);
             report.sessions = table.snapshot()?.rows();
             return Ok(report);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TABLES;
 use crate::error::{Error, Result};
-use crate::ingest::{Attempts, Limits};
+use crate::ingest::{Attempts, Limits, put_back_what_is_left};
 use crate::lake::{Commit, Lake, Leaving, Leavings, Operation, Table, Version, Why};
 
 /// What a vacuum does.
@@ -63,6 +63,10 @@ pub async fn vacuum(lake: &Lake, options: VacuumOptions, limits: &Limits) -> Res
     let kept_since = options.now.checked_sub_signed(options.retention).unwrap_or(DateTime::UNIX_EPOCH);
     let mut report = VacuumReport { removed: options.removes, kept_since, tables: Vec::new(), files: 0, bytes: 0 };
     let mut failed = None;
+    if options.removes {
+        // Their records may be in files that go now, and nowhere else.
+        put_back_what_is_left(lake, options.now.timestamp_millis(), limits).await?;
+    }
     for name in TABLES {
         lake.enter("listing");
         let Some(mut table) = lake.open(name).await? else { continue };

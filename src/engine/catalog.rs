@@ -236,7 +236,10 @@ impl Engine {
                     .binary_search_by(|known| known.path.cmp(&file.path))
                     .is_ok_and(|at| other.files.get(at) == Some(file))
             };
-            let files = snapshot.files.iter().filter(|file| !is_shared(file)).cloned().collect();
+            let files: Vec<DataFile> = snapshot.files.iter().filter(|file| !is_shared(file)).cloned().collect();
+            if snapshot.version != newest.version() {
+                newest.sessions.require_kept(snapshot.version, &files).await?;
+            }
             let store = self.register_store(&newest.sessions)?;
             let (version, schema) = (snapshot.version, schema::stored_schema());
             let table = LakeTable::new(name, version, store, schema, Arc::new(files), self.options().leaves);

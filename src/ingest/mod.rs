@@ -123,7 +123,7 @@ pub(crate) use attempts::{Attempts, go_on_after};
 pub(crate) use erased::Erased;
 pub(crate) use fingerprint::KeyColumns;
 pub(crate) use keys::{KeyStore, PARTITIONS};
-pub(crate) use put_back::put_back;
+pub(crate) use put_back::{put_back, put_back_what_is_left};
 pub(crate) use thinned::without_rows;
 pub(crate) use upkeep::keep_sightings;
 

@@ -6,19 +6,18 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
-use chrono::DateTime;
 use futures::StreamExt;
 
 use super::attempts::{Attempts, blocking};
 use super::options::IngestOptions;
-use super::put_back::put_back;
+use super::put_back::put_back_what_is_left;
 use super::replay::replay;
 use super::run::commit_staged;
 use super::stage::{Staged, push_read};
 use crate::error::{Error, Result};
 use crate::lake::ledger::{FileLedger, Ledger};
 use crate::lake::read::read_rows;
-use crate::lake::{Commit, DataFile, FileWriter, Lake, Output, Table, layout};
+use crate::lake::{Commit, DataFile, FileWriter, Lake, Output, Table, Version, layout};
 use crate::schema;
 
 /// The name of the ledger's entry.
@@ -27,11 +26,12 @@ const SOURCE_NAME: &str = "quarantine";
 /// Reads every quarantined record again and stores those that can be stored now.
 ///
 /// Sessions are committed first, then the records are removed from the quarantine: a run that is killed in between finds them
-/// again, and the lake already knows their states.
+/// again, and the lake already knows their states. Records of earlier replays that a restore undid are put back before.
 ///
 /// # Errors
 /// Storage errors, another writer that is always faster, or a run stopped from outside.
 pub async fn replay_quarantine(lake: &Lake, options: IngestOptions) -> Result<Ledger> {
+    put_back_what_is_left(lake, options.now_us / 1_000, &options.limits).await?;
     let Some(mut quarantine) = lake.open(layout::QUARANTINE).await? else { return Ok(Ledger::default()) };
     let mut staged =
         Staged::empty(vec![FileLedger { file: SOURCE_NAME.to_owned(), ..FileLedger::default() }], &options.limits)?;
@@ -57,14 +57,10 @@ pub async fn replay_quarantine(lake: &Lake, options: IngestOptions) -> Result<Le
         return Ok(Ledger { stopped, profile: options.read.profile.clone(), ..Ledger::of(files) });
     }
     let mut sessions = lake.open_or_create(layout::SESSIONS).await?;
-    let (before, since) = (sessions.version(), quarantine.committed_at().await?.unwrap_or(DateTime::UNIX_EPOCH));
     let ledger = commit_staged(lake, &mut sessions, staged, &options).await?;
-    remove(&mut quarantine, stored, &options).await?;
+    remove(&mut quarantine, stored, ledger.version.unwrap_or(sessions.version()), &options).await?;
     // A restore in between looked for records that were taken out before they were.
-    sessions.refresh().await?;
-    if sessions.was_restored_since(before).await? {
-        put_back(lake, since, options.now_us / 1_000, &options.limits).await?;
-    }
+    put_back_what_is_left(lake, options.now_us / 1_000, &options.limits).await?;
     Ok(ledger)
 }
 
@@ -99,8 +95,13 @@ fn replay_batch(staged: &mut Staged, batch: &RecordBatch, options: &IngestOption
     Ok(good)
 }
 
-/// Rewrites the quarantine's files without the records that were stored.
-async fn remove(table: &mut Table, stored: BTreeMap<String, Vec<u32>>, options: &IngestOptions) -> Result<()> {
+/// Rewrites the quarantine's files without the records that were stored, which this version of the sessions has.
+async fn remove(
+    table: &mut Table,
+    stored: BTreeMap<String, Vec<u32>>,
+    sessions: Version,
+    options: &IngestOptions,
+) -> Result<()> {
     let stored = Arc::new(stored);
     let mut attempts = Attempts::new(&options.limits);
     loop {
@@ -130,7 +131,8 @@ async fn remove(table: &mut Table, stored: BTreeMap<String, Vec<u32>>, options: 
             writer.finish()
         })
         .await?;
-        let commit = Commit { added, removed, modified_ms: options.now_us / 1_000, ..Commit::default() };
+        let (marks, modified_ms) = (vec![Table::stored_in(sessions)], options.now_us / 1_000);
+        let commit = Commit { added, removed, marks, modified_ms, ..Commit::default() };
         if attempts.commit(table, &output, commit).await?.is_some() {
             return Ok(());
         }

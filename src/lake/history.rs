@@ -34,6 +34,8 @@ pub struct HistoryEntry {
     pub committed_at: Option<DateTime<Utc>>,
     /// The operation, as Delta names it; empty where another engine did not say.
     pub operation: String,
+    /// The version that it made the newest again.
+    pub restored: Option<Version>,
     /// The ledger of the ingest that made it, as JSON.
     pub ledger: Option<Value>,
     /// What an upkeep did that made it, as JSON.
@@ -113,10 +115,17 @@ impl Table {
             .map_err(|e| Error::storage(format!("{}: version {version} of the log", self.lake), e))?
             .unwrap_or_default();
         let instant = |key: &str| info.get(key).and_then(Value::as_i64).and_then(DateTime::from_timestamp_millis);
+        let operation = info.get("operation").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let restored = match operation.as_str() {
+            "RESTORE" => info.get("operationParameters").and_then(|parameters| parameters.get("version")),
+            _ => None,
+        };
         Ok(HistoryEntry {
             version,
             committed_at: instant("inCommitTimestamp").or(instant("timestamp")).or(Some(meta.last_modified)),
-            operation: info.get("operation").and_then(Value::as_str).unwrap_or_default().to_owned(),
+            operation,
+            // Some writers make texts of all parameters.
+            restored: restored.and_then(|version| version.as_u64().or_else(|| version.as_str()?.parse().ok())),
             ledger: info.get(LEDGER_KEY).cloned(),
             upkeep: info.get(UPKEEP_KEY).cloned(),
         })

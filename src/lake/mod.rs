@@ -77,6 +77,7 @@ pub(crate) use layout::table_schema;
 pub use leaves::LeafPolicy;
 pub use leavings::{Leaving, Leavings, Why};
 pub use ledger::{Counts, FileLedger, Ledger, Upkeep, Warning, Warnings};
+pub use replaced::{Lineage, Replaced};
 pub use revert::{Returning, Reversal};
 pub use snapshot::{DataFile, Snapshot};
 pub use store::NotDurable;

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use deltalake::kernel::{Add, LogicalFileView};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
+use object_store::path::Path as StorePath;
 use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
@@ -133,34 +134,56 @@ impl Table {
 
     /// Refuses a version that has files which are not there any more.
     async fn require_there(&self, version: Version, files: &[Returning]) -> Result<()> {
+        let location = |path: &str| StorePath::parse(path).unwrap_or_else(|_| StorePath::from(path));
+        let sized = |add: &Add| (location(&add.path), u64::try_from(add.size).unwrap_or_default());
+        let gone = self.gone(files.iter().map(|Returning(add)| sized(add)).collect()).await?;
+        match gone.first() {
+            None => Ok(()),
+            Some(first) => Err(Error::NotFound {
+                message: format!(
+                    "version {version} of {} cannot come back: {} of the files that it had are gone, {}/{first} among them",
+                    self.lake,
+                    gone.len(),
+                    self.name
+                ),
+                hint: Some(self.kept_hint().await),
+            }),
+        }
+    }
+
+    /// Refuses to read files of an earlier version that are not there any more: a vacuum of another program says nothing in the log.
+    ///
+    /// # Errors
+    /// Files that are gone; storage errors.
+    pub async fn require_kept(&self, version: Version, files: &[DataFile]) -> Result<()> {
+        let gone = self.gone(files.iter().map(|file| (file.location(), file.size_bytes)).collect()).await?;
+        match gone.first() {
+            None => Ok(()),
+            Some(first) => Err(Error::NotFound {
+                message: format!("version {version} of {} is gone: {}/{first} is not there", self.lake, self.name),
+                hint: Some(self.kept_hint().await),
+            }),
+        }
+    }
+
+    /// Names those of these files, given with their sizes, that are not there.
+    async fn gone(&self, files: Vec<(StorePath, u64)>) -> Result<Vec<StorePath>> {
         let store = self.store();
-        let gone: Vec<Option<String>> = futures::stream::iter(files)
-            .map(|Returning(add)| {
+        let gone: Vec<Option<StorePath>> = futures::stream::iter(files)
+            .map(|(location, size)| {
                 let store = &store;
                 async move {
-                    let location = object_store::path::Path::parse(&add.path)
-                        .unwrap_or_else(|_| object_store::path::Path::from(add.path.as_str()));
                     match store.head(&location).await {
-                        Ok(meta) if i64::try_from(meta.size).is_ok_and(|size| size == add.size) => Ok(None),
-                        Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(Some(add.path.clone())),
-                        Err(error) => Err(Error::storage(add.path.clone(), error)),
+                        Ok(meta) if meta.size == size => Ok(None),
+                        Ok(_) | Err(object_store::Error::NotFound { .. }) => Ok(Some(location)),
+                        Err(error) => Err(Error::storage(location.to_string(), error)),
                     }
                 }
             })
             .buffered(CONCURRENT_READS)
             .try_collect()
             .await?;
-        let count = gone.iter().flatten().count();
-        match gone.into_iter().flatten().next() {
-            None => Ok(()),
-            Some(first) => Err(Error::NotFound {
-                message: format!(
-                    "version {version} of {} cannot come back: {count} of the files that it had are gone, {}/{first} among them",
-                    self.lake, self.name
-                ),
-                hint: Some(self.kept_hint().await),
-            }),
-        }
+        Ok(gone.into_iter().flatten().collect())
     }
 
     async fn kept_hint(&self) -> String {

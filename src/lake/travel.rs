@@ -98,6 +98,7 @@ mod tests {
                 version: version as Version,
                 committed_at: seconds.map(at),
                 operation: String::new(),
+                restored: None,
                 ledger: None,
                 upkeep: None,
             })

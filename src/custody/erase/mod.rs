@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::vacuum::{VacuumOptions, vacuum};
 use crate::engine::EngineOptions;
 use crate::error::{Error, Result};
-use crate::ingest::{Attempts, Erased, Limits, go_on_after};
+use crate::ingest::{Attempts, Erased, Limits, go_on_after, put_back_what_is_left};
 use crate::lake::{Commit, DataFile, Lake, Operation, Table, Version, layout};
 
 use kept::Kept;
@@ -101,6 +101,9 @@ pub async fn erase(lake: &Lake, options: &EraseOptions, limits: &Limits) -> Resu
         by: options.selection.counts(),
         ..EraseReceipt::default()
     };
+    if options.erases {
+        put_back_what_is_left(lake, options.now.timestamp_millis(), limits).await?;
+    }
     let mut kept = Kept::default();
     let erased = through(lake, &mut table, options, limits, &mut kept, &mut receipt).await;
     if !matches!(erased, Ok(true)) {
@@ -185,7 +188,10 @@ async fn attempt(
         }
         receipt.versions.extend(version.map(|version| (name.to_owned(), version)));
     }
-    if !options.erases || (held.is_empty() && !options.purge) {
+    // Earlier versions may have what the newest has not: whoever goes back behind an erasure that was asked for has to say so. A retention, which
+    // is nobody's request, has its turn after a restore as well.
+    let is_asked_for = options.selection.before.is_none() && table.erased_in().await? != Some(table.version());
+    if !options.erases || (held.is_empty() && !options.purge && !is_asked_for) {
         return Ok(Attempt::Ends);
     }
     let removed: Vec<(String, u64)> = held.values().map(|(file, _)| (file.path.clone(), file.size_bytes)).collect();

@@ -236,6 +236,72 @@ fn records_that_a_replay_took_in_are_in_quarantine_again_when_it_is_undone() {
     assert_eq!((all(sessions), all(records)), after);
 }
 
+/// Makes a lake of one session and a record in quarantine, which a replay reads that is told of decimal commas.
+fn one_and_a_record(desk: &Desk) {
+    let rows = "s1,2026-11-20T00:00:00Z,60\ns2,2026-11-20T01:00:00Z,\"1,5\"\n";
+    desk.write("a.csv", &format!("Session Id,Started At,Time in Workflow\n{rows}"));
+    assert_eq!(desk.run(&["ingest", "a.csv", "--exported-at", "2026-11-21T00:00:00Z"]).code, 3);
+}
+
+const REPLAY: [&str; 4] = ["ingest", "--replay-quarantine", "--decimal-mark", ","];
+const RECORDS: &str = "select count(*) from quarantine";
+
+#[test]
+fn which_records_come_back_is_told_by_versions_and_not_by_clocks() {
+    // The first version was committed by a clock that was fast.
+    let desk = Desk::new();
+    one_and_a_record(&desk);
+    date_back(&desk, 1, -2);
+    desk.run(&REPLAY).fine();
+    assert!(desk.run(&["restore", "--to", "1"]).fine().contains("1 record is in quarantine again"));
+    assert_eq!((desk.value(COUNT, &[]), desk.value(RECORDS, &[])), ("1".to_owned(), "1".to_owned()));
+    // Nothing of the replay is undone by a way back to it.
+    let desk = Desk::new();
+    one_and_a_record(&desk);
+    desk.run(&REPLAY).fine();
+    take(&desk, 1).fine();
+    assert!(!desk.run(&["restore", "--to", "2"]).fine().contains("quarantine"));
+    assert_eq!((desk.value(COUNT, &[]), desk.value(RECORDS, &[])), ("2".to_owned(), "0".to_owned()));
+    // What is in quarantine again needs no file of before.
+    desk.run(&["restore", "--to", "1"]).fine();
+    desk.run(&["vacuum", "--retention", "0", "--yes"]).fine();
+    take(&desk, 2).fine();
+    let report = json(&desk.run(&["restore", "--to", "6", "--format", "json"]).fine());
+    assert_eq!((&report["records_back"], desk.value(RECORDS, &[])), (&0.into(), "1".to_owned()));
+}
+
+#[test]
+fn a_restore_that_was_killed_is_made_good_by_the_next_replay() {
+    let desk = Desk::new();
+    one_and_a_record(&desk);
+    desk.run(&REPLAY).fine();
+    // The restore of sessions alone, as another program does it, stands for one that died before it looked at the quarantine.
+    let quarantine = desk.path("lake/quarantine");
+    fs::rename(&quarantine, desk.path("aside")).unwrap();
+    desk.run(&["restore", "--to", "1"]).fine();
+    fs::rename(desk.path("aside"), &quarantine).unwrap();
+    assert_eq!((desk.value(COUNT, &[]), desk.value(RECORDS, &[])), ("1".to_owned(), "0".to_owned()));
+    assert!(desk.run(&REPLAY).fine().contains("1 inserted"));
+    assert_eq!((desk.value(COUNT, &[]), desk.value(RECORDS, &[])), ("2".to_owned(), "0".to_owned()));
+}
+
+#[test]
+fn what_an_erasure_took_out_of_the_quarantine_is_not_brought_back_by_a_restore() {
+    let desk = Desk::new();
+    one_and_a_record(&desk);
+    desk.run(&REPLAY).fine();
+    desk.run(&["restore", "--to", "1"]).fine();
+    // The newest version does not have the session, and version 2 does.
+    let told = desk.run(&["erase", "--session-id", "s2", "--yes"]).fine();
+    assert!(told.contains("1 record"), "{told}");
+    let error = desk.run(&["restore", "--to", "2"]).fails(2);
+    assert!(error.contains("version 2 may have rows that version 4 erased"), "{error}");
+    assert_eq!((desk.value(COUNT, &[]), desk.value(RECORDS, &[])), ("1".to_owned(), "0".to_owned()));
+    let again = json(&desk.run(&["erase", "--session-id", "s2", "--yes", "--format", "json"]).fine());
+    assert_eq!(again["sessions"], 0);
+    assert_eq!(desk.value("select max(version) from lake_history", &[]), "4", "once is enough");
+}
+
 #[test]
 fn a_version_of_which_files_are_gone_does_not_come_back() {
     let desk = three_versions();
@@ -256,6 +322,8 @@ fn a_version_of_which_files_are_gone_does_not_come_back() {
     let error = desk.run(&["restore", "--to", "3"]).fails(2);
     let words = "version 3 of ./lake cannot come back: 1 of the files that it had are gone, workflow_sessions/";
     assert!(error.contains(words), "{error}");
+    let error = desk.run(&["diff", "3", "4"]).fails(2);
+    assert!(error.contains("version 3 of ./lake is gone: workflow_sessions/"), "{error}");
 }
 
 #[test]

@@ -97,6 +97,22 @@ fn what_a_lake_keeps_no_longer_is_erased_by_ingests_and_optimize() {
 }
 
 #[test]
+fn records_of_the_quarantine_are_kept_no_longer_than_sessions() {
+    let desk = Desk::new();
+    take(&desk, "young", 10, &[]);
+    desk.write("bad.csv", "Session Id,Started At\nbad,soon\n");
+    let exported = (chrono::Utc::now() - chrono::TimeDelta::days(50)).to_rfc3339();
+    assert_eq!(desk.run(&["ingest", "bad.csv", "--exported-at", &exported]).code, 3);
+    let records = || desk.value("select count(*) from quarantine", &[]);
+    desk.run(&["properties", "retention=30d", "--quiet"]).fine();
+    let words = "0 sessions and 1 record of the quarantine that are kept no longer";
+    assert!(desk.run(&["optimize", "--dry-run"]).err.contains(words));
+    assert_eq!(records(), "1");
+    assert!(desk.run(&["optimize"]).err.contains(words));
+    assert_eq!((records(), ids(&desk)), ("0".to_owned(), "young".to_owned()));
+}
+
+#[test]
 fn the_state_of_a_lake_is_told_fact_by_fact() {
     let desk = Desk::new();
     assert!(desk.run(&["describe", "--state"]).fails(2).contains("there is no lake at"));
