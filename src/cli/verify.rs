@@ -50,7 +50,6 @@ pub async fn run(shared: &Shared, args: Args) -> Result<u8> {
         repair: args.repair,
         leaf_budget: LEAF_BUDGET,
         now: Utc::now(),
-        engine: settings.engine.clone(),
         memory: args.deep.then(|| memory_file(&settings.lake, args.anew)).flatten(),
     };
     // What is odd is in the report.

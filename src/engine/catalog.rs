@@ -93,11 +93,6 @@ impl LakeView {
         sessions.snapshot()
     }
 
-    /// Sees some files of the sessions alone.
-    pub(crate) fn of_files(sessions: Table, files: Snapshot) -> Self {
-        Self { sessions, snapshot: files, quarantine: None, tables: Arc::default() }
-    }
-
     /// Opens the tables of the lake at a folder or URL, as [`LakeView::open`] does.
     ///
     /// # Errors

@@ -53,7 +53,6 @@ mod veil;
 mod window;
 
 pub use crate::lake::Spent;
-pub(crate) use crate::shred::leaf::element_keys;
 pub use answers::{Answer, Answers};
 pub use catalog::{At, GUARDED_TABLES, LakeView, TABLES, TableNote};
 pub use config::{Engine, Outline, Resources};

@@ -22,13 +22,16 @@ use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::errors::ParquetError;
-use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData, ParquetMetaDataReader, RowGroupMetaData};
 
 use super::deletions::deleted_rows;
 use super::footer::{as_read, unless_it_panics};
 use super::layout::PAGE_ROWS;
 use super::snapshot::DataFile;
 use crate::error::{Error, Result};
+
+/// What a value takes beside its bytes, once it is decoded: a view of a text.
+const VALUE_BYTES: i64 = 16;
 
 /// Opens a data file as batches of these columns, in file order, leaving out the rows that are deleted, and of those that are left the ones in
 /// `without` (sorted). A batch has the rows of one page of our own files: at most [`PAGE_ROWS`], counted from the start of each row group.
@@ -44,6 +47,20 @@ pub async fn read_rows(
     schema: SchemaRef,
     without: &[u32],
 ) -> Result<BoxStream<'static, Result<RecordBatch>>> {
+    read_batches(store, file, schema, without, usize::MAX).await
+}
+
+/// Opens a data file as [`read_rows`] does, in batches of fewer rows than pages where a page would take more than about so many bytes.
+///
+/// # Errors
+/// As [`read_rows`].
+pub async fn read_batches(
+    store: Arc<dyn ObjectStore>,
+    file: &DataFile,
+    schema: SchemaRef,
+    without: &[u32],
+    bytes: usize,
+) -> Result<BoxStream<'static, Result<RecordBatch>>> {
     let context = file.path.clone();
     let failed = move |error: ParquetError| Error::storage(context.clone(), error);
     let mut deleted = LeavesOut { without: deleted_rows(&store, file).await?.into(), row: 0 };
@@ -51,8 +68,12 @@ pub async fn read_rows(
     let footer = as_read(reader.get_metadata(None).await.map_err(failed.clone())?);
     let described = described(footer).map_err(failed.clone())?;
     let builder = ParquetRecordBatchStreamBuilder::new_with_metadata(reader, described);
-    let mask = ProjectionMask::columns(builder.parquet_schema(), schema.fields().iter().map(|f| f.name().as_str()));
-    let builder = builder.with_projection(mask).with_batch_size(PAGE_ROWS);
+    // By their places: a dot in a name would be one between the parts of a path.
+    let columns = builder.parquet_schema().root_schema().get_fields().iter().enumerate();
+    let roots = columns.filter(|(_, column)| schema.index_of(column.name()).is_ok()).map(|(place, _)| place);
+    let mask = ProjectionMask::roots(builder.parquet_schema(), roots);
+    let rows = batch_rows(builder.metadata(), &mask, bytes);
+    let builder = builder.with_projection(mask).with_batch_size(rows);
     let stream = builder.build().map_err(failed.clone())?;
     // Decoders panic on some damage that they do not look for.
     let stream = AssertUnwindSafe(stream).catch_unwind();
@@ -66,6 +87,21 @@ pub async fn read_rows(
             adapt(&leaves_out.of(deleted.of(batch.map_err(failed.clone())?)?)?, &schema, &constants)
         })
         .boxed())
+}
+
+/// Returns how many rows take about so many bytes, a page's at most. A row of lists has many values.
+fn batch_rows(footer: &ParquetMetaData, mask: &ProjectionMask, bytes: usize) -> usize {
+    let of_group = |group: &RowGroupMetaData| {
+        let columns = group.columns().iter().enumerate().filter(|(place, _)| mask.leaf_included(*place));
+        let size = |column: &ColumnChunkMetaData| {
+            u64::try_from(column.uncompressed_size() + column.num_values().saturating_mul(VALUE_BYTES))
+                .unwrap_or_default()
+        };
+        let all = columns.map(|(_, column)| size(column)).fold(0, u64::saturating_add);
+        all / u64::try_from(group.num_rows()).unwrap_or_default().max(1)
+    };
+    let row_bytes = footer.row_groups().iter().map(of_group).max().unwrap_or_default();
+    usize::try_from(bytes as u64 / row_bytes.max(1)).unwrap_or(usize::MAX).clamp(1, PAGE_ROWS)
 }
 
 /// A file of a store, as the Parquet reader wants it.

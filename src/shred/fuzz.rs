@@ -5,10 +5,11 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, RecordBatch, StringViewArray};
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type, Schema};
 
+use super::check::Checker;
 use super::choice::choose;
 use super::leaf::Leaf;
 use super::limits::{LeafLimits, PathRules};
-use super::{FileShredder, Kind, Manifest};
+use super::{FileShredder, Kind, MANIFEST_KEY, Manifest};
 use crate::json::elements::cut;
 use crate::json::value::Value;
 use crate::json::{Place, Step, look_up, without_lone_surrogates};
@@ -39,6 +40,7 @@ pub(crate) fn leaves(bytes: &[u8]) -> Result<(), String> {
     if manifest.columns != shredder.manifest().columns {
         return Err(format!("the manifest is read as another: {written}"));
     }
+    compared(&batch, &names, &arrays, &written)?;
     for (leaf, kind) in columns {
         let name = leaf.name(kind);
         let is_copy = kind == Kind::Text && leaf.copy_of.is_some();
@@ -55,6 +57,25 @@ pub(crate) fn leaves(bytes: &[u8]) -> Result<(), String> {
         }
     }
     Ok(())
+}
+
+/// Compares the columns with their text as `verify` does: nothing is wrong with them.
+fn compared(texts: &RecordBatch, names: &[String], arrays: &[ArrayRef], manifest: &str) -> Result<(), String> {
+    let mut columns = vec![(COLUMN, Arc::clone(texts.column(0)))];
+    columns.extend(names.iter().map(String::as_str).zip(arrays.iter().cloned()));
+    let fields = columns.iter().map(|(name, array)| Field::new(*name, array.data_type().clone(), true));
+    let metadata = [(MANIFEST_KEY.to_owned(), manifest.to_owned())];
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()).with_metadata(metadata.into()));
+    let mut checker = Checker::new(&schema).ok_or("there is nothing to compare")?;
+    let wanted = checker.schema();
+    let of = |name: &String| columns.iter().find(|(known, _)| known == name).map(|(_, array)| Arc::clone(array));
+    let compared = wanted.fields().iter().filter_map(|field| of(field.name())).collect();
+    let batch = RecordBatch::try_new(Arc::clone(&wanted), compared).map_err(|error| error.to_string())?;
+    checker.check(&batch).map_err(|error| error.to_string())?;
+    match checker.differences().as_slice() {
+        [] => Ok(()),
+        differences => Err(format!("{differences:?} of {:?}", texts.column(0))),
+    }
 }
 
 /// Writes a value of a leaf column.

@@ -124,54 +124,6 @@ fn push_steps(path: &mut String, keys: &[impl AsRef<str>]) {
     }
 }
 
-/// Takes the path of values inside the elements of arrays apart, as [`element_json_path`] puts it together: the keys to the array, and those from each
-/// element down. `None` for another path.
-pub fn element_keys(json_path: &str) -> Option<(Vec<String>, Vec<String>)> {
-    let mut rest = json_path.strip_prefix('$')?;
-    let (mut array, mut inside) = (Vec::new(), None);
-    while !rest.is_empty() {
-        if let Some(behind) = rest.strip_prefix(EACH) {
-            if inside.replace(Vec::new()).is_some() {
-                return None;
-            }
-            rest = behind;
-            continue;
-        }
-        let key;
-        (key, rest) = match rest.strip_prefix('.') {
-            Some(named) => {
-                let (name, behind) = named.split_at(named.find(['.', '[']).unwrap_or(named.len()));
-                (name.to_owned(), behind)
-            }
-            None => quoted_key(rest.strip_prefix("['")?)?,
-        };
-        inside.as_mut().unwrap_or(&mut array).push(key);
-    }
-    Some((array, inside?))
-}
-
-/// Reads a key up to its quote and the bracket behind; returns what follows too.
-fn quoted_key(text: &str) -> Option<(String, &str)> {
-    let mut key = String::new();
-    let mut characters = text.char_indices();
-    loop {
-        match characters.next()? {
-            (at, '\'') => return Some((key, text.get(at + 1..)?.strip_prefix(']')?)),
-            (_, '\\') => key.push(match characters.next()?.1 {
-                'n' => '\n',
-                'r' => '\r',
-                't' => '\t',
-                'u' => {
-                    let digits: String = characters.by_ref().take(4).map(|(_, digit)| digit).collect();
-                    char::from_u32(u32::from_str_radix(&digits, 16).ok()?)?
-                }
-                other => other,
-            }),
-            (_, other) => key.push(other),
-        }
-    }
-}
-
 /// Says whether a key may stand for an index of an array: a look-up by such a key goes into arrays, where leaves do not.
 pub fn is_index(key: &str) -> bool {
     key.parse::<isize>().is_ok()
@@ -255,24 +207,5 @@ impl LeafSet {
             columns.entry(&leaf.column).or_default().push((index, leaf));
         }
         columns
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn paths_inside_elements_are_taken_apart_as_they_are_put_together() {
-        let keys = |keys: &[&str]| keys.iter().map(|key| (*key).to_owned()).collect::<Vec<String>>();
-        for (array, inside) in
-            [(&["a"][..], &["b"][..]), (&["a b", "[*]"], &["c", "$['x'][*]"]), (&["é'"], &["\\", "\"\n\u{1}"])]
-        {
-            let path = element_json_path(array, inside);
-            assert_eq!(element_keys(&path), Some((keys(array), keys(inside))), "{path}");
-        }
-        for other in ["$.a.b", "$.a[*].b[*].c", "$.a[*]['b", "a[*].b"] {
-            assert_eq!(element_keys(other), None, "{other}");
-        }
     }
 }

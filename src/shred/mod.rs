@@ -10,6 +10,7 @@
 //! the very look-up of the functions where a document is broken. The elements of arrays are documents of their own (`elements`).
 
 mod candidates;
+pub(crate) mod check;
 pub(crate) mod choice;
 pub(crate) mod computed;
 pub(crate) mod document;

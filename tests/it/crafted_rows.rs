@@ -17,11 +17,9 @@ use sessionlake::lake::{Commit, FileLimits, FileWriter, Lake, Output, layout, pr
 use sessionlake::shred::LeafLimits;
 
 use crate::lakes::{ended, export, files_in, lake_in, open, source, table, take};
-use crate::model::engine;
 
 async fn verified(lake: &Lake, repair: bool) -> VerifyReport {
-    let options =
-        VerifyOptions { deep: true, repair, leaf_budget: 32, now: Utc::now(), engine: engine(), memory: None };
+    let options = VerifyOptions { deep: true, repair, leaf_budget: 32, now: Utc::now(), memory: None };
     verify(lake, &options, &crate::lakes::options().limits).await.unwrap()
 }
 
@@ -105,19 +103,26 @@ async fn rows_out_of_order_and_hashes_of_other_rows_are_found_and_put_right() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_deep_verification_walks_each_document_once_whatever_its_paths() {
+    let folder = tempfile::tempdir().unwrap();
+    let (lake, rows) = lake_and_rows(folder.path()).await;
+    let documents = ["data", "source_details", "action_data"].map(|name| {
+        let column = rows.column_by_name(name).unwrap();
+        (column.len() - column.null_count()) as u64
+    });
+    let report = verified(&lake, false).await;
+    assert!(report.faults.is_empty() && documents[0] == 6, "{report:#?}");
+    assert_eq!(report.tables[0].documents, documents.iter().sum::<u64>());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_deep_verification_that_was_stopped_goes_on_where_it_was() {
     let folder = tempfile::tempdir().unwrap();
     let (lake, rows) = lake_and_rows(folder.path()).await;
     add(&lake, rows.slice(0, 1)).await;
     let memory = folder.path().join("memory");
-    let deep = || VerifyOptions {
-        deep: true,
-        repair: false,
-        leaf_budget: 32,
-        now: Utc::now(),
-        engine: engine(),
-        memory: Some(memory.clone()),
-    };
+    let deep =
+        || VerifyOptions { deep: true, repair: false, leaf_budget: 32, now: Utc::now(), memory: Some(memory.clone()) };
     // A run that is stopped when the first file is read.
     let mut limits = crate::lakes::options().limits;
     limits.threads = NonZeroUsize::MIN;

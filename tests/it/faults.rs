@@ -341,8 +341,8 @@ async fn every_call_of_a_repair_that_fails_leaves_the_rows_as_they_were_and_the_
     std::fs::write(&log, text.lines().map(wrong).collect::<String>()).unwrap();
     let limits = options().limits;
     let repairing = |repair| {
-        let (now, engine) = (chrono::Utc::now(), crate::model::engine());
-        VerifyOptions { deep: false, repair, leaf_budget: 32, now, engine, memory: None }
+        let now = chrono::Utc::now();
+        VerifyOptions { deep: false, repair, leaf_budget: 32, now, memory: None }
     };
     let found = verify(&lake_in(made.path()), &repairing(false), &limits).await.unwrap();
     assert!(found.faults.iter().any(|fault| fault.kind == FaultKind::Statistics), "{:#?}", found.faults);

@@ -22,7 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("lake", &["schema", "shred"]),
     ("ingest", &["json", "lake", "schema", "zones"]),
     ("engine", &["functions", "json", "lake", "schema", "shred", "texts", "zones"]),
-    ("custody", &["engine", "ingest", "lake", "schema"]),
+    ("custody", &["engine", "ingest", "lake", "schema", "shred"]),
     ("report", &["engine", "format", "json", "script", "zones"]),
     ("cluster", &["engine", "lake", "net", "schema", "zones"]),
     ("serve", &["engine", "format", "functions", "lake", "net", "report", "schema", "script", "zones"]),

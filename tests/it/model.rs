@@ -273,8 +273,7 @@ async fn run(seed: u64) {
             assert_eq!(query(&lake, &sql).await, [expected], "session {session}: {}", place());
         }
     }
-    let options =
-        VerifyOptions { deep: true, repair: false, leaf_budget: 32, now: Utc::now(), engine: engine(), memory: None };
+    let options = VerifyOptions { deep: true, repair: false, leaf_budget: 32, now: Utc::now(), memory: None };
     let report = verify(&lake, &options, &crate::lakes::options().limits).await.unwrap();
     assert!(report.faults.is_empty(), "seed {seed}: {given:?}: {:#?}", report.faults);
 }

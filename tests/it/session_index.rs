@@ -12,7 +12,6 @@ use sessionlake::ingest::{IngestOptions, UpkeepOptions, ingest, optimize};
 use sessionlake::lake::{Costs, Lake, layout, properties};
 
 use crate::lakes::{NOW_US, State, ended, export, lake_in, options, query, running, set_property, table};
-use crate::model::engine;
 
 /// Gives a lake an index from eight files on.
 async fn index_soon(lake: &Lake) {
@@ -55,7 +54,7 @@ fn index_files(folder: &Path) -> Vec<PathBuf> {
 
 async fn verified(lake: &Lake, repair: bool) -> VerifyReport {
     let now = DateTime::from_timestamp_micros(NOW_US).unwrap();
-    let options = VerifyOptions { deep: false, repair, leaf_budget: 32, now, engine: engine(), memory: None };
+    let options = VerifyOptions { deep: false, repair, leaf_budget: 32, now, memory: None };
     verify(lake, &options, &crate::lakes::options().limits).await.unwrap()
 }
 

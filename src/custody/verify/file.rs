@@ -183,7 +183,7 @@ impl Check {
 }
 
 /// Says of an error what is wrong with a file, and hands on what is not the file's.
-fn told(error: Error, table: &Table, file: &DataFile) -> Result<String> {
+pub(super) fn told(error: Error, table: &Table, file: &DataFile) -> Result<String> {
     match error {
         Error::Storage { message, .. } => Ok(message),
         Error::Cancelled | Error::Limit { .. } | Error::Internal(_) => Err(error),

@@ -18,7 +18,6 @@ use serde::{Deserialize, Serialize};
 
 use self::memory::{Memory, Stage};
 use super::TABLES;
-use crate::engine::EngineOptions;
 use crate::error::{Error, Result};
 use crate::ingest::{KeyStore, Limits, PARTITIONS, Progress, RowPlace};
 use crate::lake::{DataFile, Lake, Snapshot, Table, Version, layout};
@@ -37,8 +36,6 @@ pub struct VerifyOptions {
     pub leaf_budget: usize,
     /// The present instant.
     pub now: DateTime<Utc>,
-    /// What comparing leaf columns with the text may use.
-    pub engine: EngineOptions,
     /// A file that remembers what a deep verification has read, while it runs: one that was stopped goes on from there.
     pub memory: Option<PathBuf>,
 }
@@ -123,6 +120,9 @@ pub struct VerifiedTable {
     /// Files whose bytes were not read again, since a verification that was stopped had read them and found nothing.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub read_before: u64,
+    /// Documents that were walked to be compared with the columns beside them.
+    #[serde(skip)]
+    pub documents: u64,
 }
 
 fn is_zero(count: &u64) -> bool {
@@ -313,16 +313,27 @@ async fn verify_table(
         if options.deep {
             let is_readable = |file: &&DataFile| !faults.has_unreadable(&file.path);
             let readable: Vec<DataFile> = snapshot.files.iter().filter(is_readable).cloned().collect();
-            for file in &readable {
-                limits.check()?;
-                if memory.has(table.name, file, Stage::Leaves) {
-                    continue;
+            let unread = readable.into_iter().filter(|file| !memory.has(table.name, file, Stage::Leaves));
+            let mut comparisons = futures::stream::iter(unread)
+                .map(|file| {
+                    let (table, limits) = (table.clone(), limits.clone());
+                    async move {
+                        let compared = tokio::spawn(async move {
+                            limits.check()?;
+                            let compared = leaves::compare(&table, &file, &limits).await?;
+                            Ok::<_, Error>((compared, file))
+                        });
+                        compared.await.map_err(Error::internal)?
+                    }
+                })
+                .buffered(limits.threads.get());
+            while let Some(compared) = comparisons.next().await {
+                let (compared, file) = compared?;
+                if compared.faults.is_empty() {
+                    memory.note(table.name, &file, Stage::Leaves);
                 }
-                let wrong = leaves::compare(table, &snapshot, file, &options.engine, limits).await?;
-                if wrong.is_empty() {
-                    memory.note(table.name, file, Stage::Leaves);
-                }
-                faults.take(wrong);
+                verified.documents += compared.documents;
+                faults.take(compared.faults);
             }
         }
     }
