@@ -11,6 +11,7 @@
 //! comparison, and answers taken from another document.
 
 pub(crate) mod fuzz;
+mod keyed;
 mod parsed;
 mod plain;
 
@@ -51,6 +52,8 @@ struct Node {
     next: [usize; 2],
     /// Whether every key met below is among the children.
     is_complete: bool,
+    /// Whether the keys below are ids that hardly repeat, of which no more are noted (see `keyed`).
+    is_keyed: bool,
     /// Kinds met at this path.
     kinds: u8,
     /// Whether arrays are among the containers met.
@@ -134,6 +137,10 @@ pub(super) struct Pooled<'a> {
 #[derive(Debug)]
 pub(super) struct Walker {
     nodes: Vec<Node>,
+    /// How many of them count among the paths that there may be.
+    counted: usize,
+    /// The document at which room was looked for and not found.
+    searched: u64,
     document: u64,
     /// The paths met in the document.
     met: Vec<usize>,
@@ -180,6 +187,8 @@ impl Walker {
         let root = Node { is_complete: true, ..Node::default() };
         let mut walker = Self {
             nodes: vec![root],
+            counted: 1,
+            searched: 0,
             document: 0,
             met: Vec::new(),
             taken: Vec::new(),
@@ -196,6 +205,10 @@ impl Walker {
             for path in &pools.closed {
                 let node = walker.reach(path);
                 walker.nodes[node].pool_below = None;
+            }
+            for path in &pools.keyed {
+                let node = walker.reach(path);
+                (walker.nodes[node].is_keyed, walker.nodes[node].is_complete) = (true, false);
             }
             for ((path, home), code) in pools.paths.iter().zip(0..) {
                 let node = walker.reach(path);
@@ -259,6 +272,7 @@ impl Walker {
             ..Node::default()
         });
         self.nodes[parent].children.insert(key.into(), child);
+        self.counted += 1;
         child
     }
 
@@ -274,7 +288,7 @@ impl Walker {
             other
         } else if let Some(child) = self.nodes[parent].children.get(key) {
             *child
-        } else if self.nodes.len() >= MAX_PATHS {
+        } else if self.nodes[parent].is_keyed || !self.has_room() || self.nodes[parent].is_keyed {
             self.nodes[parent].is_complete = false;
             return None;
         } else {
@@ -471,12 +485,12 @@ impl Walker {
         })
     }
 
-    /// Lists all paths met, by number; the root is left out.
+    /// Lists all paths met, by number; the root is left out, and so is what stands below ids.
     pub fn paths(&self) -> Vec<(usize, Vec<String>)> {
         let mut paths = Vec::with_capacity(self.nodes.len());
         let mut stack = vec![(0, Vec::new())];
         while let Some((node, path)) = stack.pop() {
-            for (key, child) in &self.nodes[node].children {
+            for (key, child) in self.kept_children(node) {
                 let mut below: Vec<String> = path.clone();
                 below.push(key.to_string());
                 stack.push((*child, below.clone()));
@@ -497,7 +511,7 @@ impl Walker {
             leaf: this.leaf.is_some(),
             missed: this.leaf.and_then(|leaf| missed.get(leaf).copied()).unwrap_or_default(),
             has_exceptions: this.exceptions & this.kinds != 0,
-            has_objects: this.has_objects && (this.pool.is_some() || this.has_arrays),
+            has_objects: this.has_objects,
             has_containers: this.kinds & CONTAINER != 0 && this.notes_containers,
             pool: this.pool,
             pool_code: this.pool.and(this.pool_code.as_ref()).map(|(code, _)| *code),
@@ -506,7 +520,10 @@ impl Walker {
             lost_pools: 0,
             is_complete: this.is_complete,
             elements: self.arrays.tree(node, missed).map(Box::new),
-            children: this.children.iter().map(|(key, child)| (key.to_string(), self.tree(*child, missed))).collect(),
+            children: self
+                .kept_children(node)
+                .map(|(key, child)| (key.to_string(), self.tree(*child, missed)))
+                .collect(),
         }
     }
 }

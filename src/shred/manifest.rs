@@ -274,6 +274,11 @@ impl PathNode {
         self.unpooled |= other.unpooled;
         self.in_text = self.in_text.or(other.in_text);
         self.lost_pools |= other.lost_pools;
+        // What one part does not know of, and does not know all keys, may be there under a key that it did not note: then neither columns nor pools have it all.
+        if !other.is_complete {
+            self.children.retain(|key, _| other.children.contains_key(key));
+        }
+        let takes_more = self.is_complete;
         self.is_complete &= other.is_complete;
         match (&mut self.elements, other.elements) {
             (Some(mine), Some(elements)) => mine.merge(*elements),
@@ -283,11 +288,19 @@ impl PathNode {
         for (key, node) in other.children {
             match self.children.get_mut(&key) {
                 Some(mine) => mine.merge(node),
-                None => {
+                None if takes_more => {
                     self.children.insert(key, node);
                 }
+                None => {}
             }
         }
+    }
+
+    /// Notes objects where they tell anything: beside arrays, and in pools.
+    pub(super) fn note_objects(&mut self) {
+        self.has_objects &= self.pool.is_some() || self.has_arrays;
+        self.elements.iter_mut().for_each(|elements| elements.note_objects());
+        self.children.values_mut().for_each(Self::note_objects);
     }
 }
 
@@ -334,6 +347,23 @@ mod tests {
             let PathState::Present(array) = read.find("data", &["a".into()]) else { panic!("{version}") };
             let PathState::Present(text) = read.find("data", &["b".into()]) else { panic!("{version}") };
             assert_eq!((array.has_objects, text.has_objects), (has_objects, false));
+        }
+    }
+
+    #[test]
+    fn a_path_that_one_part_may_not_have_noted_is_unknown() {
+        let part = |text: &str| Manifest::parse(&format!(r#"{{"v":4,"columns":{{"data":{text}}}}}"#)).unwrap();
+        let whole = r#"{"n":0,"p":{"a":{"n":1,"k":1,"q":0},"b":{"n":1,"k":1,"q":0}}}"#;
+        // It met keys that it had no room for.
+        let full = r#"{"n":0,"c":false,"p":{"a":{"n":2,"k":1,"q":0},"c":{"n":1,"k":1,"q":0}}}"#;
+        for (one, other) in [(whole, full), (full, whole)] {
+            let mut sum = part(one);
+            sum.merge(part(other));
+            let of = |key: &str| sum.find("data", &[key.to_owned()]);
+            assert!(matches!(of("a"), PathState::Present(node) if node.documents == 3));
+            assert_eq!([of("b"), of("d")], [PathState::Unknown; 2]);
+            // Of `c` the whole part has nothing, as it says.
+            assert!(matches!(of("c"), PathState::Present(_)));
         }
     }
 

@@ -84,6 +84,8 @@ pub struct Pools {
     pub paths: Vec<(Vec<String>, Home)>,
     /// Paths below which keys that the sample did not have stay in the text, from the top down.
     pub closed: Vec<Vec<String>>,
+    /// Paths of objects whose keys are ids, of which no more are noted.
+    pub keyed: Vec<Vec<String>>,
 }
 
 impl Pools {
@@ -158,7 +160,7 @@ impl RarePaths {
             all.iter().map(|(node, path)| (path.as_slice(), walker.documents(*node))).collect();
         let mut units: Vec<Unit> = Vec::new();
         let mut single: BTreeMap<&[String], Unit> = BTreeMap::new();
-        let mut pools = Pools { count: Pools::EXCEPTIONS + 1, ..Pools::default() };
+        let mut pools = Pools { count: Pools::EXCEPTIONS + 1, keyed: walker.keyed(), ..Pools::default() };
         let mut row_counts: HashMap<usize, usize> = HashMap::new();
         for (index, (node, path)) in all.iter().enumerate() {
             let Some(sampled) = self.by_node.get(node) else { continue };
@@ -426,7 +428,7 @@ mod tests {
         };
         let documents: Vec<String> = (0..1_000).map(document).collect();
         let pools = choose(&documents, documents.iter().map(String::len).sum());
-        assert_eq!(pools.closed, [["cart"]]);
+        assert_eq!((pools.keyed.as_slice(), pools.closed.len()), (&[vec!["cart".to_owned()]][..], 0));
         assert_eq!(pool_of(&pools, "cart.item-5.name"), None);
         assert_eq!(pool_of(&pools, "rare"), Some(Some(2)));
         // What comes later is known to be left out.

@@ -170,6 +170,8 @@ impl FileShredder {
             });
             manifest.merge(Manifest { columns: roots.collect(), ..Manifest::default() });
         }
+        // One part may have the objects at a path, and another the arrays.
+        manifest.columns.values_mut().for_each(PathNode::note_objects);
         manifest
     }
 
