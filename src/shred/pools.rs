@@ -33,7 +33,15 @@ const ROWS_PERCENT: usize = 4;
 /// parsing the text of these two was most of what it cost to ask for it.
 const RARE: usize = 66;
 /// Bytes of all rare paths of a column at most, as a percentage of what its text compresses to.
-const BYTES_PERCENT: usize = 6;
+const BYTES_PERCENT: usize = 12;
+/// A path has few rows if it is not rare and one in so many has it, or fewer, and some rows more, by which a path of one row in twenty may have more than
+/// that in a small sample.
+const FEW: usize = 16;
+const FEW_MORE: usize = 8;
+/// Bytes of all such paths of a column at most, as a percentage of what its text compresses to. In files of many tenants nearly all values are at such paths:
+/// with 50 a quarter of two thousand paths, each of 0.5 to 5 % of the rows, was left to the text. What each takes is told by itself and is more
+/// than it takes among others.
+const FEW_PERCENT: usize = 200;
 /// Of a hundred bytes of text, those that a pool takes at most in one batch, be the sample as it may.
 const LOST_PERCENT: usize = 10;
 /// Bytes of a batch that a pool may take in any case.
@@ -180,7 +188,8 @@ impl RarePaths {
             }
             row_counts.insert(index, sampled.rows);
             if sampled.rows > 1 {
-                let bytes = compressed(&sampled.values) + sampled.rows;
+                // What compresses a few bytes adds more than it saves.
+                let bytes = compressed(&sampled.values).min(sampled.values.len()) + sampled.rows;
                 units.push(Unit { paths: vec![index], rows: sampled.rows, bytes, closes: None });
                 continue;
             }
@@ -208,8 +217,17 @@ impl RarePaths {
         units.sort_by(|a, b| order(a).cmp(&order(b)).then_with(|| a.paths.cmp(&b.paths)));
         let cost = |a: &Unit, b: &Unit| (a.bytes * b.rows).cmp(&(b.bytes * a.rows));
         frequent.sort_by(|a, b| cost(a, b).then_with(|| a.paths.cmp(&b.paths)));
-        let out = take_out(&mut units, text_bytes * BYTES_PERCENT / 100);
-        for costliest in out.into_iter().chain(take_out(&mut frequent, spare)) {
+        let (mut few, mut frequent): (Vec<Unit>, Vec<Unit>) =
+            frequent.into_iter().partition(|unit| is_of_few(unit.rows, rows));
+        // Those of few rows have bytes of their own, which are for what the rare ones have no room for, too; but for paths that the sample had once, of
+        // which there may be any number.
+        let (mut out, more): (Vec<Unit>, Vec<Unit>) =
+            take_out(&mut units, text_bytes * BYTES_PERCENT / 100).into_iter().partition(|unit| unit.closes.is_some());
+        few.extend(more);
+        few.sort_by(|a, b| cost(a, b).then_with(|| a.paths.cmp(&b.paths)));
+        out.append(&mut take_out(&mut few, text_bytes * FEW_PERCENT / 100));
+        out.append(&mut take_out(&mut frequent, spare));
+        for costliest in out {
             match costliest.closes {
                 Some(above) => pools.closed.push(above),
                 None => pools
@@ -218,6 +236,7 @@ impl RarePaths {
             }
         }
         let spare = spare - frequent.iter().map(|unit| unit.bytes).sum::<usize>();
+        units.append(&mut few);
         units.append(&mut frequent);
         pools.closed.sort_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
         let mut left: Vec<(usize, usize)> = units
@@ -227,9 +246,12 @@ impl RarePaths {
             .collect();
         left.sort_by(|a, b| a.0.cmp(&b.0).then_with(|| all[a.1].1.cmp(&all[b.1].1)));
         // Where more is to be pooled than so many pools have room for, each of them takes its part.
-        let all_rows: usize = left.iter().map(|(count, _)| count).sum();
-        let room = usize::from(MAX_POOLS - Pools::EXCEPTIONS - 1) / 2;
-        let most = (rows * ROWS_PERCENT / 100).max(all_rows / room).max(1);
+        let room = usize::from(MAX_POOLS - Pools::EXCEPTIONS - 1);
+        let repeated = || left.iter().map(|(count, _)| *count).filter(|count| *count > 1);
+        let mut most = (rows * ROWS_PERCENT / 100).max(repeated().sum::<usize>() / room).max(1);
+        while pools_of(repeated(), most) > room {
+            most += most.div_ceil(16);
+        }
         // Paths come from the rarest to the most frequent and fill one pool after the other: the next pool's number, and how many rows
         // the paths of the last pool have together.
         let (mut next, mut filled) = (Pools::EXCEPTIONS + 1, most);
@@ -248,6 +270,23 @@ impl RarePaths {
         pools.paths.sort();
         (pools, spare)
     }
+}
+
+/// Says whether a path that so many of the sampled rows have is one of few rows.
+fn is_of_few(have_it: usize, rows: usize) -> bool {
+    have_it.saturating_sub(FEW_MORE) * FEW <= rows
+}
+
+/// Counts the pools that paths of so many rows each fill one after the other, where none has more than so many.
+fn pools_of(counts: impl Iterator<Item = usize>, most: usize) -> usize {
+    let (mut pools, mut filled) = (0, most);
+    for count in counts {
+        if filled + count > most {
+            (pools, filled) = (pools + 1, 0);
+        }
+        filled += count;
+    }
+    pools
 }
 
 /// Says whether a path that so many of the sampled rows have is rare.
@@ -329,9 +368,14 @@ impl PoolBuilders {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::Array;
+    use std::sync::Arc;
+
+    use arrow::array::{Array, RecordBatch, StringViewArray};
+    use arrow::datatypes::{Field, Schema};
 
     use super::*;
+    use crate::shred::manifest::PathNode;
+    use crate::shred::{FileShredder, LeafLimits};
 
     fn choose_with(documents: &[String], text_bytes: usize, spare: usize) -> (Pools, usize) {
         let mut walker = Walker::for_sample();
@@ -356,7 +400,7 @@ mod tests {
     fn the_rarest_share_with_the_rarest_and_the_frequent_stay_in_the_text() {
         let document = |row: usize| {
             let mut keys = vec![r#""leaf":1"#.to_owned()];
-            for (key, each) in [("often", 50), ("rare_a", 101), ("rare_b", 102), ("rarer", 500)] {
+            for (key, each) in [("most", 2), ("often", 50), ("rare_a", 101), ("rare_b", 102), ("rarer", 500)] {
                 keys.extend(row.is_multiple_of(each).then(|| format!(r#""{key}":"v""#)));
             }
             keys.extend((row == 7).then(|| format!(r#""once":1,"0":2,"long":"{}""#, "x".repeat(MAX_POOLED_BYTES))));
@@ -365,13 +409,14 @@ mod tests {
         let documents: Vec<String> = (0..10_000).map(document).collect();
         let pools = choose(&documents, 1 << 20);
         assert_eq!(pool_of(&pools, "once"), Some(Some(Pools::UNFORESEEN)));
-        assert_eq!(pool_of(&pools, "often"), Some(None));
+        assert_eq!(pool_of(&pools, "most"), Some(None));
+        assert_eq!(pool_of(&pools, "often"), Some(Some(3)));
         assert_eq!(pool_of(&pools, "long"), Some(None));
         // A leaf and the index of an array are not for pools at all.
         assert_eq!((pool_of(&pools, "leaf"), pool_of(&pools, "0")), (None, None));
         assert_eq!(pool_of(&pools, "rarer"), Some(Some(2)));
         assert_eq!(pool_of(&pools, "rare_b"), pool_of(&pools, "rarer"));
-        assert_eq!((pools.count, pools.closed.len()), (3, 0));
+        assert_eq!((pools.count, pools.closed.len()), (4, 0));
     }
 
     #[test]
@@ -415,9 +460,49 @@ mod tests {
         let both = choose(&documents, 1 << 20);
         assert_eq!((pool_of(&both, "often"), pool_of(&both, "once")), (Some(Some(2)), Some(Some(Pools::UNFORESEEN))));
         // Room for one of them.
-        let one = choose(&documents, 100 * 125 * 16 / BYTES_PERCENT);
+        let one = choose(&documents, 60 * 100 / BYTES_PERCENT);
         assert_eq!((pool_of(&one, "often"), pool_of(&one, "once")), (Some(None), Some(Some(Pools::UNFORESEEN))));
         assert_eq!(one.closed.len(), 0);
+    }
+
+    /// Shreds the documents of twenty tenants, each with a hundred paths that a tenth to all of its documents have; returns the paths that are read
+    /// from the text, and all.
+    fn of_tenants(rows: usize) -> (usize, usize) {
+        let hash = |row: usize, key: usize| xxhash_rust::xxh3::xxh3_64(format!("{row} {key}").as_bytes()) as usize;
+        let document = |row: usize| {
+            let tenant = hash(row, 1_000) % 20;
+            let has = |key: &usize| hash(row, *key) % 1_000 < 100 + key * 9;
+            let value = |key: usize| match (key % 3, hash(row, key + 500)) {
+                (0, hash) => format!(r#""text-{}""#, hash % 300),
+                (1, hash) => (hash % 1_000).to_string(),
+                (_, hash) => (hash % 2 == 0).to_string(),
+            };
+            let members = (0..98).filter(has).map(|key| format!(r#","f{key}":{}"#, value(key)));
+            format!(r#"{{"tenant":{tenant},"t{tenant}":{{"is":true{}}}}}"#, members.collect::<String>())
+        };
+        let texts: ArrayRef = Arc::new((0..rows).map(|row| Some(document(row))).collect::<StringViewArray>());
+        let schema = Arc::new(Schema::new(vec![Field::new("data", DataType::Utf8View, true)]));
+        let batch = RecordBatch::try_new(schema, vec![texts]).unwrap();
+        // As a file of running sessions is, which are a hundredth of their lake.
+        let limits = LeafLimits { lake_rows: 16_000, ..LeafLimits::of_columns(512) };
+        let set = crate::shred::choice::choose(std::slice::from_ref(&batch), &["data"], &limits, rows);
+        let shredder = FileShredder::new(vec!["data"], set);
+        let mut at = 0;
+        while at < rows {
+            at += shredder.shred(&batch.slice(at, rows - at)).unwrap().rows;
+        }
+        let manifest = shredder.manifest();
+        let root = &manifest.columns["data"];
+        let paths: Vec<&PathNode> = root.children.values().flat_map(|tenant| tenant.children.values()).collect();
+        (paths.iter().filter(|node| node.reason(root.lost_pools).is_some()).count(), paths.len())
+    }
+
+    #[test]
+    fn paths_of_many_tenants_in_one_file_are_read_from_columns() {
+        for rows in [160, 6_000] {
+            let (from_text, paths) = of_tenants(rows);
+            assert!(paths > 1_500 && from_text * 100 <= paths * 2, "{from_text} of {paths} in {rows} rows");
+        }
     }
 
     #[test]
