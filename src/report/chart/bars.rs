@@ -115,11 +115,7 @@ fn standing(plot: &Plot, stacked: bool, labels: &Labels<'_>) -> (Drawing, f64) {
         let tooltip = tooltip(plot, bar.series, bar.position, bar.value, labels.unit);
         drawing.rectangle(shape, &format!("f {}", color(bar.series)), &tooltip);
     }
-    let text = |position: &super::data::Position| match plot.axis {
-        Axis::Time => text_width(&super::draw::short_moment(position.value)),
-        _ => text_width(&position.label),
-    };
-    let widest = plot.positions.iter().map(text).fold(0.0, f64::max);
+    let widest = plot.positions.iter().map(|position| text_width(&position.short)).fold(0.0, f64::max);
     let every = ((widest + 10.0) / slot).ceil().max(1.0) as usize;
     drawing.positions(area, plot, &center, every);
     (drawing, area.bottom + 28.0)

@@ -12,6 +12,7 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, Float64Type, Int64Type, TimeUnit};
 use chrono::{DateTime, Offset, TimeZone};
 
+use super::clock::Clock;
 use super::scale;
 use super::spec::{ChartKind, ChartSpec, is_number};
 use crate::format::Cells;
@@ -33,7 +34,7 @@ pub(super) enum Axis {
     Category,
     /// Numbers, ascending.
     Number,
-    /// Local wall-clock times in seconds since the epoch, ascending.
+    /// Times in seconds, ascending; the [`Clock`] says which.
     Time,
 }
 
@@ -44,6 +45,18 @@ pub(super) struct Position {
     pub(super) value: f64,
     /// The whole text.
     pub(super) label: String,
+    /// The text that stands at an axis.
+    pub(super) short: String,
+}
+
+impl Position {
+    fn new(axis: Axis, clock: Clock, value: f64) -> Self {
+        let (label, short) = match axis {
+            Axis::Time => (clock.text(value), clock.short_text(value)),
+            _ => (scale::grouped(value), scale::grouped(value)),
+        };
+        Self { value, label, short }
+    }
 }
 
 /// A line, a layer or a colour of bars.
@@ -58,6 +71,8 @@ pub(super) struct Series {
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Plot {
     pub(super) axis: Axis,
+    /// What times along it are.
+    pub(super) clock: Clock,
     pub(super) positions: Vec<Position>,
     pub(super) series: Vec<Series>,
     /// What is not drawn, in whole sentences.
@@ -109,6 +124,14 @@ impl Column {
     /// Returns the number of every row; of a duration its seconds, of a date or timestamp its local seconds.
     pub(super) fn numbers(&self, zone: Tz) -> Vec<Option<f64>> {
         self.arrays.iter().flat_map(|array| numbers(array, zone)).collect()
+    }
+
+    /// Returns the place of every row along an axis, and what the places are.
+    pub(super) fn places(&self, zone: Tz) -> (Clock, Vec<Option<f64>>) {
+        match self.arrays.first().map(|array| array.data_type()) {
+            Some(DataType::Timestamp(_, Some(_))) => Clock::of(&self.numbers(Tz::UTC), zone),
+            _ => (Clock::Shown, self.numbers(zone)),
+        }
     }
 }
 
@@ -177,14 +200,15 @@ fn count(number: usize, one: &str, many: &str) -> String {
 /// Positions by what they stand for.
 struct Positions {
     axis: Axis,
+    clock: Clock,
     positions: Vec<Position>,
     by_text: HashMap<String, usize>,
     by_bits: HashMap<u64, usize>,
 }
 
 impl Positions {
-    fn new(axis: Axis) -> Self {
-        Self { axis, positions: Vec::new(), by_text: HashMap::new(), by_bits: HashMap::new() }
+    fn new(axis: Axis, clock: Clock) -> Self {
+        Self { axis, clock, positions: Vec::new(), by_text: HashMap::new(), by_bits: HashMap::new() }
     }
 
     /// Returns the index of a position, which is new where it was not yet seen; none where the row has no place.
@@ -196,18 +220,14 @@ impl Positions {
                 return Some(index);
             }
             self.by_text.insert(label.to_owned(), next);
-            self.positions.push(Position { value: next as f64, label: label.to_owned() });
+            self.positions.push(Position { value: next as f64, label: label.to_owned(), short: label.to_owned() });
             return Some(next);
         }
         // Zero and minus zero are one place.
         let value = number.filter(|&value| is_drawable(value))? + 0.0;
         let index = *self.by_bits.entry(value.to_bits()).or_insert(next);
         if index == next {
-            let label = match self.axis {
-                Axis::Time => scale::moment(value),
-                _ => scale::grouped(value),
-            };
-            self.positions.push(Position { value, label });
+            self.positions.push(Position::new(self.axis, self.clock, value));
         }
         Some(index)
     }
@@ -239,18 +259,20 @@ fn same_place(spec: &ChartSpec, y: &str, label: &str) -> Error {
 pub(super) fn plot(spec: &ChartSpec, batches: &[RecordBatch], zone: Tz) -> Result<Plot> {
     let x = Column::find(&spec.x, batches)?;
     let axis = x.axis();
-    let (x_texts, x_numbers) = (x.texts(zone), x.numbers(zone));
+    let (x_texts, (clock, x_numbers)) = (x.texts(zone), x.places(zone));
     let layers = match &spec.series {
         Some(name) => Some((name, Column::find(name, batches)?)),
         None => None,
     };
     let layer_axis = layers.as_ref().map_or(Axis::Category, |(_, column)| column.axis());
     let layer_texts = layers.as_ref().map(|(_, column)| column.texts(zone)).unwrap_or_default();
-    let layer_numbers = layers.as_ref().map(|(_, column)| column.numbers(zone)).unwrap_or_default();
+    let (layer_clock, layer_numbers) =
+        layers.as_ref().map_or((Clock::Shown, Vec::new()), |(_, column)| column.places(zone));
 
-    let mut positions = Positions::new(axis);
+    let mut positions = Positions::new(axis, clock);
     // Rows of a heat map are in order of their numbers; series of other charts in the order they come.
-    let mut names = Positions::new(if spec.kind == ChartKind::HeatMap { layer_axis } else { Axis::Category });
+    let mut names =
+        Positions::new(if spec.kind == ChartKind::HeatMap { layer_axis } else { Axis::Category }, layer_clock);
     let mut cells: HashMap<(usize, usize), f64> = HashMap::new();
     let (mut homeless, mut endless, mut added) = (0, 0, 0);
     for y in &spec.y {
@@ -309,7 +331,7 @@ pub(super) fn plot(spec: &ChartSpec, batches: &[RecordBatch], zone: Tz) -> Resul
     });
     let series = series.collect();
     let positions = order.iter().filter_map(|index| positions.positions.get(*index).cloned()).collect();
-    let mut plot = Plot { axis, positions, series, notes };
+    let mut plot = Plot { axis, clock, positions, series, notes };
     plot.fill_gaps(spec.kind);
     plot.limit_series(spec.kind);
     plot.limit_positions(spec.kind);
@@ -351,13 +373,8 @@ impl Plot {
             }
             series.values = values;
         }
-        let label = |value: f64| if self.axis == Axis::Time { scale::moment(value) } else { scale::grouped(value) };
-        self.positions = (0..=steps)
-            .map(|index| {
-                let value = first + index as f64 * step;
-                Position { value, label: label(value) }
-            })
-            .collect();
+        self.positions =
+            (0..=steps).map(|index| Position::new(self.axis, self.clock, first + index as f64 * step)).collect();
     }
 
     /// Leaves the largest series where there are more than colours; where they stand on each other the rest is one series.

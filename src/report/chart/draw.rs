@@ -2,8 +2,8 @@
 
 use std::fmt::{Display, Write};
 
-use super::data::{Axis, Plot, Series};
-use super::scale::{self, Linear, Unit};
+use super::data::{Plot, Series};
+use super::scale::{Linear, Unit};
 use crate::report::html::escape::{Escaped, shortened};
 
 /// Width of every chart in its own units.
@@ -196,16 +196,10 @@ impl Drawing {
     /// Writes the positions below an area: on round moments or numbers where the axis has them, else every so many.
     pub(super) fn positions(&mut self, area: Area, plot: &Plot, place: &dyn Fn(usize) -> f64, every: usize) {
         let y = area.bottom + 18.0;
-        let label = |index: usize| plot.positions.get(index).map_or("", |position| position.label.as_str());
+        let label = |index: usize| plot.positions.get(index).map_or("", |position| position.short.as_str());
         let most = ((area.width() / every.max(1) as f64) / LETTER) as usize;
         for index in (0..plot.positions.len()).step_by(every.max(1)) {
-            let text = match plot.axis {
-                Axis::Time => {
-                    plot.positions.get(index).map(|position| short_moment(position.value)).unwrap_or_default()
-                }
-                _ => label(index).to_owned(),
-            };
-            self.text(place(index), y, Anchor::Middle, "muted", &text, most.clamp(6, LABEL));
+            self.text(place(index), y, Anchor::Middle, "muted", label(index), most.clamp(6, LABEL));
         }
     }
 
@@ -227,15 +221,4 @@ impl Drawing {
 /// Returns the class of a series' colour.
 pub(super) fn color(series: usize) -> String {
     format!("s{}", series % super::data::MOST_SERIES + 1)
-}
-
-/// Writes a moment as short as an axis needs it.
-pub(super) fn short_moment(seconds: f64) -> String {
-    let text = scale::moment(seconds);
-    let mut words = text.split(' ');
-    match (words.next(), words.next(), words.next(), words.next()) {
-        (_, _, _, Some(time)) => time.to_owned(),
-        (Some(day), Some(month), Some(_), None) => format!("{day} {month}"),
-        _ => text,
-    }
 }

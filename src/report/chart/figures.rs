@@ -4,8 +4,9 @@ use crate::zones::Tz;
 use arrow::array::{Array, RecordBatch};
 use arrow::datatypes::DataType;
 
+use super::clock::Clock;
 use super::data::Column;
-use super::scale::{self, Unit, grouped};
+use super::scale::{Unit, grouped};
 use super::spec::{self, ChartSpec};
 use crate::Result;
 
@@ -29,13 +30,16 @@ struct Values {
     kind: Option<DataType>,
     numbers: Vec<Option<f64>>,
     texts: Vec<Option<String>>,
+    /// What the numbers of times are.
+    clock: Clock,
 }
 
 impl Values {
     fn read(name: &str, batches: &[RecordBatch], zone: Tz) -> Result<Self> {
         let column = Column::find(name, batches)?;
         let kind = batches.first().and_then(|batch| batch.column_by_name(name)).map(|array| array.data_type().clone());
-        Ok(Self { name: name.to_owned(), kind, numbers: column.numbers(zone), texts: column.texts(zone) })
+        let (clock, numbers) = column.places(zone);
+        Ok(Self { name: name.to_owned(), kind, numbers, texts: column.texts(zone), clock })
     }
 
     /// Returns the number of a row, where it is one and no moment.
@@ -48,7 +52,9 @@ impl Values {
     fn shown(&self, row: usize, unit: Unit<'_>) -> String {
         let number = self.numbers.get(row).copied().flatten();
         let shown = match &self.kind {
-            Some(DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64) => number.map(scale::moment),
+            Some(DataType::Timestamp(_, _) | DataType::Date32 | DataType::Date64) => {
+                number.map(|place| self.clock.text(place))
+            }
             // Text is a figure too: it is shown as it is printed.
             _ => self.number(row).map(|number| unit.text(rounded(number, unit))),
         };

@@ -1,8 +1,8 @@
 //! Grids of colours: positions across, series down.
 
 use super::Labels;
-use super::data::{Axis, Plot};
-use super::draw::{Anchor, Area, Drawing, LABEL, WIDTH, short_moment, text_width};
+use super::data::Plot;
+use super::draw::{Anchor, Area, Drawing, LABEL, WIDTH, text_width};
 use crate::report::html::escape::shortened;
 
 /// Shades that are told apart.
@@ -54,11 +54,7 @@ pub(super) fn draw(plot: &Plot, labels: &Labels<'_>) -> (Drawing, f64) {
         }
     }
     let bottom = top + plot.series.len() as f64 * ROW;
-    let label = |position: &super::data::Position| match plot.axis {
-        Axis::Time => short_moment(position.value),
-        _ => position.label.clone(),
-    };
-    let widest = plot.positions.iter().map(|position| text_width(&label(position))).fold(0.0, f64::max);
+    let widest = plot.positions.iter().map(|position| text_width(&position.short)).fold(0.0, f64::max);
     let every = ((widest.min(110.0) + 8.0) / width).ceil().max(1.0) as usize;
     let area = Area { left, top, right: left + width * columns, bottom };
     drawing.positions(area, plot, &|index| left + (index as f64 + 0.5) * width - 1.0, every);

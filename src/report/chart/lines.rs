@@ -79,7 +79,7 @@ fn label_axis(drawing: &mut Drawing, plot: &Plot, area: Area, ends: (f64, f64), 
     let y = area.bottom + 18.0;
     match plot.axis {
         Axis::Time => {
-            for (value, text) in scale::time_ticks(ends.0, ends.1, 9) {
+            for (value, text) in plot.clock.ticks(ends.0, ends.1, 9) {
                 drawing.line((across(value), area.bottom), (across(value), area.bottom + 4.0), "base");
                 drawing.text(across(value), y, Anchor::Middle, "muted", &text, LABEL);
             }

@@ -5,6 +5,7 @@
 //! description. The bytes depend on the data only.
 
 mod bars;
+mod clock;
 mod data;
 mod draw;
 mod figures;

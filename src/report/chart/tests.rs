@@ -202,6 +202,56 @@ fn instants_are_placed_in_the_zone() {
     assert!(chart.svg.contains("<title>30 Sep 2026 20:00: 1</title>"), "{}", chart.svg);
 }
 
+/// Draws by the clocks of Berlin, of instants that are hours from 2026-10-25T00:00:00+02:00, a day of 25 of them.
+fn draw_in_berlin(text: &str, hours: impl IntoIterator<Item = i64>) -> Chart {
+    let midnight = 1_792_879_200_000_000;
+    let instants: Vec<i64> = hours.into_iter().map(|hour| midnight + hour * 3_600_000_000).collect();
+    let counts: ArrayRef = Arc::new(Int64Array::from_iter_values(1..=instants.len() as i64));
+    let at: ArrayRef = Arc::new(TimestampMicrosecondArray::from(instants).with_timezone("UTC"));
+    let rows = batch(vec![("at", ArrayRef::clone(&at)), ("n", counts), ("other", at)]);
+    let berlin = crate::zones::Tz::named("Europe/Berlin").unwrap();
+    svg(&ChartSpec::parse(text).unwrap(), "t", &[rows], berlin).unwrap()
+}
+
+#[test]
+fn the_hour_that_comes_twice_is_two_places_in_their_order() {
+    for text in ["bar x=at y=n", "line x=at y=n", "area x=at y=n", "heat map x=at y=other value=n"] {
+        let chart = draw_in_berlin(text, 0..5);
+        assert!(!chart.description.contains("added up"), "{text}: {}", chart.description);
+        let places = [" 01:00: 2<", " 02:00 +02:00: 3<", " 02:00 +01:00: 4<", " 03:00: 5<"];
+        let found: Vec<Option<usize>> = places.iter().map(|place| chart.svg.find(place)).collect();
+        assert!(found.iter().all(Option::is_some) && found.is_sorted(), "{text}: {}", chart.svg);
+    }
+    // Along a line every hour is as long as any other.
+    let across: Vec<f64> = draw_in_berlin("line x=at y=n", 0..5)
+        .svg
+        .split("<circle cx=\"")
+        .skip(1)
+        .map(|part| part.split('"').next().unwrap().parse().unwrap())
+        .collect();
+    assert!(across.windows(3).all(|three| (three[2] - 2.0 * three[1] + three[0]).abs() < 0.2), "{across:?}");
+}
+
+#[test]
+fn an_hour_that_clocks_skip_is_no_gap_and_days_are_evenly_spaced() {
+    // 2026-03-29 from midnight: 00:00, 01:00, 03:00, 04:00.
+    let before = -210 * 24 + 1;
+    let chart = draw_in_berlin("line x=at y=n", before..before + 4);
+    assert_eq!(count(&chart, "<path "), 1, "{}", chart.svg);
+    assert!(chart.svg.contains("<title>29 Mar 2026 03:00: 3</title>"), "{}", chart.svg);
+    assert!(!chart.svg.contains(">02:00</text>"), "{}", chart.svg);
+    // The day before, the long one and the next, with a gap behind it.
+    let chart = draw_in_berlin("bar x=at y=n", [-24, 0, 25, 73]);
+    for label in ["24 Oct", "25 Oct", "26 Oct", "27 Oct", "28 Oct"] {
+        assert!(chart.svg.contains(&format!(">{label}</text>")), "{label}: {}", chart.svg);
+    }
+    // Ticks are on whole local hours on both sides of the change.
+    let chart = draw_in_berlin("line x=at y=n", -30..40);
+    for label in ["24 Oct", "12:00", "25 Oct", "26 Oct"] {
+        assert!(chart.svg.contains(&format!(">{label}</text>")), "{label}: {}", chart.svg);
+    }
+}
+
 #[test]
 fn counts_of_the_same_place_are_added_and_said_so() {
     let both = texts(&[Some("a"), Some("a")]);
