@@ -20,8 +20,8 @@ use super::operators::{OwnOperators, spill_apart};
 use super::options::{EngineOptions, Execution};
 use super::rules::{
     AbsentRows, AsOf, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, JoinKeys, Laterals,
-    LeavesOfElements, LeavesOfWindows, Membership, MixedTypes, Operators, Relations, Scalars, ZonedCasts, ZonedTypes,
-    lists_apart, mended, sheltered,
+    LeavesOfElements, LeavesOfWindows, Membership, MixedTypes, Operators, Relations, Scalars, SortedOnce, ZonedCasts,
+    ZonedTypes, lists_apart, mended, sheltered,
 };
 use super::stages::from_sent;
 use super::veil::veiled;
@@ -140,6 +140,7 @@ impl Blank {
         let mut optimizer_rules = LeavesOfElements::among(LeavesOfWindows::among(optimizer_rules));
         optimizer_rules.push(Arc::new(Durations));
         optimizer_rules.push(Arc::new(JoinKeys));
+        optimizer_rules.push(Arc::new(SortedOnce));
         let physical_rules = veiled(state.physical_optimizers())?;
         state = SessionStateBuilder::new_from_existing(state)
             .with_analyzer_rules(analyzer_rules)
@@ -157,6 +158,9 @@ impl Blank {
         let aggregates = aggregates.chain(extremes::aggregates()).chain(lists::aggregates());
         for aggregate in aggregates {
             state.register_udaf(aggregate)?;
+        }
+        for function in postgres::neighbours() {
+            state.register_udwf(Arc::clone(function))?;
         }
         let mut planners = state.expr_planners().to_vec();
         planners.insert(0, Arc::new(IntervalPlanner));

@@ -12,6 +12,8 @@ use datafusion::physical_expr::expressions::Literal;
 use datafusion::physical_expr::window::{StandardWindowExpr, WindowExpr};
 use datafusion::physical_plan::windows::WindowUDFExpr;
 
+use crate::functions::postgres::neighbours;
+
 /// The farthest row that is looked for: rows between are kept.
 const FARTHEST: usize = 1_024;
 /// A row that is asked for in trial: an offset shows, since it is far from the first row and, with [`ROWS`], from the last.
@@ -53,7 +55,7 @@ impl Function {
         if *udwf.fun() == row_number_udwf() {
             return Ok(Some(Self::RowNumber));
         }
-        if *udwf.fun() != lag_udwf() && *udwf.fun() != lead_udwf() {
+        if !neighbours().contains(udwf.fun()) && *udwf.fun() != lag_udwf() && *udwf.fun() != lead_udwf() {
             return Ok(None);
         }
         // The row itself: its evaluator asks for as much as that of the next row.
