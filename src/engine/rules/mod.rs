@@ -25,6 +25,7 @@ mod ordered;
 mod parameters;
 mod precedence;
 mod readers;
+mod rows;
 mod rows_in;
 mod scalars;
 mod shelter;

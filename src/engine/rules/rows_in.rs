@@ -11,6 +11,8 @@ use datafusion::sql::sqlparser::ast::{
 use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 
+use super::rows;
+
 /// The longest subquery that may stand twice: with each level of them its length doubles.
 const LONGEST_BYTES: usize = 10_000;
 
@@ -19,6 +21,7 @@ const ROWS: &str = "rows_of_subquery";
 
 /// Rewrites the conjuncts of a condition of which only the truth counts.
 pub(super) fn conjuncts(condition: &mut Expr) {
+    rows::name(condition);
     match condition {
         Expr::Nested(inner) => conjuncts(inner),
         Expr::BinaryOp { left, op: BinaryOperator::And, right } => {

@@ -15,8 +15,10 @@ use datafusion::sql::sqlparser::ast::{
     SelectItem, SetExpr, SetOperator, SetQuantifier, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
-use super::words::{any_character, binary, call, is_named, number, when};
-use super::{aggregates, apart, arrays, frames, functions, merged, ordered, precedence, readers, rows_in, unnamed};
+use super::words::{any_character, binary, call, is_named, is_short, nested, number, when};
+use super::{
+    aggregates, apart, arrays, frames, functions, merged, ordered, precedence, readers, rows, rows_in, unnamed,
+};
 use crate::functions::is_of_plans;
 
 /// Brings a statement into DataFusion's syntax.
@@ -41,9 +43,6 @@ pub fn with_postgres_syntax(mut statement: Statement) -> Result<Statement> {
         ControlFlow::Continue(()) => Ok(statement),
     }
 }
-
-/// The longest text of an expression that may stand twice in what is made of it.
-const SHORT_BYTES: usize = 500;
 
 struct Syntax;
 
@@ -98,6 +97,7 @@ impl VisitorMut for Syntax {
 
     fn pre_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
         precedence::read_again(expr);
+        rows::name(expr);
         if let Expr::Function(function) = expr {
             aggregates::refuse_clauses(function)?;
             frames::of_call(function)?;
@@ -132,6 +132,10 @@ impl VisitorMut for Syntax {
     }
 
     fn post_visit_expr(&mut self, expr: &mut Expr) -> ControlFlow<String> {
+        if let Some(compared) = rows::compared(expr)? {
+            *expr = compared;
+            return ControlFlow::Continue(());
+        }
         match expr {
             Expr::Cast { .. } => cast(expr),
             Expr::TypedString(typed) if is_short_text(&typed.data_type) => {
@@ -172,23 +176,6 @@ impl VisitorMut for Syntax {
                 | BinaryOperator::PGRegexIMatch
                 | BinaryOperator::PGRegexNotMatch
                 | BinaryOperator::PGRegexNotIMatch => any_character(right),
-                BinaryOperator::Eq | BinaryOperator::NotEq => {
-                    if let (Expr::Tuple(left), Expr::Tuple(right)) = (left.as_ref(), right.as_ref())
-                        && left.len() == right.len()
-                    {
-                        let equal = equal_rows(left, right);
-                        *expr = if *op == BinaryOperator::NotEq { not(equal) } else { equal };
-                    }
-                }
-                BinaryOperator::Lt | BinaryOperator::LtEq | BinaryOperator::Gt | BinaryOperator::GtEq => {
-                    if let (Expr::Tuple(left), Expr::Tuple(right)) = (left.as_ref(), right.as_ref())
-                        && left.len() == right.len()
-                        && left.iter().chain(right).all(is_short)
-                        && let Some(ordered) = ordered_rows(left, op, right)
-                    {
-                        *expr = nested(ordered);
-                    }
-                }
                 BinaryOperator::AtArrow | BinaryOperator::ArrowAt if is_short(left) && is_short(right) => {
                     // Without a list there is no answer; DataFusion takes it for an empty one. A null in it is found nowhere.
                     let known = binary(is_not_null(left), BinaryOperator::And, is_not_null(right));
@@ -217,21 +204,6 @@ impl VisitorMut for Syntax {
             Expr::AllOp { left, compare_op, right } => {
                 if let Some(all) = each_element(left, compare_op, right, BinaryOperator::And) {
                     *expr = all;
-                }
-            }
-            Expr::InList { expr: row, list, negated } => {
-                if let Expr::Tuple(row) = row.as_ref() {
-                    let rows: Option<Vec<Expr>> = list
-                        .iter()
-                        .map(|other| match other {
-                            Expr::Tuple(other) if other.len() == row.len() => Some(equal_rows(row, other)),
-                            _ => None,
-                        })
-                        .collect();
-                    let any = rows.and_then(|rows| rows.into_iter().reduce(|a, b| binary(a, BinaryOperator::Or, b)));
-                    if let Some(any) = any {
-                        *expr = if *negated { not(nested(any)) } else { nested(any) };
-                    }
                 }
             }
             Expr::InSubquery { .. } => {
@@ -374,31 +346,6 @@ fn negated_base(expr: Expr) -> Expr {
     }
 }
 
-fn equal_rows(left: &[Expr], right: &[Expr]) -> Expr {
-    let equal = left
-        .iter()
-        .zip(right)
-        .map(|(left, right)| binary(nested(left.clone()), BinaryOperator::Eq, nested(right.clone())));
-    nested(equal.reduce(|a, b| binary(a, BinaryOperator::And, b)).unwrap_or_else(|| Expr::value(Value::Boolean(true))))
-}
-
-/// Compares rows from left to right: the first values that differ decide.
-fn ordered_rows(left: &[Expr], op: &BinaryOperator, right: &[Expr]) -> Option<Expr> {
-    let strict = match op {
-        BinaryOperator::Lt | BinaryOperator::LtEq => BinaryOperator::Lt,
-        _ => BinaryOperator::Gt,
-    };
-    let mut pairs = left.iter().zip(right).rev();
-    let (left, right) = pairs.next()?;
-    let last = binary(nested(left.clone()), op.clone(), nested(right.clone()));
-    Some(pairs.fold(last, |rest, (left, right)| {
-        let [left, right] = [left, right].map(|expr| nested(expr.clone()));
-        let equal = binary(left.clone(), BinaryOperator::Eq, right.clone());
-        let then = nested(binary(equal, BinaryOperator::And, nested(rest)));
-        binary(binary(left, strict.clone(), right), BinaryOperator::Or, then)
-    }))
-}
-
 /// Compares with each element of a list that is written out; `None` where it is none, or is empty.
 fn each_element(left: &Expr, op: &BinaryOperator, right: &Expr, join: BinaryOperator) -> Option<Expr> {
     let Expr::Array(array) = right else { return None };
@@ -408,11 +355,6 @@ fn each_element(left: &Expr, op: &BinaryOperator, right: &Expr, join: BinaryOper
     let is_single = !array.elem.iter().any(|element| matches!(element, Expr::Array(_)));
     let each = array.elem.iter().map(|element| binary(nested(left.clone()), op.clone(), nested(element.clone())));
     each.reduce(|all, one| binary(all, join.clone(), one)).filter(|_| is_single).map(nested)
-}
-
-/// Says whether an expression may stand twice: one that is made of such, level by level, would double with each.
-fn is_short(expr: &Expr) -> bool {
-    expr.to_string().len() <= SHORT_BYTES
 }
 
 /// `regr_r2`, which is 1 where all y are the same and not all x; DataFusion has null.
@@ -440,12 +382,4 @@ fn is_short_text(data_type: &DataType) -> bool {
             | DataType::Character(_)
             | DataType::Char(_)
     )
-}
-
-fn nested(expr: Expr) -> Expr {
-    Expr::Nested(Box::new(expr))
-}
-
-fn not(expr: Expr) -> Expr {
-    Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) }
 }

@@ -2,8 +2,12 @@
 
 use datafusion::sql::sqlparser::ast::helpers::attached_token::AttachedToken;
 use datafusion::sql::sqlparser::ast::{
-    self, BinaryOperator, CaseWhen, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName, Value,
+    self, BinaryOperator, CaseWhen, Expr, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectName,
+    UnaryOperator, Value,
 };
+
+/// The longest text of an expression that may stand twice in what is made of it.
+const SHORT_BYTES: usize = 500;
 
 /// Lets `.` of a pattern be a newline too.
 pub(super) fn any_character(pattern: &mut Expr) {
@@ -61,4 +65,17 @@ pub(super) fn call(name: &str, args: Vec<Expr>) -> Expr {
         over: None,
         within_group: Vec::new(),
     })
+}
+
+pub(super) fn nested(expr: Expr) -> Expr {
+    Expr::Nested(Box::new(expr))
+}
+
+pub(super) fn not(expr: Expr) -> Expr {
+    Expr::UnaryOp { op: UnaryOperator::Not, expr: Box::new(expr) }
+}
+
+/// Says whether an expression may stand twice: one that is made of such, level by level, would double with each.
+pub(super) fn is_short(expr: &Expr) -> bool {
+    expr.to_string().len() <= SHORT_BYTES
 }
