@@ -7,6 +7,7 @@ use std::sync::{Arc, OnceLock};
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::common::metadata::ScalarAndMetadata;
 use datafusion::common::{DataFusionError, ParamValues, ScalarValue, SchemaError};
+use datafusion::execution::FunctionRegistry;
 use datafusion::execution::memory_pool::{FairSpillPool, MemoryPool, TrackConsumersPool};
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
@@ -212,11 +213,35 @@ impl Engine {
         loop {
             let given = with_parameters(with_postgres_syntax(statement.clone())?, values);
             let given = series::with_values(self, given, values).await?;
-            match self.context.state().statement_to_plan(with_zone_calls(with_read_intervals(given))).await {
+            match self.planner()?.statement_to_plan(with_zone_calls(with_read_intervals(given))).await {
                 Err(error) if unknown_name(&error).is_some_and(|place| name_table(&mut statement, place)) => {}
                 planned => return planned,
             }
         }
+    }
+
+    /// Returns the session as it makes plans of statements: instants that DataFusion would type with the session's zone are of UTC, as those of tables
+    /// are, since it knows no difference of two zones. The rules of the session then put its zone where it matters.
+    ///
+    /// # Errors
+    /// A defect of ours.
+    pub(super) fn planner(&self) -> datafusion::error::Result<SessionState> {
+        let mut state = self.context.state();
+        let zone = self.time_zone();
+        if zone == Tz::UTC {
+            return Ok(state);
+        }
+        let options = state.config_mut().options_mut();
+        options.execution.time_zone = Some(Tz::UTC.name().to_owned());
+        options.extensions.insert(series::SessionZone(zone));
+        let settings = Arc::clone(state.config_options());
+        let of_instants = |name: &str| name == "now" || name.starts_with("to_timestamp");
+        let functions = state.scalar_functions().iter().filter(|(name, _)| of_instants(name));
+        let in_utc: Vec<_> = functions.filter_map(|(_, udf)| udf.inner().with_updated_config(&settings)).collect();
+        for function in in_utc {
+            state.register_udf(Arc::new(function))?;
+        }
+        Ok(state)
     }
 
     /// Plans a statement whose numbered parameters have no values yet. `types` are those that are known beforehand.

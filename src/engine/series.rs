@@ -4,6 +4,7 @@
 //! library's rules of zones, and without parameters. So [`with_values`] computes those that are more than numbers as a query of its
 //! own, and puts what came out in their place. [`Series`] makes the rows; series of numbers are DataFusion's.
 
+use std::any::Any;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -12,6 +13,7 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, IntervalMonthDayNano, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
+use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
 use datafusion::common::{ParamValues, Result, ScalarValue, plan_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::functions_table::generate_series::{GenerateSeriesFunc, RangeFunc};
@@ -147,7 +149,7 @@ async fn value_of(engine: &Engine, arg: &ast::Expr, values: &ParamValues) -> Res
     let parsed = DFParserBuilder::new(select.as_str()).with_dialect(&PostgreSqlDialect {}).build();
     let Ok(statement) = parsed.and_then(|mut parser| parser.parse_statement()) else { return Ok(None) };
     let statement = with_zone_calls(with_read_intervals(statement));
-    let Ok(plan) = context.state().statement_to_plan(statement).await else { return Ok(None) };
+    let Ok(plan) = engine.planner()?.statement_to_plan(statement).await else { return Ok(None) };
     let Ok(plan) = statement::ready(plan, values, engine.options().time_zone) else { return Ok(None) };
     let batches = context.execute_logical_plan(plan).await?.collect().await?;
     match batches.iter().find(|batch| batch.num_rows() > 0).and_then(|batch| batch.columns().first()) {
@@ -195,6 +197,36 @@ fn parsed(text: &str) -> Option<ast::Expr> {
     Parser::new(&PostgreSqlDialect {}).try_with_sql(text).ok()?.parse_expr().ok()
 }
 
+/// The zone of the session, among the settings by which a statement is planned: those of DataFusion say UTC then.
+#[derive(Debug, Clone)]
+pub(super) struct SessionZone(pub Tz);
+
+impl ExtensionOptions for SessionZone {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn cloned(&self) -> Box<dyn ExtensionOptions> {
+        Box::new(self.clone())
+    }
+
+    fn set(&mut self, key: &str, _: &str) -> Result<()> {
+        plan_err!("there is no setting {key:?}")
+    }
+
+    fn entries(&self) -> Vec<ConfigEntry> {
+        Vec::new()
+    }
+}
+
+impl ConfigExtension for SessionZone {
+    const PREFIX: &'static str = "sessionlake_zone";
+}
+
 /// One of the functions.
 #[derive(Debug)]
 struct Series {
@@ -214,8 +246,11 @@ impl TableFunctionImpl for Series {
             _ if self.includes_stop => return GenerateSeriesFunc {}.call_with_args(args),
             _ => return RangeFunc {}.call_with_args(args),
         };
-        let name = args.session().config_options().execution.time_zone.clone();
-        let session = name.as_deref().and_then(Tz::named).unwrap_or(Tz::UTC);
+        let settings = args.session().config_options();
+        let session = match settings.extensions.get::<SessionZone>() {
+            Some(SessionZone(zone)) => *zone,
+            None => settings.execution.time_zone.as_deref().and_then(Tz::named).unwrap_or(Tz::UTC),
+        };
         let rows = self.rows(session, start, stop, step)?;
         Ok(Arc::new(StreamingTable::try_new(Arc::clone(&rows.schema), vec![Arc::new(rows)])?))
     }
