@@ -1,7 +1,7 @@
 -- title: Sessions by a value in Data
 -- description: Sessions started in the window by the value at a JSON path of Data: how many, their share of all, how many of
 --   the ended ones were transferred to an agent, and the median time of the ended ones. Where the path picks
---   nothing, an object or several values, or Data is not JSON, the value is (none). Times leave out running
+--   nothing, null, an object, an array or several values, or Data is not JSON, the value is (none). Times leave out running
 --   sessions and those that ended before they started. Most sessions first.
 -- chart: bar x=value y=sessions
 -- unit: sessions
