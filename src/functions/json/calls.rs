@@ -190,9 +190,16 @@ impl Asked {
     pub(super) fn in_place_of_a_cast(to: &DataType) -> Option<Self> {
         Some(match to {
             DataType::Boolean => Self::Boolean,
-            DataType::Int64 | DataType::Int32 => Self::Integer,
+            DataType::Int64 | DataType::Int32 | DataType::Int16 | DataType::Int8 => Self::Integer,
             DataType::Float64 | DataType::Float32 | DataType::Decimal128(..) | DataType::Decimal256(..) => Self::Float,
             DataType::Utf8 | DataType::Utf8View | DataType::LargeUtf8 => Self::AnyText,
+            // Of a text these are read.
+            DataType::Date32
+            | DataType::Date64
+            | DataType::Time32(_)
+            | DataType::Time64(_)
+            | DataType::Timestamp(..)
+            | DataType::Interval(_) => Self::AnyText,
             _ => return None,
         })
     }
