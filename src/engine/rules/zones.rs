@@ -7,7 +7,7 @@
 //! the sum of an instant and days get the zone. What is constant becomes a literal of UTC, so that files are left out as before.
 //!
 //! A type that names a zone other than UTC and the session's, as `arrow_cast` makes it, keeps it. Where all of it is UTC, nothing is
-//! rewritten but texts that DataFusion does not read.
+//! rewritten but how texts are read.
 
 use datafusion::arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::config::ConfigOptions;
@@ -24,6 +24,9 @@ use super::{each_expression, is_comparison};
 use crate::functions::with_types;
 use crate::functions::zoned::{UTC, Zoned, has_zoned_parts, read, zone_literal};
 use crate::zones::Tz;
+
+/// The beginning of the year 10000.
+const YEAR_10000_US: i64 = 253_402_300_800_000_000;
 
 /// Brings instants to UTC, and dates and local times beside them to instants.
 #[derive(Debug, Default)]
@@ -298,8 +301,10 @@ impl Session {
 
     /// Returns what a cast is; `None` where it is DataFusion's.
     fn converted(&self, expr: &Expr, from: &DataType, to: &DataType, is_safe: bool) -> Option<Expr> {
-        if let (DataType::Timestamp(_, zone), true) = (to, is_text(from)) {
-            return self.read(expr, zone.is_some(), to, is_safe);
+        if is_text(from)
+            && let DataType::Timestamp(..) | DataType::Date32 | DataType::Date64 = to
+        {
+            return self.read(expr, to, is_safe);
         }
         if has_zoned_parts(from, to, self.zone) {
             let function = if is_safe { Zoned::TryCast } else { Zoned::Cast };
@@ -337,11 +342,11 @@ impl Session {
         None
     }
 
-    /// Returns the instant or the local time that a text says. Literals are read at once; one that is none of ours is left to
+    /// Returns the instant, the local time or the day that a text says. Literals are read at once; one that is none of ours is left to
     /// DataFusion, which says what is wrong with it.
-    fn read(&self, expr: &Expr, is_instant: bool, to: &DataType, is_safe: bool) -> Option<Expr> {
+    fn read(&self, expr: &Expr, to: &DataType, is_safe: bool) -> Option<Expr> {
         let literal = match expr {
-            Expr::Literal(value, _) => value.try_as_str().flatten(),
+            Expr::Literal(value, _) => Some(value.try_as_str()??),
             _ => None,
         };
         let micros = |value: i64, zone: Option<&str>| {
@@ -351,9 +356,15 @@ impl Session {
         };
         // What DataFusion reads without the session's zone it reads right.
         let is_theirs = || matches!(expr, Expr::Literal(value, _) if value.cast_to(to).is_ok());
-        if !is_instant {
-            let time = read(literal?).filter(|time| time.place.is_none() && !is_theirs())?;
-            return micros(time.local_us, None);
+        if is_local(to) {
+            if let Some(text) = literal {
+                // Days are of the years that four digits write.
+                let time = read(text).filter(|time| !is_date(to) || time.local_us < YEAR_10000_US)?;
+                return if time.place.is_none() && is_theirs() { None } else { micros(time.local_us, None) };
+            }
+            let function = if is_safe { Zoned::TryReadLocal } else { Zoned::ReadLocal };
+            let local = DataType::Timestamp(TimeUnit::Microsecond, None);
+            return Some(cast(function.call(vec![expr.clone()]), to, &local));
         }
         let zone = match to {
             DataType::Timestamp(_, Some(name)) if is_utc(name) || **name == *self.name => self.zone,
@@ -365,9 +376,6 @@ impl Session {
                 return None;
             }
             return micros(read(text)?.instant_us(zone)?, Some(UTC));
-        }
-        if zone == Tz::UTC {
-            return None;
         }
         let function = if is_safe { Zoned::TryRead } else { Zoned::Read };
         let made = function.call(vec![expr.clone(), zone_literal(zone)]);
@@ -431,7 +439,12 @@ fn as_utc(call: ScalarFunction, schema: &DFSchema) -> Transformed<Expr> {
     let made = match call.args.as_slice() {
         [value, Expr::Literal(to, _)] => {
             let to = to.try_as_str().flatten().and_then(|name| name.parse::<DataType>().ok());
-            to.zip(value.get_type(schema).ok()).and_then(|(to, from)| utc.converted(value, &from, &to, is_safe))
+            // Where Arrow reads texts it reads nanoseconds, and takes an offset off where there is no zone for it.
+            let is_in_utc = |to: &DataType| matches!(to, DataType::Timestamp(_, Some(name)) if is_utc(name));
+            let is_arrows = |to: &DataType| is_local(to) || is_in_utc(to) && !matches!(value, Expr::Literal(..));
+            to.zip(value.get_type(schema).ok())
+                .filter(|(to, from)| !(is_text(from) && is_arrows(to)))
+                .and_then(|(to, from)| utc.converted(value, &from, &to, is_safe))
         }
         _ => None,
     };

@@ -93,6 +93,10 @@ pub enum Zoned {
     Read,
     /// The instant that a text says, null if none: `(text, zone, formats…)`.
     TryRead,
+    /// The local time that a text says, wherever it says that the clock is, an error if none: `(text)`.
+    ReadLocal,
+    /// The same, and null if none.
+    TryReadLocal,
     /// The text of an instant: `(t, zone)`.
     Text,
     /// An instant and an interval of months, days and time: `(t, interval, zone)`.
@@ -110,11 +114,13 @@ pub enum Zoned {
 }
 
 impl Zoned {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 13] = [
         Self::Timezone,
         Self::Day,
         Self::Read,
         Self::TryRead,
+        Self::ReadLocal,
+        Self::TryReadLocal,
         Self::Text,
         Self::Add,
         Self::Subtract,
@@ -130,6 +136,8 @@ impl Zoned {
             Self::Day => &time::LOCAL_DAY,
             Self::Read => &session::READ,
             Self::TryRead => &session::TRY_READ,
+            Self::ReadLocal => &session::READ_LOCAL,
+            Self::TryReadLocal => &session::TRY_READ_LOCAL,
             Self::Text => &session::TEXT,
             Self::Add => &session::ADD,
             Self::Subtract => &session::SUBTRACT,

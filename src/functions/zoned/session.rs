@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, AsArray, StringBuilder, TimestampMicrosecondBuilder};
 use arrow::compute::cast;
-use arrow::datatypes::{DataType, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit};
+use arrow::compute::kernels::cast_utils::Parser;
+use arrow::datatypes::{DataType, Date32Type, IntervalMonthDayNano, IntervalMonthDayNanoType, IntervalUnit, TimeUnit};
 use arrow::error::ArrowError;
 use chrono::{DateTime, Days, Months, NaiveDateTime, Offset, SecondsFormat, TimeZone};
-use datafusion::common::{Result, exec_err, internal_err};
+use datafusion::common::{DataFusionError, Result, exec_err, internal_err};
 use datafusion::logical_expr::{ColumnarValue, ScalarFunctionArgs};
 
 use super::{UTC, map_timestamps, of_local, per_second, read, to_local};
@@ -35,6 +36,14 @@ pub(super) static READ: Function =
 pub(super) static TRY_READ: Function =
     Function::new("session_instant_or_null", |_| Ok(instant_type()), |call| instants(call, true));
 
+/// `session_local_time(text)`: the local time that a text says. As in PostgreSQL, what it says of the place of its clock says nothing of that.
+pub(super) static READ_LOCAL: Function =
+    Function::new("session_local_time", |_| Ok(local_type()), |call| local_times(call, false));
+
+/// The same, and null for a text that says none.
+pub(super) static TRY_READ_LOCAL: Function =
+    Function::new("session_local_time_or_null", |_| Ok(local_type()), |call| local_times(call, true));
+
 /// Reads an instant by the first of chrono's formats that fits, in microseconds.
 fn by_formats(text: &str, formats: &[&str], zone: Tz) -> Option<i64> {
     formats.iter().find_map(|format| {
@@ -50,6 +59,33 @@ fn by_formats(text: &str, formats: &[&str], zone: Tz) -> Option<i64> {
 
 fn instant_type() -> DataType {
     DataType::Timestamp(TimeUnit::Microsecond, Some(UTC.into()))
+}
+
+fn local_type() -> DataType {
+    DataType::Timestamp(TimeUnit::Microsecond, None)
+}
+
+/// The error of a text that says no time.
+fn no_time(text: &str) -> DataFusionError {
+    ArrowError::ParseError(format!("Error parsing timestamp from '{text}': error parsing date")).into()
+}
+
+fn local_times(call: &Call<'_>, is_safe: bool) -> Result<ColumnarValue> {
+    let texts = call.text(0)?;
+    let mut made = TimestampMicrosecondBuilder::with_capacity(call.rows);
+    for row in 0..call.rows {
+        let text = texts.get(row);
+        let local = text.and_then(|text| {
+            // Of a year before 1 or beyond 9999 Arrow knows more forms.
+            let day = || Some(i64::from(Date32Type::parse(text)?) * 86_400_000_000);
+            read(text).map(|time| time.local_us).or_else(day)
+        });
+        if let (Some(text), None, false) = (text, local, is_safe) {
+            return Err(no_time(text));
+        }
+        made.append_option(local);
+    }
+    call.result(Arc::new(made.finish()))
 }
 
 fn instants(call: &Call<'_>, is_safe: bool) -> Result<ColumnarValue> {
@@ -69,8 +105,7 @@ fn instants(call: &Call<'_>, is_safe: bool) -> Result<ColumnarValue> {
             by_formats(text, &formats, zone)
         };
         if instant.is_none() && !is_safe {
-            let message = format!("Error parsing timestamp from '{text}': error parsing date");
-            return Err(ArrowError::ParseError(message).into());
+            return Err(no_time(text));
         }
         made.append_option(instant);
     }
