@@ -20,8 +20,8 @@ use super::operators::{OwnOperators, spill_apart};
 use super::options::{EngineOptions, Execution};
 use super::rules::{
     AbsentRows, AsOf, AsOfClock, Bounds, Casts, Durations, IntervalTexts, Intervals, JoinKeys, Laterals,
-    LeavesOfElements, LeavesOfWindows, Membership, MixedTypes, Operators, Relations, Scalars, SortedOnce, ZonedCasts,
-    ZonedTypes, lists_apart, mended, sheltered,
+    LeavesOfElements, LeavesOfWindows, Membership, MixedTypes, Operators, Relations, Scalars, SortedOnce, Unnests,
+    ZonedCasts, ZonedTypes, lists_apart, mended, sheltered,
 };
 use super::stages::from_sent;
 use super::veil::veiled;
@@ -128,6 +128,7 @@ impl Blank {
         analyzer_rules.insert(3, Arc::new(MixedTypes));
         analyzer_rules.insert(4, Arc::new(Casts));
         analyzer_rules.insert(5, Arc::new(AbsentRows));
+        analyzer_rules.insert(0, Arc::new(Unnests));
         // Last: where types meet, they have been coerced.
         analyzer_rules.push(Arc::new(Laterals));
         analyzer_rules.push(Arc::new(Membership));

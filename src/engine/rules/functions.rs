@@ -63,8 +63,14 @@ fn has_function(body: &SetExpr) -> bool {
     match body {
         SetExpr::Select(select) => select.from.iter().any(|table| {
             let mut factors = std::iter::once(&table.relation).chain(table.joins.iter().map(|join| &join.relation));
-            factors
-                .any(|factor| matches!(factor, TableFactor::Table { args: Some(_), .. } | TableFactor::UNNEST { .. }))
+            factors.any(|factor| {
+                matches!(
+                    factor,
+                    TableFactor::Table { args: Some(_), .. }
+                        | TableFactor::UNNEST { .. }
+                        | TableFactor::Function { .. }
+                )
+            })
         }),
         SetExpr::SetOperation { left, right, .. } => has_function(left) || has_function(right),
         _ => false,
@@ -76,6 +82,13 @@ fn alias_of(factor: &mut TableFactor) -> Option<&mut TableAlias> {
     let alias = match factor {
         TableFactor::Table { args: Some(_), name, alias, .. }
             if ["generate_series", "range"].iter().any(|series| name.to_string().eq_ignore_ascii_case(series)) =>
+        {
+            alias.as_mut()
+        }
+        // Behind LATERAL.
+        TableFactor::Function { name, args, alias, .. }
+            if ["generate_series", "range"].iter().any(|series| name.to_string().eq_ignore_ascii_case(series))
+                || args.len() == 1 && name.to_string().eq_ignore_ascii_case("unnest") =>
         {
             alias.as_mut()
         }

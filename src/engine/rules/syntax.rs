@@ -12,12 +12,12 @@ use datafusion::error::Result;
 use datafusion::sql::parser::{CopyToSource, Statement};
 use datafusion::sql::sqlparser::ast::{
     self, BinaryOperator, CastKind, CharacterLength, DataType, ExactNumberInfo, Expr, LimitClause, Query, Select,
-    SelectItem, SetExpr, SetOperator, SetQuantifier, UnaryOperator, Value, VisitMut, VisitorMut,
+    SelectItem, SetExpr, SetOperator, SetQuantifier, TableFactor, UnaryOperator, Value, VisitMut, VisitorMut,
 };
 
 use super::words::{any_character, binary, call, is_named, is_short, nested, number, when};
 use super::{
-    aggregates, apart, arrays, frames, functions, merged, ordered, precedence, readers, rows, rows_in, unnamed,
+    aggregates, apart, arrays, frames, functions, merged, ordered, precedence, readers, rows, rows_in, unnamed, unnests,
 };
 use crate::functions::is_of_plans;
 
@@ -74,6 +74,10 @@ impl VisitorMut for Syntax {
         }
         query.fetch = None;
         ControlFlow::Continue(())
+    }
+
+    fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<String> {
+        unnests::factor(factor)
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<String> {
