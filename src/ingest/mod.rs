@@ -99,6 +99,7 @@ mod survey;
 mod thinned;
 mod time;
 mod typed;
+mod unix_times;
 mod upkeep;
 mod values;
 mod variant;

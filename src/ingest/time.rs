@@ -7,6 +7,7 @@
 
 use std::fmt;
 
+use super::unix_times::{NumberTime, time_of_digits};
 use crate::zones::Tz;
 use chrono::{DateTime, MappedLocalTime, Offset, TimeZone};
 
@@ -52,15 +53,19 @@ impl fmt::Display for TimeFault {
 
 /// Reads an instant; times without a zone are local in `zone`, bare dates are its midnight.
 ///
-/// Digits that are a date of the years 1990 to 2100 (`YYYYMMDD`, with `hhmm` or `hhmmss` behind) are one. Other numeric text is Unix time: up to 10¹¹ in seconds, to 10¹⁴ in milliseconds, to 10¹⁷ in microseconds, above that in
+/// Digits that are a date of the years 1990 to 2100 (`YYYYMMDD`, with `hhmm` or `hhmmss` behind) are one, and so are ticks of .NET and file times
+/// of Windows. Other numeric text is Unix time: up to 10¹¹ in seconds, to 10¹⁴ in milliseconds, to 10¹⁷ in microseconds, above that in
 /// nanoseconds. (So milliseconds before March 1973 are read as seconds.)
 pub(super) fn parse_instant(text: &str, zone: Tz) -> Result<Instant, TimeFault> {
     let text = text.trim_ascii();
-    if let Some(local_us) = parse_compact(text.as_bytes()) {
-        return resolve_local(local_us, zone);
+    if let Some(instant) = parse_compact(text.as_bytes(), zone) {
+        return instant;
     }
-    match parse_unix(text) {
-        Some(micros) => in_range(micros?).map(Instant::certain),
+    match time_of_digits(text) {
+        Some(NumberTime::Universal(micros)) => universal(micros),
+        Some(NumberTime::Local(micros)) => {
+            resolve_local(i64::try_from(micros).map_err(|_| TimeFault::OutOfRange)?, zone)
+        }
         None => parse_iso(text.as_bytes(), zone).or_else(|fault| match parse_rare(text, zone) {
             Some(instant) => instant,
             None => Err(fault),
@@ -68,7 +73,7 @@ pub(super) fn parse_instant(text: &str, zone: Tz) -> Result<Instant, TimeFault> 
     }
 }
 
-/// Reads rarer spellings of ISO 8601: without separators (`20261120T100000Z`), and with the name of a zone behind, in brackets as Java
+/// Reads rarer spellings of ISO 8601: without separators (`20261120T100000Z`) or with those of the time alone, and with the name of a zone behind, in brackets as Java
 /// writes it (`2026-11-20T11:00:00+01:00[Europe/Berlin]`) or behind a blank as Trino does. An offset wins over the name beside it.
 fn parse_rare(text: &str, zone: Tz) -> Option<Result<Instant, TimeFault>> {
     if let Some((time, name)) = text.strip_suffix(']').and_then(|text| text.split_once('[')) {
@@ -86,13 +91,18 @@ fn parse_rare(text: &str, zone: Tz) -> Option<Result<Instant, TimeFault>> {
             );
         }
     }
-    let (date, time) = text.split_once(['T', 't'])?;
+    let (date, time) = text.split_once(['T', 't', ' '])?;
     let clock = time.find(|c: char| !c.is_ascii_digit()).unwrap_or(time.len());
     let (clock, rest) = time.split_at(clock);
-    if date.len() != 8 || !matches!(clock.len(), 4 | 6) {
+    // XML-RPC and SQL Server have colons in the time all the same.
+    let has_colons = clock.len() == 2 && rest.starts_with(':');
+    if date.len() != 8 || !(has_colons || matches!(clock.len(), 4 | 6)) {
         return None;
     }
     let (year, month, day) = (date.get(..4)?, date.get(4..6)?, date.get(6..)?);
+    if has_colons {
+        return Some(parse_iso(format!("{year}-{month}-{day}T{time}").as_bytes(), zone));
+    }
     let (hour, minute, second) = (clock.get(..2)?, clock.get(2..4)?, clock.get(4..)?);
     let second = if second.is_empty() { "00" } else { second };
     Some(parse_iso(format!("{year}-{month}-{day}T{hour}:{minute}:{second}{rest}").as_bytes(), zone))
@@ -118,10 +128,12 @@ pub fn day_of_date(text: &str) -> Option<i64> {
     Some(midnight.micros.div_euclid(DAY_US))
 }
 
-/// Reads `YYYYMMDD`, `YYYYMMDDhhmm` and `YYYYMMDDhhmmss` of the years 1990 to 2100 as microseconds on the local clock. As Unix times
-/// these digits would be of 1970, of 1976 and of the years after 2600, in which no session was.
-fn parse_compact(text: &[u8]) -> Option<i64> {
-    if !matches!(text.len(), 8 | 12 | 14) {
+/// Reads `YYYYMMDD`, `YYYYMMDDhhmm` and `YYYYMMDDhhmmss` of the years 1990 to 2100, the last with 3, 6 or 9 more digits or a fraction behind a
+/// point, and the longer ones with an offset. As Unix times these digits would be of 1970, of 1976 and of the years after 2600, in which
+/// no session was.
+fn parse_compact(text: &[u8], zone: Tz) -> Option<Result<Instant, TimeFault>> {
+    let digits = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if !matches!(digits, 8 | 12 | 14 | 17 | 20 | 23) {
         return None;
     }
     let mut rest = text;
@@ -131,17 +143,36 @@ fn parse_compact(text: &[u8]) -> Option<i64> {
         return None;
     }
     let days = days_from_date(year, month, day)?;
-    let (hour, minute) = if text.len() > 8 { (take(2)?, take(2)?) } else { (0, 0) };
-    let second = if text.len() == 14 { take(2)? } else { 0 };
+    let (hour, minute) = if digits > 8 { (take(2)?, take(2)?) } else { (0, 0) };
+    let second = if digits >= 14 { take(2)? } else { 0 };
     if hour > 23 || minute > 59 || second > 60 {
         return None;
     }
-    Some(days * DAY_US + (hour * 3600 + minute * 60 + second) * SECOND_US)
+    let mut fraction_us = 0;
+    if digits > 14 || take_byte(&mut rest, b".,").is_some() {
+        let is_number = digits < 14;
+        if is_number && rest.iter().any(|byte| *byte != b'0') {
+            return None;
+        }
+        fraction_us = take_fraction(&mut rest).ok()?;
+    }
+    let local_us = days * DAY_US + (hour * 3600 + minute * 60 + second) * SECOND_US + fraction_us;
+    if digits == 8 && !rest.is_empty() {
+        return None;
+    }
+    Some(match take_offset(rest).ok()? {
+        Some(offset_seconds) => in_range(local_us - offset_seconds * SECOND_US).map(Instant::certain),
+        None => resolve_local(local_us, zone),
+    })
 }
 
-/// Reads Unix time out of a number.
-pub(super) fn instant_of_number(number: f64) -> Result<Instant, TimeFault> {
-    in_range(scale_float(number)?).map(Instant::certain)
+/// Reads the instant that a number is as the text of it would be read.
+pub(super) fn instant_of_number(number: f64, zone: Tz) -> Result<Instant, TimeFault> {
+    if number.is_finite() { parse_instant(&number.to_string(), zone) } else { Err(TimeFault::OutOfRange) }
+}
+
+fn universal(micros: i128) -> Result<Instant, TimeFault> {
+    i64::try_from(micros).map_err(|_| TimeFault::OutOfRange).and_then(in_range).map(Instant::certain)
 }
 
 /// Finds the instant of a local time, given as microseconds since 1970-01-01T00:00:00 on its own clock.
@@ -190,82 +221,6 @@ pub(super) fn resolve_abbreviated(local_us: i64, name: &str, zone: Tz) -> Result
 /// Checks that an instant is one that can be stored.
 pub(super) fn in_range(micros: i64) -> Result<i64, TimeFault> {
     if (MIN_US..=MAX_US).contains(&micros) { Ok(micros) } else { Err(TimeFault::OutOfRange) }
-}
-
-/// Returns `None` for text that is not purely a number.
-fn parse_unix(text: &str) -> Option<Result<i64, TimeFault>> {
-    let (negative, unsigned) = match text.as_bytes().split_first()? {
-        (b'-', rest) => (true, rest),
-        (b'+', rest) => (false, rest),
-        _ => (false, text.as_bytes()),
-    };
-    let mut whole: i128 = 0;
-    let mut at = 0;
-    while let Some(digit) = unsigned.get(at).filter(|b| b.is_ascii_digit()) {
-        // Saturating: a number of forty digits is out of range whatever its digits.
-        whole = whole.saturating_mul(10).saturating_add(i128::from(digit - b'0'));
-        at += 1;
-    }
-    if at == 0 {
-        return None;
-    }
-    let fraction = match unsigned.get(at) {
-        None => &[],
-        Some(b'.') => {
-            let digits = unsigned.get(at + 1..)?;
-            let length = digits.iter().take_while(|b| b.is_ascii_digit()).count();
-            at += 1 + length;
-            digits.get(..length)?
-        }
-        Some(_) => &[],
-    };
-    match unsigned.get(at) {
-        None => {}
-        Some(b'e' | b'E') if unsigned.iter().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'e' | b'E' | b'+' | b'-')) => {
-            return Some(text.parse::<f64>().map_err(|_| TimeFault::Unreadable).and_then(scale_float));
-        }
-        Some(_) => return None,
-    }
-    let digits_of_fraction = |count: usize| {
-        (0..count).fold(0_i128, |value, i| value * 10 + fraction.get(i).map_or(0, |digit| i128::from(digit - b'0')))
-    };
-    let micros = match unit_of(whole) {
-        Unit::Seconds => whole * 1_000_000 + digits_of_fraction(6),
-        Unit::Milliseconds => whole * 1000 + digits_of_fraction(3),
-        Unit::Microseconds => whole,
-        Unit::Nanoseconds => whole / 1000,
-    };
-    let signed = if negative { -micros } else { micros };
-    Some(i64::try_from(signed).map_err(|_| TimeFault::OutOfRange))
-}
-
-enum Unit {
-    Seconds,
-    Milliseconds,
-    Microseconds,
-    Nanoseconds,
-}
-
-fn unit_of(absolute: i128) -> Unit {
-    match absolute.unsigned_abs() {
-        0..100_000_000_000 => Unit::Seconds,
-        100_000_000_000..100_000_000_000_000 => Unit::Milliseconds,
-        100_000_000_000_000..100_000_000_000_000_000 => Unit::Microseconds,
-        _ => Unit::Nanoseconds,
-    }
-}
-
-fn scale_float(number: f64) -> Result<i64, TimeFault> {
-    if !number.is_finite() || number.abs() > 1e21 {
-        return Err(TimeFault::OutOfRange);
-    }
-    let micros = match unit_of(number.abs() as i128) {
-        Unit::Seconds => number * 1e6,
-        Unit::Milliseconds => number * 1e3,
-        Unit::Microseconds => number,
-        Unit::Nanoseconds => number / 1e3,
-    };
-    Ok(micros.round() as i64)
 }
 
 /// Takes a fixed number of digits off the front.

@@ -43,7 +43,7 @@ pub(super) fn read_time(cell: Cell<'_>, column: &'static str, rules: &Rules) -> 
         Cell::Number(number) => {
             let instant = match rules.dates.epoch() {
                 Some(epoch) => local_of_number(number, epoch).and_then(|local_us| resolve_local(local_us, zone)),
-                None => instant_of_number(number),
+                None => instant_of_number(number, zone),
             };
             (instant, Shown::Number(number))
         }
