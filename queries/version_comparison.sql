@@ -33,8 +33,8 @@ compared as (
 recent as (
     select version_id, row_number() over (order by min(started_at) desc, version_id desc) as recency
     from workflow_sessions
-    where workflow_id = (select workflow_id from compared)
-      and version_id is not null
+    join compared on compared.workflow_id = workflow_sessions.workflow_id
+    where version_id is not null
       and started_at < $until
     group by version_id
     having max(started_at) >= $since
@@ -56,10 +56,11 @@ measured as (
         action_name(action_data) as last_action,
         case when ended_at >= started_at then session_duration(started_at, ended_at) end as seconds
     from workflow_sessions
+    left join compared on compared.workflow_id = workflow_sessions.workflow_id
     where started_at >= $since and started_at < $until
       -- Two versions that are both named may be of any workflow: their names may be those of several.
       and (
-          workflow_id = (select workflow_id from compared)
+          compared.workflow_id is not null
           or ($workflow is null and $baseline is not null and $candidate is not null)
       )
 ),

@@ -73,7 +73,15 @@ pub async fn vacuum(lake: &Lake, options: VacuumOptions, limits: &Limits) -> Res
         let leavings = match options.removes {
             true => {
                 let mut removed = Removed::default();
-                let mut leavings = decided(lake, &mut table, kept_since, &options, limits, &mut removed).await?;
+                let decided = decided(lake, &mut table, kept_since, &options, limits, &mut removed).await;
+                let mut leavings = match decided {
+                    // A disk that has no room for a commit has some when another table's files are gone.
+                    Err(error @ Error::Storage { .. }) => {
+                        failed = failed.or(Some(error));
+                        Leavings { kept_from: table.kept_from().await.unwrap_or_default(), ..Leavings::default() }
+                    }
+                    decided => decided?,
+                };
                 lake.enter("removing");
                 removed.remove(&table, &leavings.files).await;
                 leavings.files = removed.files;

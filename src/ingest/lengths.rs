@@ -49,7 +49,10 @@ pub(super) fn parse_length(text: &str) -> Result<f64, LengthFault> {
     };
     let parts = match body.strip_prefix('p') {
         Some(iso) => iso_parts(iso)?,
-        None => worded_parts(body.strip_prefix('@').unwrap_or(&body))?,
+        None => match body.strip_prefix("interval '").and_then(|literal| literal.split_once("' ")) {
+            Some((inside, fields)) => literal_parts(inside, fields)?,
+            None => worded_parts(body.strip_prefix('@').unwrap_or(&body))?,
+        },
     };
     let total = if is_negative { parts.checked_neg() } else { Some(parts) }.ok_or(LengthFault::Unreadable)?;
     // Read as one decimal, the result is the nearest double; a sum of parts might be one off.
@@ -85,6 +88,18 @@ fn iso_parts(text: &str) -> Result<i128, LengthFault> {
         }
     }
     Ok(total)
+}
+
+/// Reads an interval as Spark prints it: `INTERVAL '-0 00:05:00.5' DAY TO SECOND`, whose sign is of the whole.
+fn literal_parts(inside: &str, fields: &str) -> Result<i128, LengthFault> {
+    let (is_negative, inside) = inside.strip_prefix('-').map_or((false, inside), |inside| (true, inside));
+    let parts = match fields {
+        "day to second" | "hour to second" => worded_parts(inside)?,
+        "day" | "hour" | "minute" | "second" => worded_parts(&format!("{inside} {fields}"))?,
+        "year to month" | "year" | "month" => return Err(LengthFault::Months),
+        _ => return Err(LengthFault::Unreadable),
+    };
+    Ok(if is_negative { -parts } else { parts })
 }
 
 /// Reads numbers with units, and a clock at the end.
@@ -234,6 +249,10 @@ mod tests {
             ("P1W", 604_800.0),
             ("PT1.5H", 5_400.0),
             ("-PT5M", -300.0),
+            ("INTERVAL '0 00:05:00.5' DAY TO SECOND", 300.5),
+            ("INTERVAL '-1 02:03:04' DAY TO SECOND", -93_784.0),
+            ("INTERVAL '26:03:04' HOUR TO SECOND", 93_784.0),
+            ("INTERVAL '12.5' SECOND", 12.5),
             ("PT-5M-0.5S", -300.5),
             ("P0Y0M1D", 86_400.0),
             ("pt0,25s", 0.25),
@@ -249,6 +268,8 @@ mod tests {
         use LengthFault::{Months, TwoParts, Unreadable};
         for (text, fault) in [
             ("1 mon", Months),
+            ("INTERVAL '1-2' YEAR TO MONTH", Months),
+            ("INTERVAL '05:00' MINUTE TO SECOND", Unreadable),
             ("1 year 2 days", Months),
             ("P1Y2M3DT4H", Months),
             ("@ 1 mon 2 days", Months),

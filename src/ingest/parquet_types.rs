@@ -2,7 +2,8 @@
 //!
 //! INT96 has no type of its own in Arrow. It is read as an instant in microseconds: Spark, Impala and Hive write instants into it,
 //! and nanoseconds, which it is read as by default, wrap round before 1677 and after 2262. UUIDs are sixteen bytes that become the text
-//! that every other export has. VARIANT is a struct of binary codes, which nobody wants in place of the value.
+//! that every other export has. Spark's intervals are plain integers, and only its own schema in the footer says that they count microseconds
+//! or months. VARIANT is a struct of binary codes, which nobody wants in place of the value.
 //!
 //! Leaf columns are numbered as Parquet does, depth first, which is also the order of the leaves of the Arrow types.
 
@@ -14,7 +15,11 @@ use arrow::array::{
     Array, ArrayRef, AsArray, FixedSizeBinaryArray, FixedSizeListArray, GenericListArray, GenericListViewArray,
     MapArray, OffsetSizeTrait, StringViewArray, StringViewBuilder, StructArray,
 };
-use arrow::datatypes::{DataType, Field, FieldRef, Fields, Schema, SchemaRef, TimeUnit};
+use arrow::compute::cast;
+use arrow::datatypes::{
+    DataType, Field, FieldRef, Fields, Int32Type, IntervalYearMonthType, Schema, SchemaRef, TimeUnit,
+};
+use serde_json::Value;
 
 use super::mapped::Members;
 use super::parquet_footer::intervals_of;
@@ -38,7 +43,13 @@ enum Leaf {
     Uuid,
     /// An INTERVAL that is read as its bytes.
     Interval,
+    /// An interval of Spark in microseconds, and one in months.
+    Micros,
+    Months,
 }
+
+/// Where the footer has Spark's schema.
+const SPARK_SCHEMA: &str = "org.apache.spark.sql.parquet.row.metadata";
 
 fn unless_plain(kinds: Vec<Leaf>) -> Arc<[Leaf]> {
     if kinds.iter().all(|kind| *kind == Leaf::Plain) { Arc::default() } else { kinds.into() }
@@ -63,7 +74,9 @@ pub(super) fn look_through(
     intervals: &[bool],
 ) -> (Leaves, Option<SchemaRef>) {
     let mut walk = Walk { parquet, intervals, kinds: Vec::new(), instants: false };
-    let fields: Fields = schema.fields().iter().map(|field| walk.field(field)).collect();
+    let spark: Option<Value> = schema.metadata().get(SPARK_SCHEMA).and_then(|text| serde_json::from_str(text).ok());
+    let fields: Fields =
+        schema.fields().iter().map(|field| walk.field(field, spark_member(spark.as_ref(), field.name()))).collect();
     let variants = parquet.root_schema().get_fields().iter().map(|field| variants_of(field)).collect();
     let changed = walk.instants.then(|| Arc::new(Schema::new_with_metadata(fields, schema.metadata().clone())));
     (Leaves { kinds: unless_plain(walk.kinds), variants, members: Arc::default() }, changed)
@@ -77,16 +90,21 @@ struct Walk<'p> {
 }
 
 impl Walk<'_> {
-    fn field(&mut self, field: &FieldRef) -> FieldRef {
+    /// Looks through a field, of which Spark may say its type.
+    fn field(&mut self, field: &FieldRef, spark: Option<&Value>) -> FieldRef {
+        let element = spark_member(spark, "element");
         let kind = match field.data_type() {
-            DataType::Struct(fields) => DataType::Struct(fields.iter().map(|field| self.field(field)).collect()),
-            DataType::List(item) => DataType::List(self.field(item)),
-            DataType::LargeList(item) => DataType::LargeList(self.field(item)),
-            DataType::ListView(item) => DataType::ListView(self.field(item)),
-            DataType::LargeListView(item) => DataType::LargeListView(self.field(item)),
-            DataType::FixedSizeList(item, length) => DataType::FixedSizeList(self.field(item), *length),
-            DataType::Map(entries, sorted) => DataType::Map(self.field(entries), *sorted),
-            other => self.leaf(field, other),
+            DataType::Struct(fields) => {
+                let fields = fields.iter().map(|field| self.field(field, spark_member(spark, field.name())));
+                DataType::Struct(fields.collect())
+            }
+            DataType::List(item) => DataType::List(self.field(item, element)),
+            DataType::LargeList(item) => DataType::LargeList(self.field(item, element)),
+            DataType::ListView(item) => DataType::ListView(self.field(item, element)),
+            DataType::LargeListView(item) => DataType::LargeListView(self.field(item, element)),
+            DataType::FixedSizeList(item, length) => DataType::FixedSizeList(self.field(item, element), *length),
+            DataType::Map(entries, sorted) => DataType::Map(self.field(entries, spark), *sorted),
+            other => self.leaf(field, other, spark),
         };
         if kind == *field.data_type() {
             Arc::clone(field)
@@ -95,11 +113,13 @@ impl Walk<'_> {
         }
     }
 
-    fn leaf(&mut self, field: &Field, kind: &DataType) -> DataType {
+    fn leaf(&mut self, field: &Field, kind: &DataType, spark: Option<&Value>) -> DataType {
         let column = self.parquet.columns().get(self.kinds.len());
         let logical = column.is_some_and(|column| matches!(column.logical_type_ref(), Some(LogicalType::Uuid)));
         self.kinds.push(match self.intervals.get(self.kinds.len()) {
             Some(true) => Leaf::Interval,
+            _ if is_spark_interval(spark, false) && *kind == DataType::Int64 => Leaf::Micros,
+            _ if is_spark_interval(spark, true) && *kind == DataType::Int32 => Leaf::Months,
             _ if logical || field.extension_type_name() == Some("arrow.uuid") => Leaf::Uuid,
             _ => Leaf::Plain,
         });
@@ -111,6 +131,31 @@ impl Walk<'_> {
             _ => kind.clone(),
         }
     }
+}
+
+/// Returns the type of a member in a type of Spark: of a struct by its name, of a map its key or value, of an array its element.
+fn spark_member<'v>(spark: Option<&'v Value>, name: &str) -> Option<&'v Value> {
+    let spark = spark?;
+    match (spark.get("type")?.as_str()?, name) {
+        ("struct", _) => {
+            let mut fields = spark.get("fields")?.as_array()?.iter();
+            fields.find(|field| field.get("name").and_then(Value::as_str) == Some(name))?.get("type")
+        }
+        ("map", "key") => spark.get("keyType"),
+        ("map", "value") => spark.get("valueType"),
+        ("array", "element") => spark.get("elementType"),
+        _ => None,
+    }
+}
+
+/// Returns whether a type of Spark is `interval day to second` or another of its fields, or one of years and months.
+fn is_spark_interval(spark: Option<&Value>, has_months: bool) -> bool {
+    let name = spark.and_then(Value::as_str).and_then(|name| name.strip_prefix("interval "));
+    let first = name.and_then(|fields| fields.split(' ').next());
+    first.is_some_and(|first| match has_months {
+        true => matches!(first, "year" | "month"),
+        false => matches!(first, "day" | "hour" | "minute" | "second"),
+    })
 }
 
 /// Adds for each leaf of a field, in order, whether it is a UUID.
@@ -232,6 +277,12 @@ impl Leaves {
                 match kind {
                     DataType::FixedSizeBinary(12) if special == Leaf::Interval => {
                         Arc::new(intervals_of(array.as_fixed_size_binary()))
+                    }
+                    DataType::Int64 if special == Leaf::Micros => {
+                        cast(array, &DataType::Duration(TimeUnit::Microsecond))?
+                    }
+                    DataType::Int32 if special == Leaf::Months => {
+                        Arc::new(array.as_primitive::<Int32Type>().reinterpret_cast::<IntervalYearMonthType>())
                     }
                     DataType::FixedSizeBinary(16) if is_uuid => Arc::new(texts(array.as_fixed_size_binary())?),
                     DataType::Dictionary(_, value) if is_uuid && **value == DataType::FixedSizeBinary(16) => {

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use crate::zones::Tz;
-use ::parquet::data_type::{ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int96, Int96Type};
+use ::parquet::data_type::{
+    ByteArray, ByteArrayType, FixedLenByteArray, FixedLenByteArrayType, Int32Type, Int64Type, Int96, Int96Type,
+};
+use ::parquet::file::metadata::KeyValue;
 use ::parquet::file::properties::WriterProperties;
 use ::parquet::file::writer::SerializedFileWriter;
 use ::parquet::schema::parser::parse_message_type;
@@ -14,19 +17,26 @@ use super::*;
 /// The Julian day of 1970-01-01.
 const EPOCH_DAY: u32 = 2_440_588;
 
+#[derive(Clone)]
 enum Leaf {
     Text(&'static str),
     None,
     Bytes(Vec<u8>),
+    Long(i64),
+    Int(i32),
     /// Days since 1970-01-01, nanoseconds of the day.
     Instant(u32, u64),
 }
 
 /// Writes one row: leaves in order, each defined to this level.
 fn one_row(message: &str, leaves: Vec<(Leaf, i16)>) -> Vec<u8> {
+    one_row_with(message, leaves, WriterProperties::default())
+}
+
+fn one_row_with(message: &str, leaves: Vec<(Leaf, i16)>, properties: WriterProperties) -> Vec<u8> {
     let schema = Arc::new(parse_message_type(message).unwrap());
     let mut bytes = Vec::new();
-    let mut file = SerializedFileWriter::new(&mut bytes, schema, Arc::new(WriterProperties::default())).unwrap();
+    let mut file = SerializedFileWriter::new(&mut bytes, schema, Arc::new(properties)).unwrap();
     let mut group = file.next_row_group().unwrap();
     for (leaf, level) in leaves {
         let mut column = group.next_column().unwrap().unwrap();
@@ -39,6 +49,8 @@ fn one_row(message: &str, leaves: Vec<(Leaf, i16)>) -> Vec<u8> {
                 let value = FixedLenByteArray::from(bytes);
                 column.typed::<FixedLenByteArrayType>().write_batch(&[value], levels, None)
             }
+            Leaf::Long(value) => column.typed::<Int64Type>().write_batch(&[value], levels, None),
+            Leaf::Int(value) => column.typed::<Int32Type>().write_batch(&[value], levels, None),
             Leaf::Instant(day, nanos) => {
                 let mut value = Int96::new();
                 value.set_data(nanos as u32, (nanos >> 32) as u32, EPOCH_DAY.wrapping_add(day));
@@ -217,6 +229,32 @@ fn variant_inside_of_other_columns_is_json_and_a_damaged_one_costs_its_row() {
         assert_eq!(raw[name], serde_json::json!({ "deeper": null }));
     }
     assert_eq!(read_with("x", &damaged("other"), &options()).unwrap().texts("session_id"), [Some("s1")]);
+}
+
+#[test]
+fn intervals_of_spark_are_lengths_of_time_by_its_own_schema() {
+    let message = "message m { optional binary session_id (STRING); optional binary started_at (STRING);
+        optional int64 time_in_workflow; optional group data { optional int64 wait; optional int64 n; optional int32 age; } }";
+    let spark = r#"{"type":"struct","fields":[{"name":"session_id","type":"string"},
+        {"name":"time_in_workflow","type":"interval day to second"},
+        {"name":"data","type":{"type":"struct","fields":[{"name":"wait","type":"interval minute to second"},
+        {"name":"n","type":"long"},{"name":"age","type":"interval year to month"}]}}]}"#;
+    let read = |spark: Option<&str>| {
+        let value = spark
+            .map(|spark| vec![KeyValue::new("org.apache.spark.sql.parquet.row.metadata".into(), spark.to_owned())]);
+        let properties = WriterProperties::builder().set_key_value_metadata(value).build();
+        let leaves = vec![(Leaf::Text("s1"), 1), (Leaf::Text("2026-11-20"), 1), (Leaf::Long(300_500_000), 1)];
+        let inside = vec![(Leaf::Long(1_500_000), 2), (Leaf::Long(7), 2), (Leaf::Int(14), 2)];
+        let bytes = one_row_with(message, [leaves, inside].concat(), properties);
+        let read = read_with("x", &bytes, &options()).unwrap();
+        assert!(read.faults().is_empty(), "{:?}", read.faults());
+        (read.seconds()[0], read.texts("data")[0].map(str::to_owned))
+    };
+    let (seconds, data) = read(Some(spark));
+    assert_eq!((seconds, data.as_deref()), (Some(300.5), Some(r#"{"wait":1.5,"n":7,"age":"1 years 2 mons"}"#)));
+    for other in [None, Some("no JSON"), Some("{}"), Some(r#"{"type":"struct","fields":[{}]}"#)] {
+        assert_eq!(read(other).0, Some(300_500_000.0), "{other:?}");
+    }
 }
 
 fn with_interval(interval: [u32; 3]) -> Vec<u8> {

@@ -288,7 +288,7 @@ impl Walker {
             other
         } else if let Some(child) = self.nodes[parent].children.get(key) {
             *child
-        } else if self.nodes[parent].is_keyed || !self.has_room() || self.nodes[parent].is_keyed {
+        } else if !self.takes_more(parent) {
             self.nodes[parent].is_complete = false;
             return None;
         } else {
@@ -296,6 +296,15 @@ impl Walker {
         };
         self.expect(parent, before, [found, likely]);
         Some(found)
+    }
+
+    /// Says whether a path that is new is noted below another.
+    fn takes_more(&mut self, parent: usize) -> bool {
+        // Making room may find that the keys below this very path are ids.
+        if self.nodes[parent].is_keyed || !self.has_room() {
+            return false;
+        }
+        !self.nodes[parent].is_keyed
     }
 
     /// Returns the keys that came next before, or first in the object; 0 for none.

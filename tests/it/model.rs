@@ -241,9 +241,9 @@ async fn run(seed: u64) {
             }
             Command::Erase(session) => {
                 outcome.unwrap_or_else(|error| panic!("{}: {error}", place()));
-                if model.table.remove(session).is_some() {
-                    model.erased_in = Some(newest);
-                }
+                model.table.remove(session);
+                // Earlier versions may have it where the newest has not.
+                model.erased_in = Some(newest);
                 model.erased.insert(*session);
             }
             Command::Append(session) => drop(model.table.insert(*session, (foreign(*session), 0))),

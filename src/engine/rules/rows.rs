@@ -138,8 +138,11 @@ fn values(function: &Function) -> Option<Vec<Expr>> {
     list.args.iter().map(value).collect()
 }
 
+/// The values of two rows.
+type Pair<'a> = (&'a [Expr], &'a [Expr]);
+
 /// The values of two rows; `None` where there are not two.
-fn pair<'a>(left: &'a Expr, right: &'a Expr) -> ControlFlow<String, Option<(&'a [Expr], &'a [Expr])>> {
+fn pair<'a>(left: &'a Expr, right: &'a Expr) -> ControlFlow<String, Option<Pair<'a>>> {
     match (left, right) {
         (Expr::Tuple(left), Expr::Tuple(right)) if left.len() == right.len() => {
             ControlFlow::Continue(Some((left, right)))

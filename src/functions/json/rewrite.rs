@@ -165,7 +165,8 @@ fn drawn_in(call: &ScalarFunction) -> Option<Expr> {
         _ => false,
     };
     let is_presence = of_call.asked == Asked::Presence && of_call.form == Form::Steps;
-    if !of_call.draws_in() && !(is_presence && keys.iter().all(is_name)) {
+    let draws_in = of_call.draws_in() || is_presence && keys.iter().all(is_name);
+    if !draws_in {
         return None;
     }
     let inner = json_get(value)?;

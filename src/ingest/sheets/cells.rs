@@ -38,6 +38,10 @@ pub(super) struct Odd {
     long_numbers: BTreeMap<String, u64>,
     /// Cells outside of the columns that have a header.
     pub(super) outside: u64,
+    /// Groups of cells that are merged into one, of which the first alone has the value.
+    merged: u64,
+    /// Where some of them begin.
+    merged_at: Vec<String>,
 }
 
 impl Odd {
@@ -60,10 +64,29 @@ impl Odd {
                 of(&self.long_numbers)
             ));
         }
+        if self.merged > 0 {
+            notes.push(format!(
+                "cells are merged, of which the file gives the value to the first alone and the others are null: {} {}, at {}{}",
+                self.merged,
+                if self.merged == 1 { "group" } else { "groups" },
+                self.merged_at.join(", "),
+                if self.merged > self.merged_at.len() as u64 { ", …" } else { "" }
+            ));
+        }
         if self.outside > 0 {
             notes.push(format!("cells in columns without a header are left out: {}", self.outside));
         }
         notes
+    }
+}
+
+impl Odd {
+    /// Counts cells that are merged into one.
+    pub(super) fn see_merged(&mut self, header: &str, row: u64) {
+        self.merged += 1;
+        if self.merged_at.len() < 3 {
+            self.merged_at.push(format!("{header:?} in row {row}"));
+        }
     }
 }
 

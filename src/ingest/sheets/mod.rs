@@ -126,7 +126,25 @@ enum Rows {
     Ods(Box<ods::Rows>),
 }
 
+/// Cells that are merged into one: the column and the row of the first, and those of the last.
+#[derive(Debug, Clone, Copy)]
+struct Merged {
+    first: (u32, u64),
+    last: (u32, u64),
+}
+
+/// Groups of merged cells that are looked at.
+const MAX_MERGED: usize = 100_000;
+
 impl Rows {
+    /// Lists merged cells; called behind the last row.
+    fn merged(&mut self) -> Vec<Merged> {
+        match self {
+            Self::Xlsx(rows) => rows.merged(),
+            Self::Ods(rows) => std::mem::take(&mut rows.merged),
+        }
+    }
+
     fn next(&mut self) -> Result<Option<SheetRow>> {
         match self {
             Self::Xlsx(rows) => rows.next(),
@@ -277,6 +295,7 @@ impl SheetInput {
         while text.len() < BLOCK_BYTES && !self.is_at_end {
             let Some(row) = self.rows.next()? else {
                 self.is_at_end = true;
+                self.see_merged();
                 break;
             };
             if row.number <= self.header_row {
@@ -298,6 +317,19 @@ impl SheetInput {
         }
         let block = TextBlock { bytes: text.into_bytes(), spans, offset: 0, layout: Some(self.layout()) };
         Ok(if block.spans.is_empty() { None } else { Some(block) })
+    }
+
+    /// Notes cells of records that are merged with others of our columns.
+    fn see_merged(&mut self) {
+        for Merged { first, last } in self.rows.merged() {
+            let columns = self.columns.iter().zip(&self.layout.headers.names);
+            let mut named = columns.filter(|(column, _)| (first.0..=last.0).contains(*column)).map(|(_, name)| name);
+            let rows = last.1 - first.1.max(self.header_row + 1).min(last.1);
+            let Some(header) = named.next() else { continue };
+            if last.1 > self.header_row && (rows > 0 || named.next().is_some()) {
+                self.odd.see_merged(header, first.1);
+            }
+        }
     }
 
     /// Writes a row as a list of values; returns whether it has any.

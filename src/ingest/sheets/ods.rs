@@ -4,7 +4,7 @@ use quick_xml::events::{BytesStart, Event};
 
 use super::package::Package;
 use super::xml::{Xml, attribute, attributes, push_text};
-use super::{MAX_CELLS, MAX_COLUMNS, MAX_ROW_BYTES, SheetRow, UNCOMPUTED, Value};
+use super::{MAX_CELLS, MAX_COLUMNS, MAX_MERGED, MAX_ROW_BYTES, Merged, SheetRow, UNCOMPUTED, Value};
 use crate::error::Result;
 
 /// Rows that a sheet has at most.
@@ -71,6 +71,8 @@ pub(super) struct Rows {
     number: u64,
     /// A row that stands for several, and how many of them are not handed out.
     repeated: Option<(SheetRow, u64)>,
+    /// Merged cells so far.
+    pub(super) merged: Vec<Merged>,
 }
 
 impl Rows {
@@ -82,7 +84,7 @@ impl Rows {
             xml.skip(b"table")?;
         }
         next_table(&mut xml)?;
-        Ok(Self { xml, number: 0, repeated: None })
+        Ok(Self { xml, number: 0, repeated: None, merged: Vec::new() })
     }
 
     /// Returns the part of the sheet that has been read, from 0 to 1.
@@ -142,6 +144,11 @@ impl Rows {
                 _ => continue,
             };
             let text = self.cell_text(&element)?;
+            if tag.spans != (1, 1) && self.merged.len() < MAX_MERGED {
+                let first = (column, self.number.saturating_add(1));
+                let last = (first.0.saturating_add(tag.spans.0 - 1), first.1.saturating_add(tag.spans.1 - 1));
+                self.merged.push(Merged { first, last });
+            }
             let value = tag.value(text);
             let Some(value) = value else {
                 column = column.saturating_add(tag.repeats);
@@ -228,11 +235,13 @@ struct Tag {
     is_error: bool,
     is_formula: bool,
     repeats: u32,
+    /// Columns and rows that it is merged over, at least one of each.
+    spans: (u32, u64),
 }
 
 impl Tag {
     fn of(start: &BytesStart<'_>) -> Self {
-        let mut tag = Self { repeats: 1, ..Self::default() };
+        let mut tag = Self { repeats: 1, spans: (1, 1), ..Self::default() };
         for (key, value) in attributes(start) {
             match key.as_slice() {
                 // The one of the program that wrote it tells errors, which the standard has not.
@@ -243,6 +252,8 @@ impl Tag {
                 b"date-value" | b"time-value" => tag.time = Some(value),
                 b"string-value" => tag.text = Some(value),
                 b"boolean-value" => tag.boolean = Some(value),
+                b"number-columns-spanned" => tag.spans.0 = value.parse().unwrap_or(1).clamp(1, MAX_COLUMNS),
+                b"number-rows-spanned" => tag.spans.1 = value.parse().unwrap_or(1).clamp(1, MAX_ROWS),
                 b"number-columns-repeated" => tag.repeats = value.parse().unwrap_or(1).clamp(1, MAX_COLUMNS),
                 _ => {}
             }

@@ -97,6 +97,46 @@ fn cells(texts: &[&str]) -> String {
     format!("<table:table-row>{cells}</table:table-row>")
 }
 
+#[test]
+fn merged_cells_are_told_with_where_they_begin() {
+    let rows = [
+        texts(1, &["session_id", "started_at", "workflow_id", "other"]),
+        texts(2, &["a", "2026-11-20", "w1"]),
+        texts(3, &["b", "2026-11-20"]),
+        texts(4, &["c", "2026-11-20", "w2"]),
+    ];
+    // The rows end within the data, and what is behind it is damaged in the second.
+    let merged = r#"<mergeCell ref="A1:B1"/><mergeCell ref="C2:C3"/><mergeCell ref="F2:G3"/><mergeCell ref="C4:D4"/><mergeCell ref="C1:C1"/>"#;
+    let book = |end: &str| format!("{}</sheetData><mergeCells>{merged}{end}<sheetData>", rows.concat());
+    let told = r#"cells are merged, of which the file gives the value to the first alone and the others are null: 2 groups, at "workflow_id" in row 2, "workflow_id" in row 4"#;
+    let read = read_with("x", &xlsx_of(&[("S", &book("</mergeCells>"))], ""), &options()).unwrap();
+    assert_eq!(read.summary.notes, [told]);
+    assert_eq!(read.texts("workflow_id"), [Some("w1"), None, Some("w2")]);
+    let spanned = |span: &str, text: &str| {
+        format!(r#"<table:table-cell {span} office:value-type="string"><text:p>{text}</text:p></table:table-cell>"#)
+    };
+    let table = table(
+        "S",
+        &[
+            cells(&["session_id", "started_at", "workflow_id"]),
+            format!(
+                "<table:table-row>{}{}{}</table:table-row>",
+                spanned("", "a"),
+                spanned("", "2026-11-20"),
+                spanned(r#"table:number-columns-spanned="1" table:number-rows-spanned="2""#, "w1")
+            ),
+            "<table:table-row>".to_owned()
+                + &spanned("", "b")
+                + &spanned("", "2026-11-20")
+                + "<table:covered-table-cell/></table:table-row>",
+        ]
+        .concat(),
+    );
+    let read = read_with("x", &ods_of(&table), &options()).unwrap();
+    let told = r#"cells are merged, of which the file gives the value to the first alone and the others are null: 1 group, at "workflow_id" in row 2"#;
+    assert_eq!(read.summary.notes, [told]);
+}
+
 /// A small workbook with three sessions.
 pub(in crate::ingest) fn xlsx_sample() -> Vec<u8> {
     let rows = [

@@ -8,7 +8,7 @@ use quick_xml::events::Event;
 
 use super::package::Package;
 use super::xml::{Xml, attribute, attributes};
-use super::{MAX_CELLS, MAX_COLUMNS, MAX_ROW_BYTES, SheetRow, UNCOMPUTED, Value};
+use super::{MAX_CELLS, MAX_COLUMNS, MAX_MERGED, MAX_ROW_BYTES, Merged, SheetRow, UNCOMPUTED, Value};
 use crate::error::Result;
 
 /// Bytes that the part with shared texts may have: the texts are in memory.
@@ -294,6 +294,17 @@ pub(super) struct Rows {
     is_in_data: bool,
 }
 
+/// Reads a range such as `A2:B4`.
+fn merged_of(range: &str) -> Option<Merged> {
+    let place = |cell: &str| {
+        let letters = cell.find(|c: char| c.is_ascii_digit())?;
+        Some((column_of(cell)?, cell.get(letters..)?.parse().ok()?))
+    };
+    let (first, last) = range.split_once(':')?;
+    let (first, last): ((u32, u64), (u32, u64)) = (place(first)?, place(last)?);
+    (first.0 <= last.0 && first.1 <= last.1).then_some(Merged { first, last })
+}
+
 /// A cell as its tag describes it.
 struct Tag {
     column: Option<u32>,
@@ -305,6 +316,24 @@ impl Rows {
     /// Returns the part of the sheet that has been read, from 0 to 1.
     pub(super) fn progress(&self) -> f64 {
         self.xml.progress()
+    }
+
+    /// Lists merged cells, which stand behind the rows of a sheet.
+    pub(super) fn merged(&mut self) -> Vec<Merged> {
+        let mut merged = Vec::new();
+        // All rows are read: what is damaged behind them costs no more than the list.
+        while let Ok(event) = self.xml.next() {
+            match event {
+                Event::Start(start) if start.local_name().as_ref() == b"mergeCell" => {
+                    let range = attribute(&start, b"ref");
+                    merged.extend(range.as_deref().and_then(merged_of).filter(|_| merged.len() < MAX_MERGED));
+                }
+                Event::End(end) if end.local_name().as_ref() == b"mergeCells" => break,
+                Event::Eof => break,
+                _ => {}
+            }
+        }
+        merged
     }
 
     /// Reads the next row that has cells.

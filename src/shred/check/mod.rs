@@ -379,8 +379,8 @@ impl Elements {
         }
         *last_row = Some(row);
         for check in paths.iter_mut() {
-            let is_long = |column: &Box<Column>| column.list(row).is_some_and(|list| list.len() == ranges.len());
-            if !check.columns.iter().flatten().all(is_long) {
+            let mut columns = check.columns.iter().flatten();
+            if !columns.all(|column| column.list(row).is_some_and(|list| list.len() == ranges.len())) {
                 check.differs.get_or_insert(*count);
             }
         }

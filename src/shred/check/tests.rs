@@ -95,7 +95,7 @@ fn documents(count: usize) -> Vec<Option<String>> {
                 r#"{{"tier":"t\u00e9{}","n":{row},"f":{}.5,"b":{},"raw":1.50,"odd":{odd},"mail":"{mail}","ev":[{{"t":"a{}"}},{{"t":"b","n":{}}}]{rare}}}"#,
                 row % 3,
                 row % 9,
-                row % 2 == 0,
+                row.is_multiple_of(2),
                 row % 4,
                 row % 5
             )

@@ -29,8 +29,7 @@ impl Walker {
         }
         let keyed: Vec<usize> = (0..self.nodes.len()).filter(|node| self.has_ids(*node)).collect();
         for node in keyed {
-            let below = |(_, child): (&Box<str>, &usize)| self.size(*child);
-            let freed: usize = self.once(node).map(below).sum();
+            let freed: usize = self.once(node).map(|(_, child)| self.size(*child)).sum();
             self.counted = self.counted.saturating_sub(freed);
             (self.nodes[node].is_keyed, self.nodes[node].is_complete) = (true, false);
         }
@@ -119,8 +118,9 @@ mod tests {
         let id = |row: usize| format!("{:08x}", row.wrapping_mul(0x9E37_79B9) & 0xFFFF_FFFF);
         let document = |row: usize| {
             let ids = format!(r#""by_id":{{"version":2,"{}":{members}}}"#, id(row));
-            let later =
-                (0..50).filter(|key| (row + key) % 100 == 0).map(|key| format!(r#","k{key:02}":"v{}""#, row % 7));
+            let later = (0..50)
+                .filter(|key| (row + key).is_multiple_of(100))
+                .map(|key| format!(r#","k{key:02}":"v{}""#, row % 7));
             match row {
                 0..1_000 => r#"{"plain":1,"by_id":{"version":2}}"#.to_owned(),
                 1_000..6_000 => format!(r#"{{"plain":1,{ids}}}"#),
@@ -164,7 +164,8 @@ mod tests {
     #[test]
     fn keys_that_are_many_and_come_again_are_no_ids() {
         let document = |row: usize| {
-            let keys = (0..600).filter(|key| (row + key * 7) % 200 == 0).map(|key| format!(r#""k{key}":{row}"#));
+            let keys =
+                (0..600).filter(|key| (row + key * 7).is_multiple_of(200)).map(|key| format!(r#""k{key}":{row}"#));
             format!(r#"{{"fields":{{{}}}}}"#, keys.collect::<Vec<_>>().join(","))
         };
         let documents: Vec<String> = (0..2_000).map(document).collect();
