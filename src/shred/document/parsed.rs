@@ -55,6 +55,10 @@ impl Walker {
                 }
             }
             if must_skip && reader.parser.known_skip(peek).is_err() {
+                // The key is there all the same, which a look-up for it alone tells.
+                if let Some(object) = object {
+                    self.nodes[object].notes_containers = false;
+                }
                 return false;
             }
             if let Some(object) = object {
