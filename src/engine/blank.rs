@@ -15,6 +15,7 @@ use datafusion::execution::session_state::{SessionState, SessionStateBuilder};
 use datafusion::prelude::SessionConfig;
 
 use super::estimates::Planner;
+use super::fixed::Fixed;
 use super::in_order::InOrder;
 use super::operators::{OwnOperators, spill_apart};
 use super::options::{EngineOptions, Execution};
@@ -66,7 +67,7 @@ pub(super) fn settings(base: SessionConfig, options: &EngineOptions, execution: 
         .with_information_schema(true)
         .with_target_partitions(partitions)
         .with_option_extension(StandIns::default())
-        .with_option_extension(AsOf(options.as_of));
+        .with_option_extension(Fixed(AsOf(options.as_of)));
     let settings = config.options_mut();
     // In the generic dialect `data->>'q' = 'x'` means `data ->> ('q' = 'x')`.
     settings.sql_parser.dialect = Dialect::PostgreSQL;
@@ -183,7 +184,7 @@ impl Blank {
         let mut state = self.state.clone();
         let settings = state.config_mut().options_mut();
         settings.execution.time_zone = Some(options.time_zone.name().to_owned());
-        settings.extensions.insert(AsOf(options.as_of));
+        settings.extensions.insert(Fixed(AsOf(options.as_of)));
         self.renew(&mut state)?;
         let catalog = MemoryCatalogProvider::new();
         catalog.register_schema(SCHEMA, Arc::new(MemorySchemaProvider::new()))?;

@@ -17,6 +17,7 @@ use datafusion::sql::parser::Statement;
 
 use super::blank::{Blank, settings};
 use super::explain;
+use super::fixed::Fixed;
 use super::memory::PeakPool;
 use super::options::{EngineOptions, Execution};
 use super::own::Node;
@@ -233,7 +234,7 @@ impl Engine {
         }
         let options = state.config_mut().options_mut();
         options.execution.time_zone = Some(Tz::UTC.name().to_owned());
-        options.extensions.insert(series::SessionZone(zone));
+        options.extensions.insert(Fixed(series::SessionZone(zone)));
         let settings = Arc::clone(state.config_options());
         let of_instants = |name: &str| name == "now" || name.starts_with("to_timestamp");
         let functions = state.scalar_functions().iter().filter(|(name, _)| of_instants(name));

@@ -14,6 +14,7 @@ mod estimates;
 #[cfg(test)]
 mod exact_tests;
 mod explain;
+mod fixed;
 mod flatten;
 pub(crate) mod fuzz;
 mod gathered;

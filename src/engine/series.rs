@@ -4,7 +4,6 @@
 //! library's rules of zones, and without parameters. So [`with_values`] computes those that are more than numbers as a query of its
 //! own, and puts what came out in their place. [`Series`] makes the rows; series of numbers are DataFusion's.
 
-use std::any::Any;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
@@ -13,7 +12,6 @@ use datafusion::arrow::compute::cast;
 use datafusion::arrow::datatypes::{DataType, Field, IntervalMonthDayNano, Schema, SchemaRef, TimeUnit};
 use datafusion::catalog::streaming::StreamingTable;
 use datafusion::catalog::{TableFunctionArgs, TableFunctionImpl, TableProvider};
-use datafusion::common::config::{ConfigEntry, ConfigExtension, ExtensionOptions};
 use datafusion::common::{ParamValues, Result, ScalarValue, plan_err};
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::functions_table::generate_series::{GenerateSeriesFunc, RangeFunc};
@@ -26,6 +24,7 @@ use datafusion::sql::sqlparser::dialect::PostgreSqlDialect;
 use datafusion::sql::sqlparser::parser::Parser;
 use futures::stream;
 
+use super::fixed::{Fixed, Told};
 use super::rules::{CLOCK_FUNCTIONS, visit, with_read_intervals, with_zone_calls};
 use super::{Engine, statement};
 use crate::functions::interval::{INTERVAL, parse};
@@ -201,29 +200,7 @@ fn parsed(text: &str) -> Option<ast::Expr> {
 #[derive(Debug, Clone)]
 pub(super) struct SessionZone(pub Tz);
 
-impl ExtensionOptions for SessionZone {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
-
-    fn cloned(&self) -> Box<dyn ExtensionOptions> {
-        Box::new(self.clone())
-    }
-
-    fn set(&mut self, key: &str, _: &str) -> Result<()> {
-        plan_err!("there is no setting {key:?}")
-    }
-
-    fn entries(&self) -> Vec<ConfigEntry> {
-        Vec::new()
-    }
-}
-
-impl ConfigExtension for SessionZone {
+impl Told for SessionZone {
     const PREFIX: &'static str = "sessionlake_zone";
 }
 
@@ -247,8 +224,8 @@ impl TableFunctionImpl for Series {
             _ => return RangeFunc {}.call_with_args(args),
         };
         let settings = args.session().config_options();
-        let session = match settings.extensions.get::<SessionZone>() {
-            Some(SessionZone(zone)) => *zone,
+        let session = match settings.extensions.get::<Fixed<SessionZone>>() {
+            Some(Fixed(SessionZone(zone))) => *zone,
             None => settings.execution.time_zone.as_deref().and_then(Tz::named).unwrap_or(Tz::UTC),
         };
         let rows = self.rows(session, start, stop, step)?;

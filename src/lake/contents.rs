@@ -72,8 +72,19 @@ pub fn with_content_hashes(batch: RecordBatch) -> Result<RecordBatch> {
         return Ok(batch);
     }
     let computed = content_hashes(&batch)?;
-    let hashes: Int64Array =
-        stored.iter().zip(computed.values()).map(|(stored, computed)| stored.or(Some(*computed))).collect();
+    let hashes = stored.iter().zip(computed.values()).map(|(stored, computed)| stored.or(Some(*computed))).collect();
+    with_hashes(&batch, place, hashes)
+}
+
+/// Gives all rows the content hash that is that of their columns.
+///
+/// # Errors
+/// A batch that lacks a column.
+pub fn with_new_content_hashes(batch: &RecordBatch) -> Result<RecordBatch> {
+    with_hashes(batch, batch.schema().index_of(CONTENT_HASH)?, content_hashes(batch)?)
+}
+
+fn with_hashes(batch: &RecordBatch, place: usize, hashes: Int64Array) -> Result<RecordBatch> {
     let mut columns = batch.columns().to_vec();
     if let Some(column) = columns.get_mut(place) {
         *column = Arc::new(hashes) as ArrayRef;

@@ -157,7 +157,7 @@ impl Log {
 }
 
 /// Returns a path of the log as people write it.
-fn as_people_write(path: &str) -> Cow<'_, str> {
+pub(super) fn as_people_write(path: &str) -> Cow<'_, str> {
     percent_decode_str(path).decode_utf8_lossy()
 }
 

@@ -5,11 +5,11 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use futures::{StreamExt, TryStreamExt};
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use super::history::{CONCURRENT_READS, HistoryEntry};
 use super::layout::Version;
+use super::log::as_people_write;
 use super::snapshot::DataFile;
 use super::table::Table;
 use super::travel::version_at;
@@ -95,7 +95,7 @@ fn changes() -> bool {
 
 impl Mentioned {
     fn file(self) -> DataFile {
-        let path = percent_decode_str(&self.path).decode_utf8_lossy().into_owned();
+        let path = as_people_write(&self.path).into_owned();
         DataFile { path, size_bytes: self.size.unwrap_or_default(), ..DataFile::default() }
     }
 }

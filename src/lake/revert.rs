@@ -7,11 +7,11 @@ use deltalake::kernel::{Add, LogicalFileView};
 use futures::{StreamExt, TryStreamExt};
 use object_store::ObjectStoreExt;
 use object_store::path::Path as StorePath;
-use percent_encoding::percent_decode_str;
 use serde::Deserialize;
 
 use super::history::CONCURRENT_READS;
 use super::layout::Version;
+use super::log::as_people_write;
 use super::snapshot::DataFile;
 use super::table::Table;
 use super::travel::version_at;
@@ -239,7 +239,7 @@ impl Table {
             let text = log_store.read_commit_entry(version).await.map_err(|e| Error::storage(context(), e))?;
             for line in serde_json::Deserializer::from_slice(&text.unwrap_or_default()).into_iter::<AddingLine>() {
                 if let Some(Added { path, size }) = line.map_err(|e| Error::storage(context(), e))?.add {
-                    let path = percent_decode_str(&path).decode_utf8_lossy().into_owned();
+                    let path = as_people_write(&path).into_owned();
                     files.push(DataFile { path, size_bytes: size, ..DataFile::default() });
                 }
             }

@@ -44,8 +44,8 @@ fn append(folder: &Path, name: &str, rows: &RecordBatch, properties: WriterPrope
     );
 }
 
-/// Adds a version to the log.
-fn commit(folder: &Path, actions: &[Value]) {
+/// Adds a version to the log of the sessions.
+pub fn commit(folder: &Path, actions: &[Value]) {
     let log = table_of(folder).join("_delta_log");
     let next = files_in(&log, ".json").len();
     let info =

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use sessionlake::ingest::{IngestOptions, UpkeepOptions, optimize};
 use sessionlake::schema::stored_schema;
 
+use crate::foreign_files::commit;
 use crate::lakes::{HOUR_US, NOW_US, binary, ended, export, files_in, lake_in, options, query, run, take};
 
 /// Writes rows as a data file of another program; returns what the log says of it.
@@ -25,17 +26,9 @@ fn add(table: &Path, name: &str, rows: &RecordBatch) -> Value {
     json!({ "add": { "path": name, "partitionValues": {}, "size": size, "modificationTime": 1, "dataChange": true } })
 }
 
-/// Adds a version to the log of the sessions.
-fn commit(table: &Path, actions: &[Value]) {
-    let log = table.join("_delta_log");
-    let next = files_in(&log, ".json").len();
-    let info = json!({ "commitInfo": { "timestamp": NOW_US / 1_000, "operation": "UPDATE", "engineInfo": "another program" } });
-    let lines: String = std::iter::once(&info).chain(actions).map(|action| format!("{action}\n")).collect();
-    std::fs::write(log.join(format!("{next:020}.json")), lines).unwrap();
-}
-
 /// Has another program set `data` of all rows of a data file; what it does not know, such as the content hash, stays.
-fn set_data(table: &Path, data: &str) {
+fn set_data(folder: &Path, data: &str) {
+    let table = &folder.join("lake/workflow_sessions");
     let old = files_in(table, ".parquet").pop().unwrap();
     let reader = ParquetRecordBatchReaderBuilder::try_new(File::open(&old).unwrap()).unwrap().build().unwrap();
     let batches: Vec<RecordBatch> = reader.map(Result::unwrap).collect();
@@ -55,7 +48,7 @@ fn set_data(table: &Path, data: &str) {
     let (name, size) = (old.file_name().unwrap().to_str().unwrap(), old.metadata().unwrap().len());
     let remove =
         json!({ "remove": { "path": name, "size": size, "deletionTimestamp": NOW_US / 1_000, "dataChange": true } });
-    commit(table, &[remove, add(table, "part-0.parquet", &changed)]);
+    commit(folder, &[remove, add(table, "part-0.parquet", &changed)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -64,7 +57,7 @@ async fn what_another_program_changed_in_a_row_is_a_change() {
     let lake = lake_in(folder.path());
     take(&lake, &[export(folder.path(), "a.csv", 1, &[ended(1, 1), ended(2, 2)])]).await;
     let table = folder.path().join("lake/workflow_sessions");
-    set_data(&table, "{\"step\":2}");
+    set_data(folder.path(), "{\"step\":2}");
     assert_eq!(query(&lake, "select count(*) from workflow_sessions where data->>'step' = '2'").await, ["2"]);
     let changes = "select version, session_id, change, data from session_changes() order by version, session_id";
     let mut told =
@@ -89,7 +82,7 @@ async fn rows_of_other_programs_have_the_hash_of_their_content_when_an_optimize_
     let ids: ArrayRef = Arc::new(StringArray::from(vec!["x1", "x2"]));
     let starts = TimestampMicrosecondArray::from(vec![NOW_US - 2 * HOUR_US, NOW_US - HOUR_US]).with_timezone("UTC");
     let rows = RecordBatch::try_from_iter([("session_id", ids), ("started_at", Arc::new(starts) as ArrayRef)]).unwrap();
-    commit(&table, &[add(&table, "part-1.parquet", &rows)]);
+    commit(folder.path(), &[add(&table, "part-1.parquet", &rows)]);
     let hashes = "select count(*), count(_content_hash) from stored_sessions";
     assert_eq!(query(&lake, hashes).await, ["4|2"]);
     let IngestOptions { leaf_budget, now_us, limits, .. } = options();

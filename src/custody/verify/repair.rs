@@ -4,17 +4,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch};
+use arrow::array::RecordBatch;
 use arrow::compute::{concat_batches, sort_to_indices, take_record_batch};
 use futures::StreamExt;
 
 use super::{Fault, FaultKind, VerifyOptions};
 use crate::error::{Error, Result};
 use crate::ingest::attempts::blocking;
-use crate::ingest::{Attempts, Limits, content_hashes};
+use crate::ingest::{Attempts, Limits};
+use crate::lake::contents::with_new_content_hashes;
 use crate::lake::read::read_rows;
 use crate::lake::{Commit, DataFile, FileWriter, Output, Table, Version, layout, table_schema};
-use crate::schema::CONTENT_HASH;
 
 /// Says whether a fault was put right: its kind can be, and nothing else keeps its file from being read.
 pub(super) fn is_put_right(fault: &Fault, all: &[Fault]) -> bool {
@@ -101,7 +101,7 @@ async fn written_anew(
     while let Some(batch) = rows.next().await {
         limits.check()?;
         let batch = batch?;
-        batches.push(if is_sessions { with_content_hashes(&batch)? } else { batch });
+        batches.push(if is_sessions { with_new_content_hashes(&batch)? } else { batch });
     }
     drop(rows);
     let mut all = concat_batches(batches.first().map_or(&schema, RecordBatch::schema_ref), &batches)?;
@@ -123,15 +123,4 @@ async fn written_anew(
         writer.write(&page)?;
     }
     writer.finish()
-}
-
-/// Computes the content hashes of rows anew.
-fn with_content_hashes(batch: &RecordBatch) -> Result<RecordBatch> {
-    let hashes: ArrayRef = Arc::new(content_hashes(batch)?);
-    let place = batch.schema().index_of(CONTENT_HASH)?;
-    let mut columns = batch.columns().to_vec();
-    if let Some(column) = columns.get_mut(place) {
-        *column = hashes;
-    }
-    Ok(RecordBatch::try_new(batch.schema(), columns)?)
 }

@@ -4,13 +4,12 @@
 //! runs on every plan before any other, and puts the session's as-of instant where the clock was asked, also into
 //! `session_duration`, which measures running sessions up to it.
 
-use std::any::Any;
-
+use crate::engine::fixed::{Fixed, Told};
 use crate::zones::Tz;
 use chrono::{DateTime, NaiveTime, Offset, TimeZone, Utc};
-use datafusion::common::config::{ConfigEntry, ConfigExtension, ConfigOptions, ExtensionOptions};
+use datafusion::common::config::ConfigOptions;
 use datafusion::common::tree_node::{Transformed, TreeNode, TreeNodeRecursion};
-use datafusion::common::{Result, ScalarValue, internal_err, plan_err};
+use datafusion::common::{Result, ScalarValue, internal_err};
 use datafusion::logical_expr::expr_rewriter::NamePreserver;
 use datafusion::logical_expr::{Expr, LogicalPlan, expr::ScalarFunction};
 use datafusion::optimizer::AnalyzerRule;
@@ -19,29 +18,7 @@ use datafusion::optimizer::AnalyzerRule;
 #[derive(Debug, Clone)]
 pub struct AsOf(pub DateTime<Utc>);
 
-impl ExtensionOptions for AsOf {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-
-    fn as_any_mut(&mut self) -> &mut dyn Any {
-        self
-    }
-
-    fn cloned(&self) -> Box<dyn ExtensionOptions> {
-        Box::new(self.clone())
-    }
-
-    fn set(&mut self, key: &str, _: &str) -> Result<()> {
-        plan_err!("there is no setting {key:?}")
-    }
-
-    fn entries(&self) -> Vec<ConfigEntry> {
-        Vec::new()
-    }
-}
-
-impl ConfigExtension for AsOf {
+impl Told for AsOf {
     const PREFIX: &'static str = "sessionlake_clock";
 }
 
@@ -117,7 +94,7 @@ pub const CLOCK_FUNCTIONS: [&str; 5] = ["now", "current_timestamp", "current_dat
 impl AnalyzerRule for AsOfClock {
     fn analyze(&self, plan: LogicalPlan, config: &ConfigOptions) -> Result<LogicalPlan> {
         let time_zone = config.execution.time_zone.as_deref().and_then(Tz::named).unwrap_or(Tz::UTC);
-        let Some(AsOf(as_of)) = config.extensions.get().cloned() else {
+        let Some(Fixed(AsOf(as_of))) = config.extensions.get().cloned() else {
             return internal_err!("a session without a clock");
         };
         let clock = Clock { as_of };
